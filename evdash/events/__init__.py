@@ -1,0 +1,1 @@
+"""The language: entry IDs, entries, events, wire profiles and filters. Knows neither Django nor Redis."""

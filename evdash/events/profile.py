@@ -1,0 +1,222 @@
+"""Wire profiles: which field of an entry means what. The default one reads flat fields and JSON in `data`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from evdash.events.entry import Entry
+from evdash.events.entry_id import MAX_DATETIME_MS
+from evdash.events.event import Event, Field, TimeSource
+from evdash.events.timestamps import InvalidTimestamp, parse_timestamp
+
+IDENTIFIER_MAX_CHARS = 200
+
+ERROR_SEVERITIES = frozenset({"error", "critical"})
+_SEVERITY_ALIASES = {
+    "trace": "debug",
+    "information": "info",
+    "informational": "info",
+    "notice": "info",
+    "warn": "warning",
+    "err": "error",
+    "fatal": "critical",
+    "crit": "critical",
+    "panic": "critical",
+    "alert": "critical",
+    "emerg": "critical",
+    "emergency": "critical",
+}
+# An `error` field that says there is none.
+_NO_ERROR = frozenset({"", "0", "false", "none", "null", "nil", "no", "ok", "[]", "{}"})
+_WHOLE_NUMBER = re.compile(r"\d{1,15}", re.ASCII)
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+@dataclass(frozen=True, slots=True)
+class WireProfile:
+    """For each thing that evdash reads, the field names that may hold it, the first present one counts."""
+
+    event_id: tuple[str, ...] = ("id", "event_id")
+    type: tuple[str, ...] = ("type", "event_type", "event")
+    session_id: tuple[str, ...] = ("session_id", "sessionId")
+    user_id: tuple[str, ...] = ("user_id", "userId")
+    timestamp: tuple[str, ...] = ("timestamp", "ts", "occurred_at", "created_at")
+    severity: tuple[str, ...] = ("severity", "level")
+    error: tuple[str, ...] = ("error", "error_message")
+    error_text: tuple[str, ...] = ("error", "error_message", "message", "reason", "content")
+    code: tuple[str, ...] = ("error_code", "code", "error_type")
+    tool: tuple[str, ...] = ("tool", "tool_name")
+    model: tuple[str, ...] = ("model", "model_name")
+    agent: tuple[str, ...] = ("agent", "agent_name", "agent_id")
+    latency_ms: tuple[str, ...] = ("latency_ms",)
+    tokens: tuple[str, ...] = ("tokens", "total_tokens")
+    token_parts: tuple[str, ...] = ("input_tokens", "output_tokens", "prompt_tokens", "completion_tokens")
+    json_object: str = "data"
+
+
+DEFAULT_PROFILE = WireProfile()
+
+
+def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE) -> Event:
+    """The event that an entry says. Never raises: what cannot be understood is kept and told in `remarks`."""
+    remarks: list[str] = []
+    fields = tuple(_field(name, value) for name, value in entry.pairs)
+    data = _data(fields, profile, remarks)
+
+    def identifier(names: tuple[str, ...]) -> str:
+        return _identifier(names, data, remarks)
+
+    event_type = identifier(profile.type)
+    if not event_type:
+        remarks.append("The entry has no event type.")
+    severity = _SEVERITY_ALIASES.get(written := identifier(profile.severity).lower(), written)
+    error = _error_text(profile.error, data)
+    is_error = event_type == "error.occurred" or bool(error) or severity in ERROR_SEVERITIES
+    if is_error:
+        error = error or _error_text(profile.error_text, data)
+        severity = severity or "error"
+    occurred_us, time_source = _occurred(entry, profile, data, remarks)
+    return Event(
+        entry=entry,
+        event_id=identifier(profile.event_id),
+        type=event_type,
+        session_id=identifier(profile.session_id),
+        user_id=identifier(profile.user_id),
+        occurred_us=occurred_us,
+        time_source=time_source,
+        severity=severity,
+        is_error=is_error,
+        error=error,
+        code=identifier(profile.code),
+        tool=identifier(profile.tool),
+        model=identifier(profile.model),
+        agent=identifier(profile.agent),
+        latency_ms=_latency_ms(profile, data),
+        tokens=_tokens(profile, data),
+        simulated="simulated" in data and _text(data["simulated"]).lower() in ("1", "true"),
+        fields=fields,
+        data=data,
+        remarks=tuple(remarks),
+    )
+
+
+def _field(raw_name: bytes, raw_value: bytes) -> Field:
+    name = raw_name.decode("utf-8", errors="backslashreplace")
+    try:
+        return Field(name, raw_value.decode("utf-8"), raw_value, True)
+    except UnicodeDecodeError:
+        return Field(name, raw_value.decode("utf-8", errors="backslashreplace"), raw_value, False)
+
+
+def _data(fields: tuple[Field, ...], profile: WireProfile, remarks: list[str]) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    for field in fields:
+        if field.name in data:
+            remarks.append(f"The field {_shown(field.name)} stands more than once; the last one is read.")
+        if not field.is_text:
+            remarks.append(f"The value of {_shown(field.name)} is not UTF-8 text.")
+        data[field.name] = field.value
+    nested = data.get(profile.json_object)
+    if isinstance(nested, str) and nested.lstrip()[:1] == "{":
+        try:
+            parsed = json.loads(nested)
+        except (ValueError, RecursionError):
+            remarks.append(f"The field {profile.json_object} looks like JSON and is not valid JSON.")
+        else:
+            if _SURROGATE_ESCAPE.search(nested):
+                parsed = _encodable(parsed)
+            data = {**parsed, **data, profile.json_object: parsed}
+    return data
+
+
+def _encodable(value: Any) -> Any:
+    """The parsed JSON with lone surrogates, which no UTF-8 output can carry, written as \\udNNN."""
+    if isinstance(value, str):
+        return value.encode("utf-8", errors="backslashreplace").decode("utf-8")
+    if isinstance(value, list):
+        return [_encodable(item) for item in value]
+    if isinstance(value, dict):
+        return {_encodable(name): _encodable(item) for name, item in value.items()}
+    return value
+
+
+def _first(names: tuple[str, ...], data: Mapping[str, Any]) -> tuple[str, str]:
+    """Name and text of the first of these fields that says anything."""
+    for name in names:
+        if name in data and (text := _text(data[name])):
+            return name, text
+    return "", ""
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _identifier(names: tuple[str, ...], data: Mapping[str, Any], remarks: list[str]) -> str:
+    name, text = _first(names, data)
+    if "\x00" in text:  # PostgreSQL's text cannot hold it
+        text = text.replace("\x00", "\\x00")
+        remarks.append(f"The NUL characters in {name} are shown as \\x00.")
+    if len(text) > IDENTIFIER_MAX_CHARS:
+        remarks.append(f"{name} is {len(text):,} characters long: cut here, with a hash of the whole at its end.")
+        digest = hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+        text = f"{text[: IDENTIFIER_MAX_CHARS - 17]}…{digest}"
+    return text
+
+
+def _error_text(names: tuple[str, ...], data: Mapping[str, Any]) -> str:
+    _, text = _first(names, data)
+    return "" if text.strip().lower() in _NO_ERROR else text
+
+
+def _occurred(
+    entry: Entry, profile: WireProfile, data: Mapping[str, Any], remarks: list[str]
+) -> tuple[int, TimeSource]:
+    name, text = _first(profile.timestamp, data)
+    if name:
+        try:
+            return parse_timestamp(text), "timestamp"
+        except InvalidTimestamp as error:
+            remarks.append(f"The {name} {error}; the time shown is the entry ID's.")
+    elif entry.entry_id.time is not None:
+        remarks.append("The entry has no timestamp; the time shown is the entry ID's.")
+    if entry.entry_id.time is None:
+        remarks.append("The entry ID lies past the year 9999; the time shown is that year's end.")
+    return min(entry.entry_id.ms, MAX_DATETIME_MS) * 1000, "entry ID"
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) and 0 <= number < 1e12 else None
+
+
+def _latency_ms(profile: WireProfile, data: Mapping[str, Any]) -> float | None:
+    _, text = _first(profile.latency_ms, data)
+    return _number(text) if text else None
+
+
+def _whole_number(value: Any) -> int:
+    text = _text(value).strip()
+    return int(text) if _WHOLE_NUMBER.fullmatch(text) else 0
+
+
+def _tokens(profile: WireProfile, data: Mapping[str, Any]) -> int:
+    for name in profile.tokens:
+        if name in data:
+            return _whole_number(data[name])
+    return sum(_whole_number(data[name]) for name in profile.token_parts if name in data)
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= 60 else name[:60] + "…")
