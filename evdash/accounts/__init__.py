@@ -1,0 +1,1 @@
+"""Sign-in: one-time links, throttled passwords, API tokens."""

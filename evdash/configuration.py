@@ -1,0 +1,250 @@
+"""What can be set: every environment variable of evdash, declared once with its type, default and meaning.
+
+The settings are read from here, README's table is compared with it, and the options of `manage.py up` and `serve`
+are another way to set the same variables.
+"""
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self, cast
+
+import dj_database_url
+from environs import Env, EnvError
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+COMMANDS_WITH_OPTIONS = ("up", "serve")
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+WILDCARD_HOSTS = ("0.0.0.0", "::", "")  # noqa: S104 - recognised here, not bound
+
+
+class ConfigurationError(Exception):
+    """A variable has a value that cannot be: a sentence with the variable, the value and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable: its name, what it takes and what it does."""
+
+    name: str
+    default: Any
+    meaning: str
+    default_in_words: str = ""
+    """For README, where the default is computed or says nothing by itself."""
+    takes: str = ""
+    """What is allowed, where the type does not say all of it."""
+    option: str = ""
+    """The option of `up` and `serve` that sets it; one that begins with `--no-` takes no value and sets it to "no"."""
+    least: int = 0
+    most: int = sys.maxsize
+    secret: bool = False
+    """The value is repeated in no message."""
+
+    def allowed(self, kind: type) -> str:
+        """What may be written, in words, where a value of `kind` is read."""
+        if self.takes:
+            return self.takes
+        if kind is bool:
+            return "yes or no"
+        if kind is int and self.most != sys.maxsize:
+            return f"a whole number from {self.least} to {self.most}"
+        if kind is int:
+            return f"a whole number of at least {self.least}"
+        if kind is Path:
+            return "the path of a directory"
+        return "text" if kind is str else "a list with commas between its values"
+
+    def read(self, kind: type) -> Any:
+        """The value in the environment, of type `kind`; the default when it is not set or empty."""
+        text = os.environ.get(self.name, "")
+        if not text.strip():
+            return self.default
+        env = Env()
+        try:
+            if kind is bool:
+                return env.bool(self.name)
+            if kind is int:
+                number = env.int(self.name)
+                if not self.least <= number <= self.most:
+                    raise self.error(kind)
+                return number
+            if kind is Path:
+                return env.path(self.name).expanduser()
+            if kind is str:
+                return env.str(self.name).strip()
+            values: list[str] = env.list(self.name)
+            return tuple(value.strip() for value in values if value.strip()) or self.default
+        except EnvError as error:
+            raise self.error(kind) from error
+
+    def error(self, kind: type, why: str = "") -> ConfigurationError:
+        """The sentence that refuses the present value; `why` replaces "it takes …"."""
+        value = "(not shown)" if self.secret else repr(os.environ.get(self.name, ""))
+        name = f"{self.name} (or {self.option})" if self.option else self.name
+        return ConfigurationError(f"{name} cannot be {value}: {why or f'it takes {self.allowed(kind)}'}.")
+
+
+def variable(name: str, default: Any, meaning: str, **more: Any) -> Any:
+    """A field of Configuration that is read from the environment variable `name`."""
+    declared = Variable(name, default, meaning, **more)
+    return field(metadata={"variable": declared}, repr=not declared.secret)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """The values of all variables, read and checked. `settings.EVDASH` is the one in use."""
+
+    data_dir: Path = variable(
+        "EVDASH_DATA_DIR",
+        CHECKOUT / "data",
+        "Where evdash keeps its secret key, the SQLite file and what the embedded server holds. Created if missing.",
+        default_in_words="`data` in the checkout",
+        option="--data-dir",
+    )
+    redis_url: str = variable(
+        "REDIS_URL",
+        "",
+        "The server whose streams are shown: `redis://`, `rediss://`, `unix://` or a bare `host:port`.",
+        default_in_words="none: `up` starts an embedded Valkey",
+        secret=True,  # it may hold a password
+    )
+    redis_password: str = variable(
+        "REDIS_PASSWORD", "", "The password of that server, where the URL has none.", secret=True
+    )
+    embedded: bool = variable(
+        "EVDASH_EMBEDDED", False, "Set by `up` for the processes it starts: REDIS_URL is its own embedded server."
+    )
+    embedded_port: int = variable(
+        "EVDASH_EMBEDDED_PORT",
+        0,
+        "The port of the embedded server.",
+        default_in_words="the last one again, or a free one",
+        most=65535,
+    )
+    streams: tuple[str, ...] = variable("EVDASH_STREAMS", ("memory:events",), "The streams to show, comma separated.")
+    audit_group: str = variable("EVDASH_AUDIT_GROUP", "evdash-audit", "The consumer group that fills the event log.")
+    consumer: str = variable(
+        "EVDASH_CONSUMER",
+        "",
+        "The name of a worker in its group. Each worker needs its own.",
+        default_in_words="host name and process ID",
+    )
+    batch_size: int = variable(
+        "EVDASH_BATCH_SIZE", 500, "How many entries a worker reads and writes at a time.", least=1, most=100_000
+    )
+    block_ms: int = variable(
+        "EVDASH_BLOCK_MS", 2000, "How long a worker waits for new entries before it looks around.", least=1, most=60_000
+    )
+    demo: bool = variable(
+        "EVDASH_DEMO",
+        True,
+        "Whether simulated agents write to an embedded server that is empty.",
+        option="--no-demo",
+    )
+    database_url: str = variable(
+        "DATABASE_URL",
+        "",
+        "The database of the event log: `postgres://user:password@host:5432/name` or `sqlite:///path`.",
+        default_in_words="SQLite, `evdash.sqlite3` in the data directory",
+        takes="postgres://user:password@host:5432/name or sqlite:///path",
+        secret=True,
+    )
+    host: str = variable("EVDASH_HOST", "127.0.0.1", "The address that the web server listens on.", option="--host")
+    port: int = variable(
+        "EVDASH_PORT", 8000, "The port that the web server listens on.", option="--port", least=1, most=65535
+    )
+    allowed_hosts: tuple[str, ...] = variable(
+        "EVDASH_ALLOWED_HOSTS",
+        LOOPBACK_NAMES,
+        "The names by which browsers may reach evdash, comma separated. EVDASH_HOST is one of them unless it stands "
+        "for every address.",
+    )
+    https: bool = variable(
+        "EVDASH_HTTPS",
+        False,
+        "Whether browsers reach evdash by https, through a proxy that sets X-Forwarded-Proto. Cookies are then sent by "
+        "https only.",
+    )
+    secret_key: str = variable(
+        "EVDASH_SECRET_KEY",
+        "",
+        "Signs sessions. The same for every web process.",
+        default_in_words="created in the data directory, readable by its owner only",
+        secret=True,
+    )
+    debug: bool = variable("EVDASH_DEBUG", False, "Django's debug pages, for developing only.")
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read every variable. Raises ConfigurationError for the first that cannot be."""
+        values = {name: declared.read(kind) for name, kind, declared in declarations()}
+        values["consumer"] = values["consumer"] or f"{socket.gethostname()}-{os.getpid()}"
+        values["data_dir"] = values["data_dir"].absolute()
+        configuration = cls(**values)
+        configuration.databases()
+        return configuration
+
+    def databases(self) -> dict[str, Any]:
+        """Django's DATABASES. Raises ConfigurationError when DATABASE_URL cannot be read."""
+        url = self.database_url or f"sqlite:///{self.data_dir / 'evdash.sqlite3'}"
+        try:
+            database = dict(dj_database_url.parse(url))
+        except ValueError as error:
+            raise declaration("database_url").error(str) from error
+        if database["ENGINE"] == "django.db.backends.sqlite3":
+            # Readers and one writer at a time without blocking each other; a writer waits for the lock from its
+            # first statement on instead of failing in the middle (52,000 rows/s measured like this).
+            database["OPTIONS"] = {
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+            }
+        elif database["ENGINE"] != "django.db.backends.postgresql":
+            raise declaration("database_url").error(str)
+        return {"default": database}
+
+    def hosts(self) -> list[str]:
+        """Django's ALLOWED_HOSTS: those allowed, and the one listened on if it is a name or one address."""
+        listened_on = f"[{self.host}]" if ":" in self.host else self.host
+        own = [] if self.host in WILDCARD_HOSTS or listened_on in self.allowed_hosts else [listened_on]
+        return [*self.allowed_hosts, *own]
+
+
+def declarations() -> Iterator[tuple[str, type, Variable]]:
+    """Field, type and variable of everything that can be set, in README's order."""
+    for each in fields(Configuration):
+        yield each.name, cast(type, each.type), each.metadata["variable"]
+
+
+def declaration(name: str) -> Variable:
+    """The variable behind the field `name` of Configuration."""
+    return next(declared for field_name, _, declared in declarations() if field_name == name)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `up` and `serve` to the parser of the command."""
+    for _, _, declared in declarations():
+        if declared.option.startswith("--no-"):
+            parser.add_argument(declared.option, action="store_const", const="no", help=f"{declared.name}=no")
+        elif declared.option:
+            parser.add_argument(declared.option, help=f"{declared.meaning} ({declared.name})")
+
+
+def take_options(argv: Sequence[str]) -> None:
+    """Set the variables that the options of `up` and `serve` stand for, before the settings are read."""
+    if len(argv) < 2 or argv[1] not in COMMANDS_WITH_OPTIONS:
+        return
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    add_options(parser)
+    try:
+        options, _ = parser.parse_known_args(argv[2:])
+    except argparse.ArgumentError:
+        return  # the command's own parser says what is wrong, with its usage
+    for _, _, declared in declarations():
+        value = declared.option and getattr(options, declared.option.removeprefix("--").replace("-", "_"))
+        if value:
+            os.environ[declared.name] = value

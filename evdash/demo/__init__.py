@@ -1,0 +1,1 @@
+"""Simulated agents, for a stream that has no real ones yet."""

@@ -1,0 +1,7 @@
+"""Every address of evdash."""
+
+from django.urls import URLPattern, URLResolver, include, path
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("evdash.accounts.urls")),
+]
