@@ -10,11 +10,14 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self, cast
 
 import dj_database_url
 from environs import Env, EnvError
+
+from evdash.streams.address import InvalidRedisUrl, redis_url
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 COMMANDS_WITH_OPTIONS = ("up", "serve")
@@ -81,11 +84,11 @@ class Variable:
         except EnvError as error:
             raise self.error(kind) from error
 
-    def error(self, kind: type, why: str = "") -> ConfigurationError:
-        """The sentence that refuses the present value; `why` replaces "it takes …"."""
+    def error(self, kind: type) -> ConfigurationError:
+        """The sentence that refuses the present value."""
         value = "(not shown)" if self.secret else repr(os.environ.get(self.name, ""))
         name = f"{self.name} (or {self.option})" if self.option else self.name
-        return ConfigurationError(f"{name} cannot be {value}: {why or f'it takes {self.allowed(kind)}'}.")
+        return ConfigurationError(f"{name} cannot be {value}: it takes {self.allowed(kind)}.")
 
 
 def variable(name: str, default: Any, meaning: str, **more: Any) -> Any:
@@ -184,6 +187,11 @@ class Configuration:
         values = {name: declared.read(kind) for name, kind, declared in declarations()}
         values["consumer"] = values["consumer"] or f"{socket.gethostname()}-{os.getpid()}"
         values["data_dir"] = values["data_dir"].absolute()
+        if values["redis_url"]:
+            try:
+                values["redis_url"] = redis_url(values["redis_url"], values["redis_password"])
+            except InvalidRedisUrl as error:
+                raise ConfigurationError(f"REDIS_URL cannot be used: {error}") from error
         configuration = cls(**values)
         configuration.databases()
         return configuration
@@ -205,6 +213,11 @@ class Configuration:
             }
         elif database["ENGINE"] != "django.db.backends.postgresql":
             raise declaration("database_url").error(str)
+        elif find_spec("psycopg") is None:
+            raise ConfigurationError(
+                "DATABASE_URL names a PostgreSQL server, but its driver is not installed: "
+                f"run `{sys.executable} -m pip install -r requirements-postgresql.txt`."
+            )
         return {"default": database}
 
     def hosts(self) -> list[str]:

@@ -1,7 +1,9 @@
 """The key that signs sessions, kept in the data directory."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from django.core.management.utils import get_random_secret_key
 
@@ -31,16 +33,8 @@ def secret_key(data_dir: Path) -> str:
 
 def create(path: Path) -> None:
     """Write a new key to `path` unless another process was quicker."""
-    own = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(get_random_secret_key())
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(own, path)
-        except FileExistsError:
-            return
-    finally:
-        own.unlink(missing_ok=True)
+    with NamedTemporaryFile("w", encoding="ascii", dir=path.parent, prefix=path.name) as own:  # mode 0600
+        own.write(get_random_secret_key())
+        own.flush()
+        with suppress(FileExistsError):
+            os.link(own.name, path)
