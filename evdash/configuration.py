@@ -220,6 +220,13 @@ class Configuration:
             )
         return {"default": database}
 
+    def address(self) -> str:
+        """Where browsers find evdash, without a slash at the end."""
+        if self.https:
+            return f"https://{next((name for name in self.hosts() if name not in LOOPBACK_NAMES), 'localhost')}"
+        host = "127.0.0.1" if self.host in WILDCARD_HOSTS else self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
     def hosts(self) -> list[str]:
         """Django's ALLOWED_HOSTS: those allowed, and the one listened on if it is a name or one address."""
         listened_on = f"[{self.host}]" if ":" in self.host else self.host

@@ -1,0 +1,30 @@
+"""What lets somebody in beside Django's users and passwords: links that work once, and tokens for programs."""
+
+from django.conf import settings
+from django.db import models
+
+
+class OneTimeLink(models.Model):
+    """A link that signs one person in, once, until it expires."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="one_time_links")
+    secret_hash = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"a link for {self.user}, until {self.expires_at:%Y-%m-%d %H:%M} UTC"
+
+
+class ApiToken(models.Model):
+    """Lets a program read exports. Kept after it is revoked, so that its name stays explained."""
+
+    name = models.CharField(max_length=100, unique=True)
+    secret_hash = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,46 @@
+"""Links that sign a person in once: made at the terminal, used in the browser."""
+
+from datetime import timedelta
+
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils import timezone
+
+from evdash.accounts.models import OneTimeLink
+from evdash.accounts.secrets import new_secret, secret_hash
+
+LIFETIME = timedelta(hours=1)
+DEFAULT_USER = "operator"
+
+
+def person(name: str) -> User:
+    """The user of that name; a new one, without a password, where there is none."""
+    return User.objects.filter(username=name).first() or User.objects.create_user(name)
+
+
+def create_link(user: User, lifetime: timedelta = LIFETIME) -> str:
+    """Store a new link for `user` and return the path that it leads to, the only place where its secret is."""
+    secret = new_secret()
+    OneTimeLink.objects.create(user=user, secret_hash=secret_hash(secret), expires_at=timezone.now() + lifetime)
+    return reverse("sign-in-link", args=[secret])
+
+
+def owner(secret: str) -> User | None:
+    """Whom the link would sign in; None if it is unknown, used, expired, or theirs no more."""
+    link = _open_links(secret).select_related("user").first()
+    return link.user if link else None
+
+
+def use_link(secret: str) -> User | None:
+    """Use the link up and return whom it signs in. Of several at once, exactly one gets them."""
+    user = owner(secret)
+    if user is None or not _open_links(secret).update(used_at=timezone.now()):
+        return None
+    return user
+
+
+def _open_links(secret: str) -> QuerySet[OneTimeLink]:
+    return OneTimeLink.objects.filter(
+        secret_hash=secret_hash(secret), used_at=None, expires_at__gt=timezone.now(), user__is_active=True
+    )

@@ -1,0 +1,50 @@
+"""Signing in with a password or a link, and setting a password."""
+
+from typing import Any, cast
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import login, update_session_auth_hash
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from evdash.accounts.one_time_links import owner, use_link
+
+
+@login_not_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_in_link(request: HttpRequest, secret: str) -> HttpResponse:
+    """Asks first and signs in by POST: what only looks at the link, as a messenger's preview, does not use it up."""
+    if request.method == "POST" and (user := use_link(secret)):
+        login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+        return redirect(settings.LOGIN_REDIRECT_URL)
+    user = owner(secret)
+    context = {"title": "Sign in", "user_to_sign_in": user}
+    return render(request, "accounts/sign_in_link.html", context, status=200 if user else 410)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def account(request: HttpRequest) -> HttpResponse:
+    """Who is signed in, and the form that sets or changes their password."""
+    user = cast(User, request.user)  # the view is closed to strangers
+    form_type = PasswordChangeForm if user.has_usable_password() else SetPasswordForm
+    form = form_type(user, request.POST or None)
+    if form.is_valid():
+        form.save()
+        update_session_auth_hash(request, user)  # this browser stays signed in, all others are signed out
+        messages.success(request, "Your password is set.")
+        return redirect("account")
+    return render(request, "accounts/account.html", {"title": "Account", "form": form})
+
+
+def locked_out(request: HttpRequest, *_: Any) -> HttpResponse:
+    """What django-axes answers instead of checking one more password."""
+    minutes = int(settings.AXES_COOLOFF_TIME.total_seconds() // 60)
+    context = {"title": "Sign in", "minutes": minutes, "username": request.POST.get("username", "")}
+    return render(request, "accounts/locked_out.html", context, status=429)

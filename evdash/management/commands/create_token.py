@@ -1,0 +1,21 @@
+"""`manage.py create_token`: let a program read exports."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from evdash.accounts.tokens import TokenExists, create_token
+
+
+class Command(BaseCommand):
+    help = "Makes an API token and prints it, once: only its hash is kept."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", help="what the token is for: it is listed and revoked by this name")
+
+    def handle(self, *args: Any, name: str, **options: Any) -> None:
+        try:
+            self.stdout.write(create_token(name))
+        except TokenExists as error:
+            raise CommandError(str(error)) from error

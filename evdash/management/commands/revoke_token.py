@@ -1,0 +1,20 @@
+"""`manage.py revoke_token`: shut a program out."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from evdash.accounts.tokens import revoke_token
+
+
+class Command(BaseCommand):
+    help = "Makes an API token useless at once."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", help="the name that it was created with")
+
+    def handle(self, *args: Any, name: str, **options: Any) -> None:
+        if not revoke_token(name):
+            raise CommandError(f"No token named {name} is in use.")
+        self.stdout.write(f"{name} is revoked.")
