@@ -68,12 +68,12 @@ def write(condition: Condition) -> str:
     """The condition as a term that parses to it again."""
     sign = "-" if condition.negated else ""
     if condition.key == TEXT:
-        plain = _PLAIN.fullmatch(condition.value) and not condition.value.startswith("-")
+        plain = _PLAIN.fullmatch(condition.value) is not None and not condition.value.startswith("-")
         return sign + (condition.value if plain else _quote(condition.value))
     key = condition.key if re.fullmatch(_NAME, condition.key) else _quote(condition.key)
     if condition.prefix:
         return f"{sign}{key}:{condition.value if _PLAIN.fullmatch(condition.value) else _quote(condition.value)}*"
-    plain = re.fullmatch(r"[\w./@~+#$%&=?!;,<>|{}\[\]()^:-]+", condition.value)
+    plain = None is not re.fullmatch(r"[\w./@~+#$%&=?!;,<>|{}\[\]()^:-]+", condition.value)
     return f"{sign}{key}:{condition.value if plain else _quote(condition.value)}"
 
 
@@ -96,10 +96,10 @@ def _terms(text: str) -> Iterator[_Term]:
             return
         start = position
         negated = text[position] == "-"
-        position += negated
+        position += int(negated)
         key = ""
-        if match := _KEY.match(text, position):
-            key, position = match[0], match.end() + 1
+        if written := _KEY.match(text, position):
+            key, position = written[0], written.end() + 1
         elif text.startswith(f'"{FIELD_PREFIX}', position):
             after_key = _quoted_key(text, position)
             if after_key is not None:

@@ -1,0 +1,100 @@
+"""Pages of events: the log up to the watermark and the stream after it, as one list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.db.models import Q, QuerySet
+
+from evdash.eventlog.models import LoggedEvent
+from evdash.eventlog.query import LogQuery, log_query
+from evdash.eventlog.records import EventPage, Position
+from evdash.eventlog.rows import event_of_values
+from evdash.eventlog.snapshot import snapshot
+from evdash.eventlog.stream_part import StreamPart
+from evdash.events.entry_id import EntryId
+from evdash.events.event import Event
+from evdash.events.filter import EventFilter
+
+_BEGINNING = Position(EntryId.MIN, "")
+
+
+def event_page(
+    stream_part: StreamPart,
+    numbers: Mapping[str, int],
+    filter: EventFilter,
+    now: datetime,
+    *,
+    before: Position | None,
+    after: Position | None,
+    oldest_first: bool,
+    limit: int,
+) -> EventPage:
+    """At most `limit` events of the filter next to a position; see Reader.page. `numbers` order equal entry IDs."""
+    forward = after is not None or (oldest_first and before is None)
+    start = (after or _BEGINNING) if forward else before
+    window = (
+        stream_part.forward(start.entry_id.previous() if start else EntryId.MIN)
+        if forward
+        else stream_part.tail() if before is None else stream_part.backward(before.entry_id.next())
+    )  # fmt: skip
+
+    def place(position: Position) -> tuple[EntryId, int]:
+        return position.entry_id, numbers.get(position.stream, -1)
+
+    matches = filter.predicate(now)
+    found = {Position.of(event): event for event in window.events if matches(event)}
+    with snapshot():
+        query = _beyond(log_query(filter, now), start, numbers, forward=forward)
+        bound = query.bound(newest_first=not forward)
+        found.update((Position.of(event), event) for event in _rows(query, numbers, bound, forward, limit + 1))
+
+    stops = [stop for stop in (window.stopped_at, bound) if stop is not None]
+    stop = (min(stops) if forward else max(stops)) if stops else None
+    ordered = sorted(found, key=place, reverse=not forward)
+    if start is not None:
+        ordered = [p for p in ordered if (place(p) > place(start) if forward else place(p) < place(start))]
+    if stop is not None:
+        ordered = [p for p in ordered if (p.entry_id <= stop if forward else p.entry_id >= stop)]
+    kept = ordered[:limit]
+    more = len(ordered) > limit
+    # Going on after the stop means: after all streams' entries of that ID, or before them.
+    past_stop = None if stop is None else Position(stop.next(), "") if forward else Position(stop, "")
+    onward = kept[-1] if more else past_stop
+    back = (kept[0] if kept else start) if before is not None or after is not None else None
+    events = tuple(found[position] for position in (kept if forward == oldest_first else reversed(kept)))
+    return EventPage(
+        events=events,
+        newer=onward if forward else back,
+        older=back if forward else onward,
+        searched_to=(stop.time if stop and not more else None),
+        cursor=window.newest,
+    )
+
+
+def _beyond(query: LogQuery, start: Position | None, numbers: Mapping[str, int], *, forward: bool) -> LogQuery:
+    """Only the rows on the wanted side of the start."""
+    if start is None:
+        return query
+    number = numbers.get(start.stream, -1)
+    if forward:
+        side, same = Q(entry_id__gte=start.entry_id), Q(entry_id=start.entry_id, stream_id__lte=number)
+    else:
+        side, same = Q(entry_id__lte=start.entry_id), Q(entry_id=start.entry_id, stream_id__gte=number)
+    return LogQuery(query.indexed.filter(side).exclude(same), query.matching.filter(side).exclude(same), query.exact)
+
+
+def _rows(query: LogQuery, numbers: Mapping[str, int], bound: EntryId | None, forward: bool, count: int) -> list[Event]:
+    rows = query.matching
+    if bound is not None:
+        rows = rows.filter(entry_id__lte=bound) if forward else rows.filter(entry_id__gte=bound)
+    order = ("entry_id", "stream_id") if forward else ("-entry_id", "-stream_id")
+    return events_of(rows.order_by(*order)[:count], numbers)
+
+
+def events_of(rows: QuerySet[LoggedEvent], numbers: Mapping[str, int]) -> list[Event]:
+    """The events that these rows keep, in their order."""
+    names = {number: name for name, number in numbers.items()}
+    values = rows.values_list("stream_id", "entry_id", "pairs")
+    return [event_of_values(names[number], entry_id, packed) for number, entry_id, packed in values]

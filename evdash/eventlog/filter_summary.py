@@ -1,0 +1,121 @@
+"""Counts, facets and the histogram of a filter, from a bounded sample of its newest events."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db.models import Sum
+
+from evdash.eventlog.histograms import histogram_of
+from evdash.eventlog.models import TypeCount
+from evdash.eventlog.query import log_query
+from evdash.eventlog.records import FACETS, Count, FacetValue, FilterSummary
+from evdash.eventlog.time_slots import DAY_S
+from evdash.events.conditions import ATTRIBUTES, IS, Condition
+from evdash.events.event import Event
+from evdash.events.filter import EventFilter
+
+# The newest matches that counts, facets and histogram look at: so many take some 20 ms.
+SAMPLE_MAX = 5_000
+FACET_VALUES_MAX = 12
+
+_SAMPLED = ("occurred_us", "is_error", *(ATTRIBUTES[facet] for facet in FACETS if facet != "stream"), "stream_id")
+
+
+class Sampled(NamedTuple):
+    """What the sample keeps of an event; the properties of the facets in FACETS's order."""
+
+    occurred_us: int
+    is_error: bool
+    facets: tuple[str, ...]
+
+
+def filter_summary(
+    unlogged: Sequence[Event], unlogged_complete: bool, numbers: Mapping[str, int], filter: EventFilter, now: datetime
+) -> FilterSummary:
+    """What can be said of all events of the filter, within the sample's bound. Reads one database state."""
+    matches = filter.predicate(now)
+    from_stream = [_sampled(event) for event in unlogged if matches(event)]
+    query = log_query(filter, now)
+    bound = query.bound(newest_first=True)
+    rows = query.matching if bound is None else query.matching.filter(entry_id__gte=bound)
+    newest = rows.order_by("-entry_id", "-stream_id")[: SAMPLE_MAX + 1]
+    sample = [*from_stream, *_from_log(newest.values_list(*_SAMPLED), numbers)]
+    complete = unlogged_complete and bound is None and len(sample) <= SAMPLE_MAX
+    sample = sample[:SAMPLE_MAX]
+    events, errors = _counts(sample, complete, unlogged, unlogged_complete, numbers, filter, now)
+    return FilterSummary(
+        events=events,
+        errors=errors,
+        facets={facet: _facet(sample, index) for index, facet in enumerate(FACETS)},
+        histogram=histogram_of([(each.occurred_us, each.is_error) for each in sample], filter.range_us(now), now),
+        sampled=not complete,
+        sample=len(sample),
+    )
+
+
+def _sampled(event: Event) -> Sampled:
+    return Sampled(event.occurred_us, event.is_error, tuple(str(getattr(event, ATTRIBUTES[facet])) for facet in FACETS))
+
+
+def _from_log(rows: Iterable[tuple[object, ...]], numbers: Mapping[str, int]) -> Iterable[Sampled]:
+    names = {number: name for name, number in numbers.items()}
+    for occurred_us, is_error, *values, stream_id in rows:
+        yield Sampled(occurred_us, is_error, (*values, names[stream_id]))  # type: ignore[arg-type, index]
+
+
+def _facet(sample: Sequence[Sampled], index: int) -> tuple[FacetValue, ...]:
+    counts = Counter(each.facets[index] for each in sample)
+    named = sorted(((value, count) for value, count in counts.items() if value), key=lambda item: (-item[1], item[0]))
+    return tuple(FacetValue(value, count) for value, count in named[:FACET_VALUES_MAX])
+
+
+def _counts(
+    sample: Sequence[Sampled],
+    complete: bool,
+    unlogged: Sequence[Event],
+    unlogged_complete: bool,
+    numbers: Mapping[str, int],
+    filter: EventFilter,
+    now: datetime,
+) -> tuple[Count, Count]:
+    if not complete and _is_counted(filter):
+        events, errors = counted(unlogged, numbers, filter, now)
+        return Count(events, unlogged_complete), Count(errors, unlogged_complete)
+    return Count(len(sample), complete), Count(sum(each.is_error for each in sample), complete)
+
+
+def _is_counted(filter: EventFilter) -> bool:
+    """Whether the counts by type and stream answer this filter."""
+    return not (filter.since or filter.until) and {c.key for c in filter.conditions} <= {"type", "stream", IS}
+
+
+def counted(
+    unlogged: Sequence[Event], numbers: Mapping[str, int], filter: EventFilter, now: datetime
+) -> tuple[int, int]:
+    """Events and errors of a filter on types, streams and errors alone, from the counts kept by type."""
+    matches = filter.predicate(now)
+    events = sum(map(matches, unlogged))
+    errors = sum(event.is_error and matches(event) for event in unlogged)
+    names = {number: name for name, number in numbers.items()}
+    totals = TypeCount.objects.filter(width_s=DAY_S).values_list("type", "stream_id")
+    for type_, stream_id, all_events, all_errors in totals.annotate(Sum("events"), Sum("errors")):
+        lets_type_through = all(
+            any(_holds(condition, type_, names[stream_id]) != condition.negated for condition in group)
+            for group in filter.alternatives()
+            if group[0].key != IS
+        )
+        if lets_type_through:
+            wants = {condition.negated for condition in filter.conditions if condition.key == IS}
+            events += all_events * (not wants) + (all_errors if wants == {False} else 0)
+            events += all_events - all_errors if wants == {True} else 0
+            errors += all_errors if True not in wants else 0
+    return events, errors
+
+
+def _holds(condition: Condition, type_: str, stream: str) -> bool:
+    value = type_ if condition.key == "type" else stream
+    return value.startswith(condition.value) if condition.prefix else value == condition.value

@@ -1,0 +1,88 @@
+"""Histograms over time, with ends that no stray timestamp can stretch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from evdash.eventlog.records import Bucket, Histogram
+from evdash.events.event import datetime_from_us, us_from_datetime
+
+BUCKETS_MAX = 60
+SECOND_US = 1_000_000
+
+# Widths that a person reads easily: seconds, minutes, hours, days, weeks, and on by years.
+_WIDTHS_S = (
+    1, 2, 5, 10, 15, 30,
+    60, 120, 300, 600, 900, 1_800,
+    3_600, 7_200, 10_800, 21_600, 43_200,
+    86_400, 172_800, 604_800, 1_209_600, 2_592_000, 7_776_000,
+    31_536_000, 157_680_000, 315_360_000, 3_153_600_000, 31_536_000_000,
+)  # fmt: skip
+
+
+def histogram_of(
+    events: Sequence[tuple[int, bool]], range_us: tuple[int | None, int | None], now: datetime
+) -> Histogram:
+    """The histogram of (Unix microseconds, is error) pairs.
+
+    It spans the given range; at an open end the events themselves, without those whose time is far off the rest.
+    """
+    return weighted_histogram([(unix_us, 1, int(is_error)) for unix_us, is_error in events], range_us, now)
+
+
+def weighted_histogram(
+    counts: Sequence[tuple[int, int, int]],
+    range_us: tuple[int | None, int | None],
+    now: datetime,
+    *,
+    least_width_s: int = 1,
+) -> Histogram:
+    """As `histogram_of`, of (Unix microseconds, events, errors): counts that are already gathered in slots."""
+    if not counts:
+        return Histogram()
+    first_us, last_us = _trimmed_range(sorted(unix_us for unix_us, _, _ in counts))
+    since_us = range_us[0] if range_us[0] is not None else first_us
+    until_us = range_us[1] if range_us[1] is not None else last_us + 1
+    if range_us[0] is not None and range_us[1] is None:
+        until_us = max(until_us, min(us_from_datetime(now), since_us + 2 * (until_us - since_us)))
+    width_us = _width_s(since_us, until_us, least_width_s) * SECOND_US
+    start_us = since_us // width_us * width_us
+    number = max(1, -(-(until_us - start_us) // width_us))
+    events = [0] * number
+    errors = [0] * number
+    outside = 0
+    for unix_us, events_there, errors_there in counts:
+        index = (unix_us - start_us) // width_us
+        if 0 <= index < number:
+            events[index] += events_there
+            errors[index] += errors_there
+        else:
+            outside += events_there
+    edges = [datetime_from_us(_within_calendar(start_us + index * width_us)) for index in range(number + 1)]
+    buckets = tuple(Bucket(edges[i], edges[i + 1], events[i], errors[i]) for i in range(number))
+    return Histogram(buckets, width_us / SECOND_US, outside)
+
+
+def _trimmed_range(times_us: Sequence[int]) -> tuple[int, int]:
+    """From the first to the last time; a hundredth at either end is left out if that makes it ten times shorter."""
+    first_us, last_us = times_us[0], times_us[-1]
+    cut = max(1, len(times_us) // 100)
+    if len(times_us) < 10:
+        return first_us, last_us
+    inner_first_us, inner_last_us = times_us[cut], times_us[-1 - cut]
+    inner_us = max(inner_last_us - inner_first_us, SECOND_US)
+    if inner_first_us - first_us > 10 * inner_us:
+        first_us = inner_first_us
+    if last_us - inner_last_us > 10 * inner_us:
+        last_us = inner_last_us
+    return first_us, last_us
+
+
+def _width_s(since_us: int, until_us: int, least_width_s: int) -> int:
+    wanted_s = (until_us - since_us) / BUCKETS_MAX / SECOND_US
+    return next((width for width in _WIDTHS_S if width >= wanted_s and width >= least_width_s), _WIDTHS_S[-1])
+
+
+def _within_calendar(unix_us: int) -> int:
+    return min(max(unix_us, 0), 253_402_300_799_999_999)

@@ -1,0 +1,182 @@
+"""The tables: the event log, its read models, and how far each group has come."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from evdash.eventlog.fields import EntryIdField
+
+
+class Stream(models.Model):
+    """A stream that the log knows. Its number keeps the log's rows small and orders equal entry IDs."""
+
+    name = models.TextField(unique=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class GroupPosition(models.Model):
+    """The watermark of a consumer group in a stream: every entry up to it that the stream gave is committed here.
+
+    A batch's transaction locks the rows of its group, so that workers of one group commit one after the other.
+    """
+
+    group = models.TextField()
+    stream = models.ForeignKey(Stream, models.PROTECT)
+    watermark = EntryIdField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["group", "stream"], name="one_position_per_group_and_stream")]
+
+    def __str__(self) -> str:
+        return f"{self.group} in {self.stream}: {self.watermark}"
+
+
+class LoggedEvent(models.Model):
+    """One entry, whole (`pairs`), beside what a filter asks about it, read out of it once."""
+
+    id = models.BigAutoField(primary_key=True)
+    stream = models.ForeignKey(Stream, models.PROTECT, db_index=False)
+    entry_id = EntryIdField()
+    occurred_us = models.BigIntegerField()
+    is_error = models.BooleanField()
+    type = models.TextField()
+    session_id = models.TextField()
+    user_id = models.TextField()
+    severity = models.TextField()
+    tool = models.TextField()
+    model = models.TextField()
+    agent = models.TextField()
+    code = models.TextField()
+    event_id = models.TextField()
+    pairs = models.BinaryField()  # eventlog/pairs.py
+    search_text = models.TextField()  # events/search_text.py
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["entry_id", "stream"], name="an_entry_is_logged_once")]
+        indexes = [
+            models.Index(fields=["session_id", "entry_id", "stream"], name="events_of_session"),
+            models.Index(fields=["user_id", "entry_id", "stream"], name="events_of_user"),
+            models.Index(fields=["type", "entry_id", "stream"], name="events_of_type"),
+            models.Index(fields=["entry_id", "stream"], condition=Q(is_error=True), name="error_events"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stream_id}/{self.entry_id}"
+
+
+class AgentSession(models.Model):
+    """A session's summary (events/summaries.py)."""
+
+    session_id = models.TextField(unique=True)
+    user_id = models.TextField()
+    user_at = EntryIdField()
+    agent = models.TextField()
+    agent_at = EntryIdField()
+    model = models.TextField()
+    model_at = EntryIdField()
+    first_id = EntryIdField()
+    last_id = EntryIdField()
+    started_us = models.BigIntegerField()
+    last_us = models.BigIntegerField()
+    ended_id = EntryIdField(null=True)  # type: ignore[misc] # the field's types know no null
+    outcome = models.TextField()
+    events = models.BigIntegerField()
+    errors = models.BigIntegerField()
+    tokens = models.BigIntegerField()
+    messages = models.BigIntegerField()
+    tool_calls = models.BigIntegerField()
+    searches = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["last_id", "session_id"], name="sessions_by_activity")]
+
+    def __str__(self) -> str:
+        return self.session_id
+
+
+class AgentUser(models.Model):
+    """A user's summary (events/summaries.py)."""
+
+    user_id = models.TextField(unique=True)
+    first_id = EntryIdField()
+    last_id = EntryIdField()
+    first_us = models.BigIntegerField()
+    last_us = models.BigIntegerField()
+    events = models.BigIntegerField()
+    errors = models.BigIntegerField()
+    tokens = models.BigIntegerField()
+    sessions = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["last_id", "user_id"], name="users_by_activity")]
+
+    def __str__(self) -> str:
+        return self.user_id
+
+
+class Participation(models.Model):
+    """That a user took part in a session, and with what last."""
+
+    user_id = models.TextField()
+    session_id = models.TextField()
+    last_id = EntryIdField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user_id", "session_id"], name="one_row_per_user_and_session")]
+        indexes = [models.Index(fields=["user_id", "last_id", "session_id"], name="sessions_of_user")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.session_id}"
+
+
+class UserDay(models.Model):
+    """A user's events of one day (UTC)."""
+
+    user_id = models.TextField()
+    day = models.DateField()
+    events = models.BigIntegerField()
+    errors = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user_id", "day"], name="one_row_per_user_and_day")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} on {self.day}"
+
+
+class TypeCount(models.Model):
+    """How many events of a type occurred in a minute, an hour or a day (UTC) of a stream, and between which IDs.
+
+    The three widths let any range be added up from few rows: whole days, then hours, then minutes at its ends.
+    The IDs turn a time range into an ID range, which is what pages and indexes are ordered by.
+    """
+
+    stream = models.ForeignKey(Stream, models.PROTECT, db_index=False)
+    width_s = models.IntegerField()
+    start_s = models.BigIntegerField()  # Unix seconds
+    type = models.TextField()
+    events = models.BigIntegerField()
+    errors = models.BigIntegerField()
+    first_id = EntryIdField()
+    last_id = EntryIdField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["width_s", "start_s", "type", "stream"], name="one_row_per_slot_and_type")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} in {self.width_s} s from {self.start_s}"
+
+
+class Tally(models.Model):
+    """How many rows a table has, kept beside it, because counting a large table takes time that grows with it."""
+
+    name = models.TextField(primary_key=True)
+    value = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.value}"

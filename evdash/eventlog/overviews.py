@@ -1,0 +1,160 @@
+"""The overview's numbers: sums of counts kept by minute, hour and day, and what the stream adds to them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import QuerySet, Sum
+
+from evdash.eventlog.activity import session_summaries
+from evdash.eventlog.filter_summary import SAMPLE_MAX
+from evdash.eventlog.histograms import histogram_of, weighted_histogram
+from evdash.eventlog.models import AgentSession, AgentUser, LoggedEvent, Tally, TypeCount
+from evdash.eventlog.query import id_range, log_query, slots_between
+from evdash.eventlog.records import ACTIVE_WITHIN, Count, FacetValue, Histogram, Overview
+from evdash.eventlog.time_slots import DAY_S, HOUR_S, MINUTE_S
+from evdash.events.entry_id import EntryId
+from evdash.events.event import Event, datetime_from_us, us_from_datetime
+from evdash.events.filter import EventFilter
+from evdash.events.summaries import sessions_of, users_of
+
+COUNT_MAX = 10_000
+SLOTS_MAX = 3_000
+
+_RangeUs = tuple[int | None, int | None]
+
+
+def whole_minutes(since: datetime | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:
+    """The range widened to whole minutes, in which events are counted."""
+    since = since.replace(second=0, microsecond=0) if since else None
+    if until and (until.second or until.microsecond):
+        until = until.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    return since, until
+
+
+def overview(
+    unlogged: Sequence[Event],
+    recent_errors: tuple[Event, ...],
+    since: datetime | None,
+    until: datetime | None,
+    now: datetime,
+) -> Overview:
+    """The numbers of a range of whole minutes. Reads one database state; `unlogged` is what it does not have."""
+    range_us = (us_from_datetime(since) if since else None, us_from_datetime(until) if until else None)
+    inside = [
+        event
+        for event in unlogged
+        if (range_us[0] is None or event.occurred_us >= range_us[0])
+        and (range_us[1] is None or event.occurred_us < range_us[1])
+    ]
+    slots = TypeCount.objects.filter(slots_between(*range_us))
+    types: Counter[str] = Counter(event.type for event in inside)
+    errors = sum(event.is_error for event in inside)
+    for type_, type_events, type_errors in slots.values_list("type").annotate(Sum("events"), Sum("errors")):
+        types[type_] += type_events
+        errors += type_errors
+    events = sum(types.values())
+    all_time = since is None and until is None
+    first_at, last_at = _ends(unlogged)
+    return Overview(
+        since=since,
+        until=until,
+        events=events,
+        errors=errors,
+        sessions=_sessions(unlogged, inside, all_time, range_us),
+        users=_users(unlogged, inside, all_time, range_us),
+        active_sessions=_active_sessions(unlogged, now),
+        per_second=_arrived_since(unlogged, now - timedelta(minutes=1), now) / 60,
+        types=tuple(FacetValue(type_, count) for type_, count in types.most_common(12)),
+        histogram=_histogram(inside, events, since, until, range_us, now),
+        recent_errors=recent_errors,
+        first_at=first_at,
+        last_at=last_at,
+    )
+
+
+def _histogram(
+    inside: Sequence[Event],
+    events: int,
+    since: datetime | None,
+    until: datetime | None,
+    range_us: _RangeUs,
+    now: datetime,
+) -> Histogram:
+    """From the events themselves where they are few, else from the counts by minute, hour or day."""
+    from_stream = [(event.occurred_us, event.is_error) for event in inside]
+    if events <= SAMPLE_MAX:
+        rows = log_query(EventFilter().between(since, until), now).matching
+        return histogram_of([*from_stream, *rows.values_list("occurred_us", "is_error")], range_us, now)
+    minutes = TypeCount.objects.filter(slots_between(*range_us), width_s=MINUTE_S)
+    if since is None and until is None:
+        minutes = TypeCount.objects.filter(width_s=MINUTE_S)
+    first_s = next(iter(minutes.order_by("start_s").values_list("start_s", flat=True)[:1]), 0)
+    last_s = next(iter(minutes.order_by("-start_s").values_list("start_s", flat=True)[:1]), 0)
+    width_s = next((w for w in (MINUTE_S, HOUR_S) if (last_s - first_s) / w <= SLOTS_MAX), DAY_S)
+    slots = TypeCount.objects.filter(width_s=width_s, start_s__gte=first_s // width_s * width_s, start_s__lte=last_s)
+    sums = slots.values_list("start_s").annotate(Sum("events"), Sum("errors"))
+    counts = [(start_s * 1_000_000, slot_events, slot_errors) for start_s, slot_events, slot_errors in sums]
+    counts += [(unix_us, 1, int(is_error)) for unix_us, is_error in from_stream]
+    return weighted_histogram(counts, range_us, now, least_width_s=width_s)
+
+
+def _under_way(unlogged: Sequence[Event], range_us: _RangeUs, rows: QuerySet[Any], key: str, added: Set[str]) -> Count:
+    """How many sessions or users have their first entry before the range's end and their last after its start."""
+    first_id, last_id = id_range(*range_us)
+    recent = rows.filter(last_id__gte=first_id or EntryId.MIN).order_by("last_id")
+    found = recent.values_list(key, "first_id")[:COUNT_MAX]
+    keys = {name for name, began in found if last_id is None or began <= last_id}
+    return Count(len(keys | added), exact=len(found) < COUNT_MAX)
+
+
+def _sessions(unlogged: Sequence[Event], inside: Sequence[Event], all_time: bool, range_us: _RangeUs) -> Count:
+    if not all_time:
+        added = {event.session_id for event in inside if event.session_id}
+        return _under_way(unlogged, range_us, AgentSession.objects.all(), "session_id", added)
+    return _tallied("sessions", AgentSession.objects.all(), "session_id", sessions_of(unlogged))
+
+
+def _users(unlogged: Sequence[Event], inside: Sequence[Event], all_time: bool, range_us: _RangeUs) -> Count:
+    if not all_time:
+        added = {event.user_id for event in inside if event.user_id}
+        return _under_way(unlogged, range_us, AgentUser.objects.all(), "user_id", added)
+    return _tallied("users", AgentUser.objects.all(), "user_id", users_of(unlogged))
+
+
+def _tallied(name: str, rows: QuerySet[Any], key: str, in_stream: Mapping[str, object]) -> Count:
+    tally = Tally.objects.filter(name=name).values_list("value", flat=True).first() or 0
+    logged = rows.filter(**{f"{key}__in": list(in_stream)}).count() if in_stream else 0
+    return Count(tally + len(in_stream) - logged)
+
+
+def _active_sessions(unlogged: Sequence[Event], now: datetime) -> Count:
+    heard_since = _entry_id_at(now - ACTIVE_WITHIN)
+    touched = session_summaries(unlogged, sessions_of(unlogged))
+    active = {key for key, summary in touched.items() if summary.last_id >= heard_since and not summary.ended}
+    rows = AgentSession.objects.filter(last_id__gte=heard_since, ended_id__isnull=True)
+    found = rows.values_list("session_id", flat=True)[:COUNT_MAX]
+    return Count(len(active | (set(found) - set(touched))), exact=len(found) < COUNT_MAX)
+
+
+def _arrived_since(unlogged: Sequence[Event], moment: datetime, now: datetime) -> int:
+    first_id, last_id = _entry_id_at(moment), _entry_id_at(now + timedelta(minutes=1))
+    logged = LoggedEvent.objects.filter(entry_id__gte=first_id, entry_id__lte=last_id)
+    return logged.count() + sum(first_id <= event.entry_id <= last_id for event in unlogged)
+
+
+def _ends(unlogged: Sequence[Event]) -> tuple[datetime | None, datetime | None]:
+    """When the oldest and the newest entry say that they occurred."""
+    rows = LoggedEvent.objects.values_list("entry_id", "occurred_us")
+    ends = [(event.entry_id, event.occurred_us) for event in unlogged]
+    ends += [*rows.order_by("entry_id")[:1], *rows.order_by("-entry_id")[:1]]
+    if not ends:
+        return None, None
+    return datetime_from_us(min(ends)[1]), datetime_from_us(max(ends)[1])
+
+
+def _entry_id_at(moment: datetime) -> EntryId:
+    return EntryId(us_from_datetime(moment) // 1000, 0)

@@ -1,0 +1,175 @@
+"""The reader: every page and export asks here. Log up to the watermark, stream after it, as one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from functools import cache
+
+import redis
+from django.conf import settings
+
+from evdash.eventlog import activity, overviews
+from evdash.eventlog.event_pages import event_page, events_of
+from evdash.eventlog.filter_summary import filter_summary
+from evdash.eventlog.models import LoggedEvent
+from evdash.eventlog.positions import all_stream_numbers
+from evdash.eventlog.records import (
+    Coverage,
+    DayCount,
+    EventPage,
+    FilterSummary,
+    Neighbours,
+    Overview,
+    Position,
+    SessionPage,
+    UserPage,
+)
+from evdash.eventlog.snapshot import snapshot
+from evdash.eventlog.stream_part import StreamPart
+from evdash.events.entry_id import EntryId
+from evdash.events.event import Event
+from evdash.events.filter import EventFilter
+from evdash.events.summaries import SessionSummary, UserSummary
+from evdash.streams.client import open_client
+
+
+class Reader:
+    """One reading, for one request: relative times are seen from its beginning.
+
+    Redis out of reach is no error here: `coverage.unreachable` says so, and what the log has is given.
+    """
+
+    def __init__(self, client: redis.Redis, streams: Sequence[str], group: str, now: datetime | None = None) -> None:
+        self.now = now or datetime.now(UTC)
+        self._numbers = all_stream_numbers(streams)
+        self._stream_part = StreamPart(client, streams, group)
+
+    @property
+    def coverage(self) -> Coverage:
+        """How far the log is behind, and whether Redis could be asked."""
+        tail = self._stream_part.tail()
+        with snapshot():
+            behind = len(self._unlogged())
+        return Coverage(behind, tail.stopped_at is not None, self._stream_part.unreachable)
+
+    def page(
+        self,
+        filter: EventFilter,
+        *,
+        before: Position | None = None,
+        after: Position | None = None,
+        oldest_first: bool = False,
+        limit: int = 100,
+    ) -> EventPage:
+        """At most `limit` events of the filter: those next to `before` or `after` (both excluded), or of the end.
+
+        The end is the newest, with `oldest_first` the oldest; in that order the page's events stand. A search that
+        meets its bound first gives fewer, says in `searched_to` how far it came, and where to go on.
+        """
+        return event_page(
+            self._stream_part,
+            self._numbers,
+            filter,
+            self.now,
+            before=before,
+            after=after,
+            oldest_first=oldest_first,
+            limit=limit,
+        )
+
+    def summary(self, filter: EventFilter) -> FilterSummary:
+        """Counts, facets and histogram of the filter."""
+        complete = self._stream_part.tail().stopped_at is None
+        with snapshot():
+            return filter_summary(self._unlogged(), complete, self._numbers, filter, self.now)
+
+    def event(self, stream: str, entry_id: EntryId) -> Event | None:
+        """The event of this entry, or None when neither log nor stream has it."""
+        rows = LoggedEvent.objects.filter(stream_id=self._numbers.get(stream, -1), entry_id=entry_id)
+        logged = events_of(rows, self._numbers)
+        return logged[0] if logged else self._stream_part.event(stream, entry_id)
+
+    def neighbours(self, event: Event) -> Neighbours:
+        """The events before and after this one in its session; none for an event without a session."""
+        if not event.session_id:
+            return Neighbours(None, None)
+        session = EventFilter().also("session", event.session_id)
+        place = Position.of(event)
+        previous = self.page(session, before=place, limit=1).events
+        following = self.page(session, after=place, oldest_first=True, limit=1).events
+        return Neighbours(previous[0] if previous else None, following[0] if following else None)
+
+    def sessions(
+        self,
+        *,
+        before: EntryId | None = None,
+        after: EntryId | None = None,
+        user_id: str | None = None,
+        limit: int = 50,
+    ) -> SessionPage:
+        """Sessions by last entry, newest first: those whose last entry is older than `before` or newer than `after`.
+
+        With `user_id`: the sessions in which the user took part, by the user's last entry in each.
+        """
+        self._stream_part.tail()
+        with snapshot():
+            return activity.session_page(self._unlogged(), before=before, after=after, user_id=user_id, limit=limit)
+
+    def session(self, session_id: str) -> SessionSummary | None:
+        """The session's summary; None when no event is known of it."""
+        self._stream_part.tail()
+        with snapshot():
+            return activity.session_summaries(self._unlogged(), [session_id]).get(session_id)
+
+    def users(self, *, before: EntryId | None = None, after: EntryId | None = None, limit: int = 50) -> UserPage:
+        """Users by last entry, newest first: those whose last entry is older than `before` or newer than `after`."""
+        self._stream_part.tail()
+        with snapshot():
+            return activity.user_page(self._unlogged(), before=before, after=after, limit=limit)
+
+    def user(self, user_id: str) -> UserSummary | None:
+        """The user's summary; None when no event is known of them."""
+        self._stream_part.tail()
+        with snapshot():
+            return activity.user_summaries(self._unlogged(), [user_id]).get(user_id)
+
+    def user_days(self, user_id: str, since: date, until: date) -> Mapping[date, DayCount]:
+        """The user's days (UTC) from `since` up to and with `until` on which anything happened."""
+        self._stream_part.tail()
+        with snapshot():
+            return activity.user_days(self._unlogged(), user_id, since, until)
+
+    def overview(self, since: datetime | None = None, until: datetime | None = None) -> Overview:
+        """The numbers of a time range, widened to whole minutes, or of everything."""
+        since, until = overviews.whole_minutes(since, until)
+        errors = self.page(EventFilter().errors().between(since, until), limit=8)
+        with snapshot():
+            return overviews.overview(self._unlogged(), errors.events, since, until, self.now)
+
+    def _unlogged(self) -> list[Event]:
+        """The events of the tail that the log does not have, newest first.
+
+        Asked inside the snapshot whose rows they are added to, after the stream was read: what is committed between
+        is in the log, and never in both or in neither.
+        """
+        events = self._stream_part.tail().events
+        if not events:
+            return []
+        oldest = min(event.entry_id for event in events)
+        rows = LoggedEvent.objects.filter(entry_id__gte=oldest).values_list("stream_id", "entry_id")
+        logged = set(rows)
+        return [event for event in events if (self._numbers[event.stream], event.entry_id) not in logged]
+
+
+@contextmanager
+def open_reader() -> Iterator[Reader]:
+    """A reading of the configured streams."""
+    configuration = settings.EVDASH
+    yield Reader(_client(configuration.redis_url), configuration.streams, configuration.audit_group)
+
+
+@cache
+def _client(url: str) -> redis.Redis:
+    return open_client(url or None)

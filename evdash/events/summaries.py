@@ -1,0 +1,194 @@
+"""What a list says of a session or a user: sums over its events that can be added up in any order and any batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from evdash.events.entry_id import EntryId
+from evdash.events.event import Event, datetime_from_us
+
+
+@dataclass(frozen=True, slots=True)
+class FirstSaid:
+    """A text, and the entry that said it: of two the earlier entry's counts, and an empty text says nothing."""
+
+    text: str = ""
+    at: EntryId = EntryId.MAX
+
+    def merged(self, other: FirstSaid) -> FirstSaid:
+        return min((said for said in (self, other) if said.text), key=lambda said: said.at, default=FirstSaid())
+
+    def __bool__(self) -> bool:
+        return bool(self.text)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _said(text: str, event: Event) -> FirstSaid:
+    return FirstSaid(text, event.entry_id) if text else FirstSaid()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSummary:
+    """A session as far as its events are known. `merged` is associative and commutative, so order never matters."""
+
+    session_id: str
+    user: FirstSaid
+    agent: FirstSaid
+    model: FirstSaid
+    first_id: EntryId
+    last_id: EntryId
+    started_us: int  # Unix microseconds of the earliest event
+    last_us: int
+    ended_id: EntryId | None  # the last session.ended
+    outcome: str  # what that one said of the outcome
+    events: int
+    errors: int
+    tokens: int
+    messages: int
+    tool_calls: int
+    searches: int
+
+    @classmethod
+    def of(cls, event: Event) -> SessionSummary:
+        """The summary of this one event."""
+        ended = event.type == "session.ended"
+        outcome = event.data.get("outcome") or event.data.get("reason") or "" if ended else ""
+        return cls(
+            session_id=event.session_id,
+            user=_said(event.user_id, event),
+            agent=_said(event.agent, event),
+            model=_said(event.model, event),
+            first_id=event.entry_id,
+            last_id=event.entry_id,
+            started_us=event.occurred_us,
+            last_us=event.occurred_us,
+            ended_id=event.entry_id if ended else None,
+            outcome=str(outcome)[:100],
+            events=1,
+            errors=int(event.is_error),
+            tokens=event.tokens,
+            messages=int(event.type == "message.added"),
+            tool_calls=int(event.type == "tool.called"),
+            searches=int(event.type == "search.performed"),
+        )
+
+    def merged(self, other: SessionSummary) -> SessionSummary:
+        """Both together; they must be of the same session and of different events."""
+        later_end = max(self, other, key=lambda part: part.ended_id or EntryId.MIN)
+        return SessionSummary(
+            session_id=self.session_id,
+            user=self.user.merged(other.user),
+            agent=self.agent.merged(other.agent),
+            model=self.model.merged(other.model),
+            first_id=min(self.first_id, other.first_id),
+            last_id=max(self.last_id, other.last_id),
+            started_us=min(self.started_us, other.started_us),
+            last_us=max(self.last_us, other.last_us),
+            ended_id=later_end.ended_id,
+            outcome=later_end.outcome,
+            events=self.events + other.events,
+            errors=self.errors + other.errors,
+            tokens=self.tokens + other.tokens,
+            messages=self.messages + other.messages,
+            tool_calls=self.tool_calls + other.tool_calls,
+            searches=self.searches + other.searches,
+        )
+
+    @property
+    def user_id(self) -> str:
+        return self.user.text
+
+    @property
+    def ended(self) -> bool:
+        return self.ended_id is not None
+
+    @property
+    def started_at(self) -> datetime:
+        return datetime_from_us(self.started_us)
+
+    @property
+    def last_at(self) -> datetime:
+        return datetime_from_us(self.last_us)
+
+    @property
+    def duration(self) -> timedelta:
+        """From the earliest to the latest event."""
+        return timedelta(microseconds=self.last_us - self.started_us)
+
+
+@dataclass(frozen=True, slots=True)
+class UserSummary:
+    """A user as far as their events are known. `merged` is associative and commutative; `sessions` is set apart,
+    because two parts may know the same session."""
+
+    user_id: str
+    first_id: EntryId
+    last_id: EntryId
+    first_us: int
+    last_us: int
+    events: int
+    errors: int
+    tokens: int
+    sessions: int = 0
+
+    @classmethod
+    def of(cls, event: Event) -> UserSummary:
+        """The summary of this one event."""
+        return cls(
+            user_id=event.user_id,
+            first_id=event.entry_id,
+            last_id=event.entry_id,
+            first_us=event.occurred_us,
+            last_us=event.occurred_us,
+            events=1,
+            errors=int(event.is_error),
+            tokens=event.tokens,
+        )
+
+    def merged(self, other: UserSummary) -> UserSummary:
+        """Both together; they must be of the same user and of different events."""
+        return UserSummary(
+            user_id=self.user_id,
+            first_id=min(self.first_id, other.first_id),
+            last_id=max(self.last_id, other.last_id),
+            first_us=min(self.first_us, other.first_us),
+            last_us=max(self.last_us, other.last_us),
+            events=self.events + other.events,
+            errors=self.errors + other.errors,
+            tokens=self.tokens + other.tokens,
+            sessions=max(self.sessions, other.sessions),
+        )
+
+    @property
+    def first_at(self) -> datetime:
+        return datetime_from_us(self.first_us)
+
+    @property
+    def last_at(self) -> datetime:
+        return datetime_from_us(self.last_us)
+
+
+def sessions_of(events: Iterable[Event]) -> Mapping[str, SessionSummary]:
+    """The summaries of the sessions in these events; events without a session are in none."""
+    summaries: dict[str, SessionSummary] = {}
+    for event in events:
+        if event.session_id:
+            summary = SessionSummary.of(event)
+            known = summaries.get(event.session_id)
+            summaries[event.session_id] = known.merged(summary) if known else summary
+    return summaries
+
+
+def users_of(events: Iterable[Event]) -> Mapping[str, UserSummary]:
+    """The summaries of the users in these events, `sessions` left at 0; events without a user are in none."""
+    summaries: dict[str, UserSummary] = {}
+    for event in events:
+        if event.user_id:
+            summary = UserSummary.of(event)
+            known = summaries.get(event.user_id)
+            summaries[event.user_id] = known.merged(summary) if known else summary
+    return summaries

@@ -1,0 +1,1 @@
+"""What a consumer group does with events: one module a group."""

@@ -1,0 +1,1 @@
+"""The loop that carries entries from a consumer group into a projection."""

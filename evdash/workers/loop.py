@@ -1,0 +1,52 @@
+"""The loop around a worker: waiting, back-off after an outage, and an orderly end."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+
+from django.db import DatabaseError, connection
+
+from evdash.streams.client import StreamsUnavailable
+from evdash.streams.groups import GroupMissing
+from evdash.workers.worker import Worker
+
+logger = logging.getLogger("evdash.workers")
+
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 10.0
+
+
+def run(worker: Worker, stop: threading.Event, *, block_ms: int, until_caught_up: bool = False) -> int:
+    """Carry batches over until `stop` is set, or with `until_caught_up` until none is left.
+
+    Returns how many entries were carried over. An outage of Redis or SQL is logged once and waited out; with
+    `until_caught_up` it is raised instead, because then somebody waits for the end.
+    """
+    carried = 0
+    connected = False
+    pause_s = FIRST_PAUSE_S
+    while not stop.is_set():
+        try:
+            if not connected:
+                worker.connect()
+                connected = True
+            handled = worker.step(0 if until_caught_up else block_ms)
+        except (StreamsUnavailable, GroupMissing, DatabaseError) as error:
+            if until_caught_up and not isinstance(error, GroupMissing):
+                raise
+            if connected or pause_s == FIRST_PAUSE_S:
+                logger.warning("%s Trying again until it works.", str(error).rstrip(".") + ".")
+            connected = False
+            connection.close()
+            stop.wait(pause_s * random.uniform(0.5, 1.5))
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+            continue
+        if pause_s > FIRST_PAUSE_S:
+            logger.info("Connected again.")
+            pause_s = FIRST_PAUSE_S
+        carried += handled
+        if handled == 0 and until_caught_up:
+            break
+    return carried
