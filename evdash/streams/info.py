@@ -1,0 +1,183 @@
+"""What Redis knows about a stream and its consumer groups, unknown things as None."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from evdash.events.entry_id import EntryId
+from evdash.streams import replies
+from evdash.streams.client import Refused, call, call_all
+from evdash.streams.reads import read_forward
+
+# A lag that Redis does not know is counted by reading, at most so far.
+LAG_COUNT_MAX = 1_000
+LAG_COUNT_MAX_BYTES = 4 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """One stream. A None was not told: an older server, or a user who may not ask."""
+
+    length: int
+    first_id: EntryId | None  # None: the stream is empty
+    last_id: EntryId | None
+    last_generated_id: EntryId  # of the newest entry that ever was
+    entries_added: int | None  # ever; from Redis 7 on
+    max_deleted_id: EntryId | None
+    memory_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """Entries that the group has yet to be given. Not exact: there are at least so many. None: unknown."""
+
+    count: int | None
+    exact: bool
+
+    def __str__(self) -> str:
+        if self.count is None:
+            return "unknown"
+        return f"{self.count:,}" if self.exact else f"{self.count:,}+"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerInfo:
+    """One consumer of a group."""
+
+    name: str
+    pending: int
+    idle_ms: int  # since it last asked for anything
+    inactive_ms: int | None  # since it last got anything; None: never, or not told
+
+
+@dataclass(frozen=True, slots=True)
+class GroupInfo:
+    """One consumer group of a stream."""
+
+    name: str
+    consumers: tuple[ConsumerInfo, ...]
+    pending: int
+    oldest_pending: EntryId | None
+    last_delivered: EntryId
+    lag: Lag
+
+    @property
+    def watermark(self) -> EntryId:
+        """Everything up to here was delivered and acknowledged."""
+        return watermark(self.last_delivered, self.oldest_pending)
+
+
+def watermark(last_delivered: EntryId, oldest_pending: EntryId | None) -> EntryId:
+    """The ID up to which a group has delivered and acknowledged everything it was given."""
+    return last_delivered if oldest_pending is None else min(last_delivered, oldest_pending.previous())
+
+
+def stream_info(client: redis.Redis, stream: str) -> StreamInfo | None:
+    """What is known about the stream, or None when there is no such key."""
+    reply = _existing(client, "XINFO STREAM", stream)
+    return None if reply is None else _stream_info(reply, _memory_bytes(client, stream))
+
+
+def group_infos(client: redis.Redis, stream: str) -> list[GroupInfo]:
+    """The stream's consumer groups by name; none when there is no such stream."""
+    stream_reply = _existing(client, "XINFO STREAM", stream)
+    if stream_reply is None:
+        return []
+    info = _stream_info(stream_reply, memory_bytes=None)
+    groups = [replies.record(reply) for reply in _existing(client, "XINFO GROUPS", stream) or ()]
+    found = (_group_info(client, stream, info, group) for group in groups)
+    return sorted((group for group in found if group is not None), key=lambda group: group.name)
+
+
+def _existing(client: redis.Redis, command: str, stream: str) -> Any:
+    """The reply, or None when there is no such key."""
+    try:
+        return call(client, command, stream, stream=stream)
+    except Refused as refusal:
+        if "no such key" in refusal.answer.lower():
+            return None
+        raise
+
+
+def _stream_info(reply: Any, memory_bytes: int | None) -> StreamInfo:
+    told = replies.record(reply)
+    return StreamInfo(
+        length=int(told["length"]),
+        first_id=_end(told.get("first-entry")),
+        last_id=_end(told.get("last-entry")),
+        last_generated_id=EntryId.parse(told["last-generated-id"]),
+        entries_added=told.get("entries-added"),
+        max_deleted_id=EntryId.parse(told["max-deleted-entry-id"]) if "max-deleted-entry-id" in told else None,
+        memory_bytes=memory_bytes,
+    )
+
+
+def _end(raw_entry: Any) -> EntryId | None:
+    return EntryId.parse(raw_entry[0]) if raw_entry else None
+
+
+def _memory_bytes(client: redis.Redis, stream: str) -> int | None:
+    try:
+        return int(call(client, "MEMORY USAGE", stream) or 0) or None
+    except Refused:  # hosted servers forbid MEMORY, others do not have it
+        return None
+
+
+def _group_info(client: redis.Redis, stream: str, info: StreamInfo, told: dict[str, Any]) -> GroupInfo | None:
+    try:
+        consumers, pending = call_all(
+            client, ("XINFO CONSUMERS", stream, told["name"]), ("XPENDING", stream, told["name"]), stream=stream
+        )
+    except Refused as refusal:
+        if "NOGROUP" in refusal.answer:  # destroyed since it was listed
+            return None
+        raise
+    last_delivered = EntryId.parse(told["last-delivered-id"])
+    return GroupInfo(
+        name=replies.text(told["name"]),
+        consumers=tuple(sorted(map(_consumer_info, consumers), key=lambda consumer: consumer.name)),
+        pending=int(pending[0]),
+        oldest_pending=EntryId.parse(pending[1]) if pending[1] else None,
+        last_delivered=last_delivered,
+        lag=_lag(client, stream, info, last_delivered, told.get("lag")),
+    )
+
+
+def _consumer_info(reply: Any) -> ConsumerInfo:
+    told = replies.record(reply)
+    inactive_ms = told.get("inactive")
+    return ConsumerInfo(
+        name=replies.text(told["name"]),
+        pending=int(told["pending"]),
+        idle_ms=int(told["idle"]),
+        inactive_ms=None if inactive_ms is None or int(inactive_ms) < 0 else int(inactive_ms),
+    )
+
+
+def _lag(client: redis.Redis, stream: str, info: StreamInfo, last_delivered: EntryId, told: int | None) -> Lag:
+    """Where the group stands at or before an end of the stream the answer is plain. Redis's own figure is taken only
+    between them: it counts trimmed entries that the group never got (Valkey 9.1: 50 of a stream of 10)."""
+    if info.first_id is None or info.last_id is None or last_delivered >= info.last_id:
+        return Lag(0, exact=True)
+    if last_delivered < info.first_id:
+        return Lag(info.length, exact=True)
+    if told is not None:
+        return Lag(min(int(told), info.length), exact=True)
+    return _counted_lag(client, stream, last_delivered)
+
+
+def _counted_lag(client: redis.Redis, stream: str, last_delivered: EntryId) -> Lag:
+    count = size = 0
+    after = last_delivered
+    step = 100
+    while count < LAG_COUNT_MAX and size < LAG_COUNT_MAX_BYTES:
+        entries = read_forward(client, stream, after=after, count=step)
+        count += len(entries)
+        if len(entries) < step:
+            return Lag(count, exact=True)
+        size += sum(len(name) + len(value) for entry in entries for name, value in entry.pairs)
+        after = entries[-1].entry_id
+    return Lag(count, exact=False)

@@ -1,0 +1,46 @@
+"""Range reads of one stream, in both directions, every pair kept."""
+
+from __future__ import annotations
+
+import redis
+
+from evdash.events.entry import Entry
+from evdash.events.entry_id import EntryId
+from evdash.streams import replies
+from evdash.streams.client import call
+
+# Bounds are sent as closed ones: "(" is known from Redis 6.2 on only, and refused at the ends of the range.
+
+
+def read_forward(
+    client: redis.Redis, stream: str, *, after: EntryId | None, through: EntryId = EntryId.MAX, count: int
+) -> list[Entry]:
+    """At most `count` entries in stream order. `after` None reads from the beginning; `through` is included."""
+    if after == EntryId.MAX or count <= 0:
+        return []
+    since = after.next() if after else EntryId.MIN
+    if since > through:
+        return []
+    reply = call(client, "XRANGE", stream, str(since), str(through), "COUNT", count, stream=stream)
+    return replies.entries(stream, reply)
+
+
+def read_backward(
+    client: redis.Redis, stream: str, *, before: EntryId | None, after: EntryId | None, count: int
+) -> list[Entry]:
+    """At most `count` entries, newest first, both ends excluded; None is the stream's own end."""
+    if before == EntryId.MIN or after == EntryId.MAX or count <= 0:
+        return []
+    newest = before.previous() if before else EntryId.MAX
+    oldest = after.next() if after else EntryId.MIN
+    if oldest > newest:
+        return []
+    reply = call(client, "XREVRANGE", stream, str(newest), str(oldest), "COUNT", count, stream=stream)
+    return replies.entries(stream, reply)
+
+
+def read_entry(client: redis.Redis, stream: str, entry_id: EntryId) -> Entry | None:
+    """The entry with this ID, or None when the stream does not (or no longer) have it."""
+    reply = call(client, "XRANGE", stream, str(entry_id), str(entry_id), stream=stream)
+    found = replies.entries(stream, reply)
+    return found[0] if found else None

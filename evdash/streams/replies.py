@@ -1,0 +1,36 @@
+"""Raw replies of Redis, read into entries and plain values. Every reply may come as RESP2 or RESP3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from evdash.events.entry import Entry
+from evdash.events.entry_id import EntryId
+
+
+def entries(stream: str, reply: Any) -> list[Entry]:
+    """The entries of an XRANGE or XREVRANGE reply."""
+    return [entry(stream, raw_id, raw_pairs) for raw_id, raw_pairs in reply or ()]
+
+
+def entry(stream: str, raw_id: bytes, raw_pairs: list[bytes]) -> Entry:
+    """One entry from its ID and the flat list of its names and values."""
+    return Entry(stream, EntryId.parse(raw_id), tuple(zip(raw_pairs[::2], raw_pairs[1::2], strict=True)))
+
+
+def by_stream(reply: Any) -> Iterator[tuple[str, list[Any]]]:
+    """Stream by stream the raw entries of an XREAD or XREADGROUP reply; nothing when it timed out."""
+    for name, raw_entries in reply.items() if isinstance(reply, dict) else reply or ():
+        yield text(name), raw_entries
+
+
+def record(reply: Any) -> dict[str, Any]:
+    """A record of XINFO by its field names."""
+    pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
+    return {text(name): value for name, value in pairs}
+
+
+def text(raw: Any) -> str:
+    """A name as text; what is not UTF-8 in it stands as \\xNN."""
+    return raw.decode("utf-8", errors="backslashreplace") if isinstance(raw, bytes) else str(raw)
