@@ -1,0 +1,78 @@
+"""What kind of thing an event type is: its colour, its sign and its lane in a timeline."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from zlib import crc32
+
+from evdash.events.event import Event
+
+LANES: Final = ("user", "assistant", "tools", "memory", "system")
+# Unknown types get one of these colours by their name, so that one type keeps its colour everywhere.
+HUES: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How a type is drawn: CSS class `kind-<name>` and symbol `glyph-<glyph>`."""
+
+    name: str
+    glyph: str
+
+
+_FAMILIES: Final[tuple[tuple[Kind, frozenset[str]], ...]] = (
+    (Kind("error", "error"), frozenset({"error", "errors", "exception", "failure", "failed"})),
+    (Kind("session", "session"), frozenset({"session", "conversation", "run", "trace"})),
+    (Kind("message", "message"), frozenset({"message", "messages", "chat", "prompt", "completion"})),
+    (Kind("summary", "summary"), frozenset({"summary", "summaries"})),
+    (Kind("search", "search"), frozenset({"search", "retrieval", "query", "lookup"})),
+    (Kind("memory", "memory"), frozenset({"memory", "context", "cache"})),
+    (Kind("tool", "tool"), frozenset({"tool", "tools", "function", "api", "http"})),
+    (Kind("model", "model"), frozenset({"model", "llm", "generation", "inference", "embedding", "gen_ai"})),
+)
+_WORD = re.compile(r"[A-Za-z_]+")
+_ROLES: Final = {
+    "user": "user",
+    "human": "user",
+    "customer": "user",
+    "assistant": "assistant",
+    "agent": "assistant",
+    "ai": "assistant",
+    "model": "assistant",
+    "tool": "tools",
+    "function": "tools",
+}
+_LANE_OF_KIND: Final = {
+    "message": "assistant",
+    "model": "assistant",
+    "tool": "tools",
+    "search": "tools",
+    "summary": "memory",
+    "memory": "memory",
+}
+
+
+def kind_of(event_type: str) -> Kind:
+    """The kind of a type, by the first of its dotted words that is known."""
+    for word in _WORD.findall(event_type.lower()):
+        for kind, words in _FAMILIES:
+            if word in words:
+                return kind
+    if not event_type:
+        return Kind("none", "other")
+    return Kind(f"other-{crc32(event_type.encode('utf-8')) % HUES}", "other")
+
+
+def lane_of(event: Event) -> str:
+    """Who acts in this event: one of LANES. A role says it, else a tool, else the kind of the type."""
+    kind = kind_of(event.type).name
+    if kind in ("session", "summary", "memory"):
+        return _LANE_OF_KIND.get(kind, "system")
+    role = event.data.get("role")
+    if isinstance(role, str) and kind == "message":
+        return _ROLES.get(role.lower(), "system")
+    if event.tool:
+        return "tools"
+    return _LANE_OF_KIND.get(kind, "system")

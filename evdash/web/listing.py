@@ -1,0 +1,82 @@
+"""A list of events under the filter bar: what the events, errors, live, session and user pages have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from django.http import HttpRequest
+
+from evdash.eventlog.reader import Reader
+from evdash.eventlog.records import EventPage
+from evdash.web.filter_bar import (
+    EVERYTHING,
+    Asked,
+    FilterBar,
+    Scope,
+    asked_filter,
+    filter_bar,
+    summed_up,
+    without_errors_only,
+)
+from evdash.web.paging import ROWS, Pager, Place, RowList, pager, place_of, row_list
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a request asks of a list: the filter and the place in it."""
+
+    asked: Asked
+    place: Place
+    address: str
+    oldest_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What templates/events/_listing.html shows."""
+
+    bar: FilterBar
+    list: RowList
+    pager: Pager | None
+    page: EventPage
+    is_filtered: bool
+
+    @property
+    def status(self) -> int:
+        """400 when the filter cannot be read."""
+        return 400 if self.bar.problem else 200
+
+
+def question(request: HttpRequest, scope: Scope = EVERYTHING, *, oldest_first: bool = False) -> Question:
+    """The question of a request. Raises BadPlace for a place that cannot be read."""
+    return Question(asked_filter(request.GET, scope), place_of(request.GET.dict()), request.path, oldest_first)
+
+
+def listing(reader: Reader, asking: Question, *, rows: int = ROWS, with_histogram: bool = True) -> Listing:
+    """The answer. A filter that cannot be read lists nothing."""
+    asked, place, address, oldest_first = asking.asked, asking.place, asking.address, asking.oldest_first
+    if asked.problem:
+        nothing = EventPage((), None, None, None, {})
+        return Listing(
+            filter_bar(asked, address),
+            replace(row_list(nothing, asked.within, place), live_query=None),
+            None,
+            nothing,
+            True,
+        )
+    found = reader.page(asked.within, before=place.before, after=place.after, oldest_first=oldest_first, limit=rows)
+    bar = filter_bar(
+        asked,
+        address,
+        summary=summed_up(reader, asked),
+        of=without_errors_only(reader, asked),
+        with_histogram=with_histogram,
+    )
+    rows_shown = row_list(found, asked.within, place, oldest_first=oldest_first)
+    return Listing(
+        bar=replace(bar, has_live=rows_shown.live_query is not None),
+        list=rows_shown,
+        pager=pager(found, address, asked.own.query_string(), place, oldest_first=oldest_first),
+        page=found,
+        is_filtered=bool(asked.own) or asked.scope != EVERYTHING,
+    )

@@ -1,0 +1,129 @@
+"""Newer and older by position, and lists of rows with what live needs to go on from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
+
+from django.http import QueryDict
+
+from evdash.eventlog.records import EventPage, InvalidPosition, Position
+from evdash.events.entry_id import EntryId, InvalidEntryId
+from evdash.events.filter import EventFilter
+from evdash.web.rows import Row, rows_of
+
+ROWS: Final = 100
+# Past every entry that can be: the page before it is the last one.
+END: Final = Position(EntryId.MAX, "\U0010ffff")
+
+
+class BadPlace(ValueError):
+    """The page's place in its list cannot be read; the message is the sentence to show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """From where a list of events is shown: one of both, or none for its beginning."""
+
+    before: Position | None
+    after: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowList:
+    """What templates/events/_list.html shows. `live_query` is None where new events do not belong."""
+
+    rows: tuple[Row, ...]
+    order: str
+    values: str
+    live_query: str | None
+    live_cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pager:
+    """Links to the pages beside this one, "" for none, in reading order."""
+
+    first: str
+    previous: str
+    next: str
+    last: str
+    previous_label: str
+    next_label: str
+    searched_to: str  # the sentence before "search on", when the search stopped at its bound
+    search_on: str
+
+
+def place_of(params: Mapping[str, str]) -> Place:
+    """The place that `before=` or `after=` name. Raises BadPlace."""
+    before, after = params.get("before", ""), params.get("after", "")
+    if before and after:
+        raise BadPlace("A page of events is either before= or after= a position, not both.")
+    try:
+        return Place(Position.parse(before) if before else None, Position.parse(after) if after else None)
+    except InvalidPosition as error:
+        raise BadPlace(f"{'before' if before else 'after'}= {error}.") from None
+
+
+def entry_place_of(params: Mapping[str, str]) -> tuple[EntryId | None, EntryId | None]:
+    """`before=` and `after=` of lists that are ordered by last entry. Raises BadPlace."""
+    before, after = params.get("before", ""), params.get("after", "")
+    if before and after:
+        raise BadPlace("A page is either before= or after= an entry ID, not both.")
+    try:
+        return (EntryId.parse(before) if before else None, EntryId.parse(after) if after else None)
+    except InvalidEntryId as error:
+        raise BadPlace(f"{'before' if before else 'after'}= {error}.") from None
+
+
+def row_list(page: EventPage, event_filter: EventFilter, place: Place, *, oldest_first: bool = False) -> RowList:
+    """The rows of a page; live where it shows the newest end."""
+    is_newest_end = page.newer is None and (oldest_first or (place.before is None and place.after is None))
+    return RowList(
+        rows=rows_of(page.events),
+        order="oldest-first" if oldest_first else "newest-first",
+        values=json.dumps({"q": event_filter.text()}),
+        live_query=event_filter.query_string() if is_newest_end else None,
+        live_cursor=json.dumps({stream: str(entry_id) for stream, entry_id in page.cursor.items()}),
+    )
+
+
+def pager(page: EventPage, address: str, query: str, place: Place, *, oldest_first: bool = False) -> Pager:
+    """The links around a page of events; `query` is that of its filter."""
+    newer = link(address, query, after=page.newer) if page.newer else ""
+    older = link(address, query, before=page.older) if page.older else ""
+    is_elsewhere = place.before is not None or place.after is not None
+    searched_to, search_on = "", ""
+    if page.searched_to is not None:
+        searched_to = f"{page.searched_to:%Y-%m-%d %H:%M:%S} UTC"
+        search_on = newer if oldest_first or place.after is not None else older
+    return Pager(
+        first=link(address, query) if is_elsewhere else "",
+        previous=older if oldest_first else newer,
+        next=newer if oldest_first else older,
+        last=link(address, query, before=END) if (newer if oldest_first else older) else "",
+        previous_label="Earlier" if oldest_first else "Newer",
+        next_label="Later" if oldest_first else "Older",
+        searched_to=searched_to,
+        search_on=search_on,
+    )
+
+
+def link(
+    address: str, query: str, *, before: Position | EntryId | None = None, after: Position | EntryId | None = None
+) -> str:
+    """The address under this query, from a position on."""
+    parts = [query] if query else []
+    if before is not None:
+        parts.append(urlencode({"before": str(before)}))
+    if after is not None:
+        parts.append(urlencode({"after": str(after)}))
+    return f"{address}?{'&'.join(parts)}" if parts else address
+
+
+def parameters(query: QueryDict) -> Mapping[str, Sequence[str]]:
+    """A query string as EventFilter reads it."""
+    return {name: query.getlist(name) for name in query}

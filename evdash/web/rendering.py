@@ -1,0 +1,140 @@
+"""From a context to a response: the frame around every page, whole for a browser, in part for htmx."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.cache import patch_vary_headers
+
+from evdash.eventlog.records import Coverage
+from evdash.events.event import Event
+from evdash.web.wording import count
+
+Level = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An entry of the left rail."""
+
+    label: str
+    address: str
+    glyph: str
+    key: str  # after `g`
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far the indexing is, in words."""
+
+    words: str
+    level: Literal["ok", "behind", "down", "none"]
+    explanation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence about the whole page."""
+
+    text: str
+    level: Level = "info"
+
+
+# Label, name of the address, glyph, key, and the names of the pages below it.
+_PLACES: Final = (
+    ("Overview", "overview", "overview", "o", ()),
+    ("Live", "live", "live", "l", ()),
+    ("Sessions", "sessions", "session", "s", ("session",)),
+    ("Users", "users", "users", "u", ("user",)),
+    ("Errors", "errors", "error", "r", ()),
+    ("Events", "events", "events", "e", ("event",)),
+    ("Streams", "streams", "streams", "t", ()),
+)
+
+
+def page(
+    request: HttpRequest,
+    template: str,
+    title: str,
+    context: Mapping[str, Any],
+    *,
+    coverage: Coverage | None = None,
+    events: Iterable[Event] = (),
+    notices: Iterable[Notice] = (),
+    status: int = 200,
+) -> HttpResponse:
+    """The page, or for htmx its main part. `events` are those shown, which may be a demonstration's."""
+    is_fragment = bool(request.htmx) and not request.htmx.history_restore_request  # type: ignore[attr-defined]
+    response = render(
+        request,
+        template,
+        {
+            **context,
+            "frame": "fragment.html" if is_fragment else "base.html",
+            "title": title,
+            "places": _places(request),
+            "state": _state(coverage),
+            "notices": (*notices, *_coverage_notices(coverage)),
+            "is_demonstration": _writes_demonstration() or any(event.simulated for event in events),
+            "events_base": reverse("events"),
+            "stream_name": settings.EVDASH.streams[0],
+            "streams_read": settings.EVDASH.streams,
+        },
+        status=status,
+    )
+    # Personal data: kept by no cache, and a fragment never mistaken for its page.
+    response["Cache-Control"] = "private, no-store"
+    patch_vary_headers(response, ("HX-Request", "Cookie"))
+    return response
+
+
+def _places(request: HttpRequest) -> tuple[Place, ...]:
+    match = request.resolver_match
+    here = match.url_name if match else None
+    return tuple(
+        Place(label, reverse(name), glyph, key, here == name or here in below)
+        for label, name, glyph, key, below in _PLACES
+    )
+
+
+def _state(coverage: Coverage | None) -> State:
+    if coverage is None:
+        return State("", "none", "")
+    if coverage.unreachable:
+        return State("Redis unreachable, log only", "down", coverage.unreachable)
+    if coverage.behind:
+        number = f"{coverage.behind:,}{'+' if coverage.behind_more else ''}"
+        return State(
+            f"{number} behind, reading {'a part' if coverage.behind_more else 'the rest'} from the stream",
+            "behind",
+            f"The log is {number} entries behind the stream; this page reads those from the stream itself.",
+        )
+    return State("up to date", "ok", "The log holds everything that the streams hold.")
+
+
+def _coverage_notices(coverage: Coverage | None) -> tuple[Notice, ...]:
+    if coverage is None:
+        return ()
+    notices = [Notice(note, "warning") for note in coverage.notes]
+    if coverage.unreachable:
+        notices.insert(0, Notice(f"{coverage.unreachable} What follows is what the log holds.", "error"))
+    elif coverage.behind_more:
+        notices.append(
+            Notice(
+                f"The log is more than {count(coverage.behind, 'entry', 'entries')} behind the stream. This page shows "
+                "the log and the newest of those; run `manage.py work` for the rest.",
+                "warning",
+            )
+        )
+    return tuple(notices)
+
+
+def _writes_demonstration() -> bool:
+    return bool(settings.EVDASH.demo and settings.EVDASH.embedded)

@@ -1,0 +1,112 @@
+"""What the templates say in one word: times, numbers, text from events."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from evdash.web import visible as visible_text
+from evdash.web import wording
+from evdash.web.addresses import session_address, user_address
+from evdash.web.kinds import Kind, kind_of
+
+register = template.Library()
+
+# The decorator of django-stubs keeps the types of what it registers.
+register.filter("session_address", session_address)
+register.filter("user_address", user_address)
+register.filter("span", wording.span)
+register.filter("milliseconds", wording.milliseconds)
+register.filter("filesize", wording.size)
+register.filter("percent", wording.percent)
+
+
+@register.filter
+def visible(text: object) -> SafeString | str:
+    """Text from an event: escaped, unseen characters marked."""
+    return visible_text.visible(str(text))
+
+
+@register.filter
+def number(value: int | None) -> str:
+    """`12,400`; a dash for what is not known."""
+    return "–" if value is None else f"{value:,}"
+
+
+@register.filter
+def kind(event_type: str) -> Kind:
+    """The kind of an event type."""
+    return kind_of(event_type)
+
+
+@register.filter
+def clock(moment: datetime, entry_id: object = "") -> SafeString:
+    """A time as a row shows it: day and milliseconds; the absolute time, and the entry ID, on hovering."""
+    moment = moment.astimezone(UTC)
+    day = moment.strftime("%d %b") if moment.year == datetime.now(UTC).year else _dated(moment)
+    time = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"
+    title = f"{_dated(moment, '-')} {time} UTC" + (f"\nentry ID {entry_id}" if entry_id else "")
+    return format_html(
+        '<time datetime="{}" title="{}" data-form="row"><span class="day">{}</span> {}</time>',
+        _iso(moment),
+        title,
+        day,
+        time,
+    )
+
+
+@register.filter
+def moment(value: datetime | None) -> SafeString | str:
+    """A time to the second with its day; a dash for none."""
+    if value is None:
+        return "–"
+    value = value.astimezone(UTC)
+    shown = f"{_dated(value, '-')} {value:%H:%M:%S}"
+    return format_html('<time datetime="{}" title="{} UTC" data-form="full">{}</time>', _iso(value), shown, shown)
+
+
+@register.filter
+def ago(value: datetime | None) -> SafeString | str:
+    """A time as its distance from now, the absolute time on hovering."""
+    if value is None:
+        return "–"
+    value = value.astimezone(UTC)
+    return format_html(
+        '<time datetime="{}" title="{} {} UTC" data-form="ago">{}</time>',
+        _iso(value),
+        _dated(value, "-"),
+        value.strftime("%H:%M:%S"),
+        wording.ago(value, datetime.now(UTC)),
+    )
+
+
+@register.filter
+def rate(per_second: float) -> str:
+    """Events a second: `0`, `0.4`, `12`, `1,250`."""
+    return f"{per_second:,.0f}" if per_second >= 10 or per_second == 0 else f"{per_second:.2g}"
+
+
+@register.filter
+def seconds_long(value: float) -> str:
+    """A number of seconds as a span of time."""
+    return wording.span(timedelta(seconds=value))
+
+
+@register.filter
+def events_word(value: int) -> str:
+    """`1 event`, `1,310 events`."""
+    return wording.count(value, "event")
+
+
+def _dated(value: datetime, separator: str = " ") -> str:
+    # strftime pads years below 1000 differently from system to system.
+    if separator == "-":
+        return f"{value.year:04d}-{value.month:02d}-{value.day:02d}"
+    return f"{value:%d %b} {value.year:04d}"
+
+
+def _iso(value: datetime) -> str:
+    return value.isoformat(timespec="microseconds").replace("+00:00", "Z")

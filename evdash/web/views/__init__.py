@@ -1,0 +1,1 @@
+"""One module a page: parse what was asked, ask the reader, render."""

@@ -1,0 +1,28 @@
+"""Errors: the events that are errors."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+
+from evdash.eventlog.reader import open_reader
+from evdash.web.filter_bar import ERRORS
+from evdash.web.listing import listing, question
+from evdash.web.rendering import page
+from evdash.web.views.answers import explains_bad_places
+
+
+@explains_bad_places
+def errors(request: HttpRequest) -> HttpResponse:
+    """The errors of the filter, newest first."""
+    asking = question(request, ERRORS)
+    with open_reader() as reader:
+        shown = listing(reader, asking)
+    return page(
+        request,
+        "events/page.html",
+        "Errors",
+        {"listing": shown},
+        coverage=reader.coverage,
+        events=shown.page.events,
+        status=shown.status,
+    )

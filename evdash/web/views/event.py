@@ -1,0 +1,109 @@
+"""One event: its row opened, its own page, its values by themselves."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from evdash.eventlog.reader import open_reader
+from evdash.eventlog.records import Neighbours
+from evdash.events.entry_id import EntryId
+from evdash.events.event import Event
+from evdash.events.filter import EventFilter, FilterError
+from evdash.web.addresses import event_address
+from evdash.web.fields import data_links, field_views, hex_dump, whole_value
+from evdash.web.paging import parameters
+from evdash.web.readings import reading
+from evdash.web.rendering import page
+from evdash.web.rows import row_of, rows_of
+from evdash.web.views.answers import said
+
+
+def event(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
+    """The event of this entry; `part=opened` only what its opened row shows, `field=N` only that value."""
+    with open_reader() as reader:
+        found = reader.event(stream, entry_id)
+        wants_value = "field" in request.GET or request.GET.get("as") == "json"
+        neighbours = reader.neighbours(found) if found and not wants_value else Neighbours(None, None)
+    if found is None:
+        sentence = "Neither the log nor the stream holds it: it was never written, or trimmed before evdash read it."
+        return said(
+            request, "No such entry", sentence, status=404, coverage=reader.coverage, subject=f"{entry_id} of {stream}"
+        )
+    if "field" in request.GET:
+        return _value(request, found, request.GET["field"])
+    if request.GET.get("as") == "json":
+        return _not_kept(HttpResponse(_as_json(found), content_type="application/json"))
+    context = _context(request, found, neighbours)
+    if request.GET.get("part") == "opened":
+        return _not_kept(render(request, "events/_opened.html", context))
+    return page(
+        request,
+        "events/event.html",
+        f"{found.type or 'Event'} {found.entry_id}",
+        context,
+        coverage=reader.coverage,
+        events=(found,),
+    )
+
+
+def _context(request: HttpRequest, found: Event, neighbours: Neighbours) -> dict[str, Any]:
+    """What the opened row and the page show; the links narrow the filter of the list that the row stands in."""
+    try:
+        within = EventFilter.from_query(parameters(request.GET))
+    except FilterError:
+        within = EventFilter()
+    previous, following = neighbours.previous, neighbours.next
+    return {
+        "event": found,
+        "row": row_of(found),
+        "reading": reading(found),
+        "address": event_address(found.stream, found.entry_id),
+        "fields": field_views(found, within),
+        "data_links": data_links(found, within),
+        "neighbours": neighbours,
+        "previous_address": event_address(previous.stream, previous.entry_id) if previous else "",
+        "next_address": event_address(following.stream, following.entry_id) if following else "",
+        "previous_rows": rows_of((previous,)) if previous else (),
+        "next_rows": rows_of((following,)) if following else (),
+        "row_values": json.dumps({"q": within.text()}),
+        "events_base": reverse("events"),
+    }
+
+
+def _value(request: HttpRequest, found: Event, number: str) -> HttpResponse:
+    """One value whole: as plain text, as bytes to download, or (`part=whole`) for the place where it was folded."""
+    if not number.isascii() or not number.isdecimal() or len(number) > 6 or int(number) >= len(found.fields):
+        sentence = f"The entry has {len(found.fields):,} fields, numbered from 0; field={number[:20]} is none of them."
+        return said(request, "No such field", sentence, status=404)
+    field = found.fields[int(number)]
+    if request.GET.get("part") == "whole":
+        shown = field.value if field.is_text else hex_dump(field.raw)
+        return _not_kept(render(request, "events/_whole.html", {"text": shown, "is_text": field.is_text}))
+    raw, content_type = whole_value(field)
+    response = _not_kept(HttpResponse(raw, content_type=content_type))
+    kind = "inline" if field.is_text else "attachment"
+    response["Content-Disposition"] = (
+        f'{kind}; filename="{found.entry_id}-{number}.{"txt" if field.is_text else "bin"}"'
+    )
+    return response
+
+
+def _as_json(found: Event) -> str:
+    """The entry with all its fields in order; a value that is not UTF-8 as base64, marked."""
+    fields = [
+        [field.name, field.value] if field.is_text else [field.name, {"base64": b64encode(field.raw).decode("ascii")}]
+        for field in found.fields
+    ]
+    record = {"stream": found.stream, "entry_id": str(found.entry_id), "fields": fields}
+    return json.dumps(record, ensure_ascii=False, indent=2)
+
+
+def _not_kept(response: HttpResponse) -> HttpResponse:
+    response["Cache-Control"] = "private, no-store"
+    return response

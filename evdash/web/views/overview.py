@@ -1,0 +1,57 @@
+"""Overview: the numbers, each a link to the events behind it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from evdash.eventlog.reader import open_reader
+from evdash.events.filter import EventFilter
+from evdash.web.charts import histogram_picture, shares
+from evdash.web.filter_bar import Asked, asked_filter, filter_bar
+from evdash.web.paging import link
+from evdash.web.rendering import Notice, page
+from evdash.web.rows import rows_of
+
+
+def overview(request: HttpRequest) -> HttpResponse:
+    """Totals, rate, error rate, sessions, users, types and the newest errors over a time range."""
+    asked = asked_filter(request.GET)
+    ranged = EventFilter(since=asked.own.since, until=asked.own.until)
+    now = datetime.now(UTC)
+    with open_reader() as reader:
+        found = reader.overview(
+            ranged.since.at(now) if ranged.since else None, ranged.until.at(now) if ranged.until else None
+        )
+    events = reverse("events")
+
+    def over(since: datetime, until: datetime) -> str:
+        return link(events, ranged.between(since, until).query_string())
+
+    context = {
+        "found": found,
+        "bar": filter_bar(Asked(ranged, asked.scope, asked.problem, ranged.text()), request.path),
+        "events_address": link(events, ranged.query_string()),
+        "errors_address": link(reverse("errors"), ranged.query_string()),
+        "histogram": histogram_picture(found.histogram.buckets, over, height=96),
+        "histogram_base": events,
+        "types": shares(
+            [(t.value, t.count, link(events, ranged.also("type", t.value).query_string())) for t in found.types]
+        ),
+        "errors": rows_of(found.recent_errors),
+    }
+    dropped = bool(replace(asked.own, since=None, until=None))
+    notices = [Notice("The overview is over a time range only; other conditions belong to Events.")] if dropped else []
+    return page(
+        request,
+        "overview/page.html",
+        "Overview",
+        context,
+        coverage=reader.coverage,
+        events=found.recent_errors,
+        notices=notices,
+        status=400 if asked.problem else 200,
+    )

@@ -1,0 +1,30 @@
+"""Sessions: by their last activity, newest first."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+
+from evdash.eventlog.reader import open_reader
+from evdash.web.paging import entry_place_of, link
+from evdash.web.rendering import page
+from evdash.web.views.answers import explains_bad_places
+
+
+@explains_bad_places
+def sessions(request: HttpRequest) -> HttpResponse:
+    """A page of sessions, of one user with `user=`."""
+    before, after = entry_place_of(request.GET.dict())
+    user_id = request.GET.get("user", "")
+    with open_reader() as reader:
+        found = reader.sessions(before=before, after=after, user_id=user_id or None)
+    query = urlencode({"user": user_id}) if user_id else ""
+    context = {
+        "found": found,
+        "user_id": user_id,
+        "newer": link(request.path, query, after=found.newer) if found.newer else "",
+        "older": link(request.path, query, before=found.older) if found.older else "",
+        "newest": link(request.path, query) if before or after else "",
+    }
+    return page(request, "sessions/page.html", "Sessions", context, coverage=reader.coverage)

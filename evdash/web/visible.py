@@ -1,0 +1,59 @@
+"""Text from events made safe to look at: what has no shape, or changes the shape of its neighbours, becomes a mark."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from django.utils.html import conditional_escape, format_html, format_html_join
+from django.utils.safestring import SafeString
+
+# Controls (a line break and a tab aside), invisible and direction-changing characters, tags (with which instructions
+# are hidden from a person and not from a model), lone surrogates. The joiners U+200C and U+200D stay: scripts and
+# composed emoji need them.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]+|\r(?!\n)"
+)
+_LONGEST_RUN = 8
+
+
+def visible(text: str) -> SafeString | str:
+    """The text, escaped, with every run of unseen characters as a mark that names them."""
+    pieces: list[str] = []
+    end = 0
+    for match in _UNSEEN.finditer(text):
+        pieces += [text[end : match.start()], _mark(match[0])]
+        end = match.end()
+    if not pieces:
+        return text
+    pieces.append(text[end:])
+    return format_html_join("", "{}", ((conditional_escape(piece),) for piece in pieces))
+
+
+def one_line(text: str, length: int) -> str:
+    """The first `length` characters with all white space as single spaces; an ellipsis when there was more."""
+    # Enough to fill the line even where the text starts with white space, and never a whole megabyte.
+    start = " ".join(text[: length * 4].split())
+    if len(start) > length:
+        return start[: length - 1].rstrip() + "…"
+    return f"{start}…" if len(text) > length * 4 else start
+
+
+def _mark(characters: str) -> SafeString:
+    names = "".join(_sign(character) for character in characters[:_LONGEST_RUN])
+    if len(characters) > _LONGEST_RUN:
+        names += f"+{len(characters) - _LONGEST_RUN}"
+    title = ", ".join(_name(character) for character in characters[:_LONGEST_RUN])
+    return format_html('<span class="unseen" title="{}">{}</span>', title, names)
+
+
+def _sign(character: str) -> str:
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "␡" if code == 0x7F else f"‹{code:04X}›"
+
+
+def _name(character: str) -> str:
+    return f"U+{ord(character):04X} {unicodedata.name(character, 'CONTROL CHARACTER')}"

@@ -1,0 +1,8 @@
+// What every page has: everything else of evdash works without script.
+import "./keys.js";
+import "./clock.js";
+import "./copy.js";
+import "./complete.js";
+import "./histogram.js";
+
+document.documentElement.classList.add("js");

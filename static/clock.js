@@ -1,0 +1,67 @@
+// Times in UTC, as the server writes them, or in this computer's zone; the other one on hovering.
+const KEY = "evdash-clock";
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+let isLocal = localStorage.getItem(KEY) === "local";
+const asWritten = new WeakMap();
+
+const two = (number) => String(number).padStart(2, "0");
+const clock = (date) => `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+const day = (date) => `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+
+function write(time) {
+  const date = new Date(time.dateTime);
+  if (isNaN(date)) return;
+  if (!asWritten.has(time)) asWritten.set(time, [...time.childNodes].map((node) => node.cloneNode(true)));
+  if (!isLocal) {
+    time.replaceChildren(...asWritten.get(time).map((node) => node.cloneNode(true)));
+  } else if (time.dataset.form === "row") {
+    const year = date.getFullYear() === new Date().getFullYear() ? "" : ` ${date.getFullYear()}`;
+    const span = document.createElement("span");
+    span.className = "day";
+    span.textContent = `${two(date.getDate())} ${MONTHS[date.getMonth()]}${year}`;
+    time.replaceChildren(span, ` ${clock(date)}.${String(date.getMilliseconds()).padStart(3, "0")}`);
+  } else {
+    time.textContent = `${day(date)} ${clock(date)}`;
+  }
+}
+
+const times = (root) => root.querySelectorAll?.("time[data-form=row], time[data-form=full]") ?? [];
+
+function show() {
+  for (const time of times(document)) write(time);
+  for (const button of document.querySelectorAll("[data-clock-switch]")) {
+    button.textContent = isLocal ? "Local" : "UTC";
+    button.setAttribute("aria-label", isLocal ? `Times are in ${ZONE}; show UTC` : `Times are in UTC; show ${ZONE}`);
+  }
+}
+
+// The local time joins a title when somebody looks at it.
+document.addEventListener("pointerover", (event) => {
+  const time = event.target.closest?.("time[datetime]");
+  if (!time || time.dataset.titled) return;
+  const date = new Date(time.dateTime);
+  if (isNaN(date)) return;
+  time.dataset.titled = "yes";
+  const [utc, ...rest] = time.title.split("\n");
+  time.title = [utc, `${day(date)} ${clock(date)} ${ZONE}`, ...rest].join("\n");
+});
+
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("[data-clock-switch]")) return;
+  isLocal = !isLocal;
+  localStorage.setItem(KEY, isLocal ? "local" : "utc");
+  show();
+});
+
+show();
+// Rows that htmx or the live tail add.
+new MutationObserver((changes) => {
+  if (!isLocal) return;
+  for (const change of changes) {
+    for (const node of change.addedNodes) {
+      if (node.nodeType === Node.ELEMENT_NODE && node.tagName !== "TIME" && !node.closest("time")) times(node).forEach(write);
+    }
+  }
+}).observe(document.body, { childList: true, subtree: true });

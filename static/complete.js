@@ -1,0 +1,112 @@
+// Completing keys and known values in the filter box. Known values are those of the facets on the page.
+// A combobox by the ARIA practices: arrows choose, Enter or Tab takes, Escape closes.
+const LIST_ID = "filter-completions";
+const MOST = 12;
+
+let list = null;
+let chosen = -1;
+
+const box = () => document.querySelector("[data-complete] input");
+
+function word(input) {
+  const start = input.value.slice(0, input.selectionStart).search(/\S*$/);
+  return { start, text: input.value.slice(start, input.selectionStart) };
+}
+
+const quoted = (value) => (/^[\w.\/@~+#$%&=?!;,<>|{}()^-]+$/u.test(value) ? value : `"${value.replace(/["\\]/g, "\\$&")}"`);
+
+function offers(input) {
+  const { text } = word(input);
+  const bare = text.replace(/^-/, "");
+  const minus = text.slice(0, text.length - bare.length);
+  const colon = bare.indexOf(":");
+  if (colon === -1) {
+    if (!bare) return [];
+    const keys = input.closest("[data-complete]").dataset.complete.split(" ");
+    return keys.filter((key) => key.startsWith(bare.toLowerCase())).map((key) => ({ text: `${minus}${key}:`, goesOn: true }));
+  }
+  const [key, typed] = [bare.slice(0, colon), bare.slice(colon + 1).replace(/^"/, "").toLowerCase()];
+  if (key === "is") return [{ text: `${minus}is:error` }];
+  if (key === "since" || key === "until") return ["15m", "1h", "6h", "24h", "7d"].filter((span) => span.startsWith(typed)).map((span) => ({ text: `${key}:${span}` }));
+  const links = document.querySelectorAll(`[data-facet="${CSS.escape(key)}"] [data-value]`);
+  return [...links]
+    .filter((link) => link.dataset.value.toLowerCase().includes(typed))
+    .map((link) => ({ text: `${minus}${key}:${quoted(link.dataset.value)}`, count: link.querySelector(".facet-count")?.textContent }));
+}
+
+function close() {
+  list?.remove();
+  list = null;
+  chosen = -1;
+  box()?.setAttribute("aria-expanded", "false");
+  box()?.removeAttribute("aria-activedescendant");
+}
+
+function open(input) {
+  const found = offers(input).filter((offer) => offer.text !== word(input).text).slice(0, MOST);
+  close();
+  if (!found.length) return;
+  list = document.createElement("ul");
+  list.id = LIST_ID;
+  list.className = "completions";
+  list.setAttribute("role", "listbox");
+  list.setAttribute("aria-label", "Completions");
+  found.forEach((offer, index) => {
+    const item = document.createElement("li");
+    item.id = `${LIST_ID}-${index}`;
+    item.setAttribute("role", "option");
+    item.append(offer.text);
+    if (offer.count) item.append(Object.assign(document.createElement("span"), { textContent: offer.count }));
+    item.addEventListener("pointerdown", (event) => {
+      event.preventDefault();
+      take(input, offer);
+    });
+    list.append(item);
+  });
+  list.offers = found;
+  input.after(list);
+  input.setAttribute("aria-expanded", "true");
+}
+
+function choose(input, index) {
+  const items = list.children;
+  chosen = (index + items.length) % items.length;
+  [...items].forEach((item, at) => item.setAttribute("aria-selected", String(at === chosen)));
+  items[chosen].scrollIntoView({ block: "nearest" });
+  input.setAttribute("aria-activedescendant", items[chosen].id);
+}
+
+function take(input, offer) {
+  const { start } = word(input);
+  const end = input.selectionStart;
+  const text = offer.goesOn ? offer.text : `${offer.text} `;
+  input.setRangeText(text, start, end, "end");
+  offer.goesOn ? open(input) : close();
+}
+
+document.addEventListener("input", (event) => event.target === box() && open(event.target));
+document.addEventListener("focusout", (event) => event.target === box() && close());
+document.addEventListener("focusin", (event) => {
+  if (event.target !== box()) return;
+  for (const [name, value] of [["role", "combobox"], ["aria-autocomplete", "list"], ["aria-expanded", "false"], ["aria-controls", LIST_ID]]) {
+    event.target.setAttribute(name, value);
+  }
+});
+document.addEventListener(
+  "keydown",
+  (event) => {
+    const input = box();
+    if (event.target !== input || event.isComposing) return;
+    if (event.key === "ArrowDown" && !list) open(input);
+    if (!list) return;
+    if (event.key === "ArrowDown") choose(input, chosen + 1);
+    else if (event.key === "ArrowUp") choose(input, chosen - 1);
+    else if (event.key === "Escape") close();
+    else if ((event.key === "Enter" || event.key === "Tab") && chosen >= 0) take(input, list.offers[chosen]);
+    else if (event.key === "Tab" && list.offers.length === 1) take(input, list.offers[0]);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  },
+  true,
+);
