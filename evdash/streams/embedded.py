@@ -26,7 +26,7 @@ STOP_WAIT_S = 30.0
 # What Valkey says when it gives up on its files (aof.c, rdb.c).
 _DAMAGED = re.compile(
     "Bad file format|FATAL AOF|Unexpected end of file|RDB .*error|error .*RDB|Wrong signature|Unrecoverable error"
-    "|append-?only file .* (doesn't|does not) exist|The AOF .* doesn't exist",
+    "|AOF file .* No such file|The AOF .* doesn't exist",
     re.IGNORECASE,
 )
 
