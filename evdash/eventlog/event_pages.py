@@ -34,17 +34,14 @@ def event_page(
     """At most `limit` events of the filter next to a position; see Reader.page. `numbers` order equal entry IDs."""
     forward = after is not None or (oldest_first and before is None)
     start = (after or _BEGINNING) if forward else before
-    window = (
-        stream_part.forward(start.entry_id.previous() if start else EntryId.MIN)
-        if forward
-        else stream_part.tail() if before is None else stream_part.backward(before.entry_id.next())
-    )  # fmt: skip
+    matches = filter.predicate(now)
+    edge = None if start is None else start.entry_id.previous() if forward else start.entry_id.next()
+    window = stream_part.window("forward" if forward else "backward", edge, matches=matches, limit=limit)
 
     def place(position: Position) -> tuple[EntryId, int]:
         return position.entry_id, numbers.get(position.stream, -1)
 
-    matches = filter.predicate(now)
-    found = {Position.of(event): event for event in window.events if matches(event)}
+    found = {Position.of(event): event for event in window.events}
     with snapshot():
         query = _beyond(log_query(filter, now), start, numbers, forward=forward)
         bound = query.bound(newest_first=not forward)

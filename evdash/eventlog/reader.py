@@ -54,6 +54,11 @@ class Reader:
             behind = len(self._unlogged())
         return Coverage(behind, tail.stopped_at is not None, self._stream_part.unreachable)
 
+    @property
+    def unreachable(self) -> str:
+        """The sentence, when Redis could not be asked so far; else empty."""
+        return self._stream_part.unreachable
+
     def page(
         self,
         filter: EventFilter,

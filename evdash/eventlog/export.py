@@ -1,0 +1,124 @@
+"""All events of a filter, oldest first, as NDJSON or CSV."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from evdash.eventlog.reader import Reader, open_reader
+from evdash.eventlog.records import Position
+from evdash.events.event import Event
+from evdash.events.filter import EventFilter
+from evdash.streams.client import StreamsUnavailable
+
+# Events a chunk: some 10 ms of work, and memory for so many of the longest entries.
+CHUNK_EVENTS = 500
+
+CSV_COLUMNS = ("stream", "entry_id", "type", "session_id", "user_id", "occurred_at", "is_error", "severity", "error")
+# Spreadsheets run a cell as a formula that begins like this, after white space as well.
+_FORMULA = re.compile(r"\s*[=+\-@\t\r\n]")
+
+
+def ndjson_lines(filter: EventFilter) -> Iterator[bytes]:
+    """The events as JSON, one a line; yields chunks of whole lines.
+
+    A value or name that is not UTF-8 stands as {"base64": "…"}. Complete up to the newest event at the start. Raises
+    StreamsUnavailable at once, or in the middle, rather than end as if that were all.
+    """
+    return _chunks(filter, lambda events: "".join(_json_line(event) for event in events))
+
+
+def csv_lines(filter: EventFilter) -> Iterator[bytes]:
+    """The events as CSV (RFC 4180) with a line of headings; yields chunks of whole lines. Otherwise as ndjson_lines.
+
+    The last column has all fields as JSON. A cell that a spreadsheet would run as a formula begins with an apostrophe.
+    """
+    chunks = _chunks(filter, lambda events: _csv_text(_csv_row(event) for event in events))
+    headings = _csv_text([[*CSV_COLUMNS, "fields"]]).encode()
+    return _with_first(headings, chunks)
+
+
+def _with_first(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _chunks(filter: EventFilter, render: Callable[[tuple[Event, ...]], str]) -> Iterator[bytes]:
+    with open_reader() as reader:
+        # Nothing past the end as it is now: an export of a busy stream comes to an end, too.
+        newest = reader.page(EventFilter(), limit=1).events
+    if reader.unreachable:
+        raise StreamsUnavailable(f"An export now would not be complete. {reader.unreachable}")
+    return _read_on(reader, filter, Position.of(newest[0]) if newest else None, render)
+
+
+def _read_on(
+    reader: Reader, filter: EventFilter, end: Position | None, render: Callable[[tuple[Event, ...]], str]
+) -> Iterator[bytes]:
+    position: Position | None = None
+    while end is not None:
+        page = reader.page(filter, after=position, oldest_first=True, limit=CHUNK_EVENTS)
+        if reader.unreachable:
+            raise StreamsUnavailable(f"The export was broken off. {reader.unreachable}")
+        events = tuple(event for event in page.events if event.entry_id <= end.entry_id)
+        if events:
+            yield render(events).encode()
+        if page.newer is None or len(events) < len(page.events):
+            return
+        position = page.newer
+
+
+def _json_line(event: Event) -> str:
+    record = {
+        "stream": event.stream,
+        "entry_id": str(event.entry_id),
+        "type": event.type,
+        "session_id": event.session_id,
+        "user_id": event.user_id,
+        "occurred_at": _iso(event),
+        "is_error": event.is_error,
+        "fields": _json_fields(event),
+    }
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _json_fields(event: Event) -> list[list[Any]]:
+    return [[_text_or_base64(name), _text_or_base64(value)] for name, value in event.entry.pairs]
+
+
+def _text_or_base64(raw: bytes) -> str | dict[str, str]:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(raw).decode()}
+
+
+def _csv_row(event: Event) -> list[str]:
+    values = [
+        event.stream,
+        str(event.entry_id),
+        event.type,
+        event.session_id,
+        event.user_id,
+        _iso(event),
+        "1" if event.is_error else "0",
+        event.severity,
+        event.error,
+        json.dumps(_json_fields(event), ensure_ascii=False),
+    ]
+    return [f"'{value}" if _FORMULA.match(value) else value for value in values]
+
+
+def _csv_text(rows: Iterable[list[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
+
+
+def _iso(event: Event) -> str:
+    return event.occurred_at.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,43 @@
+"""A stream in Valkey, a worker that carries it over as far as a test wants, and readers of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+import redis
+
+from evdash.eventlog.reader import Reader
+from evdash.events.entry import Entry
+from evdash.projections.audit import AuditProjection
+from evdash.streams.groups import GroupConsumer
+from evdash.workers.worker import Worker
+from tests.builders import STREAM
+
+GROUP = "evdash-audit"
+
+MakeWorker = Callable[..., Worker]
+MakeReader = Callable[..., Reader]
+
+
+def write(client: redis.Redis, entries: Sequence[Entry]) -> None:
+    """XADD these entries as they are."""
+    for entry in entries:
+        flat = [part for pair in entry.pairs for part in pair]
+        client.execute_command("XADD", entry.stream, str(entry.entry_id), *flat)
+
+
+@pytest.fixture
+def make_worker(valkey: redis.Redis) -> MakeWorker:
+    def make(consumer: str = "c", streams: Sequence[str] = (STREAM,), batch_size: int = 500) -> Worker:
+        return Worker(GroupConsumer(valkey, GROUP, consumer), AuditProjection(GROUP), streams, batch_size=batch_size)
+
+    return make
+
+
+@pytest.fixture
+def make_reader(valkey: redis.Redis) -> MakeReader:
+    def make(streams: Sequence[str] = (STREAM,)) -> Reader:
+        return Reader(valkey, streams, GROUP)
+
+    return make
