@@ -12,6 +12,7 @@ from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.events.profile import decode
 from evdash.streams.groups import Delivery, GroupConsumer
+from evdash.streams.reads import read_forward
 
 logger = logging.getLogger("evdash.workers")
 
@@ -42,15 +43,20 @@ class Worker:
         """Make sure that the groups exist and stand no further than the log; what is pending here comes first."""
         for stream in self.streams:
             committed = watermark(self.projection.group, stream)
-            if self.consumer.watermark(stream) is None:
+            acknowledged = self.consumer.watermark(stream)
+            if acknowledged is None:
                 # The group is new, or the stream is not the one that the log knows (emptied, restored, replaced):
                 # only its very beginning is a certain place to read from. What the log has is not counted again.
-                committed = EntryId.MIN
-            change = self.consumer.ensure(stream, committed)
-            if change != "kept":
-                logger.info("Group %s on %s: %s at %s.", self.projection.group, stream, change, committed)
+                self._place_group(stream, EntryId.MIN)
+            elif read_forward(self.consumer.client, stream, after=committed, through=acknowledged, count=1):
+                # The log is new or older than the group: it asks again for what it does not certainly have.
+                self._place_group(stream, committed)
             self._record_watermark(stream, self.consumer.watermark(stream))
             self._pending_after[stream] = EntryId.MIN
+
+    def _place_group(self, stream: str, at: EntryId) -> None:
+        change = self.consumer.ensure(stream, at)
+        logger.info("Group %s on %s: %s at %s.", self.projection.group, stream, change, at)
 
     def step(self, block_ms: int = 0) -> int:
         """Carry one batch over: returns how many entries it had; 0 means that there was nothing within `block_ms`.
