@@ -1,0 +1,184 @@
+"""`manage.py up`: everything that evdash needs, in one terminal, until Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+
+from evdash.accounts.one_time_links import DEFAULT_USER, create_link, person
+from evdash.configuration import Configuration, add_options
+from evdash.processes import Child
+from evdash.streams.client import StreamsUnavailable, call, open_client, shown_address
+from evdash.streams.embedded import EmbeddedServer, EmbeddedServerError
+
+LOOK_EVERY_S = 0.1
+READY_WAIT_S = 30.0
+LONGEST_RESTART_PAUSE_S = 30.0
+
+
+class Command(BaseCommand):
+    help = "Starts evdash: an embedded Valkey unless REDIS_URL is set, the worker, the web server."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add_options(parser)  # read before the settings were (manage.py)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.configuration: Configuration = settings.EVDASH
+        self.signals = 0
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+        _refuse_taken_port(self.configuration.host, self.configuration.port)
+        server = None if self.configuration.redis_url else _embedded_server(self.configuration)
+        children: list[Child] = []
+        try:
+            redis_url = server.url if server else self.configuration.redis_url
+            _refuse_unreachable(redis_url)
+            link = self._prepared_link()
+            children = self._children(redis_url, embedded=server is not None)
+            for child in children:
+                child.start()
+            self._wait_until_served(children[0])
+            if not self.signals:
+                self._tell(link, redis_url, server)
+            self._watch(children)
+        finally:
+            self._stop(children, server)
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self.signals += 1
+
+    def _prepared_link(self) -> str:
+        """The tables as they must be, and the path that signs a person in."""
+        try:
+            call_command("migrate", verbosity=0, interactive=False)
+            return create_link(person(DEFAULT_USER))
+        except DatabaseError as error:
+            raise CommandError(f"The database cannot be used: {error}.") from error
+
+    def _children(self, redis_url: str, *, embedded: bool) -> list[Child]:
+        """In the order in which they start; they end in the opposite one."""
+        shared = {"REDIS_URL": redis_url, "REDIS_PASSWORD": "", "EVDASH_EMBEDDED": "yes" if embedded else "no"}
+        # A name of its own for every start would leave what a killed worker had in hand to nobody.
+        worker = {"EVDASH_CONSUMER": os.environ.get("EVDASH_CONSUMER") or f"{socket.gethostname()}-up"}
+        children = [Child("web server", ["serve"], shared), Child("worker", ["work"], shared | worker)]
+        if embedded and self.configuration.demo:
+            children.append(Child("demonstration", ["demo"], shared))
+        return children
+
+    def _wait_until_served(self, web: Child) -> None:
+        deadline = time.monotonic() + READY_WAIT_S
+        host = "127.0.0.1" if self.configuration.host in ("0.0.0.0", "") else self.configuration.host  # noqa: S104
+        while not self.signals:
+            if web.exit_code is not None:
+                raise CommandError(f"The web server ended with exit code {web.exit_code} as it was started.")
+            try:
+                socket.create_connection((host, self.configuration.port), timeout=1).close()
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise CommandError("The web server did not get ready in 30 s.") from None
+                time.sleep(0.02)
+            else:
+                return
+
+    def _tell(self, link: str, redis_url: str, server: EmbeddedServer | None) -> None:
+        stream = self.configuration.streams[0]
+        self.stdout.write(f"\nevdash   {self.configuration.address()}{link}")
+        self.stdout.write(
+            f"         signs {DEFAULT_USER} in, once, within an hour; then {self.configuration.address()}/"
+        )
+        if server is None:
+            self.stdout.write(
+                f"Redis    {shown_address(redis_url)} (attached; streams: {', '.join(self.configuration.streams)})"
+            )
+        else:
+            self.stdout.write(f"Redis    {redis_url} (embedded; data in {self.configuration.data_dir})")
+            for remark in server.remarks:
+                self.stdout.write(f"         {remark}")
+            self.stdout.write(
+                f"Write    redis-cli -u {redis_url} XADD {stream} '*' type message.added session_id s-1 user_id u-1 "
+                "role user content hello"
+            )
+            if self.configuration.demo:
+                self.stdout.write(
+                    "Demo     simulated agents write to a stream that is empty; --no-demo starts without them"
+                )
+        self.stdout.write("Ctrl-C stops everything in order.\n")
+        self.stdout.flush()
+
+    def _watch(self, children: list[Child]) -> None:
+        """Until a signal: a worker that ends is started again, a web server that ends is the end."""
+        restart_at: dict[str, float] = {}
+        pause_s = 1.0
+        while not self.signals:
+            for child in children:
+                if child.exit_code is None:
+                    continue
+                if child.name == "web server":
+                    raise CommandError(f"The web server ended with exit code {child.exit_code}; everything is stopped.")
+                if child.name == "demonstration" and child.exit_code == 0:
+                    continue  # the stream has events of others
+                due = restart_at.get(child.name)
+                if due is None:
+                    ended = f"The {child.name} ended with exit code {child.exit_code}"
+                    self.stderr.write(f"{ended}; starting it again in {pause_s:.0f} s.")
+                    restart_at[child.name] = time.monotonic() + pause_s
+                    pause_s = min(pause_s * 2, LONGEST_RESTART_PAUSE_S)
+                elif time.monotonic() >= due:
+                    del restart_at[child.name]
+                    child.forget()
+                    child.start()
+            time.sleep(LOOK_EVERY_S)
+
+    def _stop(self, children: list[Child], server: EmbeddedServer | None) -> None:
+        """Whoever writes first, whoever is written to last. A second Ctrl-C ends the processes at once."""
+        asked = self.signals
+        for child in reversed(children):
+            if self.signals > max(asked, 1):
+                child.kill()
+            else:
+                child.stop()
+        if server is not None:
+            server.stop()
+        if self.signals:
+            self.stdout.write("Stopped.")
+
+
+def _refuse_taken_port(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CommandError(
+                f"The web server cannot listen on {host} port {port}: {error.strerror or error}. "
+                "Another one is chosen with --port, another address with --host."
+            ) from error
+
+
+def _embedded_server(configuration: Configuration) -> EmbeddedServer:
+    server = EmbeddedServer(configuration.data_dir, configuration.embedded_port or None)
+    try:
+        server.start()
+    except EmbeddedServerError as error:
+        raise CommandError(str(error)) from error
+    return server
+
+
+def _refuse_unreachable(redis_url: str) -> None:
+    client = open_client(redis_url)
+    try:
+        call(client, "PING")
+    except StreamsUnavailable as outage:
+        raise CommandError(str(outage)) from outage
+    finally:
+        client.close()
