@@ -64,7 +64,7 @@ def listing(reader: Reader, asking: Question, *, rows: int = ROWS, with_histogra
             nothing,
             True,
         )
-    found = reader.page(asked.within, before=place.before, after=place.after, oldest_first=oldest_first, limit=rows)
+    found = _page(reader, asking, rows)
     bar = filter_bar(
         asked,
         address,
@@ -80,3 +80,12 @@ def listing(reader: Reader, asking: Question, *, rows: int = ROWS, with_histogra
         page=found,
         is_filtered=bool(asked.own) or asked.scope != EVERYTHING,
     )
+
+
+def _page(reader: Reader, asking: Question, rows: int) -> EventPage:
+    within, place, oldest_first = asking.asked.within, asking.place, asking.oldest_first
+    if place.is_far_end:
+        # The beginning of the list in the other order, turned around.
+        found = reader.page(within, oldest_first=not oldest_first, limit=rows)
+        return replace(found, events=found.events[::-1])
+    return reader.page(within, before=place.before, after=place.after, oldest_first=oldest_first, limit=rows)

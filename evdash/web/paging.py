@@ -16,8 +16,6 @@ from evdash.events.filter import EventFilter
 from evdash.web.rows import Row, rows_of
 
 ROWS: Final = 100
-# Past every entry that can be: the page before it is the last one.
-END: Final = Position(EntryId.MAX, "\U0010ffff")
 
 
 class BadPlace(ValueError):
@@ -26,10 +24,15 @@ class BadPlace(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """From where a list of events is shown: one of both, or none for its beginning."""
+    """Which part of a list of events is shown: before or after a position, its far end, or else its beginning."""
 
-    before: Position | None
-    after: Position | None
+    before: Position | None = None
+    after: Position | None = None
+    is_far_end: bool = False
+
+    @property
+    def is_beginning(self) -> bool:
+        return self.before is None and self.after is None and not self.is_far_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +56,21 @@ class Pager:
     last: str
     previous_label: str
     next_label: str
-    searched_to: str  # the sentence before "search on", when the search stopped at its bound
+    searched: str  # the sentence before "search on", when the search stopped at its bound
     search_on: str
 
 
 def place_of(params: Mapping[str, str]) -> Place:
-    """The place that `before=` or `after=` name. Raises BadPlace."""
+    """The place that `before=`, `after=` or `end=1` name. Raises BadPlace."""
     before, after = params.get("before", ""), params.get("after", "")
     if before and after:
         raise BadPlace("A page of events is either before= or after= a position, not both.")
     try:
-        return Place(Position.parse(before) if before else None, Position.parse(after) if after else None)
+        return Place(
+            Position.parse(before) if before else None,
+            Position.parse(after) if after else None,
+            not before and not after and params.get("end") == "1",
+        )
     except InvalidPosition as error:
         raise BadPlace(f"{'before' if before else 'after'}= {error}.") from None
 
@@ -81,7 +88,7 @@ def entry_place_of(params: Mapping[str, str]) -> tuple[EntryId | None, EntryId |
 
 def row_list(page: EventPage, event_filter: EventFilter, place: Place, *, oldest_first: bool = False) -> RowList:
     """The rows of a page; live where it shows the newest end."""
-    is_newest_end = page.newer is None and (oldest_first or (place.before is None and place.after is None))
+    is_newest_end = page.newer is None and (oldest_first or place.is_beginning)
     return RowList(
         rows=rows_of(page.events),
         order="oldest-first" if oldest_first else "newest-first",
@@ -95,19 +102,19 @@ def pager(page: EventPage, address: str, query: str, place: Place, *, oldest_fir
     """The links around a page of events; `query` is that of its filter."""
     newer = link(address, query, after=page.newer) if page.newer else ""
     older = link(address, query, before=page.older) if page.older else ""
-    is_elsewhere = place.before is not None or place.after is not None
-    searched_to, search_on = "", ""
+    searched, search_on = "", ""
     if page.searched_to is not None:
-        searched_to = f"{page.searched_to:%Y-%m-%d %H:%M:%S} UTC"
-        search_on = newer if oldest_first or place.after is not None else older
+        is_forward = place.after is not None or (place.before is None and oldest_first != place.is_far_end)
+        way, search_on = ("forward to", newer) if is_forward else ("back to", older)
+        searched = f"Searched {way} {page.searched_to:%Y-%m-%d %H:%M:%S} UTC."
     return Pager(
-        first=link(address, query) if is_elsewhere else "",
+        first="" if place.is_beginning else link(address, query),
         previous=older if oldest_first else newer,
         next=newer if oldest_first else older,
-        last=link(address, query, before=END) if (newer if oldest_first else older) else "",
+        last=link(address, f"{query}&end=1" if query else "end=1") if (newer if oldest_first else older) else "",
         previous_label="Earlier" if oldest_first else "Newer",
         next_label="Later" if oldest_first else "Older",
-        searched_to=searched_to,
+        searched=searched,
         search_on=search_on,
     )
 

@@ -51,8 +51,9 @@ def _error(event: Event) -> Reading:
     text = event.error
     for prefix in ("Error: ", "error: ", "ERROR: "):
         text = text.removeprefix(prefix)
-    text = text or " ".join(part for part in (event.code, _prose(event)) if part) or "no text says which"
-    return Reading("Error", one_line(text, LINE_CHARS), _tail(event.tool, event.code, _latency(event)))
+    text = text or _prose(event) or event.code or "no text says which"
+    code = "" if event.code == text else event.code
+    return Reading("Error", one_line(text, LINE_CHARS), _tail(event.tool, code, _latency(event)))
 
 
 def _message(event: Event) -> Reading:

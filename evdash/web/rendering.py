@@ -20,7 +20,7 @@ Level = Literal["info", "warning", "error"]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RailLink:
     """An entry of the left rail."""
 
     label: str
@@ -48,7 +48,7 @@ class Notice:
 
 
 # Label, name of the address, glyph, key, and the names of the pages below it.
-_PLACES: Final = (
+_RAIL: Final = (
     ("Overview", "overview", "overview", "o", ()),
     ("Live", "live", "live", "l", ()),
     ("Sessions", "sessions", "session", "s", ("session",)),
@@ -79,7 +79,7 @@ def page(
             **context,
             "frame": "fragment.html" if is_fragment else "base.html",
             "title": title,
-            "places": _places(request),
+            "rail": _rail(request),
             "state": _state(coverage),
             "notices": (*notices, *_coverage_notices(coverage)),
             "is_demonstration": _writes_demonstration() or any(event.simulated for event in events),
@@ -95,12 +95,12 @@ def page(
     return response
 
 
-def _places(request: HttpRequest) -> tuple[Place, ...]:
+def _rail(request: HttpRequest) -> tuple[RailLink, ...]:
     match = request.resolver_match
     here = match.url_name if match else None
     return tuple(
-        Place(label, reverse(name), glyph, key, here == name or here in below)
-        for label, name, glyph, key, below in _PLACES
+        RailLink(label, reverse(name), glyph, key, here == name or here in below)
+        for label, name, glyph, key, below in _RAIL
     )
 
 

@@ -17,7 +17,7 @@ from evdash.web.addresses import element_id
 from evdash.web.charts import Tick, round_step
 from evdash.web.kinds import LANES, Kind, kind_of, lane_of
 from evdash.web.readings import reading
-from evdash.web.visible import one_line
+from evdash.web.visible import one_line, signs
 from evdash.web.wording import milliseconds, span
 
 LANE_HEIGHT: Final = 26
@@ -184,7 +184,7 @@ def _mark(event: Event, page: str, lane: str, middle: float, scale: _Scale) -> M
         bar_x=bar_x,
         bar_width=round(x - bar_x, 3),
         y=middle - BAR_HEIGHT / 2,
-        title=f"{_clock(event.occurred_at)} {event.type or '(no type)'}\n{one_line(str(reading(event)), 160)}",
+        title=signs(f"{_clock(event.occurred_at)} {event.type or '(no type)'}\n{one_line(str(reading(event)), 160)}"),
     )
 
 
@@ -202,7 +202,9 @@ def _spans(events: Sequence[Event], middle: dict[str, float], scale: _Scale) -> 
             took = milliseconds(max(0, event.occurred_us - call.occurred_us) / 1000)
             title = f"{call.tool or call.type}, {took} from call to return"
             spans.append(
-                Span(start, round(max(0.0, end - start), 3), middle["tools"], event.is_error, one_line(title, 160))
+                Span(
+                    start, round(max(0.0, end - start), 3), middle["tools"], event.is_error, signs(one_line(title, 160))
+                )
             )
     return tuple(spans)
 

@@ -31,6 +31,11 @@ def visible(text: str) -> SafeString | str:
     return format_html_join("", "{}", ((conditional_escape(piece),) for piece in pieces))
 
 
+def signs(text: str) -> str:
+    """The text with every unseen character as its sign, for titles and labels, which are plain text."""
+    return _UNSEEN.sub(lambda match: _signs(match[0]), text)
+
+
 def one_line(text: str, length: int) -> str:
     """The first `length` characters with all white space as single spaces; an ellipsis when there was more."""
     # Enough to fill the line even where the text starts with white space, and never a whole megabyte.
@@ -41,11 +46,13 @@ def one_line(text: str, length: int) -> str:
 
 
 def _mark(characters: str) -> SafeString:
-    names = "".join(_sign(character) for character in characters[:_LONGEST_RUN])
-    if len(characters) > _LONGEST_RUN:
-        names += f"+{len(characters) - _LONGEST_RUN}"
     title = ", ".join(_name(character) for character in characters[:_LONGEST_RUN])
-    return format_html('<span class="unseen" title="{}">{}</span>', title, names)
+    return format_html('<span class="unseen" title="{}">{}</span>', title, _signs(characters))
+
+
+def _signs(characters: str) -> str:
+    shown = "".join(_sign(character) for character in characters[:_LONGEST_RUN])
+    return f"{shown}+{len(characters) - _LONGEST_RUN}" if len(characters) > _LONGEST_RUN else shown
 
 
 def _sign(character: str) -> str:

@@ -31,6 +31,12 @@ def visible(text: object) -> SafeString | str:
 
 
 @register.filter
+def signs(text: object) -> str:
+    """Text from an event for a title or a label: unseen characters as signs."""
+    return visible_text.signs(str(text))
+
+
+@register.filter
 def number(value: int | None) -> str:
     """`12,400`; a dash for what is not known."""
     return "–" if value is None else f"{value:,}"

@@ -46,8 +46,8 @@ def _picture(reader: Reader, session_id: str, shown: Listing, events: int) -> tu
     within = EventFilter().also("session", session_id)
     found = reader.page(within, oldest_first=True, limit=PICTURE_EVENTS)
     if found.newer is not None and shown.page.events and shown.page.older is not None:
-        first = Position.of(shown.page.events[0])
-        start = Position(first.entry_id.previous(), "\U0010ffff")
+        # After no stream's entry of this ID: the first event of the page is the first that is drawn.
+        start = Position(shown.page.events[0].entry_id, "")
         found = reader.page(within, after=start, oldest_first=True, limit=PICTURE_EVENTS)
     is_part = len(found.events) < events
     note = f"{len(found.events):,} of {events:,} events are drawn, from this page of the list on." if is_part else ""

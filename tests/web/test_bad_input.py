@@ -1,0 +1,240 @@
+"""Whatever an entry holds: every page shows it, escaped and whole, and none of them fails."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import pytest
+from django.test import Client
+
+from evdash.events.entry import Entry
+from evdash.events.entry_id import EntryId
+from evdash.web.addresses import session_address, user_address
+from tests.builders import raw_entry
+from tests.web.conftest import Index, Write
+from tests.web.seen import Page, seen
+
+SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+MEGABYTE = "long text & <b> " * 65_536
+IDENTITY = (("type", "message.added"), ("session_id", "s"), ("user_id", "u"))
+
+BAD: dict[str, Entry] = {
+    "binary": raw_entry(*IDENTITY, ("content", b"\xff\xfe\x00\x01"), (b"\xff", b"\xfe"), entry_id="1000-1"),
+    "empty values": raw_entry(("type", ""), ("session_id", ""), ("user_id", ""), ("", ""), entry_id="1000-2"),
+    "a field twice": raw_entry(*IDENTITY, ("x", "first"), ("x", "second"), entry_id="1000-3"),
+    "no type, no session": raw_entry(("foo", "bar"), entry_id="1000-4"),
+    "1 MB": raw_entry(*IDENTITY, ("content", MEGABYTE), ("blob", b"\xff" * 1_000_000), entry_id="1000-5"),
+    "script": raw_entry(
+        ("type", SCRIPT), ("session_id", SCRIPT), ("user_id", SCRIPT), (SCRIPT, SCRIPT), entry_id="1000-6"
+    ),
+    "control characters": raw_entry(*IDENTITY, ("content", "a\x00b\x07c\x1bd\r\ne\rf"), entry_id="1000-7"),
+    "right to left": raw_entry(
+        ("type", "a\u202etxt.exe"),
+        ("session_id", "שלום\u202e"),
+        ("user_id", "👩‍👩‍👧 \U000e0041\U000e0042"),
+        entry_id="1000-8",
+    ),
+    "JSON deep": raw_entry(
+        *IDENTITY, ("data", "[" * 900 + "]" * 900), ("y", '{"a":' * 400 + "1" + "}" * 400), entry_id="1000-9"
+    ),
+    "JSON wide": raw_entry(
+        *IDENTITY, ("data", json.dumps({f"k{n}": [n, None, True] for n in range(3000)})), entry_id="1000-10"
+    ),
+    "JSON with surrogates": raw_entry(
+        ("data", r'{"type":"t\ud800","session_id":"\udfff","content":"\ud83d"}'),
+        ("z", r'["\ud800"]'),
+        entry_id="1000-11",
+    ),
+    "broken JSON": raw_entry(*IDENTITY, ("data", '{"a": '), ("arguments", "{nope"), entry_id="1000-12"),
+    "nonsense time": raw_entry(*IDENTITY, ("timestamp", "next Tuesday"), entry_id="1000-13"),
+    "the year 9999": raw_entry(*IDENTITY, ("timestamp", "9999-12-31T23:59:59.999999Z"), entry_id="1000-14"),
+    "the year 1970": raw_entry(*IDENTITY, ("timestamp", "1970-01-01T00:00:01Z"), entry_id="1000-15"),
+    "numbers past all bounds": raw_entry(
+        *IDENTITY,
+        ("latency_ms", "9" * 400),
+        ("tokens", "-5"),
+        ("duration_ms", "1e308"),
+        ("total_messages", "9" * 99),
+        entry_id="1000-16",
+    ),
+    "numbers in ended": raw_entry(
+        ("type", "session.ended"),
+        ("session_id", "s"),
+        ("duration_ms", "nan"),
+        ("total_messages", "٣"),
+        entry_id="1000-17",
+    ),
+    "long latency": raw_entry(*IDENTITY, ("latency_ms", "999999999999"), entry_id="1000-18"),
+    "odd addresses": raw_entry(
+        ("type", "a/b?c#d"), ("session_id", "a/b?c#d%2F&\\"), ("user_id", ".."), entry_id="1000-19"
+    ),
+    "line breaks in IDs": raw_entry(
+        ("type", "a\nb"), ("session_id", "line\none"), ("user_id", " x "), entry_id="1000-20"
+    ),
+    "long IDs": raw_entry(
+        ("type", "t" * 5000), ("session_id", "s" * 5000), ("user_id", "u" * 5000), entry_id="1000-21"
+    ),
+    "at the lowest ID": raw_entry(*IDENTITY, entry_id="0-1"),
+    "at the highest ID": raw_entry(*IDENTITY, ("content", "the last one"), entry_id=str(EntryId.MAX)),
+    "many fields": raw_entry(*((f"f{n}", "v") for n in range(500)), entry_id="1000-22"),
+    "HTML in everything": raw_entry(
+        ("type", "error.occurred"),
+        ("error", SCRIPT),
+        ("tool", SCRIPT),
+        ("code", SCRIPT),
+        ("model", SCRIPT),
+        ("agent", SCRIPT),
+        ("severity", SCRIPT),
+        ("call_id", SCRIPT),
+        ("role", SCRIPT),
+        entry_id="1000-23",
+    ),
+}
+
+
+def pages_about(entry: Entry, browser: Client) -> list[Page]:
+    """Every page that shows the entry; each is well-formed, or `seen` fails."""
+    fields = {name: value.decode("utf-8", "backslashreplace") for name, value in entry.pairs}
+    paths = ["/", "/live/", "/events/", "/errors/", "/sessions/", "/users/", "/streams/"]
+    paths.append(f"/events/{quote(entry.stream, safe='')}/{entry.entry_id}/")
+    pages = [seen(browser.get(path)) for path in paths]
+    events = pages[2]
+    own = [
+        address
+        for address in events.values("href")
+        if address.startswith(("/sessions/", "/users/")) and address.count("/") > 2
+    ]
+    pages += [seen(browser.get(address.partition("#")[0])) for address in dict.fromkeys(own)]
+    assert bool(own) == any(fields.get(name) for name in (b"session_id", b"user_id")) or b"data" in fields
+    return pages
+
+
+@pytest.mark.parametrize("indexed", [False, True], ids=["from the stream", "from the log"])
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_shown_on_every_page(
+    name: str, indexed: bool, browser: Client, write: Write, index: Index
+) -> None:
+    entry = BAD[name]
+    write(entry)
+    if indexed:
+        index()
+    pages = pages_about(entry, browser)
+    assert pages[2].rows == [f"{entry.stream} {entry.entry_id}"]
+    assert "1 event" in pages[2].text
+    for page in pages:
+        assert "<script>alert" not in page.html
+        assert "<img" not in page.html
+        assert "\x00" not in page.html
+        assert "\u202e" not in page.text
+
+
+def test_all_of_it_together_is_shown_and_counted(browser: Client, write: Write) -> None:
+    write(*sorted(BAD.values(), key=lambda entry: entry.entry_id))
+    assert len(seen(browser.get("/events/")).rows) == len(BAD)
+    assert f"{len(BAD)} events" in seen(browser.get("/events/")).text
+    assert "s" in seen(browser.get("/sessions/")).links
+    seen(browser.get("/sessions/s/"))
+    seen(browser.get("/users/u/"))
+
+
+def test_a_megabyte_is_folded_and_whole_at_its_own_address(browser: Client, write: Write) -> None:
+    write(BAD["1 MB"])
+    events = browser.get("/events/")
+    assert len(events.content) < 40_000
+    opened = browser.get("/events/memory:events/1000-5/", {"part": "opened"})
+    assert len(opened.content) < 40_000
+    whole = browser.get("/events/memory:events/1000-5/", {"field": "3"})
+    assert whole.content.decode() == MEGABYTE
+    assert whole["Content-Type"] == "text/plain; charset=utf-8"
+    assert whole["X-Content-Type-Options"] == "nosniff"
+    assert len(browser.get("/events/memory:events/1000-5/", {"field": "3", "part": "whole"}).content) > 1_000_000
+    blob = browser.get("/events/memory:events/1000-5/", {"field": "4"})
+    assert blob.content == b"\xff" * 1_000_000
+    assert blob["Content-Type"] == "application/octet-stream"
+    assert "attachment" in blob["Content-Disposition"]
+
+
+@pytest.mark.parametrize("number", ["5", "-1", "x", "٣", "999999999999999999999", ""])
+def test_a_field_that_is_not_there_is_a_sentence(browser: Client, write: Write, number: str) -> None:
+    write(BAD["1 MB"])
+    assert "5 fields" in seen(browser.get("/events/memory:events/1000-5/", {"field": number}), 404).text
+
+
+def test_what_is_unseen_is_marked_by_name(browser: Client, write: Write) -> None:
+    write(BAD["control characters"], BAD["right to left"])
+    page = seen(browser.get("/events/"))
+    assert "U+202E RIGHT-TO-LEFT OVERRIDE" in page.html
+    assert "␀" in page.text
+    assert "␇" in page.text
+    assert "U+E0041" in page.html
+    assert "👩‍👩‍👧" in page.text
+
+
+def test_bytes_are_marked_and_shown_as_hexadecimal(browser: Client, write: Write) -> None:
+    write(BAD["binary"])
+    page = seen(browser.get("/events/memory:events/1000-1/"))
+    assert "ff fe 00 01" in page.text
+    assert "not UTF-8" in page.text
+    assert "Not all of this entry could be understood" in seen(browser.get("/events/")).values("aria-label")
+
+
+def test_both_values_of_a_repeated_field_are_shown(browser: Client, write: Write) -> None:
+    write(BAD["a field twice"])
+    page = seen(browser.get("/events/memory:events/1000-3/"))
+    assert "first" in page.text
+    assert "second" in page.text
+    assert "stands more than once" in page.text
+
+
+AWKWARD = [
+    "a/b?c#d",
+    ".",
+    "..",
+    "~..",
+    "~.",
+    "a/../b",
+    "/",
+    "//",
+    "a/",
+    "%",
+    "%2F",
+    "100%",
+    "é",
+    "🙂",
+    "a b",
+    " ",
+    "\n",
+    "\\",
+    "?q=1",
+    "#",
+    "&amp;",
+    "<b>",
+    "+",
+    "a;b",
+    "a:b@c",
+    "..%2f",
+    "session/1/events",
+]
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_an_id_of_any_characters_has_a_page(browser: Client, write: Write, name: str) -> None:
+    write(
+        raw_entry(("type", "a"), ("session_id", name), ("user_id", name), ("n", "mine")),
+        raw_entry(("type", "a"), ("session_id", "another"), ("user_id", "another"), entry_id="1800000000000-0"),
+    )
+    for address in (session_address(name), user_address(name)):
+        assert address in seen(browser.get("/events/")).values("href") or f"{address}#" in " ".join(
+            seen(browser.get("/events/")).values("href")
+        )
+        assert "/../" not in address
+        assert "/./" not in address
+        assert seen(browser.get(address)).rows == ["memory:events 1700000000000-0"]
+
+
+@pytest.mark.parametrize("name", ["plain-1", "a/b?c#d", "é🙂", "a b", "100%", "%2F"])
+def test_an_address_made_by_percent_encoding_the_id_is_the_page(browser: Client, write: Write, name: str) -> None:
+    write(raw_entry(("type", "a"), ("session_id", name), ("user_id", name)))
+    assert len(seen(browser.get(f"/sessions/{quote(name, safe='')}/")).rows) == 1
+    assert len(seen(browser.get(f"/users/{quote(name, safe='')}/")).rows) == 1

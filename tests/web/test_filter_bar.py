@@ -1,0 +1,79 @@
+"""The filter bar: what cannot be read is told with its place, what can be read is kept in the address."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from tests.builders import entry
+from tests.web.conftest import Write
+from tests.web.seen import seen
+
+
+@pytest.mark.parametrize("path", ["/events/", "/errors/", "/live/", "/sessions/s/", "/users/u/"])
+@pytest.mark.parametrize(
+    ("query", "sentence", "marked"),
+    [
+        ('type:a "never closed', "never closed", "<mark>&quot;never closed</mark>"),
+        ("bad:key", "is not a key", "<mark>bad:key</mark>"),
+        ("type:", "needs a value", "type:<mark> </mark>"),
+        ("since:tomorrow", "is no time", "since:<mark>tomorrow</mark>"),
+    ],
+)
+def test_a_filter_that_cannot_be_read_is_told_with_its_place(
+    browser: Client, write: Write, path: str, query: str, sentence: str, marked: str
+) -> None:
+    write(entry("1-1", type="a", session_id="s", user_id="u"))
+    page = seen(browser.get(path, {"q": query}), 400)
+    assert sentence in page.text
+    assert marked in page.html
+    assert query in page.values("value")
+    assert page.rows == []
+
+
+def test_a_filter_that_cannot_be_read_reaches_htmx_as_the_same_page(browser: Client, write: Write) -> None:
+    page = seen(browser.get("/events/", {"q": "bad:key"}, headers={"HX-Request": "true"}), 400)
+    assert "is not a key" in page.text
+    assert "<html" not in page.html
+
+
+def test_every_condition_is_a_chip_that_can_be_taken_away(browser: Client, write: Write) -> None:
+    write(entry("1-1", type="a", user_id="u"))
+    page = seen(browser.get("/events/", {"q": "type:a -user:v since:2020-01-01"}))
+    removals = [link for _, name, link in page.attributes if name == "href" and link.startswith("/events/?q=")]
+    assert "/events/?q=type%3Aa+since%3A2020-01-01T00%3A00%3A00Z" in removals
+    assert "Remove -user:v" in page.values("aria-label")
+
+
+def test_query_parameters_field_by_field_mean_the_same(browser: Client, write: Write) -> None:
+    write(entry("1-1", type="a", user_id="u"), entry("2-1", type="b", user_id="u"), entry("3-1", type="c"))
+    page = seen(browser.get("/events/?type=a&type=b&user=u"))
+    assert len(page.rows) == 2
+    assert "type:a type:b user:u" in page.values("value")
+
+
+def test_an_own_range_shows_in_the_bar(browser: Client, write: Write) -> None:
+    write(entry("1764000000000-0", type="a"))
+    page = seen(browser.get("/events/", {"since": "2025-11-24T00:00", "until": "2025-11-25"}))
+    assert len(page.rows) == 1
+    assert "2025-11-24 00:00 – 2025-11-25 00:00" in page.text
+    assert "2025-11-24T00:00:00" in page.values("value")
+
+
+def test_every_bar_of_the_histogram_is_a_link_to_its_range(browser: Client, write: Write) -> None:
+    write(
+        *(entry(f"{1_764_000_000_000 + 60_000 * n}-0", type="a", severity="error" if n == 3 else "") for n in range(9))
+    )
+    page = seen(browser.get("/events/"))
+    bars = [label for label in page.values("aria-label") if " events, " in label or " event, " in label]
+    assert any("1 event, 1 error" in label for label in bars)
+    ranged = [link for _, name, link in page.attributes if name == "href" and "since%3A" in link and "until%3A" in link]
+    assert sum(len(seen(browser.get(link)).rows) for link in ranged) == 9
+
+
+def test_nothing_found_offers_ways_out(browser: Client, write: Write) -> None:
+    write(entry("1-1", type="a"))
+    page = seen(browser.get("/events/", {"q": "type:zzz"}))
+    assert "No event matches" in page.text
+    assert page.links["Clear the filter"] == "/events/"
+    assert page.links["without type:zzz"] == "/events/"

@@ -1,0 +1,197 @@
+"""The geometry of the pictures: everything within the frame, in order, and true to the numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evdash.events.event import Event
+from evdash.web.calendar import calendar, calendar_range
+from evdash.web.charts import histogram_picture, time_ticks
+from evdash.web.timeline import LANE_HEIGHT, timeline
+from evdash.web.visible import one_line, signs, visible
+from evdash.web.wording import ago, milliseconds, percent, size, span
+from tests.builders import event
+
+START_MS = 1_764_000_000_000
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    start: datetime
+    end: datetime
+    events: int
+    errors: int
+
+
+def buckets(*counts: tuple[int, int], minutes: int = 5) -> list[Bucket]:
+    width = timedelta(minutes=minutes)
+    return [Bucket(NOW + width * n, NOW + width * (n + 1), *count) for n, count in enumerate(counts)]
+
+
+def at(after_ms: int, **fields: str) -> Event:
+    time_ms = START_MS + after_ms
+    return event(f"{time_ms}-0", timestamp=str(time_ms), **{"type": "message.added", "role": "user"} | fields)
+
+
+def test_a_bar_is_as_high_as_its_share_and_errors_stand_at_its_foot() -> None:
+    picture = histogram_picture(buckets((100, 0), (50, 25), (0, 0)), lambda since, until: "x", height=102)
+    assert picture is not None
+    full, half, none = picture.bars
+    assert (full.y, full.height, full.error_height) == (2, 100, 0)
+    assert (half.error_y, half.error_height, half.y, half.height) == (77, 25, 52, 25)
+    assert (none.height, none.error_height) == (0, 0)
+    assert picture.summary.startswith("150 events, 25 errors")
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 10**9)), min_size=1, max_size=60))
+def test_every_bar_lies_within_the_picture_and_one_event_is_seen(counts: list[tuple[int, int]]) -> None:
+    picture = histogram_picture(buckets(*((max(pair), min(pair)) for pair in counts)), lambda since, until: "x")
+    for bar, pair in zip(picture.bars if picture else (), counts, strict=False):
+        assert 0 <= bar.x <= bar.x + bar.width <= 100.01
+        assert 0 <= bar.y <= bar.y + bar.height + bar.error_height <= 72.01
+        assert (bar.height + bar.error_height >= 2) == (max(pair) > 0)
+
+
+def test_without_events_there_is_no_histogram() -> None:
+    assert histogram_picture([], lambda since, until: "x") is None
+    assert histogram_picture(buckets((0, 0)), lambda since, until: "x") is None
+
+
+@given(
+    st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31)), st.timedeltas(timedelta(0), timedelta(days=2_900_000))
+)
+def test_axis_labels_are_few_in_order_and_within(start: datetime, whole: timedelta) -> None:
+    start = start.replace(tzinfo=UTC)
+    try:
+        end = start + whole
+    except OverflowError:
+        end = datetime.max.replace(tzinfo=UTC)
+    ticks = time_ticks(start, end)
+    assert len(ticks) <= 8
+    assert all(0 <= tick.x <= 100 for tick in ticks)
+    assert [tick.x for tick in ticks] == sorted(tick.x for tick in ticks)
+
+
+def test_a_latency_is_a_bar_that_ends_with_its_event_and_other_events_are_ticks() -> None:
+    picture = timeline([at(0), at(10_000, role="assistant", latency_ms="5000")])
+    assert picture is not None
+    tick, bar = picture.marks
+    assert tick.bar_width == 0
+    assert (bar.x, bar.bar_x, bar.bar_width) == (99, 50, 49)
+    assert tick.y < bar.y == LANE_HEIGHT * 1.5 - 6
+
+
+def test_a_call_and_its_return_are_joined() -> None:
+    call = at(0, type="tool.called", tool="find", call_id="c")
+    other = at(1_000)
+    back = at(2_000, type="error.occurred", tool="find", call_id="c", error="no")
+    picture = timeline([call, other, back])
+    assert picture is not None
+    (joined,) = picture.spans
+    assert (joined.x, joined.width, joined.is_error) == (1, 98, True)
+    assert joined.title == "find, 2 s from call to return"
+
+
+def test_a_long_idle_stretch_is_collapsed_and_says_how_long_it_was() -> None:
+    busy = [at(1_000 * n) for n in range(10)]
+    later = [at(7_200_000 + 1_000 * n) for n in range(10)]
+    picture = timeline([*busy, *later])
+    assert picture is not None
+    (idle,) = picture.idle
+    assert idle.label == "1 h 59 min"
+    assert picture.marks[9].x < idle.x < idle.x + idle.width < picture.marks[10].x
+    assert picture.marks[9].x > 40
+
+
+def test_even_pauses_are_not_collapsed() -> None:
+    picture = timeline([at(60_000 * n) for n in range(10)])
+    assert picture is not None
+    assert picture.idle == ()
+
+
+_moments = st.lists(
+    st.tuples(st.integers(0, 10**10), st.sampled_from(["", "5", "1e9", "3600000"]), st.sampled_from(["c1", "c2", ""])),
+    min_size=1,
+    max_size=40,
+)
+
+
+@given(_moments)
+def test_every_mark_lies_within_and_in_the_order_of_time(moments: list[tuple[int, str, str]]) -> None:
+    kinds = ("tool.called", "tool.returned")
+    events = [at(ms, latency_ms=latency, call_id=call, type=kinds[ms % 2]) for ms, latency, call in moments]
+    picture = timeline(events)
+    assert picture is not None
+    assert all(0 <= m.bar_x <= m.x <= 100 for m in picture.marks)
+    order = [
+        mark.x
+        for _, mark in sorted(zip((e.occurred_us for e in events), picture.marks, strict=True), key=lambda p: p[0])
+    ]
+    assert order == sorted(order)
+    assert all(0 <= s.x <= 100 and 0 <= s.width <= 100 for s in picture.spans)
+    assert all(0 <= t.x <= 100 for t in picture.ticks)
+    assert sum(i.width for i in picture.idle) <= 30.01
+
+
+def test_no_events_have_no_picture() -> None:
+    assert timeline([]) is None
+
+
+@dataclass(frozen=True)
+class Day:
+    events: int
+    errors: int
+
+
+def test_a_calendar_has_a_square_for_each_day_and_links_those_with_events() -> None:
+    since, until = calendar_range(date(2026, 11, 23))
+    assert (since.weekday(), until.weekday()) == (0, 6)
+    picture = calendar({date(2026, 11, 23): Day(8, 1), date(2026, 11, 1): Day(1, 0)}, since, until, str)
+    assert len(picture.squares) == 53 * 7
+    linked = [square for square in picture.squares if square.address]
+    assert [(square.address, square.level, square.has_errors) for square in linked] == [
+        ("2026-11-01", 1, False),
+        ("2026-11-23", 4, True),
+    ]
+    assert linked[1].title == "Mon 23 Nov 2026: 8 events, 1 error"
+    assert picture.summary.startswith("2 days with events")
+
+
+def test_what_cannot_be_seen_is_named_and_the_rest_is_escaped() -> None:
+    assert str(visible("<a>\u202e&")) == (
+        '&lt;a&gt;<span class="unseen" title="U+202E RIGHT-TO-LEFT OVERRIDE">‹202E›</span>&amp;'
+    )
+    assert visible("a\r\nb\tc") == "a\r\nb\tc"
+    assert signs("a\x00b") == "a␀b"
+    assert "+992" in str(visible("\x00" * 1000))
+
+
+@given(st.text())
+def test_visible_text_can_be_sent_and_holds_no_control_characters(text: str) -> None:
+    for shown in (str(visible(text)), signs(text)):
+        shown.encode("utf-8")
+        assert "\x00" not in shown
+        assert "\u202e" not in shown
+
+
+def test_one_line_is_one_line() -> None:
+    assert one_line(" a\n\tb ", 10) == "a b"
+    assert one_line("abcdef", 4) == "abc…"
+
+
+def test_spans_and_numbers_are_said_as_a_person_says_them() -> None:
+    assert [milliseconds(ms) for ms in (0, 0.25, 412, 3_300, 20_000, 83_000)] == [
+        "0 ms", "0.25 ms", "412 ms", "3.3 s", "20 s", "1 min 23 s",
+    ]  # fmt: skip
+    assert span(timedelta(hours=2, minutes=10, seconds=59)) == "2 h 10 min"
+    assert span(timedelta(days=3000)) == "3,000 d"
+    assert span(timedelta(seconds=-90)) == "−1 min 30 s"
+    assert ago(NOW - timedelta(minutes=5), NOW) == "5 min ago"
+    assert ago(NOW + timedelta(days=2), NOW) == "in 2 d"
+    assert [size(n) for n in (812, 14_200, 1_048_576)] == ["812 B", "14.2 kB", "1.0 MB"]
+    assert [percent(p) for p in (0, 0.0001, 0.011, 0.5)] == ["0.0 %", "< 0.1 %", "1.1 %", "50 %"]
