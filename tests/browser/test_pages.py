@@ -1,0 +1,81 @@
+"""The pages as a person meets them."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from evdash.streams.publisher import Publisher
+from tests.browser.conftest import Running
+
+pytestmark = pytest.mark.browser
+
+PAGES = ("/", "/live/", "/sessions/", "/events/", "/errors/", "/users/", "/streams/")
+
+
+def publish_session(publisher: Publisher, session: str, user: str) -> None:
+    publisher.publish("session.started", session, user, agent="support", model="m-1")
+    publisher.publish("message.added", session, user, role="user", content="Where is my <b>parcel</b>?", tokens=7)
+    publisher.publish("tool.called", session, user, tool="track_parcel", call_id="c1", arguments={"id": 5})
+    publisher.publish("error.occurred", session, user, tool="track_parcel", error="parcel 5 not found", call_id="c1")
+
+
+def test_strangers_are_sent_to_sign_in(browser: Browser, running: Running) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    for path in (*PAGES, "/sessions/x/", "/users/x/"):
+        page.goto(running.address + path)
+        assert "/sign-in/" in page.url
+    assert context.request.get(f"{running.address}/events.ndjson").status == 401
+    context.close()
+
+
+def test_a_one_time_link_works_once(browser: Browser, running: Running, signed_in: object) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(running.link)
+    if page.locator("form button").count():
+        assert page.goto(f"{running.address}/") is not None
+    assert "/sign-in/" in page.url
+    context.close()
+
+
+@pytest.mark.parametrize("width", [1440, 400])
+def test_every_page_opens_without_a_complaint_and_fits_the_window(page: Page, publisher: Publisher, width: int) -> None:
+    publish_session(publisher, "s/1 ü?#%", "user & <co>")
+    page.set_viewport_size({"width": width, "height": 900})
+    for path in PAGES:
+        response = page.goto(path)
+        assert response is not None
+        assert response.status == 200, path
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+def test_from_an_error_to_its_session_and_user(page: Page, publisher: Publisher) -> None:
+    publish_session(publisher, "s/2 ü?#%", "kim/2")
+    page.goto("/errors/?q=session%3A%22s%2F2+%C3%BC%3F%23%25%22")
+    row = page.locator("[data-entry]", has_text="parcel 5 not found")
+    expect(row).to_have_count(1)
+    row.get_by_role("link", name="s/2 ü?#%").first.click()
+    expect(page.locator("[data-entry]")).to_have_count(4)
+    assert page.locator("b", has_text="parcel").count() == 0  # markup in an event is text
+    expect(page.locator("[data-entry]", has_text="Where is my <b>parcel</b>?")).to_be_visible()
+    page.get_by_role("link", name="kim/2").first.click()
+    expect(page.locator("[data-entry]")).to_have_count(4)
+
+
+def test_a_filter_that_cannot_be_read_says_where(page: Page) -> None:
+    response = page.goto("/events/?q=type%3Aa+foo%3Abar")
+    assert response is not None
+    assert response.status == 400
+    expect(page.get_by_text("'foo' is not a key").first).to_be_visible()
+
+
+def test_the_filter_box_filters(page: Page, publisher: Publisher) -> None:
+    publish_session(publisher, "s-3", "u-3")
+    page.goto("/events/")
+    box = page.locator("input[name=q]").first
+    box.fill("session:s-3 is:error")
+    box.press("Enter")
+    expect(page.locator("[data-entry]")).to_have_count(1)
+    assert "q=session" in page.url
