@@ -10,7 +10,9 @@ from typing import Final, Protocol
 
 from evdash.web.wording import count, span
 
-HISTOGRAM_HEIGHT: Final = 72
+HISTOGRAM_HEIGHT: Final = 80
+# Above the bars, for what the highest of them counts.
+_HEAD_ROOM: Final = 14
 _AXIS_LABELS: Final = 7
 _STEPS: Final = (
     *(timedelta(seconds=s) for s in (1, 2, 5, 10, 15, 30)),
@@ -100,8 +102,8 @@ def histogram_picture(
 
 def _bar(bucket: BucketLike, x: float, width: float, most: int, height: int, address: str) -> Bar:
     # One event among thousands is still seen: a bar is at least two pixels high.
-    total = max(2.0, bucket.events / most * (height - 2)) if bucket.events else 0.0
-    errors = max(2.0, bucket.errors / most * (height - 2)) if bucket.errors else 0.0
+    total = max(2.0, bucket.events / most * (height - _HEAD_ROOM)) if bucket.events else 0.0
+    errors = max(2.0, bucket.errors / most * (height - _HEAD_ROOM)) if bucket.errors else 0.0
     total = max(total, errors)
     return Bar(
         x=_rounded(x + width * 0.06),

@@ -52,8 +52,9 @@ def _error(event: Event) -> Reading:
     for prefix in ("Error: ", "error: ", "ERROR: "):
         text = text.removeprefix(prefix)
     text = text or _prose(event) or event.code or "no text says which"
-    code = "" if event.code == text else event.code
-    return Reading("Error", one_line(text, LINE_CHARS), _tail(event.tool, code, _latency(event)))
+    where = _tail("" if event.code == text else event.code, event.tool)
+    line = one_line(text, LINE_CHARS - len(where) if len(where) < _PART_CHARS else LINE_CHARS)
+    return Reading("Error", f"{line} ({one_line(where, _PART_CHARS)})" if where else line, _latency(event))
 
 
 def _message(event: Event) -> Reading:
@@ -206,7 +207,7 @@ def _brief(value: Any) -> str:
 
 
 def _tokens(event: Event) -> str:
-    return count(event.tokens, "token") if event.tokens else ""
+    return f"{event.tokens:,} tok" if event.tokens else ""
 
 
 def _latency(event: Event) -> str:

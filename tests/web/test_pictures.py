@@ -39,11 +39,11 @@ def at(after_ms: int, **fields: str) -> Event:
 
 
 def test_a_bar_is_as_high_as_its_share_and_errors_stand_at_its_foot() -> None:
-    picture = histogram_picture(buckets((100, 0), (50, 25), (0, 0)), lambda since, until: "x", height=102)
+    picture = histogram_picture(buckets((100, 0), (50, 25), (0, 0)), lambda since, until: "x", height=114)
     assert picture is not None
     full, half, none = picture.bars
-    assert (full.y, full.height, full.error_height) == (2, 100, 0)
-    assert (half.error_y, half.error_height, half.y, half.height) == (77, 25, 52, 25)
+    assert (full.y, full.height, full.error_height) == (14, 100, 0)
+    assert (half.error_y, half.error_height, half.y, half.height) == (89, 25, 64, 25)
     assert (none.height, none.error_height) == (0, 0)
     assert picture.summary.startswith("150 events, 25 errors")
 
@@ -53,7 +53,7 @@ def test_every_bar_lies_within_the_picture_and_one_event_is_seen(counts: list[tu
     picture = histogram_picture(buckets(*((max(pair), min(pair)) for pair in counts)), lambda since, until: "x")
     for bar, pair in zip(picture.bars if picture else (), counts, strict=False):
         assert 0 <= bar.x <= bar.x + bar.width <= 100.01
-        assert 0 <= bar.y <= bar.y + bar.height + bar.error_height <= 72.01
+        assert 0 <= bar.y <= bar.y + bar.height + bar.error_height <= 80.01
         assert (bar.height + bar.error_height >= 2) == (max(pair) > 0)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 
 from evdash.accounts.tokens import token_or_session
 from evdash.eventlog.export import csv_lines, ndjson_lines
 from evdash.events.filter import EventFilter, FilterError
+from evdash.streams.client import StreamsUnavailable
 from evdash.web.paging import parameters
 
 
@@ -31,7 +34,20 @@ def _exported(
         event_filter = EventFilter.from_query(parameters(request.GET))
     except FilterError as error:
         return HttpResponse(f"{error}\n", status=400, content_type="text/plain; charset=utf-8")
-    response = StreamingHttpResponse(lines(event_filter), content_type=content_type)
+    try:
+        chunks = lines(event_filter)
+    except StreamsUnavailable as outage:
+        return HttpResponse(f"{outage}\n", status=503, content_type="text/plain; charset=utf-8")
+    # Under ASGI Django would gather an ordinary iterator in memory before it sends the first byte.
+    streamed = _one_by_one(chunks) if isinstance(request, ASGIRequest) else chunks
+    response = StreamingHttpResponse(streamed, content_type=content_type)
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["Cache-Control"] = "private, no-store"
     return response
+
+
+async def _one_by_one(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Each chunk made in Django's thread, as the one before it is on its way."""
+    next_chunk = sync_to_async(lambda: next(chunks, None))
+    while (chunk := await next_chunk()) is not None:
+        yield chunk
