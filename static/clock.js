@@ -17,11 +17,12 @@ function write(time) {
   if (!isLocal) {
     time.replaceChildren(...asWritten.get(time).map((node) => node.cloneNode(true)));
   } else if (time.dataset.form === "row") {
-    const year = date.getFullYear() === new Date().getFullYear() ? "" : ` ${date.getFullYear()}`;
+    const isThisYear = date.getFullYear() === new Date().getFullYear();
     const span = document.createElement("span");
     span.className = "day";
-    span.textContent = `${two(date.getDate())} ${MONTHS[date.getMonth()]}${year}`;
-    time.replaceChildren(span, ` ${clock(date)}.${String(date.getMilliseconds()).padStart(3, "0")}`);
+    span.textContent = isThisYear ? `${two(date.getDate())} ${MONTHS[date.getMonth()]}` : day(date);
+    const fraction = isThisYear ? `.${String(date.getMilliseconds()).padStart(3, "0")}` : "";
+    time.replaceChildren(span, ` ${clock(date)}${fraction}`);
   } else {
     time.textContent = `${day(date)} ${clock(date)}`;
   }

@@ -10,9 +10,8 @@ from typing import Any, Final, Literal
 JSON_CHARS: Final = 200_000
 NODES: Final = 400
 DEPTH: Final = 12
-# A list or object is unfolded when it is no longer than this, and near the root.
-OPEN_CHILDREN: Final = 12
-OPEN_DEPTH: Final = 2
+# A list or object is unfolded when it is no longer than this; at the root more, below that less, then not at all.
+OPEN_CHILDREN: Final = (40, 12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,5 +63,5 @@ def _branch(
             break
         children.append(_node(key, item, depth + 1, allowance))
     noun = ("key" if kind == "object" else "item") + ("" if len(items) == 1 else "s")
-    is_open = depth < OPEN_DEPTH and len(items) <= OPEN_CHILDREN
+    is_open = depth < len(OPEN_CHILDREN) and len(items) <= OPEN_CHILDREN[depth]
     return Node(name, kind, f"{len(items):,} {noun}", tuple(children), is_open)

@@ -66,6 +66,7 @@ class Idle:
     x: float
     width: float
     label: str
+    anchor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +138,7 @@ def timeline(events: Sequence[Event], pages: Sequence[str] = ()) -> Timeline | N
         ),
         marks=marks,
         spans=_spans(events, middle, scale),
-        idle=tuple(
-            Idle(scale.x(start), scale.zigzag, span(timedelta(microseconds=end - start))) for start, end in scale.gaps
-        ),
+        idle=tuple(_idle(start, end, scale) for start, end in scale.gaps),
         ticks=_ticks(scale),
         summary=f"{len(events):,} events from {_second(datetime_from_us(scale.start_us))} to "
         f"{_second(datetime_from_us(scale.end_us))}, {errors:,} of them errors",
@@ -207,6 +206,12 @@ def _spans(events: Sequence[Event], middle: dict[str, float], scale: _Scale) -> 
                 )
             )
     return tuple(spans)
+
+
+def _idle(start_us: int, end_us: int, scale: _Scale) -> Idle:
+    x = scale.x(start_us)
+    anchor = "start" if x < 4 else "end" if x > 92 else "middle"
+    return Idle(x, scale.zigzag, span(timedelta(microseconds=end_us - start_us)), anchor)
 
 
 def _ticks(scale: _Scale) -> tuple[Tick, ...]:

@@ -56,10 +56,8 @@ def _signs(characters: str) -> str:
 
 
 def _sign(character: str) -> str:
-    code = ord(character)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "␡" if code == 0x7F else f"‹{code:04X}›"
+    # Not the control pictures of Unicode: few fonts have them.
+    return f"‹{ord(character):02X}›"
 
 
 def _name(character: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-_SPANS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+_SPANS = (("y", 31_536_000), ("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

@@ -52,15 +52,17 @@ def kind(event_type: str) -> Kind:
 def clock(moment: datetime, entry_id: object = "") -> SafeString:
     """A time as a row shows it: day and milliseconds; the absolute time, and the entry ID, on hovering."""
     moment = moment.astimezone(UTC)
-    day = moment.strftime("%d %b") if moment.year == datetime.now(UTC).year else _dated(moment)
     time = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"
-    title = f"{_dated(moment, '-')} {time} UTC" + (f"\nentry ID {entry_id}" if entry_id else "")
+    # Of another year, the year is worth more than the milliseconds.
+    is_this_year = moment.year == datetime.now(UTC).year
+    day, shown = (f"{moment:%d %b}", time) if is_this_year else (_dated(moment), time[:8])
+    title = f"{_dated(moment)} {time} UTC" + (f"\nentry ID {entry_id}" if entry_id else "")
     return format_html(
         '<time datetime="{}" title="{}" data-form="row"><span class="day">{}</span> {}</time>',
         _iso(moment),
         title,
         day,
-        time,
+        shown,
     )
 
 
@@ -70,7 +72,7 @@ def moment(value: datetime | None) -> SafeString | str:
     if value is None:
         return "–"
     value = value.astimezone(UTC)
-    shown = f"{_dated(value, '-')} {value:%H:%M:%S}"
+    shown = f"{_dated(value)} {value:%H:%M:%S}"
     return format_html('<time datetime="{}" title="{} UTC" data-form="full">{}</time>', _iso(value), shown, shown)
 
 
@@ -83,7 +85,7 @@ def ago(value: datetime | None) -> SafeString | str:
     return format_html(
         '<time datetime="{}" title="{} {} UTC" data-form="ago">{}</time>',
         _iso(value),
-        _dated(value, "-"),
+        _dated(value),
         value.strftime("%H:%M:%S"),
         wording.ago(value, datetime.now(UTC)),
     )
@@ -107,11 +109,9 @@ def events_word(value: int) -> str:
     return wording.count(value, "event")
 
 
-def _dated(value: datetime, separator: str = " ") -> str:
+def _dated(value: datetime) -> str:
     # strftime pads years below 1000 differently from system to system.
-    if separator == "-":
-        return f"{value.year:04d}-{value.month:02d}-{value.day:02d}"
-    return f"{value:%d %b} {value.year:04d}"
+    return f"{value.year:04d}-{value.month:02d}-{value.day:02d}"
 
 
 def _iso(value: datetime) -> str:
