@@ -18,7 +18,7 @@ from evdash.web.filter_bar import (
     summed_up,
     without_errors_only,
 )
-from evdash.web.paging import ROWS, Pager, Place, RowList, pager, place_of, row_list
+from evdash.web.paging import ROWS, ROWS_AT_MOST, Pager, Place, RowList, link, pager, place_of, row_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Question:
     place: Place
     address: str
     oldest_first: bool = False
+    rows: int = ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Listing:
     pager: Pager | None
     page: EventPage
     is_filtered: bool
+    all_address: str = ""  # of as many rows as one page can have, to be printed; "" where it makes no difference
 
     @property
     def status(self) -> int:
@@ -49,10 +51,11 @@ class Listing:
 
 def question(request: HttpRequest, scope: Scope = EVERYTHING, *, oldest_first: bool = False) -> Question:
     """The question of a request. Raises BadPlace for a place that cannot be read."""
-    return Question(asked_filter(request.GET, scope), place_of(request.GET.dict()), request.path, oldest_first)
+    rows = ROWS_AT_MOST if request.GET.get("rows") == "all" else ROWS
+    return Question(asked_filter(request.GET, scope), place_of(request.GET.dict()), request.path, oldest_first, rows)
 
 
-def listing(reader: Reader, asking: Question, *, rows: int = ROWS, with_histogram: bool = True) -> Listing:
+def listing(reader: Reader, asking: Question, *, with_histogram: bool = True) -> Listing:
     """The answer. A filter that cannot be read lists nothing."""
     asked, place, address, oldest_first = asking.asked, asking.place, asking.address, asking.oldest_first
     if asked.problem:
@@ -64,7 +67,7 @@ def listing(reader: Reader, asking: Question, *, rows: int = ROWS, with_histogra
             nothing,
             True,
         )
-    found = _page(reader, asking, rows)
+    found = _page(reader, asking)
     bar = filter_bar(
         asked,
         address,
@@ -72,18 +75,22 @@ def listing(reader: Reader, asking: Question, *, rows: int = ROWS, with_histogra
         of=without_errors_only(reader, asked),
         with_histogram=with_histogram,
     )
+    own = asked.own.query_string()
     rows_shown = row_list(found, asked.within, place, oldest_first=oldest_first)
     return Listing(
         bar=replace(bar, has_live=rows_shown.live_query is not None),
         list=rows_shown,
-        pager=pager(found, address, asked.own.query_string(), place, oldest_first=oldest_first),
+        pager=pager(found, address, own, place, oldest_first=oldest_first),
         page=found,
         is_filtered=bool(asked.own) or asked.scope != EVERYTHING,
+        all_address=link(address, f"{own}&rows=all" if own else "rows=all")
+        if oldest_first and asking.rows == ROWS and (found.newer or found.older)
+        else "",
     )
 
 
-def _page(reader: Reader, asking: Question, rows: int) -> EventPage:
-    within, place, oldest_first = asking.asked.within, asking.place, asking.oldest_first
+def _page(reader: Reader, asking: Question) -> EventPage:
+    within, place, oldest_first, rows = asking.asked.within, asking.place, asking.oldest_first, asking.rows
     if place.is_far_end:
         # The beginning of the list in the other order, turned around.
         found = reader.page(within, oldest_first=not oldest_first, limit=rows)

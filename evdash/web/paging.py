@@ -16,6 +16,8 @@ from evdash.events.filter import EventFilter
 from evdash.web.rows import Row, rows_of
 
 ROWS: Final = 100
+# With `rows=all`, for paper: more than this belongs into an export.
+ROWS_AT_MOST: Final = 5_000
 
 
 class BadPlace(ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import redis
@@ -209,8 +210,6 @@ def test_with_redis_down_the_log_is_shown_and_the_outage_said(
 ) -> None:
     write(*conversation("s-1", "ada"))
     index()
-    from dataclasses import replace
-
     settings.EVDASH = replace(settings.EVDASH, redis_url="redis://127.0.0.1:1")
     for path in ("/", "/live/", "/sessions/", "/sessions/s-1/", "/users/", "/users/ada/", "/errors/", "/events/"):
         page = seen(browser.get(path))
@@ -243,3 +242,13 @@ def test_downloads_agree_with_the_page(filled: Client) -> None:
     assert len(lines) == len(page.rows) == 6
     assert "attachment" in exported["Content-Disposition"]
     assert filled.get("/events.csv", {"q": "bad:key"}).status_code == 400
+
+
+def test_an_empty_log_without_redis_does_not_claim_that_there_are_no_events(
+    browser: Client, settings: Settings
+) -> None:
+    settings.EVDASH = replace(settings.EVDASH, redis_url="redis://127.0.0.1:1")
+    for path in ("/", "/events/", "/sessions/", "/users/"):
+        page = seen(browser.get(path))
+        assert "No events yet" not in page.text
+        assert "Nothing in the log" in page.text

@@ -99,3 +99,11 @@ def test_sessions_and_users_turn_over_as_well(browser: Client, write: Write) -> 
         assert [name for name in own if name[0] == letter and len(name) == 4][:120] == [
             f"{letter}{n:03}" for n in reversed(range(120))
         ]
+
+
+def test_a_user_can_be_shown_whole_on_one_page_for_paper(many: Client) -> None:
+    first = seen(many.get("/users/u/"))
+    assert "there are others before or after them" in first.text
+    whole = seen(many.get(first.links["Show all"]))
+    assert whole.rows == every_id()
+    assert "there are others before or after them" not in whole.text

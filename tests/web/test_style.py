@@ -1,0 +1,58 @@
+"""The style keeps its promises: readable in both schemes, every file used, nothing inline."""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+
+import pytest
+
+from evdash.configuration import CHECKOUT
+
+TOKENS = {
+    name: (light, dark)
+    for name, light, dark in re.findall(
+        r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", (CHECKOUT / "static/css/tokens.css").read_text()
+    )
+}
+TEXTS = [name for name in TOKENS if name in ("ink", "ink-soft", "accent", "error", "warning", "ok") or "kind-" in name]
+GROUNDS = ["ground", "paper", "raised", "sunken", "hover", "accent-ground", "share", "error-ground"]
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance, https://www.w3.org/TR/WCAG22/#dfn-relative-luminance"""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_every_text_colour_has_aa_contrast_on_every_ground(scheme: int) -> None:
+    assert len(TEXTS) > 15
+    for text, ground in product(TEXTS, GROUNDS):
+        dark, light = sorted((luminance(TOKENS[text][scheme]), luminance(TOKENS[ground][scheme])))
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, f"{text} on {ground}"
+
+
+def test_every_stylesheet_is_linked() -> None:
+    templates = "".join(path.read_text() for path in (CHECKOUT / "templates").rglob("*.html"))
+    for path in (CHECKOUT / "static/css").glob("*.css"):
+        assert f"css/{path.name}" in templates
+
+
+def test_every_sign_that_is_used_is_drawn() -> None:
+    templates = "".join(path.read_text() for path in (CHECKOUT / "templates").rglob("*.html"))
+    drawn = set(re.findall(r'id="glyph-(\w+)"', templates))
+    assert set(re.findall(r"#glyph-(\w+)", templates)) <= drawn
+    kinds = (CHECKOUT / "evdash/web/kinds.py").read_text()
+    assert set(re.findall(r'Kind\("\w+", "(\w+)"\)', kinds)) <= drawn
+
+
+def test_no_template_trusts_data() -> None:
+    for path in (CHECKOUT / "templates").rglob("*.html"):
+        text = path.read_text()
+        assert "|safe" not in text, path
+        assert "autoescape off" not in text, path
+        assert not re.search(r"<script(?![^>]*\bsrc=)|\sstyle=|\son\w+=|<style", text), path
+    for path in (CHECKOUT / "evdash/web").rglob("*.py"):
+        assert "mark_safe" not in path.read_text(), path
