@@ -1,0 +1,200 @@
+"""The socket of a page: says what it wants, is sent what comes, and is closed when its person signs out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+
+from evdash.accounts.sockets import SIGNED_OUT
+from evdash.live.catch_up import missed
+from evdash.live.credit import Credit
+from evdash.live.feed import feed_of_process
+from evdash.live.messages import Acknowledge, InvalidMessage, Subscribe, WaitingSeen, parse
+from evdash.live.sign_in import is_still_signed_in
+from evdash.live.subscription import Missed, Subscription
+from evdash.streams.client import StreamsUnavailable
+from evdash.streams.tail import TailState
+from evdash.web.rows import render_row
+
+logger = logging.getLogger(__name__)
+
+# Close codes between 4000 and 4999 are an application's own; static/live.js knows them.
+MALFORMED = 4400
+TRY_AGAIN = 4503
+
+SIGN_IN_CHECK_S = 30.0
+# Events that come meanwhile are held in memory.
+CATCH_UP_LIMIT_S = 30.0
+RETRY_S = 1.0
+
+# Reading what pages missed, for all sockets: a server that comes back has many that ask at once.
+_readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="live-catch-up")
+_missed = database_sync_to_async(missed, thread_sensitive=False, executor=_readers)
+_is_still_signed_in = database_sync_to_async(is_still_signed_in, thread_sensitive=False, executor=_readers)
+
+
+class LiveConsumer(AsyncWebsocketConsumer):
+    """Speaks JSON: hears `messages`, tells `subscribed`, `state`, `rows`, `waiting`, `alive` and `refused`.
+
+    Rows are sent as far as the page acknowledges them (`credit`); beyond that they are counted.
+    """
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:  # also when the server gives up on the socket without telling
+            self._let_go()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._credit = Credit()
+        self._outbox: asyncio.Queue[str] = asyncio.Queue()
+        self._subscription: Subscription | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._told_state = ("", "")
+        self._is_open = False
+
+    async def connect(self) -> None:
+        await self.accept()
+        user = self.scope.get("user")
+        if user is None or not user.is_authenticated:
+            await self.close(SIGNED_OUT)
+            return
+        self._is_open = True
+        self._feed = feed_of_process()
+        self._feed.attach(self)
+        self._tasks = [self._watched(self._send_outbox()), self._watched(self._watch_sign_in())]
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if not self._is_open:
+            return
+        try:
+            message = parse(text_data)
+            if isinstance(message, Subscribe):
+                self._subscribe(message)
+            elif isinstance(message, Acknowledge):
+                self._acknowledge(message)
+            elif isinstance(message, WaitingSeen) and self._subscription:
+                self._subscription.waiting_seen()
+        except InvalidMessage as invalid:
+            await self._refuse(MALFORMED, str(invalid))
+
+    async def disconnect(self, code: int) -> None:
+        self._let_go()
+
+    def tail_changed(self, state: TailState) -> None:
+        """The feed's: Redis answers, or does not."""
+        if not state.reachable:
+            self._tell_state("unreachable", state.reason)
+        elif self._following and self._following.done():
+            self._tell_state("live")
+
+    def feed_failed(self) -> None:
+        """The feed's: it had to stop."""
+        self._tasks.append(self._watched(self._refuse(TRY_AGAIN, "The live feed had to be started again.")))
+
+    def _tell_state(self, state: str, reason: str = "") -> None:
+        if (state, reason) != self._told_state:
+            self._told_state = state, reason
+            self._tell(type="state", state=state, reason=reason)
+
+    def _tell(self, **message: Any) -> None:
+        self._outbox.put_nowait(json.dumps(message))
+
+    async def _send_outbox(self) -> None:
+        while True:
+            await self.send(text_data=await self._outbox.get())
+
+    def _acknowledge(self, message: Acknowledge) -> None:
+        try:
+            self._credit.acknowledge(message.messages)
+        except ValueError as error:
+            raise InvalidMessage(f"That cannot be: {error}.") from None
+        if self._subscription:
+            self._subscription.credit_returned()
+
+    def _subscribe(self, message: Subscribe) -> None:
+        self._unsubscribe()
+        self._following = self._watched(self._follow(message))
+
+    def _unsubscribe(self) -> None:
+        if self._following:
+            self._following.cancel()
+        if self._subscription:
+            self._feed.hub.leave(self._subscription)
+        self._following = self._subscription = None
+
+    async def _follow(self, message: Subscribe) -> None:
+        """Join the hub first, and read the past after it: between both nothing can be missed."""
+        self._tell(type="subscribed", number=message.number)
+        if self._feed.is_answered:
+            self._tell_state("catching up")
+        await self._feed.answered()
+        position = self._feed.hub.position
+        cursor = {stream: message.cursor.get(stream, position[stream]) for stream in settings.EVDASH.streams}
+        subscription = Subscription(cursor, self._credit, self._outbox.put_nowait)
+        self._subscription = subscription
+        self._feed.hub.join(subscription, message.filter)
+        try:
+            async with asyncio.timeout(CATCH_UP_LIMIT_S):
+                subscription.catch_up(await self._past(message, subscription))
+        except TimeoutError:
+            await self._refuse(TRY_AGAIN, "Reading what came meanwhile took too long.")
+            return
+        if self._feed.is_answered:
+            self._tell_state("live")
+
+    async def _past(self, message: Subscribe, subscription: Subscription) -> Missed:
+        while True:
+            try:
+                return await _missed(message.filter, subscription.cursor, render_row)
+            except StreamsUnavailable as unavailable:
+                self._tell_state("unreachable", str(unavailable))
+                await asyncio.sleep(RETRY_S)
+
+    async def _watch_sign_in(self) -> None:
+        """Sockets keep what the session said when they were opened, so the session is asked again."""
+        while True:
+            await asyncio.sleep(SIGN_IN_CHECK_S)
+            if not await _is_still_signed_in(self.scope):
+                await self._refuse(SIGNED_OUT, "You are signed out.")
+                return
+            if self._subscription:
+                self._feed.hub.tell_alive(self._subscription)
+
+    async def _refuse(self, code: int, reason: str) -> None:
+        """Close the socket; its page is told why first, for not every server passes on the reason of a closing."""
+        if self._is_open:
+            self._is_open = False
+            await self.send(text_data=json.dumps({"type": "refused", "reason": reason}))
+            await self.close(code, reason[:100])
+        self._let_go()
+
+    def _watched(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._task_ended)
+        return task
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("A live socket failed.", exc_info=task.exception())
+            self.feed_failed()
+
+    def _let_go(self) -> None:
+        self._is_open = False
+        current = asyncio.current_task()
+        if hasattr(self, "_feed"):
+            self._unsubscribe()
+            self._feed.detach(self)
+        for task in self._tasks:
+            if task is not current:
+                task.cancel()

@@ -1,0 +1,128 @@
+"""Frames: some events of one filter, rendered once, the same bytes for every page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from evdash.eventlog.records import Position
+from evdash.events.entry_id import EntryId
+from evdash.events.event import Event
+
+FRAME_ROWS = 50
+FRAME_BYTES = 128 * 1024
+
+Cursor = Mapping[str, EntryId]
+"""Per stream, the entry ID up to which a page has everything."""
+
+Render = Callable[[Event], str]
+
+
+def later(one: Cursor, other: Cursor) -> dict[str, EntryId]:
+    """Of each stream the later place of both."""
+    return {stream: max(one.get(stream, EntryId.MIN), other.get(stream, EntryId.MIN)) for stream in {**one, **other}}
+
+
+def is_beyond(position: Position, cursor: Cursor) -> bool:
+    """Whether the cursor has not come to this entry yet."""
+    seen = cursor.get(position.stream)
+    return seen is None or position.entry_id > seen
+
+
+class Arrival:
+    """An event that has come, and its row, rendered when the first page needs it."""
+
+    def __init__(self, event: Event, render: Render) -> None:
+        self.event = event
+        self.position = Position.of(event)
+        self._render = render
+
+    @cached_property
+    def html(self) -> str:
+        return self._render(self.event)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Events that matched since the frame before, oldest first: rows to show, and older ones only to be counted."""
+
+    arrivals: tuple[Arrival, ...]
+    unshown: tuple[Position, ...]  # matched, and too many to show
+    cursor: Cursor
+
+    @property
+    def count(self) -> int:
+        return len(self.arrivals) + len(self.unshown)
+
+    @property
+    def start(self) -> Position:
+        """The place right before everything in the frame, in the stream of its first event."""
+        return before((*self.unshown, *(arrival.position for arrival in self.arrivals))[0])
+
+    @property
+    def shown(self) -> int:
+        """How many rows the message has."""
+        return self._fitting[1]
+
+    @cached_property
+    def message(self) -> str:
+        """What is sent to a page."""
+        html, shown = self._fitting
+        return rows_message(html, shown, self.cursor, Gap(self.count - shown, self.start))
+
+    @cached_property
+    def _fitting(self) -> tuple[str, int]:
+        """The newest rows that fit into a frame, and their number; the newest one always does."""
+        rows: list[str] = []
+        size = 0
+        for arrival in reversed(self.arrivals):
+            size += len(arrival.html)
+            if rows and size > FRAME_BYTES:
+                break
+            rows.append(arrival.html)
+        return "".join(reversed(rows)), len(rows)
+
+    @cached_property
+    def _first(self) -> Cursor:
+        first: dict[str, EntryId] = {}
+        for position in (*self.unshown, *(arrival.position for arrival in self.arrivals)):
+            first.setdefault(position.stream, position.entry_id)
+        return first
+
+    def beyond(self, cursor: Cursor) -> Frame | None:
+        """What of it a page at this cursor does not have yet: itself, as nearly always, a part, or None."""
+        if all(cursor.get(stream, EntryId.MIN) < entry_id for stream, entry_id in self._first.items()):
+            return self
+        arrivals = tuple(arrival for arrival in self.arrivals if is_beyond(arrival.position, cursor))
+        unshown = tuple(position for position in self.unshown if is_beyond(position, cursor))
+        return Frame(arrivals, unshown, later(self.cursor, cursor)) if arrivals or unshown else None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Events that matched and were not sent, and the place after which they can be read."""
+
+    count: int
+    after: Position
+    is_exact: bool = True  # False: there are at least so many
+
+
+def before(position: Position) -> Position:
+    """The place right before this one in its stream."""
+    return Position(position.entry_id.previous(), position.stream)
+
+
+def rows_message(html: str, count: int, cursor: Cursor, gap: Gap | None) -> str:
+    """Rows for a page, oldest first, after `gap` that is skipped; the page has acknowledged it when it shows them."""
+    told: dict[str, Any] = {"type": "rows", "html": html, "count": count, "cursor": written(cursor), "skipped": 0}
+    if gap and (gap.count or not gap.is_exact):
+        told |= {"skipped": gap.count, "skipped_exactly": gap.is_exact, "skipped_after": str(gap.after)}
+    return json.dumps(told, ensure_ascii=False)
+
+
+def written(cursor: Cursor) -> dict[str, str]:
+    """A cursor as pages hold it."""
+    return {stream: str(entry_id) for stream, entry_id in cursor.items()}

@@ -1,0 +1,78 @@
+"""What a page may say to its socket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from evdash.events.entry_id import EntryId, InvalidEntryId
+from evdash.events.filter import EventFilter, FilterError
+
+MESSAGE_MAX_CHARS = 32 * 1024
+STREAMS_MAX = 100
+
+
+class InvalidMessage(ValueError):
+    """Nothing that a page of ours says; the message is the sentence for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """The page wants the events of this filter beyond its cursor. `number` tells its subscriptions apart."""
+
+    number: int
+    filter: EventFilter
+    cursor: Mapping[str, EntryId]
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """The page has shown so many messages with rows since it connected."""
+
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingSeen:
+    """The page shows how many events wait for it."""
+
+
+def parse(text: str | None) -> Subscribe | Acknowledge | WaitingSeen:
+    """The message. Raises InvalidMessage."""
+    if text is None:
+        raise InvalidMessage("A message is text, not bytes.")
+    if len(text) > MESSAGE_MAX_CHARS:
+        raise InvalidMessage(f"The message has {len(text):,} characters; at most {MESSAGE_MAX_CHARS:,} are read.")
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        raise InvalidMessage("The message is not JSON.") from None
+    match told:
+        case {"type": "subscribe", "number": int(number), "query": str(query), "cursor": dict(cursor)}:
+            return Subscribe(number, _filter(query), _cursor(cursor))
+        case {"type": "ack", "messages": int(messages)}:
+            return Acknowledge(messages)
+        case {"type": "waiting-seen"}:
+            return WaitingSeen()
+    raise InvalidMessage("The message is none that evdash knows.")
+
+
+def _filter(query: str) -> EventFilter:
+    try:
+        return EventFilter.from_query(parse_qs(query, keep_blank_values=True, max_num_fields=200))
+    except FilterError as error:
+        raise InvalidMessage(f"The filter cannot be read: {error}") from None
+    except ValueError:
+        raise InvalidMessage("The filter's query string has too many parts.") from None
+
+
+def _cursor(cursor: dict[str, Any]) -> Mapping[str, EntryId]:
+    if len(cursor) > STREAMS_MAX or not all(isinstance(entry_id, str) for entry_id in cursor.values()):
+        raise InvalidMessage("The cursor is not one entry ID for each stream.")
+    try:
+        return {stream: EntryId.parse(entry_id) for stream, entry_id in cursor.items()}
+    except InvalidEntryId as error:
+        raise InvalidMessage(f"The cursor cannot be read: {error}.") from None

@@ -1,0 +1,108 @@
+"""A subscription: one page's place in the events of its filter, and what it is sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from evdash.eventlog.records import Position
+from evdash.live.credit import Credit
+from evdash.live.frames import Cursor, Frame, Gap, later, rows_message, written
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """What lay between a page's cursor and now: the newest rows, oldest first, and how many were left out."""
+
+    rows: tuple[str, ...]
+    cursor: Cursor
+    start: Position  # the place before all of it
+    skipped: int = 0
+    is_exact: bool = True  # False: at least so many were left out
+
+
+class Subscription:
+    """Begins catching up: frames are held until `catch_up` brings what was before them.
+
+    Sends with `deliver`, a function that takes the text of a message and does not wait. Every matching event after the
+    first cursor is sent once as a row or counted once in a gap, in order, whatever the page acknowledges or not.
+    """
+
+    def __init__(self, cursor: Cursor, credit: Credit, deliver: Callable[[str], None]) -> None:
+        self.cursor = dict(cursor)
+        self._credit = credit
+        self._deliver = deliver
+        self._held: list[Frame] | None = []
+        self._gap: Gap | None = None
+        self._told_waiting: int | None = None  # a count was sent, and the page has not answered
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the page was sent everything up to `cursor`."""
+        return self._held is None and self._gap is None
+
+    def take(self, frame: Frame) -> None:
+        """The next frame of the filter."""
+        if self._held is not None:
+            self._held.append(frame)
+            return
+        rest = frame.beyond(self.cursor)
+        self.cursor = later(self.cursor, frame.cursor)
+        if rest is None:
+            return
+        if not self._credit.is_available:
+            self._skip(Gap(rest.count, rest.start))
+            self._tell_waiting()
+            return
+        self._send(rest.message, rest.shown)
+
+    def catch_up(self, missed: Missed) -> None:
+        """Send what the page missed, then what came meanwhile and is not in it."""
+        held, self._held = self._held or [], None
+        self.cursor = later(self.cursor, missed.cursor)
+        skipped = Gap(missed.skipped, missed.start, missed.is_exact)
+        if not self._credit.is_available:
+            self._skip(replace(skipped, count=missed.skipped + len(missed.rows)))
+        elif missed.rows or missed.skipped or not missed.is_exact:
+            message = rows_message("".join(missed.rows), len(missed.rows), self.cursor, skipped)
+            self._send(message, len(missed.rows))
+        for frame in held:
+            self.take(frame)
+
+    def credit_returned(self) -> None:
+        """The page has acknowledged something: what was counted until now is told before the next row is sent."""
+        if self._gap and self._credit.is_available:
+            gap, self._gap = self._gap, None
+            self._send(rows_message("", 0, self.cursor, gap), 0)
+
+    def waiting_seen(self) -> None:
+        """The page shows the count of what waits for it, and may be told the next."""
+        told, self._told_waiting = self._told_waiting, None
+        if self._gap and self._gap.count != told:
+            self._tell_waiting()
+
+    def tell_alive(self, cursor: Cursor) -> None:
+        """Let the page know that the connection stands, and that it has everything up to here."""
+        if self.is_complete:
+            self.cursor = later(self.cursor, cursor)
+            self._deliver(json.dumps({"type": "alive", "cursor": written(self.cursor)}))
+
+    def begin_anew(self, stream: str) -> None:
+        """The stream was made anew with lower entry IDs."""
+        self.cursor.pop(stream, None)
+
+    def _skip(self, gap: Gap) -> None:
+        if self._gap is None:
+            self._gap = gap
+        else:
+            self._gap = replace(self._gap, count=self._gap.count + gap.count)
+
+    def _tell_waiting(self) -> None:
+        if self._gap and self._told_waiting is None:
+            self._told_waiting = self._gap.count
+            self._deliver(json.dumps({"type": "waiting", "count": self._gap.count}))
+
+    def _send(self, message: str, rows: int) -> None:
+        self._credit.spend(rows, len(message))
+        self._deliver(message)
