@@ -1,1 +1,1 @@
-"""Simulated agents, for a stream that has no real ones yet."""
+"""The demonstration: simulated agents that write believable events to an empty embedded stream, marked as such."""

@@ -50,6 +50,7 @@ class NewEvent:
     data: Mapping[str, Any] = field(default_factory=dict)
     event_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     timestamp: float = field(default_factory=time)  # Unix seconds
+    entry_id: EntryId | None = None  # to write a history; None: Redis gives the next one
 
     def pairs(self) -> tuple[tuple[str, str | bytes], ...]:
         """Names and values as they go to the stream. Raises InvalidNewEvent."""
@@ -112,7 +113,8 @@ class _Settings:
         bound: tuple[str | int, ...] = ()
         if self.max_length is not None:
             bound = ("MAXLEN", "~" if self.approximate else "=", self.max_length)
-        return ("XADD", self.stream, *bound, "*", *(part for pair in event.pairs() for part in pair))
+        entry_id = "*" if event.entry_id is None else str(event.entry_id)
+        return ("XADD", self.stream, *bound, entry_id, *(part for pair in event.pairs() for part in pair))
 
 
 class Publisher(_Settings):

@@ -1,0 +1,52 @@
+"""Errors come in bursts: for some minutes of every hour or so, one tool or one model fails most of the time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+PERIOD_S = 45 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What fails, and how it says so. `at` is a tool, or the model of an agent."""
+
+    at: str
+    error: str
+    code: str
+    severity: str
+
+
+FAULTS = (
+    Fault("track_parcel", "Carrier API answered 503 Service Unavailable after 3 attempts", "upstream_503", "error"),
+    Fault(
+        "issue_refund", "Payment amount does not add up: {amount} EUR booked, 0.00 EUR open", "amount_mismatch", "error"
+    ),
+    Fault("run_tests", "Runner lost: no free executor within 120 s", "no_executor", "error"),
+    Fault("run_query", "canceling statement due to statement timeout", "57014", "error"),
+    Fault("gpt-4o-mini", "Rate limit reached: 450,000 tokens per minute", "rate_limit_exceeded", "critical"),
+    Fault("claude-sonnet-4", "Overloaded", "overloaded_error", "critical"),
+)
+# Now and then something fails without any incident.
+STRAY_FAULTS = (
+    Fault("", "connection reset by peer", "ECONNRESET", "error"),
+    Fault("", "timed out after 10000 ms", "timeout", "error"),
+    Fault("", "invalid argument: expected a number", "invalid_argument", "warning"),
+)
+STRAY_SHARE = 0.012
+
+
+def fault_at(seed: int, time_s: float, place: str, random: Random) -> Fault | None:
+    """The fault that a call to `place` (a tool or a model) at that Unix time runs into, if any.
+
+    When incidents are follows from the seed and the time alone, so that a whole fleet meets the same one.
+    """
+    number = int(time_s // PERIOD_S)
+    incident = Random(f"{seed} {number}")
+    start = number * PERIOD_S + incident.uniform(0, PERIOD_S * 0.7)
+    end = start + incident.uniform(4 * 60, 9 * 60)
+    fault = incident.choice(FAULTS)
+    if start <= time_s <= end and fault.at == place and random.random() < 0.8:
+        return fault
+    return random.choice(STRAY_FAULTS) if random.random() < STRAY_SHARE else None

@@ -1,0 +1,45 @@
+"""A day of many sessions: they begin at random, more and more often, and their events come in the order of time."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from random import Random
+
+from evdash.demo.session import SimulatedSession
+from evdash.streams.publisher import NewEvent
+
+HISTORY_S = 6 * 3600.0
+# Sessions a second: a quiet night, then the morning. A session has some 17 events.
+QUIET_RATE = 0.003
+BUSY_RATE = 0.06
+MORNING = 8
+"""How late the day gets busy: the power of the part of the history that has passed."""
+
+
+def simulate(seed: int, start_s: float, busy_from_s: float) -> Iterator[NewEvent]:
+    """Events without end, from the Unix time `start_s` on, at their full rate from `busy_from_s` on.
+
+    The same arguments give the same events, with timestamps that never go back.
+    """
+    random = Random(seed)
+    due: list[tuple[float, int, NewEvent, Iterator[NewEvent]]] = []
+    number = 0
+    next_start_s = start_s
+    while True:
+        while not due or next_start_s <= due[0][0]:
+            number += 1
+            events = SimulatedSession(seed, Random(random.getrandbits(64)), next_start_s).events()
+            first = next(events)
+            heapq.heappush(due, (first.timestamp, number, first, events))
+            next_start_s += random.expovariate(_session_rate(next_start_s, start_s, busy_from_s))
+        _, session, event, events = heapq.heappop(due)
+        yield event
+        following = next(events, None)
+        if following is not None:
+            heapq.heappush(due, (following.timestamp, session, following, events))
+
+
+def _session_rate(now_s: float, start_s: float, busy_from_s: float) -> float:
+    passed = min(1.0, (now_s - start_s) / (busy_from_s - start_s)) if busy_from_s > start_s else 1.0
+    return QUIET_RATE + (BUSY_RATE - QUIET_RATE) * float(passed**MORNING)

@@ -1,0 +1,65 @@
+"""Writing the simulation to a stream: some hours of history at once, then event by event as time passes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import chain
+from threading import Event
+
+import redis
+
+from evdash.demo.simulation import HISTORY_S, simulate
+from evdash.events.entry_id import EntryId
+from evdash.events.profile import decode
+from evdash.streams.info import stream_info
+from evdash.streams.publisher import NewEvent, Publisher
+from evdash.streams.reads import read_forward
+
+MAX_LENGTH = 200_000
+"""Entries that the stream keeps, some two days: a demonstration left alone must not fill the memory."""
+
+
+def may_write(client: redis.Redis, stream: str) -> bool:
+    """Whether the stream is empty, or began with a demonstration. Raises StreamsUnavailable."""
+    oldest = read_forward(client, stream, after=None, count=1)
+    return not oldest or decode(oldest[0]).simulated
+
+
+def run(client: redis.Redis, publisher: Publisher, *, seed: int, stop: Event) -> None:
+    """Write until `stop` is set: a history first if the stream never had an entry. Raises StreamsUnavailable."""
+    now_s = time.time()
+    info = stream_info(client, publisher.stream)
+    if info is not None and info.last_generated_id != EntryId.MIN:
+        write_live(simulate(seed, now_s, now_s), publisher, stop)
+        return
+    events = simulate(seed, now_s - HISTORY_S, now_s)
+    history: list[NewEvent] = []
+    for event in events:
+        if event.timestamp >= now_s:
+            publisher.publish_many(with_entry_ids(history))
+            write_live(chain([event], events), publisher, stop)
+            return
+        history.append(event)
+
+
+def with_entry_ids(events: Iterable[NewEvent]) -> Iterator[NewEvent]:
+    """The same events under the IDs that Redis would have given them when they were due."""
+    previous = EntryId.MIN
+    for event in events:
+        previous = max(EntryId(int(event.timestamp * 1000), 0), previous.next())
+        yield replace(event, entry_id=previous)
+
+
+def write_live(events: Iterable[NewEvent], publisher: Publisher, stop: Event) -> None:
+    """Publish each event when it is due, until `stop` is set. After a pause of the machine it goes on from then."""
+    late_s = 0.0
+    for event in events:
+        wait_s = event.timestamp + late_s - time.time()
+        if wait_s < -60:  # the machine slept: what was missed is not made up for
+            late_s -= wait_s
+            wait_s = 0
+        if stop.wait(max(0.0, wait_s)):
+            return
+        publisher.publish_many([replace(event, timestamp=event.timestamp + late_s)])
