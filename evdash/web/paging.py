@@ -10,8 +10,10 @@ from urllib.parse import urlencode
 
 from django.http import QueryDict
 
+from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import EventPage, InvalidPosition, Position
 from evdash.events.entry_id import EntryId, InvalidEntryId
+from evdash.events.event import Event
 from evdash.events.filter import EventFilter
 from evdash.web.rows import Row, rows_of
 
@@ -131,6 +133,11 @@ def link(
     if after is not None:
         parts.append(urlencode({"after": str(after)}))
     return f"{address}?{'&'.join(parts)}" if parts else address
+
+
+def newest(reader: Reader) -> tuple[Event, ...]:
+    """The newest event, for pages that show none: it tells whether what they sum up is a demonstration."""
+    return reader.page(EventFilter(), limit=1).events
 
 
 def parameters(query: QueryDict) -> Mapping[str, Sequence[str]]:

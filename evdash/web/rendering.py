@@ -70,7 +70,7 @@ def page(
     notices: Iterable[Notice] = (),
     status: int = 200,
 ) -> HttpResponse:
-    """The page, or for htmx its main part. `events` are those shown, which may be a demonstration's."""
+    """The page, or for htmx its main part. `events` are those shown; any that is simulated makes the page say so."""
     is_fragment = bool(request.htmx) and not request.htmx.history_restore_request  # type: ignore[attr-defined]
     response = render(
         request,
@@ -82,7 +82,7 @@ def page(
             "rail": _rail(request),
             "state": _state(coverage),
             "notices": (*notices, *_coverage_notices(coverage)),
-            "is_demonstration": _writes_demonstration() or any(event.simulated for event in events),
+            "is_demonstration": any(event.simulated for event in events),
             "events_base": reverse("events"),
             "stream_name": settings.EVDASH.streams[0],
             "streams_read": settings.EVDASH.streams,
@@ -134,7 +134,3 @@ def _coverage_notices(coverage: Coverage | None) -> tuple[Notice, ...]:
             )
         )
     return tuple(notices)
-
-
-def _writes_demonstration() -> bool:
-    return bool(settings.EVDASH.demo and settings.EVDASH.embedded)

@@ -224,7 +224,14 @@ def test_with_redis_down_the_log_is_shown_and_the_outage_said(
 def test_simulated_events_are_marked_as_a_demonstration(browser: Client, write: Write) -> None:
     write(entry("1-1", type="x", simulated="1", session_id="s"))
     assert "Demonstration." in seen(browser.get("/events/")).text
-    assert "Demonstration." in seen(browser.get("/sessions/s/")).text
+    for path in ("/", "/sessions/", "/sessions/s/", "/users/", "/streams/"):
+        assert "Demonstration." in seen(browser.get(path)).text
+
+
+def test_a_persons_own_events_are_no_demonstration(browser: Client, write: Write) -> None:
+    write(entry("1-1", type="x", session_id="s"))
+    for path in ("/", "/events/", "/sessions/"):
+        assert "Demonstration." not in seen(browser.get(path)).text
 
 
 def test_every_page_is_closed_to_strangers(db: None) -> None:

@@ -12,7 +12,7 @@ from evdash.eventlog.reader import open_reader
 from evdash.events.filter import EventFilter
 from evdash.web.charts import histogram_picture, shares
 from evdash.web.filter_bar import Asked, asked_filter, filter_bar
-from evdash.web.paging import link
+from evdash.web.paging import link, newest
 from evdash.web.rendering import Notice, page
 from evdash.web.rows import rows_of
 
@@ -26,6 +26,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         found = reader.overview(
             ranged.since.at(now) if ranged.since else None, ranged.until.at(now) if ranged.until else None
         )
+        newest_events = newest(reader)
     events = reverse("events")
 
     def over(since: datetime, until: datetime) -> str:
@@ -51,7 +52,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "Overview",
         context,
         coverage=reader.coverage,
-        events=found.recent_errors,
+        events=(*newest_events, *found.recent_errors),
         notices=notices,
         status=400 if asked.problem else 200,
     )

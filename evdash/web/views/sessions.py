@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponse
 
 from evdash.eventlog.reader import open_reader
-from evdash.web.paging import entry_place_of, link
+from evdash.web.paging import entry_place_of, link, newest
 from evdash.web.rendering import page
 from evdash.web.views.answers import explains_bad_places
 
@@ -19,6 +19,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
     user_id = request.GET.get("user", "")
     with open_reader() as reader:
         found = reader.sessions(before=before, after=after, user_id=user_id or None)
+        newest_events = newest(reader)
     query = urlencode({"user": user_id}) if user_id else ""
     context = {
         "found": found,
@@ -27,4 +28,4 @@ def sessions(request: HttpRequest) -> HttpResponse:
         "older": link(request.path, query, before=found.older) if found.older else "",
         "newest": link(request.path, query) if before or after else "",
     }
-    return page(request, "sessions/page.html", "Sessions", context, coverage=reader.coverage)
+    return page(request, "sessions/page.html", "Sessions", context, coverage=reader.coverage, events=newest_events)

@@ -13,6 +13,7 @@ from django.urls import reverse
 from evdash.eventlog.reader import open_reader
 from evdash.streams.client import StreamsUnavailable, open_client, shown_address
 from evdash.streams.info import GroupInfo, StreamInfo, group_infos, stream_info
+from evdash.web.paging import newest
 from evdash.web.rendering import page
 
 
@@ -38,6 +39,7 @@ def streams(request: HttpRequest) -> HttpResponse:
     """Every stream of the settings, asked now."""
     with open_reader() as reader:
         coverage = reader.coverage
+        newest_events = newest(reader)
     with open_client(settings.EVDASH.redis_url) as client:
         views = [_asked(client, name) for name in settings.EVDASH.streams]
     context = {
@@ -45,7 +47,7 @@ def streams(request: HttpRequest) -> HttpResponse:
         "server": shown_address(settings.EVDASH.redis_url),
         "audit_group": settings.EVDASH.audit_group,
     }
-    return page(request, "streams/page.html", "Streams", context, coverage=coverage)
+    return page(request, "streams/page.html", "Streams", context, coverage=coverage, events=newest_events)
 
 
 def _asked(client: redis.Redis, name: str) -> StreamView:

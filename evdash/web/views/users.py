@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 
 from evdash.eventlog.reader import open_reader
-from evdash.web.paging import entry_place_of, link
+from evdash.web.paging import entry_place_of, link, newest
 from evdash.web.rendering import page
 from evdash.web.views.answers import explains_bad_places
 
@@ -16,10 +16,11 @@ def users(request: HttpRequest) -> HttpResponse:
     before, after = entry_place_of(request.GET.dict())
     with open_reader() as reader:
         found = reader.users(before=before, after=after)
+        newest_events = newest(reader)
     context = {
         "found": found,
         "newer": link(request.path, "", after=found.newer) if found.newer else "",
         "older": link(request.path, "", before=found.older) if found.older else "",
         "newest": request.path if before or after else "",
     }
-    return page(request, "users/page.html", "Users", context, coverage=reader.coverage)
+    return page(request, "users/page.html", "Users", context, coverage=reader.coverage, events=newest_events)
