@@ -12,13 +12,16 @@ from evdash.events.event import Event, datetime_from_us
 
 @dataclass(frozen=True, slots=True)
 class FirstSaid:
-    """A text, and the entry that said it: of two the earlier entry's counts, and an empty text says nothing."""
+    """A text, and the entry that said it: of two the earlier entry's counts, and an empty text says nothing.
+
+    Entries of different streams may have one ID; then the smaller text counts, so that order never matters.
+    """
 
     text: str = ""
     at: EntryId = EntryId.MAX
 
     def merged(self, other: FirstSaid) -> FirstSaid:
-        return min((said for said in (self, other) if said.text), key=lambda said: said.at, default=FirstSaid())
+        return min((said for said in (self, other) if said.text), key=lambda said: (said.at, said.text), default=FirstSaid())
 
     def __bool__(self) -> bool:
         return bool(self.text)
@@ -78,7 +81,7 @@ class SessionSummary:
 
     def merged(self, other: SessionSummary) -> SessionSummary:
         """Both together; they must be of the same session and of different events."""
-        later_end = max(self, other, key=lambda part: part.ended_id or EntryId.MIN)
+        later_end = max(self, other, key=lambda part: (part.ended_id or EntryId.MIN, part.outcome))
         return SessionSummary(
             session_id=self.session_id,
             user=self.user.merged(other.user),
