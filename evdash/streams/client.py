@@ -185,7 +185,10 @@ def _reason(error: BaseException) -> str:
         if isinstance(cause, OSError):
             errno = cause.errno or next(map(int, re.findall(r"\[Errno (\d+)\]", str(cause))), 0)
             if errno:
-                words = os.strerror(errno)
-                return words[0].lower() + words[1:]
+                return _within_sentence(os.strerror(errno))
         cause = cause.__cause__ or cause.__context__
-    return str(error).strip().rstrip(".") or "the connection was lost"
+    return _within_sentence(str(error).strip().rstrip(".") or "the connection was lost")
+
+
+def _within_sentence(words: str) -> str:
+    return words[0].lower() + words[1:]

@@ -1,0 +1,322 @@
+"""The socket, through the application, with a real Valkey behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import redis
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from pytest_django.fixtures import Settings
+
+from evdash.accounts.sockets import SIGNED_OUT
+from evdash.events.entry_id import EntryId
+from evdash.live import catch_up, consumer
+from evdash.live.feed import feed_of_process
+from evdash.live.frames import FRAME_ROWS
+from evdash.streams import tail
+from evdash.streams.client import open_client, shown_address
+from evdash.streams.embedded import EmbeddedServer
+from tests.builders import STREAM
+from tests.live.conftest import OpenPage
+
+Add = Callable[..., EntryId]
+
+pytestmark = pytest.mark.usefixtures("transactional_db")
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(15):
+        while not true():  # noqa: ASYNC110 - what is waited for happens in another process
+            await asyncio.sleep(0.01)
+
+
+async def test_a_new_event_comes_as_the_row_of_the_pages(open_page: OpenPage, add: Add) -> None:
+    page = await open_page()
+    await page.subscribe()
+    added = add(content="hello")
+    message = await page.until(lambda message: message["type"] == "rows")
+    assert page.count(added) == 1
+    assert "hello" in message["html"]
+    assert message["html"].startswith("<li")
+    assert (message["count"], message["skipped"], message["cursor"]) == (1, 0, {STREAM: str(added)})
+
+
+async def test_what_lies_between_page_load_and_subscription_comes_first(open_page: OpenPage, add: Add) -> None:
+    shown = add()
+    missed = [add() for _ in range(3)]
+    page = await open_page()
+    await page.subscribe(cursor={STREAM: shown})
+    assert [page.count(entry_id) for entry_id in [shown, *missed]] == [0, 1, 1, 1]
+    assert page.html.index(str(missed[0])) < page.html.index(str(missed[2]))
+    after = add()
+    await page.until(lambda message: message["type"] == "rows")
+    assert [page.count(entry_id) for entry_id in [*missed, after]] == [1, 1, 1, 1]
+
+
+async def test_nothing_is_doubled_or_lost_while_the_past_is_read(
+    open_page: OpenPage, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events come before, during and after the reading."""
+    first = add()
+    ids = [add() for _ in range(5)]
+    read = consumer._missed
+
+    async def slowly(*arguments: object) -> object:
+        ids.extend(add() for _ in range(5))
+        result = await read(*arguments)
+        ids.extend(add() for _ in range(5))
+        await until(lambda: feed_of_process().hub.position[STREAM] == ids[-1])
+        return result
+
+    monkeypatch.setattr(consumer, "_missed", slowly)
+    page = await open_page()
+    await page.subscribe(cursor={STREAM: first})
+    ids.append(add())
+    while not page.count(ids[-1]):
+        await page.hear()
+    assert [page.count(entry_id) for entry_id in ids] == [1] * 16
+
+
+async def test_only_what_the_filter_lets_through_comes(open_page: OpenPage, add: Add) -> None:
+    shown = add()
+    missed = [add(type="error.occurred"), add()]
+    page = await open_page()
+    await page.subscribe("q=is%3Aerror", cursor={STREAM: shown})
+    new = [add(), add(type="error.occurred", session_id="s2")]
+    await page.until(lambda message: message["type"] == "rows" and str(new[1]) in message["html"])
+    assert [page.count(entry_id) for entry_id in [*missed, *new]] == [1, 0, 0, 1]
+
+
+async def test_another_filter_on_the_same_socket_takes_the_place_of_the_first(open_page: OpenPage, add: Add) -> None:
+    page = await open_page()
+    await page.subscribe("session=s1")
+    await page.subscribe("session=s2")
+    one, two = add(session_id="s1"), add(session_id="s2")
+    await page.until(lambda message: message["type"] == "rows")
+    assert [page.count(one), page.count(two)] == [0, 1]
+    assert [message["number"] for message in page.messages if message["type"] == "subscribed"] == [1, 2]
+
+
+async def test_a_page_that_was_away_for_long_gets_the_newest_and_a_gap(
+    open_page: OpenPage, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catch_up, "MISSED_ROWS", 10)
+    shown = add()
+    ids = [add() for _ in range(40)]
+    page = await open_page()
+    await page.subscribe(cursor={STREAM: shown})
+    (message,) = [message for message in page.messages if message["type"] == "rows"]
+    assert [page.count(entry_id) for entry_id in ids] == [0] * 30 + [1] * 10
+    assert (message["skipped"], message["skipped_exactly"]) == (30, True)
+    assert message["skipped_after"] == f"{shown}@{STREAM}"
+    monkeypatch.setattr(catch_up, "MISSED_COUNT_MAX", 20)
+    page = await open_page()
+    await page.subscribe(cursor={STREAM: shown})
+    (message,) = [message for message in page.messages if message["type"] == "rows"]
+    assert [page.count(entry_id) for entry_id in ids] == [0] * 30 + [1] * 10
+    assert (message["skipped"], message["skipped_exactly"]) == (20, False)
+    add()
+    await page.until(lambda message: message["type"] == "rows")
+
+
+async def test_several_streams_are_joined_by_the_cursor_of_each(
+    open_page: OpenPage, add: Add, settings: Settings
+) -> None:
+    settings.EVDASH = replace(settings.EVDASH, streams=(STREAM, "other"))
+    add("other", "1-0")
+    old = add(entry_id="500-0")
+    missed = add(entry_id="501-0", content="missed here")
+    add("other", "400-0", content="missed there")
+    page = await open_page()
+    await page.subscribe(cursor={STREAM: old, "other": "1-0"})
+    assert page.html.index("missed there") < page.html.index("missed here")
+    assert page.count(missed) == 1
+    only = await open_page()
+    await only.subscribe("stream=other", cursor={STREAM: old, "other": "1-0"})
+    assert "missed there" in only.html
+    assert "missed here" not in only.html
+
+
+async def test_a_burst_is_capped_and_counted(open_page: OpenPage, valkey: redis.Redis) -> None:
+    page = await open_page()
+    await page.subscribe()
+    pipeline = valkey.pipeline()
+    for number in range(2_000):
+        pipeline.execute_command("XADD", STREAM, "*", "type", "message.added", "n", number)
+    last = EntryId.parse(pipeline.execute()[-1])
+    while not page.count(last):
+        if (await page.hear())["type"] == "rows":
+            await page.acknowledge()
+    rows = [message for message in page.messages if message["type"] == "rows"]
+    assert sum(message["count"] + message["skipped"] for message in rows) == 2_000
+    assert max(message["count"] for message in rows) <= FRAME_ROWS
+    assert len(rows) < 20
+
+
+async def test_a_page_that_does_not_acknowledge_is_told_what_waits_and_gets_a_gap(
+    open_page: OpenPage, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evdash.live.credit.IN_FLIGHT_ROWS", 2)
+    monkeypatch.setattr("evdash.live.topic.FRAME_INTERVAL_S", 0.0)
+    page = await open_page()
+    await page.subscribe()
+    for _ in range(2):
+        add()
+        await page.until(lambda message: message["type"] == "rows")
+    add()
+    waiting = await page.until(lambda message: message["type"] == "waiting")
+    assert waiting["count"] == 1
+    await page.acknowledge()
+    gap = await page.until(lambda message: message["type"] == "rows")
+    assert (gap["count"], gap["html"], gap["skipped"]) == (0, "", 1)
+    await page.acknowledge()
+    shown = add()
+    await page.until(lambda message: message["type"] == "rows")
+    assert page.count(shown) == 1
+
+
+async def test_a_lost_redis_is_told_in_words_and_again_when_it_is_back(
+    open_page: OpenPage, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail, "LONGEST_DELAY_S", 0.2)
+    server = EmbeddedServer(tmp_path)
+    settings.EVDASH = replace(settings.EVDASH, redis_url=server.start())
+    try:
+        page = await open_page()
+        await page.subscribe()
+        await sync_to_async(server.stop)()
+        told = await page.until(lambda message: message.get("state") == "unreachable")
+        assert f"Redis at {shown_address(server.url)} cannot be reached: connection closed" in told["reason"]
+        late = await open_page()  # a page that is opened meanwhile
+        await late.say(type="subscribe", number=1, query="", cursor={STREAM: "0-0"})
+        await late.until(lambda message: message.get("state") == "unreachable")
+        await sync_to_async(server.start)()
+        client = open_client(server.url)
+        added = EntryId.parse(client.execute_command("XADD", STREAM, "*", "type", "message.added"))
+        for each in (page, late):
+            while not each.count(added):
+                await each.hear()
+            if [message["state"] for message in each.messages if "state" in message][-1] != "live":
+                await each.until(lambda message: message.get("state") == "live")
+            assert each.count(added) == 1
+    finally:
+        await sync_to_async(server.stop)()
+
+
+async def test_signing_out_closes_the_socket(open_page: OpenPage, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumer, "SIGN_IN_CHECK_S", 0.05)
+    page = await open_page()
+    await page.subscribe()
+    await page.until(lambda message: message["type"] == "alive")  # it was asked, and is signed in
+    await Session.objects.all().adelete()
+    refused = await page.until(lambda message: message["type"] == "refused")
+    assert refused["reason"] == "You are signed out."
+    assert await page.hear() == {"type": "closed", "code": SIGNED_OUT}
+
+
+async def test_a_person_who_may_not_sign_in_any_more_is_signed_out(
+    open_page: OpenPage, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "SIGN_IN_CHECK_S", 0.05)
+    page = await open_page()
+    user.is_active = False
+    await user.asave()
+    assert (await page.until(lambda message: message["type"] == "closed"))["code"] == SIGNED_OUT
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "The message is not JSON."),
+        ("[" * 20_000, "The message is not JSON."),
+        ("[]", "The message is none that evdash knows."),
+        ('{"type":"shutdown"}', "The message is none that evdash knows."),
+        ('{"type":"subscribe","number":1,"query":5,"cursor":{}}', "The message is none that evdash knows."),
+        ('{"type":"subscribe","number":1,"query":"q=is%3Ax","cursor":{}}', "The filter cannot be read: "),
+        ('{"type":"subscribe","number":1,"query":"' + "a&" * 300 + '","cursor":{}}', "The filter's query string has"),
+        ('{"type":"subscribe","number":1,"query":"","cursor":{"s":"x"}}', "The cursor cannot be read: 'x' is not"),
+        ('{"type":"subscribe","number":1,"query":"","cursor":{"s":5}}', "The cursor is not one entry ID"),
+        ('{"type":"ack","messages":1}', "That cannot be: 1 messages were acknowledged, 0 sent."),
+        ('{"type":"ack","messages":-5}', ""),
+        (" " * 40_000, "The message has 40,000 characters; at most 32,768 are read."),
+    ],
+)
+async def test_what_no_page_of_ours_says_closes_that_socket_only(
+    open_page: OpenPage, add: Add, text: str, reason: str
+) -> None:
+    page, other = await open_page(), await open_page()
+    await other.subscribe()
+    await page.socket.send_to(text)
+    if reason:
+        refused = await page.until(lambda message: message["type"] == "refused")
+        assert refused["reason"].startswith(reason)
+        assert await page.hear() == {"type": "closed", "code": consumer.MALFORMED}
+    added = add()
+    await other.until(lambda message: message["type"] == "rows")
+    assert other.count(added) == 1
+
+
+async def test_bytes_are_refused(open_page: OpenPage) -> None:
+    page = await open_page()
+    await page.socket.send_to(bytes_data=b"\x00")
+    assert (await page.until(lambda message: message["type"] == "refused"))["reason"] == (
+        "A message is text, not bytes."
+    )
+
+
+async def test_the_tail_runs_while_any_page_is_open_and_no_longer(
+    open_page: OpenPage, valkey: redis.Redis, add: Add
+) -> None:
+    def connections() -> int:
+        return sum(client["cmd"] == "xread" for client in valkey.client_list())
+
+    one, two = await open_page(), await open_page()
+    await one.subscribe()
+    await two.subscribe()
+    await until(lambda: connections() == 1)
+    await one.socket.disconnect()
+    added = add()
+    await two.until(lambda message: message["type"] == "rows")
+    assert two.count(added) == 1
+    await two.socket.disconnect()
+    await until(lambda: connections() == 0)
+    assert not feed_of_process().is_running
+    three = await open_page()
+    await three.subscribe(cursor=two.cursor)
+    added = add()
+    await three.until(lambda message: message["type"] == "rows")
+    assert three.count(added) == 1
+
+
+async def test_a_feed_that_fails_sends_its_pages_away_to_come_again(
+    open_page: OpenPage, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = await open_page()
+    await page.subscribe()
+    hub = feed_of_process().hub
+    monkeypatch.setattr(hub, "take", lambda *_: 1 / 0)
+    added = add()
+    assert (await page.until(lambda message: message["type"] == "closed"))["code"] == consumer.TRY_AGAIN
+    again = await open_page()
+    await again.subscribe(cursor=page.cursor or {STREAM: EntryId.MIN})
+    assert again.count(added) == 1
+
+
+async def test_reading_the_past_for_too_long_sends_the_page_away(
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "CATCH_UP_LIMIT_S", 0.05)
+
+    async def for_ever(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(consumer, "_missed", for_ever)
+    page = await open_page()
+    await page.say(type="subscribe", number=1, query="", cursor={})
+    assert (await page.until(lambda message: message["type"] == "closed"))["code"] == consumer.TRY_AGAIN
