@@ -186,8 +186,6 @@ def _occurred(
             return parse_timestamp(text), "timestamp"
         except InvalidTimestamp as error:
             remarks.append(f"The {name} {error}; the time shown is the entry ID's.")
-    elif entry.entry_id.time is not None:
-        remarks.append("The entry has no timestamp; the time shown is the entry ID's.")
     if entry.entry_id.time is None:
         remarks.append("The entry ID lies past the year 9999; the time shown is that year's end.")
     return min(entry.entry_id.ms, MAX_DATETIME_MS) * 1000, "entry ID"

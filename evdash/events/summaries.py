@@ -21,7 +21,9 @@ class FirstSaid:
     at: EntryId = EntryId.MAX
 
     def merged(self, other: FirstSaid) -> FirstSaid:
-        return min((said for said in (self, other) if said.text), key=lambda said: (said.at, said.text), default=FirstSaid())
+        return min(
+            (said for said in (self, other) if said.text), key=lambda said: (said.at, said.text), default=FirstSaid()
+        )
 
     def __bool__(self) -> bool:
         return bool(self.text)

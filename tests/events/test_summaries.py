@@ -14,7 +14,7 @@ _events = st.lists(
         lambda ms, stream, user, agent, type_, outcome: event(
             f"{ms}-0", stream, session_id="s", user_id=user, agent=agent, type=type_, outcome=outcome, tokens="3"
         ),
-        st.integers(0, 3),
+        st.integers(1, 4),
         st.sampled_from(["a", "b", "c"]),
         st.sampled_from(["", "u", "v"]),
         st.sampled_from(["", "x", "y"]),
