@@ -240,6 +240,24 @@ def declarations() -> Iterator[tuple[str, type, Variable]]:
         yield each.name, cast(type, each.type), each.metadata["variable"]
 
 
+def settings_table() -> str:
+    """README's table of all variables, in Markdown."""
+    lines = ["| Variable | Default | Meaning |", "| --- | --- | --- |"]
+    for _, kind, declared in declarations():
+        default = declared.default_in_words or _in_words(declared.default, kind)
+        option = f" Option `{declared.option}`." if declared.option else ""
+        lines.append(f"| `{declared.name}` | {default} | {declared.meaning}{option} |")
+    return "\n".join(lines)
+
+
+def _in_words(default: Any, kind: type) -> str:
+    if kind is bool:
+        return "yes" if default else "no"
+    if isinstance(default, tuple):
+        default = ",".join(default)
+    return f"`{default}`" if default != "" else "none"
+
+
 def declaration(name: str) -> Variable:
     """The variable behind the field `name` of Configuration."""
     return next(declared for field_name, _, declared in declarations() if field_name == name)
