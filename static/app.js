@@ -4,5 +4,6 @@ import "./clock.js";
 import "./copy.js";
 import "./complete.js";
 import "./histogram.js";
+import "./live.js";
 
 document.documentElement.classList.add("js");

@@ -170,6 +170,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 return
             if self._subscription:
                 self._feed.hub.tell_alive(self._subscription)
+            else:
+                self._tell(type="alive")
 
     async def _refuse(self, code: int, reason: str) -> None:
         """Close the socket; its page is told why first, for not every server passes on the reason of a closing."""

@@ -12,7 +12,7 @@ from evdash.eventlog.records import Position
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 
-FRAME_ROWS = 50
+FRAME_ROWS = 100
 FRAME_BYTES = 128 * 1024
 
 Cursor = Mapping[str, EntryId]

@@ -83,10 +83,12 @@ class Subscription:
             self._tell_waiting()
 
     def tell_alive(self, cursor: Cursor) -> None:
-        """Let the page know that the connection stands, and that it has everything up to here."""
+        """Let the page know that it has everything up to here, if it was sent all of it."""
         if self.is_complete:
             self.cursor = later(self.cursor, cursor)
             self._deliver(json.dumps({"type": "alive", "cursor": written(self.cursor)}))
+        else:
+            self._deliver(json.dumps({"type": "alive"}))
 
     def begin_anew(self, stream: str) -> None:
         """The stream was made anew with lower entry IDs."""
