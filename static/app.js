@@ -5,5 +5,6 @@ import "./copy.js";
 import "./complete.js";
 import "./histogram.js";
 import "./live.js";
+import "./refresh.js";
 
 document.documentElement.classList.add("js");

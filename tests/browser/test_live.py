@@ -42,3 +42,16 @@ def test_a_new_error_comes_to_the_errors_page(page: Page, publisher: Publisher) 
     publisher.publish("error.occurred", "live-errors", "live-user", error="it broke just now")
     expect(page.locator("[data-entry]", has_text="it broke just now")).to_have_count(1)
     expect(page.locator("[data-entry]")).to_have_count(1)
+
+
+def test_what_stands_around_a_growing_session_follows_it(page: Page, publisher: Publisher) -> None:
+    say(publisher, "live-facts", "first")
+    page.goto("/sessions/live-facts/")
+    expect(page.locator("[data-live-status]").first).to_contain_text("live", ignore_case=True)
+    expect(page.locator("#filter-says")).to_contain_text("1 event")
+    say(publisher, "live-facts", "second")
+    publisher.publish("error.occurred", "live-facts", "live-user", error="it broke")
+    expect(page.locator("[data-entry]")).to_have_count(3)
+    expect(page.locator("#filter-says")).to_contain_text("3 events")
+    expect(page.locator(".facts-head")).to_contain_text("live-user")
+    expect(page.locator("[data-timeline] [data-mark]")).to_have_count(3)
