@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from evdash.configuration import CHECKOUT
-
-STOP_WAIT_S = 20.0
 
 
 @dataclass(slots=True)
@@ -41,24 +38,23 @@ class Child:
         )
 
     @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def exit_code(self) -> int | None:
         """How it ended; None while it runs."""
         return self._process.poll() if self._process else None
 
-    def stop(self) -> None:
-        """Ask it to end and wait until it has; one that does not within 20 s is killed."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(STOP_WAIT_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        self.forget()
+    def ask_to_end(self) -> None:
+        """Tell it to finish what it has in hand and end."""
+        if self._process is not None and self.is_running:
+            self._process.terminate()
 
     def kill(self) -> None:
-        """End it at once."""
-        if self._process is not None and self._process.poll() is None:
+        """End it at once, if it runs, and its guard."""
+        if self._process is not None and self.is_running:
             self._process.kill()
             self._process.wait()
         self.forget()

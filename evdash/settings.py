@@ -17,7 +17,7 @@ ROOT_URLCONF = "evdash.urls"
 ASGI_APPLICATION = "evdash.asgi.application"
 
 INSTALLED_APPS = [
-    "daphne",
+    *(["daphne"] if DEBUG else []),  # only for its runserver; its import costs every process 0.3 s
     "evdash",
     "evdash.accounts",
     "evdash.eventlog",

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from evdash.configuration import CHECKOUT
@@ -17,6 +18,24 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def is_listened_on(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def exists(pid: int) -> bool:
+    """Whether the process is there and not only waiting to be noticed as ended."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+    return bool(state) and not state.startswith("Z")
+
+
+def wait_until(true: Callable[[], object], within_s: float = 20.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline, "it did not become true in time"
+        time.sleep(0.05)
 
 
 class Up:
@@ -42,6 +61,16 @@ class Up:
                 break
             time.sleep(0.02)
         raise AssertionError(f"{pattern} did not appear in:\n{self.log.read_text()}")
+
+    def children(self) -> dict[str, int]:
+        """Its running programs and their process IDs: `manage.py serve`, `valkey-server` and so on."""
+        listed = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,ppid=,command="], capture_output=True, text=True).stdout
+        found: dict[str, int] = {}
+        for line in listed.splitlines():
+            pid, parent, command = line.split(maxsplit=2)
+            if int(parent) == self.process.pid and (name := re.search(r"manage\.py \w+|valkey-server", command)):
+                found[name[0]] = int(pid)
+        return found
 
     def stop(self) -> str:
         if self.process.poll() is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import time
@@ -13,7 +15,7 @@ import pytest
 
 from evdash.streams.client import open_client
 from tests.house.conftest import ManagePy
-from tests.running import Up, free_port
+from tests.running import Up, exists, free_port, is_listened_on, wait_until
 
 
 @pytest.fixture
@@ -50,18 +52,61 @@ def test_it_signs_in_by_its_link_keeps_events_over_a_restart_and_stops(
 
 
 def test_killed_it_leaves_no_process_behind(running: Up) -> None:
-    redis_url = running.wait_for(r"Redis +(redis://\S+)")[1]
+    redis_port = int(running.wait_for(r"Redis +redis://127.0.0.1:(\d+)")[1])
+    web_port = int(running.wait_for(r"http://127.0.0.1:(\d+)/sign-in/")[1])
     running.wait_for("Ctrl-C stops")
+    children = running.children()
+    assert len(children) >= 3  # web server, worker, Valkey
+
     running.process.kill()
     running.process.wait()
-    deadline = time.monotonic() + 20
-    port = int(redis_url.rsplit(":", 1)[1])
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("The embedded server is still there.")
+
+    wait_until(lambda: not any(exists(pid) for pid in children.values()))
+    assert not is_listened_on(redis_port)
+    assert not is_listened_on(web_port)
+
+
+def test_a_worker_that_dies_is_started_again(running: Up) -> None:
+    running.wait_for("Ctrl-C stops")
+    first = running.children()["manage.py work"]
+    os.kill(first, signal.SIGKILL)
+
+    running.wait_for("The worker ended with exit code -9; starting it again in 1 s")
+
+    wait_until(lambda: running.children().get("manage.py work", first) != first)
+
+
+@pytest.mark.parametrize(
+    ("child", "sentence"),
+    [
+        ("manage.py serve", "The web server ended with exit code -9; everything is stopped"),
+        ("valkey-server", "The embedded server has ended; everything is stopped"),
+    ],
+)
+def test_without_a_web_server_or_valkey_it_ends_and_says_so(running: Up, child: str, sentence: str) -> None:
+    running.wait_for("Ctrl-C stops")
+    children = running.children()
+
+    os.kill(children[child], signal.SIGKILL)
+
+    assert running.process.wait(30) == 1
+    assert sentence in running.log.read_text()
+    wait_until(lambda: not any(exists(pid) for pid in children.values()))
+
+
+def test_a_second_ctrl_c_kills_what_does_not_end(running: Up) -> None:
+    running.wait_for("Ctrl-C stops")
+    web_port = int(running.wait_for(r"http://127.0.0.1:(\d+)/sign-in/")[1])
+    worker = running.children()["manage.py work"]
+    os.kill(worker, signal.SIGSTOP)
+
+    running.process.send_signal(signal.SIGINT)
+    wait_until(lambda: not is_listened_on(web_port))
+    assert exists(worker)
+    running.process.send_signal(signal.SIGINT)
+
+    assert running.process.wait(10) == 0
+    assert not exists(worker)
 
 
 def test_attached_it_adds_only_its_group(
@@ -87,6 +132,14 @@ def test_a_taken_port_is_a_sentence(manage_py: ManagePy) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         ended = manage_py("up", "--port", str(taken.getsockname()[1]))
+    assert_one_sentence(ended, "cannot listen on 127.0.0.1 port")
+
+
+def test_the_web_server_alone_says_the_same_of_a_taken_port(manage_py: ManagePy) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ended = manage_py("serve", "--port", str(taken.getsockname()[1]))
     assert_one_sentence(ended, "cannot listen on 127.0.0.1 port")
 
 

@@ -6,23 +6,31 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
+from evdash.checks import TAG
 from evdash.configuration import add_options
+from evdash.ports import PortTaken, refuse_taken_port
 
 
 class Command(BaseCommand):
     help = "Serves pages and sockets (daphne)."
+    requires_system_checks = [TAG]
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_options(parser)  # read before the settings were (manage.py)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        configuration = settings.EVDASH
+        try:
+            refuse_taken_port(configuration.host, configuration.port)
+        except PortTaken as taken:
+            raise CommandError(str(taken)) from taken
+        # Imported here, where nothing else is left that could refuse to start: they take most of a second.
         from daphne.endpoints import build_endpoint_description_strings
         from daphne.server import Server
 
         from evdash.asgi import application
 
-        configuration = settings.EVDASH
         endpoints = build_endpoint_description_strings(host=configuration.host, port=configuration.port)
         Server(application=application, endpoints=endpoints, server_name="evdash").run()

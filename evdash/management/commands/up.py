@@ -15,18 +15,22 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from evdash.accounts.one_time_links import DEFAULT_USER, create_link, person
-from evdash.configuration import Configuration, add_options
+from evdash.checks import TAG
+from evdash.configuration import WILDCARD_HOSTS, Configuration, add_options
+from evdash.ports import PortTaken, refuse_taken_port
 from evdash.processes import Child
 from evdash.streams.client import StreamsUnavailable, call, open_client, shown_address
 from evdash.streams.embedded import EmbeddedServer, EmbeddedServerError
 
-LOOK_EVERY_S = 0.1
+LOOK_EVERY_S = 0.05
 READY_WAIT_S = 30.0
+STOP_WAIT_S = 20.0
 LONGEST_RESTART_PAUSE_S = 30.0
 
 
 class Command(BaseCommand):
     help = "Starts evdash: an embedded Valkey unless REDIS_URL is set, the worker, the web server."
+    requires_system_checks = [TAG]  # all of them would import every page: `serve` does
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_options(parser)  # read before the settings were (manage.py)
@@ -36,7 +40,10 @@ class Command(BaseCommand):
         self.signals = 0
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
-        _refuse_taken_port(self.configuration.host, self.configuration.port)
+        try:
+            refuse_taken_port(self.configuration.host, self.configuration.port)
+        except PortTaken as taken:
+            raise CommandError(str(taken)) from taken
         server = None if self.configuration.redis_url else _embedded_server(self.configuration)
         children: list[Child] = []
         try:
@@ -44,12 +51,14 @@ class Command(BaseCommand):
             _refuse_unreachable(redis_url)
             link = self._prepared_link()
             children = self._children(redis_url, embedded=server is not None)
-            for child in children:
-                child.start()
-            self._wait_until_served(children[0])
+            web, *others = children
+            web.start()
+            self._wait_until_served(web)
             if not self.signals:
+                for child in others:  # a second later, for the first page's sake: pages need no worker
+                    child.start()
                 self._tell(link, redis_url, server)
-            self._watch(children)
+            self._watch(children, server)
         finally:
             self._stop(children, server)
 
@@ -76,7 +85,7 @@ class Command(BaseCommand):
 
     def _wait_until_served(self, web: Child) -> None:
         deadline = time.monotonic() + READY_WAIT_S
-        host = "127.0.0.1" if self.configuration.host in ("0.0.0.0", "") else self.configuration.host  # noqa: S104
+        host = "localhost" if self.configuration.host in WILDCARD_HOSTS else self.configuration.host
         while not self.signals:
             if web.exit_code is not None:
                 raise CommandError(f"The web server ended with exit code {web.exit_code} as it was started.")
@@ -114,11 +123,15 @@ class Command(BaseCommand):
         self.stdout.write("Ctrl-C stops everything in order.\n")
         self.stdout.flush()
 
-    def _watch(self, children: list[Child]) -> None:
-        """Until a signal: a worker that ends is started again, a web server that ends is the end."""
+    def _watch(self, children: list[Child], server: EmbeddedServer | None) -> None:
+        """Until a signal: a worker that ends is started again; without a web server or Valkey it is the end."""
         restart_at: dict[str, float] = {}
         pause_s = 1.0
         while not self.signals:
+            if server is not None and not server.is_running:
+                raise CommandError(
+                    f"The embedded server has ended; everything is stopped. Its log is {server.log_path}."
+                )
             for child in children:
                 if child.exit_code is None:
                     continue
@@ -139,30 +152,21 @@ class Command(BaseCommand):
             time.sleep(LOOK_EVERY_S)
 
     def _stop(self, children: list[Child], server: EmbeddedServer | None) -> None:
-        """Whoever writes first, whoever is written to last. A second Ctrl-C ends the processes at once."""
-        asked = self.signals
+        """All finish what they have in hand, Valkey last: it keeps what they wrote. A second Ctrl-C kills them."""
+        asked = max(self.signals, 1)
         for child in reversed(children):
-            if self.signals > max(asked, 1):
-                child.kill()
-            else:
-                child.stop()
+            child.ask_to_end()
+        deadline = time.monotonic() + STOP_WAIT_S
+        while any(child.is_running for child in children):
+            if self.signals > asked or time.monotonic() > deadline:
+                break
+            time.sleep(LOOK_EVERY_S)
+        for child in children:
+            child.kill()
         if server is not None:
             server.stop()
         if self.signals:
             self.stdout.write("Stopped.")
-
-
-def _refuse_taken_port(host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise CommandError(
-                f"The web server cannot listen on {host} port {port}: {error.strerror or error}. "
-                "Another one is chosen with --port, another address with --host."
-            ) from error
 
 
 def _embedded_server(configuration: Configuration) -> EmbeddedServer:
