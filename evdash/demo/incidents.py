@@ -1,11 +1,11 @@
-"""Errors come in bursts: for some minutes of every hour or so, one tool or one model fails most of the time."""
+"""Errors come in bursts: for some minutes of every half hour, one tool or one model fails most of the time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
 
-PERIOD_S = 45 * 60
+PERIOD_S = 30 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ STRAY_FAULTS = (
     Fault("", "timed out after 10000 ms", "timeout", "error"),
     Fault("", "invalid argument: expected a number", "invalid_argument", "warning"),
 )
-STRAY_SHARE = 0.012
+STRAY_SHARE = 0.005
 
 
 def fault_at(seed: int, time_s: float, place: str, random: Random) -> Fault | None:
@@ -44,9 +44,9 @@ def fault_at(seed: int, time_s: float, place: str, random: Random) -> Fault | No
     """
     number = int(time_s // PERIOD_S)
     incident = Random(f"{seed} {number}")
-    start = number * PERIOD_S + incident.uniform(0, PERIOD_S * 0.7)
-    end = start + incident.uniform(4 * 60, 9 * 60)
+    start = number * PERIOD_S + incident.uniform(0, PERIOD_S * 0.6)
+    end = start + incident.uniform(6 * 60, 11 * 60)
     fault = incident.choice(FAULTS)
-    if start <= time_s <= end and fault.at == place and random.random() < 0.8:
+    if start <= time_s <= end and fault.at == place and random.random() < 0.85:
         return fault
     return random.choice(STRAY_FAULTS) if random.random() < STRAY_SHARE else None

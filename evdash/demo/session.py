@@ -67,11 +67,13 @@ class SimulatedSession:
                 yield from self._use(tool, arguments, result)
 
     def _ask(self, text: str) -> Iterator[NewEvent]:
-        if self.random.random() < 0.06:  # the person has gone away
+        if self.random.random() < 0.04:  # the person has gone away
             self.outcome = "abandoned"
             self._wait(240)
             return
-        self._wait(len(text) / 9)
+        self._wait(8 + len(text) / 6)
+        if self.random.random() < 0.08:  # or is called away for a while
+            self._wait(150)
         yield self._message("user", text)
         if self.random.random() < 0.02:
             yield self._event(
