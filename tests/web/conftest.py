@@ -30,7 +30,7 @@ def _on_valkey(settings: Settings, valkey_url: str) -> None:
 def browser(db: None) -> Client:
     """A person's browser, signed in. An exception of a view is the test's."""
     client = Client()
-    client.force_login(User.objects.create_user("ada"), backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(User.objects.create_user("the reader"), backend="django.contrib.auth.backends.ModelBackend")
     return client
 
 
