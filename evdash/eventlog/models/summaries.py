@@ -1,70 +1,11 @@
-"""The tables: the event log, its read models, and how far each group has come."""
+"""The audit projection's read models: sessions, users, and counts."""
 
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Q
 
 from evdash.eventlog.fields import EntryIdField
-
-
-class Stream(models.Model):
-    """A stream that the log knows. Its number keeps the log's rows small and orders equal entry IDs."""
-
-    name = models.TextField(unique=True)
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class GroupPosition(models.Model):
-    """The watermark of a consumer group in a stream: every entry up to it that the stream gave is committed here.
-
-    A batch's transaction locks the rows of its group, so that workers of one group commit one after the other.
-    """
-
-    group = models.TextField()
-    stream = models.ForeignKey(Stream, models.PROTECT)
-    watermark = EntryIdField()
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["group", "stream"], name="one_position_per_group_and_stream")]
-
-    def __str__(self) -> str:
-        return f"{self.group} in {self.stream}: {self.watermark}"
-
-
-class LoggedEvent(models.Model):
-    """One entry, whole (`pairs`), beside what a filter asks about it, read out of it once."""
-
-    id = models.BigAutoField(primary_key=True)
-    stream = models.ForeignKey(Stream, models.PROTECT, db_index=False)
-    entry_id = EntryIdField()
-    occurred_us = models.BigIntegerField()
-    is_error = models.BooleanField()
-    type = models.TextField()
-    session_id = models.TextField()
-    user_id = models.TextField()
-    severity = models.TextField()
-    tool = models.TextField()
-    model = models.TextField()
-    agent = models.TextField()
-    code = models.TextField()
-    event_id = models.TextField()
-    pairs = models.BinaryField()  # eventlog/pairs.py
-    search_text = models.TextField()  # events/search_text.py
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["entry_id", "stream"], name="an_entry_is_logged_once")]
-        indexes = [
-            models.Index(fields=["session_id", "entry_id", "stream"], name="events_of_session"),
-            models.Index(fields=["user_id", "entry_id", "stream"], name="events_of_user"),
-            models.Index(fields=["type", "entry_id", "stream"], name="events_of_type"),
-            models.Index(fields=["entry_id", "stream"], condition=Q(is_error=True), name="error_events"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.stream_id}/{self.entry_id}"
+from evdash.eventlog.models.log import Stream
 
 
 class AgentSession(models.Model):

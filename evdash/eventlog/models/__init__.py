@@ -1,0 +1,25 @@
+"""The tables: the event log, its read models, and what each consumer group has done."""
+
+from evdash.eventlog.models.analytics import LatencyCount
+from evdash.eventlog.models.delivery import AppliedEntry, Gap, GroupMinute, GroupPosition
+from evdash.eventlog.models.error_groups import ErrorGroup, ErrorGroupMember
+from evdash.eventlog.models.log import LoggedEvent, Stream
+from evdash.eventlog.models.summaries import AgentSession, AgentUser, Participation, Tally, TypeCount, UserDay
+
+__all__ = [
+    "AgentSession",
+    "AgentUser",
+    "AppliedEntry",
+    "ErrorGroup",
+    "ErrorGroupMember",
+    "Gap",
+    "GroupMinute",
+    "GroupPosition",
+    "LatencyCount",
+    "LoggedEvent",
+    "Participation",
+    "Stream",
+    "Tally",
+    "TypeCount",
+    "UserDay",
+]

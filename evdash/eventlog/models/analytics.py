@@ -1,0 +1,31 @@
+"""The tables of the analytics projection."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from evdash.eventlog.models.log import Stream
+
+
+class LatencyCount(models.Model):
+    """How many operations of a minute, an hour or a day (UTC) took how long.
+
+    The bucket is the one of events/latency.py: percentiles of any range are read out of few rows, within 5 %.
+    """
+
+    stream = models.ForeignKey(Stream, models.PROTECT, db_index=False)
+    width_s = models.IntegerField()
+    start_s = models.BigIntegerField()  # Unix seconds
+    operation = models.TextField()  # the tool, else the event type
+    bucket = models.IntegerField()
+    events = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["width_s", "start_s", "operation", "bucket", "stream"], name="one_row_per_slot_and_bucket"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.operation} in {self.width_s} s from {self.start_s}"

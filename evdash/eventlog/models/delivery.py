@@ -1,0 +1,109 @@
+"""What each consumer group has done with the entries of its streams, and what it could not do."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from evdash.eventlog.fields import EntryIdField
+from evdash.eventlog.models.log import Stream
+
+
+class GroupPosition(models.Model):
+    """A consumer group in a stream: its watermark, and what it has done so far.
+
+    The watermark: every entry up to it that the stream gave is committed here. A batch's transaction locks the rows of
+    its group, so that workers of one group commit one after the other.
+    """
+
+    group = models.TextField()
+    stream = models.ForeignKey(Stream, models.PROTECT)
+    watermark = EntryIdField()
+    # Totals since the tables were made; they only grow.
+    applied = models.BigIntegerField(default=0)
+    batches = models.BigIntegerField(default=0)
+    apply_us = models.BigIntegerField(default=0)
+    parked = models.BigIntegerField(default=0)
+    # What was ever added to the stream and what the log had of it when both were last compared (workers/accounting.py).
+    checked_through = EntryIdField(null=True)  # type: ignore[misc] # the field's types know no null
+    checked_added = models.BigIntegerField(default=0)
+    checked_applied = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["group", "stream"], name="one_position_per_group_and_stream")]
+
+    def __str__(self) -> str:
+        return f"{self.group} in {self.stream}: {self.watermark}"
+
+
+class AppliedEntry(models.Model):
+    """That a group's projection has applied an entry: what makes its effect happen once.
+
+    Kept for every entry, some 50 bytes each, and not only for those above a watermark: a stream that was emptied and
+    filled again, or came back from an older file, may bring entries below any watermark that were never applied.
+    The audit projection has none of these: the event log itself says what it has applied.
+    """
+
+    position = models.ForeignKey(GroupPosition, models.CASCADE, db_index=False)
+    entry_id = EntryIdField()
+    identity = models.BinaryField(max_length=16, null=True)  # events/duplicates.py
+    occurred_us = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["position", "entry_id"], name="an_entry_is_applied_once")]
+        indexes = [
+            models.Index(
+                fields=["identity", "position"], condition=Q(identity__isnull=False), name="applied_by_identity"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.position_id}/{self.entry_id}"
+
+
+class GroupMinute(models.Model):
+    """What a group applied in one minute: its throughput. Kept for a day."""
+
+    position = models.ForeignKey(GroupPosition, models.CASCADE, db_index=False)
+    start_s = models.BigIntegerField()  # Unix seconds
+    events = models.BigIntegerField()
+    batches = models.BigIntegerField()
+    apply_us = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["position", "start_s"], name="one_row_per_group_and_minute")]
+
+    def __str__(self) -> str:
+        return f"{self.position_id} at {self.start_s}"
+
+
+class Gap(models.Model):
+    """Entries of a stream that the log does not have and never will, unless they are redelivered.
+
+    They lay somewhere from `first_id` to `last_id`, both included. A page whose range crosses a gap says so.
+    """
+
+    class Kind(models.TextChoices):
+        """Why they are missing."""
+
+        BEFORE = "before", "removed from the stream before evdash first read it"
+        REMOVED = "removed", "removed from the stream before they were read"
+        ACKNOWLEDGED = "acknowledged", "acknowledged by an operator without being applied"
+        PARKED = "parked", "could not be applied and were parked"
+
+    stream = models.ForeignKey(Stream, models.PROTECT)
+    kind = models.TextField(choices=Kind.choices)
+    first_id = EntryIdField()
+    last_id = EntryIdField()
+    entries = models.BigIntegerField(null=True)  # None: nobody knows how many
+    noticed_at = models.DateTimeField()
+    reason = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["stream", "kind", "first_id", "last_id"], name="a_gap_is_recorded_once")
+        ]
+        indexes = [models.Index(fields=["last_id"], name="gaps_by_end")]
+
+    def __str__(self) -> str:
+        return f"{self.entries if self.entries is not None else 'unknown'} of {self.stream} from {self.first_id}"

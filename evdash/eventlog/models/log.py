@@ -1,0 +1,55 @@
+"""The event log itself."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from evdash.eventlog.fields import EntryIdField
+
+
+class Stream(models.Model):
+    """A stream that the log knows. Its number keeps the log's rows small and orders equal entry IDs."""
+
+    name = models.TextField(unique=True)
+    entries = models.BigIntegerField(default=0)  # how many of its entries the log has
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class LoggedEvent(models.Model):
+    """One entry, whole (`pairs`), beside what a filter asks about it, read out of it once."""
+
+    id = models.BigAutoField(primary_key=True)
+    stream = models.ForeignKey(Stream, models.PROTECT, db_index=False)
+    entry_id = EntryIdField()
+    occurred_us = models.BigIntegerField()
+    is_error = models.BooleanField()
+    type = models.TextField()
+    session_id = models.TextField()
+    user_id = models.TextField()
+    severity = models.TextField()
+    tool = models.TextField()
+    model = models.TextField()
+    agent = models.TextField()
+    code = models.TextField()
+    event_id = models.TextField()
+    pairs = models.BinaryField()  # eventlog/pairs.py
+    search_text = models.TextField()  # events/search_text.py
+    identity = models.BinaryField(max_length=16, null=True)  # events/duplicates.py
+    is_duplicate = models.BooleanField(default=False)  # an earlier entry of the stream has the same identity
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["entry_id", "stream"], name="an_entry_is_logged_once")]
+        indexes = [
+            models.Index(fields=["session_id", "entry_id", "stream"], name="events_of_session"),
+            models.Index(fields=["user_id", "entry_id", "stream"], name="events_of_user"),
+            models.Index(fields=["type", "entry_id", "stream"], name="events_of_type"),
+            models.Index(fields=["entry_id", "stream"], condition=Q(is_error=True), name="error_events"),
+            models.Index(fields=["identity"], condition=Q(identity__isnull=False), name="events_by_identity"),
+            models.Index(fields=["entry_id"], condition=Q(is_duplicate=True), name="duplicate_events"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stream_id}/{self.entry_id}"
