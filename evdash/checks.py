@@ -8,10 +8,14 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-from evdash.configuration import LOOPBACK_NAMES, WILDCARD_HOSTS, Configuration
+from evdash.configuration import LOOPBACK_NAMES, WILDCARD_HOSTS, Configuration, declaration
 
 TAG = "evdash"
 SHORTEST_SECRET_KEY = 32
+CLAIM_IDLE_PER_BLOCK = 3
+"""How many waits long a worker must have been silent, at least, before its entries may be taken over."""
+PARKED_SUFFIX = ":parked"
+"""What a stream's name and this make the name of the stream of its parked entries (streams/parked.py)."""
 
 
 @register(TAG)
@@ -20,6 +24,10 @@ def configuration_works(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
     configuration: Configuration = settings.EVDASH
     return [
         *streams_differ(configuration),
+        *groups_differ(configuration),
+        *parked_entries_are_not_read_again(configuration),
+        *claims_wait_long_enough(configuration),
+        *an_exact_length_is_a_length(configuration),
         *visitors_are_let_in(configuration),
         *embedded_server_is_known(configuration),
         *nothing_is_given_away(configuration),
@@ -32,6 +40,61 @@ def streams_differ(configuration: Configuration) -> list[CheckMessage]:
         return []
     message = f"EVDASH_STREAMS names {', '.join(twice)} more than once."
     return [Error(message, hint="Name every stream once.", id="evdash.E001")]
+
+
+def groups_differ(configuration: Configuration) -> list[CheckMessage]:
+    variables: dict[str, list[str]] = {}
+    for field in ("audit_group", "analytics_group", "debug_group"):
+        variables.setdefault(getattr(configuration, field), []).append(declaration(field).name)
+    return [
+        Error(
+            f"{' and '.join(names)} are {'both' if len(names) == 2 else 'all'} {group!r}: each would be given only a "
+            "part of the events.",
+            hint="Give each of the three groups a name of its own.",
+            id="evdash.E006",
+        )
+        for group, names in variables.items()
+        if len(names) > 1
+    ]
+
+
+def parked_entries_are_not_read_again(configuration: Configuration) -> list[CheckMessage]:
+    parked = {f"{stream}{PARKED_SUFFIX}" for stream in configuration.streams} & set(configuration.streams)
+    return [
+        Error(
+            f"EVDASH_STREAMS names {name}, where evdash puts what it cannot apply of "
+            f"{name.removesuffix(PARKED_SUFFIX)}: it would read its own notes as events.",
+            hint="Leave it out: the Streams page shows parked entries.",
+            id="evdash.E007",
+        )
+        for name in sorted(parked)
+    ]
+
+
+def claims_wait_long_enough(configuration: Configuration) -> list[CheckMessage]:
+    if configuration.claim_idle_ms >= CLAIM_IDLE_PER_BLOCK * configuration.block_ms:
+        return []
+    least = CLAIM_IDLE_PER_BLOCK * configuration.block_ms
+    return [
+        Error(
+            f"EVDASH_CLAIM_IDLE_MS is {configuration.claim_idle_ms} and EVDASH_BLOCK_MS {configuration.block_ms}: "
+            "workers would take entries from each other that are being worked on.",
+            hint=f"Set EVDASH_CLAIM_IDLE_MS to {least} or more, or EVDASH_BLOCK_MS to less.",
+            id="evdash.E008",
+        )
+    ]
+
+
+def an_exact_length_is_a_length(configuration: Configuration) -> list[CheckMessage]:
+    if configuration.max_length or not configuration.max_length_exact:
+        return []
+    return [
+        Error(
+            "EVDASH_MAX_LENGTH_EXACT is on, but EVDASH_MAX_LENGTH is 0: streams keep all of their entries.",
+            hint="Set EVDASH_MAX_LENGTH to how many entries a stream keeps, or leave EVDASH_MAX_LENGTH_EXACT off.",
+            id="evdash.E009",
+        )
+    ]
 
 
 def visitors_are_let_in(configuration: Configuration) -> list[CheckMessage]:

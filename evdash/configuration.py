@@ -130,6 +130,12 @@ class Configuration:
     )
     streams: tuple[str, ...] = variable("EVDASH_STREAMS", ("memory:events",), "The streams to show, comma separated.")
     audit_group: str = variable("EVDASH_AUDIT_GROUP", "evdash-audit", "The consumer group that fills the event log.")
+    analytics_group: str = variable(
+        "EVDASH_ANALYTICS_GROUP", "evdash-analytics", "The consumer group that counts how long operations take."
+    )
+    debug_group: str = variable(
+        "EVDASH_DEBUG_GROUP", "evdash-debug", "The consumer group that puts equal errors together."
+    )
     consumer: str = variable(
         "EVDASH_CONSUMER",
         "",
@@ -141,6 +147,36 @@ class Configuration:
     )
     block_ms: int = variable(
         "EVDASH_BLOCK_MS", 2000, "How long a worker waits for new entries before it looks around.", least=1, most=60_000
+    )
+    claim_idle_ms: int = variable(
+        "EVDASH_CLAIM_IDLE_MS",
+        60_000,
+        "How long an entry stays with a worker that says nothing before another worker of the group takes it over.",
+        least=1000,
+        most=86_400_000,
+    )
+    max_deliveries: int = variable(
+        "EVDASH_MAX_DELIVERIES",
+        5,
+        "How often an entry that cannot be applied is tried before it is parked.",
+        least=1,
+        most=1000,
+    )
+    max_length: int = variable(
+        "EVDASH_MAX_LENGTH",
+        0,
+        "How many entries a stream keeps: workers trim older ones that every group has committed. 0 keeps all.",
+    )
+    max_length_exact: bool = variable(
+        "EVDASH_MAX_LENGTH_EXACT",
+        False,
+        "Whether a stream is trimmed to exactly that length. Otherwise Redis removes whole nodes only, which is quicker.",
+    )
+    retention_hours: int = variable(
+        "EVDASH_RETENTION_HOURS",
+        0,
+        "How many hours a stream keeps entries: workers trim older ones that every group has committed. 0 keeps all.",
+        most=876_000,  # a hundred years
     )
     demo: bool = variable(
         "EVDASH_DEMO",

@@ -35,7 +35,23 @@ def test_the_defaults_work() -> None:
         ({"debug": True, "host": "192.0.2.7", "https": True}, ["evdash.E004"]),
         ({"secret_key": "too short"}, ["evdash.E005"]),
         ({"host": "192.0.2.7"}, ["evdash.W001"]),
+        ({"debug_group": "evdash-audit"}, ["evdash.E006"]),
+        ({"analytics_group": "one", "debug_group": "one", "audit_group": "one"}, ["evdash.E006"]),
+        ({"streams": ("a", "b", "a:parked")}, ["evdash.E007"]),
+        ({"streams": ("a:parked",)}, []),
+        ({"block_ms": 2000, "claim_idle_ms": 5999}, ["evdash.E008"]),
+        ({"block_ms": 2000, "claim_idle_ms": 6000}, []),
+        ({"max_length_exact": True}, ["evdash.E009"]),
+        ({"max_length_exact": True, "max_length": 1000}, []),
     ],
 )
 def test_what_cannot_work_together_is_told(settings: Settings, values: dict[str, Any], expected: list[str]) -> None:
     assert found(settings, **values) == expected
+
+
+def test_groups_of_one_name_are_told_with_their_variables(settings: Settings) -> None:
+    settings.EVDASH = replace(settings.EVDASH, debug_group="evdash-audit")
+
+    [message] = run_checks(tags=["evdash"])
+
+    assert message.msg.startswith("EVDASH_AUDIT_GROUP and EVDASH_DEBUG_GROUP are both 'evdash-audit'")

@@ -38,6 +38,10 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
     [
         ("EVDASH_STREAMS", "memory:events, audit:events", "streams", ("memory:events", "audit:events")),
         ("EVDASH_BATCH_SIZE", "100000", "batch_size", 100_000),
+        ("EVDASH_CLAIM_IDLE_MS", "1000", "claim_idle_ms", 1000),
+        ("EVDASH_MAX_LENGTH", "1000000", "max_length", 1_000_000),
+        ("EVDASH_MAX_LENGTH_EXACT", "yes", "max_length_exact", True),
+        ("EVDASH_RETENTION_HOURS", "0", "retention_hours", 0),
         ("EVDASH_DEMO", "no", "demo", False),
         ("EVDASH_DEMO", "1", "demo", True),
         ("EVDASH_DATA_DIR", "/var/lib/evdash", "data_dir", Path("/var/lib/evdash")),
@@ -68,6 +72,12 @@ def test_the_password_of_its_own_variable_goes_into_the_bare_address(monkeypatch
             "EVDASH_PORT (or --port) cannot be 'http': it takes a whole number from 1 to 65535.",
         ),
         ("EVDASH_PORT", "0", "EVDASH_PORT (or --port) cannot be '0': it takes a whole number from 1 to 65535."),
+        (
+            "EVDASH_CLAIM_IDLE_MS",
+            "999",
+            "EVDASH_CLAIM_IDLE_MS cannot be '999': it takes a whole number from 1000 to 86400000.",
+        ),
+        ("EVDASH_MAX_LENGTH", "-1", "EVDASH_MAX_LENGTH cannot be '-1': it takes a whole number of at least 0."),
         ("EVDASH_BATCH_SIZE", "-3", "EVDASH_BATCH_SIZE cannot be '-3': it takes a whole number from 1 to 100000."),
         ("EVDASH_DEMO", "maybe", "EVDASH_DEMO (or --no-demo) cannot be 'maybe': it takes yes or no."),
         (
