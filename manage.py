@@ -6,7 +6,8 @@ import sys
 
 from django.core.management import execute_from_command_line
 
-from evdash.configuration import ConfigurationError, take_options
+from evdash.command_options import take_options
+from evdash.configuration import ConfigurationError
 
 
 def main() -> None:

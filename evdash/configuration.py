@@ -1,14 +1,13 @@
 """What can be set: every environment variable of evdash, declared once with its type, default and meaning.
 
 The settings are read from here, README's table is compared with it, and the options of `manage.py up` and `serve`
-are another way to set the same variables.
+(command_options.py) are another way to set the same variables.
 """
 
-import argparse
 import os
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +19,6 @@ from environs import Env, EnvError
 from evdash.streams.address import InvalidRedisUrl, redis_url
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-COMMANDS_WITH_OPTIONS = ("up", "serve")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 WILDCARD_HOSTS = ("0.0.0.0", "::", "")  # noqa: S104 - recognised here, not bound
 
@@ -170,7 +168,7 @@ class Configuration:
     max_length_exact: bool = variable(
         "EVDASH_MAX_LENGTH_EXACT",
         False,
-        "Whether a stream is trimmed to exactly that length. Otherwise Redis removes whole nodes only, which is quicker.",
+        "Whether streams are trimmed to exactly that length. Otherwise Redis removes whole nodes, which is quicker.",
     )
     retention_hours: int = variable(
         "EVDASH_RETENTION_HOURS",
@@ -297,28 +295,3 @@ def _in_words(default: Any, kind: type) -> str:
 def declaration(name: str) -> Variable:
     """The variable behind the field `name` of Configuration."""
     return next(declared for field_name, _, declared in declarations() if field_name == name)
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `up` and `serve` to the parser of the command."""
-    for _, _, declared in declarations():
-        if declared.option.startswith("--no-"):
-            parser.add_argument(declared.option, action="store_const", const="no", help=f"{declared.name}=no")
-        elif declared.option:
-            parser.add_argument(declared.option, help=f"{declared.meaning} ({declared.name})")
-
-
-def take_options(argv: Sequence[str]) -> None:
-    """Set the variables that the options of `up` and `serve` stand for, before the settings are read."""
-    if len(argv) < 2 or argv[1] not in COMMANDS_WITH_OPTIONS:
-        return
-    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
-    add_options(parser)
-    try:
-        options, _ = parser.parse_known_args(argv[2:])
-    except argparse.ArgumentError:
-        return  # the command's own parser says what is wrong, with its usage
-    for _, _, declared in declarations():
-        value = declared.option and getattr(options, declared.option.removeprefix("--").replace("-", "_"))
-        if value:
-            os.environ[declared.name] = value

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from evdash.configuration import CHECKOUT, Configuration, ConfigurationError, declarations, take_options
+from evdash.command_options import take_options
+from evdash.configuration import CHECKOUT, Configuration, ConfigurationError, declarations
 from tests.house.conftest import ManagePy
 
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from evdash.checks import TAG
-from evdash.configuration import add_options
+from evdash.command_options import add_options
 from evdash.ports import PortTaken, refuse_taken_port
 
 

@@ -16,7 +16,8 @@ from django.db import DatabaseError
 
 from evdash.accounts.one_time_links import DEFAULT_USER, create_link, person
 from evdash.checks import TAG
-from evdash.configuration import WILDCARD_HOSTS, Configuration, add_options
+from evdash.command_options import add_options
+from evdash.configuration import WILDCARD_HOSTS, Configuration
 from evdash.ports import PortTaken, refuse_taken_port
 from evdash.processes import Child
 from evdash.streams.client import StreamsUnavailable, call, open_client, shown_address
