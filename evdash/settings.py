@@ -21,6 +21,7 @@ INSTALLED_APPS = [
     "evdash",
     "evdash.accounts",
     "evdash.eventlog",
+    "evdash.audit",
     "evdash.web",
     "evdash.live",
     "channels",

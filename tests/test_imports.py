@@ -18,7 +18,8 @@ BELOW: dict[str, set[str]] = {
     "workers": {"eventlog", "streams", "events"},
     "demo": {"streams", "events"},
     "accounts": set(),
-    "web": {"accounts", "eventlog", "streams", "events"},
+    "audit": {"eventlog", "streams", "events"},
+    "web": {"audit", "accounts", "eventlog", "streams", "events"},
     "live": {"web", "accounts", "eventlog", "streams", "events"},
 }
 FORBIDDEN_PACKAGES = {
@@ -27,6 +28,7 @@ FORBIDDEN_PACKAGES = {
     "eventlog": {"channels"},
     "projections": {"channels", "redis"},
     "workers": {"channels", "redis"},
+    "audit": {"channels"},
     "web": {"channels"},
 }
 MODULES = sorted((CHECKOUT / "evdash").rglob("*.py"))

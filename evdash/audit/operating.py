@@ -1,0 +1,127 @@
+"""Carrying out an operation on a stream or group: looked at first, with a reason, and in the access log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import redis
+from django.contrib.auth.models import User
+from django.db import DatabaseError, transaction
+
+from evdash.audit.access_log import plain, record
+from evdash.audit.models import AccessLogEntry
+from evdash.events.entry_id import EntryId
+
+
+class Preview(Protocol):
+    """What an operation would do now."""
+
+    @property
+    def sentence(self) -> str: ...
+    @property
+    def affected(self) -> int | None: ...
+    @property
+    def refused(self) -> str: ...
+
+
+class Outcome(Protocol):
+    """What an operation has done, and with which entries it failed and why."""
+
+    @property
+    def done(self) -> int: ...
+    @property
+    def failed(self) -> Sequence[tuple[EntryId, str]]: ...
+    @property
+    def sentence(self) -> str: ...
+    @property
+    def before(self) -> Mapping[str, Any]: ...
+    @property
+    def after(self) -> Mapping[str, Any]: ...
+
+
+O_co = TypeVar("O_co", bound=Outcome, covariant=True)
+
+
+class Operation(Protocol[O_co]):
+    """Something that can be done to a stream or to one of its groups (streams/operations)."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def stream(self) -> str: ...
+    def preview(self, client: redis.Redis) -> Preview: ...
+    def execute(self, client: redis.Redis) -> O_co: ...
+
+
+class OperationRefused(Exception):
+    """The operation was not begun; the message says why."""
+
+
+class OutcomeNotRecorded(Exception):
+    """The operation is done, but the access log could not be told what came of it."""
+
+
+def operate(
+    user_name: str, operation: Operation[O_co], reason: str, client: redis.Redis, *, user: User | None = None
+) -> O_co:
+    """Carry the operation out and return what came of it.
+
+    The access log has a row before anything is changed and another one after it, whatever happens in between. Raises
+    OperationRefused when there is no reason or the operation itself refuses, OutcomeNotRecorded, and what the operation
+    raises. Must not be called within a transaction, which could take the rows back.
+    """
+    if not reason.strip():
+        raise OperationRefused("Give a reason: it is kept in the access log with what is done.")
+    preview = operation.preview(client)
+    told: dict[str, Any] = {
+        "stream": operation.stream,
+        "group": getattr(operation, "group", ""),
+        "reason": reason.strip(),
+        "user": user,
+        "detail": {
+            "operation": type(operation).__name__,
+            "asked": plain(operation),
+            "preview": preview.sentence,
+            "affected": preview.affected,
+        },
+    }
+    if preview.refused:
+        _write(user_name, operation.title, **told, outcome=preview.refused, succeeded=False)
+        raise OperationRefused(preview.refused)
+    begun = _write(user_name, operation.title, **told, succeeded=None)
+    try:
+        outcome = operation.execute(client)
+    except BaseException as error:
+        _write_end(begun, told, outcome=f"Broken off: {_in_words(error)}", succeeded=False)
+        raise
+    told["detail"] = {**told["detail"], "done": outcome.done, "failed": outcome.failed}
+    _write_end(
+        begun,
+        told,
+        before=outcome.before,
+        after=outcome.after,
+        outcome=outcome.sentence,
+        succeeded=not outcome.failed,
+    )
+    return outcome
+
+
+def _write(who: str, action: str, **told: Any) -> AccessLogEntry:
+    with transaction.atomic(durable=True):
+        return record(who, action, **told)
+
+
+def _write_end(begun: AccessLogEntry, told: Mapping[str, Any], **came_of_it: Any) -> None:
+    try:
+        _write(begun.who, begun.action, begun=begun, **told, **came_of_it)
+    except DatabaseError as error:
+        raise OutcomeNotRecorded(
+            f"{came_of_it['outcome']} The access log has what was begun, but what came of it could not be added to it: "
+            f"{error}."
+        ) from error
+
+
+def _in_words(error: BaseException) -> str:
+    words = str(error).strip()
+    return words if words.endswith(".") else f"{type(error).__name__} {words}".strip() + "."

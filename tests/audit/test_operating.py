@@ -1,0 +1,173 @@
+"""Operations: only with a reason, and in the access log before they begin and after they end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import redis
+from django.contrib.auth.models import User
+from django.db import DatabaseError, transaction
+
+from evdash.audit import operating
+from evdash.audit.access_log import recent, record
+from evdash.audit.models import AccessLogEntry
+from evdash.audit.operating import OperationRefused, OutcomeNotRecorded, operate
+from evdash.events.entry_id import EntryId
+from evdash.streams.client import StreamsUnavailable
+from tests.builders import STREAM
+
+pytestmark = pytest.mark.django_db
+
+CLIENT = redis.Redis()  # never used: it connects with its first command
+
+
+@dataclass(frozen=True)
+class Looked:
+    sentence: str = "Claims 2 entries."
+    affected: int | None = 2
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class CameOfIt:
+    done: int = 2
+    failed: tuple[tuple[EntryId, str], ...] = ()
+    sentence: str = "2 entries claimed."
+    before: Mapping[str, Any] = field(default_factory=lambda: {"pending of audit-1": 2})
+    after: Mapping[str, Any] = field(default_factory=lambda: {"pending of audit-1": 0})
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An operation whose end the test decides."""
+
+    stream: str = STREAM
+    group: str = "audit"
+    entry_ids: tuple[EntryId, ...] = (EntryId(1, 0), EntryId(2, 0))
+    refused: str = ""
+    ends: CameOfIt | BaseException = CameOfIt()
+    rows_seen: list[int] = field(default_factory=list)
+
+    title = "Claim entries"
+
+    def preview(self, client: redis.Redis) -> Looked:
+        return Looked(refused=self.refused)
+
+    def execute(self, client: redis.Redis) -> CameOfIt:
+        self.rows_seen.append(AccessLogEntry.objects.count())
+        if isinstance(self.ends, BaseException):
+            raise self.ends
+        return self.ends
+
+
+def test_what_is_done_is_in_the_log_before_it_begins_and_after_it_ends() -> None:
+    mia = User.objects.create_user("mia")
+    claim = Claim()
+
+    outcome = operate("mia", claim, " audit-1 is gone ", CLIENT, user=mia)
+
+    assert outcome.done == 2
+    assert claim.rows_seen == [1]
+    [access] = recent(10)
+    for row in (access.begun, access.ended):
+        assert row is not None
+        assert (row.who, row.user, row.action, row.stream, row.group) == ("mia", mia, "Claim entries", STREAM, "audit")
+        assert row.reason == "audit-1 is gone"
+        assert row.detail["operation"] == "Claim"
+        assert row.detail["asked"]["entry_ids"] == ["1-0", "2-0"]
+        assert row.detail["preview"] == "Claims 2 entries."
+    assert access.ended is not None
+    assert access.ended.before == {"pending of audit-1": 2}
+    assert access.ended.after == {"pending of audit-1": 0}
+    assert (access.succeeded, access.outcome) == (True, "2 entries claimed.")
+
+
+@pytest.mark.parametrize("reason", ["", "  \n"])
+def test_without_a_reason_nothing_is_done(reason: str) -> None:
+    claim = Claim()
+
+    with pytest.raises(OperationRefused, match="Give a reason"):
+        operate("mia", claim, reason, CLIENT)
+
+    assert claim.rows_seen == []
+
+
+def test_what_is_refused_is_not_begun_and_is_in_the_log() -> None:
+    claim = Claim(refused="audit-2 has 3 pending entries.")
+
+    with pytest.raises(OperationRefused, match=r"audit-2 has 3 pending entries\."):
+        operate("mia", claim, "tidying up", CLIENT)
+
+    assert claim.rows_seen == []
+    [access] = recent(10)
+    assert (access.succeeded, access.is_open, access.outcome) == (False, False, "audit-2 has 3 pending entries.")
+
+
+@pytest.mark.parametrize(
+    ("raised", "words"),
+    [
+        (StreamsUnavailable("Redis at x:1 cannot be reached."), "Broken off: Redis at x:1 cannot be reached."),
+        (ValueError("x"), "Broken off: ValueError x."),
+        (KeyboardInterrupt(), "Broken off: KeyboardInterrupt."),
+    ],
+)
+def test_what_breaks_off_midway_is_in_the_log(raised: BaseException, words: str) -> None:
+    with pytest.raises(type(raised)):
+        operate("mia", Claim(ends=raised), "audit-1 is gone", CLIENT)
+
+    [access] = recent(10)
+    assert access.ended is not None
+    assert (access.succeeded, access.outcome) == (False, words)
+
+
+def test_what_succeeds_in_part_is_told_entry_by_entry() -> None:
+    partly = CameOfIt(1, ((EntryId(2, 0), "It is gone from the stream."),), "1 entry claimed, 1 not.")
+
+    operate("mia", Claim(ends=partly), "audit-1 is gone", CLIENT)
+
+    [access] = recent(10)
+    assert not access.succeeded
+    assert access.ended is not None
+    assert access.ended.detail["done"] == 1
+    assert access.ended.detail["failed"] == [["2-0", "It is gone from the stream."]]
+
+
+def test_an_operation_whose_beginning_cannot_be_logged_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise DatabaseError("disk full")
+
+    monkeypatch.setattr(operating, "record", fail)
+    claim = Claim()
+
+    with pytest.raises(DatabaseError):
+        operate("mia", claim, "audit-1 is gone", CLIENT)
+
+    assert claim.rows_seen == []
+
+
+def test_an_operation_whose_end_cannot_be_logged_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail_at_the_end(*args: Any, **kwargs: Any) -> AccessLogEntry:
+        if "begun" in kwargs:
+            raise DatabaseError("disk full")
+        return record(*args, **kwargs)
+
+    monkeypatch.setattr(operating, "record", fail_at_the_end)
+
+    with pytest.raises(OutcomeNotRecorded, match=r"^2 entries claimed\. The access log has what was begun") as raised:
+        operate("mia", Claim(), "audit-1 is gone", CLIENT)
+
+    assert "disk full" in str(raised.value)
+    assert recent(1)[0].is_open
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_operation_within_a_transaction_that_could_take_its_rows_back_is_not_begun() -> None:
+    claim = Claim()
+
+    with pytest.raises(RuntimeError), transaction.atomic():
+        operate("mia", claim, "audit-1 is gone", CLIENT)
+
+    assert claim.rows_seen == []
