@@ -13,8 +13,8 @@ from django.db.models import QuerySet
 from evdash.eventlog.models import AgentSession, AgentUser, Participation, UserDay
 from evdash.eventlog.records import DayCount, SessionPage, UserPage
 from evdash.eventlog.rows import session_of_row, user_of_row
+from evdash.events.duplicates import Change
 from evdash.events.entry_id import EntryId
-from evdash.events.event import Event
 from evdash.events.summaries import SessionSummary, UserSummary, sessions_of, users_of
 
 # More streams than this are not followed at once, and entries of one ID are in different streams.
@@ -22,7 +22,7 @@ TIES_MAX = 64
 
 
 def session_page(
-    unlogged: Sequence[Event], *, before: EntryId | None, after: EntryId | None, user_id: str | None, limit: int
+    unlogged: Sequence[Change], *, before: EntryId | None, after: EntryId | None, user_id: str | None, limit: int
 ) -> SessionPage:
     """Sessions by last entry; with `user_id` those in which that user took part, by the user's last entry there."""
     rows: QuerySet[Any]
@@ -31,14 +31,14 @@ def session_page(
         touched = {session_id: summary.last_id for session_id, summary in sessions_of(unlogged).items()}
     else:
         rows = Participation.objects.filter(user_id=user_id)
-        own = [event for event in unlogged if event.user_id == user_id]
+        own = [change for change in unlogged if change.event.user_id == user_id]
         touched = {session_id: summary.last_id for session_id, summary in sessions_of(own).items()}
     keys, newer, older = _page(rows, "session_id", touched, before, after, limit)
     summaries = session_summaries(unlogged, keys)
     return SessionPage(tuple(summaries[key] for key in keys), newer, older)
 
 
-def user_page(unlogged: Sequence[Event], *, before: EntryId | None, after: EntryId | None, limit: int) -> UserPage:
+def user_page(unlogged: Sequence[Change], *, before: EntryId | None, after: EntryId | None, limit: int) -> UserPage:
     """Users by last entry."""
     touched = {user_id: summary.last_id for user_id, summary in users_of(unlogged).items()}
     keys, newer, older = _page(AgentUser.objects.all(), "user_id", touched, before, after, limit)
@@ -46,20 +46,20 @@ def user_page(unlogged: Sequence[Event], *, before: EntryId | None, after: Entry
     return UserPage(tuple(summaries[key] for key in keys), newer, older)
 
 
-def session_summaries(unlogged: Sequence[Event], session_ids: Collection[str]) -> Mapping[str, SessionSummary]:
+def session_summaries(unlogged: Sequence[Change], session_ids: Collection[str]) -> Mapping[str, SessionSummary]:
     """The summaries of those of these sessions that have any event."""
     wanted = set(session_ids)
-    additions = sessions_of(event for event in unlogged if event.session_id in wanted)
+    additions = sessions_of(change for change in unlogged if change.event.session_id in wanted)
     known = {row.session_id: session_of_row(row) for row in AgentSession.objects.filter(session_id__in=wanted)}
     for session_id, addition in additions.items():
         known[session_id] = known[session_id].merged(addition) if session_id in known else addition
     return known
 
 
-def user_summaries(unlogged: Sequence[Event], user_ids: Collection[str]) -> Mapping[str, UserSummary]:
+def user_summaries(unlogged: Sequence[Change], user_ids: Collection[str]) -> Mapping[str, UserSummary]:
     """The summaries of those of these users that have any event."""
     wanted = set(user_ids)
-    own = [event for event in unlogged if event.user_id in wanted]
+    own = [change for change in unlogged if change.event.user_id in wanted]
     known = {row.user_id: user_of_row(row) for row in AgentUser.objects.filter(user_id__in=wanted)}
     new_sessions = _sessions_not_logged(own)
     for user_id, addition in users_of(own).items():
@@ -68,20 +68,22 @@ def user_summaries(unlogged: Sequence[Event], user_ids: Collection[str]) -> Mapp
     return known
 
 
-def user_days(unlogged: Sequence[Event], user_id: str, since: date, until: date) -> Mapping[date, DayCount]:
+def user_days(unlogged: Sequence[Change], user_id: str, since: date, until: date) -> Mapping[date, DayCount]:
     """The user's days from `since` up to and with `until` on which anything happened (UTC)."""
     rows = UserDay.objects.filter(user_id=user_id, day__gte=since, day__lte=until)
     days = {row.day: DayCount(row.events, row.errors) for row in rows}
-    for event in unlogged:
+    for change in unlogged:
+        event = change.event
         day = event.occurred_at.date()
         if event.user_id == user_id and since <= day <= until:
             count = days.get(day, DayCount(0, 0))
-            days[day] = DayCount(count.events + 1, count.errors + event.is_error)
-    return days
+            days[day] = DayCount(count.events + change.counts, count.errors + change.counts * event.is_error)
+    return {day: count for day, count in days.items() if count.events}
 
 
-def _sessions_not_logged(events: Sequence[Event]) -> Mapping[str, set[str]]:
-    """By user, the sessions of these events in which the log does not know the user."""
+def _sessions_not_logged(changes: Sequence[Change]) -> Mapping[str, set[str]]:
+    """By user, the sessions of these changes in which the log does not know the user."""
+    events = [change.event for change in changes]
     pairs = {(event.user_id, event.session_id) for event in events if event.session_id}
     logged = Participation.objects.filter(
         user_id__in={user_id for user_id, _ in pairs}, session_id__in={session_id for _, session_id in pairs}

@@ -7,12 +7,14 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
+from evdash.eventlog.gaps import gaps_between
 from evdash.eventlog.models import LoggedEvent
 from evdash.eventlog.query import LogQuery, log_query
-from evdash.eventlog.records import EventPage, Position
+from evdash.eventlog.records import EventPage, MissingEntries, Position
 from evdash.eventlog.rows import event_of_values
 from evdash.eventlog.snapshot import snapshot
 from evdash.eventlog.stream_part import StreamPart
+from evdash.eventlog.unlogged import duplicates_among
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter
@@ -61,13 +63,34 @@ def event_page(
     onward = kept[-1] if more else past_stop
     back = (kept[0] if kept else start) if before is not None or after is not None else None
     events = tuple(found[position] for position in (kept if forward == oldest_first else reversed(kept)))
+    newer, older = (onward, back) if forward else (back, onward)
+    gaps = gaps_between(*_range(start, onward, forward=forward), filter, now, oldest_first=oldest_first)
+    if filter.values("session"):
+        gaps = _within(gaps, events)
     return EventPage(
         events=events,
-        newer=onward if forward else back,
-        older=back if forward else onward,
+        newer=newer,
+        older=older,
         searched_to=(stop.time if stop and not more else None),
         cursor=window.newest,
+        duplicates=duplicates_among(events),
+        gaps=gaps,
     )
+
+
+def _range(start: Position | None, onward: Position | None, *, forward: bool) -> tuple[EntryId, EntryId]:
+    """The entry IDs that a page is about, from after the one up to the other: where it was asked to begin, and where
+    the next page goes on. Pages that follow each other leave nothing between them."""
+    begin = start.entry_id if start else None
+    end = onward.entry_id if onward else None
+    low, high = (begin, end) if forward else (end, begin)
+    return low or EntryId.MIN, high or EntryId.MAX
+
+
+def _within(gaps: tuple[MissingEntries, ...], events: tuple[Event, ...]) -> tuple[MissingEntries, ...]:
+    """Those that begin before the last of these events and end after the first: a session is one run of events."""
+    ids = [event.entry_id for event in events]
+    return tuple(gap for gap in gaps if ids and gap.first_id <= max(ids) and gap.last_id >= min(ids))
 
 
 def _beyond(query: LogQuery, start: Position | None, numbers: Mapping[str, int], *, forward: bool) -> LogQuery:

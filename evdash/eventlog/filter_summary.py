@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -11,15 +11,17 @@ from django.db.models import Sum
 
 from evdash.eventlog.histograms import histogram_of
 from evdash.eventlog.models import TypeCount
-from evdash.eventlog.query import log_query
+from evdash.eventlog.query import duplicates_query, log_query
 from evdash.eventlog.records import FACETS, Count, FacetValue, FilterSummary
 from evdash.eventlog.time_slots import DAY_S
 from evdash.events.conditions import ATTRIBUTES, IS, Condition
+from evdash.events.duplicates import Change
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter
 
 # The newest matches that counts, facets and histogram look at: so many take some 20 ms.
 SAMPLE_MAX = 5_000
+DUPLICATES_MAX = 1_000
 FACET_VALUES_MAX = 12
 
 _SAMPLED = ("occurred_us", "is_error", *(ATTRIBUTES[facet] for facet in FACETS if facet != "stream"), "stream_id")
@@ -34,14 +36,19 @@ class Sampled(NamedTuple):
 
 
 def filter_summary(
-    unlogged: Sequence[Event], unlogged_complete: bool, numbers: Mapping[str, int], filter: EventFilter, now: datetime
+    unlogged: Sequence[Change], unlogged_complete: bool, numbers: Mapping[str, int], filter: EventFilter, now: datetime
 ) -> FilterSummary:
     """What can be said of all events of the filter, within the sample's bound. Reads one database state."""
     matches = filter.predicate(now)
-    from_stream = [_sampled(event) for event in unlogged if matches(event)]
+    from_stream = [_sampled(each.event) for each in unlogged if each.counts == 1 and matches(each.event)]
     query = log_query(filter, now)
     bound = query.bound(newest_first=True)
-    rows = query.matching if bound is None else query.matching.filter(entry_id__gte=bound)
+    rows = query.matching.filter(is_duplicate=False)
+    for each in unlogged:
+        if each.counts < 0:
+            rows = rows.exclude(stream_id=numbers[each.event.stream], entry_id=each.event.entry_id)
+    if bound is not None:
+        rows = rows.filter(entry_id__gte=bound)
     newest = rows.order_by("-entry_id", "-stream_id")[: SAMPLE_MAX + 1]
     sample = [*from_stream, *_from_log(newest.values_list(*_SAMPLED), numbers)]
     complete = unlogged_complete and bound is None and len(sample) <= SAMPLE_MAX
@@ -54,7 +61,16 @@ def filter_summary(
         histogram=histogram_of([(each.occurred_us, each.is_error) for each in sample], filter.range_us(now), now),
         sampled=not complete,
         sample=len(sample),
+        duplicates=_duplicates(unlogged, matches, filter, now),
     )
+
+
+def _duplicates(
+    unlogged: Sequence[Change], matches: Callable[[Event], bool], filter: EventFilter, now: datetime
+) -> Count:
+    logged = duplicates_query(filter, now)[:DUPLICATES_MAX].count()
+    in_stream = sum(each.is_duplicate and matches(each.event) for each in unlogged)
+    return Count(logged + in_stream, exact=logged < DUPLICATES_MAX)
 
 
 def _sampled(event: Event) -> Sampled:
@@ -76,7 +92,7 @@ def _facet(sample: Sequence[Sampled], index: int) -> tuple[FacetValue, ...]:
 def _counts(
     sample: Sequence[Sampled],
     complete: bool,
-    unlogged: Sequence[Event],
+    unlogged: Sequence[Change],
     unlogged_complete: bool,
     numbers: Mapping[str, int],
     filter: EventFilter,
@@ -94,12 +110,12 @@ def _is_counted(filter: EventFilter) -> bool:
 
 
 def counted(
-    unlogged: Sequence[Event], numbers: Mapping[str, int], filter: EventFilter, now: datetime
+    unlogged: Sequence[Change], numbers: Mapping[str, int], filter: EventFilter, now: datetime
 ) -> tuple[int, int]:
     """Events and errors of a filter on types, streams and errors alone, from the counts kept by type."""
     matches = filter.predicate(now)
-    events = sum(map(matches, unlogged))
-    errors = sum(event.is_error and matches(event) for event in unlogged)
+    events = sum(each.counts for each in unlogged if matches(each.event))
+    errors = sum(each.counts for each in unlogged if each.event.is_error and matches(each.event))
     names = {number: name for name, number in numbers.items()}
     totals = TypeCount.objects.filter(width_s=DAY_S).values_list("type", "stream_id")
     for type_, stream_id, all_events, all_errors in totals.annotate(Sum("events"), Sum("errors")):

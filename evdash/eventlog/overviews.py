@@ -11,11 +11,12 @@ from django.db.models import QuerySet, Sum
 
 from evdash.eventlog.activity import session_summaries
 from evdash.eventlog.filter_summary import SAMPLE_MAX
-from evdash.eventlog.histograms import histogram_of, weighted_histogram
+from evdash.eventlog.histograms import weighted_histogram
 from evdash.eventlog.models import AgentSession, AgentUser, LoggedEvent, Tally, TypeCount
 from evdash.eventlog.query import id_range, log_query, slots_between
 from evdash.eventlog.records import ACTIVE_WITHIN, Count, FacetValue, Histogram, Overview
 from evdash.eventlog.time_slots import DAY_S, HOUR_S, MINUTE_S
+from evdash.events.duplicates import Change
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event, datetime_from_us, us_from_datetime
 from evdash.events.filter import EventFilter
@@ -36,7 +37,7 @@ def whole_minutes(since: datetime | None, until: datetime | None) -> tuple[datet
 
 
 def overview(
-    unlogged: Sequence[Event],
+    unlogged: Sequence[Change],
     recent_errors: tuple[Event, ...],
     since: datetime | None,
     until: datetime | None,
@@ -45,14 +46,16 @@ def overview(
     """The numbers of a range of whole minutes. Reads one database state; `unlogged` is what it does not have."""
     range_us = (us_from_datetime(since) if since else None, us_from_datetime(until) if until else None)
     inside = [
-        event
-        for event in unlogged
-        if (range_us[0] is None or event.occurred_us >= range_us[0])
-        and (range_us[1] is None or event.occurred_us < range_us[1])
+        change
+        for change in unlogged
+        if (range_us[0] is None or change.event.occurred_us >= range_us[0])
+        and (range_us[1] is None or change.event.occurred_us < range_us[1])
     ]
     slots = TypeCount.objects.filter(slots_between(*range_us))
-    types: Counter[str] = Counter(event.type for event in inside)
-    errors = sum(event.is_error for event in inside)
+    types: Counter[str] = Counter()
+    for change in inside:
+        types[change.event.type] += change.counts
+    errors = sum(change.counts * change.event.is_error for change in inside)
     for type_, type_events, type_errors in slots.values_list("type").annotate(Sum("events"), Sum("errors")):
         types[type_] += type_events
         errors += type_errors
@@ -68,7 +71,7 @@ def overview(
         users=_users(unlogged, inside, all_time, range_us),
         active_sessions=_active_sessions(unlogged, now),
         per_second=_arrived_since(unlogged, now - timedelta(minutes=1), now) / 60,
-        types=tuple(FacetValue(type_, count) for type_, count in types.most_common(12)),
+        types=tuple(FacetValue(type_, count) for type_, count in types.most_common(12) if count),
         histogram=_histogram(inside, events, since, until, range_us, now),
         recent_errors=recent_errors,
         first_at=first_at,
@@ -77,7 +80,7 @@ def overview(
 
 
 def _histogram(
-    inside: Sequence[Event],
+    inside: Sequence[Change],
     events: int,
     since: datetime | None,
     until: datetime | None,
@@ -85,10 +88,11 @@ def _histogram(
     now: datetime,
 ) -> Histogram:
     """From the events themselves where they are few, else from the counts by minute, hour or day."""
-    from_stream = [(event.occurred_us, event.is_error) for event in inside]
+    from_stream = [(c.event.occurred_us, c.counts, c.counts * c.event.is_error) for c in inside]
     if events <= SAMPLE_MAX:
-        rows = log_query(EventFilter().between(since, until), now).matching
-        return histogram_of([*from_stream, *rows.values_list("occurred_us", "is_error")], range_us, now)
+        rows = log_query(EventFilter().between(since, until), now).matching.filter(is_duplicate=False)
+        logged = [(unix_us, 1, int(is_error)) for unix_us, is_error in rows.values_list("occurred_us", "is_error")]
+        return weighted_histogram([*from_stream, *logged], range_us, now)
     minutes = TypeCount.objects.filter(slots_between(*range_us), width_s=MINUTE_S)
     if since is None and until is None:
         minutes = TypeCount.objects.filter(width_s=MINUTE_S)
@@ -98,11 +102,10 @@ def _histogram(
     slots = TypeCount.objects.filter(width_s=width_s, start_s__gte=first_s // width_s * width_s, start_s__lte=last_s)
     sums = slots.values_list("start_s").annotate(Sum("events"), Sum("errors"))
     counts = [(start_s * 1_000_000, slot_events, slot_errors) for start_s, slot_events, slot_errors in sums]
-    counts += [(unix_us, 1, int(is_error)) for unix_us, is_error in from_stream]
-    return weighted_histogram(counts, range_us, now, least_width_s=width_s)
+    return weighted_histogram([*counts, *from_stream], range_us, now, least_width_s=width_s)
 
 
-def _under_way(unlogged: Sequence[Event], range_us: _RangeUs, rows: QuerySet[Any], key: str, added: Set[str]) -> Count:
+def _under_way(unlogged: Sequence[Change], range_us: _RangeUs, rows: QuerySet[Any], key: str, added: Set[str]) -> Count:
     """How many sessions or users have their first entry before the range's end and their last after its start."""
     first_id, last_id = id_range(*range_us)
     recent = rows.filter(last_id__gte=first_id or EntryId.MIN).order_by("last_id")
@@ -111,16 +114,16 @@ def _under_way(unlogged: Sequence[Event], range_us: _RangeUs, rows: QuerySet[Any
     return Count(len(keys | added), exact=len(found) < COUNT_MAX)
 
 
-def _sessions(unlogged: Sequence[Event], inside: Sequence[Event], all_time: bool, range_us: _RangeUs) -> Count:
+def _sessions(unlogged: Sequence[Change], inside: Sequence[Change], all_time: bool, range_us: _RangeUs) -> Count:
     if not all_time:
-        added = {event.session_id for event in inside if event.session_id}
+        added = {change.event.session_id for change in inside if change.event.session_id}
         return _under_way(unlogged, range_us, AgentSession.objects.all(), "session_id", added)
     return _tallied("sessions", AgentSession.objects.all(), "session_id", sessions_of(unlogged))
 
 
-def _users(unlogged: Sequence[Event], inside: Sequence[Event], all_time: bool, range_us: _RangeUs) -> Count:
+def _users(unlogged: Sequence[Change], inside: Sequence[Change], all_time: bool, range_us: _RangeUs) -> Count:
     if not all_time:
-        added = {event.user_id for event in inside if event.user_id}
+        added = {change.event.user_id for change in inside if change.event.user_id}
         return _under_way(unlogged, range_us, AgentUser.objects.all(), "user_id", added)
     return _tallied("users", AgentUser.objects.all(), "user_id", users_of(unlogged))
 
@@ -131,7 +134,7 @@ def _tallied(name: str, rows: QuerySet[Any], key: str, in_stream: Mapping[str, o
     return Count(tally + len(in_stream) - logged)
 
 
-def _active_sessions(unlogged: Sequence[Event], now: datetime) -> Count:
+def _active_sessions(unlogged: Sequence[Change], now: datetime) -> Count:
     heard_since = _entry_id_at(now - ACTIVE_WITHIN)
     touched = session_summaries(unlogged, sessions_of(unlogged))
     active = {key for key, summary in touched.items() if summary.last_id >= heard_since and not summary.ended}
@@ -140,16 +143,16 @@ def _active_sessions(unlogged: Sequence[Event], now: datetime) -> Count:
     return Count(len(active | (set(found) - set(touched))), exact=len(found) < COUNT_MAX)
 
 
-def _arrived_since(unlogged: Sequence[Event], moment: datetime, now: datetime) -> int:
+def _arrived_since(unlogged: Sequence[Change], moment: datetime, now: datetime) -> int:
     first_id, last_id = _entry_id_at(moment), _entry_id_at(now + timedelta(minutes=1))
     logged = LoggedEvent.objects.filter(entry_id__gte=first_id, entry_id__lte=last_id)
-    return logged.count() + sum(first_id <= event.entry_id <= last_id for event in unlogged)
+    return logged.count() + sum(first_id <= change.event.entry_id <= last_id for change in unlogged)
 
 
-def _ends(unlogged: Sequence[Event]) -> tuple[datetime | None, datetime | None]:
+def _ends(unlogged: Sequence[Change]) -> tuple[datetime | None, datetime | None]:
     """When the oldest and the newest entry say that they occurred."""
     rows = LoggedEvent.objects.values_list("entry_id", "occurred_us")
-    ends = [(event.entry_id, event.occurred_us) for event in unlogged]
+    ends = [(change.event.entry_id, change.event.occurred_us) for change in unlogged]
     ends += [*rows.order_by("entry_id")[:1], *rows.order_by("-entry_id")[:1]]
     if not ends:
         return None, None

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from evdash.eventlog.models import GroupPosition, Stream
+from django.db.models import F
+
+from evdash.eventlog.models import GroupMinute, GroupPosition, Stream
+from evdash.eventlog.time_slots import DAY_S, MINUTE_S
 from evdash.events.entry_id import EntryId
 
 
@@ -34,9 +37,30 @@ def set_watermark(group: str, stream: str, entry_id: EntryId) -> None:
     )
 
 
-def lock_group(group: str) -> None:
-    """Let no other worker of this group commit until the current transaction ends.
+def lock_positions(group: str, streams: Iterable[str]) -> Mapping[str, GroupPosition]:
+    """The group's position in each of these streams; a stream new to the group gets one.
 
-    On SQLite every transaction that evdash opens is the only writer already (`transaction_mode: IMMEDIATE`).
+    Inside a transaction: until it ends, no other worker of this group commits. On SQLite every transaction that
+    evdash opens is the only writer already (`transaction_mode: IMMEDIATE`).
     """
-    list(GroupPosition.objects.select_for_update().filter(group=group).order_by("pk").values_list("pk"))
+    numbers = stream_numbers(streams)
+    known = set(GroupPosition.objects.filter(group=group).values_list("stream_id", flat=True))
+    for number in numbers.values():
+        if number not in known:
+            GroupPosition.objects.get_or_create(group=group, stream_id=number, defaults={"watermark": EntryId.MIN})
+    # All of the group's, in one order: a session may have events in several streams.
+    locked = list(GroupPosition.objects.select_for_update().filter(group=group).order_by("pk"))
+    by_number = {position.stream_id: position for position in locked}
+    return {name: by_number[number] for name, number in numbers.items()}
+
+
+def note_batch(position: GroupPosition, events: int, apply_us: int, now_s: float) -> None:
+    """Add a batch to what the group has done, and to the minute of its throughput; minutes past a day go."""
+    GroupPosition.objects.filter(pk=position.pk).update(
+        applied=F("applied") + events, batches=F("batches") + 1, apply_us=F("apply_us") + apply_us
+    )
+    start_s = int(now_s) // MINUTE_S * MINUTE_S
+    minute = GroupMinute.objects.filter(position=position, start_s=start_s)
+    if not minute.update(events=F("events") + events, batches=F("batches") + 1, apply_us=F("apply_us") + apply_us):
+        GroupMinute.objects.create(position=position, start_s=start_s, events=events, batches=1, apply_us=apply_us)
+        GroupMinute.objects.filter(position=position, start_s__lt=start_s - DAY_S).delete()

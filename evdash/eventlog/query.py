@@ -64,6 +64,22 @@ def log_query(filter: EventFilter, now: datetime) -> LogQuery:
     return LogQuery(rows, matching, exact=not rest and since_us is None and until_us is None)
 
 
+def duplicates_query(filter: EventFilter, now: datetime) -> QuerySet[LoggedEvent]:
+    """The duplicates among the filter's rows. They are few and have an index of their own, which is made to be used."""
+    rows = LoggedEvent.objects.filter(is_duplicate=True)
+    for group in filter.alternatives():
+        any_of = Q()
+        for condition in group:
+            any_of |= ~_opaque(condition) if condition.negated else _opaque(condition)
+        rows = rows.filter(any_of)
+    since_us, until_us = filter.range_us(now)
+    if since_us is not None:
+        rows = rows.filter(occurred_us__gte=since_us)
+    if until_us is not None:
+        rows = rows.filter(occurred_us__lt=until_us)
+    return rows
+
+
 def _driver(filter: EventFilter) -> Condition | None:
     """The condition whose index finds the fewest rows: one session, else one user, else errors, else one type."""
     alone = {

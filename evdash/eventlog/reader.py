@@ -28,6 +28,8 @@ from evdash.eventlog.records import (
 )
 from evdash.eventlog.snapshot import snapshot
 from evdash.eventlog.stream_part import StreamPart
+from evdash.eventlog.unlogged import unlogged_changes
+from evdash.events.duplicates import Change
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter
@@ -51,7 +53,7 @@ class Reader:
         """How far the log is behind, and whether Redis could be asked."""
         tail = self._stream_part.tail()
         with snapshot():
-            behind = len(self._unlogged())
+            behind = sum(change.is_new for change in self._unlogged())
         return Coverage(behind, tail.stopped_at is not None, self._stream_part.unreachable)
 
     @property
@@ -153,19 +155,13 @@ class Reader:
         with snapshot():
             return overviews.overview(self._unlogged(), errors.events, since, until, self.now)
 
-    def _unlogged(self) -> list[Event]:
-        """The events of the tail that the log does not have, newest first.
+    def _unlogged(self) -> list[Change]:
+        """What the events of the tail that the log does not have change.
 
         Asked inside the snapshot whose rows they are added to, after the stream was read: what is committed between
         is in the log, and never in both or in neither.
         """
-        events = self._stream_part.tail().events
-        if not events:
-            return []
-        oldest = min(event.entry_id for event in events)
-        rows = LoggedEvent.objects.filter(entry_id__gte=oldest).values_list("stream_id", "entry_id")
-        logged = set(rows)
-        return [event for event in events if (self._numbers[event.stream], event.entry_id) not in logged]
+        return unlogged_changes(self._stream_part.tail().events, self._numbers)
 
 
 @contextmanager

@@ -52,6 +52,19 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingEntries:
+    """Entries of a stream that neither log nor stream has; they lay somewhere from `first_id` to `last_id`."""
+
+    stream: str
+    kind: str  # of eventlog.models.Gap.Kind
+    first_id: EntryId
+    last_id: EntryId
+    entries: int | None  # None: nobody knows how many
+    noticed_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class EventPage:
     """Some events of a filter, in the order asked for."""
 
@@ -60,6 +73,8 @@ class EventPage:
     older: Position | None  # `before` of the page with older events; None: there are none
     searched_to: datetime | None  # the search stopped at its bound here, before the page was full
     cursor: Mapping[str, EntryId]  # per stream: up to where this reading knows it; where a live tail goes on
+    duplicates: frozenset[Position] = frozenset()  # those of the events that are duplicates
+    gaps: tuple[MissingEntries, ...] = ()  # in the page's range, in the order of the events
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +125,7 @@ class FilterSummary:
     histogram: Histogram
     sampled: bool  # facets and histogram are those of the newest `sample` matches only
     sample: int
+    duplicates: Count = Count(0)  # among the entries of the filter; in no other number here
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from evdash.eventlog.models import AgentSession, AgentUser, LoggedEvent
 from evdash.eventlog.pairs import pack, unpack
+from evdash.events.duplicates import identity
 from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
@@ -14,7 +15,7 @@ from evdash.events.search_text import search_text
 from evdash.events.summaries import FirstSaid, SessionSummary, UserSummary
 
 
-def row_of_event(event: Event, stream_id: int) -> LoggedEvent:
+def row_of_event(event: Event, stream_id: int, *, is_duplicate: bool = False) -> LoggedEvent:
     """The row, not saved, that keeps this event."""
     return LoggedEvent(
         stream_id=stream_id,
@@ -32,6 +33,8 @@ def row_of_event(event: Event, stream_id: int) -> LoggedEvent:
         event_id=event.event_id,
         pairs=pack(event.entry.pairs),
         search_text=search_text(event),
+        identity=identity(event),
+        is_duplicate=is_duplicate,
     )
 
 

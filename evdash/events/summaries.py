@@ -1,4 +1,6 @@
-"""What a list says of a session or a user: sums over its events that can be added up in any order and any batches."""
+"""What a list says of a session or a user: sums over its events that can be added up in any order and any batches.
+
+Duplicates (events/duplicates.py) say who and when, and count nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from evdash.events.duplicates import Change
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event, datetime_from_us
 
@@ -58,8 +61,9 @@ class SessionSummary:
     searches: int
 
     @classmethod
-    def of(cls, event: Event) -> SessionSummary:
+    def of(cls, change: Change) -> SessionSummary:
         """The summary of this one event."""
+        event, counts = change.event, change.counts
         ended = event.type == "session.ended"
         outcome = event.data.get("outcome") or event.data.get("reason") or "" if ended else ""
         return cls(
@@ -73,12 +77,12 @@ class SessionSummary:
             last_us=event.occurred_us,
             ended_id=event.entry_id if ended else None,
             outcome=str(outcome)[:100],
-            events=1,
-            errors=int(event.is_error),
-            tokens=event.tokens,
-            messages=int(event.type == "message.added"),
-            tool_calls=int(event.type == "tool.called"),
-            searches=int(event.type == "search.performed"),
+            events=counts,
+            errors=counts * event.is_error,
+            tokens=counts * event.tokens,
+            messages=counts * (event.type == "message.added"),
+            tool_calls=counts * (event.type == "tool.called"),
+            searches=counts * (event.type == "search.performed"),
         )
 
     def merged(self, other: SessionSummary) -> SessionSummary:
@@ -141,17 +145,18 @@ class UserSummary:
     sessions: int = 0
 
     @classmethod
-    def of(cls, event: Event) -> UserSummary:
+    def of(cls, change: Change) -> UserSummary:
         """The summary of this one event."""
+        event, counts = change.event, change.counts
         return cls(
             user_id=event.user_id,
             first_id=event.entry_id,
             last_id=event.entry_id,
             first_us=event.occurred_us,
             last_us=event.occurred_us,
-            events=1,
-            errors=int(event.is_error),
-            tokens=event.tokens,
+            events=counts,
+            errors=counts * event.is_error,
+            tokens=counts * event.tokens,
         )
 
     def merged(self, other: UserSummary) -> UserSummary:
@@ -177,23 +182,25 @@ class UserSummary:
         return datetime_from_us(self.last_us)
 
 
-def sessions_of(events: Iterable[Event]) -> Mapping[str, SessionSummary]:
-    """The summaries of the sessions in these events; events without a session are in none."""
+def sessions_of(changes: Iterable[Change]) -> Mapping[str, SessionSummary]:
+    """What these changes add to sessions; events without a session are in none."""
     summaries: dict[str, SessionSummary] = {}
-    for event in events:
-        if event.session_id:
-            summary = SessionSummary.of(event)
-            known = summaries.get(event.session_id)
-            summaries[event.session_id] = known.merged(summary) if known else summary
+    for change in changes:
+        session_id = change.event.session_id
+        if session_id:
+            summary = SessionSummary.of(change)
+            known = summaries.get(session_id)
+            summaries[session_id] = known.merged(summary) if known else summary
     return summaries
 
 
-def users_of(events: Iterable[Event]) -> Mapping[str, UserSummary]:
-    """The summaries of the users in these events, `sessions` left at 0; events without a user are in none."""
+def users_of(changes: Iterable[Change]) -> Mapping[str, UserSummary]:
+    """What these changes add to users, `sessions` left at 0; events without a user are in none."""
     summaries: dict[str, UserSummary] = {}
-    for event in events:
-        if event.user_id:
-            summary = UserSummary.of(event)
-            known = summaries.get(event.user_id)
-            summaries[event.user_id] = known.merged(summary) if known else summary
+    for change in changes:
+        user_id = change.event.user_id
+        if user_id:
+            summary = UserSummary.of(change)
+            known = summaries.get(user_id)
+            summaries[user_id] = known.merged(summary) if known else summary
     return summaries

@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from django.db import transaction
-
-from evdash.eventlog.models import LoggedEvent
-from evdash.eventlog.positions import lock_group, stream_numbers
+from evdash.eventlog.models import GroupPosition, LoggedEvent
+from evdash.eventlog.positions import stream_numbers
 from evdash.eventlog.rows import row_of_event
+from evdash.eventlog.unlogged import counted_in_log
+from evdash.events.duplicates import Change, Counted
 from evdash.events.entry_id import EntryId
-from evdash.events.event import Event
 from evdash.projections import read_models
+from evdash.projections.projection import Positions, Projection
 
 
-class AuditProjection:
-    """Carries events into the event log once each, whatever is delivered how often and in what order."""
+class AuditProjection(Projection):
+    """The event log itself says what was applied: an entry is one row of it."""
 
-    def __init__(self, group: str) -> None:
-        self.group = group
+    name = "audit"
 
-    def apply(self, events: Sequence[Event]) -> int:
-        """Commit these events, and what follows from them, in one transaction; returns how many were new."""
-        with transaction.atomic():
-            lock_group(self.group)
-            numbers = stream_numbers({event.stream for event in events})
-            new = _not_yet_logged(events, numbers)
-            if new:
-                LoggedEvent.objects.bulk_create([row_of_event(event, numbers[event.stream]) for event in new])
-                read_models.add_to_sessions(new)
-                read_models.add_to_users(new)
-                read_models.add_to_type_counts(new, numbers)
-        return len(new)
+    def _applied(self, entry_ids: Sequence[EntryId], position: GroupPosition) -> Iterable[EntryId]:
+        rows = LoggedEvent.objects.filter(stream_id=position.stream_id, entry_id__in=entry_ids)
+        return rows.values_list("entry_id", flat=True)
 
+    def _counted(self, identities: Collection[bytes], positions: Positions) -> Mapping[bytes, Counted]:
+        return counted_in_log(identities)
 
-def _not_yet_logged(events: Sequence[Event], numbers: Mapping[str, int]) -> list[Event]:
-    by_key: dict[tuple[str, EntryId], Event] = {(event.stream, event.entry_id): event for event in events}
-    for stream, number in numbers.items():
-        ids = [entry_id for name, entry_id in by_key if name == stream]
-        logged = LoggedEvent.objects.filter(stream_id=number, entry_id__in=ids).values_list("entry_id", flat=True)
-        for entry_id in logged:
-            del by_key[stream, entry_id]
-    return list(by_key.values())
+    def _record(self, changed: Sequence[Change], positions: Positions) -> None:
+        new = [change for change in changed if change.is_new]
+        LoggedEvent.objects.bulk_create(
+            row_of_event(change.event, positions[change.event.stream].stream_id, is_duplicate=change.is_duplicate)
+            for change in new
+        )
+        for change in changed:
+            if not change.is_new:
+                number = positions[change.event.stream].stream_id
+                row = LoggedEvent.objects.filter(stream_id=number, entry_id=change.event.entry_id)
+                row.update(is_duplicate=change.is_duplicate)
+
+    def _add(self, changed: Sequence[Change]) -> None:
+        read_models.add_to_sessions(changed)
+        read_models.add_to_users(changed)
+        read_models.add_to_type_counts(changed, stream_numbers({change.event.stream for change in changed}))
+
+    def _clear(self) -> None:
+        read_models.clear()

@@ -1,4 +1,4 @@
-"""Adding events to the read models. The caller holds the group's lock and gives every event once."""
+"""Adding events to the read models. The caller holds the group's lock and gives every change once."""
 
 from __future__ import annotations
 
@@ -13,42 +13,49 @@ from django.db.models import F, Model
 from evdash.eventlog.models import AgentSession, AgentUser, Participation, Tally, TypeCount, UserDay
 from evdash.eventlog.rows import session_of_row, session_values, user_of_row, user_values
 from evdash.eventlog.time_slots import WIDTHS_S, slot_start_s
+from evdash.events.duplicates import Change
 from evdash.events.entry_id import EntryId
-from evdash.events.event import Event
 from evdash.events.summaries import sessions_of, users_of
 
 
-def add_to_sessions(events: Sequence[Event]) -> None:
-    """Add the events to their sessions' summaries."""
-    additions = sessions_of(events)
+def clear() -> None:
+    """Empty all of them."""
+    for model in (AgentSession, AgentUser, Participation, UserDay, TypeCount, Tally):
+        model._default_manager.all().delete()
+
+
+def add_to_sessions(changes: Sequence[Change]) -> None:
+    """Add the changes to their sessions' summaries."""
+    additions = sessions_of(changes)
     known = {row.session_id: session_of_row(row) for row in AgentSession.objects.filter(session_id__in=additions)}
     rows = []
     for session_id, addition in additions.items():
         summary = known[session_id].merged(addition) if session_id in known else addition
         rows.append(AgentSession(session_id=session_id, **session_values(summary)))
-    _save(AgentSession, ["session_id"], rows)
+    save(AgentSession, ["session_id"], rows)
     _add_to_tally("sessions", len(additions) - len(known))
 
 
-def add_to_users(events: Sequence[Event]) -> None:
-    """Add the events to their users' summaries, sessions and days."""
-    additions = users_of(events)
-    new_sessions = _add_to_participations(events)
+def add_to_users(changes: Sequence[Change]) -> None:
+    """Add the changes to their users' summaries, sessions and days."""
+    additions = users_of(changes)
+    new_sessions = _add_to_participations(changes)
     known = {row.user_id: user_of_row(row) for row in AgentUser.objects.filter(user_id__in=additions)}
     rows = []
     for user_id, addition in additions.items():
         summary = known[user_id].merged(addition) if user_id in known else addition
         summary = replace(summary, sessions=summary.sessions + new_sessions[user_id])
         rows.append(AgentUser(user_id=user_id, **user_values(summary)))
-    _save(AgentUser, ["user_id"], rows)
+    save(AgentUser, ["user_id"], rows)
     _add_to_tally("users", len(additions) - len(known))
-    _add_to_user_days(events)
+    _add_to_user_days(changes)
 
 
-def _add_to_participations(events: Sequence[Event]) -> Counter[str]:
+def _add_to_participations(changes: Sequence[Change]) -> Counter[str]:
     """How many sessions each user took part in for the first time."""
     last_ids: dict[tuple[str, str], EntryId] = {}
-    for event in events:
+    for change in changes:
+        event = change.event
         if event.user_id and event.session_id:
             key = (event.user_id, event.session_id)
             last_ids[key] = max(event.entry_id, last_ids.get(key, EntryId.MIN))
@@ -62,17 +69,18 @@ def _add_to_participations(events: Sequence[Event]) -> Counter[str]:
         Participation(user_id=key[0], session_id=key[1], last_id=max(last_id, known.get(key, EntryId.MIN)))
         for key, last_id in last_ids.items()
     ]
-    _save(Participation, ["user_id", "session_id"], rows)
+    save(Participation, ["user_id", "session_id"], rows)
     return Counter(user_id for user_id, session_id in last_ids if (user_id, session_id) not in known)
 
 
-def _add_to_user_days(events: Sequence[Event]) -> None:
+def _add_to_user_days(changes: Sequence[Change]) -> None:
     counts: dict[tuple[str, date], list[int]] = defaultdict(lambda: [0, 0])
-    for event in events:
+    for change in changes:
+        event = change.event
         if event.user_id:
             count = counts[event.user_id, event.occurred_at.date()]
-            count[0] += 1
-            count[1] += event.is_error
+            count[0] += change.counts
+            count[1] += change.counts * event.is_error
     known = {
         (row.user_id, row.day): row
         for row in UserDay.objects.filter(
@@ -85,13 +93,14 @@ def _add_to_user_days(events: Sequence[Event]) -> None:
         row.events += events_added
         row.errors += errors_added
         rows.append(UserDay(user_id=row.user_id, day=row.day, events=row.events, errors=row.errors))
-    _save(UserDay, ["user_id", "day"], rows)
+    save(UserDay, ["user_id", "day"], rows)
 
 
-def add_to_type_counts(events: Sequence[Event], stream_numbers: Mapping[str, int]) -> None:
-    """Add the events to the counts of their minutes, hours and days."""
+def add_to_type_counts(changes: Sequence[Change], stream_numbers: Mapping[str, int]) -> None:
+    """Add the changes to the counts of their minutes, hours and days."""
     rows: dict[tuple[int, int, str, int], TypeCount] = {}
-    for event in events:
+    for change in changes:
+        event = change.event
         number = stream_numbers[event.stream]
         for width_s in WIDTHS_S:
             key = (width_s, slot_start_s(event.occurred_us, width_s), event.type, number)
@@ -101,8 +110,8 @@ def add_to_type_counts(events: Sequence[Event], stream_numbers: Mapping[str, int
                     width_s=key[0], start_s=key[1], type=key[2], stream_id=number, events=0, errors=0,
                     first_id=event.entry_id, last_id=event.entry_id,
                 )  # fmt: skip
-            row.events += 1
-            row.errors += event.is_error
+            row.events += change.counts
+            row.errors += change.counts * event.is_error
             row.first_id = min(row.first_id, event.entry_id)
             row.last_id = max(row.last_id, event.entry_id)
     known = TypeCount.objects.filter(
@@ -118,7 +127,7 @@ def add_to_type_counts(events: Sequence[Event], stream_numbers: Mapping[str, int
             row.errors += before.errors
             row.first_id = min(row.first_id, before.first_id)
             row.last_id = max(row.last_id, before.last_id)
-    _save(TypeCount, ["width_s", "start_s", "type", "stream"], list(rows.values()))
+    save(TypeCount, ["width_s", "start_s", "type", "stream"], list(rows.values()))
 
 
 def _add_to_tally(name: str, number: int) -> None:
@@ -126,7 +135,7 @@ def _add_to_tally(name: str, number: int) -> None:
         Tally.objects.create(name=name, value=number)
 
 
-def _save(model: type[Model], key: list[str], rows: Sequence[Any]) -> None:
+def save(model: type[Model], key: list[str], rows: Sequence[Any]) -> None:
     """Insert the rows, or overwrite those whose key is there."""
     if rows:
         columns = [field.name for field in model._meta.concrete_fields if not field.primary_key]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from evdash.eventlog import query, stream_part
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Position
+from evdash.events.duplicates import changes
 from evdash.events.entry import Entry
 from evdash.events.entry_id import MAX_HALF, EntryId
 from evdash.events.event import Event
@@ -29,15 +30,16 @@ FILTERS = [EventFilter.parse(text) for text in ("", "is:error", "session:s1", "-
 _values = st.sampled_from(["", "a", "b", "error.occurred"])
 _entries = st.lists(
     st.builds(
-        lambda stream, ms, type_, session, user: raw_entry(
+        lambda stream, ms, type_, session, user, own_id: raw_entry(
             ("type", type_), ("session_id", session), ("user_id", user), ("content", "x" if session else "y"),
-            ("timestamp", "1700000000"), entry_id=f"{ms}-1", stream=stream,
+            ("id", own_id), ("timestamp", str(1700000000 + ms % 50)), entry_id=f"{ms}-1", stream=stream,
         ),
         st.sampled_from(STREAMS),
         st.one_of(st.integers(0, 40), st.just(MAX_HALF)),
         _values,
         st.sampled_from(["", "s1", "s2", "s3"]),
         st.sampled_from(["", "u1", "u2"]),
+        st.sampled_from(["", "", "e1", "e2"]),
     ),
     max_size=25,
     unique_by=lambda entry: (entry.stream, entry.entry_id),
@@ -118,7 +120,10 @@ def test_pages_and_lists_are_the_same_however_far_the_log_is(
 
 
 def assert_lists_are_folds(reader: Reader, events: Sequence[Event], limit: int) -> None:
-    sessions, users = sessions_of(events), users_of(events)
+    found = changes(events, {})
+    counted = [change.event for change in found if change.counts]
+    sessions, users = sessions_of(found), users_of(found)
+    assert reader.page(EventFilter(), limit=50).duplicates == {Position.of(c.event) for c in found if c.is_duplicate}
     taken_part = Counter(user for user, _ in {(e.user_id, e.session_id) for e in events if e.session_id})
     listed = []
     page = reader.sessions(limit=limit)
@@ -141,11 +146,12 @@ def assert_lists_are_folds(reader: Reader, events: Sequence[Event], limit: int) 
         days = reader.user_days(user_id, summary.first_at.date(), summary.last_at.date())
         assert sum(day.events for day in days.values()) == summary.events
     overview = reader.overview()
-    assert (overview.events, overview.sessions.value, overview.users.value) == (len(events), len(sessions), len(users))
-    assert sum(bucket.events for bucket in overview.histogram.buckets) + overview.histogram.outside == len(events)
+    assert (overview.events, overview.sessions.value, overview.users.value) == (len(counted), len(sessions), len(users))
+    assert sum(bucket.events for bucket in overview.histogram.buckets) + overview.histogram.outside == len(counted)
     for event_filter in FILTERS:
         summary = reader.summary(event_filter)
-        assert summary.events.value == sum(map(event_filter.matches, events))
+        assert summary.events.value == sum(map(event_filter.matches, counted))
+        assert summary.duplicates.value == sum(c.is_duplicate and event_filter.matches(c.event) for c in found)
 
 
 @pytest.mark.django_db

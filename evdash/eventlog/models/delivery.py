@@ -24,10 +24,9 @@ class GroupPosition(models.Model):
     batches = models.BigIntegerField(default=0)
     apply_us = models.BigIntegerField(default=0)
     parked = models.BigIntegerField(default=0)
-    # What was ever added to the stream and what the log had of it when both were last compared (workers/accounting.py).
+    # Up to where, and with what ever added to the stream, the log was last compared with it (workers/accounting.py).
     checked_through = EntryIdField(null=True)  # type: ignore[misc] # the field's types know no null
     checked_added = models.BigIntegerField(default=0)
-    checked_applied = models.BigIntegerField(default=0)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["group", "stream"], name="one_position_per_group_and_stream")]

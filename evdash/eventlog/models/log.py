@@ -12,7 +12,6 @@ class Stream(models.Model):
     """A stream that the log knows. Its number keeps the log's rows small and orders equal entry IDs."""
 
     name = models.TextField(unique=True)
-    entries = models.BigIntegerField(default=0)  # how many of its entries the log has
 
     def __str__(self) -> str:
         return self.name

@@ -1,0 +1,47 @@
+"""The events of the streams that the log does not have yet, and which of all events are duplicates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from evdash.eventlog.models import LoggedEvent
+from evdash.eventlog.records import Position
+from evdash.events.duplicates import Change, Counted, changes, identity
+from evdash.events.entry_id import EntryId
+from evdash.events.event import Event
+
+
+def unlogged_changes(events: Sequence[Event], numbers: Mapping[str, int]) -> list[Change]:
+    """What those of these events that the log does not have change of what it says."""
+    if not events:
+        return []
+    oldest = min(event.entry_id for event in events)
+    logged = set(LoggedEvent.objects.filter(entry_id__gte=oldest).values_list("stream_id", "entry_id"))
+    new = [event for event in events if (numbers[event.stream], event.entry_id) not in logged]
+    return changes(new, counted_in_log(key for key in map(identity, new) if key))
+
+
+def counted_in_log(identities: Iterable[bytes]) -> Mapping[bytes, Counted]:
+    """The entries that the log counts, of these identities."""
+    rows = LoggedEvent.objects.filter(identity__in=set(identities), is_duplicate=False)
+    return first_of_each(rows.values_list("identity", "entry_id", "occurred_us"))
+
+
+def first_of_each(rows: Iterable[tuple[bytes | memoryview | None, EntryId, int]]) -> Mapping[bytes, Counted]:
+    """By identity the row of the lowest entry ID, which is the one that counts."""
+    first: dict[bytes, Counted] = {}
+    for raw, entry_id, occurred_us in rows:
+        key = bytes(raw or b"")
+        before = first.get(key)
+        if before is None or entry_id < before.entry_id:
+            first[key] = Counted(entry_id, occurred_us)
+    return first
+
+
+def duplicates_among(events: Sequence[Event]) -> frozenset[Position]:
+    """Those of these events, in log or stream, of which an earlier one is in the log or among them."""
+    keyed = [(key, event) for event in events if (key := identity(event))]
+    first = {key: counted.entry_id for key, counted in counted_in_log(key for key, _ in keyed).items()}
+    for key, event in keyed:
+        first[key] = min(event.entry_id, first.get(key, event.entry_id))
+    return frozenset(Position.of(event) for key, event in keyed if event.entry_id > first[key])

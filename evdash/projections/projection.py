@@ -1,0 +1,124 @@
+"""What all projections have in common: events in, tables changed, each entry once."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import ClassVar
+
+from django.db import transaction
+
+from evdash.eventlog.models import AppliedEntry, GroupPosition
+from evdash.eventlog.positions import lock_positions, note_batch
+from evdash.eventlog.unlogged import first_of_each
+from evdash.events.duplicates import Change, Counted, changes, identity
+from evdash.events.entry_id import EntryId
+from evdash.events.event import Event
+
+Positions = Mapping[str, GroupPosition]
+
+
+class Projection(ABC):
+    """Carries events into tables once each, whatever is delivered how often and in what order.
+
+    What it has applied is written in the same transaction as what follows from it, and looked up there first.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, group: str) -> None:
+        self.group = group
+
+    def apply(self, events: Sequence[Event]) -> int:
+        """Commit these events, and what follows from them, in one transaction; returns how many were new."""
+        with transaction.atomic():
+            positions = lock_positions(self.group, {event.stream for event in events})
+            started_ns = time.perf_counter_ns()
+            new = self._new(events, positions)
+            if new:
+                changed = changes(new, self._counted({key for key in map(identity, new) if key}, positions))
+                self._record(changed, positions)
+                self._add(changed)
+            self._note(new, positions, time.perf_counter_ns() - started_ns)
+        return len(new)
+
+    def probe(self) -> None:
+        """Raises a database's error when nothing can be committed at all."""
+        with transaction.atomic():
+            GroupPosition.objects.filter(group=self.group).update(group=self.group)
+
+    def refill(self, batches: Iterable[Sequence[Event]]) -> int:
+        """Empty the tables and fill them with these events, in the caller's transaction; returns how many there were.
+
+        The batches come in the order of entry IDs, each event once.
+        """
+        self._clear()
+        count = 0
+        for events in batches:
+            positions = lock_positions(self.group, {event.stream for event in events})
+            changed = changes(events, self._counted({key for key in map(identity, events) if key}, positions))
+            self._record(changed, positions)
+            self._add(changed)
+            count += len(events)
+        return count
+
+    def _new(self, events: Sequence[Event], positions: Positions) -> list[Event]:
+        by_key = {(event.stream, event.entry_id): event for event in events}
+        for stream, position in positions.items():
+            ids = [entry_id for name, entry_id in by_key if name == stream]
+            for entry_id in self._applied(ids, position):
+                del by_key[stream, entry_id]
+        return list(by_key.values())
+
+    def _note(self, new: Sequence[Event], positions: Positions, apply_ns: int) -> None:
+        by_stream = Counter(event.stream for event in new)
+        for stream, position in positions.items():
+            note_batch(position, by_stream[stream], apply_ns // 1000 // len(positions), time.time())
+
+    @abstractmethod
+    def _applied(self, entry_ids: Sequence[EntryId], position: GroupPosition) -> Iterable[EntryId]:
+        """Those of these entries that were applied."""
+
+    @abstractmethod
+    def _counted(self, identities: Collection[bytes], positions: Positions) -> Mapping[bytes, Counted]:
+        """The entries counted so far of these identities."""
+
+    @abstractmethod
+    def _record(self, changed: Sequence[Change], positions: Positions) -> None:
+        """Write down that these were applied."""
+
+    @abstractmethod
+    def _add(self, changed: Sequence[Change]) -> None:
+        """Write what follows from these."""
+
+    @abstractmethod
+    def _clear(self) -> None:
+        """Empty the tables that follow from the events."""
+
+
+class CountingProjection(Projection):
+    """A projection whose tables do not tell which events are in them: `AppliedEntry` does."""
+
+    def _applied(self, entry_ids: Sequence[EntryId], position: GroupPosition) -> Iterable[EntryId]:
+        return AppliedEntry.objects.filter(position=position, entry_id__in=entry_ids).values_list("entry_id", flat=True)
+
+    def _counted(self, identities: Collection[bytes], positions: Positions) -> Mapping[bytes, Counted]:
+        rows = AppliedEntry.objects.filter(identity__in=identities, position__in=positions.values())
+        return first_of_each(rows.values_list("identity", "entry_id", "occurred_us"))
+
+    def _record(self, changed: Sequence[Change], positions: Positions) -> None:
+        AppliedEntry.objects.bulk_create(
+            AppliedEntry(
+                position=positions[change.event.stream],
+                entry_id=change.event.entry_id,
+                identity=identity(change.event),
+                occurred_us=change.event.occurred_us,
+            )
+            for change in changed
+            if change.is_new
+        )
+
+    def _clear(self) -> None:
+        AppliedEntry.objects.filter(position__group=self.group).delete()
