@@ -26,6 +26,7 @@ __all__ = [
     "call",
     "call_all",
     "call_async",
+    "call_at_once",
     "keep_raw",
     "open_async_client",
     "open_blocking_client",
@@ -131,6 +132,14 @@ def call(client: redis.Redis, *command: str | bytes | int, stream: str = "") -> 
 def call_all(client: redis.Redis, *commands: Command, stream: str = "") -> list[Any]:
     """The raw replies to these commands, sent in one go and answered in this order, but not as a transaction."""
     with reaching(client, stream), client.pipeline(transaction=False) as pipeline:
+        for command in commands:
+            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+        return pipeline.execute()
+
+
+def call_at_once(client: redis.Redis, *commands: Command, stream: str = "") -> list[Any]:
+    """As `call_all`, with nothing of anybody else's in between (MULTI): all of one moment. One stream's keys only."""
+    with reaching(client, stream), client.pipeline(transaction=True) as pipeline:
         for command in commands:
             pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
         return pipeline.execute()

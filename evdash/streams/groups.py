@@ -12,19 +12,10 @@ from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
 from evdash.streams import info, replies
 from evdash.streams.client import Refused, call, call_all
+from evdash.streams.deliveries import Delivery, GroupMissing, expecting_group, group_missing
+from evdash.streams.pending import claim, pending_entries, pending_of
 
-
-class GroupMissing(Exception):
-    """The consumer group, or the stream with it, is gone; `ensure` makes it anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """An entry pending for this consumer; `entry` is None when it was deleted or trimmed meanwhile."""
-
-    stream: str
-    entry_id: EntryId
-    entry: Entry | None
+__all__ = ["Delivery", "GroupConsumer", "GroupMissing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +68,29 @@ class GroupConsumer:
             for raw_id, raw_pairs in raw_entries
         ]
 
+    def claim_idle(self, stream: str, idle_over_ms: int, count: int) -> list[Delivery]:
+        """At most `count` entries of other consumers, idle for that long or longer and this one's from now on.
+
+        An entry that is gone from the stream is among them, without its `entry`, until it is acknowledged.
+        """
+        found: list[EntryId] = []
+        after: EntryId | None = None
+        while len(found) < count:
+            page = pending_entries(
+                self.client, stream, self.group, after=after, idle_over_ms=idle_over_ms, count=max(count, 100)
+            )
+            found += [entry.entry_id for entry in page if entry.consumer != self.consumer]
+            if not page:
+                break
+            after = page[-1].entry_id
+        ids = found[:count]
+        return list(claim(self.client, stream, self.group, self.consumer, ids, idle_over_ms=idle_over_ms).deliveries)
+
+    def deliveries_of(self, stream: str, entry_ids: Sequence[EntryId]) -> dict[EntryId, int]:
+        """How often these entries were delivered; without those that are not pending (any more)."""
+        pending = pending_of(self.client, stream, self.group, entry_ids)
+        return {entry_id: entry.deliveries for entry_id, entry in pending.items()}
+
     def acknowledge(self, stream: str, entry_ids: Sequence[EntryId]) -> EntryId:
         """Acknowledge these entries; returns the watermark after it."""
         return self._watermark(stream, ("XACK", stream, self.group, *map(str, entry_ids)) if entry_ids else None)
@@ -91,10 +105,8 @@ class GroupConsumer:
     def _watermark(self, stream: str, first: Sequence[str] | None) -> EntryId:
         # In this order: what is delivered between the two answers lies past the position told by the first.
         looks = (("XINFO GROUPS", stream), ("XPENDING", stream, self.group))
-        try:
+        with expecting_group(stream, self.group):
             *_, groups, pending = call_all(self.client, *((first,) if first else ()), *looks, stream=stream)
-        except Refused as refusal:
-            raise self._explained(refusal, stream) from refusal
         oldest_pending = EntryId.parse(pending[1]) if pending[1] else None
         return info.watermark(self._last_delivered(stream, groups), oldest_pending)
 
@@ -102,17 +114,8 @@ class GroupConsumer:
         for group in map(replies.record, groups_reply):
             if replies.text(group["name"]) == self.group:
                 return EntryId.parse(group["last-delivered-id"])
-        raise GroupMissing(self._missing(stream))
+        raise group_missing(stream, self.group)
 
     def _call(self, stream: str, *command: str | int) -> Any:
-        try:
+        with expecting_group(stream, self.group):
             return call(self.client, *command, stream=stream)
-        except Refused as refusal:
-            raise self._explained(refusal, stream) from refusal
-
-    def _explained(self, refusal: Refused, stream: str) -> Exception:
-        gone = ("NOGROUP", "no such key", "requires the key to exist", "no longer exists")
-        return GroupMissing(self._missing(stream)) if any(words in refusal.answer for words in gone) else refusal
-
-    def _missing(self, stream: str) -> str:
-        return f"The consumer group {self.group} is missing on {stream}."
