@@ -1,1 +1,1 @@
-"""Sign-in: one-time links, throttled passwords, API tokens."""
+"""Sign-in: one-time links, throttled passwords, API tokens; and who may operate."""

@@ -1,4 +1,4 @@
-"""What lets somebody in beside Django's users and passwords: links that work once, and tokens for programs."""
+"""What accounts have beside Django's users and passwords: links that work once, tokens for programs, roles."""
 
 from django.conf import settings
 from django.db import models
@@ -28,3 +28,15 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Operating(models.Model):
+    """No table: what the permission to change streams and groups belongs to (roles.py)."""
+
+    class Meta:
+        managed = False
+        default_permissions = ()
+        permissions = [("operate", "May change streams and consumer groups")]
+
+    def __str__(self) -> str:
+        return "operating"

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from evdash.accounts.models import OneTimeLink
+from evdash.accounts.roles import make_operator
 from evdash.accounts.secrets import new_secret, secret_hash
 
 LIFETIME = timedelta(hours=1)
@@ -15,8 +16,16 @@ DEFAULT_USER = "operator"
 
 
 def person(name: str) -> User:
-    """The user of that name; a new one, without a password, where there is none."""
-    return User.objects.filter(username=name).first() or User.objects.create_user(name)
+    """The user of that name; a new one, without a password, where there is none.
+
+    A new person may look; the one that evdash starts with may operate.
+    """
+    user = User.objects.filter(username=name).first()
+    if user is None:
+        user = User.objects.create_user(name)
+        if name == DEFAULT_USER:
+            make_operator(user)
+    return user
 
 
 def create_link(user: User, lifetime: timedelta = LIFETIME) -> str:

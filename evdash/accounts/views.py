@@ -14,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from evdash.accounts.one_time_links import owner, use_link
+from evdash.accounts.roles import can_operate
 
 
 @login_not_required
@@ -40,7 +41,9 @@ def account(request: HttpRequest) -> HttpResponse:
         update_session_auth_hash(request, user)  # this browser stays signed in, all others are signed out
         messages.success(request, "Your password is set.")
         return redirect("account")
-    return render(request, "accounts/account.html", {"title": "Account", "form": form})
+    return render(
+        request, "accounts/account.html", {"title": "Account", "form": form, "can_operate": can_operate(user)}
+    )
 
 
 def locked_out(request: HttpRequest, *_: Any) -> HttpResponse:

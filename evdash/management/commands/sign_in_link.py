@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from evdash.accounts.one_time_links import DEFAULT_USER, LIFETIME, create_link, person
+from evdash.accounts.roles import can_operate, make_operator, make_viewer
 
 
 class Command(BaseCommand):
@@ -14,9 +15,20 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("user", nargs="?", default=DEFAULT_USER, help="who signs in (%(default)s)")
+        roles = parser.add_mutually_exclusive_group()
+        roles.add_argument(
+            "--operator", action="store_true", help="they may change streams and groups from now on, not only look"
+        )
+        roles.add_argument("--viewer", action="store_true", help="they may only look from now on")
 
-    def handle(self, *args: Any, user: str, **options: Any) -> None:
-        link = create_link(person(user))
+    def handle(self, *args: Any, user: str, operator: bool, viewer: bool, **options: Any) -> None:
+        somebody = person(user)
+        if operator:
+            make_operator(somebody)
+        if viewer:
+            make_viewer(somebody)
+        link = create_link(somebody)
         minutes = int(LIFETIME.total_seconds() // 60)
-        self.stderr.write(f"Signs {user} in, once, within {minutes} minutes:")
+        as_what = "an operator" if can_operate(somebody) else "a viewer"
+        self.stderr.write(f"Signs {user} in, once, within {minutes} minutes, as {as_what}:")
         self.stdout.write(f"{settings.EVDASH.address()}{link}")

@@ -1,0 +1,60 @@
+"""Roles: viewers may look at everything, operators may change streams and groups as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, cast
+
+from django.contrib.auth.models import AbstractUser, AnonymousUser, Group, Permission, User
+from django.contrib.contenttypes.models import ContentType
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+
+from evdash.accounts.models import Operating
+
+OPERATORS = "operators"
+OPERATE = "accounts.operate"
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+
+
+def can_operate(user: AbstractUser | AnonymousUser) -> bool:
+    """Whether they may change streams and groups. Programs with a token are nobody here, so they may not."""
+    return user.has_perm(OPERATE)
+
+
+def make_operator(user: User) -> None:
+    """Let them operate, from their next request on."""
+    user.groups.add(operators())
+
+
+def make_viewer(user: User) -> None:
+    """Let them operate no longer, from their next request on."""
+    user.groups.remove(operators())
+
+
+def operators() -> Group:
+    """The group of all operators, made when it is first asked for."""
+    group, is_new = Group.objects.get_or_create(name=OPERATORS)
+    if is_new:
+        of = ContentType.objects.get_for_model(Operating)
+        permission, _ = Permission.objects.get_or_create(
+            content_type=of, codename="operate", defaults={"name": "May change streams and consumer groups"}
+        )
+        group.permissions.add(permission)
+    return group
+
+
+def operators_only(view: View[P]) -> View[P]:
+    """Let a view be used by operators; 403 and a sentence for all others."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if can_operate(request.user):
+            return view(request, *args, **kwargs)
+        return render(request, "accounts/operators_only.html", {"title": "For operators"}, status=403)
+
+    return cast(View[P], guarded)
