@@ -9,13 +9,12 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
 from evdash.configuration import LOOPBACK_NAMES, WILDCARD_HOSTS, Configuration, declaration
+from evdash.streams.parked import parked_stream
 
 TAG = "evdash"
 SHORTEST_SECRET_KEY = 32
 CLAIM_IDLE_PER_BLOCK = 3
 """How many waits long a worker must have been silent, at least, before its entries may be taken over."""
-PARKED_SUFFIX = ":parked"
-"""What a stream's name and this make the name of the stream of its parked entries (streams/parked.py)."""
 
 
 @register(TAG)
@@ -59,15 +58,15 @@ def groups_differ(configuration: Configuration) -> list[CheckMessage]:
 
 
 def parked_entries_are_not_read_again(configuration: Configuration) -> list[CheckMessage]:
-    parked = {f"{stream}{PARKED_SUFFIX}" for stream in configuration.streams} & set(configuration.streams)
     return [
         Error(
-            f"EVDASH_STREAMS names {name}, where evdash puts what it cannot apply of "
-            f"{name.removesuffix(PARKED_SUFFIX)}: it would read its own notes as events.",
+            f"EVDASH_STREAMS names {parked_stream(stream)}, where evdash puts what it cannot apply of {stream}: it "
+            "would read its own notes as events.",
             hint="Leave it out: the Streams page shows parked entries.",
             id="evdash.E007",
         )
-        for name in sorted(parked)
+        for stream in configuration.streams
+        if parked_stream(stream) in configuration.streams
     ]
 
 

@@ -4,5 +4,6 @@ from django.urls import URLPattern, URLResolver, include, path
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("evdash.accounts.urls")),
+    path("", include("evdash.health.urls")),
     path("", include("evdash.web.urls")),
 ]

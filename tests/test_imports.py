@@ -21,6 +21,7 @@ BELOW: dict[str, set[str]] = {
     "audit": {"eventlog", "streams", "events"},
     "web": {"audit", "accounts", "eventlog", "streams", "events"},
     "live": {"web", "accounts", "eventlog", "streams", "events"},
+    "health": {"live", "accounts", "eventlog", "streams", "events"},
 }
 FORBIDDEN_PACKAGES = {
     "events": {"django", "redis", "channels", "msgpack"},
@@ -30,6 +31,8 @@ FORBIDDEN_PACKAGES = {
     "workers": {"channels", "redis"},
     "audit": {"channels"},
     "web": {"channels"},
+    "live": {"prometheus_client"},
+    "health": {"channels"},
 }
 MODULES = sorted((CHECKOUT / "evdash").rglob("*.py"))
 

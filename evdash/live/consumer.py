@@ -15,6 +15,7 @@ from django.conf import settings
 
 from evdash.accounts.sockets import SIGNED_OUT
 from evdash.live.catch_up import missed
+from evdash.live.counts import counts
 from evdash.live.credit import Credit
 from evdash.live.feed import feed_of_process
 from evdash.live.messages import Acknowledge, InvalidMessage, Subscribe, WaitingSeen, parse
@@ -48,9 +49,11 @@ class LiveConsumer(AsyncWebsocketConsumer):
     """
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        counts.open_sockets += 1
         try:
             await super().__call__(scope, receive, send)
         finally:  # also when the server gives up on the socket without telling
+            counts.open_sockets -= 1
             self._let_go()
 
     def __init__(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from evdash.eventlog.records import Position
+from evdash.live.counts import counts
 from evdash.live.credit import Credit
 from evdash.live.frames import Cursor, Frame, Gap, later, rows_message, written
 
@@ -107,4 +108,5 @@ class Subscription:
 
     def _send(self, message: str, rows: int) -> None:
         self._credit.spend(rows, len(message))
+        counts.rows_pushed += rows
         self._deliver(message)

@@ -17,6 +17,7 @@ from pytest_django.fixtures import Settings
 from evdash.accounts.sockets import SIGNED_OUT
 from evdash.events.entry_id import EntryId
 from evdash.live import catch_up, consumer
+from evdash.live.counts import counts
 from evdash.live.feed import feed_of_process
 from evdash.live.frames import FRAME_ROWS
 from evdash.streams import tail
@@ -45,6 +46,19 @@ async def test_a_new_event_comes_as_the_row_of_the_pages(open_page: OpenPage, ad
     assert "hello" in message["html"]
     assert message["html"].startswith("<li")
     assert (message["count"], message["skipped"], message["cursor"]) == (1, 0, {STREAM: str(added)})
+
+
+async def test_open_sockets_and_pushed_rows_are_counted(open_page: OpenPage, add: Add) -> None:
+    pushed = counts.rows_pushed
+    page = await open_page()
+    await open_page()
+    await page.subscribe()
+    assert counts.open_sockets == 2
+    add()
+    await page.until(lambda message: message["type"] == "rows")
+    assert counts.rows_pushed == pushed + 1
+    await page.socket.disconnect()
+    await until(lambda: counts.open_sockets == 1)
 
 
 async def test_what_lies_between_page_load_and_subscription_comes_first(open_page: OpenPage, add: Add) -> None:

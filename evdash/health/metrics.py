@@ -1,0 +1,114 @@
+"""What Prometheus is told. What nobody knows is left out, so that it is never taken for zero.
+
+Format: https://prometheus.io/docs/instrumenting/exposition_formats/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import redis
+from django.conf import settings
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from evdash.eventlog.totals import gap_totals, group_totals
+from evdash.live.counts import counts
+from evdash.streams.client import Refused, StreamsUnavailable, call, open_client
+from evdash.streams.info import group_infos, stream_info
+from evdash.streams.parked import parked_count
+
+GROUP = ("group", "stream")
+
+
+class Metrics(Collector):
+    """Everything, asked anew each time."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _of_groups()
+        yield from _of_gaps()
+        yield from _of_redis()
+        yield from _of_this_process()
+
+
+def _of_groups() -> Iterator[Metric]:
+    applied = CounterMetricFamily("evdash_applied_events", "Events that a group has applied.", labels=GROUP)
+    batches = CounterMetricFamily("evdash_applied_batches", "Batches in which it did so.", labels=GROUP)
+    seconds = CounterMetricFamily("evdash_apply_seconds", "How long it took to apply them.", labels=GROUP)
+    parked = CounterMetricFamily("evdash_parked_entries", "Entries that a group has given up on.", labels=GROUP)
+    for totals in group_totals():
+        labels = (totals.group, totals.stream)
+        applied.add_metric(labels, totals.applied)
+        batches.add_metric(labels, totals.batches)
+        seconds.add_metric(labels, totals.apply_s)
+        parked.add_metric(labels, totals.parked)
+    yield from (applied, batches, seconds, parked)
+
+
+def _of_gaps() -> Iterator[Metric]:
+    labels = ("stream", "kind")
+    gaps = GaugeMetricFamily("evdash_gaps", "Ranges of a stream that the log misses entries of.", labels=labels)
+    entries = GaugeMetricFamily("evdash_gap_entries", "Entries in those gaps whose size is known.", labels=labels)
+    for totals in gap_totals():
+        gaps.add_metric((totals.stream, totals.kind), totals.gaps)
+        entries.add_metric((totals.stream, totals.kind), totals.entries)
+    yield from (gaps, entries)
+
+
+def _of_redis() -> Iterator[Metric]:
+    streams = _Streams()
+    with open_client(settings.EVDASH.redis_url) as client:
+        try:
+            call(client, "PING")
+            for stream in settings.EVDASH.streams:
+                streams.ask(client, stream)
+            is_up = True
+        except StreamsUnavailable:
+            is_up = False
+    yield GaugeMetricFamily("evdash_redis_up", "Whether Redis answers.", value=is_up)
+    yield from streams.metrics
+
+
+class _Streams:
+    """What Redis tells of streams and groups, as far as it was asked."""
+
+    def __init__(self) -> None:
+        self.length = GaugeMetricFamily("evdash_stream_length", "Entries in a stream.", labels=("stream",))
+        self.parked = GaugeMetricFamily(
+            "evdash_parked_stream_length", "Parked entries that wait beside a stream.", labels=("stream",)
+        )
+        self.pending = GaugeMetricFamily(
+            "evdash_group_pending_entries", "Entries delivered to a group and not acknowledged.", labels=GROUP
+        )
+        self.lag = GaugeMetricFamily(
+            "evdash_group_lag_entries",
+            "Entries that a group has yet to be given; at least so many where evdash_group_lag_exact is 0.",
+            labels=GROUP,
+        )
+        self.exact = GaugeMetricFamily("evdash_group_lag_exact", "Whether the lag is exact.", labels=GROUP)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return self.length, self.parked, self.pending, self.lag, self.exact
+
+    def ask(self, client: redis.Redis, stream: str) -> None:
+        """Raises StreamsUnavailable when Redis is gone; a stream that it refuses to tell of is left out."""
+        try:
+            info = stream_info(client, stream)
+            self.length.add_metric((stream,), info.length if info else 0)
+            for group in group_infos(client, stream):
+                labels = (group.name, stream)
+                self.pending.add_metric(labels, group.pending)
+                if group.lag.count is not None:
+                    self.lag.add_metric(labels, group.lag.count)
+                    self.exact.add_metric(labels, group.lag.exact)
+            self.parked.add_metric((stream,), parked_count(client, stream))
+        except Refused:  # the key is no stream, or this user may not ask
+            return
+
+
+def _of_this_process() -> Iterator[Metric]:
+    yield GaugeMetricFamily("evdash_open_sockets", "Sockets open in this web process.", value=counts.open_sockets)
+    yield CounterMetricFamily(
+        "evdash_rows_pushed", "Rows that this web process has pushed to open pages.", value=counts.rows_pushed
+    )

@@ -1,0 +1,57 @@
+"""Whether pages can be served from here: one sentence for each thing that it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from evdash.streams.client import StreamsUnavailable, call, open_client
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that must be there. The sentence is for anybody: no address, no name, no password is in it."""
+
+    passed: bool
+    sentence: str
+
+
+def checks() -> tuple[Check, ...]:
+    """Everything, asked now. Redis is given up after some seconds."""
+    database = _database()
+    return _redis(), database, _migrations(database)
+
+
+def _redis() -> Check:
+    with open_client(settings.EVDASH.redis_url) as client:
+        try:
+            call(client, "PING")
+        except StreamsUnavailable:
+            return Check(False, "Redis cannot be reached, or does not let evdash in.")
+    return Check(True, "Redis answers.")
+
+
+def _database() -> Check:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return Check(False, "SQL cannot be reached, or does not let evdash in.")
+    return Check(True, "SQL answers.")
+
+
+def _migrations(database: Check) -> Check:
+    if not database.passed:
+        return Check(False, "Whether every migration is applied cannot be known without SQL.")
+    try:
+        executor = MigrationExecutor(connection)
+        missing = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    except DatabaseError:
+        return Check(False, "Whether every migration is applied cannot be read from SQL.")
+    if missing:
+        are = "migration is" if missing == 1 else "migrations are"
+        return Check(False, f"{missing} {are} not applied: run `manage.py migrate`.")
+    return Check(True, "Every migration is applied.")

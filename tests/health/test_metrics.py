@@ -1,0 +1,166 @@
+"""What Prometheus is told: figures that are known, and none that are not."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import redis
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+from prometheus_client.parser import text_string_to_metric_families
+
+from evdash.accounts.tokens import create_token
+from evdash.configuration import CHECKOUT
+from evdash.eventlog.models import Gap, GroupPosition, Stream
+from evdash.events.entry_id import EntryId
+from evdash.health.metrics import Metrics
+from evdash.live.counts import counts
+from evdash.streams.groups import GroupConsumer
+from evdash.streams.parked import park
+from tests.builders import STREAM, entry
+
+pytestmark = pytest.mark.django_db
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def sample(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
+    return name, frozenset(labels.items())
+
+
+@pytest.fixture
+def scrape(client: Client) -> Scrape:
+    return Scrape(client, create_token("prometheus"))
+
+
+class Scrape:
+    """Prometheus, reading with a token."""
+
+    def __init__(self, client: Client, token: str) -> None:
+        self.client = client
+        self.token = token
+
+    def __call__(self) -> Samples:
+        answer = self.client.get("/metrics", headers={"Authorization": f"Bearer {self.token}"})
+        assert answer.status_code == 200
+        assert answer["Content-Type"].startswith("text/plain; version=0.0.4")
+        return {
+            (found.name, frozenset(found.labels.items())): found.value
+            for family in text_string_to_metric_families(answer.content.decode())
+            for found in family.samples
+        }
+
+
+@pytest.fixture
+def log() -> None:
+    """What SQL knows of a group that has worked."""
+    stream = Stream.objects.create(name=STREAM)
+    GroupPosition.objects.create(
+        group="evdash-audit",
+        stream=stream,
+        watermark=EntryId(2, 0),
+        applied=1000,
+        batches=4,
+        apply_us=2_500_000,
+        parked=3,
+    )
+    for number, entries in enumerate((7, 5, None)):
+        Gap.objects.create(
+            stream=stream,
+            kind=Gap.Kind.REMOVED,
+            first_id=EntryId(number, 1),
+            last_id=EntryId(number, 9),
+            entries=entries,
+            noticed_at=timezone.now(),
+        )
+
+
+def test_strangers_are_told_nothing(client: Client) -> None:
+    assert client.get("/metrics").status_code == 401
+
+    client.force_login(User.objects.create_user("mia"), backend="django.contrib.auth.backends.ModelBackend")
+    assert client.get("/metrics").status_code == 200
+
+
+@pytest.mark.usefixtures("log")
+def test_what_a_group_has_done_is_told(valkey: redis.Redis, scrape: Scrape) -> None:
+    told = scrape()
+
+    of_group = {"group": "evdash-audit", "stream": STREAM}
+    assert told[sample("evdash_applied_events_total", **of_group)] == 1000
+    assert told[sample("evdash_applied_batches_total", **of_group)] == 4
+    assert told[sample("evdash_apply_seconds_total", **of_group)] == 2.5
+    assert told[sample("evdash_parked_entries_total", **of_group)] == 3
+    assert told[sample("evdash_gaps", stream=STREAM, kind="removed")] == 3
+    assert told[sample("evdash_gap_entries", stream=STREAM, kind="removed")] == 12
+    assert told[sample("evdash_redis_up")] == 1
+
+
+def test_what_is_left_to_do_is_told(valkey: redis.Redis, scrape: Scrape) -> None:
+    for number in range(1, 6):
+        valkey.xadd(STREAM, {"type": "x"}, id=f"{number}-0")
+    consumer = GroupConsumer(valkey, "evdash-audit", "audit-1")
+    consumer.ensure(STREAM, EntryId.MIN)
+    consumer.read_new([STREAM], 2, 0)
+    park(valkey, entry("1-0"), group="evdash-audit", consumer="audit-1", deliveries=5, reason="It cannot be.")
+
+    told = scrape()
+
+    of_group = {"group": "evdash-audit", "stream": STREAM}
+    assert told[sample("evdash_group_lag_entries", **of_group)] == 3
+    assert told[sample("evdash_group_lag_exact", **of_group)] == 1
+    assert told[sample("evdash_group_pending_entries", **of_group)] == 2
+    assert told[sample("evdash_stream_length", stream=STREAM)] == 5
+    assert told[sample("evdash_stream_length", stream="other")] == 0
+    assert told[sample("evdash_parked_stream_length", stream=STREAM)] == 1
+    assert told[sample("evdash_parked_stream_length", stream="other")] == 0
+
+
+@pytest.mark.usefixtures("log", "redis_is_gone")
+def test_without_redis_what_sql_knows_is_told_and_nothing_is_zero(scrape: Scrape) -> None:
+    told = scrape()
+
+    assert told[sample("evdash_redis_up")] == 0
+    assert told[sample("evdash_applied_events_total", group="evdash-audit", stream=STREAM)] == 1000
+    assert not any(name.startswith(("evdash_group_", "evdash_stream_")) for name, _ in told)
+
+
+def test_a_key_that_is_no_stream_keeps_the_others_figures(valkey: redis.Redis, scrape: Scrape) -> None:
+    valkey.set(STREAM, "text")
+    valkey.xadd("other", {"type": "x"})
+
+    told = scrape()
+
+    assert told[sample("evdash_redis_up")] == 1
+    assert told[sample("evdash_stream_length", stream="other")] == 1
+    assert sample("evdash_stream_length", stream=STREAM) not in told
+
+
+def test_what_this_process_pushes_is_told(valkey: redis.Redis, scrape: Scrape, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counts, "open_sockets", 2)
+    monkeypatch.setattr(counts, "rows_pushed", 300)
+
+    told = scrape()
+
+    assert told[sample("evdash_open_sockets")] == 2
+    assert told[sample("evdash_rows_pushed_total")] == 300
+
+
+def test_a_newer_prometheus_is_answered_in_its_format(client: Client) -> None:
+    token = create_token("prometheus")
+
+    answer = client.get(
+        "/metrics",
+        headers={"Authorization": f"Bearer {token}", "Accept": "application/openmetrics-text; version=1.0.0"},
+    )
+
+    assert answer["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert answer.content.endswith(b"# EOF\n")
+
+
+def test_readme_explains_every_metric(valkey: redis.Redis) -> None:
+    told = {f"{family.name}_total" if family.type == "counter" else family.name for family in Metrics().collect()}
+
+    assert set(re.findall(r"`(evdash_[a-z_]+)`", (CHECKOUT / "README.md").read_text())) == told
