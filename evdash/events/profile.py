@@ -13,6 +13,7 @@ from typing import Any
 from evdash.events.entry import Entry
 from evdash.events.entry_id import MAX_DATETIME_MS
 from evdash.events.event import Event, Field, TimeSource
+from evdash.events.json_object import InvalidJson, parse
 from evdash.events.timestamps import InvalidTimestamp, parse_timestamp
 
 IDENTIFIER_MAX_CHARS = 200
@@ -35,7 +36,6 @@ _SEVERITY_ALIASES = {
 # An `error` field that says there is none.
 _NO_ERROR = frozenset({"", "0", "false", "none", "null", "nil", "no", "ok", "[]", "{}"})
 _WHOLE_NUMBER = re.compile(r"\d{1,15}", re.ASCII)
-_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,25 +125,12 @@ def _data(fields: tuple[Field, ...], profile: WireProfile, remarks: list[str]) -
     nested = data.get(profile.json_object)
     if isinstance(nested, str) and nested.lstrip()[:1] == "{":
         try:
-            parsed = json.loads(nested)
-        except (ValueError, RecursionError):
-            remarks.append(f"The field {profile.json_object} looks like JSON and is not valid JSON.")
+            parsed = parse(nested)
+        except InvalidJson as invalid:
+            remarks.append(f"The field {profile.json_object} {invalid}.")
         else:
-            if _SURROGATE_ESCAPE.search(nested):
-                parsed = _encodable(parsed)
             data = {**parsed, **data, profile.json_object: parsed}
     return data
-
-
-def _encodable(value: Any) -> Any:
-    """The parsed JSON with lone surrogates, which no UTF-8 output can carry, written as \\udNNN."""
-    if isinstance(value, str):
-        return value.encode("utf-8", errors="backslashreplace").decode("utf-8")
-    if isinstance(value, list):
-        return [_encodable(item) for item in value]
-    if isinstance(value, dict):
-        return {_encodable(name): _encodable(item) for name, item in value.items()}
-    return value
 
 
 def _first(names: tuple[str, ...], data: Mapping[str, Any]) -> tuple[str, str]:

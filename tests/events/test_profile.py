@@ -94,6 +94,21 @@ def test_a_binary_value_is_shown_escaped_kept_raw_and_marked() -> None:
     assert any("not UTF-8" in remark for remark in read.remarks)
 
 
+@pytest.mark.parametrize("inner", ['"\\ud800"', "1"])
+@pytest.mark.parametrize("depth", [101, 500, 900, 5000])
+def test_json_that_is_nested_too_deep_to_be_walked_stays_text(depth: int, inner: str) -> None:
+    text = f'{{"type": {"[" * depth}{inner}{"]" * depth}}}'
+    read = event(data=text)
+    assert read.data["data"] == text
+    assert any("deeper than 100 levels" in remark or "not valid JSON" in remark for remark in read.remarks)
+
+
+def test_json_that_is_merely_long_or_deep_is_read() -> None:
+    many = [[number] for number in range(500)]
+    assert event(data=json.dumps({"many": many})).data["many"] == many
+    assert event(data=f'{{"a": {"[" * 99}{"]" * 99}}}').remarks == ("The entry has no event type.",)
+
+
 def test_long_identifiers_stay_apart() -> None:
     one, other = event(session_id="x" * 5000 + "1"), event(session_id="x" * 5000 + "2")
     assert len(one.session_id) == 200
