@@ -73,6 +73,13 @@ def missing_entries(stream: str | None = None) -> list[MissingEntries]:
     return _told(rows.order_by("-last_id")[:GAPS_MAX])
 
 
+def recorded_ids(stream: str, after: EntryId, through: EntryId) -> set[EntryId]:
+    """The entries of this range that are left out of the log on purpose: acknowledged by an operator, or parked."""
+    kinds = (Gap.Kind.ACKNOWLEDGED, Gap.Kind.PARKED)
+    rows = Gap.objects.filter(stream__name=stream, kind__in=kinds, first_id__gt=after, last_id__lte=through)
+    return set(rows.values_list("first_id", flat=True))
+
+
 def known_missing(stream: str, after: EntryId, through: EntryId) -> int:
     """How many entries the gaps recorded in this range account for."""
     rows = Gap.objects.filter(stream__name=stream, first_id__gt=after, last_id__lte=through)

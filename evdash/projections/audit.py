@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from evdash.eventlog.models import GroupPosition, LoggedEvent
+from evdash.eventlog.gaps import close_gap, record_gap, record_missing
+from evdash.eventlog.models import Gap, GroupPosition, LoggedEvent
 from evdash.eventlog.positions import stream_numbers
 from evdash.eventlog.rows import row_of_event
 from evdash.eventlog.unlogged import counted_in_log
@@ -42,6 +43,17 @@ class AuditProjection(Projection):
         read_models.add_to_sessions(changed)
         read_models.add_to_users(changed)
         read_models.add_to_type_counts(changed, stream_numbers({change.event.stream for change in changed}))
+
+    def note_removed(self, stream: str, entry_ids: Sequence[EntryId]) -> int:
+        return record_missing(stream, Gap.Kind.REMOVED, entry_ids)
+
+    def note_parked(self, stream: str, entry_id: EntryId, reason: str) -> None:
+        super().note_parked(stream, entry_id, reason)
+        record_gap(stream, Gap.Kind.PARKED, entry_id, entry_id, 1, reason)
+
+    def note_redelivered(self, stream: str, entry_id: EntryId) -> None:
+        for kind in (Gap.Kind.PARKED, Gap.Kind.ACKNOWLEDGED):
+            close_gap(stream, kind, entry_id)
 
     def _clear(self) -> None:
         read_models.clear()

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from django.db import transaction
+from django.db.models import F
 
 from evdash.eventlog.models import AppliedEntry, GroupPosition
 from evdash.eventlog.positions import lock_positions, note_batch
@@ -48,6 +49,24 @@ class Projection(ABC):
         """Raises a database's error when nothing can be committed at all."""
         with transaction.atomic():
             GroupPosition.objects.filter(group=self.group).update(group=self.group)
+
+    def note_removed(self, stream: str, entry_ids: Sequence[EntryId]) -> int:
+        """These entries, pending in the group, are gone from the stream; returns how many were never applied.
+
+        Only the event log keeps account of them.
+        """
+        with transaction.atomic():
+            position = lock_positions(self.group, [stream])[stream]
+            return len(set(entry_ids) - set(self._applied(entry_ids, position)))
+
+    def note_parked(self, stream: str, entry_id: EntryId, reason: str) -> None:
+        """This entry is about to be parked; told again after a crash in between."""
+        with transaction.atomic():
+            position = lock_positions(self.group, [stream])[stream]
+            GroupPosition.objects.filter(pk=position.pk).update(parked=F("parked") + 1)
+
+    def note_redelivered(self, stream: str, entry_id: EntryId) -> None:
+        """This entry, parked or left out before, was applied after all."""
 
     def refill(self, batches: Iterable[Sequence[Event]]) -> int:
         """Empty the tables and fill them with these events, in the caller's transaction; returns how many there were.

@@ -10,7 +10,7 @@ from django.db import DatabaseError, connection
 
 from evdash.streams.client import StreamsUnavailable
 from evdash.streams.groups import GroupMissing
-from evdash.workers.worker import Worker
+from evdash.workers.upkeep import Upkeep
 
 logger = logging.getLogger("evdash.workers")
 
@@ -18,35 +18,40 @@ FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
 
 
-def run(worker: Worker, stop: threading.Event, *, block_ms: int, until_caught_up: bool = False) -> int:
+def run(upkeep: Upkeep, stop: threading.Event, *, block_ms: int, until_caught_up: bool = False) -> int:
     """Carry batches over until `stop` is set, or with `until_caught_up` until none is left.
 
     Returns how many entries were carried over. An outage of Redis or SQL is logged once and waited out; with
     `until_caught_up` it is raised instead, because then somebody waits for the end.
     """
+    worker = upkeep.worker
+    group = worker.projection.group
     carried = 0
     connected = False
     pause_s = FIRST_PAUSE_S
     while not stop.is_set():
         try:
             if not connected:
-                worker.connect()
+                upkeep.connect()
                 connected = True
             handled = worker.step(0 if until_caught_up else block_ms)
+            handled += upkeep.run(idle=handled == 0, all_now=until_caught_up and handled == 0)
         except (StreamsUnavailable, GroupMissing, DatabaseError) as error:
             if until_caught_up and not isinstance(error, GroupMissing):
                 raise
             if connected or pause_s == FIRST_PAUSE_S:
-                logger.warning("%s Trying again until it works.", str(error).rstrip(".") + ".")
+                logger.warning("%s: %s Trying again until it works.", group, str(error).rstrip(".") + ".")
             connected = False
             connection.close()
             stop.wait(pause_s * random.uniform(0.5, 1.5))
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
             continue
         if pause_s > FIRST_PAUSE_S:
-            logger.info("Connected again.")
+            logger.info("%s: connected again.", group)
             pause_s = FIRST_PAUSE_S
         carried += handled
         if handled == 0 and until_caught_up:
-            break
+            if worker.retry_in_s is None:
+                break
+            stop.wait(worker.retry_in_s)
     return carried

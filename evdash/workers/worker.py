@@ -1,58 +1,64 @@
-"""One worker: reads a batch for its group, has the projection commit it, acknowledges it."""
+"""One worker: reads for its group, has the projection commit, acknowledges."""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Sequence
-from typing import Protocol
 
 from evdash.eventlog.positions import set_watermark, watermark
 from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
-from evdash.events.event import Event
-from evdash.events.profile import decode
 from evdash.streams.groups import Delivery, GroupConsumer
 from evdash.streams.reads import read_forward
+from evdash.workers.carrier import Carrier
+from evdash.workers.projection import Projection
 
 logger = logging.getLogger("evdash.workers")
 
-
-class Projection(Protocol):
-    """What turns events into tables; `apply` commits before it returns and counts no event twice."""
-
-    group: str
-
-    def apply(self, events: Sequence[Event]) -> int:
-        """Commit these events; returns how many were new."""
+MAX_DELIVERIES = 5
+CLAIM_IDLE_MS = 60_000
 
 
 class Worker:
     """A consumer of the projection's group. `step` does one batch; when to call it again is the loop's affair."""
 
     def __init__(
-        self, consumer: GroupConsumer, projection: Projection, streams: Sequence[str], *, batch_size: int
+        self,
+        consumer: GroupConsumer,
+        projection: Projection,
+        streams: Sequence[str],
+        *,
+        batch_size: int,
+        max_deliveries: int = MAX_DELIVERIES,
+        claim_idle_ms: int = CLAIM_IDLE_MS,
     ) -> None:
         self.consumer = consumer
         self.projection = projection
         self.streams = tuple(streams)
         self.batch_size = batch_size
+        self.claim_idle_ms = claim_idle_ms
+        self.carrier = Carrier(consumer, projection, max_deliveries)
         # Streams whose own pending entries are still to be read, and after which ID.
         self._pending_after: dict[str, EntryId] = {}
+        # When the entries that could not be applied are tried again, by stream, on the monotonic clock.
+        self._retry_at_s: dict[str, float] = {}
 
     def connect(self) -> None:
-        """Make sure that the groups exist and stand no further than the log; what is pending here comes first."""
+        """Make sure that the groups exist and stand no further than the tables; what is pending here comes first."""
         for stream in self.streams:
             committed = watermark(self.projection.group, stream)
             acknowledged = self.consumer.watermark(stream)
             if acknowledged is None:
-                # The group is new, or the stream is not the one that the log knows (emptied, restored, replaced):
-                # only its very beginning is a certain place to read from. What the log has is not counted again.
+                # The group is new, or the stream is not the one that the tables know (emptied, restored, replaced):
+                # only its very beginning is a certain place to read from. What was applied is not counted again.
                 self._place_group(stream, EntryId.MIN)
             elif read_forward(self.consumer.client, stream, after=committed, through=acknowledged, count=1):
-                # The log is new or older than the group: it asks again for what it does not certainly have.
+                # The tables are new or older than the group: it asks again for what they do not certainly have.
                 self._place_group(stream, committed)
-            self._record_watermark(stream, self.consumer.watermark(stream))
+            self.record_watermark(stream, self.consumer.watermark(stream))
             self._pending_after[stream] = EntryId.MIN
+        self._retry_at_s.clear()
 
     def _place_group(self, stream: str, at: EntryId) -> None:
         change = self.consumer.ensure(stream, at)
@@ -64,36 +70,70 @@ class Worker:
         Raises StreamsUnavailable, GroupMissing or a database's error; then nothing is lost: what was not acknowledged
         is delivered again after the next `connect`.
         """
+        self._retry_what_is_due()
         while self._pending_after:
             stream, after = next(iter(self._pending_after.items()))
             deliveries = self.consumer.read_own_pending(stream, after, self.batch_size)
             if deliveries:
-                self._carry_over(stream, deliveries)
-                self._pending_after[stream] = deliveries[-1].entry_id
+                self.carry(stream, deliveries, first_time=False)
+                if stream in self._pending_after:
+                    self._pending_after[stream] = deliveries[-1].entry_id
                 return len(deliveries)
             del self._pending_after[stream]
-        entries = self.consumer.read_new(self.streams, self.batch_size, block_ms)
+        entries = self.consumer.read_new(self.streams, self.batch_size, self._wait_ms(block_ms))
         for stream, batch in _by_stream(entries).items():
-            self._carry_over(stream, [Delivery(stream, entry.entry_id, entry) for entry in batch])
+            self.carry(stream, [Delivery(stream, entry.entry_id, entry) for entry in batch], first_time=True)
         if not entries:
             for stream in self.streams:
-                self._record_watermark(stream, self.consumer.watermark(stream))
+                self.record_watermark(stream, self.consumer.watermark(stream))
         return len(entries)
 
-    def _carry_over(self, stream: str, deliveries: Sequence[Delivery]) -> None:
-        events = [decode(delivery.entry) for delivery in deliveries if delivery.entry is not None]
-        if len(events) < len(deliveries):
-            gone = [delivery.entry_id for delivery in deliveries if delivery.entry is None]
-            logger.warning(
-                "%d entries of %s were deleted before they were read: %s to %s.", len(gone), stream, gone[0], gone[-1]
-            )
-        self.projection.apply(events)
-        acknowledged = self.consumer.acknowledge(stream, [delivery.entry_id for delivery in deliveries])
-        self._record_watermark(stream, acknowledged)
+    def claim(self) -> int:
+        """Carry over what other consumers of the group have left lying; returns how many entries that were."""
+        claimed = 0
+        for stream in self.streams:
+            deliveries = self.consumer.claim_idle(stream, self.claim_idle_ms, self.batch_size)
+            if deliveries:
+                logger.info(
+                    "Claimed %d entries of %s that other consumers of %s had left lying: %s to %s.",
+                    len(deliveries), stream, self.projection.group, deliveries[0].entry_id, deliveries[-1].entry_id,
+                )  # fmt: skip
+                self.carry(stream, deliveries, first_time=False)
+                claimed += len(deliveries)
+        return claimed
 
-    def _record_watermark(self, stream: str, entry_id: EntryId | None) -> None:
+    def carry(self, stream: str, deliveries: Sequence[Delivery], *, first_time: bool) -> None:
+        """Carry these over; those that failed are tried again later, as long as they are not parked."""
+        outcome = self.carrier.carry(stream, deliveries, first_time=first_time)
+        self.record_watermark(stream, outcome.watermark)
+        if outcome.retry_in_s is not None:
+            at_s = time.monotonic() + outcome.retry_in_s
+            self._retry_at_s[stream] = min(at_s, self._retry_at_s.get(stream, at_s))
+
+    @property
+    def retry_in_s(self) -> float | None:
+        """When the next entry that failed is tried again; None when there is none."""
+        return max(0.0, min(self._retry_at_s.values()) - time.monotonic()) if self._retry_at_s else None
+
+    def committed(self, stream: str) -> EntryId:
+        """Up to where the tables certainly have everything that the stream gave."""
+        return watermark(self.projection.group, stream)
+
+    def record_watermark(self, stream: str, entry_id: EntryId | None) -> None:
+        """Write down how far the group certainly is, if that has changed."""
         if entry_id is not None and entry_id != watermark(self.projection.group, stream):
             set_watermark(self.projection.group, stream, entry_id)
+
+    def _retry_what_is_due(self) -> None:
+        now_s = time.monotonic()
+        for stream, at_s in list(self._retry_at_s.items()):
+            if at_s <= now_s:
+                del self._retry_at_s[stream]
+                self._pending_after.setdefault(stream, EntryId.MIN)
+
+    def _wait_ms(self, block_ms: int) -> int:
+        retry_in_s = self.retry_in_s
+        return block_ms if retry_in_s is None else min(block_ms, int(retry_in_s * 1000))
 
 
 def _by_stream(entries: Iterable[Entry]) -> dict[str, list[Entry]]:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 import redis
-from django.db import DatabaseError
+from django.db import OperationalError
 
-from evdash.eventlog.models import AgentSession, LoggedEvent, TypeCount
+from evdash.eventlog.models import AgentSession, Gap, LoggedEvent, TypeCount
 from evdash.eventlog.positions import watermark
 from evdash.eventlog.time_slots import DAY_S
 from evdash.events.entry_id import EntryId
@@ -18,6 +18,7 @@ from evdash.events.profile import decode
 from evdash.projections.audit import AuditProjection
 from evdash.streams.groups import GroupConsumer, GroupMissing
 from evdash.workers.loop import run
+from evdash.workers.upkeep import Upkeep
 from evdash.workers.worker import Worker
 from tests.builders import STREAM, raw_entry
 from tests.eventlog.conftest import GROUP, MakeWorker, write
@@ -34,7 +35,7 @@ def assert_counted_once(number: int = 10) -> None:
 
 
 def catch_up(worker: Worker) -> int:
-    return run(worker, threading.Event(), block_ms=0, until_caught_up=True)
+    return run(Upkeep(worker, keeps_account=True), threading.Event(), block_ms=0, until_caught_up=True)
 
 
 def test_everything_is_carried_over_and_acknowledged(valkey: redis.Redis, make_worker: MakeWorker) -> None:
@@ -70,11 +71,11 @@ def test_a_commit_that_fails_leaves_the_batch_to_be_delivered_again(
 
     class FailsAtCommit(AuditProjection):
         def apply(self, events: Sequence[Event]) -> int:
-            raise DatabaseError("disk full")
+            raise OperationalError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(worker, "projection", FailsAtCommit(GROUP))
-        with pytest.raises(DatabaseError):
+        patch.setattr(worker.carrier, "projection", FailsAtCommit(GROUP))
+        with pytest.raises(OperationalError):
             worker.step()
     assert LoggedEvent.objects.count() == 0
     assert catch_up(worker) == 10
@@ -134,7 +135,9 @@ def test_entries_deleted_while_pending_are_told_and_do_not_stop_the_worker(
     valkey.execute_command("XDEL", STREAM, "2-1", "3-1")
     with caplog.at_level("WARNING", logger="evdash.workers"):
         catch_up(make_worker())
-    assert "2 entries of memory:events were deleted before they were read: 2-1 to 3-1" in caplog.text
+    assert "2 entries of memory:events were removed before evdash-audit had applied them" in caplog.text
+    gap = Gap.objects.get()
+    assert (gap.kind, gap.first_id, gap.last_id, gap.entries) == ("removed", EntryId(2, 1), EntryId(3, 1), 2)
     assert_counted_once(8)
     assert watermark(GROUP, STREAM) == EntryId(10, 1)
 

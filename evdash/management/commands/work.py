@@ -1,4 +1,4 @@
-"""`manage.py work`: carry events from the stream into the event log."""
+"""`manage.py work`: carry events from the streams into the tables."""
 
 from __future__ import annotations
 
@@ -9,44 +9,108 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 
+from evdash.configuration import Configuration
+from evdash.projections.all import projections
 from evdash.projections.audit import AuditProjection
+from evdash.projections.projection import Projection
 from evdash.streams.client import StreamsUnavailable, open_blocking_client
 from evdash.streams.groups import GroupConsumer
 from evdash.workers.loop import run
+from evdash.workers.retention import Retention
+from evdash.workers.upkeep import Upkeep
 from evdash.workers.worker import Worker
 
 
 class Command(BaseCommand):
-    help = "Carries events from the streams into the event log, until it is stopped."
+    help = "Carries events from the streams into the tables, until it is stopped: every projection, or those named."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "projection", nargs="*", choices=[[], *projections()], help="audit, analytics, debug; all of them if none"
+        )
+        parser.add_argument("--consumer", help="the name in the group (EVDASH_CONSUMER); each worker needs its own")
         parser.add_argument(
             "--until-caught-up", action="store_true", help="end when there is nothing left to carry over"
         )
 
-    def handle(self, *args: Any, until_caught_up: bool, **options: Any) -> None:
-        configuration = settings.EVDASH
-        client = open_blocking_client(configuration.redis_url, configuration.block_ms)
-        worker = Worker(
-            GroupConsumer(client, configuration.audit_group, configuration.consumer),
-            AuditProjection(configuration.audit_group),
-            configuration.streams,
-            batch_size=configuration.batch_size,
-        )
-        stop = _stop_on_signals()
-        try:
-            carried = run(worker, stop, block_ms=configuration.block_ms, until_caught_up=until_caught_up)
-        except (StreamsUnavailable, DatabaseError) as error:
-            raise CommandError(str(error)) from error
+    def handle(
+        self, *args: Any, projection: list[str], consumer: str | None, until_caught_up: bool, **options: Any
+    ) -> None:
+        configuration: Configuration = settings.EVDASH
+        chosen = [each for name, each in projections().items() if not projection or name in projection]
+        workers = [
+            _Thread(upkeep_of(each, configuration, consumer or configuration.consumer), self.stop, until_caught_up)
+            for each in chosen
+        ]
+        _stop_on_signals(self.stop)
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            while worker.is_alive():
+                worker.join(0.2)  # a signal is heard between two of these
+        failures = [worker.failure for worker in workers if worker.failure is not None]
+        if failures:
+            if isinstance(failures[0], StreamsUnavailable | DatabaseError):
+                raise CommandError(str(failures[0])) from failures[0]
+            raise failures[0]
         if until_caught_up:
-            self.stdout.write(f"{carried:,} entries carried over.")
+            for worker in workers:
+                self.stdout.write(f"{worker.name}: {worker.carried:,} entries carried over.")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.stop = threading.Event()
 
 
-def _stop_on_signals() -> threading.Event:
+class _Thread(threading.Thread):
+    """The loop of one worker. One that fails stops the others: whoever started the process starts it again."""
+
+    def __init__(self, upkeep: Upkeep, stop: threading.Event, until_caught_up: bool) -> None:
+        super().__init__(name=upkeep.worker.projection.group, daemon=True)
+        self.upkeep, self.stop, self.until_caught_up = upkeep, stop, until_caught_up
+        self.carried = 0
+        self.failure: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self.carried = run(
+                self.upkeep, self.stop, block_ms=settings.EVDASH.block_ms, until_caught_up=self.until_caught_up
+            )
+        except Exception as error:  # noqa: BLE001 - raised again by the command
+            self.failure = error
+            self.stop.set()
+        finally:
+            connection.close()
+
+
+def upkeep_of(projection: Projection, configuration: Configuration, consumer: str) -> Upkeep:
+    """The worker of a projection, as configured, with its chores."""
+    client = open_blocking_client(configuration.redis_url, configuration.block_ms)
+    worker = Worker(
+        GroupConsumer(client, projection.group, consumer),
+        projection,
+        configuration.streams,
+        batch_size=configuration.batch_size,
+        max_deliveries=configuration.max_deliveries,
+        claim_idle_ms=configuration.claim_idle_ms,
+    )
+    fills_log = isinstance(projection, AuditProjection)
+    retention = Retention(
+        worker.consumer,
+        configuration.streams,
+        [each.group for each in projections().values()],
+        max_length=configuration.max_length,
+        exact=configuration.max_length_exact,
+        hours=configuration.retention_hours,
+    )
+    retain = retention.trim if fills_log and retention.is_wanted else None
+    return Upkeep(worker, retain, keeps_account=fills_log)
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
     """Set by the first SIGTERM or Ctrl-C, so that the batch in hand is finished; the second one ends at once."""
-    stop = threading.Event()
 
     def on_signal(number: int, _frame: object) -> None:
         if stop.is_set():
@@ -56,4 +120,3 @@ def _stop_on_signals() -> threading.Event:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
-    return stop

@@ -1,0 +1,122 @@
+"""What becomes of a batch: applied and acknowledged, tried again later, or parked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import InterfaceError, OperationalError
+
+from evdash.events.entry_id import EntryId
+from evdash.events.event import Event
+from evdash.events.profile import decode
+from evdash.streams.groups import Delivery, GroupConsumer
+from evdash.streams.parked import park
+from evdash.workers.projection import Projection
+
+logger = logging.getLogger("evdash.workers")
+
+FIRST_RETRY_S = 0.5
+LONGEST_RETRY_S = 30.0
+REASON_MAX_CHARS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a batch came to."""
+
+    watermark: EntryId
+    retry_in_s: float | None  # some entries failed and are to be tried again; None: none did
+
+
+class Carrier:
+    """Carries deliveries into the projection, so that one bad entry holds up no other."""
+
+    def __init__(self, consumer: GroupConsumer, projection: Projection, max_deliveries: int) -> None:
+        self.consumer = consumer
+        self.projection = projection
+        self.max_deliveries = max_deliveries
+
+    def carry(self, stream: str, deliveries: Sequence[Delivery], *, first_time: bool) -> Outcome:
+        """Apply these entries and acknowledge those that were applied or are gone.
+
+        `first_time`: they were never delivered before. Others may be in a worker's hands again because they ended it:
+        what was delivered too often goes alone, and after twice as often unseen to the parked.
+        Raises StreamsUnavailable, GroupMissing or a database's error, when nothing can be done with any entry.
+        """
+        if first_time:
+            return self._carry(stream, deliveries)
+        counts = self.consumer.deliveries_of(stream, [delivery.entry_id for delivery in deliveries])
+        suspects = [each for each in deliveries if counts.get(each.entry_id, 0) > self.max_deliveries]
+        outcomes = [self._carry(stream, [each for each in deliveries if each not in suspects])]
+        for suspect in suspects:
+            if counts[suspect.entry_id] > 2 * self.max_deliveries and suspect.entry is not None:
+                outcomes.append(self._park_unseen(stream, suspect, counts[suspect.entry_id]))
+            else:
+                outcomes.append(self._carry(stream, [suspect]))
+        retries = [outcome.retry_in_s for outcome in outcomes if outcome.retry_in_s is not None]
+        return Outcome(outcomes[-1].watermark, min(retries) if retries else None)
+
+    def _carry(self, stream: str, deliveries: Sequence[Delivery]) -> Outcome:
+        failures = self._apply([decode(each.entry) for each in deliveries if each.entry is not None])
+        gone = [each.entry_id for each in deliveries if each.entry is None]
+        if gone and (missing := self.projection.note_removed(stream, gone)):
+            logger.warning(
+                "%d entries of %s were removed before %s had applied them, somewhere from %s to %s.",
+                missing, stream, self.projection.group, gone[0], gone[-1],
+            )  # fmt: skip
+        retry_in_s = self._park_or_retry(stream, deliveries, failures) if failures else None
+        done = [each.entry_id for each in deliveries if each.entry_id not in failures]
+        return Outcome(self.consumer.acknowledge(stream, done), retry_in_s)
+
+    def _apply(self, events: Sequence[Event]) -> dict[EntryId, Exception]:
+        """Have the events committed, in halves if need be; returns what went wrong with those that cannot be."""
+        if not events:
+            return {}
+        try:
+            self.projection.apply(events)
+        except (OperationalError, InterfaceError, MemoryError):
+            raise
+        except Exception as error:
+            if len(events) > 1:
+                middle = len(events) // 2
+                return {**self._apply(events[:middle]), **self._apply(events[middle:])}
+            self.projection.probe()  # the entry is to blame only if the database would take anything else
+            logger.exception("%s cannot apply %s of %s.", self.projection.group, events[0].entry_id, events[0].stream)
+            return {events[0].entry_id: error}
+        return {}
+
+    def _park_or_retry(
+        self, stream: str, deliveries: Sequence[Delivery], failures: dict[EntryId, Exception]
+    ) -> float | None:
+        counts = self.consumer.deliveries_of(stream, list(failures))
+        least: int | None = None
+        for delivery in deliveries:
+            count = counts.get(delivery.entry_id)  # None: acknowledged by others meanwhile
+            if delivery.entry_id not in failures or count is None:
+                continue
+            if count >= self.max_deliveries:
+                self._park(stream, delivery, count, _reason(failures[delivery.entry_id]))
+            else:
+                least = count if least is None else min(least, count)
+        return None if least is None else min(FIRST_RETRY_S * 2 ** (least - 1), LONGEST_RETRY_S)
+
+    def _park_unseen(self, stream: str, delivery: Delivery, count: int) -> Outcome:
+        reason = f"Delivered {count} times and never finished: it may end the process that applies it."
+        self._park(stream, delivery, count, reason)
+        return Outcome(self.consumer.acknowledge(stream, []), None)
+
+    def _park(self, stream: str, delivery: Delivery, count: int, reason: str) -> None:
+        """Each step may be repeated after a crash between them; only the last one takes the entry out of our hands."""
+        if delivery.entry is None:
+            return
+        self.projection.note_parked(stream, delivery.entry_id, reason)
+        group, consumer = self.consumer.group, self.consumer.consumer
+        park(self.consumer.client, delivery.entry, group=group, consumer=consumer, deliveries=count, reason=reason)
+        self.consumer.acknowledge(stream, [delivery.entry_id])
+        logger.error("Parked %s of %s after %d deliveries: %s", delivery.entry_id, stream, count, reason)
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:REASON_MAX_CHARS]

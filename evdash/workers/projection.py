@@ -1,0 +1,27 @@
+"""What a worker asks of a projection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from evdash.events.entry_id import EntryId
+from evdash.events.event import Event
+
+
+class Projection(Protocol):
+    """What turns events into tables; `apply` commits before it returns and counts no event twice."""
+
+    group: str
+
+    def apply(self, events: Sequence[Event]) -> int:
+        """Commit these events; returns how many were new."""
+
+    def probe(self) -> None:
+        """Raises a database's error when nothing at all can be committed."""
+
+    def note_removed(self, stream: str, entry_ids: Sequence[EntryId]) -> int:
+        """These entries, pending in the group, are gone from the stream; returns how many were never applied."""
+
+    def note_parked(self, stream: str, entry_id: EntryId, reason: str) -> None:
+        """This entry is about to be parked."""

@@ -1,0 +1,69 @@
+"""What a worker does beside reading: now and then, between two batches."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from evdash.workers.accounting import Hole, account, hole_before
+from evdash.workers.worker import Worker
+
+ACCOUNT_EVERY_S = 5.0
+RETAIN_EVERY_S = 30.0
+
+
+@dataclass(slots=True)
+class Chore:
+    """Something to do every so often. `when_idle`: only when there is nothing to read."""
+
+    every_s: float
+    do: Callable[[], int]
+    when_idle: bool = False
+    due_s: float = field(default=0.0)
+
+    def postpone(self, now_s: float) -> None:
+        """Due again after about its interval: several workers shall not do it at the same moment."""
+        self.due_s = now_s + self.every_s * random.uniform(0.8, 1.2)
+
+
+class Upkeep:
+    """The chores of one worker; each returns how many entries it carried over."""
+
+    def __init__(self, worker: Worker, retain: Callable[[], int] | None = None, *, keeps_account: bool = False) -> None:
+        """`retain` trims the streams; `keeps_account`: the worker fills the log, which is compared with the streams."""
+        self.worker = worker
+        self._holes: dict[str, Hole] = {}
+        self.chores = [Chore(worker.claim_idle_ms / 4000, worker.claim)]
+        self.keeps_account = keeps_account
+        if keeps_account:
+            self.chores.append(Chore(ACCOUNT_EVERY_S, self.account, when_idle=True))
+        if retain is not None:
+            self.chores.append(Chore(RETAIN_EVERY_S, retain))
+
+    def connect(self) -> None:
+        """Connect the worker, and see what is missing between its tables and its streams."""
+        for stream in self.worker.streams if self.keeps_account else ():
+            hole = hole_before(self.worker.consumer, stream, self.worker.committed(stream))
+            if hole is not None:
+                self._holes[stream] = hole
+        self.worker.connect()
+        for chore in self.chores:
+            chore.due_s = 0.0
+
+    def run(self, *, idle: bool, all_now: bool = False) -> int:
+        """Do what is due, or with `all_now` everything; returns how many entries were carried over."""
+        carried = 0
+        for chore in self.chores:
+            now_s = time.monotonic()
+            if all_now or (chore.due_s <= now_s and (idle or not chore.when_idle)):
+                chore.postpone(now_s)
+                carried += chore.do()
+        return carried
+
+    def account(self) -> int:
+        """Compare the log with the streams. Carries nothing over that would be waited for."""
+        for stream in self.worker.streams:
+            account(self.worker.consumer, self.worker.projection, stream, self._holes.pop(stream, None))
+        return 0

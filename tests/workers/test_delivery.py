@@ -1,0 +1,260 @@
+"""What goes wrong with single entries and consumers is mended, parked or told, and holds up nothing else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+import redis
+from django.db import DatabaseError
+
+from evdash.eventlog.models import AgentSession, Gap, GroupMinute, GroupPosition, LoggedEvent
+from evdash.eventlog.positions import watermark
+from evdash.events.entry_id import EntryId
+from evdash.events.event import Event
+from evdash.projections.audit import AuditProjection
+from evdash.streams.groups import Delivery
+from evdash.streams.parked import parked_entries
+from evdash.workers import carrier
+from evdash.workers.loop import run
+from evdash.workers.upkeep import Upkeep
+from evdash.workers.worker import Worker
+from tests.builders import STREAM, raw_entry
+from tests.eventlog.conftest import GROUP, MakeWorker, write
+
+pytestmark = pytest.mark.django_db
+
+ENTRIES = [raw_entry(("type", "a"), ("session_id", "s"), ("user_id", "u"), entry_id=f"{i}-1") for i in range(1, 11)]
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(carrier, "FIRST_RETRY_S", 0.01)
+
+
+class Refuses(AuditProjection):
+    """Cannot apply certain entries, as often as is said."""
+
+    def __init__(self, group: str, *entry_ids: str, times: int = 1000) -> None:
+        super().__init__(group)
+        self.left = {EntryId.parse(entry_id): times for entry_id in entry_ids}
+
+    def apply(self, events: Sequence[Event]) -> int:
+        for event in events:
+            if self.left.get(event.entry_id, 0):
+                self.left[event.entry_id] -= len(events) == 1
+                raise DatabaseError("value too long")
+        return super().apply(events)
+
+
+def refusing(worker: Worker, *entry_ids: str, times: int = 1000) -> Worker:
+    projection = Refuses(GROUP, *entry_ids, times=times)
+    worker.projection = worker.carrier.projection = projection
+    return worker
+
+
+def catch_up(worker: Worker) -> int:
+    return run(Upkeep(worker, keeps_account=True), threading.Event(), block_ms=0, until_caught_up=True)
+
+
+def logged() -> list[int]:
+    return [entry_id.ms for entry_id in LoggedEvent.objects.order_by("entry_id").values_list("entry_id", flat=True)]
+
+
+def pending(valkey: redis.Redis) -> int:
+    return int(valkey.execute_command("XPENDING", STREAM, GROUP)[0])
+
+
+def test_a_bad_entry_is_parked_after_some_tries_and_holds_up_no_other(
+    valkey: redis.Redis, make_worker: MakeWorker
+) -> None:
+    write(valkey, ENTRIES)
+    catch_up(refusing(make_worker(), "4-1", "5-1"))
+    assert logged() == [1, 2, 3, 6, 7, 8, 9, 10]
+    assert pending(valkey) == 0
+    parked = parked_entries(valkey, STREAM, count=10)
+    assert [each.entry for each in parked] == ENTRIES[3:5]
+    assert {each.deliveries for each in parked} == {5}
+    assert {each.reason for each in parked} == {"DatabaseError: value too long"}
+    gaps = Gap.objects.order_by("first_id")
+    assert [(gap.kind, gap.first_id.ms, gap.entries) for gap in gaps] == [("parked", 4, 1), ("parked", 5, 1)]
+    assert GroupPosition.objects.get().parked == 2
+    assert watermark(GROUP, STREAM) == EntryId(10, 1)
+
+
+def test_an_entry_that_fails_for_a_while_is_applied_in_the_end(valkey: redis.Redis, make_worker: MakeWorker) -> None:
+    write(valkey, ENTRIES)
+    catch_up(refusing(make_worker(), "4-1", times=3))
+    assert logged() == list(range(1, 11))
+    assert parked_entries(valkey, STREAM, count=1) == []
+    assert AgentSession.objects.get().events == 10
+
+
+def test_what_ends_the_worker_again_and_again_is_tried_alone_and_then_parked_unseen(
+    valkey: redis.Redis, make_worker: MakeWorker
+) -> None:
+    write(valkey, ENTRIES[:3])
+    worker = make_worker()
+    worker.connect()
+    worker.consumer.read_new([STREAM], 3, 0)
+    for _ in range(10):  # the worker that read them died each time
+        worker.consumer.read_own_pending(STREAM, EntryId.MIN, 10)
+    applied: list[int] = []
+
+    class Counts(AuditProjection):
+        def apply(self, events: Sequence[Event]) -> int:
+            applied.append(len(events))
+            return super().apply(events)
+
+    worker.projection = worker.carrier.projection = Counts(GROUP)
+    catch_up(worker)
+    assert applied == []
+    assert [each.entry.entry_id.ms for each in parked_entries(valkey, STREAM, count=5)] == [1, 2, 3]
+    assert "may end the process" in parked_entries(valkey, STREAM, count=1)[0].reason
+
+
+def test_a_database_that_takes_nothing_is_an_outage_and_parks_nothing(
+    valkey: redis.Redis, make_worker: MakeWorker
+) -> None:
+    write(valkey, ENTRIES)
+    worker = make_worker()
+
+    class Broken(AuditProjection):
+        def apply(self, events: Sequence[Event]) -> int:
+            raise DatabaseError("database disk image is malformed")
+
+        def probe(self) -> None:
+            raise DatabaseError("database disk image is malformed")
+
+    worker.projection = worker.carrier.projection = Broken(GROUP)
+    with pytest.raises(DatabaseError, match="malformed"):
+        catch_up(worker)
+    assert pending(valkey) == 10
+    assert Gap.objects.count() == 0
+    catch_up(make_worker())
+    assert logged() == list(range(1, 11))
+
+
+def test_the_entries_of_a_dead_consumer_are_claimed(valkey: redis.Redis, make_worker: MakeWorker) -> None:
+    write(valkey, ENTRIES)
+    dead = make_worker("dead")
+    dead.connect()
+    dead.consumer.read_new([STREAM], 4, 0)
+    living = make_worker("living")
+    catch_up(living)
+    assert logged() == [5, 6, 7, 8, 9, 10]  # they may be in work still
+    living.claim_idle_ms = 0
+    assert living.claim() == 4
+    assert logged() == list(range(1, 11))
+    assert pending(valkey) == 0
+
+
+def test_what_is_claimed_from_a_consumer_that_lives_after_all_counts_once(
+    valkey: redis.Redis, make_worker: MakeWorker
+) -> None:
+    write(valkey, ENTRIES)
+    slow = make_worker("slow")
+    slow.connect()
+    entries = slow.consumer.read_new([STREAM], 10, 0)
+    quick = make_worker("quick")
+    quick.claim_idle_ms = 0
+    catch_up(quick)
+    slow.carry(STREAM, [Delivery(STREAM, entry.entry_id, entry) for entry in entries], first_time=True)
+    assert AgentSession.objects.get().events == 10
+    assert GroupPosition.objects.get().applied == 10
+
+
+def test_two_workers_of_one_name_count_nothing_twice(valkey: redis.Redis, make_worker: MakeWorker) -> None:
+    write(valkey, ENTRIES)
+    one, other = make_worker("same", batch_size=3), make_worker("same", batch_size=3)
+    one.connect()
+    one.consumer.read_new([STREAM], 3, 0)  # in hand
+    other.connect()
+    while other.step():
+        pass
+    one.connect()
+    while one.step():
+        pass
+    assert AgentSession.objects.get().events == 10
+    assert pending(valkey) == 0
+
+
+def test_entries_trimmed_before_they_were_read_are_a_gap_where_they_were(
+    valkey: redis.Redis, make_worker: MakeWorker
+) -> None:
+    write(valkey, ENTRIES[:4])
+    catch_up(make_worker())
+    write(valkey, ENTRIES[4:])
+    valkey.execute_command("XTRIM", STREAM, "MINID", "8-0")
+    catch_up(make_worker())
+    assert logged() == [1, 2, 3, 4, 8, 9, 10]
+    gap = Gap.objects.get()
+    assert (gap.kind, gap.entries) == ("removed", 3)
+    assert EntryId(4, 1) < gap.first_id
+    assert gap.last_id < EntryId(8, 1)
+    catch_up(make_worker())
+    assert Gap.objects.count() == 1
+
+
+def test_entries_deleted_in_the_middle_before_they_were_read_are_counted(
+    valkey: redis.Redis, make_worker: MakeWorker
+) -> None:
+    write(valkey, ENTRIES[:4])
+    catch_up(make_worker())
+    write(valkey, ENTRIES[4:])
+    valkey.execute_command("XDEL", STREAM, "6-1", "8-1")
+    catch_up(make_worker())
+    gap = Gap.objects.get()
+    assert (gap.kind, gap.entries) == ("removed", 2)
+    assert gap.first_id <= EntryId(6, 1)
+    assert gap.last_id >= EntryId(8, 1)
+
+
+def test_what_was_gone_before_the_first_reading_is_told(valkey: redis.Redis, make_worker: MakeWorker) -> None:
+    write(valkey, ENTRIES)
+    valkey.execute_command("XTRIM", STREAM, "MINID", "4-0")
+    catch_up(make_worker())
+    gap = Gap.objects.get()
+    assert (gap.kind, gap.entries) == ("before", 3)
+    assert gap.last_id == EntryId(4, 1).previous()
+
+
+def test_entries_that_others_acknowledged_are_applied_all_the_same(
+    valkey: redis.Redis, make_worker: MakeWorker
+) -> None:
+    write(valkey, ENTRIES[:4])
+    worker = make_worker()
+    catch_up(worker)
+    write(valkey, ENTRIES[4:])
+    valkey.execute_command("XREADGROUP", "GROUP", GROUP, "somebody", "COUNT", 3, "STREAMS", STREAM, ">")
+    valkey.execute_command("XACK", STREAM, GROUP, "5-1", "6-1", "7-1")
+    while worker.step():
+        pass
+    assert 6 not in logged()
+    Upkeep(worker, keeps_account=True).account()
+    assert logged() == list(range(1, 11))
+    assert Gap.objects.count() == 0
+
+
+def test_an_emptied_stream_is_no_gap_and_what_comes_then_is_logged(
+    valkey: redis.Redis, make_worker: MakeWorker
+) -> None:
+    write(valkey, ENTRIES)
+    catch_up(make_worker())
+    valkey.flushall()
+    write(valkey, ENTRIES[2:5])  # some of it restored
+    write(valkey, [raw_entry(("type", "a"), entry_id="7-5")])  # an ID below what was applied, and new
+    catch_up(make_worker())
+    assert LoggedEvent.objects.count() == 11
+    assert Gap.objects.count() == 0
+    assert AgentSession.objects.get().events == 10
+
+
+def test_the_throughput_is_written_down(valkey: redis.Redis, make_worker: MakeWorker) -> None:
+    write(valkey, ENTRIES)
+    catch_up(make_worker(batch_size=4))
+    position = GroupPosition.objects.get()
+    assert (position.applied, position.batches) == (10, 3)
+    assert position.apply_us > 0
+    assert sum(GroupMinute.objects.values_list("events", flat=True)) == 10
