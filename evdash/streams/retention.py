@@ -1,0 +1,226 @@
+"""Trimming a stream, never past what each of its consumer groups has committed.
+
+Only XTRIM MINID is sent, with an ID not past the least watermark of all groups, foreign ones included. That is safe
+against everybody who writes or reads meanwhile: what is added gets an ID above every watermark, and what is delivered
+lies above its group's. A group made or moved back since the plan was made is seen by a second look before the trim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+import redis
+
+from evdash.events.entry_id import EntryId
+from evdash.streams import counts, replies
+from evdash.streams.client import Refused, call_at_once
+from evdash.streams.counts import Count, scan
+from evdash.streams.info import GroupInfo, StreamInfo, group_infos, stream_info
+
+
+class TrimRefused(Exception):
+    """The trim would remove what a group has not committed, or cannot be made; the message is the sentence to show."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrimPlan:
+    """One step of a trim: what goes, and what would have to go but is held."""
+
+    stream: str
+    wanted_min_id: EntryId  # what lies below is to be removed
+    safe_min_id: EntryId  # what lies below every group has committed
+    entries: Count  # that this step removes
+    later: int  # that further steps are for; only a trim to a length needs any
+    held_entries: Count
+    held_by: str  # the group; empty when nothing is held
+    holding: str  # the sentence that says why
+    own_groups: frozenset[str]
+
+    @property
+    def min_id(self) -> EntryId:
+        """The ID that the trim is made with. Never above the safe one, even where nothing lies between the two yet."""
+        return min(self.wanted_min_id, self.safe_min_id)
+
+    def __str__(self) -> str:
+        if not self.entries.number:
+            return f"Removes nothing of {self.stream}."
+        steps = f" {self.later:,} more go in further steps." if self.later else ""
+        return f"Removes the oldest {self.entries.entries()} of {self.stream}, up to before {self.min_id}.{steps}"
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """What a trim came to, as Redis tells it afterwards."""
+
+    removed: int
+    length: int
+    first_id: EntryId | None  # None: the stream is empty
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """What automatic retention came to. `more`: another step may remove more at once."""
+
+    removed: int
+    more: bool
+    holding: str  # the sentence that says who holds what should be gone; empty when nobody does
+
+
+def committed_by_all(client: redis.Redis, stream: str) -> tuple[EntryId | None, GroupInfo | None]:
+    """The least watermark of the stream's groups and the group that has it; None, None when there is no group."""
+    group = min(group_infos(client, stream), key=lambda group: group.watermark, default=None)
+    return (group.watermark, group) if group else (None, None)
+
+
+def plan_trim(
+    client: redis.Redis,
+    stream: str,
+    *,
+    max_length: int | None = None,
+    older_than: datetime | None = None,
+    min_id: EntryId | None = None,
+    own_groups: Collection[str] = (),
+) -> TrimPlan:
+    """What a trim to these bounds would do, the furthest of them counting; nothing is changed.
+
+    `older_than` is compared with the time in the entry IDs. `own_groups` must exist: one that is missing has committed
+    nothing. Raises TrimRefused when a group holds any of the entries to be removed.
+    """
+    plan = plan_safe_trim(
+        client, stream, max_length=max_length, older_than=older_than, min_id=min_id, own_groups=own_groups
+    )
+    if plan.held_entries.number:
+        raise TrimRefused(plan.holding)
+    return plan
+
+
+def plan_safe_trim(
+    client: redis.Redis,
+    stream: str,
+    *,
+    max_length: int | None = None,
+    older_than: datetime | None = None,
+    min_id: EntryId | None = None,
+    own_groups: Collection[str] = (),
+) -> TrimPlan:
+    """As `plan_trim`, but what is held stays out of the plan, which says so. Raises TrimRefused without a stream."""
+    info = _existing(client, stream)
+    wanted, later = EntryId.MIN, 0
+    if max_length is not None and info.length > max_length:
+        oldest = scan(client, stream, at_most=min(info.length - max_length, counts.SCAN_MAX))
+        wanted = oldest.ids[-1].next() if oldest.ids else wanted
+        later = max(0, info.length - max_length - len(oldest.ids))
+    if older_than is not None:
+        wanted = max(wanted, EntryId(max(0, int(older_than.timestamp() * 1000)), 0))
+    wanted = max(wanted, min_id or wanted)
+    hold = _hold(client, stream, info, own_groups)
+    safe = hold.safe_min_id
+    held = _below(client, stream, wanted, since=safe)
+    return TrimPlan(
+        stream=stream,
+        wanted_min_id=wanted,
+        safe_min_id=safe,
+        entries=_below(client, stream, min(wanted, safe)),
+        later=later,
+        held_entries=held,
+        held_by=hold.group if held.number else "",
+        holding=_holding(stream, held, hold) if held.number else "",
+        own_groups=frozenset(own_groups),
+    )
+
+
+def trim(client: redis.Redis, plan: TrimPlan, *, approximate: bool) -> Trimmed:
+    """Make the trim. An approximate one is cheaper, leaves up to some hundred entries more, and may remove nothing.
+
+    Raises TrimRefused when a group has been moved back, or made, below what the plan would remove.
+    """
+    info = _existing(client, plan.stream)
+    hold = _hold(client, plan.stream, info, plan.own_groups)
+    held = _below(client, plan.stream, plan.min_id, since=hold.safe_min_id)
+    if held.number:
+        raise TrimRefused(_holding(plan.stream, held, hold))
+    xtrim = ("XTRIM", plan.stream, "MINID", "~" if approximate else "=", str(plan.min_id))
+    try:
+        removed, told = call_at_once(client, xtrim, ("XINFO STREAM", plan.stream), stream=plan.stream)
+    except Refused as refusal:
+        if "no such key" in refusal.answer.lower():
+            raise TrimRefused(f"There is no stream {plan.stream} any more.") from refusal
+        if "syntax error" in refusal.answer:
+            raise TrimRefused(
+                "This Redis cannot trim by entry ID (XTRIM MINID came with 6.2), the only way that is sure to spare "
+                "what a group has not committed."
+            ) from refusal
+        raise
+    after = replies.record(told)
+    first = after.get("first-entry")
+    return Trimmed(int(removed), int(after["length"]), EntryId.parse(first[0]) if first else None)
+
+
+def retain(
+    client: redis.Redis,
+    stream: str,
+    *,
+    max_length: int | None = None,
+    older_than: datetime | None = None,
+    approximate: bool,
+    own_groups: Collection[str] = (),
+) -> Retained:
+    """Trim as far as is wanted and safe, in one step. Raises TrimRefused where nothing can be trimmed at all."""
+    plan = plan_safe_trim(client, stream, max_length=max_length, older_than=older_than, own_groups=own_groups)
+    if not plan.entries.number:
+        return Retained(0, more=False, holding=plan.holding)
+    removed = trim(client, plan, approximate=approximate).removed
+    return Retained(removed, more=plan.later > 0 and removed > 0 and not plan.holding, holding=plan.holding)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """The group that has committed least: what lies below `safe_min_id` it does not need any more."""
+
+    safe_min_id: EntryId
+    group: str
+    why: str
+
+
+def _hold(client: redis.Redis, stream: str, info: StreamInfo, own_groups: Collection[str]) -> _Hold:
+    groups = group_infos(client, stream)
+    for name in sorted(set(own_groups) - {group.name for group in groups}):
+        return _Hold(
+            EntryId.MIN, name, f"The group {name} does not exist on {stream}, so nothing counts as committed by it"
+        )
+    # What is yet to come is never trimmed, wherever the groups stand.
+    group = min(groups, key=lambda group: group.watermark, default=None)
+    if group is None:
+        return _Hold(info.last_generated_id.next(), "", "It is yet to come")
+    return _Hold(min(group.watermark, info.last_generated_id).next(), group.name, _why(group))
+
+
+def _why(group: GroupInfo) -> str:
+    if group.last_delivered == EntryId.MIN:
+        return f"The group {group.name} stands at 0-0 and has never read anything, so it holds every entry"
+    if group.oldest_pending:
+        pending = "1 entry" if group.pending == 1 else f"{group.pending:,} entries"
+        return f"The group {group.name} has {pending} pending, the oldest is {group.oldest_pending}"
+    return f"The group {group.name} has read up to {group.last_delivered} only"
+
+
+def _holding(stream: str, held: Count, hold: _Hold) -> str:
+    nothing = hold.safe_min_id <= EntryId.MIN.next()
+    now = "Nothing can be removed now." if nothing else f"What lies before {hold.safe_min_id} can be removed now."
+    are = "is" if held == Count(1) else "are"
+    return f"{hold.why}: {held.entries()} of {stream} that would be removed {are} held. {now}"
+
+
+def _existing(client: redis.Redis, stream: str) -> StreamInfo:
+    info = stream_info(client, stream)
+    if info is None:
+        raise TrimRefused(f"There is no stream {stream}.")
+    return info
+
+
+def _below(client: redis.Redis, stream: str, min_id: EntryId, since: EntryId = EntryId.MIN) -> Count:
+    if min_id <= since:
+        return Count(0)
+    return scan(client, stream, since=since, through=min_id.previous()).count
