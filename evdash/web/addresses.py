@@ -11,6 +11,7 @@ import re
 from typing import Final
 from urllib.parse import quote
 
+from django.http import HttpRequest
 from django.urls import reverse
 
 from evdash.events.entry_id import EntryId, InvalidEntryId
@@ -58,6 +59,19 @@ def user_address(user_id: str) -> str:
 def event_address(stream: str, entry_id: EntryId) -> str:
     """The permanent address of one entry."""
     return f"{reverse('events')}{_quoted(stream)}/{entry_id}/"
+
+
+def page_address(request: HttpRequest) -> str:
+    """The request's own address without its query. Not `request.path`, which is decoded: what an ID holds of `?`, `#`,
+    `%` or `..` would lead elsewhere."""
+    given = request.resolver_match.kwargs if request.resolver_match else {}
+    if "session_id" in given:
+        return session_address(given["session_id"])
+    if "user_id" in given:
+        return user_address(given["user_id"])
+    if "entry_id" in given:
+        return event_address(given["stream"], given["entry_id"])
+    return request.path
 
 
 def element_id(stream: str, entry_id: EntryId) -> str:

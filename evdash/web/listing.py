@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import EventPage
+from evdash.web.addresses import page_address
 from evdash.web.filter_bar import (
     EVERYTHING,
     Asked,
@@ -52,7 +53,9 @@ class Listing:
 def question(request: HttpRequest, scope: Scope = EVERYTHING, *, oldest_first: bool = False) -> Question:
     """The question of a request. Raises BadPlace for a place that cannot be read."""
     rows = ROWS_AT_MOST if request.GET.get("rows") == "all" else ROWS
-    return Question(asked_filter(request.GET, scope), place_of(request.GET.dict()), request.path, oldest_first, rows)
+    return Question(
+        asked_filter(request.GET, scope), place_of(request.GET.dict()), page_address(request), oldest_first, rows
+    )
 
 
 def listing(reader: Reader, asking: Question, *, with_histogram: bool = True) -> Listing:

@@ -9,6 +9,7 @@ from typing import Concatenate, ParamSpec, cast
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from evdash.eventlog.records import Coverage
+from evdash.web.addresses import page_address
 from evdash.web.paging import BadPlace
 from evdash.web.rendering import page
 
@@ -33,5 +34,5 @@ def said(
     request: HttpRequest, title: str, sentence: str, *, status: int, coverage: Coverage | None = None, subject: str = ""
 ) -> HttpResponse:
     """A page that is one sentence, with ways on. `subject` is the ID that was asked for."""
-    context = {"sentence": sentence, "subject": subject, "beginning": request.path if status == 400 else ""}
+    context = {"sentence": sentence, "subject": subject, "beginning": page_address(request) if status == 400 else ""}
     return page(request, "said.html", title, context, coverage=coverage, status=status)

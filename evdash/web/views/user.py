@@ -32,7 +32,7 @@ def user(request: HttpRequest, user_id: str) -> HttpResponse:
         if facts is not None:
             shown = listing(reader, asking, with_histogram=False)
             sessions = reader.sessions(user_id=user_id, limit=SESSIONS)
-            days = _calendar(reader, facts, request.path)
+            days = _calendar(reader, facts, asking.address)
     if facts is None:
         sentence = "No event of such a user is in the log or in the streams that evdash reads."
         return said(request, "No such user", sentence, status=404, coverage=reader.coverage, subject=user_id)
