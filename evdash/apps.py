@@ -1,6 +1,10 @@
 """The app that holds the commands and the system checks of the whole."""
 
 from django.apps import AppConfig
+from django.conf import settings
+
+from evdash.configuration import ConfigurationError
+from evdash.events.upcasters import UpcastersInvalid, load
 
 
 class EvdashConfig(AppConfig):
@@ -8,3 +12,13 @@ class EvdashConfig(AppConfig):
 
     def ready(self) -> None:
         from evdash import checks  # noqa: F401 - registers them
+
+        if settings.EVDASH.upcasters:
+            _load_upcasters(settings.EVDASH.upcasters)
+
+
+def _load_upcasters(module: str) -> None:
+    try:
+        load(module)
+    except UpcastersInvalid as error:
+        raise ConfigurationError(f"EVDASH_UPCASTERS cannot be {module!r}: {error}.") from error

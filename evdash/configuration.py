@@ -127,6 +127,12 @@ class Configuration:
         most=65535,
     )
     streams: tuple[str, ...] = variable("EVDASH_STREAMS", ("memory:events",), "The streams to show, comma separated.")
+    upcasters: str = variable(
+        "EVDASH_UPCASTERS",
+        "",
+        "A Python module that lifts older versions of your events (see the wire format), imported at the start.",
+        takes="the dotted name of a Python module",
+    )
     audit_group: str = variable("EVDASH_AUDIT_GROUP", "evdash-audit", "The consumer group that fills the event log.")
     analytics_group: str = variable(
         "EVDASH_ANALYTICS_GROUP", "evdash-analytics", "The consumer group that counts how long operations take."
@@ -154,11 +160,7 @@ class Configuration:
         most=86_400_000,
     )
     max_deliveries: int = variable(
-        "EVDASH_MAX_DELIVERIES",
-        5,
-        "How often an entry that cannot be applied is tried before it is parked.",
-        least=1,
-        most=1000,
+        "EVDASH_MAX_DELIVERIES", 5, "How often an entry is tried before it is parked.", least=1, most=1000
     )
     max_length: int = variable(
         "EVDASH_MAX_LENGTH",

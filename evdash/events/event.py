@@ -49,9 +49,10 @@ class Event:
     agent: str
     latency_ms: float | None
     tokens: int
+    version: int | None  # the schema version that the entry carries
     simulated: bool  # written by the demonstration
     fields: tuple[Field, ...]  # every pair, in the entry's order
-    data: Mapping[str, Any]  # the last value of each name, and the keys of a JSON object in `data`
+    data: Mapping[str, Any]  # the last value of each name, and the keys of a JSON object in `data`; the newest version
     remarks: tuple[str, ...]  # sentences: what could not be understood
 
     @property

@@ -15,6 +15,7 @@ from evdash.events.entry_id import MAX_DATETIME_MS
 from evdash.events.event import Event, Field, TimeSource
 from evdash.events.json_object import InvalidJson, parse
 from evdash.events.timestamps import InvalidTimestamp, parse_timestamp
+from evdash.events.upcasters import UPCASTERS, Upcasters
 
 IDENTIFIER_MAX_CHARS = 200
 
@@ -35,6 +36,7 @@ _SEVERITY_ALIASES = {
 }
 # An `error` field that says there is none.
 _NO_ERROR = frozenset({"", "0", "false", "none", "null", "nil", "no", "ok", "[]", "{}"})
+_VERSION = re.compile(r"[1-9]\d{0,2}", re.ASCII)
 _WHOLE_NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 
 
@@ -58,16 +60,25 @@ class WireProfile:
     tokens: tuple[str, ...] = ("tokens", "total_tokens")
     token_parts: tuple[str, ...] = ("input_tokens", "output_tokens", "prompt_tokens", "completion_tokens")
     json_object: str = "data"
+    version: tuple[str, ...] = ("schema_version",)
+    # Often a version of something else when it stands in the event's data: read as flat fields only.
+    flat_version: tuple[str, ...] = ("version", "v")
 
 
 DEFAULT_PROFILE = WireProfile()
 
 
-def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE) -> Event:
+def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upcasters = UPCASTERS) -> Event:
     """The event that an entry says. Never raises: what cannot be understood is kept and told in `remarks`."""
     remarks: list[str] = []
     fields = tuple(_field(name, value) for name, value in entry.pairs)
-    data = _data(fields, profile, remarks)
+    data: Mapping[str, Any] = _data(fields, profile, remarks)
+    version = _version(fields, data, profile)
+    if version is not None:
+        lifted = upcasters.lift(data, version, lambda data: _first(profile.type, data)[1])
+        data = lifted.data
+        if lifted.remark:
+            remarks.append(lifted.remark)
 
     def identifier(names: tuple[str, ...]) -> str:
         return _identifier(names, data, remarks)
@@ -99,6 +110,7 @@ def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE) -> Event:
         agent=identifier(profile.agent),
         latency_ms=_latency_ms(profile, data),
         tokens=_tokens(profile, data),
+        version=version,
         simulated="simulated" in data and _text(data["simulated"]).lower() in ("1", "true"),
         fields=fields,
         data=data,
@@ -131,6 +143,16 @@ def _data(fields: tuple[Field, ...], profile: WireProfile, remarks: list[str]) -
         else:
             data = {**parsed, **data, profile.json_object: parsed}
     return data
+
+
+def _version(fields: tuple[Field, ...], data: Mapping[str, Any], profile: WireProfile) -> int | None:
+    """The schema version that the entry carries: a small whole number, and nothing else that is called a version."""
+    for name in (*profile.version, *profile.flat_version):
+        if name not in data or not _VERSION.fullmatch(text := _text(data[name]).strip()):
+            continue
+        if name in profile.version or any(field.name == name for field in fields):
+            return int(text)
+    return None
 
 
 def _first(names: tuple[str, ...], data: Mapping[str, Any]) -> tuple[str, str]:

@@ -16,7 +16,7 @@ _RESERVED = str.maketrans({_BETWEEN_FIELDS: " ", _BEFORE_VALUE: " ", "\x00": " "
 
 
 def search_text(event: Event) -> str:
-    """All fields of the event, those of a JSON object in `data` included, as one searchable text."""
+    """All fields of the event, those of a JSON object in `data` and of a newer version included, as one text."""
     parts = [_BETWEEN_FIELDS]
     nested = event.data.get("data")
     for field in event.fields:
@@ -24,6 +24,9 @@ def search_text(event: Event) -> str:
             parts.append(_field(field.name, field.value))
     if isinstance(nested, dict):
         parts.extend(_field(name, value) for name, value in nested.items())
+    if event.version is not None:  # lifted, it may have fields that were not written (upcasters.py)
+        written = {field.name for field in event.fields} | (nested.keys() if isinstance(nested, dict) else set())
+        parts.extend(_field(name, value) for name, value in event.data.items() if name not in written)
     return "".join(parts)
 
 

@@ -169,3 +169,21 @@ def test_a_wrong_value_stops_every_command_without_a_traceback(command: str, man
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert ended.stderr == "EVDASH_BLOCK_MS cannot be 'soon': it takes a whole number from 1 to 60000.\n"
+
+
+def test_upcasters_that_cannot_be_imported_stop_every_command_with_a_sentence(manage_py: ManagePy) -> None:
+    ended = manage_py("check", EVDASH_UPCASTERS="no.such.module")
+
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "EVDASH_UPCASTERS cannot be 'no.such.module': it cannot be imported "
+        "(ModuleNotFoundError: No module named 'no').\n"
+    )
+
+
+def test_upcasters_are_imported_at_the_start(manage_py: ManagePy, tmp_path: Path) -> None:
+    (tmp_path / "own_steps.py").write_text("print('imported')\n")
+
+    ended = manage_py("check", EVDASH_UPCASTERS="own_steps", PYTHONPATH=str(tmp_path))
+
+    assert (ended.returncode, ended.stdout.splitlines()[0]) == (0, "imported")

@@ -8,6 +8,7 @@ import shlex
 import redis
 
 from evdash.configuration import CHECKOUT, settings_table
+from evdash.events.older_spellings import VERSION_1
 from evdash.events.profile import decode
 from evdash.streams.reads import read_forward
 
@@ -21,9 +22,26 @@ def test_the_table_of_settings_is_complete() -> None:
 
 def test_the_producers_in_python_are_python() -> None:
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for block in blocks:
         compile(block, "README.md", "exec")
+
+
+def test_the_table_of_versions_is_complete() -> None:
+    _, _, rest = README.partition("| Type | In version 1 | In version 2 |\n")
+    rows = [line.split("|")[1:4] for line in rest.partition("\n\n")[0].splitlines()[1:]]
+    told = {_names(types)[0]: (set(_names(old)), set(_names(new))) for types, old, new in rows[:-1]}
+
+    assert told == {
+        event_type: ({old for old, _ in renamed.names}, {new for _, new in renamed.names})
+        for event_type, renamed in VERSION_1.items()
+    }
+    assert [_names(cell) for cell in rows[-1]] == [["session.ended"], ["duration_s"], ["latency_ms"]]
+    assert [event_type for event_type, renamed in VERSION_1.items() if not renamed.seconds] == ["session.ended"]
+
+
+def _names(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
 
 
 def test_the_line_for_redis_cli_writes_an_event(valkey: redis.Redis) -> None:

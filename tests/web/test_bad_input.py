@@ -176,7 +176,7 @@ def test_bytes_are_marked_and_shown_as_hexadecimal(browser: Client, write: Write
     page = seen(browser.get("/events/memory:events/1000-1/"))
     assert "ff fe 00 01" in page.text
     assert "not UTF-8" in page.text
-    assert "Not all of this entry could be understood" in seen(browser.get("/events/")).values("aria-label")
+    assert "Remarks on how this entry was read" in seen(browser.get("/events/")).values("aria-label")
 
 
 def test_both_values_of_a_repeated_field_are_shown(browser: Client, write: Write) -> None:

@@ -1,0 +1,126 @@
+"""Schema versions: an event of an older version is lifted to the newest, step by step, as it is read.
+
+A module of one's own, named by EVDASH_UPCASTERS, adds steps:
+
+    from evdash.events.upcasters import upcaster
+
+    @upcaster("order.placed", from_version=1)
+    def total_in_cents(data):
+        return {**data, "total_cents": round(float(data["total"]) * 100)}
+
+The raw entry stays as it is, whatever an upcaster does.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from evdash.events.json_object import InvalidJson, parse
+from evdash.events.older_spellings import VERSION_1, Upcaster
+
+LARGEST_VERSION = 999
+
+
+class UpcastersInvalid(Exception):
+    """Upcasters of one's own cannot be used; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """What an event says once it is lifted as far as it goes."""
+
+    data: Mapping[str, Any]
+    remark: str  # "" when lifting changed nothing
+
+
+Steps = dict[tuple[str, int], Upcaster]
+
+
+@dataclass(slots=True)
+class Upcasters:
+    """The steps that are known, by event type and the version that they lift from.
+
+    A type may end with a star for any ending; of several steps that fit, the one with the longest type counts. A type
+    with a step of one's own is lifted by one's own alone: its version numbers are one's own, too.
+    """
+
+    shipped: Steps = field(default_factory=dict)
+    own: Steps = field(default_factory=dict)
+
+    def add(self, event_type: str, from_version: int, step: Upcaster) -> None:
+        """Know a step of one's own. Raises UpcastersInvalid for a second one of this type and version."""
+        if not 1 <= from_version <= LARGEST_VERSION:
+            raise UpcastersInvalid(
+                f"An upcaster of {event_type} lifts from version {from_version}: versions are whole numbers from 1 to "
+                f"{LARGEST_VERSION}."
+            )
+        if self.own.get((event_type, from_version), step) is not step:
+            raise UpcastersInvalid(f"Two upcasters lift {event_type} from version {from_version}: leave one out.")
+        self.own[event_type, from_version] = step
+
+    def lift(self, data: Mapping[str, Any], version: int, type_of: Callable[[Mapping[str, Any]], str]) -> Lifted:
+        """The event's data in the newest version, and a sentence when that changed it. Never raises."""
+        lifted, reached, changed = data, version, False
+        while step := self._step(type_of(lifted), reached):
+            try:
+                # A step may change what it is given, and give back anything.
+                given_back = dict(step(copy.deepcopy(dict(lifted))))
+                changed = changed or given_back != lifted
+                lifted = parse(json.dumps(given_back))
+            except Exception as error:  # noqa: BLE001 - others' code, which must stop neither a page nor a worker
+                return Lifted(
+                    data,
+                    f"Could not be lifted from version {reached} ({_in_words(error)}); it is read as it was written.",
+                )
+            reached += 1
+        if not changed:
+            return Lifted(data, "")
+        return Lifted(lifted, f"Lifted from version {version} to {reached}; the entry is as it was written.")
+
+    def _step(self, event_type: str, version: int) -> Upcaster | None:
+        has_own = any(fits(known, event_type) for known, _ in self.own)
+        steps = self.own if has_own else self.shipped
+        fitting = [known for known, from_version in steps if from_version == version and fits(known, event_type)]
+        return steps[max(fitting, key=len), version] if fitting else None
+
+
+def fits(known: str, event_type: str) -> bool:
+    """Whether the type is the known one, or begins as one that ends with a star."""
+    return event_type.startswith(known[:-1]) if known.endswith("*") else event_type == known
+
+
+UPCASTERS = Upcasters(shipped={(event_type, 1): step for event_type, step in VERSION_1.items()})
+"""Those that entries are read with."""
+
+
+def upcaster(event_type: str, *, from_version: int) -> Callable[[Upcaster], Upcaster]:
+    """Lift events of this type from this version to the next by the function below.
+
+    It is given the event's data (its fields, and the keys of a JSON object in `data`) and gives back the next
+    version's: values that JSON can hold. When it raises, the event is read as it was written, with a remark.
+    """
+
+    def add(step: Upcaster) -> Upcaster:
+        UPCASTERS.add(event_type, from_version, step)
+        return step
+
+    return add
+
+
+def load(module: str) -> None:
+    """Import a module that adds upcasters. Raises UpcastersInvalid, whatever fails in it."""
+    try:
+        importlib.import_module(module)
+    except Exception as error:
+        raise UpcastersInvalid(f"it cannot be imported ({_in_words(error)})") from error
+
+
+def _in_words(error: Exception) -> str:
+    known = isinstance(error, UpcastersInvalid | InvalidJson)
+    words = str(error) if known else f"{type(error).__name__}: {error}"[:200].strip(": ")
+    return words.encode("utf-8", errors="backslashreplace").decode("utf-8").rstrip(".")
