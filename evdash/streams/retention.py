@@ -47,7 +47,7 @@ class TrimPlan:
         if not self.entries.number:
             return f"Removes nothing of {self.stream}."
         steps = f" {self.later:,} more go in further steps." if self.later else ""
-        return f"Removes the oldest {self.entries.entries()} of {self.stream}, up to before {self.min_id}.{steps}"
+        return f"Removes the oldest {self.entries.entries()} of {self.stream}: what lies before {self.min_id}.{steps}"
 
 
 @dataclass(frozen=True, slots=True)

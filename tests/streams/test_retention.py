@@ -64,7 +64,7 @@ def test_a_trim_to_a_length_removes_the_oldest(valkey: redis.Redis) -> None:
     group(valkey, "audit", read=100, acknowledge=100)
     plan = plan_trim(valkey, "s", max_length=30)
     assert (plan.entries, plan.later, plan.held_by, plan.held_entries) == (Count(70), 0, "", Count(0))
-    assert str(plan) == "Removes the oldest 70 entries of s, up to before 70-1."
+    assert str(plan) == "Removes the oldest 70 entries of s: what lies before 70-1."
     assert len(left(valkey)) == 100
     trimmed = trim(valkey, plan, approximate=False)
     assert (trimmed.removed, trimmed.length, trimmed.first_id) == (70, 30, EntryId(71, 0))
