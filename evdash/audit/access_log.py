@@ -24,6 +24,11 @@ class Access:
     ended: AccessLogEntry | None  # None: it has one row only, or evdash ended before it was done
 
     @property
+    def title(self) -> str:
+        """What was done, in words."""
+        return str(self.begun.detail.get("title") or self.begun.action)
+
+    @property
     def is_open(self) -> bool:
         """Whether it is being done now, or was broken off without a word."""
         return self.ended is None and self.begun.succeeded is None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 import redis
 from django.contrib.auth.models import User
@@ -11,51 +11,7 @@ from django.db import DatabaseError, transaction
 
 from evdash.audit.access_log import plain, record
 from evdash.audit.models import AccessLogEntry
-from evdash.events.entry_id import EntryId
-
-
-class Preview(Protocol):
-    """What an operation would do now."""
-
-    @property
-    def sentence(self) -> str: ...
-    @property
-    def affected(self) -> int | None: ...
-    @property
-    def refused(self) -> str: ...
-
-
-class Outcome(Protocol):
-    """What an operation has done, and with which entries it failed and why."""
-
-    @property
-    def done(self) -> int: ...
-    @property
-    def failed(self) -> Sequence[tuple[EntryId, str]]: ...
-    @property
-    def sentence(self) -> str: ...
-    @property
-    def before(self) -> Mapping[str, Any]: ...
-    @property
-    def after(self) -> Mapping[str, Any]: ...
-
-
-O_co = TypeVar("O_co", bound=Outcome, covariant=True)
-
-
-class Operation(Protocol[O_co]):
-    """Something that can be done to a stream or to one of its groups (streams/operations)."""
-
-    @property
-    def title(self) -> str: ...
-    @property
-    def stream(self) -> str: ...
-    def preview(self, client: redis.Redis) -> Preview: ...
-    def execute(self, client: redis.Redis) -> O_co: ...
-
-
-class OperationRefused(Exception):
-    """The operation was not begun; the message says why."""
+from evdash.streams.operations import Operation, OperationRefused, Outcome
 
 
 class OutcomeNotRecorded(Exception):
@@ -63,8 +19,8 @@ class OutcomeNotRecorded(Exception):
 
 
 def operate(
-    user_name: str, operation: Operation[O_co], reason: str, client: redis.Redis, *, user: User | None = None
-) -> O_co:
+    user_name: str, operation: Operation, reason: str, client: redis.Redis, *, user: User | None = None
+) -> Outcome:
     """Carry the operation out and return what came of it.
 
     The access log has a row before anything is changed and another one after it, whatever happens in between. Raises
@@ -80,29 +36,29 @@ def operate(
         "reason": reason.strip(),
         "user": user,
         "detail": {
-            "operation": type(operation).__name__,
+            "title": operation.title,
             "asked": plain(operation),
             "preview": preview.sentence,
             "affected": preview.affected,
         },
     }
     if preview.refused:
-        _write(user_name, operation.title, **told, outcome=preview.refused, succeeded=False)
+        _write(user_name, operation.action, **told, outcome=preview.refused, succeeded=False)
         raise OperationRefused(preview.refused)
-    begun = _write(user_name, operation.title, **told, succeeded=None)
+    begun = _write(user_name, operation.action, **told, succeeded=None)
     try:
         outcome = operation.execute(client)
     except BaseException as error:
-        _write_end(begun, told, outcome=f"Broken off: {_in_words(error)}", succeeded=False)
+        _write_end(begun, told, outcome=_in_words(error), succeeded=False)
         raise
-    told["detail"] = {**told["detail"], "done": outcome.done, "failed": outcome.failed}
+    told["detail"] |= {"done": outcome.done, "done_ids": outcome.done_ids, "failed": outcome.failed}
     _write_end(
         begun,
         told,
         before=outcome.before,
         after=outcome.after,
-        outcome=outcome.sentence,
-        succeeded=not outcome.failed,
+        outcome=f"{outcome.sentence} {outcome.stopped}".strip(),
+        succeeded=outcome.succeeded,
     )
     return outcome
 
@@ -124,4 +80,6 @@ def _write_end(begun: AccessLogEntry, told: Mapping[str, Any], **came_of_it: Any
 
 def _in_words(error: BaseException) -> str:
     words = str(error).strip()
-    return words if words.endswith(".") else f"{type(error).__name__} {words}".strip() + "."
+    if isinstance(error, OperationRefused):  # meanwhile: the preview would still have done it
+        return words
+    return f"Broken off: {words if words.endswith('.') else f'{type(error).__name__} {words}'.strip() + '.'}"

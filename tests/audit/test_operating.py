@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import pytest
 import redis
@@ -14,9 +13,11 @@ from django.db import DatabaseError, transaction
 from evdash.audit import operating
 from evdash.audit.access_log import recent, record
 from evdash.audit.models import AccessLogEntry
-from evdash.audit.operating import OperationRefused, OutcomeNotRecorded, operate
+from evdash.audit.operating import OutcomeNotRecorded, operate
 from evdash.events.entry_id import EntryId
 from evdash.streams.client import StreamsUnavailable
+from evdash.streams.info import group_infos
+from evdash.streams.operations import CreateGroup, OperationRefused, Outcome, Preview
 from tests.builders import STREAM
 
 pytestmark = pytest.mark.django_db
@@ -24,20 +25,13 @@ pytestmark = pytest.mark.django_db
 CLIENT = redis.Redis()  # never used: it connects with its first command
 
 
-@dataclass(frozen=True)
-class Looked:
-    sentence: str = "Claims 2 entries."
-    affected: int | None = 2
-    refused: str = ""
-
-
-@dataclass(frozen=True)
-class CameOfIt:
-    done: int = 2
-    failed: tuple[tuple[EntryId, str], ...] = ()
-    sentence: str = "2 entries claimed."
-    before: Mapping[str, Any] = field(default_factory=lambda: {"pending of audit-1": 2})
-    after: Mapping[str, Any] = field(default_factory=lambda: {"pending of audit-1": 0})
+CLAIMED = Outcome(
+    done=2,
+    done_ids=(EntryId(1, 0), EntryId(2, 0)),
+    sentence="2 entries claimed.",
+    before={"pending": 2},
+    after={"pending": 0},
+)
 
 
 @dataclass(frozen=True)
@@ -48,15 +42,16 @@ class Claim:
     group: str = "audit"
     entry_ids: tuple[EntryId, ...] = (EntryId(1, 0), EntryId(2, 0))
     refused: str = ""
-    ends: CameOfIt | BaseException = CameOfIt()
+    ends: Outcome | BaseException = CLAIMED
     rows_seen: list[int] = field(default_factory=list)
 
-    title = "Claim entries"
+    action: ClassVar[str] = "claim"
+    title: ClassVar[str] = "Claim entries"
 
-    def preview(self, client: redis.Redis) -> Looked:
-        return Looked(refused=self.refused)
+    def preview(self, client: redis.Redis) -> Preview:
+        return Preview(sentence="Claims 2 entries.", affected=2, refused=self.refused)
 
-    def execute(self, client: redis.Redis) -> CameOfIt:
+    def execute(self, client: redis.Redis) -> Outcome:
         self.rows_seen.append(AccessLogEntry.objects.count())
         if isinstance(self.ends, BaseException):
             raise self.ends
@@ -74,14 +69,15 @@ def test_what_is_done_is_in_the_log_before_it_begins_and_after_it_ends() -> None
     [access] = recent(10)
     for row in (access.begun, access.ended):
         assert row is not None
-        assert (row.who, row.user, row.action, row.stream, row.group) == ("mia", mia, "Claim entries", STREAM, "audit")
+        assert (row.who, row.user, row.action, row.stream, row.group) == ("mia", mia, "claim", STREAM, "audit")
         assert row.reason == "audit-1 is gone"
-        assert row.detail["operation"] == "Claim"
         assert row.detail["asked"]["entry_ids"] == ["1-0", "2-0"]
         assert row.detail["preview"] == "Claims 2 entries."
     assert access.ended is not None
-    assert access.ended.before == {"pending of audit-1": 2}
-    assert access.ended.after == {"pending of audit-1": 0}
+    assert access.ended.detail["done_ids"] == ["1-0", "2-0"]
+    assert access.ended.before == {"pending": 2}
+    assert access.ended.after == {"pending": 0}
+    assert access.title == "Claim entries"
     assert (access.succeeded, access.outcome) == (True, "2 entries claimed.")
 
 
@@ -112,6 +108,7 @@ def test_what_is_refused_is_not_begun_and_is_in_the_log() -> None:
         (StreamsUnavailable("Redis at x:1 cannot be reached."), "Broken off: Redis at x:1 cannot be reached."),
         (ValueError("x"), "Broken off: ValueError x."),
         (KeyboardInterrupt(), "Broken off: KeyboardInterrupt."),
+        (OperationRefused("audit-1 is back."), "audit-1 is back."),
     ],
 )
 def test_what_breaks_off_midway_is_in_the_log(raised: BaseException, words: str) -> None:
@@ -124,7 +121,7 @@ def test_what_breaks_off_midway_is_in_the_log(raised: BaseException, words: str)
 
 
 def test_what_succeeds_in_part_is_told_entry_by_entry() -> None:
-    partly = CameOfIt(1, ((EntryId(2, 0), "It is gone from the stream."),), "1 entry claimed, 1 not.")
+    partly = replace(CLAIMED, done=1, failed=((EntryId(2, 0), "It is gone from the stream."),))
 
     operate("mia", Claim(ends=partly), "audit-1 is gone", CLIENT)
 
@@ -133,6 +130,13 @@ def test_what_succeeds_in_part_is_told_entry_by_entry() -> None:
     assert access.ended is not None
     assert access.ended.detail["done"] == 1
     assert access.ended.detail["failed"] == [["2-0", "It is gone from the stream."]]
+
+
+def test_what_ended_before_its_end_says_why() -> None:
+    operate("mia", Claim(ends=replace(CLAIMED, stopped="Redis is gone.")), "audit-1 is gone", CLIENT)
+
+    [access] = recent(10)
+    assert (access.succeeded, access.outcome) == (False, "2 entries claimed. Redis is gone.")
 
 
 def test_an_operation_whose_beginning_cannot_be_logged_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,3 +175,14 @@ def test_an_operation_within_a_transaction_that_could_take_its_rows_back_is_not_
         operate("mia", claim, "audit-1 is gone", CLIENT)
 
     assert claim.rows_seen == []
+
+
+def test_a_real_operation_is_carried_out_and_logged(valkey: redis.Redis) -> None:
+    valkey.xadd(STREAM, {"type": "x"})
+
+    operate("mia", CreateGroup(stream=STREAM, group="reports", at=EntryId.MIN), "monthly reports", valkey)
+
+    [access] = recent(10)
+    assert access.succeeded
+    assert (access.begun.action, access.begun.stream, access.begun.group) == ("create-group", STREAM, "reports")
+    assert [info.name for info in group_infos(valkey, STREAM)] == ["reports"]
