@@ -11,6 +11,7 @@ from django.db import DatabaseError, transaction
 
 from evdash.audit.access_log import plain, record
 from evdash.audit.models import AccessLogEntry
+from evdash.projections.consequences import note_consequences
 from evdash.streams.operations import Operation, OperationRefused, Outcome
 
 
@@ -52,6 +53,7 @@ def operate(
         _write_end(begun, told, outcome=_in_words(error), succeeded=False)
         raise
     told["detail"] |= {"done": outcome.done, "done_ids": outcome.done_ids, "failed": outcome.failed}
+    _note(operation, outcome, reason)
     _write_end(
         begun,
         told,
@@ -61,6 +63,16 @@ def operate(
         succeeded=outcome.succeeded,
     )
     return outcome
+
+
+def _note(operation: Operation, outcome: Outcome, reason: str) -> None:
+    try:
+        note_consequences(operation, outcome, reason)
+    except DatabaseError as error:
+        raise OutcomeNotRecorded(
+            f"{outcome.sentence} What it has kept from the log could not be recorded as a gap: {error}. A worker that "
+            "finds it missing applies it."
+        ) from error
 
 
 def _write(who: str, action: str, **told: Any) -> AccessLogEntry:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
-from django.db.models import Q, QuerySet, Sum
+from django.conf import settings
+from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
-from evdash.eventlog.models import Gap, LoggedEvent
-from evdash.eventlog.positions import stream_numbers
+from evdash.eventlog.models import Gap, GroupPosition
 from evdash.eventlog.records import MissingEntries
 from evdash.events.entry_id import EntryId
 from evdash.events.filter import EventFilter
@@ -19,71 +19,58 @@ GAPS_MAX = 50
 
 
 def record_gap(
-    stream: str, kind: Gap.Kind, first_id: EntryId, last_id: EntryId, entries: int | None, reason: str = ""
-) -> None:
-    """Write down that these entries are missing; the same gap is recorded once, however often it is noticed."""
-    Gap.objects.get_or_create(
-        stream_id=stream_numbers([stream])[stream],
+    position: GroupPosition,
+    kind: Gap.Kind,
+    first_id: EntryId,
+    last_id: EntryId,
+    entries: int | None,
+    reason: str = "",
+) -> bool:
+    """Write down that these entries are missing; the same gap is recorded once, however often it is noticed.
+
+    Returns whether it was new.
+    """
+    _, is_new = Gap.objects.get_or_create(
+        position=position,
         kind=kind,
         first_id=first_id,
         last_id=last_id,
         defaults={"entries": entries, "noticed_at": timezone.now(), "reason": reason},
     )
+    return is_new
 
 
-def record_missing(stream: str, kind: Gap.Kind, entry_ids: Sequence[EntryId], reason: str = "") -> int:
-    """Record those of these entries, in order, that the log does not have, neighbours as one gap; returns how many."""
-    number = stream_numbers([stream])[stream]
-    rows = LoggedEvent.objects.filter(stream_id=number, entry_id__in=entry_ids)
-    logged = set(rows.values_list("entry_id", flat=True))
-    missing = 0
-    for is_logged, run in _runs(entry_ids, logged):
-        if not is_logged:
-            record_gap(stream, kind, run[0], run[-1], len(run), reason)
-            missing += len(run)
-    return missing
-
-
-def _runs(entry_ids: Iterable[EntryId], logged: set[EntryId]) -> Iterable[tuple[bool, list[EntryId]]]:
-    run: list[EntryId] = []
-    for entry_id in entry_ids:
-        if run and (run[-1] in logged) != (entry_id in logged):
-            yield run[-1] in logged, run
-            run = []
-        run.append(entry_id)
-    if run:
-        yield run[-1] in logged, run
-
-
-def close_gap(stream: str, kind: Gap.Kind, entry_id: EntryId) -> None:
-    """The entry is in the log after all: the gap that it alone was is gone, a larger one is one smaller."""
-    for gap in Gap.objects.filter(
-        stream__name=stream, kind=kind, first_id__lte=entry_id, last_id__gte=entry_id
-    ).order_by("first_id")[:1]:
-        if gap.entries is not None and gap.entries <= 1:
-            gap.delete()
-        elif gap.entries is not None:
+def close_gaps(position: GroupPosition, entry_ids: Sequence[EntryId]) -> None:
+    """These entries were applied after all: a gap that was one of them alone is gone, a wider one has one entry less."""
+    rows = Gap.objects.filter(position=position, first_id__lte=max(entry_ids), last_id__gte=min(entry_ids))
+    gaps = sorted(rows, key=lambda gap: gap.kind == Gap.Kind.REMOVED)  # those of known entries first
+    for entry_id in entry_ids if gaps else ():
+        gap = next((gap for gap in gaps if gap.first_id <= entry_id <= gap.last_id and gap.entries), None)
+        if gap is not None and gap.entries is not None:
             gap.entries -= 1
-            gap.save(update_fields=["entries"])
+            if gap.entries:
+                gap.save(update_fields=["entries"])
+            else:
+                gap.delete()
 
 
-def missing_entries(stream: str | None = None) -> list[MissingEntries]:
-    """The newest gaps, of one stream or of all."""
-    rows = Gap.objects.all() if stream is None else Gap.objects.filter(stream__name=stream)
-    return _told(rows.order_by("-last_id")[:GAPS_MAX])
+def known_missing(position: GroupPosition, after: EntryId, through: EntryId) -> int:
+    """How many entries the gaps recorded in this range account for."""
+    rows = Gap.objects.filter(position=position, first_id__gt=after, last_id__lte=through)
+    return rows.aggregate(total=Sum("entries"))["total"] or 0
 
 
-def recorded_ids(stream: str, after: EntryId, through: EntryId) -> set[EntryId]:
-    """The entries of this range that are left out of the log on purpose: acknowledged by an operator, or parked."""
+def left_out_ids(position: GroupPosition, after: EntryId, through: EntryId) -> set[EntryId]:
+    """The entries of this range that are not applied on purpose: acknowledged by an operator, or parked."""
     kinds = (Gap.Kind.ACKNOWLEDGED, Gap.Kind.PARKED)
-    rows = Gap.objects.filter(stream__name=stream, kind__in=kinds, first_id__gt=after, last_id__lte=through)
+    rows = Gap.objects.filter(position=position, kind__in=kinds, first_id__gt=after, last_id__lte=through)
     return set(rows.values_list("first_id", flat=True))
 
 
-def known_missing(stream: str, after: EntryId, through: EntryId) -> int:
-    """How many entries the gaps recorded in this range account for."""
-    rows = Gap.objects.filter(stream__name=stream, first_id__gt=after, last_id__lte=through)
-    return rows.aggregate(total=Sum("entries"))["total"] or 0
+def missing_entries(group: str, stream: str) -> list[MissingEntries]:
+    """The newest gaps of a group in a stream."""
+    rows = Gap.objects.filter(position__group=group, position__stream__name=stream)
+    return _told(rows.order_by("-last_id")[:GAPS_MAX])
 
 
 def gaps_between(
@@ -94,7 +81,7 @@ def gaps_between(
     Nothing is known of the entries but their streams and about when they were written: whatever else the filter asks,
     they may have matched it.
     """
-    rows = Gap.objects.filter(last_id__gt=after, last_id__lte=through).exclude(Q(entries=0))
+    rows = Gap.objects.filter(position__group=settings.EVDASH.audit_group, last_id__gt=after, last_id__lte=through)
     since_us, until_us = filter.range_us(now)
     groups = [group for group in filter.alternatives() if group[0].key == "stream"]
     return tuple(
@@ -112,7 +99,7 @@ def gaps_between(
 def _told(rows: QuerySet[Gap]) -> list[MissingEntries]:
     return [
         MissingEntries(
-            stream=gap.stream.name,
+            stream=gap.position.stream.name,
             kind=gap.kind,
             first_id=gap.first_id,
             last_id=gap.last_id,
@@ -120,5 +107,5 @@ def _told(rows: QuerySet[Gap]) -> list[MissingEntries]:
             noticed_at=gap.noticed_at,
             reason=gap.reason,
         )
-        for gap in rows.select_related("stream")
+        for gap in rows.select_related("position__stream")
     ]

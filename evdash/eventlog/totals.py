@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db.models import Count, Sum
 
 from evdash.eventlog.models import Gap, GroupPosition
@@ -45,8 +46,9 @@ def group_totals() -> list[GroupTotals]:
 def gap_totals() -> list[GapTotals]:
     """Of every stream and kind that there is a gap of."""
     rows = (
-        Gap.objects.values_list("stream__name", "kind")
+        Gap.objects.filter(position__group=settings.EVDASH.audit_group)
+        .values_list("position__stream__name", "kind")
         .annotate(gaps=Count("pk"), known=Sum("entries"))
-        .order_by("stream__name", "kind")
+        .order_by("position__stream__name", "kind")
     )
     return [GapTotals(stream, kind, gaps, known or 0) for stream, kind, gaps, known in rows]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from evdash.eventlog.gaps import close_gap, record_gap, record_missing
-from evdash.eventlog.models import Gap, GroupPosition, LoggedEvent
+from evdash.eventlog.models import GroupPosition, LoggedEvent
 from evdash.eventlog.positions import stream_numbers
 from evdash.eventlog.rows import row_of_event
 from evdash.eventlog.unlogged import counted_in_log
-from evdash.events.duplicates import Change, Counted
+from evdash.events.duplicates import Change, Counted, changes, identity
 from evdash.events.entry_id import EntryId
+from evdash.events.event import Event
 from evdash.projections import read_models
 from evdash.projections.projection import Positions, Projection
 
@@ -44,16 +44,31 @@ class AuditProjection(Projection):
         read_models.add_to_users(changed)
         read_models.add_to_type_counts(changed, stream_numbers({change.event.stream for change in changed}))
 
-    def note_removed(self, stream: str, entry_ids: Sequence[EntryId]) -> int:
-        return record_missing(stream, Gap.Kind.REMOVED, entry_ids)
+    def _applied_between(self, position: GroupPosition, after: EntryId, through: EntryId) -> int:
+        rows = LoggedEvent.objects.filter(stream_id=position.stream_id, entry_id__gt=after, entry_id__lte=through)
+        return rows.count()
 
-    def note_parked(self, stream: str, entry_id: EntryId, reason: str) -> None:
-        super().note_parked(stream, entry_id, reason)
-        record_gap(stream, Gap.Kind.PARKED, entry_id, entry_id, 1, reason)
+    def _first_applied(self, position: GroupPosition) -> EntryId | None:
+        rows = LoggedEvent.objects.filter(stream_id=position.stream_id).order_by("entry_id")
+        return rows.values_list("entry_id", flat=True).first()
 
-    def note_redelivered(self, stream: str, entry_id: EntryId) -> None:
-        for kind in (Gap.Kind.PARKED, Gap.Kind.ACKNOWLEDGED):
-            close_gap(stream, kind, entry_id)
+    def refill(self, batches: Iterable[Sequence[Event]]) -> int:
+        """Read every row of the log anew from its raw pairs, and make the read models of that."""
+        self._clear()
+        LoggedEvent.objects.update(identity=None, is_duplicate=False)
+        count = 0
+        for events in batches:
+            numbers = stream_numbers({event.stream for event in events})
+            changed = changes(events, counted_in_log(key for key in map(identity, events) if key))
+            rows = [
+                row_of_event(change.event, numbers[change.event.stream], is_duplicate=change.is_duplicate)
+                for change in changed
+                if change.is_new
+            ]
+            read_models.save(LoggedEvent, ["entry_id", "stream"], rows)
+            self._add(changed)
+            count += len(events)
+        return count
 
     def _clear(self) -> None:
         read_models.clear()

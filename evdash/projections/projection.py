@@ -11,7 +11,8 @@ from typing import ClassVar
 from django.db import transaction
 from django.db.models import F
 
-from evdash.eventlog.models import AppliedEntry, GroupPosition
+from evdash.eventlog.gaps import close_gaps, known_missing, left_out_ids, record_gap
+from evdash.eventlog.models import AppliedEntry, Gap, GroupPosition
 from evdash.eventlog.positions import lock_positions, note_batch
 from evdash.eventlog.unlogged import first_of_each
 from evdash.events.duplicates import Change, Counted, changes, identity
@@ -42,6 +43,8 @@ class Projection(ABC):
                 changed = changes(new, self._counted({key for key in map(identity, new) if key}, positions))
                 self._record(changed, positions)
                 self._add(changed)
+                for stream in {event.stream for event in new}:
+                    close_gaps(positions[stream], [event.entry_id for event in new if event.stream == stream])
             self._note(new, positions, time.perf_counter_ns() - started_ns)
         return len(new)
 
@@ -50,23 +53,54 @@ class Projection(ABC):
         with transaction.atomic():
             GroupPosition.objects.filter(group=self.group).update(group=self.group)
 
-    def note_removed(self, stream: str, entry_ids: Sequence[EntryId]) -> int:
-        """These entries, pending in the group, are gone from the stream; returns how many were never applied.
+    def not_applied(self, stream: str, entry_ids: Sequence[EntryId]) -> list[EntryId]:
+        """Those of these entries that were not applied and are not left out on purpose, in their order."""
+        position = self._position(stream)
+        if not entry_ids:
+            return []
+        left_out = left_out_ids(position, min(entry_ids).previous(), max(entry_ids))
+        done = set(self._applied(entry_ids, position)) | left_out
+        return [entry_id for entry_id in entry_ids if entry_id not in done]
 
-        Only the event log keeps account of them.
-        """
+    def applied_between(self, stream: str, after: EntryId, through: EntryId) -> int:
+        """How many entries of this range were applied, or are accounted for by gaps."""
+        position = self._position(stream)
+        return self._applied_between(position, after, through) + known_missing(position, after, through)
+
+    def note_removed(self, stream: str, entry_ids: Sequence[EntryId]) -> int:
+        """These entries, pending in the group, are gone from the stream; returns how many were never applied."""
         with transaction.atomic():
-            position = lock_positions(self.group, [stream])[stream]
-            return len(set(entry_ids) - set(self._applied(entry_ids, position)))
+            missing = self.not_applied(stream, entry_ids)
+            if missing:
+                record_gap(self._position(stream), Gap.Kind.REMOVED, min(missing), max(missing), len(missing))
+        return len(missing)
+
+    def note_missing(self, stream: str, first_id: EntryId | None, last_id: EntryId, entries: int) -> None:
+        """So many entries of this range are gone from the stream; None: of all before the first that was applied."""
+        position = self._position(stream)
+        if first_id is not None:
+            record_gap(position, Gap.Kind.REMOVED, first_id, last_id, entries)
+        else:
+            first = self._first_applied(position)
+            record_gap(position, Gap.Kind.BEFORE, EntryId(0, 1), first.previous() if first else last_id, entries)
 
     def note_parked(self, stream: str, entry_id: EntryId, reason: str) -> None:
         """This entry is about to be parked; told again after a crash in between."""
         with transaction.atomic():
             position = lock_positions(self.group, [stream])[stream]
-            GroupPosition.objects.filter(pk=position.pk).update(parked=F("parked") + 1)
+            if record_gap(position, Gap.Kind.PARKED, entry_id, entry_id, 1, reason):
+                GroupPosition.objects.filter(pk=position.pk).update(parked=F("parked") + 1)
 
-    def note_redelivered(self, stream: str, entry_id: EntryId) -> None:
-        """This entry, parked or left out before, was applied after all."""
+    def note_acknowledged(self, stream: str, entry_ids: Sequence[EntryId], reason: str) -> int:
+        """An operator acknowledged these entries; returns how many of them were never applied."""
+        with transaction.atomic():
+            missing = self.not_applied(stream, entry_ids)
+            for entry_id in missing:
+                record_gap(self._position(stream), Gap.Kind.ACKNOWLEDGED, entry_id, entry_id, 1, reason)
+        return len(missing)
+
+    def _position(self, stream: str) -> GroupPosition:
+        return lock_positions(self.group, [stream])[stream]
 
     def refill(self, batches: Iterable[Sequence[Event]]) -> int:
         """Empty the tables and fill them with these events, in the caller's transaction; returns how many there were.
@@ -101,6 +135,14 @@ class Projection(ABC):
         """Those of these entries that were applied."""
 
     @abstractmethod
+    def _applied_between(self, position: GroupPosition, after: EntryId, through: EntryId) -> int:
+        """How many entries of this range were applied."""
+
+    @abstractmethod
+    def _first_applied(self, position: GroupPosition) -> EntryId | None:
+        """The lowest entry that was applied."""
+
+    @abstractmethod
     def _counted(self, identities: Collection[bytes], positions: Positions) -> Mapping[bytes, Counted]:
         """The entries counted so far of these identities."""
 
@@ -122,6 +164,13 @@ class CountingProjection(Projection):
 
     def _applied(self, entry_ids: Sequence[EntryId], position: GroupPosition) -> Iterable[EntryId]:
         return AppliedEntry.objects.filter(position=position, entry_id__in=entry_ids).values_list("entry_id", flat=True)
+
+    def _applied_between(self, position: GroupPosition, after: EntryId, through: EntryId) -> int:
+        return AppliedEntry.objects.filter(position=position, entry_id__gt=after, entry_id__lte=through).count()
+
+    def _first_applied(self, position: GroupPosition) -> EntryId | None:
+        rows = AppliedEntry.objects.filter(position=position).order_by("entry_id")
+        return rows.values_list("entry_id", flat=True).first()
 
     def _counted(self, identities: Collection[bytes], positions: Positions) -> Mapping[bytes, Counted]:
         rows = AppliedEntry.objects.filter(identity__in=identities, position__in=positions.values())

@@ -13,7 +13,7 @@ from evdash.events.entry_id import EntryId
 from evdash.streams import info, replies
 from evdash.streams.client import Refused, call, call_all
 from evdash.streams.deliveries import Delivery, GroupMissing, expecting_group, group_missing
-from evdash.streams.pending import claim, pending_entries, pending_of
+from evdash.streams.pending import CLAIM_STEP, claim, pending_entries, pending_of
 
 __all__ = ["Delivery", "GroupConsumer", "GroupMissing"]
 
@@ -85,6 +85,12 @@ class GroupConsumer:
             after = page[-1].entry_id
         ids = found[:count]
         return list(claim(self.client, stream, self.group, self.consumer, ids, idle_over_ms=idle_over_ms).deliveries)
+
+    def make_pending(self, stream: str, entry_ids: Sequence[EntryId]) -> None:
+        """Make these entries pending for this consumer, whoever was given or has acknowledged them before."""
+        for start in range(0, len(entry_ids), CLAIM_STEP):
+            ids = map(str, entry_ids[start : start + CLAIM_STEP])
+            self._call(stream, "XCLAIM", stream, self.group, self.consumer, 0, *ids, "FORCE", "JUSTID")
 
     def deliveries_of(self, stream: str, entry_ids: Sequence[EntryId]) -> dict[EntryId, int]:
         """How often these entries were delivered; without those that are not pending (any more)."""

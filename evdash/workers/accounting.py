@@ -1,23 +1,20 @@
-"""Whether the log has everything that was ever added to a stream: what was missed is read again, what is gone is told.
+"""Whether a projection has everything that was ever added to a stream: what was missed is read again.
 
-Redis counts what was ever added to a stream (since 7.0). Whenever the log's group has caught up, that number is
-compared with the log's rows. Entries that are missing may still be in the stream, as when another program acknowledged
-them or moved the group: those are applied now. The others were trimmed or deleted before they were read: a gap.
+Redis counts what was ever added to a stream (since 7.0). Whenever a group has caught up, that number is compared with
+what its projection has applied. Entries that are missing may still be in the stream, as when another program
+acknowledged them or moved the group: those become pending again. The others were trimmed or deleted before they were
+read: a gap.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 
 from django.db import transaction
 
-from evdash.eventlog.gaps import known_missing, record_gap, recorded_ids
-from evdash.eventlog.models import Gap, GroupPosition, LoggedEvent
+from evdash.eventlog.models import GroupPosition
 from evdash.eventlog.positions import lock_positions
-from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
-from evdash.events.profile import decode
 from evdash.streams.groups import GroupConsumer
 from evdash.streams.info import StreamInfo, stream_info
 from evdash.streams.reads import read_forward
@@ -27,7 +24,7 @@ logger = logging.getLogger("evdash.workers")
 
 READ_COUNT = 1_000
 
-
+# From the first to the last entry ID, both included.
 Hole = tuple[EntryId, EntryId]
 
 
@@ -40,9 +37,10 @@ def hole_before(consumer: GroupConsumer, stream: str, after: EntryId) -> Hole | 
 
 
 def account(consumer: GroupConsumer, projection: Projection, stream: str, hole: Hole | None = None) -> int:
-    """Compare log and stream up to the newest entry, if all of it is acknowledged; returns how many are missing.
+    """Compare tables and stream up to the newest entry, if all of it is acknowledged.
 
-    `hole`: where they must have been, as far as that is known. Raises StreamsUnavailable or a database's error. A
+    Returns how many entries were missed and are pending for this consumer now. What is gone is noted as a gap; `hole`:
+    where that must have been, as far as it is known. Raises StreamsUnavailable, GroupMissing or a database's error. A
     server that does not count what was added is not asked.
     """
     info = stream_info(consumer.client, stream)
@@ -51,71 +49,61 @@ def account(consumer: GroupConsumer, projection: Projection, stream: str, hole: 
     acknowledged = consumer.watermark(stream)
     if acknowledged is None or acknowledged < info.last_generated_id:
         return 0
+    after, missing = _missing(projection, stream, info)
+    if missing > 0:
+        missed = _make_pending(consumer, projection, stream, after, info.last_generated_id)
+        if missed:
+            return missed  # compared again when these are done
     with transaction.atomic():
         position = lock_positions(projection.group, [stream])[stream]
-        after, missing = _missing(position, stream, info)
-    if missing > 0 and _apply_what_is_there(consumer, projection, stream, after, info.last_generated_id):
-        with transaction.atomic():
-            position = lock_positions(projection.group, [stream])[stream]
-            after, missing = _missing(position, stream, info)
-    with transaction.atomic():
-        position = lock_positions(projection.group, [stream])[stream]
-        if position.checked_through is not None and position.checked_through > after:
+        after_now, missing = _missing_of(position, projection, stream, info)
+        if after_now != after:
             return 0  # another worker was quicker
         if missing > 0:
-            _record(stream, position, info, after, missing, hole)
+            is_first = position.checked_through is None
+            first_id, last_id = hole if hole and hole[0] > after else (after.next(), info.last_generated_id)
+            projection.note_missing(stream, None if is_first else first_id, last_id, missing)
+            logger.warning("%d entries of %s were removed before %s read them.", missing, stream, projection.group)
         position.checked_through = info.last_generated_id
         position.checked_added = info.entries_added
         position.save(update_fields=["checked_through", "checked_added"])
-    return max(0, missing)
+    return 0
 
 
-def _missing(position: GroupPosition, stream: str, info: StreamInfo) -> tuple[EntryId, int]:
-    """After which entry log and stream were never compared, and how many of the entries added since are not logged."""
+def _missing(projection: Projection, stream: str, info: StreamInfo) -> tuple[EntryId, int]:
+    with transaction.atomic():
+        return _missing_of(lock_positions(projection.group, [stream])[stream], projection, stream, info)
+
+
+def _missing_of(position: GroupPosition, projection: Projection, stream: str, info: StreamInfo) -> tuple[EntryId, int]:
+    """After which entry they were never compared, and how many of the entries added since are unaccounted for."""
     through, added = info.last_generated_id, info.entries_added or 0
     if position.checked_through is None:
         after, added_before = EntryId.MIN, 0
     elif through < position.checked_through or added < position.checked_added:
-        # Emptied, replaced, or back from an older file: what the log has of it stays, and is no measure any more.
+        # Emptied, replaced, or back from an older file: what was applied of it stays, and is no measure any more.
+        # What it has now was delivered anew, to a group that was made anew.
         return through, 0
     else:
         after, added_before = position.checked_through, position.checked_added
-    rows = LoggedEvent.objects.filter(stream_id=position.stream_id, entry_id__gt=after, entry_id__lte=through)
-    return after, added - added_before - rows.count() - known_missing(stream, after, through)
+    return after, added - added_before - projection.applied_between(stream, after, through)
 
 
-def _apply_what_is_there(
+def _make_pending(
     consumer: GroupConsumer, projection: Projection, stream: str, after: EntryId, through: EntryId
 ) -> int:
-    """Apply what the stream still has of this range and the log lacks; returns how many entries that were."""
-    left_out = recorded_ids(stream, after, through)
-    applied = 0
-    for batch in _batches(consumer, stream, after, through):
-        applied += projection.apply([decode(entry) for entry in batch if entry.entry_id not in left_out])
-    if applied:
+    """Make what the stream still has of this range, and was not applied, pending again; returns how many."""
+    missed = 0
+    while entries := read_forward(consumer.client, stream, after=after, through=through, count=READ_COUNT):
+        after = entries[-1].entry_id
+        with transaction.atomic():
+            left = projection.not_applied(stream, [entry.entry_id for entry in entries])
+        if left:
+            consumer.make_pending(stream, left)
+            missed += len(left)
+    if missed:
         logger.warning(
-            "%d entries of %s were acknowledged in %s by others before they were applied; they are now.",
-            applied, stream, projection.group,
+            "%d entries of %s were acknowledged in %s before they were applied; they are pending again.",
+            missed, stream, projection.group,
         )  # fmt: skip
-    return applied
-
-
-def _batches(consumer: GroupConsumer, stream: str, after: EntryId, through: EntryId) -> Iterator[list[Entry]]:
-    while batch := read_forward(consumer.client, stream, after=after, through=through, count=READ_COUNT):
-        yield batch
-        after = batch[-1].entry_id
-
-
-def _record(
-    stream: str, position: GroupPosition, info: StreamInfo, after: EntryId, missing: int, hole: Hole | None
-) -> None:
-    """Record the gap, as narrow as is known."""
-    rows = LoggedEvent.objects.filter(stream_id=position.stream_id, entry_id__gt=after)
-    first_logged = rows.order_by("entry_id").values_list("entry_id", flat=True).first()
-    if position.checked_through is None:
-        before = first_logged.previous() if first_logged else info.last_generated_id
-        record_gap(stream, Gap.Kind.BEFORE, EntryId(0, 1), before, missing)
-    else:
-        first_id, last_id = hole if hole and hole[0] > after else (after.next(), info.last_generated_id)
-        record_gap(stream, Gap.Kind.REMOVED, first_id, last_id, missing)
-    logger.warning("%d entries of %s were removed from it before %s read them.", missing, stream, position.group)
+    return missed

@@ -31,20 +31,21 @@ class Chore:
 class Upkeep:
     """The chores of one worker; each returns how many entries it carried over."""
 
-    def __init__(self, worker: Worker, retain: Callable[[], int] | None = None, *, keeps_account: bool = False) -> None:
-        """`retain` trims the streams; `keeps_account`: the worker fills the log, which is compared with the streams."""
+    def __init__(self, worker: Worker, retain: Callable[[], int] | None = None) -> None:
+        """`retain` trims the streams."""
         self.worker = worker
         self._holes: dict[str, Hole] = {}
-        self.chores = [Chore(worker.claim_idle_ms / 4000, worker.claim)]
-        self.keeps_account = keeps_account
-        if keeps_account:
-            self.chores.append(Chore(ACCOUNT_EVERY_S, self.account, when_idle=True))
+        self.chores = [
+            Chore(worker.claim_idle_ms / 4000, worker.claim),
+            Chore(worker.claim_idle_ms / 4000, worker.look_at_pending),
+            Chore(ACCOUNT_EVERY_S, self.account, when_idle=True),
+        ]
         if retain is not None:
             self.chores.append(Chore(RETAIN_EVERY_S, retain))
 
     def connect(self) -> None:
         """Connect the worker, and see what is missing between its tables and its streams."""
-        for stream in self.worker.streams if self.keeps_account else ():
+        for stream in self.worker.streams:
             hole = hole_before(self.worker.consumer, stream, self.worker.committed(stream))
             if hole is not None:
                 self._holes[stream] = hole
@@ -63,7 +64,12 @@ class Upkeep:
         return carried
 
     def account(self) -> int:
-        """Compare the log with the streams. Carries nothing over that would be waited for."""
+        """Compare the tables with the streams; returns how many entries were missed and are to be read now."""
+        missed = 0
         for stream in self.worker.streams:
-            account(self.worker.consumer, self.worker.projection, stream, self._holes.pop(stream, None))
-        return 0
+            missed += account(self.worker.consumer, self.worker.projection, stream, self._holes.get(stream))
+        if missed:
+            self.worker.look_at_pending()
+        else:
+            self._holes.clear()
+        return missed

@@ -110,6 +110,15 @@ class Worker:
             at_s = time.monotonic() + outcome.retry_in_s
             self._retry_at_s[stream] = min(at_s, self._retry_at_s.get(stream, at_s))
 
+    def look_at_pending(self) -> int:
+        """Have the next step begin with what is pending here: an operator may have claimed it for this consumer.
+
+        Carries nothing over itself, so it returns 0.
+        """
+        for stream in self.streams:
+            self._pending_after.setdefault(stream, EntryId.MIN)
+        return 0
+
     @property
     def retry_in_s(self) -> float | None:
         """When the next entry that failed is tried again; None when there is none."""

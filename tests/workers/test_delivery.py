@@ -14,7 +14,10 @@ from evdash.eventlog.positions import watermark
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.projections.audit import AuditProjection
+from evdash.projections.consequences import note_consequences
+from evdash.projections.redeliver import RedeliverParked
 from evdash.streams.groups import Delivery
+from evdash.streams.operations import AcknowledgeEntries, OperationRefused
 from evdash.streams.parked import parked_entries
 from evdash.workers import carrier
 from evdash.workers.loop import run
@@ -55,7 +58,7 @@ def refusing(worker: Worker, *entry_ids: str, times: int = 1000) -> Worker:
 
 
 def catch_up(worker: Worker) -> int:
-    return run(Upkeep(worker, keeps_account=True), threading.Event(), block_ms=0, until_caught_up=True)
+    return run(Upkeep(worker), threading.Event(), block_ms=0, until_caught_up=True)
 
 
 def logged() -> list[int]:
@@ -232,7 +235,8 @@ def test_entries_that_others_acknowledged_are_applied_all_the_same(
     while worker.step():
         pass
     assert 6 not in logged()
-    Upkeep(worker, keeps_account=True).account()
+    assert Upkeep(worker).account() == 3
+    assert worker.step() == 3
     assert logged() == list(range(1, 11))
     assert Gap.objects.count() == 0
 
@@ -258,3 +262,42 @@ def test_the_throughput_is_written_down(valkey: redis.Redis, make_worker: MakeWo
     assert (position.applied, position.batches) == (10, 3)
     assert position.apply_us > 0
     assert sum(GroupMinute.objects.values_list("events", flat=True)) == 10
+
+
+def test_a_parked_entry_is_applied_when_it_is_redelivered_and_its_gap_is_gone(
+    valkey: redis.Redis, make_worker: MakeWorker
+) -> None:
+    write(valkey, ENTRIES)
+    catch_up(refusing(make_worker(), "4-1", "5-1"))
+    first, second = parked_entries(valkey, STREAM, count=10)
+    operation = RedeliverParked(stream=STREAM, parked_ids=(first.parked_id, EntryId(1, 1)))
+    assert operation.preview(valkey).sentence.startswith("Applies 1 parked entry of memory:events to evdash-audit now.")
+    outcome = operation.execute(valkey)
+    assert outcome.done_ids == (EntryId(4, 1),)
+    assert outcome.failed == ((EntryId(1, 1), "It is parked no longer."),)
+    assert (outcome.before, outcome.after) == ({"parked": 2}, {"parked": 1})
+    assert logged() == [1, 2, 3, 4, 6, 7, 8, 9, 10]
+    assert AgentSession.objects.get().events == 9
+    assert [gap.first_id for gap in Gap.objects.all()] == [second.entry.entry_id]
+    with pytest.raises(OperationRefused, match="is parked any more"):
+        operation.execute(valkey)
+
+
+def test_what_an_operator_acknowledges_unapplied_is_a_gap_and_stays_out(
+    valkey: redis.Redis, make_worker: MakeWorker
+) -> None:
+    write(valkey, ENTRIES)
+    dead = make_worker("dead")
+    dead.connect()
+    dead.consumer.read_new([STREAM], 4, 0)
+    operation = AcknowledgeEntries(stream=STREAM, group=GROUP, entry_ids=(EntryId(2, 1), EntryId(3, 1)))
+    note_consequences(operation, operation.execute(valkey), "garbage of a test run")
+    living = make_worker("living")
+    living.claim_idle_ms = 0
+    catch_up(living)
+    assert logged() == [1, 4, 5, 6, 7, 8, 9, 10]
+    gaps = Gap.objects.order_by("first_id")
+    assert [(gap.kind, gap.first_id.ms, gap.reason) for gap in gaps] == [
+        ("acknowledged", 2, "garbage of a test run"),
+        ("acknowledged", 3, "garbage of a test run"),
+    ]

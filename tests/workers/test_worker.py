@@ -35,7 +35,7 @@ def assert_counted_once(number: int = 10) -> None:
 
 
 def catch_up(worker: Worker) -> int:
-    return run(Upkeep(worker, keeps_account=True), threading.Event(), block_ms=0, until_caught_up=True)
+    return run(Upkeep(worker), threading.Event(), block_ms=0, until_caught_up=True)
 
 
 def test_everything_is_carried_over_and_acknowledged(valkey: redis.Redis, make_worker: MakeWorker) -> None:

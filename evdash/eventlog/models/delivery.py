@@ -77,9 +77,10 @@ class GroupMinute(models.Model):
 
 
 class Gap(models.Model):
-    """Entries of a stream that the log does not have and never will, unless they are redelivered.
+    """Entries of a stream that a group has not applied and never will, unless they are redelivered.
 
-    They lay somewhere from `first_id` to `last_id`, both included. A page whose range crosses a gap says so.
+    They lay somewhere from `first_id` to `last_id`, both included. What the event log's group lacks is missing from
+    every page, and a page whose range crosses the gap says so.
     """
 
     class Kind(models.TextChoices):
@@ -90,7 +91,7 @@ class Gap(models.Model):
         ACKNOWLEDGED = "acknowledged", "acknowledged by an operator without being applied"
         PARKED = "parked", "could not be applied and were parked"
 
-    stream = models.ForeignKey(Stream, models.PROTECT)
+    position = models.ForeignKey(GroupPosition, models.PROTECT)
     kind = models.TextField(choices=Kind.choices)
     first_id = EntryIdField()
     last_id = EntryIdField()
@@ -100,9 +101,9 @@ class Gap(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["stream", "kind", "first_id", "last_id"], name="a_gap_is_recorded_once")
+            models.UniqueConstraint(fields=["position", "kind", "first_id", "last_id"], name="a_gap_is_recorded_once")
         ]
         indexes = [models.Index(fields=["last_id"], name="gaps_by_end")]
 
     def __str__(self) -> str:
-        return f"{self.entries if self.entries is not None else 'unknown'} of {self.stream} from {self.first_id}"
+        return f"{self.entries if self.entries is not None else 'unknown'} of {self.position} from {self.first_id}"

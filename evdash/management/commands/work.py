@@ -106,7 +106,7 @@ def upkeep_of(projection: Projection, configuration: Configuration, consumer: st
         hours=configuration.retention_hours,
     )
     retain = retention.trim if fills_log and retention.is_wanted else None
-    return Upkeep(worker, retain, keeps_account=fills_log)
+    return Upkeep(worker, retain)
 
 
 def _stop_on_signals(stop: threading.Event) -> None:
