@@ -29,6 +29,14 @@ def watermark(group: str, stream: str) -> EntryId:
     return row.watermark if row else EntryId.MIN
 
 
+def compared_through(groups: Iterable[str], stream: str) -> EntryId:
+    """Up to where all of these groups were compared with what was ever added to the stream (workers/accounting.py)."""
+    wanted = set(groups)
+    rows = GroupPosition.objects.filter(group__in=wanted, stream__name=stream).values_list("group", "checked_through")
+    compared = {group: entry_id for group, entry_id in rows if entry_id is not None}
+    return min((compared.get(group, EntryId.MIN) for group in wanted), default=EntryId.MIN)
+
+
 def set_watermark(group: str, stream: str, entry_id: EntryId) -> None:
     """Record the watermark. It may go back, when Redis came back from an older file: reading more of the stream is
     always right, reading less never."""

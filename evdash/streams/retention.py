@@ -104,6 +104,7 @@ def plan_safe_trim(
     older_than: datetime | None = None,
     min_id: EntryId | None = None,
     own_groups: Collection[str] = (),
+    through: EntryId | None = None,
 ) -> TrimPlan:
     """As `plan_trim`, but what is held stays out of the plan, which says so. Raises TrimRefused without a stream."""
     info = _existing(client, stream)
@@ -116,6 +117,8 @@ def plan_safe_trim(
         wanted = max(wanted, EntryId(max(0, int(older_than.timestamp() * 1000)), 0))
     wanted = max(wanted, min_id or wanted)
     hold = _hold(client, stream, info, own_groups)
+    if through is not None and through.next() < hold.safe_min_id:
+        hold = _Hold(through.next(), "", f"What lies past {through} has not been compared with the tables yet")
     safe = hold.safe_min_id
     held = _below(client, stream, wanted, since=safe)
     return TrimPlan(
@@ -166,9 +169,15 @@ def retain(
     older_than: datetime | None = None,
     approximate: bool,
     own_groups: Collection[str] = (),
+    through: EntryId | None = None,
 ) -> Retained:
-    """Trim as far as is wanted and safe, in one step. Raises TrimRefused where nothing can be trimmed at all."""
-    plan = plan_safe_trim(client, stream, max_length=max_length, older_than=older_than, own_groups=own_groups)
+    """Trim as far as is wanted and safe, in one step, and nothing that lies past `through`.
+
+    Raises TrimRefused where nothing can be trimmed at all.
+    """
+    plan = plan_safe_trim(
+        client, stream, max_length=max_length, older_than=older_than, own_groups=own_groups, through=through
+    )
     if not plan.entries.number:
         return Retained(0, more=False, holding=plan.holding)
     removed = trim(client, plan, approximate=approximate).removed

@@ -7,7 +7,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from evdash.eventlog.positions import compared_through
+from evdash.events.entry_id import EntryId
 from evdash.streams.groups import GroupConsumer
+from evdash.streams.info import stream_info
 from evdash.streams.retention import TrimRefused, retain
 
 logger = logging.getLogger("evdash.workers")
@@ -52,6 +55,7 @@ class Retention:
                 older_than=older_than,
                 approximate=not self.exact,
                 own_groups=self.own_groups,
+                through=self._compared_through(stream),
             )
             removed += step.removed
             if not step.more:
@@ -59,6 +63,16 @@ class Retention:
         if removed:
             logger.info("Retention removed %d entries of %s.", removed, stream)
         self._tell(stream, step.holding)
+
+    def _compared_through(self, stream: str) -> EntryId | None:
+        """A group may have been moved by others: only what is known to be in the tables is removed from the stream.
+
+        None where Redis does not count what was added, so that nothing can be compared.
+        """
+        info = stream_info(self.consumer.client, stream)
+        if info is None or info.entries_added is None:
+            return None
+        return compared_through(self.own_groups, stream)
 
     def _tell(self, stream: str, holding: str) -> None:
         """Once for each group that holds something, not every half minute as its numbers change."""
