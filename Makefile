@@ -1,9 +1,10 @@
 # make run     start evdash; options in ARGS: make run ARGS="--port 8001 --no-demo"
 # make test    every check, the browser's included
+# make soak    faults on and on, an hour of them: workers killed, Redis gone, commits failing (ARGS="--hours 8")
 # make format  put the code into its form
 # Each sets up .venv first, once, and again when the requirements have changed.
 
-.PHONY: run test format install
+.PHONY: run test soak format install
 .DEFAULT_GOAL := run
 
 VENV := .venv
@@ -22,6 +23,9 @@ test: install
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/pytest -m "not browser" --numprocesses 2
 	$(BIN)/pytest -m browser
+
+soak: install
+	@exec $(BIN)/python -m tests.faults.run --hours 1 $(ARGS)
 
 format: install
 	$(BIN)/ruff format .
