@@ -1,10 +1,10 @@
-"""The events of the streams that the log does not have yet, and which of all events are duplicates."""
+"""The events of the streams that the tables do not have yet, and which of all events are duplicates."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from evdash.eventlog.models import LoggedEvent
+from evdash.eventlog.models import AppliedEntry, GroupPosition, LoggedEvent
 from evdash.eventlog.records import Position
 from evdash.events.duplicates import Change, Counted, changes, identity
 from evdash.events.entry_id import EntryId
@@ -19,6 +19,20 @@ def unlogged_changes(events: Sequence[Event], numbers: Mapping[str, int]) -> lis
     logged = set(LoggedEvent.objects.filter(entry_id__gte=oldest).values_list("stream_id", "entry_id"))
     new = [event for event in events if (numbers[event.stream], event.entry_id) not in logged]
     return changes(new, counted_in_log(key for key in map(identity, new) if key))
+
+
+def unapplied_changes(events: Sequence[Event], group: str, numbers: Mapping[str, int]) -> list[Change]:
+    """What those of these events that the group's projection has not applied change of its tables."""
+    if not events:
+        return []
+    positions = {number: pk for pk, number in GroupPosition.objects.filter(group=group).values_list("pk", "stream_id")}
+    oldest = min(event.entry_id for event in events)
+    rows = AppliedEntry.objects.filter(position_id__in=positions.values(), entry_id__gte=oldest)
+    applied = set(rows.values_list("position_id", "entry_id"))
+    new = [event for event in events if (positions.get(numbers[event.stream], -1), event.entry_id) not in applied]
+    keys = {key for key in map(identity, new) if key}
+    counted = AppliedEntry.objects.filter(identity__in=keys, position_id__in=positions.values())
+    return changes(new, first_of_each(counted.values_list("identity", "entry_id", "occurred_us")))
 
 
 def counted_in_log(identities: Iterable[bytes]) -> Mapping[bytes, Counted]:

@@ -25,7 +25,7 @@ _MASKS = (
     (re.compile(r"\b0x[0-9a-fA-F]+\b"), "<number>"),
     # A name with a digit in it: HAT290, user_17, airline-25-t1.
     (re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[^\W\d])\w[\w-]*"), "<name>"),
-    (re.compile(r"(?<![\w<])[-+]?\d[\d,]*(?:\.\d+)?%?"), "<number>"),
+    (re.compile(r"(?<![\w<])[-+]?\d(?:[\d,]*\d)?(?:\.\d+)?%?"), "<number>"),
 )
 _SPACE = re.compile(r"\s+")
 

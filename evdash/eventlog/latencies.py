@@ -1,0 +1,76 @@
+"""How long operations take over a time range: the analytics projection's table, and what the streams add to it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import redis
+from django.db.models import Sum
+
+from evdash.eventlog.models import LatencyCount
+from evdash.eventlog.positions import all_stream_numbers
+from evdash.eventlog.query import slots_between
+from evdash.eventlog.snapshot import snapshot
+from evdash.eventlog.stream_part import StreamPart
+from evdash.eventlog.unlogged import unapplied_changes
+from evdash.events.event import us_from_datetime
+from evdash.events.latency import bucket_of, operation, percentile_ms
+
+OPERATIONS_MAX = 12
+
+
+@dataclass(frozen=True, slots=True)
+class OperationLatency:
+    """How long one operation, or all of them together, took. Percentiles are within 5 % (events/latency.py)."""
+
+    operation: str  # "" for all together
+    events: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """The latencies of a time range."""
+
+    all: OperationLatency | None  # None: no event of the range says how long it took
+    operations: tuple[OperationLatency, ...]  # the most frequent ones
+    complete: bool  # False: the group is so far behind that only a part was read from the streams
+
+
+def latencies(
+    client: redis.Redis, streams: Sequence[str], group: str, since: datetime | None, until: datetime | None
+) -> Latencies:
+    """The latencies of a range of whole minutes, or of everything."""
+    part = StreamPart(client, streams, group)
+    tail = part.tail()
+    range_us = (us_from_datetime(since) if since else None, us_from_datetime(until) if until else None)
+    counts: dict[str, Counter[int]] = defaultdict(Counter)
+    with snapshot():
+        for change in unapplied_changes(tail.events, group, all_stream_numbers(streams)):
+            event = change.event
+            inside = (range_us[0] is None or event.occurred_us >= range_us[0]) and (
+                range_us[1] is None or event.occurred_us < range_us[1]
+            )
+            if inside and event.latency_ms is not None:
+                counts[operation(event)][bucket_of(event.latency_ms)] += change.counts
+        rows = LatencyCount.objects.filter(slots_between(*range_us)).values_list("operation", "bucket")
+        for name, bucket, events in rows.annotate(Sum("events")):
+            counts[name][bucket] += events
+    together: Counter[int] = Counter()
+    for buckets in counts.values():
+        together.update(buckets)
+    found = [latency for name, buckets in counts.items() if (latency := _latency(name, buckets))]
+    found.sort(key=lambda latency: (-latency.events, latency.operation))
+    return Latencies(_latency("", together), tuple(found[:OPERATIONS_MAX]), tail.stopped_at is None)
+
+
+def _latency(name: str, buckets: Mapping[int, int]) -> OperationLatency | None:
+    p50, p95, p99 = (percentile_ms(buckets, share) for share in (0.5, 0.95, 0.99))
+    if p50 is None or p95 is None or p99 is None:
+        return None
+    return OperationLatency(name, sum(buckets.values()), p50, p95, p99)

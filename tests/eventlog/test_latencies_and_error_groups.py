@@ -1,0 +1,103 @@
+"""Latencies and groups of errors are the same however far their workers are."""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+import redis
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evdash.eventlog.error_groups import error_groups
+from evdash.eventlog.latencies import latencies
+from evdash.events.entry import Entry
+from evdash.events.error_groups import masked
+from evdash.events.latency import RELATIVE_ERROR, bucket_of, latency_ms_of, percentile_ms
+from evdash.projections.analytics import AnalyticsProjection
+from evdash.projections.debug import DebugProjection
+from evdash.projections.projection import Projection
+from evdash.streams.groups import GroupConsumer
+from evdash.workers.worker import Worker
+from tests.builders import STREAM, event, raw_entry
+from tests.eventlog.conftest import write
+
+
+def entry_of(number: int) -> Entry:
+    """The eighth is the seventh, written again by a retry; every fifth is an error."""
+    told = 7 if number == 8 else number
+    fields = {
+        "type": "error.occurred" if told % 5 == 0 else "tool.returned",
+        "tool": "search" if told % 2 else "book",
+        "id": f"e{told}",
+        "session_id": f"s{told % 3}",
+        "user_id": "u",
+        "latency_ms": str(10 * told),
+        "timestamp": "1700000000",
+    }
+    if told % 5 == 0:
+        fields |= {"error": f"flight HAT{told} is full", "error_code": "full"}
+    return raw_entry(*fields.items(), entry_id=f"{number}-1")
+
+
+ENTRIES = [entry_of(number) for number in range(1, 21)]
+
+
+def worker(valkey: redis.Redis, projection: Projection) -> Worker:
+    return Worker(GroupConsumer(valkey, projection.group, "c"), projection, [STREAM], batch_size=3)
+
+
+@pytest.mark.django_db
+def test_latencies_and_error_groups_do_not_depend_on_how_far_the_workers_are(valkey: redis.Redis) -> None:
+    write(valkey, ENTRIES)
+    analytics = worker(valkey, AnalyticsProjection("evdash-analytics"))
+    debug = worker(valkey, DebugProjection("evdash-debug"))
+    told = []
+    for _ in range(9):
+        told.append(
+            (
+                latencies(valkey, [STREAM], "evdash-analytics", None, None),
+                error_groups(valkey, [STREAM], "evdash-debug"),
+            )
+        )
+        for each in (analytics, debug):
+            if len(told) == 1:
+                each.connect()
+            each.step()
+    assert all(each == told[0] for each in told)
+    found, groups = told[0]
+    assert found.all is not None
+    assert found.all.p50_ms == pytest.approx(100, rel=0.06)
+    assert {each.operation for each in found.operations} == {"search", "book"}
+    assert sorted((group.masked, group.tool, group.events) for group in groups) == [
+        ("flight <name> is full", "book", 2),
+        ("flight <name> is full", "search", 2),
+    ]
+
+
+@given(st.lists(st.floats(0.01, 1e7), min_size=1, max_size=60))
+def test_percentiles_are_within_the_error_that_is_promised(values: list[float]) -> None:
+    counts: dict[int, int] = {}
+    for value in values:
+        counts[bucket_of(value)] = counts.get(bucket_of(value), 0) + 1
+    found = percentile_ms(counts, 0.5)
+    exact = statistics.median_low(values)
+    assert found is not None
+    assert abs(found - exact) <= RELATIVE_ERROR * exact * 1.001
+    assert percentile_ms({}, 0.5) is None
+    assert latency_ms_of(bucket_of(0)) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("total price is 608, but paid 1,304", "total price is <number>, but paid <number>"),
+        ("not enough seats on flight HAT290", "not enough seats on flight <name>"),
+        ("user mia_li_3668 not found", "user <user> not found"),
+        ("no such key 'a b' at 2024-05-15T15:00:00Z", "no such key <text> at <time>"),
+        ("can't read 550e8400-e29b-41d4-a716-446655440000 of a@b.org", "can't read <uuid> of <email>"),
+        ("-3.5% and 0xFF in step-2", "<number> and <number> in <name>"),
+    ],
+)  # fmt: skip
+def test_numbers_and_names_are_masked(text: str, wanted: str) -> None:
+    assert masked(event(type="error.occurred", error=text, user_id="mia_li_3668")) == wanted
