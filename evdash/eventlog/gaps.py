@@ -41,7 +41,7 @@ def record_gap(
 
 
 def close_gaps(position: GroupPosition, entry_ids: Sequence[EntryId]) -> None:
-    """These entries were applied after all: a gap that was one of them alone is gone, a wider one has one entry less."""
+    """These entries were applied after all: a gap of one of them alone is gone, a wider one has one entry less."""
     rows = Gap.objects.filter(position=position, first_id__lte=max(entry_ids), last_id__gte=min(entry_ids))
     gaps = sorted(rows, key=lambda gap: gap.kind == Gap.Kind.REMOVED)  # those of known entries first
     for entry_id in entry_ids if gaps else ():
