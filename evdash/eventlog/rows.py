@@ -6,7 +6,7 @@ from typing import Any
 
 from evdash.eventlog.models import AgentSession, AgentUser, LoggedEvent
 from evdash.eventlog.pairs import pack, unpack
-from evdash.events.duplicates import identity
+from evdash.events.duplicates import Change
 from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
@@ -15,8 +15,9 @@ from evdash.events.search_text import search_text
 from evdash.events.summaries import FirstSaid, SessionSummary, UserSummary
 
 
-def row_of_event(event: Event, stream_id: int, *, is_duplicate: bool = False) -> LoggedEvent:
-    """The row, not saved, that keeps this event."""
+def row_of_change(change: Change, stream_id: int) -> LoggedEvent:
+    """The row, not saved, that keeps the event of this change."""
+    event = change.event
     return LoggedEvent(
         stream_id=stream_id,
         entry_id=event.entry_id,
@@ -33,8 +34,8 @@ def row_of_event(event: Event, stream_id: int, *, is_duplicate: bool = False) ->
         event_id=event.event_id,
         pairs=pack(event.entry.pairs),
         search_text=search_text(event),
-        identity=identity(event),
-        is_duplicate=is_duplicate,
+        identity=change.identity,
+        is_duplicate=change.is_duplicate,
     )
 
 

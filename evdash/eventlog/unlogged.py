@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from evdash.eventlog.models import AppliedEntry, GroupPosition, LoggedEvent
 from evdash.eventlog.records import Position
@@ -18,7 +18,7 @@ def unlogged_changes(events: Sequence[Event], numbers: Mapping[str, int]) -> lis
     oldest = min(event.entry_id for event in events)
     logged = set(LoggedEvent.objects.filter(entry_id__gte=oldest).values_list("stream_id", "entry_id"))
     new = [event for event in events if (numbers[event.stream], event.entry_id) not in logged]
-    return changes(new, counted_in_log(key for key in map(identity, new) if key))
+    return changes_of(new, counted_in_log)
 
 
 def unapplied_changes(events: Sequence[Event], group: str, numbers: Mapping[str, int]) -> list[Change]:
@@ -30,14 +30,25 @@ def unapplied_changes(events: Sequence[Event], group: str, numbers: Mapping[str,
     rows = AppliedEntry.objects.filter(position_id__in=positions.values(), entry_id__gte=oldest)
     applied = set(rows.values_list("position_id", "entry_id"))
     new = [event for event in events if (positions.get(numbers[event.stream], -1), event.entry_id) not in applied]
-    keys = {key for key in map(identity, new) if key}
-    counted = AppliedEntry.objects.filter(identity__in=keys, position_id__in=positions.values())
-    return changes(new, first_of_each(counted.values_list("identity", "entry_id", "occurred_us")))
+
+    def counted(identities: Collection[bytes]) -> Mapping[bytes, Counted]:
+        rows = AppliedEntry.objects.filter(identity__in=identities, position_id__in=positions.values())
+        return first_of_each(rows.values_list("identity", "entry_id", "occurred_us"))
+
+    return changes_of(new, counted)
 
 
-def counted_in_log(identities: Iterable[bytes]) -> Mapping[bytes, Counted]:
+def changes_of(
+    events: Sequence[Event], counted: Callable[[Collection[bytes]], Mapping[bytes, Counted]]
+) -> list[Change]:
+    """What these new events change, with what is `counted` of their identities so far."""
+    identities = [identity(event) for event in events]
+    return changes(events, counted({key for key in identities if key}), identities)
+
+
+def counted_in_log(identities: Collection[bytes]) -> Mapping[bytes, Counted]:
     """The entries that the log counts, of these identities."""
-    rows = LoggedEvent.objects.filter(identity__in=set(identities), is_duplicate=False)
+    rows = LoggedEvent.objects.filter(identity__in=identities, is_duplicate=False)
     return first_of_each(rows.values_list("identity", "entry_id", "occurred_us"))
 
 
@@ -55,7 +66,7 @@ def first_of_each(rows: Iterable[tuple[bytes | memoryview | None, EntryId, int]]
 def duplicates_among(events: Sequence[Event]) -> frozenset[Position]:
     """Those of these events, in log or stream, of which an earlier one is in the log or among them."""
     keyed = [(key, event) for event in events if (key := identity(event))]
-    first = {key: counted.entry_id for key, counted in counted_in_log(key for key, _ in keyed).items()}
+    first = {key: counted.entry_id for key, counted in counted_in_log({key for key, _ in keyed}).items()}
     for key, event in keyed:
         first[key] = min(event.entry_id, first.get(key, event.entry_id))
     return frozenset(Position.of(event) for key, event in keyed if event.entry_id > first[key])

@@ -7,7 +7,7 @@ may arrive in any order; what is counted in the end does not depend on it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evdash.events.entry import Entry
@@ -34,6 +34,7 @@ class Change:
     """
 
     event: Event
+    identity: bytes | None = None
     counts: int = 1  # 1; 0: a duplicate; -1: counted so far, and now the duplicate of an earlier entry
     is_new: bool = True  # False: the event itself was told before
 
@@ -52,37 +53,43 @@ def identity(event: Event) -> bytes | None:
     """
     if not event.event_id:
         return None
-    digest = hashlib.blake2b(digest_size=16)
     pairs = [pair for pair in event.entry.pairs if pair[0] not in _TIMESTAMPS]
-    for part in (event.stream.encode(), *(part for pair in sorted(pairs, key=_name) for part in pair)):
-        digest.update(len(part).to_bytes(8, "big"))
-        digest.update(part)
-    return digest.digest()
+    parts = (event.stream.encode(), *(part for pair in sorted(pairs, key=_name) for part in pair))
+    told = b"".join([len(part).to_bytes(8, "big") + part for part in parts])
+    return hashlib.blake2b(told, digest_size=16).digest()
 
 
 def _name(pair: tuple[bytes, bytes]) -> bytes:
     return pair[0]
 
 
-def changes(events: Iterable[Event], counted: Mapping[bytes, Counted]) -> list[Change]:
-    """What these events, each new and given once, change, with what is `counted` of their identities so far."""
+def changes(
+    events: Sequence[Event], counted: Mapping[bytes, Counted], identities: Sequence[bytes | None] | None = None
+) -> list[Change]:
+    """What these events, each new and given once, change, with what is `counted` of their identities so far.
+
+    `identities`: theirs, where the caller has worked them out already.
+    """
     found: list[Change] = []
     alike: dict[bytes, list[Event]] = {}
-    for event in events:
-        key = identity(event)
+    for event, key in zip(events, identities or map(identity, events), strict=True):
         if key is None:
             found.append(Change(event))
         else:
             alike.setdefault(key, []).append(event)
     for key, same in alike.items():
-        first, *others = sorted(same, key=lambda event: event.entry_id)
+        first, *others = sorted(same, key=_place) if len(same) > 1 else same
         before = counted.get(key)
         is_first = before is None or first.entry_id < before.entry_id
-        found.append(Change(first, counts=int(is_first)))
-        found.extend(Change(event, counts=0) for event in others)
+        found.append(Change(first, key, counts=int(is_first)))
+        found.extend(Change(event, key, counts=0) for event in others)
         if before is not None and is_first:
-            found.append(Change(_event_counted(first, before), counts=-1, is_new=False))
+            found.append(Change(_event_counted(first, before), key, counts=-1, is_new=False))
     return found
+
+
+def _place(event: Event) -> EntryId:
+    return event.entry_id
 
 
 def _event_counted(duplicate: Event, counted: Counted) -> Event:

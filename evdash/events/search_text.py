@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
 from evdash.events.event import Event
@@ -12,6 +13,7 @@ from evdash.events.event import Event
 _BETWEEN_FIELDS = "\x1e"
 _BEFORE_VALUE = "\x1f"
 # PostgreSQL's text cannot hold NUL.
+_SIGNS = (_BETWEEN_FIELDS, _BEFORE_VALUE, "\x00")
 _RESERVED = str.maketrans({_BETWEEN_FIELDS: " ", _BEFORE_VALUE: " ", "\x00": " "})
 
 
@@ -32,7 +34,7 @@ def search_text(event: Event) -> str:
 
 def text_needle(text: str) -> str:
     """What to look for in `search_text` for a text anywhere in a value."""
-    return text.translate(_RESERVED).casefold()
+    return _unreserved(text).casefold()
 
 
 def field_needle(name: str, value: str, *, prefix: bool) -> str:
@@ -45,5 +47,11 @@ def _field(name: str, value: Any) -> str:
     return f"{_name(name)}{_BEFORE_VALUE}{text_needle(text)}{_BETWEEN_FIELDS}"
 
 
+@lru_cache(maxsize=4096)  # the same few names, event after event
 def _name(name: str) -> str:
-    return name.translate(_RESERVED).upper()
+    return _unreserved(name).upper()
+
+
+def _unreserved(text: str) -> str:
+    # Looking first takes a tenth of the time that translating takes, and nearly no text has any.
+    return text.translate(_RESERVED) if any(sign in text for sign in _SIGNS) else text

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from evdash.eventlog.models import GroupPosition, LoggedEvent
 from evdash.eventlog.positions import stream_numbers
-from evdash.eventlog.rows import row_of_event
-from evdash.eventlog.unlogged import counted_in_log
-from evdash.events.duplicates import Change, Counted, changes, identity
+from evdash.eventlog.rows import row_of_change
+from evdash.eventlog.unlogged import changes_of, counted_in_log
+from evdash.events.duplicates import Change, Counted
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.projections import read_models
@@ -30,8 +30,7 @@ class AuditProjection(Projection):
     def _record(self, changed: Sequence[Change], positions: Positions) -> None:
         new = [change for change in changed if change.is_new]
         LoggedEvent.objects.bulk_create(
-            row_of_event(change.event, positions[change.event.stream].stream_id, is_duplicate=change.is_duplicate)
-            for change in new
+            row_of_change(change, positions[change.event.stream].stream_id) for change in new
         )
         for change in changed:
             if not change.is_new:
@@ -59,12 +58,8 @@ class AuditProjection(Projection):
         count = 0
         for events in batches:
             numbers = stream_numbers({event.stream for event in events})
-            changed = changes(events, counted_in_log(key for key in map(identity, events) if key))
-            rows = [
-                row_of_event(change.event, numbers[change.event.stream], is_duplicate=change.is_duplicate)
-                for change in changed
-                if change.is_new
-            ]
+            changed = changes_of(events, counted_in_log)
+            rows = [row_of_change(change, numbers[change.event.stream]) for change in changed if change.is_new]
             read_models.save(LoggedEvent, ["entry_id", "stream"], rows)
             self._add(changed)
             count += len(events)

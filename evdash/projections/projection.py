@@ -6,6 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import ClassVar
 
 from django.db import transaction
@@ -14,8 +15,8 @@ from django.db.models import F
 from evdash.eventlog.gaps import close_gaps, known_missing, left_out_ids, record_gap
 from evdash.eventlog.models import AppliedEntry, Gap, GroupPosition
 from evdash.eventlog.positions import lock_positions, note_batch
-from evdash.eventlog.unlogged import first_of_each
-from evdash.events.duplicates import Change, Counted, changes, identity
+from evdash.eventlog.unlogged import changes_of, first_of_each
+from evdash.events.duplicates import Change, Counted
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 
@@ -40,7 +41,7 @@ class Projection(ABC):
             started_ns = time.perf_counter_ns()
             new = self._new(events, positions)
             if new:
-                changed = changes(new, self._counted({key for key in map(identity, new) if key}, positions))
+                changed = changes_of(new, partial(self._counted, positions=positions))
                 self._record(changed, positions)
                 self._add(changed)
                 for stream in {event.stream for event in new}:
@@ -111,7 +112,7 @@ class Projection(ABC):
         count = 0
         for events in batches:
             positions = lock_positions(self.group, {event.stream for event in events})
-            changed = changes(events, self._counted({key for key in map(identity, events) if key}, positions))
+            changed = changes_of(events, partial(self._counted, positions=positions))
             self._record(changed, positions)
             self._add(changed)
             count += len(events)
@@ -181,7 +182,7 @@ class CountingProjection(Projection):
             AppliedEntry(
                 position=positions[change.event.stream],
                 entry_id=change.event.entry_id,
-                identity=identity(change.event),
+                identity=change.identity,
                 occurred_us=change.event.occurred_us,
             )
             for change in changed
