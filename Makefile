@@ -1,10 +1,11 @@
 # make run     start evdash; options in ARGS: make run ARGS="--port 8001 --no-demo"
 # make test    every check, the browser's included
+# make test-database  the tests of the event log and its workers on the server that DATABASE_URL names
 # make soak    faults on and on, an hour of them: workers killed, Redis gone, commits failing (ARGS="--hours 8")
 # make format  put the code into its form
 # Each sets up .venv first, once, and again when the requirements have changed.
 
-.PHONY: run test soak format install
+.PHONY: run test test-database soak format install
 .DEFAULT_GOAL := run
 
 VENV := .venv
@@ -23,6 +24,10 @@ test: install
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/pytest -m "not browser" --numprocesses 2
 	$(BIN)/pytest -m browser
+
+test-database: install
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-postgresql.txt
+	$(BIN)/pytest tests/eventlog tests/workers
 
 soak: install
 	@exec $(BIN)/python -m tests.faults.run --hours 1 $(ARGS)

@@ -18,6 +18,8 @@ from evdash.events.filter import EventFilter
 # How many rows a search looks at that no index answers (a text, say) before it stops and says how far it came.
 SCAN_ROWS = 50_000
 
+_NOTHING = Q(pk__in=[])
+
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
@@ -93,7 +95,12 @@ def _driver(filter: EventFilter) -> Condition | None:
 def _by_index(condition: Condition) -> Q:
     if condition.key == IS:
         return Q(is_error=True)
-    return Q(**{ATTRIBUTES[condition.key]: condition.value})
+    return _NOTHING if _is_unwritten(condition.value) else Q(**{ATTRIBUTES[condition.key]: condition.value})
+
+
+def _is_unwritten(value: str) -> bool:
+    """Whether no column can hold this: decoding writes NUL as \\x00, since PostgreSQL's text cannot hold it."""
+    return "\x00" in value
 
 
 def _opaque(condition: Condition) -> Q:
@@ -105,6 +112,8 @@ def _opaque(condition: Condition) -> Q:
         return Q(stream_id__in=[pk for pk, name in names if _is_or_starts(name, condition)])
     if condition.key in ATTRIBUTES:
         column = ATTRIBUTES[condition.key]
+        if _is_unwritten(condition.value):
+            return _NOTHING
         if not condition.prefix:
             return Q(Exact(Coalesce(column, Value(""), output_field=TextField()), condition.value))
         start = Left(column, len(condition.value)) if condition.value else Value("", output_field=TextField())

@@ -9,15 +9,15 @@ import sys
 import django
 from django.core.management import call_command
 from django.db import OperationalError
-from django.db.backends.sqlite3.base import DatabaseWrapper
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 def fail_at_commits(share: float, seed: int) -> None:
     """Have this share of all commits fail, half of them after they were made."""
     chance = random.Random(seed)
-    commit = DatabaseWrapper._commit  # type: ignore[attr-defined]
+    commit = BaseDatabaseWrapper._commit  # type: ignore[attr-defined]
 
-    def failing(self: DatabaseWrapper) -> None:
+    def failing(self: BaseDatabaseWrapper) -> None:
         fate = chance.random()
         if fate < share / 2:
             raise OperationalError("injected: the commit failed")
@@ -25,7 +25,7 @@ def fail_at_commits(share: float, seed: int) -> None:
         if fate < share:
             raise OperationalError("injected: the commit was made, and its answer lost")
 
-    DatabaseWrapper._commit = failing  # type: ignore[attr-defined]
+    BaseDatabaseWrapper._commit = failing  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":
