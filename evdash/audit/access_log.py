@@ -82,6 +82,18 @@ def recent(count: int, *, before_row: int | None = None) -> list[Access]:
     return [Access(row, getattr(row, "ended", None)) for row in rows[:count]]
 
 
+def access(number: int) -> Access | None:
+    """What was begun with the row of that number."""
+    row = AccessLogEntry.objects.filter(begun=None, pk=number).select_related("ended", "user").first()
+    return Access(row, getattr(row, "ended", None)) if row else None
+
+
+def last_of(user: User) -> Access | None:
+    """What this person did last."""
+    row = AccessLogEntry.objects.filter(begun=None, user=user).select_related("ended", "user").first()
+    return Access(row, getattr(row, "ended", None)) if row else None
+
+
 def plain(value: Any) -> Any:
     """The value as JSON can hold it: records as mappings, entry IDs and whatever else is unknown as text."""
     if isinstance(value, EntryId):

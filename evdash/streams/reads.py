@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import redis
 
 from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
 from evdash.streams import replies
-from evdash.streams.client import call
+from evdash.streams.client import call, call_all
 
 # Bounds are sent as closed ones: "(" is known from Redis 6.2 on only, and refused at the ends of the range.
 
@@ -44,3 +46,10 @@ def read_entry(client: redis.Redis, stream: str, entry_id: EntryId) -> Entry | N
     reply = call(client, "XRANGE", stream, str(entry_id), str(entry_id), stream=stream)
     found = replies.entries(stream, reply)
     return found[0] if found else None
+
+
+def read_entries(client: redis.Redis, stream: str, entry_ids: Sequence[EntryId]) -> dict[EntryId, Entry]:
+    """Those of these entries that the stream (still) has."""
+    commands = [("XRANGE", stream, str(entry_id), str(entry_id)) for entry_id in entry_ids]
+    found = call_all(client, *commands, stream=stream) if commands else []
+    return {entry.entry_id: entry for reply in found for entry in replies.entries(stream, reply)}

@@ -55,7 +55,8 @@ _RAIL: Final = (
     ("Users", "users", "users", "u", ("user",)),
     ("Errors", "errors", "error", "r", ()),
     ("Events", "events", "events", "e", ("event",)),
-    ("Streams", "streams", "streams", "t", ()),
+    ("Streams", "streams", "streams", "t", ("stream-group", "stream-parked", "stream-operation")),
+    ("Access log", "access-log", "audit", "a", ("access-log-entry",)),
 )
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from django.urls import path, register_converter
 
 from evdash.web.addresses import EntryIdConverter, OpaqueConverter
+from evdash.web.operations import OperationConverter
+from evdash.web.stream_addresses import NameConverter
+from evdash.web.views.access_log import access_log, access_log_entry
 from evdash.web.views.errors import errors
 from evdash.web.views.event import event
 from evdash.web.views.events import events
@@ -13,11 +16,14 @@ from evdash.web.views.live import live
 from evdash.web.views.overview import overview
 from evdash.web.views.session import session
 from evdash.web.views.sessions import sessions
-from evdash.web.views.streams import streams
+from evdash.web.views.streams import stream_group, stream_parked, streams
+from evdash.web.views.streams_operations import stream_operation
 from evdash.web.views.user import user
 from evdash.web.views.users import users
 
 register_converter(OpaqueConverter, "opaque")
+register_converter(NameConverter, "name")
+register_converter(OperationConverter, "operation")
 register_converter(EntryIdConverter, "entry_id")
 
 urlpatterns = [
@@ -33,4 +39,9 @@ urlpatterns = [
     path("users/", users, name="users"),
     path("users/<opaque:user_id>/", user, name="user"),
     path("streams/", streams, name="streams"),
+    path("streams/operations/<operation:kind>/", stream_operation, name="stream-operation"),
+    path("streams/<name:stream>/groups/<name:group>/", stream_group, name="stream-group"),
+    path("streams/<name:stream>/parked/", stream_parked, name="stream-parked"),
+    path("access-log/", access_log, name="access-log"),
+    path("access-log/<int:number>/", access_log_entry, name="access-log-entry"),
 ]

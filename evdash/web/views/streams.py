@@ -1,58 +1,89 @@
-"""Streams: what Redis says of each stream and its consumer groups."""
+"""Streams: what Redis says of each stream and its consumer groups, and of what is pending or parked there."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from urllib.parse import urlencode
-
-import redis
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 
+from evdash.accounts.roles import can_operate
 from evdash.eventlog.reader import open_reader
 from evdash.streams.client import StreamsUnavailable, open_client, shown_address
-from evdash.streams.info import GroupInfo, StreamInfo, group_infos, stream_info
-from evdash.web.paging import newest
+from evdash.streams.deliveries import GroupMissing
+from evdash.streams.info import stream_info
+from evdash.streams.parked import parked_count, parked_entries
+from evdash.web.delivery import ages, gap_views, group_view, stream_view
+from evdash.web.entry_lines import parked_rows
+from evdash.web.paging import entry_place_of, link, newest
+from evdash.web.pending_list import ROWS, PendingFilter, pending_list
 from evdash.web.rendering import page
-
-
-@dataclass(frozen=True, slots=True)
-class StreamView:
-    """One stream; `info` is None when there is none of that name, `problem` says why it could not be asked."""
-
-    name: str
-    info: StreamInfo | None
-    groups: tuple[GroupInfo, ...]
-    problem: str
-    events_address: str
-
-    @property
-    def removed(self) -> int | None:
-        """Entries that were added once and are no longer in the stream; None when Redis does not know."""
-        if self.info is None or self.info.entries_added is None:
-            return None
-        return max(0, self.info.entries_added - self.info.length)
+from evdash.web.stream_addresses import parked_address
+from evdash.web.views.answers import explains_bad_places, said
 
 
 def streams(request: HttpRequest) -> HttpResponse:
     """Every stream of the settings, asked now."""
-    with open_reader() as reader:
-        coverage = reader.coverage
+    with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
+        context = {
+            "streams": [stream_view(client, name) for name in settings.EVDASH.streams],
+            "server": shown_address(settings.EVDASH.redis_url),
+            "can_operate": can_operate(request.user),
+        }
         newest_events = newest(reader)
-    with open_client(settings.EVDASH.redis_url) as client:
-        views = [_asked(client, name) for name in settings.EVDASH.streams]
-    context = {
-        "streams": views,
-        "server": shown_address(settings.EVDASH.redis_url),
-        "audit_group": settings.EVDASH.audit_group,
-    }
-    return page(request, "streams/page.html", "Streams", context, coverage=coverage, events=newest_events)
+        return page(request, "streams/page.html", "Streams", context, coverage=reader.coverage, events=newest_events)
 
 
-def _asked(client: redis.Redis, name: str) -> StreamView:
-    address = f"{reverse('events')}?{urlencode({'stream': name})}"
-    try:
-        return StreamView(name, stream_info(client, name), tuple(group_infos(client, name)), "", address)
-    except StreamsUnavailable as outage:
-        return StreamView(name, None, (), str(outage), address)
+@explains_bad_places
+def stream_group(request: HttpRequest, stream: str, group: str) -> HttpResponse:
+    """One group: its consumers, what is pending, what it misses, and what can be done to it."""
+    pending_filter = PendingFilter.parse(request.GET.dict())
+    if stream not in settings.EVDASH.streams:
+        return no_such_stream(request, stream)
+    with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
+        try:
+            shown = group_view(client, stream, group)
+            if shown is None:
+                sentence = "There is no such consumer group on this stream: it was never made, or it was deleted."
+                return said(request, "No such group", sentence, status=404, subject=group)
+            context = {
+                "group": shown,
+                "stream": stream,
+                "stream_info": stream_info(client, stream),
+                "gaps": gap_views(group, stream),
+                "ages": ages(client, stream, group) if shown.info else None,
+                "pending": pending_list(client, reader, stream, group, pending_filter) if shown.info else None,
+                "can_operate": can_operate(request.user),
+            }
+        except (StreamsUnavailable, GroupMissing) as problem:
+            return said(request, group, str(problem), status=503, coverage=reader.coverage)
+        return page(request, "streams/group.html", group, context, coverage=reader.coverage)
+
+
+@explains_bad_places
+def stream_parked(request: HttpRequest, stream: str) -> HttpResponse:
+    """What is parked beside a stream, in the order of parking."""
+    after = entry_place_of(request.GET.dict())[1]
+    if stream not in settings.EVDASH.streams:
+        return no_such_stream(request, stream)
+    with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
+        try:
+            entries = parked_entries(client, stream, after=after, count=ROWS + 1)
+            rows = parked_rows(client, stream, entries[:ROWS])
+            number = parked_count(client, stream)
+        except StreamsUnavailable as outage:
+            return said(request, "Parked entries", str(outage), status=503, coverage=reader.coverage)
+        address = parked_address(stream)
+        context = {
+            "stream": stream,
+            "rows": rows,
+            "number": number,
+            "first": link(address, "") if after else "",
+            "next": link(address, "", after=entries[ROWS - 1].parked_id) if len(entries) > ROWS else "",
+            "can_operate": can_operate(request.user),
+        }
+        return page(request, "streams/parked.html", "Parked entries", context, coverage=reader.coverage)
+
+
+def no_such_stream(request: HttpRequest, stream: str) -> HttpResponse:
+    """The answer for a stream that evdash does not show."""
+    sentence = "evdash shows the streams that EVDASH_STREAMS names, and this is none of them."
+    return said(request, "No such stream", sentence, status=404, subject=stream)

@@ -1,0 +1,119 @@
+"""The access log as the pages show it: what was done, and what it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.urls import reverse
+
+from evdash.audit.access_log import Access
+from evdash.audit.models import AccessLogEntry
+from evdash.web.stream_addresses import group_address, parked_address
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """One value before and after."""
+
+    name: str
+    before: str
+    after: str
+
+    @property
+    def is_same(self) -> bool:
+        return self.before == self.after
+
+
+@dataclass(frozen=True, slots=True)
+class AccessView:
+    """One thing that was done."""
+
+    access: Access
+
+    @property
+    def row(self) -> AccessLogEntry:
+        """The row with what came of it, or the only one."""
+        return self.access.ended or self.access.begun
+
+    @property
+    def address(self) -> str:
+        return reverse("access-log-entry", kwargs={"number": self.access.begun.pk})
+
+    @property
+    def group_address(self) -> str:
+        """The page of the group that it was about; "" where there is none."""
+        begun = self.access.begun
+        is_shown = begun.group and begun.stream in settings.EVDASH.streams
+        return group_address(begun.stream, begun.group) if is_shown else ""
+
+    @property
+    def parked_address(self) -> str:
+        """The page of the parked entries, where it was about those; else ""."""
+        begun = self.access.begun
+        is_about = begun.action in ("park", "redeliver") and begun.stream in settings.EVDASH.streams
+        return parked_address(begun.stream) if is_about else ""
+
+    @property
+    def state(self) -> str:
+        """One word for what came of it: done, in part, not done, unknown."""
+        if self.access.is_open:
+            return "unknown"
+        if self.access.succeeded:
+            return "done"
+        return "in part" if self.row.detail.get("done") else "not done"
+
+    @property
+    def values(self) -> tuple[Changed, ...]:
+        """Everything that was noted before and after."""
+        before, after = dict(_flat(self.row.before)), dict(_flat(self.row.after))
+        return tuple(Changed(name, before.get(name, "–"), after.get(name, "–")) for name in {**before, **after})
+
+    @property
+    def changes(self) -> tuple[Changed, ...]:
+        """What differs."""
+        return tuple(value for value in self.values if not value.is_same)
+
+    @property
+    def failed(self) -> tuple[tuple[str, str], ...]:
+        """Entry by entry, why it was not done."""
+        listed = self.row.detail.get("failed") or ()
+        return tuple((one[0], one[1]) if isinstance(one, list) else ("", one) for one in listed)
+
+    @property
+    def done_ids(self) -> tuple[str, ...]:
+        """The entries that it was done to."""
+        return tuple(self.row.detail.get("done_ids") or ())
+
+    @property
+    def asked(self) -> tuple[tuple[str, str], ...]:
+        """What was asked for, value by value; without what was not said."""
+        asked = self.access.begun.detail.get("asked") or {}
+        return tuple(
+            (_named(name), _in_words(value))
+            for name, value in asked.items()
+            if value not in (None, "", [], False) and name not in ("stream", "group", "own_groups", "reason")
+        )
+
+
+def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            for inner, number in value.items():
+                yield f"pending for {inner}" if name == "consumers" else f"{_named(name)} {inner}", _in_words(number)
+        else:
+            yield _named(name), _in_words(value)
+
+
+def _named(name: str) -> str:
+    return name.replace("_ms", ", ms").replace("_", " ").replace(" id", " ID")
+
+
+def _in_words(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,36 @@
+"""Operations on streams and groups as forms: what is asked for, what it would do, and what cannot be undone."""
+
+from evdash.web.operations.base import OperationForm
+from evdash.web.operations.entries import AcknowledgeForm, ClaimForm, ParkForm, RedeliverForm
+from evdash.web.operations.groups import CreateGroupForm, DeleteConsumerForm, DeleteGroupForm, SetPositionForm
+from evdash.web.operations.trimming import TrimForm
+
+FORMS: dict[str, type[OperationForm]] = {
+    form.kind: form
+    for form in (
+        ClaimForm,
+        AcknowledgeForm,
+        ParkForm,
+        RedeliverForm,
+        DeleteConsumerForm,
+        SetPositionForm,
+        CreateGroupForm,
+        DeleteGroupForm,
+        TrimForm,
+    )
+}
+
+
+class OperationConverter:
+    """The kind of an operation in an address."""
+
+    regex = "|".join(FORMS)
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+__all__ = ["FORMS", "OperationConverter", "OperationForm"]

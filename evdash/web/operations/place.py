@@ -1,0 +1,27 @@
+"""Asking Redis for what the forms suggest and need."""
+
+from __future__ import annotations
+
+import redis
+
+from evdash.streams.info import group_infos, stream_info
+from evdash.streams.parked import parked_entries
+from evdash.web.delivery import own_groups
+from evdash.web.operations.base import Place
+
+# So many parked entries are redelivered at once.
+PARKED_MAX = 1_000
+
+
+def place_of(client: redis.Redis, stream: str, group: str, *, with_parked: bool = False) -> Place:
+    """The stream and its group (or none, "") as they are now. Raises StreamsUnavailable."""
+    parked = parked_entries(client, stream, count=PARKED_MAX) if with_parked else []
+    infos = {info.name: info for info in group_infos(client, stream)} if group else {}
+    return Place(
+        stream=stream,
+        info=stream_info(client, stream),
+        group=group,
+        group_info=infos.get(group),
+        own_groups=frozenset(own_groups()),
+        parked_ids=tuple(each.parked_id for each in parked),
+    )
