@@ -29,12 +29,22 @@ from tests.workers.folds import Tables, actual, applied, assert_equal, expected
 STREAMS = ("memory:events", "other")
 PROJECTIONS: tuple[type[Projection], ...] = (AuditProjection, AnalyticsProjection, DebugProjection)
 
-_contents = st.tuples(
-    st.sampled_from(["message.added", "tool.called", "error.occurred"]),
-    st.sampled_from(["", "s1", "s2"]),
-    st.sampled_from(["", "u1", "u2"]),
-    st.sampled_from(["", "", "e1", "e2"]),  # the producer's ID: retries are common here
-    st.sampled_from(["1", "20", "-"]),
+_contents = st.one_of(
+    # What a producer's retry writes again.
+    st.sampled_from(
+        [
+            ("message.added", "s1", "u1", "e1", "1"),
+            ("error.occurred", "s2", "u1", "e2", "20"),
+            ("tool.called", "s1", "", "e3", "3"),
+        ]
+    ),
+    st.tuples(
+        st.sampled_from(["message.added", "tool.called", "error.occurred"]),
+        st.sampled_from(["", "s1", "s2"]),
+        st.sampled_from(["", "u1", "u2"]),
+        st.just(""),
+        st.sampled_from(["1", "20", "-"]),
+    ),
 )
 
 
@@ -42,7 +52,7 @@ def entry_of(stream: str, ms: int, content: tuple[str, str, str, str, str]) -> E
     type_, session, user, own_id, latency = content
     return raw_entry(
         ("type", type_), ("session_id", session), ("user_id", user), ("id", own_id), ("latency_ms", latency),
-        ("error", f"no seat on flight {ms % 3}" if type_ == "error.occurred" else ""),
+        ("error", f"no seat on flight {own_id or ms % 3}" if type_ == "error.occurred" else ""),
         ("timestamp", str(1_700_000_000 + ms % 200)), entry_id=f"{ms}-1", stream=stream,
     )  # fmt: skip
 
