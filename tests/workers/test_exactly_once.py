@@ -53,7 +53,7 @@ def entry_of(stream: str, ms: int, content: tuple[str, str, str, str, str]) -> E
     return raw_entry(
         ("type", type_), ("session_id", session), ("user_id", user), ("id", own_id), ("latency_ms", latency),
         ("error", f"no seat on flight {own_id or ms % 3}" if type_ == "error.occurred" else ""),
-        ("timestamp", str(1_700_000_000 + ms % 200)), entry_id=f"{ms}-1", stream=stream,
+        ("timestamp", str(1_700_000_000 + ms * 37)), entry_id=f"{ms}-1", stream=stream,
     )  # fmt: skip
 
 
