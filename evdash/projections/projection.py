@@ -115,6 +115,8 @@ class Projection(ABC):
             changed = changes_of(events, partial(self._counted, positions=positions))
             self._record(changed, positions)
             self._add(changed)
+            for stream in positions:
+                close_gaps(positions[stream], [event.entry_id for event in events if event.stream == stream])
             count += len(events)
         return count
 

@@ -63,7 +63,11 @@ def account(consumer: GroupConsumer, projection: Projection, stream: str, hole: 
             is_first = position.checked_through is None
             first_id, last_id = hole if hole and hole[0] > after else (after.next(), info.last_generated_id)
             projection.note_missing(stream, None if is_first else first_id, last_id, missing)
-            logger.warning("%d entries of %s were removed before %s read them.", missing, stream, projection.group)
+            logger.warning(
+                "%d entries of %s were removed before %s read them. What the event log has of them, "
+                "`manage.py rebuild %s` adds.",
+                missing, stream, projection.group, projection.group,
+            )  # fmt: skip
         position.checked_through = info.last_generated_id
         position.checked_added = info.entries_added
         position.save(update_fields=["checked_through", "checked_added"])

@@ -9,14 +9,16 @@ import pytest
 import redis
 from django.db import DatabaseError
 
-from evdash.eventlog.models import AgentSession, Gap, GroupMinute, GroupPosition, LoggedEvent
+from evdash.eventlog.models import AgentSession, AppliedEntry, Gap, GroupMinute, GroupPosition, LoggedEvent
 from evdash.eventlog.positions import watermark
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
+from evdash.projections.analytics import AnalyticsProjection
 from evdash.projections.audit import AuditProjection
 from evdash.projections.consequences import note_consequences
+from evdash.projections.rebuild import rebuild
 from evdash.projections.redeliver import RedeliverParked
-from evdash.streams.groups import Delivery
+from evdash.streams.groups import Delivery, GroupConsumer
 from evdash.streams.operations import AcknowledgeEntries, OperationRefused
 from evdash.streams.parked import parked_entries
 from evdash.workers import carrier
@@ -301,3 +303,17 @@ def test_what_an_operator_acknowledges_unapplied_is_a_gap_and_stays_out(
         ("acknowledged", 2, "garbage of a test run"),
         ("acknowledged", 3, "garbage of a test run"),
     ]
+
+
+def test_a_projection_that_came_too_late_takes_from_the_log_what_the_stream_no_longer_has(
+    valkey: redis.Redis, valkey_url: str, make_worker: MakeWorker
+) -> None:
+    write(valkey, ENTRIES)
+    catch_up(make_worker())
+    valkey.execute_command("XTRIM", STREAM, "MINID", "8-0")
+    late = AnalyticsProjection("evdash-analytics")
+    catch_up(Worker(GroupConsumer(valkey, late.group, "c"), late, [STREAM], batch_size=100))
+    assert Gap.objects.get().entries == 7
+    assert rebuild(late, valkey_url, [STREAM]) == 10
+    assert AppliedEntry.objects.count() == 10
+    assert not Gap.objects.exists()
