@@ -1,0 +1,182 @@
+"""The pages of streams: what is gone, parked or missing, how fast each group is, and what is pending in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from urllib.parse import unquote
+
+import pytest
+import redis
+from django.test import Client
+from django.urls import resolve, reverse
+from pytest_django.fixtures import Settings
+
+from evdash.eventlog.throughput import MINUTES, throughput
+from evdash.events.entry_id import EntryId
+from evdash.projections.audit import AuditProjection
+from evdash.streams.parked import park
+from evdash.streams.reads import read_entry
+from tests.builders import STREAM, entry
+from tests.web.conftest import Index, Write
+from tests.web.seen import seen
+
+GROUP = "evdash-audit"
+GROUP_PAGE = f"/streams/{STREAM}/groups/{GROUP}/"
+START_MS = 1_764_000_000_000
+
+
+@pytest.fixture
+def stuck(valkey: redis.Redis, write: Write, index: Index, browser: Client) -> Client:
+    """Ten entries that are indexed, and six more: four lie with a, two with b, whom nobody has heard of since."""
+    write(*(entry(f"{START_MS + n}-0", type="message.added", role="user", content=f"words {n}") for n in range(10)))
+    index()
+    write(*(entry(f"{START_MS + n}-0", type="message.added", role="user", content=f"words {n}") for n in range(10, 16)))
+    deliver(valkey, "a", 4)
+    deliver(valkey, "b", 2)
+    return browser
+
+
+def deliver(valkey: redis.Redis, consumer: str, count: int) -> None:
+    valkey.execute_command("XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count, "STREAMS", STREAM, ">")
+
+
+def be_idle(valkey: redis.Redis, consumer: str, idle_ms: int, deliveries: int, *numbers: int) -> None:
+    ids = [f"{START_MS + number}-0" for number in numbers]
+    tail = ("IDLE", idle_ms, "RETRYCOUNT", deliveries, "JUSTID")
+    valkey.execute_command("XCLAIM", STREAM, GROUP, consumer, 0, *ids, *tail)
+
+
+def test_a_stream_says_what_is_gone_and_what_is_kept(stuck: Client, valkey: redis.Redis, settings: Settings) -> None:
+    valkey.execute_command("XTRIM", STREAM, "MAXLEN", 14)
+    settings.EVDASH = replace(settings.EVDASH, max_length=1_000_000, retention_hours=72)
+    page = seen(stuck.get("/streams/"))
+    assert "entries now 14 ever added 16 no longer there 2" in page.text
+    assert "about 1,000,000 entries and 72 hours at most, once every group has committed them" in page.text
+    assert "There is no stream of this name yet" in page.text  # the other stream of the settings
+
+
+def test_each_group_says_what_it_fills_how_far_it_is_and_how_fast(stuck: Client) -> None:
+    page = seen(stuck.get("/streams/"))
+    assert page.links[GROUP] == GROUP_PAGE
+    assert "event log, sessions, users, counts 0 6" in page.text
+    assert "10 events in the last 30 minutes" in " ".join(page.values("aria-label"))
+    assert "a batch" in page.text
+    assert "evdash-debug error groups missing" in page.text
+
+
+def test_a_lag_that_redis_does_not_know_is_counted_or_unknown(stuck: Client, valkey: redis.Redis) -> None:
+    valkey.execute_command("XGROUP CREATE", STREAM, "billing", f"{START_MS + 3}-0")
+    valkey.execute_command("XDEL", STREAM, f"{START_MS + 8}-0")
+    assert "billing not evdash's 11 0" in seen(stuck.get("/streams/")).text
+
+
+def test_gaps_that_came_about_alike_stand_in_one_line(stuck: Client, valkey: redis.Redis) -> None:
+    projection = AuditProjection(GROUP)
+    projection.note_removed(STREAM, [EntryId(START_MS + 10, 0), EntryId(START_MS + 11, 0)])
+    for number in (13, 14, 15):
+        projection.note_parked(STREAM, EntryId(START_MS + number, 0), "ValueError: 12,50")
+    for address in ("/streams/", GROUP_PAGE):
+        page = seen(stuck.get(address))
+        assert f"3 could not be applied and were parked “ ValueError: 12,50 ” {START_MS + 13}-0" in page.text
+        assert f"2 removed from the stream before they were read {START_MS + 10}-0 {START_MS + 11}-0" in page.text
+
+
+def test_a_group_lists_its_consumers_and_what_is_pending_with_the_events(stuck: Client, valkey: redis.Redis) -> None:
+    be_idle(valkey, "a", 7_200_000, 7, 10, 11)
+    page = seen(stuck.get(GROUP_PAGE))
+    assert "Fills: event log, sessions, users, counts" in page.text
+    assert f"{START_MS + 10}-0 message.added user: words 10 a 2 h 7" in page.text
+    assert page.links["message.added user: words 15"] == f"/events/{STREAM.replace(':', '%3A')}/{START_MS + 15}-0/"
+    assert "over 1h: 2" in page.links
+    assert "deliveries 1: 4, 5 and more: 2; the longest idle 2 h" in page.text
+
+
+def test_what_is_pending_is_filtered_by_consumer_and_idle_time(stuck: Client, valkey: redis.Redis) -> None:
+    be_idle(valkey, "a", 7_200_000, 2, 10)
+    assert pending_in(stuck, "?consumer=b") == [14, 15]
+    assert pending_in(stuck, "?idle_over=1h") == [10]
+    assert pending_in(stuck, "?consumer=b&idle_over=1h") == []
+    assert "No pending entry is so." in seen(stuck.get(f"{GROUP_PAGE}?consumer=b&idle_over=1h")).text
+
+
+def test_what_is_pending_is_read_page_by_page(stuck: Client, valkey: redis.Redis, write: Write) -> None:
+    write(*(entry(f"{START_MS + n}-0", type="t") for n in range(16, 216)))
+    deliver(valkey, "c", 200)
+    address, numbers = f"{GROUP_PAGE}?consumer=c", []
+    while address:
+        page = seen(stuck.get(address))
+        numbers += pending_in(stuck, address.removeprefix(GROUP_PAGE).partition("#")[0])
+        address = page.links.get("Later ›", "")
+    assert numbers == list(range(16, 216))
+
+
+def pending_in(browser: Client, query: str) -> list[int]:
+    page = seen(browser.get(f"{GROUP_PAGE}{query}"))
+    keys = [value for tag, name, value in page.attributes if tag == "tr" and name == "data-key"]
+    return [int(key.partition("-")[0]) - START_MS for key in keys if key.startswith(str(START_MS)[:6])]
+
+
+def test_an_entry_that_is_gone_is_said_to_be(stuck: Client, valkey: redis.Redis) -> None:
+    # Applied, and pending once more.
+    valkey.execute_command("XCLAIM", STREAM, GROUP, "a", 0, f"{START_MS + 9}-0", "FORCE", "JUSTID")
+    valkey.execute_command("XDEL", STREAM, f"{START_MS + 9}-0", f"{START_MS + 10}-0")
+    page = seen(stuck.get(GROUP_PAGE))
+    assert f"{START_MS + 9}-0 message.added user: words 9 gone from the stream a" in page.text
+    assert f"{START_MS + 10}-0 gone from the stream, and not in the log a" in page.text
+
+
+def test_a_silent_consumer_is_pointed_out(stuck: Client, settings: Settings) -> None:
+    settings.EVDASH = replace(settings.EVDASH, claim_idle_ms=1)
+    assert "silent" in seen(stuck.get(GROUP_PAGE)).text
+    assert "silent for" in seen(stuck.get("/streams/")).text
+
+
+def test_parked_entries_are_listed_with_the_reason(stuck: Client, valkey: redis.Redis) -> None:
+    assert "Nothing is parked" in seen(stuck.get(f"/streams/{STREAM}/parked/")).text
+    found = read_entry(valkey, STREAM, EntryId(START_MS + 12, 0))
+    assert found is not None
+    park(valkey, found, group=GROUP, consumer="a", deliveries=5, reason="ValueError: 12,50 is no number")
+    assert seen(stuck.get("/streams/")).links["1 entry"] == f"/streams/{STREAM}/parked/"
+    page = seen(stuck.get(f"/streams/{STREAM}/parked/"))
+    assert "message.added user: words 12 ValueError: 12,50 is no number evdash-audit a 5 just now" in page.text
+
+
+def test_a_viewer_sees_no_buttons(stuck: Client) -> None:
+    for address in ("/streams/", GROUP_PAGE, f"/streams/{STREAM}/parked/"):
+        page = seen(stuck.get(address))
+        assert "/streams/operations/" not in page.html
+        assert "checkbox" not in page.html
+
+
+def test_unknown_streams_and_groups_are_404_and_bad_filters_400(stuck: Client) -> None:
+    assert "no such consumer group" in seen(stuck.get(f"/streams/{STREAM}/groups/nobody/"), 404).text
+    assert "EVDASH_STREAMS" in seen(stuck.get("/streams/secret/groups/evdash-audit/"), 404).text
+    assert "EVDASH_STREAMS" in seen(stuck.get("/streams/secret/parked/"), 404).text
+    assert "'soon' is no time" in seen(stuck.get(f"{GROUP_PAGE}?idle_over=soon"), 400).text
+    assert "no span of time" in seen(stuck.get(f"{GROUP_PAGE}?idle_over=2026-11-23"), 400).text
+    assert "not an entry ID" in seen(stuck.get(f"{GROUP_PAGE}?after=x"), 400).text
+
+
+def test_redis_out_of_reach_is_a_sentence(browser: Client, settings: Settings) -> None:
+    settings.EVDASH = replace(settings.EVDASH, redis_url="redis://127.0.0.1:1")
+    assert "cannot be reached" in seen(browser.get("/streams/")).text
+    for address in (GROUP_PAGE, f"/streams/{STREAM}/parked/"):
+        assert "cannot be reached" in seen(browser.get(address), 503).text
+
+
+@pytest.mark.parametrize("name", ["a", "a/b", "a/groups/b", "..", ".", "50 %", "ü?#&", "%2F", "a:b|c", "parked"])
+def test_whatever_a_group_is_called_has_one_address(name: str) -> None:
+    address = reverse("stream-group", kwargs={"stream": name, "group": name})
+    match = resolve(unquote(address))  # as a server reads the path that a browser sends
+    assert match.kwargs == {"stream": name, "group": name}
+    assert not {".", ".."} & set(address.split("/"))
+
+
+def test_throughput_is_of_the_last_minutes(stuck: Client) -> None:
+    [found] = throughput(STREAM, datetime.now(UTC)).values()
+    assert len(found.minutes) == MINUTES
+    assert sum(found.minutes) == 10
+    assert 10 / 300 <= found.per_second <= 10 / 240
+    assert found.ms_per_batch is not None
+    assert throughput(STREAM, datetime(2020, 1, 1, tzinfo=UTC)) == {}
