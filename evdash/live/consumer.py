@@ -14,6 +14,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
 from evdash.accounts.sockets import SIGNED_OUT
+from evdash.live.attendance import SOCKETS_PER_PERSON, attendance_of_process
 from evdash.live.catch_up import missed
 from evdash.live.counts import counts
 from evdash.live.credit import Credit
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 # Close codes between 4000 and 4999 are an application's own; static/live.js knows them.
 MALFORMED = 4400
+TOO_MANY = 4429
 TRY_AGAIN = 4503
 
 SIGN_IN_CHECK_S = 30.0
@@ -73,6 +75,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.close(SIGNED_OUT)
             return
         self._is_open = True
+        self.person: object = user.pk
+        self.session_key: str = self.scope["session"].session_key or ""
+        self._attendance = attendance_of_process()
+        if not self._attendance.enter(self):
+            await self._refuse(TOO_MANY, f"You have {SOCKETS_PER_PERSON} live pages open already: close some of them.")
+            return
         self._feed = feed_of_process()
         self._feed.attach(self)
         self._tasks = [self._watched(self._send_outbox()), self._watched(self._watch_sign_in())]
@@ -100,6 +108,10 @@ class LiveConsumer(AsyncWebsocketConsumer):
             self._tell_state("unreachable", state.reason)
         elif self._following and self._following.done():
             self._tell_state("live")
+
+    def signed_out(self) -> None:
+        """The attendance's: the session is over."""
+        self._tasks.append(self._watched(self._refuse(SIGNED_OUT, "You are signed out.")))
 
     def feed_failed(self) -> None:
         """The feed's: it had to stop."""
@@ -197,6 +209,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
     def _let_go(self) -> None:
         self._is_open = False
         current = asyncio.current_task()
+        if hasattr(self, "_attendance"):
+            self._attendance.leave(self)
         if hasattr(self, "_feed"):
             self._unsubscribe()
             self._feed.detach(self)

@@ -4,7 +4,7 @@ const LONGEST_DELAY_MS = 15_000;
 const SILENCE_MS = 75_000; // the server says something every 30 s
 const WAITING_SEEN_MS = 500;
 const SIGNED_OUT = 4401;
-const MALFORMED = 4400;
+const REFUSED = [4400, 4429]; // nothing that we said, too many sockets
 
 export class Connection {
   #socket = null;
@@ -102,7 +102,7 @@ export class Connection {
 
   #closed(code) {
     this.#socket = null;
-    if (code === SIGNED_OUT || code === MALFORMED) {
+    if (code === SIGNED_OUT || REFUSED.includes(code)) {
       this.#isOver = true;
       this.#handlers.state(code === SIGNED_OUT ? "signed out" : "refused", this.#reason);
       return;

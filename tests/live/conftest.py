@@ -30,6 +30,7 @@ class Page:
     """A page's end of a socket."""
 
     def __init__(self, cookie: bytes) -> None:
+        self.session_key = cookie.decode().partition("=")[2]
         headers = [(b"host", b"localhost:8000"), (b"origin", b"http://localhost:8000"), (b"cookie", cookie)]
         self.socket = WebsocketCommunicator(application, "/live/socket/", headers)
         self.messages: list[dict[str, Any]] = []

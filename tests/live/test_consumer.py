@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 import redis
 from asgiref.sync import sync_to_async
+from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.test import Client
 from pytest_django.fixtures import Settings
 
 from evdash.accounts.sockets import SIGNED_OUT
 from evdash.events.entry_id import EntryId
-from evdash.live import catch_up, consumer
+from evdash.live import attendance, catch_up, consumer
 from evdash.live.counts import counts
 from evdash.live.feed import feed_of_process
 from evdash.live.frames import FRAME_ROWS
@@ -232,6 +234,43 @@ async def test_signing_out_closes_the_socket(open_page: OpenPage, add: Add, monk
     refused = await page.until(lambda message: message["type"] == "refused")
     assert refused["reason"] == "You are signed out."
     assert await page.hear() == {"type": "closed", "code": SIGNED_OUT}
+
+
+async def test_signing_out_in_this_process_closes_the_persons_sockets_at_once(
+    open_page: OpenPage, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, other = await open_page(), await open_page()
+    await page.subscribe()
+    await other.subscribe()
+    monkeypatch.setattr(attendance, "LOOK_EVERY_S", 60)
+    client = Client()
+    client.cookies[django_settings.SESSION_COOKIE_NAME] = page.session_key
+    assert (await sync_to_async(client.post)("/sign-out/")).status_code == 302
+    closed = await page.until(lambda message: message["type"] == "closed")
+    assert closed["code"] == SIGNED_OUT
+    assert await other.socket.receive_nothing(0.2)  # another browser of the same person stays
+
+
+async def test_signing_out_elsewhere_is_noticed_soon(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attendance, "LOOK_EVERY_S", 0.05)
+    page, other = await open_page(), await open_page()
+    await page.subscribe()
+    await other.subscribe()
+    await Session.objects.filter(session_key=page.session_key).adelete()
+    assert (await page.until(lambda message: message["type"] == "closed"))["code"] == SIGNED_OUT
+    assert await other.socket.receive_nothing(0.2)
+
+
+async def test_a_person_has_so_many_sockets_and_no_more(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attendance, "SOCKETS_PER_PERSON", 2)
+    first, _ = await open_page(), await open_page()
+    third = await open_page()
+    refused = await third.until(lambda message: message["type"] == "refused")
+    assert "live pages open already" in refused["reason"]
+    assert await third.hear() == {"type": "closed", "code": consumer.TOO_MANY}
+    await first.socket.disconnect()
+    fourth = await open_page()
+    await fourth.subscribe()
 
 
 async def test_a_person_who_may_not_sign_in_any_more_is_signed_out(
