@@ -62,7 +62,9 @@ new MutationObserver((changes) => {
   if (!isLocal) return;
   for (const change of changes) {
     for (const node of change.addedNodes) {
-      if (node.nodeType === Node.ELEMENT_NODE && node.tagName !== "TIME" && !node.closest("time")) times(node).forEach(write);
+      if (node.nodeType !== Node.ELEMENT_NODE) continue;
+      if (node.matches("time[data-form=row], time[data-form=full]")) write(node);
+      else if (!node.closest("time")) times(node).forEach(write);
     }
   }
 }).observe(document.body, { childList: true, subtree: true });

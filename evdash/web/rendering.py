@@ -19,6 +19,10 @@ from evdash.web.wording import count
 Level = Literal["info", "warning", "error"]
 
 
+# Pages that ask for themselves anew while they are open (static/refresh.js). Where a list grows, that says when.
+_REFRESHED: Final = frozenset({"overview", "sessions", "users", "streams", "stream-group"})
+
+
 @dataclass(frozen=True, slots=True)
 class RailLink:
     """An entry of the left rail."""
@@ -81,6 +85,7 @@ def page(
             "frame": "fragment.html" if is_fragment else "base.html",
             "title": title,
             "rail": _rail(request),
+            "refreshes": _url_name(request) in _REFRESHED,
             "state": _state(coverage),
             "notices": (*notices, *_coverage_notices(coverage)),
             "is_demonstration": any(event.simulated for event in events),
@@ -90,15 +95,27 @@ def page(
         },
         status=status,
     )
+    return _not_kept(response)
+
+
+def state_part(request: HttpRequest, coverage: Coverage) -> HttpResponse:
+    """The state in the top bar by itself."""
+    return _not_kept(render(request, "parts/_state.html", {"state": _state(coverage)}))
+
+
+def _not_kept(response: HttpResponse) -> HttpResponse:
     # Personal data: kept by no cache, and a fragment never mistaken for its page.
     response["Cache-Control"] = "private, no-store"
     patch_vary_headers(response, ("HX-Request", "Cookie"))
     return response
 
 
+def _url_name(request: HttpRequest) -> str | None:
+    return request.resolver_match.url_name if request.resolver_match else None
+
+
 def _rail(request: HttpRequest) -> tuple[RailLink, ...]:
-    match = request.resolver_match
-    here = match.url_name if match else None
+    here = _url_name(request)
     return tuple(
         RailLink(label, reverse(name), glyph, key, here == name or here in below)
         for label, name, glyph, key, below in _RAIL

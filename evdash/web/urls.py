@@ -16,6 +16,7 @@ from evdash.web.views.live import live
 from evdash.web.views.overview import overview
 from evdash.web.views.session import session
 from evdash.web.views.sessions import sessions
+from evdash.web.views.state import state
 from evdash.web.views.streams import stream_group, stream_parked, streams
 from evdash.web.views.streams_operations import stream_operation
 from evdash.web.views.user import user
@@ -44,4 +45,5 @@ urlpatterns = [
     path("streams/<name:stream>/parked/", stream_parked, name="stream-parked"),
     path("access-log/", access_log, name="access-log"),
     path("access-log/<int:number>/", access_log_entry, name="access-log-entry"),
+    path("state/", state, name="state"),
 ]

@@ -48,7 +48,11 @@ class Running:
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    directory = tmp_path_factory.mktemp("up")
+    yield from started(tmp_path_factory.mktemp("up"))
+
+
+def started(directory: Path) -> Iterator[Running]:
+    """An evdash with an embedded Valkey of its own, and without the demonstration."""
     left_out = {"DJANGO_SETTINGS_MODULE", *(declared.name for _, _, declared in declarations())}
     environment = {name: value for name, value in os.environ.items() if name not in left_out}
     environment["EVDASH_DATA_DIR"] = str(directory / "data")

@@ -1,0 +1,103 @@
+"""Open pages follow what happens, and nothing is taken from who reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from evdash.streams.publisher import Publisher
+from tests.browser.conftest import Running, started
+
+pytestmark = pytest.mark.browser
+
+SOON_MS = 20_000
+
+
+def say(publisher: Publisher, session: str, text: str) -> None:
+    publisher.publish("message.added", session, f"user of {session}", role="user", content=text)
+
+
+def fail(publisher: Publisher, session: str, text: str) -> None:
+    publisher.publish("error.occurred", session, f"user of {session}", error=text)
+
+
+def test_the_overview_counts_on_and_an_opened_error_stays_open(page: Page, publisher: Publisher) -> None:
+    fail(publisher, "refresh-1", "the first failure")
+    page.goto("/")
+    row = page.locator(".row", has_text="the first failure")
+    row.locator("summary").first.click()
+    expect(row.get_by_text("Raw entry")).to_be_visible()
+    before = page.locator(".figures .is-error dd").first.inner_text()
+    fail(publisher, "refresh-1", "the second failure")
+    expect(page.locator(".row", has_text="the second failure")).to_have_count(1, timeout=SOON_MS)
+    expect(page.locator(".figures .is-error dd").first).not_to_have_text(before)
+    expect(row.get_by_text("Raw entry")).to_be_visible()
+
+
+@pytest.mark.parametrize("place", ["sessions", "users"])
+def test_a_list_gets_its_newcomers_and_the_focus_stays_on_its_row(page: Page, publisher: Publisher, place: str) -> None:
+    name = f"{place}-regular"
+    say(publisher, name, "hello")
+    page.goto(f"/{place}/")
+    link = page.locator("tbody th a", has_text=name).first
+    link.focus()
+    say(publisher, f"{place}-newcomer", "hello")
+    newcomer = page.locator("tbody th a", has_text=f"{place}-newcomer")
+    expect(newcomer).to_have_count(1, timeout=SOON_MS)
+    expect(link).to_be_focused()
+    assert page.locator("tbody th a").all_inner_texts().index(newcomer.inner_text()) == 0
+
+
+def test_what_is_typed_into_the_filter_stays_while_counts_go_on(page: Page, publisher: Publisher) -> None:
+    say(publisher, "refresh-2", "hello")
+    page.goto("/events/?q=session:refresh-2")
+    expect(page.locator("[data-live-status]").first).to_contain_text("live", ignore_case=True)
+    page.locator("#q").fill("session:refresh-2 is:err")
+    fail(publisher, "refresh-2", "it broke")
+    expect(page.locator("#filter-says")).to_contain_text("2 events, 1 error", timeout=SOON_MS)
+    expect(page.locator("[data-entry]")).to_have_count(2)
+    expect(page.locator("[data-live-toggle]")).to_have_count(1)
+    expect(page.locator("#q")).to_have_value("session:refresh-2 is:err")
+    expect(page.locator("#q")).to_be_focused()
+
+
+def test_a_page_whose_server_is_gone_says_since_when(page: Page, publisher: Publisher) -> None:
+    say(publisher, "refresh-3", "hello")
+    page.goto("/sessions/")
+    page.route("**/sessions/", lambda route: route.abort())
+    expect(page.locator("#state")).to_have_text(re.compile(r"evdash has not answered since \d\d:\d\d:\d\d"))
+    page.unroute("**/sessions/")
+    expect(page.locator("#state")).not_to_contain_text("not answered", timeout=SOON_MS)
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """An evdash to whose stream nobody has written."""
+    yield from started(tmp_path_factory.mktemp("empty"))
+
+
+def test_empty_pages_come_alive_with_the_first_event(browser: Browser, empty: Running, tmp_path: Path) -> None:
+    context = browser.new_context(base_url=empty.address)
+    page = context.new_page()
+    page.goto(empty.link)
+    page.locator("form button").first.click()
+    page.wait_for_url(f"{empty.address}/")
+    pages = {path: context.new_page() for path in ("/", "/sessions/", "/users/", "/events/", "/live/", "/errors/")}
+    for path, opened in pages.items():
+        opened.goto(path)
+        expect(opened.locator(".empty")).to_have_count(1)
+        if path in ("/events/", "/live/", "/errors/"):
+            expect(opened.locator("[data-live-status]").first).to_contain_text("live", ignore_case=True)
+    with Publisher(empty.redis_url) as publisher:
+        fail(publisher, "the-first", "the first event of all")
+    for path, opened in pages.items():
+        opened.bring_to_front()
+        expect(opened.locator(".empty"), path).to_have_count(0, timeout=SOON_MS)
+        expect(opened.locator("main"), path).to_contain_text("the-first")
+    expect(pages["/"].locator(".figures dd").first).to_have_text("1")
+    expect(pages["/events/"].locator("#facets")).to_contain_text("error.occurred")
+    context.close()
