@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.urls import reverse
@@ -12,6 +12,9 @@ from django.urls import reverse
 from evdash.audit.access_log import Access
 from evdash.audit.models import AccessLogEntry
 from evdash.web.stream_addresses import group_address, parked_address
+from evdash.web.wording import milliseconds
+
+_NOTHING: Final = {"–", "none"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Changed:
 
     @property
     def is_same(self) -> bool:
-        return self.before == self.after
+        return self.before == self.after or {self.before, self.after} <= _NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ class AccessView:
         """What was asked for, value by value; without what was not said."""
         asked = self.access.begun.detail.get("asked") or {}
         return tuple(
-            (_named(name), _in_words(value))
+            (_named(name.removesuffix("_ms")), milliseconds(value) if name.endswith("_ms") else _in_words(value))
             for name, value in asked.items()
             if value not in (None, "", [], False) and name not in ("stream", "group", "own_groups", "reason")
         )
@@ -108,7 +111,7 @@ def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _named(name: str) -> str:
-    return name.replace("_ms", ", ms").replace("_", " ").replace(" id", " ID")
+    return name.replace("_", " ").replace(" id", " ID")
 
 
 def _in_words(value: Any) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import getpass
 import io
+import re
+import shlex
 from typing import Any
 
 import pytest
@@ -12,7 +14,9 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from evdash.audit.access_log import recent
+from evdash.configuration import CHECKOUT
 from evdash.events.entry_id import EntryId
+from evdash.management.commands.streams import Command
 from evdash.projections.audit import AuditProjection
 from evdash.streams.info import group_infos
 from evdash.streams.parked import park, parked_count, parked_entries
@@ -137,6 +141,16 @@ def test_a_refusal_is_a_sentence(valkey: redis.Redis, arguments: tuple[str, ...]
     with pytest.raises(CommandError, match=sentence):
         streams(*arguments, reason=reason)
     assert len(owners(valkey)) == 4
+
+
+def test_the_lines_in_readme_are_understood() -> None:
+    lines = re.findall(r"`manage\.py (streams [^`]+)`", (CHECKOUT / "README.md").read_text())
+    given = [Command().create_parser("manage.py", "streams").parse_args(shlex.split(line)[1:]) for line in lines]
+    assert {one.operation for one in given} == {
+        "claim", "acknowledge", "park", "redeliver", "delete-consumer", "set-position", "create-group", "delete-group",
+        "trim",
+    }  # fmt: skip
+    assert all(one.reason for one in given)
 
 
 def test_a_dry_run_that_would_be_refused_fails() -> None:
