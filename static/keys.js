@@ -1,7 +1,7 @@
 // The keys, as the overlay behind `?` lists them.
 const rows = () => [...document.querySelectorAll(".rows > .row")];
 const summary = (row) => row.querySelector("summary");
-const PLACES = "olsuret";
+const PLACES = "olsureta";
 
 let waitsForPlace = false;
 

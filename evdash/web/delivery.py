@@ -90,6 +90,15 @@ class GroupView:
     address: str
 
     @property
+    def committed(self) -> str:
+        """Up to where everything was delivered and acknowledged, in words."""
+        if self.info is None or self.info.watermark == EntryId.MIN:
+            return "nothing"
+        if self.info.oldest_pending and self.info.oldest_pending <= self.info.last_delivered:
+            return f"all before {self.info.oldest_pending}"
+        return "all that was delivered"
+
+    @property
     def query(self) -> str:
         """Names the group in the address of an operation."""
         return urlencode({"stream": self.stream, "group": self.name})

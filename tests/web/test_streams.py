@@ -89,6 +89,7 @@ def test_a_group_lists_its_consumers_and_what_is_pending_with_the_events(stuck: 
     assert f"{START_MS + 10}-0 message.added user: words 10 a 2 h 7" in page.text
     assert page.links["message.added user: words 15"] == f"/events/{STREAM.replace(':', '%3A')}/{START_MS + 15}-0/"
     assert "over 1h: 2" in page.links
+    assert f"committed all before {START_MS + 10}-0" in page.text
     assert "deliveries 1: 4, 5 and more: 2; the longest idle 2 h" in page.text
 
 
