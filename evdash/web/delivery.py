@@ -149,8 +149,9 @@ class StreamView:
 
     @property
     def per_second(self) -> float | None:
-        """Events a second that the event log's group applies; None: nothing lately."""
-        return next((g.throughput.per_second for g in self.groups if g.feeds and g.throughput), None)
+        """Events a second that the event log's group, the first one, applies; None: nothing lately."""
+        lately = self.groups[0].throughput if self.groups else None
+        return lately.per_second if lately else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,6 +233,7 @@ def test_only_operators_come_here(browser: Client, valkey: redis.Redis, kind: st
     ):
         assert response.status_code == 403
         assert b"For operators" in response.content
+    assert "Nothing has been done yet" in seen(browser.get("/access-log/")).text  # which viewers see as well
     assert Client().post(address(kind, group=GROUP)).status_code == 302  # strangers sign in
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from django import forms
 from django.http import QueryDict
@@ -15,6 +15,9 @@ from evdash.streams.info import GroupInfo, StreamInfo
 from evdash.streams.operations import Operation
 from evdash.web.stream_addresses import group_address
 
+# So many parked entries are redelivered at once.
+PARKED_MAX: Final = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -25,7 +28,7 @@ class Place:
     group: str  # "" for an operation on the stream
     group_info: GroupInfo | None
     own_groups: frozenset[str]
-    parked_ids: tuple[EntryId, ...]  # the first of the parked entries
+    parked_ids: tuple[EntryId, ...]  # the first of the parked entries, where all are asked for
 
     @property
     def consumers(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from evdash.events.entry_id import EntryId
 from evdash.events.time_bounds import TimeBound
 from evdash.projections.redeliver import RedeliverParked
 from evdash.streams.operations import AcknowledgeEntries, ClaimEntries, Operation, ParkEntries
-from evdash.web.operations.base import OperationForm, Place, entry_ids_of, span_of
+from evdash.web.operations.base import PARKED_MAX, OperationForm, Place, entry_ids_of, span_of
 from evdash.web.stream_addresses import parked_address
 from evdash.web.wording import count
 
@@ -149,7 +149,7 @@ class RedeliverForm(OperationForm):
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
         help_text="The IDs that the entries have among the parked ones.",
     )
-    all = forms.BooleanField(label="All that are parked", required=False)
+    all = forms.BooleanField(label=f"All that are parked; of more than {PARKED_MAX:,} the first", required=False)
 
     def clean_parked(self) -> tuple[EntryId, ...]:
         return entry_ids_of(self.cleaned_data["parked"])

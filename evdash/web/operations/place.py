@@ -7,10 +7,7 @@ import redis
 from evdash.streams.info import group_infos, stream_info
 from evdash.streams.parked import parked_entries
 from evdash.web.delivery import own_groups
-from evdash.web.operations.base import Place
-
-# So many parked entries are redelivered at once.
-PARKED_MAX = 1_000
+from evdash.web.operations.base import PARKED_MAX, Place
 
 
 def place_of(client: redis.Redis, stream: str, group: str, *, with_parked: bool = False) -> Place:
