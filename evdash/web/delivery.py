@@ -110,7 +110,17 @@ class GroupView:
     @property
     def is_stuck(self) -> bool:
         """Whether entries lie with consumers that have been silent for so long that they should have been claimed."""
-        return any(consumer.is_silent for consumer in self.consumers)
+        return bool(self.silent)
+
+    @property
+    def silent(self) -> tuple[ConsumerView, ...]:
+        """Those consumers."""
+        return tuple(consumer for consumer in self.consumers if consumer.is_silent)
+
+    @property
+    def left_lying(self) -> int:
+        """How many entries lie with them."""
+        return sum(consumer.info.pending for consumer in self.silent)
 
 
 @dataclass(frozen=True, slots=True)

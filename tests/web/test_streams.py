@@ -129,7 +129,7 @@ def test_an_entry_that_is_gone_is_said_to_be(stuck: Client, valkey: redis.Redis)
 
 def test_a_silent_consumer_is_pointed_out(stuck: Client, settings: Settings) -> None:
     settings.EVDASH = replace(settings.EVDASH, claim_idle_ms=1)
-    assert "silent" in seen(stuck.get(GROUP_PAGE)).text
+    assert "6 entries lie with consumers that have been silent" in seen(stuck.get(GROUP_PAGE)).text
     assert "silent for" in seen(stuck.get("/streams/")).text
 
 

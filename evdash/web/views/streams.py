@@ -52,6 +52,7 @@ def stream_group(request: HttpRequest, stream: str, group: str) -> HttpResponse:
                 "ages": ages(client, stream, group) if shown.info else None,
                 "pending": pending_list(client, reader, stream, group, pending_filter) if shown.info else None,
                 "can_operate": can_operate(request.user),
+                "claim_idle_ms": settings.EVDASH.claim_idle_ms,
             }
         except (StreamsUnavailable, GroupMissing) as problem:
             return said(request, group, str(problem), status=503, coverage=reader.coverage)
