@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from evdash.eventlog.reader import Reader, open_reader
@@ -19,18 +19,26 @@ from evdash.streams.client import StreamsUnavailable
 # Events a chunk: some 10 ms of work, and memory for so many of the longest entries.
 CHUNK_EVENTS = 500
 
-CSV_COLUMNS = ("stream", "entry_id", "type", "session_id", "user_id", "occurred_at", "is_error", "severity", "error")
+CSV_COLUMNS = (
+    "stream", "entry_id", "type", "session_id", "user_id", "occurred_at",
+    "is_error", "is_duplicate", "severity", "error",
+)  # fmt: skip
 # Spreadsheets run a cell as a formula that begins like this, after white space as well.
 _FORMULA = re.compile(r"\s*[=+\-@\t\r\n]")
+
+
+# Events with whether they are duplicates, as text.
+Render = Callable[[Sequence[tuple[Event, bool]]], str]
 
 
 def ndjson_lines(filter: EventFilter) -> Iterator[bytes]:
     """The events as JSON, one a line; yields chunks of whole lines.
 
-    A value or name that is not UTF-8 stands as {"base64": "…"}. Complete up to the newest event at the start. Raises
-    StreamsUnavailable at once, or in the middle, rather than end as if that were all.
+    A value or name that is not UTF-8 stands as {"base64": "…"}; `is_duplicate` stands only where it is true. Complete
+    up to the newest event at the start. Raises StreamsUnavailable at once, or in the middle, rather than end as if that
+    were all.
     """
-    return _chunks(filter, lambda events: "".join(_json_line(event) for event in events))
+    return _chunks(filter, lambda events: "".join(_json_line(event, is_duplicate) for event, is_duplicate in events))
 
 
 def csv_lines(filter: EventFilter) -> Iterator[bytes]:
@@ -38,7 +46,7 @@ def csv_lines(filter: EventFilter) -> Iterator[bytes]:
 
     The last column has all fields as JSON. A cell that a spreadsheet would run as a formula begins with an apostrophe.
     """
-    chunks = _chunks(filter, lambda events: _csv_text(_csv_row(event) for event in events))
+    chunks = _chunks(filter, lambda events: _csv_text(_csv_row(event, is_duplicate) for event, is_duplicate in events))
     headings = _csv_text([[*CSV_COLUMNS, "fields"]]).encode()
     return _with_first(headings, chunks)
 
@@ -48,7 +56,7 @@ def _with_first(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _chunks(filter: EventFilter, render: Callable[[tuple[Event, ...]], str]) -> Iterator[bytes]:
+def _chunks(filter: EventFilter, render: Render) -> Iterator[bytes]:
     with open_reader() as reader:
         # Nothing past the end as it is now: an export of a busy stream comes to an end, too.
         newest = reader.page(EventFilter(), limit=1).events
@@ -57,9 +65,7 @@ def _chunks(filter: EventFilter, render: Callable[[tuple[Event, ...]], str]) -> 
     return _read_on(reader, filter, Position.of(newest[0]) if newest else None, render)
 
 
-def _read_on(
-    reader: Reader, filter: EventFilter, end: Position | None, render: Callable[[tuple[Event, ...]], str]
-) -> Iterator[bytes]:
+def _read_on(reader: Reader, filter: EventFilter, end: Position | None, render: Render) -> Iterator[bytes]:
     position: Position | None = None
     while end is not None:
         page = reader.page(filter, after=position, oldest_first=True, limit=CHUNK_EVENTS)
@@ -67,14 +73,14 @@ def _read_on(
             raise StreamsUnavailable(f"The export was broken off. {reader.unreachable}")
         events = tuple(event for event in page.events if event.entry_id <= end.entry_id)
         if events:
-            yield render(events).encode()
+            yield render([(event, Position.of(event) in page.duplicates) for event in events]).encode()
         if page.newer is None or len(events) < len(page.events):
             return
         position = page.newer
 
 
-def _json_line(event: Event) -> str:
-    record = {
+def _json_line(event: Event, is_duplicate: bool) -> str:
+    record: dict[str, Any] = {
         "stream": event.stream,
         "entry_id": str(event.entry_id),
         "type": event.type,
@@ -84,6 +90,8 @@ def _json_line(event: Event) -> str:
         "is_error": event.is_error,
         "fields": _json_fields(event),
     }
+    if is_duplicate:
+        record["is_duplicate"] = True
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
@@ -98,7 +106,7 @@ def _text_or_base64(raw: bytes) -> str | dict[str, str]:
         return {"base64": base64.b64encode(raw).decode()}
 
 
-def _csv_row(event: Event) -> list[str]:
+def _csv_row(event: Event, is_duplicate: bool) -> list[str]:
     values = [
         event.stream,
         str(event.entry_id),
@@ -107,6 +115,7 @@ def _csv_row(event: Event) -> list[str]:
         event.user_id,
         _iso(event),
         "1" if event.is_error else "0",
+        "1" if is_duplicate else "0",
         event.severity,
         event.error,
         json.dumps(_json_fields(event), ensure_ascii=False),

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.conf import settings
-from django.db.models import QuerySet, Sum
+from django.db.models import Count, QuerySet, Sum
 from django.utils import timezone
 
 from evdash.eventlog.models import Gap, GroupPosition
-from evdash.eventlog.records import MissingEntries
+from evdash.eventlog.records import MissingEntries, MissingInAll
 from evdash.events.entry_id import EntryId
 from evdash.events.filter import EventFilter
 
@@ -71,6 +71,13 @@ def missing_entries(group: str, stream: str) -> list[MissingEntries]:
     """The newest gaps of a group in a stream."""
     rows = Gap.objects.filter(position__group=group, position__stream__name=stream)
     return _told(rows.order_by("-last_id")[:GAPS_MAX])
+
+
+def missing_in_all(streams: Sequence[str]) -> MissingInAll:
+    """What the log misses of these streams altogether."""
+    rows = Gap.objects.filter(position__group=settings.EVDASH.audit_group, position__stream__name__in=streams)
+    told = rows.aggregate(gaps=Count("pk"), known=Sum("entries"), sized=Count("entries"))
+    return MissingInAll(told["gaps"], told["known"] or 0, is_exact=told["gaps"] == told["sized"])
 
 
 def gaps_between(

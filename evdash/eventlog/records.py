@@ -65,6 +65,15 @@ class MissingEntries:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingInAll:
+    """How much is missing, wherever."""
+
+    gaps: int
+    entries: int
+    is_exact: bool  # False: there are at least so many
+
+
+@dataclass(frozen=True, slots=True)
 class EventPage:
     """Some events of a filter, in the order asked for."""
 

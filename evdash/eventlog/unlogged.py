@@ -63,8 +63,18 @@ def first_of_each(rows: Iterable[tuple[bytes | memoryview | None, EntryId, int]]
     return first
 
 
+def first_alike(event: Event) -> EntryId | None:
+    """The entry of the log that this one is a duplicate of; None when it is none."""
+    key = identity(event)
+    counted = counted_in_log({key}).get(key) if key else None
+    return counted.entry_id if counted and counted.entry_id < event.entry_id else None
+
+
 def duplicates_among(events: Sequence[Event]) -> frozenset[Position]:
-    """Those of these events, in log or stream, of which an earlier one is in the log or among them."""
+    """Those of these events of which an earlier one is in the log or among them.
+
+    One whose first is past the log and on another page is known to the counts, and marked when the log has both.
+    """
     keyed = [(key, event) for event in events if (key := identity(event))]
     first = {key: counted.entry_id for key, counted in counted_in_log({key for key, _ in keyed}).items()}
     for key, event in keyed:

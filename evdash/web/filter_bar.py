@@ -250,11 +250,13 @@ def _errors_link(own: EventFilter, address: str) -> BarLink:
 
 
 def _counts(within: EventFilter, summary: FilterSummary, of: Count | None) -> str:
+    duplicates = "duplicate" if str(summary.duplicates) == "1" else "duplicates"
+    besides = f", besides {summary.duplicates} {duplicates}" if summary.duplicates.value else ""
     if of is not None:
-        return f"{summary.events} of {of} {'event' if str(of) == '1' else 'events'}"
+        return f"{summary.events} of {of} {'event' if str(of) == '1' else 'events'}{besides}"
     noun = "event" if str(summary.events) == "1" else "events"
     errors = "error" if str(summary.errors) == "1" else "errors"
-    return f"{summary.events} {noun}, {summary.errors} {errors}"
+    return f"{summary.events} {noun}, {summary.errors} {errors}{besides}"
 
 
 def _sampled(summary: FilterSummary) -> str:

@@ -15,7 +15,7 @@ from evdash.eventlog.records import EventPage, InvalidPosition, Position
 from evdash.events.entry_id import EntryId, InvalidEntryId
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter
-from evdash.web.rows import Row, rows_of
+from evdash.web.rows import GapRow, Row, rows_of, with_gaps
 
 ROWS: Final = 100
 # With `rows=all`, for paper: more than this belongs into an export.
@@ -44,6 +44,7 @@ class RowList:
     """What templates/events/_list.html shows. `live_query` is None where new events do not belong."""
 
     rows: tuple[Row, ...]
+    items: tuple[Row | GapRow, ...]  # the rows, and the gaps between them
     order: str
     values: str
     live_query: str | None
@@ -93,8 +94,10 @@ def entry_place_of(params: Mapping[str, str]) -> tuple[EntryId | None, EntryId |
 def row_list(page: EventPage, event_filter: EventFilter, place: Place, *, oldest_first: bool = False) -> RowList:
     """The rows of a page; live where it shows the newest end."""
     is_newest_end = page.newer is None and (oldest_first or place.is_beginning)
+    rows = rows_of(page.events, page.duplicates)
     return RowList(
-        rows=rows_of(page.events),
+        rows=rows,
+        items=with_gaps(rows, page.gaps, oldest_first=oldest_first),
         order="oldest-first" if oldest_first else "newest-first",
         values=json.dumps({"q": event_filter.text()}),
         live_query=event_filter.query_string() if is_newest_end else None,

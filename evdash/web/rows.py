@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from django.template.loader import get_template
+from django.urls import reverse
 
+from evdash.eventlog.records import MissingEntries, Position
+from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.web.addresses import element_id, event_address, session_address, user_address
 from evdash.web.kinds import Kind, kind_of
 from evdash.web.readings import Reading, reading
+from evdash.web.wording import count
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,7 @@ class Row:
     session_address: str  # "" for no session
     user_address: str  # "" for no user
     is_open: bool = False
+    is_duplicate: bool = False
 
     @property
     def entry(self) -> str:
@@ -31,7 +37,16 @@ class Row:
         return f"{self.event.stream} {self.event.entry_id}"
 
 
-def row_of(event: Event) -> Row:
+@dataclass(frozen=True, slots=True)
+class GapRow:
+    """What templates/events/_gap.html shows: entries of the list's range that neither log nor stream has."""
+
+    gap: MissingEntries
+    words: str
+    parked_address: str  # "" where the entries are not parked
+
+
+def row_of(event: Event, *, is_duplicate: bool = False) -> Row:
     """The event's row."""
     return Row(
         event=event,
@@ -41,12 +56,45 @@ def row_of(event: Event) -> Row:
         address=event_address(event.stream, event.entry_id),
         session_address=session_address(event.session_id),
         user_address=user_address(event.user_id),
+        is_duplicate=is_duplicate,
     )
 
 
-def rows_of(events: tuple[Event, ...]) -> tuple[Row, ...]:
+def rows_of(events: tuple[Event, ...], duplicates: Collection[Position] = ()) -> tuple[Row, ...]:
     """The rows of a page of events."""
-    return tuple(row_of(event) for event in events)
+    return tuple(row_of(event, is_duplicate=Position.of(event) in duplicates) for event in events)
+
+
+def with_gaps(rows: tuple[Row, ...], gaps: Sequence[MissingEntries], *, oldest_first: bool) -> tuple[Row | GapRow, ...]:
+    """The rows with the gaps of their range between them."""
+
+    def place(item: Row | GapRow) -> EntryId:
+        if isinstance(item, Row):
+            return item.event.entry_id
+        return item.gap.first_id if oldest_first else item.gap.last_id
+
+    items: list[Row | GapRow] = [*rows, *(gap_row(gap) for gap in gaps)]
+    return tuple(sorted(items, key=place, reverse=not oldest_first)) if gaps else rows
+
+
+def gap_row(gap: MissingEntries) -> GapRow:
+    """The row of a gap."""
+    entries = "An unknown number of entries" if gap.entries is None else count(gap.entries, "entry", "entries")
+    are = "is" if gap.entries == 1 else "are"
+    is_parked = gap.kind == "parked"
+    return GapRow(
+        gap,
+        f"{entries} of {gap.stream} {are} missing here: {_REASONS[gap.kind]}.",
+        reverse("stream-parked", args=[gap.stream]) if is_parked else "",
+    )
+
+
+_REASONS = {
+    "before": "removed from the stream before evdash first read it",
+    "removed": "removed from the stream before evdash had read them",
+    "acknowledged": "acknowledged by an operator without being applied",
+    "parked": "the log could not take it",
+}
 
 
 def render_row(event: Event) -> str:

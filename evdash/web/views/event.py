@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from evdash.eventlog.reader import open_reader
 from evdash.eventlog.records import Neighbours
+from evdash.eventlog.unlogged import first_alike
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter, FilterError
@@ -40,6 +41,8 @@ def event(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
     if request.GET.get("as") == "json":
         return _not_kept(HttpResponse(_as_json(found), content_type="application/json"))
     context = _context(request, found, neighbours)
+    if first := first_alike(found):
+        context |= {"first_alike": first, "first_alike_address": event_address(stream, first)}
     if request.GET.get("part") == "opened":
         return _not_kept(render(request, "events/_opened.html", context))
     return page(

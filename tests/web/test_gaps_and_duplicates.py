@@ -1,0 +1,100 @@
+"""What is missing and what stands twice is said where it is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import redis
+from django.test import Client
+
+from evdash.eventlog.gaps import record_gap
+from evdash.eventlog.models import Gap
+from evdash.eventlog.positions import lock_positions
+from evdash.events.entry import Entry
+from evdash.events.entry_id import EntryId
+from tests.builders import STREAM, raw_entry
+from tests.web.conftest import Index, Write
+
+pytestmark = pytest.mark.django_db
+
+
+def message(entry_id: str, own_id: str) -> Entry:
+    written = {"id": own_id, "type": "message.added", "session_id": "s1", "user_id": "u1", "content": "hello"}
+    return raw_entry(*written.items(), entry_id=entry_id)
+
+
+@pytest.fixture
+def retried(write: Write) -> None:
+    """The second entry is the first, written again by a retry."""
+    write(message("1700000000000-0", "e1"), message("1700000001000-0", "e1"), message("1700000002000-0", "e2"))
+
+
+def missing(kind: Gap.Kind, first: str, last: str, entries: int | None) -> None:
+    position = lock_positions("evdash-audit", [STREAM])[STREAM]
+    record_gap(position, kind, EntryId.parse(first), EntryId.parse(last), entries, reason="")
+
+
+@pytest.mark.parametrize("is_indexed", [False, True])
+def test_a_duplicate_is_shown_marked_and_not_counted(
+    browser: Client, retried: None, index: Index, is_indexed: bool
+) -> None:
+    if is_indexed:
+        index()
+    html = browser.get("/events/").content.decode()
+    assert html.count("data-entry=") == 3
+    assert html.count("row-duplicate") == 1
+    assert "2 events, 0 errors, besides 1 duplicate" in html
+    session = browser.get("/sessions/s1/").content.decode()
+    assert "<dt>events</dt><dd>2</dd>" in session
+    lines = b"".join(browser.get("/events.ndjson").streaming_content).splitlines()
+    assert [json.loads(line).get("is_duplicate", False) for line in lines] == [False, True, False]
+    rows = b"".join(browser.get("/events.csv").streaming_content).decode().splitlines()
+    assert [row.split(",")[7] for row in rows] == ["is_duplicate", "0", "1", "0"]
+
+
+def test_an_opened_duplicate_leads_to_the_first(browser: Client, retried: None, index: Index) -> None:
+    index()
+    opened = browser.get(f"/events/{STREAM}/1700000001000-0/?part=opened").content.decode()
+    assert 'A duplicate of <a href="/events/memory%3Aevents/1700000000000-0/">' in opened
+    assert "A duplicate of" not in browser.get(f"/events/{STREAM}/1700000000000-0/").content.decode()
+
+
+def test_a_gap_stands_where_the_entries_were(browser: Client, retried: None, index: Index) -> None:
+    index()
+    missing(Gap.Kind.REMOVED, "1700000000000-1", "1700000000500-0", 12)
+    missing(Gap.Kind.PARKED, "1700000001500-0", "1700000001500-0", 1)
+    html = browser.get("/events/").content.decode()
+    places = [html.index(text) for text in ("1700000002000-0", "1 entry of", "1700000001000-0", "12 entries of")]
+    assert places == sorted(places)
+    assert "12 entries of memory:events are missing here: removed from the stream before evdash had read them." in html
+    assert f'href="/streams/{STREAM}/parked/"' in html
+    oldest_first = browser.get("/sessions/s1/").content.decode()
+    assert oldest_first.index("12 entries of") < oldest_first.index("1 entry of")
+
+
+def test_a_session_is_not_touched_by_gaps_before_and_after_it(browser: Client, retried: None, index: Index) -> None:
+    index()
+    missing(Gap.Kind.BEFORE, "0-1", "1600000000000-0", 7)
+    assert "7 entries" not in browser.get("/sessions/s1/").content.decode()
+    assert "7 entries" in browser.get("/events/").content.decode()
+
+
+def test_an_audit_with_gaps_is_not_called_complete(browser: Client, retried: None, index: Index) -> None:
+    index()
+    complete = browser.get("/users/u1/").content.decode()
+    assert "2 events of this user in 1 session, complete" in complete
+    assert "is-incomplete" not in complete
+    missing(Gap.Kind.REMOVED, "1700000000000-1", "1700000000500-0", None)
+    html = browser.get("/users/u1/").content.decode()
+    assert "An unknown number of entries of the streams are missing from the log, in 1 gap" in html
+    assert "is-incomplete" in html
+
+
+def test_gaps_of_other_groups_are_not_the_logs(
+    browser: Client, retried: None, index: Index, valkey: redis.Redis
+) -> None:
+    index()
+    position = lock_positions("evdash-analytics", [STREAM])[STREAM]
+    record_gap(position, Gap.Kind.REMOVED, EntryId(1, 1), EntryId(2, 1), 5)
+    assert "5 entries" not in browser.get("/events/").content.decode()
