@@ -60,6 +60,12 @@ def known_missing(position: GroupPosition, after: EntryId, through: EntryId) -> 
     return rows.aggregate(total=Sum("entries"))["total"] or 0
 
 
+def ranges_of_removed(position: GroupPosition) -> list[tuple[EntryId, EntryId]]:
+    """Between which entries, both included, some are noted as removed."""
+    rows = Gap.objects.filter(position=position, kind=Gap.Kind.REMOVED)
+    return list(rows.values_list("first_id", "last_id"))
+
+
 def left_out_ids(position: GroupPosition, after: EntryId, through: EntryId) -> set[EntryId]:
     """The entries of this range that are not applied on purpose: acknowledged by an operator, or parked."""
     kinds = (Gap.Kind.ACKNOWLEDGED, Gap.Kind.PARKED)

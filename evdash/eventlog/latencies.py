@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import redis
 from django.db.models import Sum
 
-from evdash.eventlog.models import LatencyCount
+from evdash.eventlog.models import LatencyCount, TypeCount
 from evdash.eventlog.positions import all_stream_numbers
 from evdash.eventlog.query import slots_between
 from evdash.eventlog.snapshot import snapshot
 from evdash.eventlog.stream_part import StreamPart
+from evdash.eventlog.time_slots import DAY_S
 from evdash.eventlog.unlogged import unapplied_changes
 from evdash.events.event import us_from_datetime
 from evdash.events.latency import bucket_of, operation, percentile_ms
@@ -26,7 +27,8 @@ OPERATIONS_MAX = 12
 class OperationLatency:
     """How long one operation, or all of them together, took. Percentiles are within 5 % (events/latency.py)."""
 
-    operation: str  # "" for all together
+    operation: str  # the tool, else the event type; "" for all together
+    is_tool: bool
     events: int
     p50_ms: float
     p95_ms: float
@@ -61,16 +63,18 @@ def latencies(
         rows = LatencyCount.objects.filter(slots_between(*range_us)).values_list("operation", "bucket")
         for name, bucket, events in rows.annotate(Sum("events")):
             counts[name][bucket] += events
+        types = set(TypeCount.objects.filter(width_s=DAY_S, type__in=list(counts)).values_list("type", flat=True))
+    types |= {event.type for event in tail.events}
     together: Counter[int] = Counter()
     for buckets in counts.values():
         together.update(buckets)
-    found = [latency for name, buckets in counts.items() if (latency := _latency(name, buckets))]
+    found = [latency for name, buckets in counts.items() if (latency := _latency(name, buckets, types))]
     found.sort(key=lambda latency: (-latency.events, latency.operation))
-    return Latencies(_latency("", together), tuple(found[:OPERATIONS_MAX]), tail.stopped_at is None)
+    return Latencies(_latency("", together, types), tuple(found[:OPERATIONS_MAX]), tail.stopped_at is None)
 
 
-def _latency(name: str, buckets: Mapping[int, int]) -> OperationLatency | None:
+def _latency(name: str, buckets: Mapping[int, int], types: Collection[str]) -> OperationLatency | None:
     p50, p95, p99 = (percentile_ms(buckets, share) for share in (0.5, 0.95, 0.99))
     if p50 is None or p95 is None or p99 is None:
         return None
-    return OperationLatency(name, sum(buckets.values()), p50, p95, p99)
+    return OperationLatency(name, bool(name) and name not in types, sum(buckets.values()), p50, p95, p99)

@@ -11,8 +11,10 @@ import redis
 from django.conf import settings
 
 from evdash.eventlog import activity, overviews
+from evdash.eventlog.error_groups import ErrorGroupRecord, error_groups
 from evdash.eventlog.event_pages import event_page, events_of
 from evdash.eventlog.filter_summary import filter_summary
+from evdash.eventlog.latencies import Latencies, latencies
 from evdash.eventlog.models import LoggedEvent
 from evdash.eventlog.positions import all_stream_numbers
 from evdash.eventlog.records import (
@@ -45,6 +47,7 @@ class Reader:
 
     def __init__(self, client: redis.Redis, streams: Sequence[str], group: str, now: datetime | None = None) -> None:
         self.now = now or datetime.now(UTC)
+        self._client, self._streams = client, streams
         self._numbers = all_stream_numbers(streams)
         self._stream_part = StreamPart(client, streams, group)
 
@@ -154,6 +157,15 @@ class Reader:
         errors = self.page(EventFilter().errors().between(since, until), limit=8)
         with snapshot():
             return overviews.overview(self._unlogged(), errors.events, since, until, self.now)
+
+    def latencies(self, since: datetime | None = None, until: datetime | None = None) -> Latencies:
+        """How long operations took over a time range, widened to whole minutes, or over everything."""
+        since, until = overviews.whole_minutes(since, until)
+        return latencies(self._client, self._streams, settings.EVDASH.analytics_group, since, until)
+
+    def error_groups(self) -> list[ErrorGroupRecord]:
+        """Errors that are the same but for numbers and names, those hit last first."""
+        return error_groups(self._client, self._streams, settings.EVDASH.debug_group)
 
     def _unlogged(self) -> list[Change]:
         """What the events of the tail that the log does not have change.

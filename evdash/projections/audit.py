@@ -19,6 +19,7 @@ class AuditProjection(Projection):
     """The event log itself says what was applied: an entry is one row of it."""
 
     name = "audit"
+    fills_log = True
 
     def _applied(self, entry_ids: Sequence[EntryId], position: GroupPosition) -> Iterable[EntryId]:
         rows = LoggedEvent.objects.filter(stream_id=position.stream_id, entry_id__in=entry_ids)

@@ -12,7 +12,7 @@ from typing import ClassVar
 from django.db import transaction
 from django.db.models import F
 
-from evdash.eventlog.gaps import close_gaps, known_missing, left_out_ids, record_gap
+from evdash.eventlog.gaps import close_gaps, known_missing, left_out_ids, ranges_of_removed, record_gap
 from evdash.eventlog.models import AppliedEntry, Gap, GroupPosition
 from evdash.eventlog.positions import lock_positions, note_batch
 from evdash.eventlog.unlogged import changes_of, first_of_each
@@ -30,6 +30,7 @@ class Projection(ABC):
     """
 
     name: ClassVar[str]
+    fills_log: ClassVar[bool] = False
 
     def __init__(self, group: str) -> None:
         self.group = group
@@ -71,7 +72,12 @@ class Projection(ABC):
     def note_removed(self, stream: str, entry_ids: Sequence[EntryId]) -> int:
         """These entries, pending in the group, are gone from the stream; returns how many were never applied."""
         with transaction.atomic():
-            missing = self.not_applied(stream, entry_ids)
+            noted = ranges_of_removed(self._position(stream))
+            missing = [
+                entry_id
+                for entry_id in self.not_applied(stream, entry_ids)
+                if not any(first <= entry_id <= last for first, last in noted)
+            ]
             if missing:
                 record_gap(self._position(stream), Gap.Kind.REMOVED, min(missing), max(missing), len(missing))
         return len(missing)

@@ -64,9 +64,9 @@ def account(consumer: GroupConsumer, projection: Projection, stream: str, hole: 
             first_id, last_id = hole if hole and hole[0] > after else (after.next(), info.last_generated_id)
             projection.note_missing(stream, None if is_first else first_id, last_id, missing)
             logger.warning(
-                "%d entries of %s were removed before %s read them. What the event log has of them, "
-                "`manage.py rebuild %s` adds.",
-                missing, stream, projection.group, projection.group,
+                "%d entries of %s were removed before %s read them.%s", missing, stream, projection.group,
+                "" if projection.fills_log
+                else f" `manage.py rebuild {projection.group}` adds what the event log has of them.",
             )  # fmt: skip
         position.checked_through = info.last_generated_id
         position.checked_added = info.entries_added

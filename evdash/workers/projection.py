@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
@@ -13,6 +13,7 @@ class Projection(Protocol):
     """What turns events into tables; `apply` commits before it returns and counts no event twice."""
 
     group: str
+    fills_log: ClassVar[bool]
 
     def apply(self, events: Sequence[Event]) -> int:
         """Commit these events; returns how many were new."""

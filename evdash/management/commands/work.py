@@ -13,7 +13,6 @@ from django.db import DatabaseError, connection
 
 from evdash.configuration import Configuration
 from evdash.projections.all import projections
-from evdash.projections.audit import AuditProjection
 from evdash.projections.projection import Projection
 from evdash.streams.client import StreamsUnavailable, open_blocking_client
 from evdash.streams.groups import GroupConsumer
@@ -96,7 +95,6 @@ def upkeep_of(projection: Projection, configuration: Configuration, consumer: st
         max_deliveries=configuration.max_deliveries,
         claim_idle_ms=configuration.claim_idle_ms,
     )
-    fills_log = isinstance(projection, AuditProjection)
     retention = Retention(
         worker.consumer,
         configuration.streams,
@@ -105,7 +103,7 @@ def upkeep_of(projection: Projection, configuration: Configuration, consumer: st
         exact=configuration.max_length_exact,
         hours=configuration.retention_hours,
     )
-    retain = retention.trim if fills_log and retention.is_wanted else None
+    retain = retention.trim if projection.fills_log and retention.is_wanted else None
     return Upkeep(worker, retain)
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
+from evdash.eventlog.latencies import OperationLatency
 from evdash.eventlog.reader import open_reader
 from evdash.events.filter import EventFilter
 from evdash.web.charts import histogram_picture, shares
@@ -26,6 +27,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         found = reader.overview(
             ranged.since.at(now) if ranged.since else None, ranged.until.at(now) if ranged.until else None
         )
+        took = reader.latencies(found.since, found.until)
         newest_events = newest(reader)
     events = reverse("events")
 
@@ -43,6 +45,8 @@ def overview(request: HttpRequest) -> HttpResponse:
             [(t.value, t.count, link(events, ranged.also("type", t.value).query_string())) for t in found.types]
         ),
         "errors": rows_of(found.recent_errors),
+        "latencies": took,
+        "operations": [(each, link(events, _of_operation(ranged, each).query_string())) for each in took.operations],
     }
     dropped = bool(replace(asked.own, since=None, until=None))
     notices = [Notice("The overview is over a time range only; other conditions belong to Events.")] if dropped else []
@@ -56,3 +60,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         notices=notices,
         status=400 if asked.problem else 200,
     )
+
+
+def _of_operation(ranged: EventFilter, latency: OperationLatency) -> EventFilter:
+    return ranged.also("tool" if latency.is_tool else "type", latency.operation)
