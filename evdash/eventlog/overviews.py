@@ -38,12 +38,14 @@ def whole_minutes(since: datetime | None, until: datetime | None) -> tuple[datet
 
 def overview(
     unlogged: Sequence[Change],
+    complete: bool,
     recent_errors: tuple[Event, ...],
     since: datetime | None,
     until: datetime | None,
     now: datetime,
 ) -> Overview:
-    """The numbers of a range of whole minutes. Reads one database state; `unlogged` is what it does not have."""
+    """The numbers of a range of whole minutes. Reads one database state; `unlogged` is what it does not have, or the
+    newest of that, where it is not `complete`."""
     range_us = (us_from_datetime(since) if since else None, us_from_datetime(until) if until else None)
     inside = [
         change
@@ -65,18 +67,22 @@ def overview(
     return Overview(
         since=since,
         until=until,
-        events=events,
-        errors=errors,
-        sessions=_sessions(unlogged, inside, all_time, range_us),
-        users=_users(unlogged, inside, all_time, range_us),
-        active_sessions=_active_sessions(unlogged, now),
+        events=Count(events, complete),
+        errors=Count(errors, complete),
+        sessions=_at_least(_sessions(unlogged, inside, all_time, range_us), complete),
+        users=_at_least(_users(unlogged, inside, all_time, range_us), complete),
+        active_sessions=_at_least(_active_sessions(unlogged, now), complete),
         per_second=_arrived_since(unlogged, now - timedelta(minutes=1), now) / 60,
         types=tuple(FacetValue(type_, count) for type_, count in types.most_common(12) if count),
         histogram=_histogram(inside, events, since, until, range_us, now),
         recent_errors=recent_errors,
-        first_at=first_at,
+        first_at=first_at if complete else None,
         last_at=last_at,
     )
+
+
+def _at_least(count: Count, complete: bool) -> Count:
+    return Count(count.value, count.exact and complete)
 
 
 def _histogram(

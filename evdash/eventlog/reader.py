@@ -89,9 +89,30 @@ class Reader:
             limit=limit,
         )
 
+    def first_page(self, filter: EventFilter, *, limit: int) -> EventPage:
+        """The oldest events of the filter, oldest first, as far as they are known.
+
+        As `page`; but where the log is so far behind that the search stops before it has found any, it begins with the
+        first of those that counts and summaries are of. `older` leads to what was not read.
+        """
+        found = self.page(filter, oldest_first=True, limit=limit)
+        if found.events or found.searched_to is None:
+            return found
+        matches = filter.predicate(self.now)
+        known = [event.entry_id for event in self._stream_part.tail().events if matches(event)]
+        if not known:
+            return found
+        start = Position(min(known).previous(), "")
+        return self.page(filter, after=start, oldest_first=True, limit=limit)
+
+    @property
+    def has_read_all(self) -> bool:
+        """Whether this reading knows everything: False while the log is further behind than is read at once."""
+        return self._stream_part.tail().stopped_at is None and not self.unreachable
+
     def summary(self, filter: EventFilter) -> FilterSummary:
         """Counts, facets and histogram of the filter."""
-        complete = self._stream_part.tail().stopped_at is None
+        complete = self.has_read_all
         with snapshot():
             return filter_summary(self._unlogged(), complete, self._numbers, filter, self.now)
 
@@ -156,7 +177,7 @@ class Reader:
         since, until = overviews.whole_minutes(since, until)
         errors = self.page(EventFilter().errors().between(since, until), limit=8)
         with snapshot():
-            return overviews.overview(self._unlogged(), errors.events, since, until, self.now)
+            return overviews.overview(self._unlogged(), self.has_read_all, errors.events, since, until, self.now)
 
     def latencies(self, since: datetime | None = None, until: datetime | None = None) -> Latencies:
         """How long operations took over a time range, widened to whole minutes, or over everything."""

@@ -177,8 +177,8 @@ class Overview:
 
     since: datetime | None
     until: datetime | None
-    events: int
-    errors: int
+    events: Count
+    errors: Count
     sessions: Count
     users: Count
     active_sessions: Count  # not ended, and heard of within `ACTIVE_WITHIN`
@@ -186,13 +186,13 @@ class Overview:
     types: tuple[FacetValue, ...]
     histogram: Histogram
     recent_errors: tuple[Event, ...]
-    first_at: datetime | None
+    first_at: datetime | None  # None: not known, or there are no events
     last_at: datetime | None
 
     @property
     def error_rate(self) -> float | None:
         """Errors among events, 0 to 1; None without events."""
-        return self.errors / self.events if self.events else None
+        return self.errors.value / self.events.value if self.events.value else None
 
 
 ACTIVE_WITHIN = timedelta(minutes=15)

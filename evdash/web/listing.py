@@ -98,4 +98,6 @@ def _page(reader: Reader, asking: Question) -> EventPage:
         # The beginning of the list in the other order, turned around.
         found = reader.page(within, oldest_first=not oldest_first, limit=rows)
         return replace(found, events=found.events[::-1])
+    if oldest_first and place.is_beginning:
+        return reader.first_page(within, limit=rows)
     return reader.page(within, before=place.before, after=place.after, oldest_first=oldest_first, limit=rows)

@@ -146,7 +146,8 @@ def assert_lists_are_folds(reader: Reader, events: Sequence[Event], limit: int) 
         days = reader.user_days(user_id, summary.first_at.date(), summary.last_at.date())
         assert sum(day.events for day in days.values()) == summary.events
     overview = reader.overview()
-    assert (overview.events, overview.sessions.value, overview.users.value) == (len(counted), len(sessions), len(users))
+    found_numbers = (overview.events.value, overview.sessions.value, overview.users.value)
+    assert found_numbers == (len(counted), len(sessions), len(users))
     assert sum(bucket.events for bucket in overview.histogram.buckets) + overview.histogram.outside == len(counted)
     for event_filter in FILTERS:
         summary = reader.summary(event_filter)
@@ -168,7 +169,7 @@ def test_an_unreachable_redis_leaves_the_log_and_a_sentence(
     page = reader.page(EventFilter())
     assert [str(event.entry_id) for event in page.events] == ["1-1"]
     assert "127.0.0.1:1 cannot be reached" in reader.coverage.unreachable
-    assert reader.overview().events == 1
+    assert str(reader.overview().events) == "1+"
 
 
 @pytest.mark.django_db

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, cast
+from typing import Concatenate, Literal, ParamSpec, cast
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import reverse
 
+from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Coverage
+from evdash.events.filter import EventFilter
 from evdash.web.addresses import page_address
-from evdash.web.paging import BadPlace
+from evdash.web.paging import BadPlace, link
 from evdash.web.rendering import page
 
 Given = ParamSpec("Given")
@@ -30,9 +33,37 @@ def explains_bad_places(view: View[Given]) -> View[Given]:
     return cast(View[Given], answer)
 
 
+def unknown(request: HttpRequest, reader: Reader, what: Literal["session", "user"], name: str) -> HttpResponse:
+    """No event of the session or user is known: because there is none, or because not everything was read."""
+    if reader.has_read_all:
+        sentence = f"No event of such a {what} is in the log or in the streams that evdash reads."
+        return said(request, f"No such {what}", sentence, status=404, coverage=reader.coverage, subject=name)
+    sentence = (
+        reader.unreachable
+        or f"The log is further behind the streams than this page reads. The {what} is not in the part that was read; "
+        "its events may lie in the rest."
+    )
+    search = link(reverse("events"), EventFilter().also(what, name).query_string())
+    return said(
+        request, "Not known yet", sentence, status=404, coverage=reader.coverage, subject=name, search_on=search
+    )
+
+
 def said(
-    request: HttpRequest, title: str, sentence: str, *, status: int, coverage: Coverage | None = None, subject: str = ""
+    request: HttpRequest,
+    title: str,
+    sentence: str,
+    *,
+    status: int,
+    coverage: Coverage | None = None,
+    subject: str = "",
+    search_on: str = "",
 ) -> HttpResponse:
     """A page that is one sentence, with ways on. `subject` is the ID that was asked for."""
-    context = {"sentence": sentence, "subject": subject, "beginning": page_address(request) if status == 400 else ""}
+    context = {
+        "sentence": sentence,
+        "subject": subject,
+        "beginning": page_address(request) if status == 400 else "",
+        "search_on": search_on,
+    }
     return page(request, "said.html", title, context, coverage=coverage, status=status)

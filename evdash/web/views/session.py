@@ -12,7 +12,7 @@ from evdash.web.listing import Listing, listing, question
 from evdash.web.paging import link
 from evdash.web.rendering import page
 from evdash.web.timeline import Timeline, timeline
-from evdash.web.views.answers import explains_bad_places, said
+from evdash.web.views.answers import explains_bad_places, unknown
 
 # Enough for the picture of an hour's work; beyond it marks would only cover each other.
 PICTURE_EVENTS = 1_000
@@ -27,8 +27,7 @@ def session(request: HttpRequest, session_id: str) -> HttpResponse:
         shown = listing(reader, asking, with_histogram=False)
         picture, note = _picture(reader, session_id, shown, facts.events if facts else 0)
     if facts is None:
-        sentence = "No event of such a session is in the log or in the streams that evdash reads."
-        return said(request, "No such session", sentence, status=404, coverage=reader.coverage, subject=session_id)
+        return unknown(request, reader, "session", session_id)
     context = {"facts": facts, "listing": shown, "timeline": picture, "timeline_note": note}
     return page(
         request,
@@ -44,7 +43,7 @@ def session(request: HttpRequest, session_id: str) -> HttpResponse:
 def _picture(reader: Reader, session_id: str, shown: Listing, events: int) -> tuple[Timeline | None, str]:
     """The picture of the session; of a very long one, of the part from this page on."""
     within = EventFilter().also("session", session_id)
-    found = reader.page(within, oldest_first=True, limit=PICTURE_EVENTS)
+    found = reader.first_page(within, limit=PICTURE_EVENTS)
     if found.newer is not None and shown.page.events and shown.page.older is not None:
         # After no stream's entry of this ID: the first event of the page is the first that is drawn.
         start = Position(shown.page.events[0].entry_id, "")

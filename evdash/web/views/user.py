@@ -20,7 +20,7 @@ from evdash.web.filter_bar import Scope
 from evdash.web.listing import listing, question
 from evdash.web.paging import link
 from evdash.web.rendering import page
-from evdash.web.views.answers import explains_bad_places, said
+from evdash.web.views.answers import explains_bad_places, unknown
 from evdash.web.wording import count
 
 SESSIONS = 20
@@ -37,8 +37,7 @@ def user(request: HttpRequest, user_id: str) -> HttpResponse:
             sessions = reader.sessions(user_id=user_id, limit=SESSIONS)
             days = _calendar(reader, facts, asking.address)
     if facts is None:
-        sentence = "No event of such a user is in the log or in the streams that evdash reads."
-        return said(request, "No such user", sentence, status=404, coverage=reader.coverage, subject=user_id)
+        return unknown(request, reader, "user", user_id)
     context = {
         "facts": facts,
         "sessions": sessions,
