@@ -8,3 +8,6 @@ import "./live.js";
 import "./refresh.js";
 
 document.documentElement.classList.add("js");
+// On a narrow screen the rail is one line that scrolls.
+const here = document.querySelector(".rail [aria-current]");
+if (here) here.closest("ul").scrollLeft = here.offsetLeft - here.closest("ul").clientWidth / 3;

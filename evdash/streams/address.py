@@ -55,6 +55,12 @@ def shown_address(url: str) -> str:
     return rest.partition("?")[0].rpartition("@")[2].partition("/")[0]
 
 
+def url_without_password(url: str) -> str:
+    """The URL as a person may see and copy it; what belongs to the connection only is left out."""
+    scheme = url.partition("://")[0] if url else "redis"
+    return f"{scheme}://{shown_address(url) if url else 'localhost:6379'}"
+
+
 def _with_socket_password(url: str, password: str) -> str:
     if not urlsplit(url).path.strip("/"):
         raise _invalid(url, "it names no socket")

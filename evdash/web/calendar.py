@@ -12,6 +12,7 @@ from evdash.web.wording import count
 WEEKS: Final = 53
 CELL: Final = 12
 GAP: Final = 2
+NAMES: Final = 28  # the width of the weekdays' names
 _LEVELS: Final = 4
 
 
@@ -45,6 +46,17 @@ class MonthLabel:
 
 
 @dataclass(frozen=True, slots=True)
+class WeekdayLabel:
+    """The name of a row's weekday."""
+
+    y: int
+    text: str
+
+
+_WEEKDAYS = ((0, "Mon"), (2, "Wed"), (4, "Fri"))
+
+
+@dataclass(frozen=True, slots=True)
 class Calendar:
     """What templates/charts/_calendar.html draws."""
 
@@ -53,6 +65,7 @@ class Calendar:
     cell: int
     squares: tuple[Square, ...]
     months: tuple[MonthLabel, ...]
+    weekdays: tuple[WeekdayLabel, ...]
     since: date
     until: date
     days: int
@@ -60,13 +73,13 @@ class Calendar:
 
 
 def calendar_range(last: date, weeks: int = WEEKS) -> tuple[date, date]:
-    """First and last day of a calendar of whole weeks that ends in the week of `last`."""
+    """First and last day of a calendar that begins on a Monday and ends with `last`, in so many weeks."""
     monday = last - timedelta(days=last.weekday())
-    return monday - timedelta(weeks=weeks - 1), monday + timedelta(days=6)
+    return monday - timedelta(weeks=weeks - 1), last
 
 
 def calendar(days: Mapping[date, DayLike], since: date, until: date, address: Callable[[date], str]) -> Calendar:
-    """The squares of the days from the Monday `since` to `until`, both included."""
+    """The squares of the days from the Monday `since` to `until`, both included, right of the names of the weekdays."""
     most = max((day.events for day in days.values()), default=0)
     squares: list[Square] = []
     months: list[MonthLabel] = []
@@ -74,7 +87,7 @@ def calendar(days: Mapping[date, DayLike], since: date, until: date, address: Ca
     for offset in range((until - since).days + 1):
         day = since + timedelta(days=offset)
         week, weekday = divmod(offset, 7)
-        x, y = week * (CELL + GAP), weekday * (CELL + GAP)
+        x, y = NAMES + week * (CELL + GAP), weekday * (CELL + GAP)
         counted = days.get(day)
         events, errors = (counted.events, counted.errors) if counted else (0, 0)
         active += events > 0
@@ -85,11 +98,12 @@ def calendar(days: Mapping[date, DayLike], since: date, until: date, address: Ca
             months.append(MonthLabel(x, f"{day:%b}" if day.month > 1 else f"{day:%b %Y}"))
     weeks = (until - since).days // 7 + 1
     return Calendar(
-        width=weeks * (CELL + GAP) - GAP,
+        width=NAMES + weeks * (CELL + GAP) - GAP,
         height=7 * (CELL + GAP) - GAP,
         cell=CELL,
         squares=tuple(squares),
         months=tuple(months),
+        weekdays=tuple(WeekdayLabel(row * (CELL + GAP) + CELL - 2, name) for row, name in _WEEKDAYS),
         since=since,
         until=until,
         days=active,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from django.conf import settings
 from django.http import QueryDict
 from django.urls import reverse
 
@@ -115,6 +116,7 @@ class FilterBar:
     histogram: HistogramPicture | None = None
     problem: Problem | None = None
     has_live: bool = False
+    streams: tuple[BarLink, ...] = ()  # where there are several
     scope_name: str = ""
 
     @property
@@ -182,6 +184,7 @@ def filter_bar(
         errors=None if asked.scope.key == IS else _errors_link(own, address),
         problem=asked.problem,
         scope_name=asked.scope.key,
+        streams=_streams(own, address),
     )
     if summary is None or asked.problem:
         return bar
@@ -227,6 +230,19 @@ def _ranges(own: EventFilter, address: str, preset: str) -> tuple[BarLink, ...]:
     return (
         everything,
         *(BarLink(label, over(TimeBound.parse(text)), text == preset) for text, label in _PRESETS),
+    )
+
+
+def _streams(own: EventFilter, address: str) -> tuple[BarLink, ...]:
+    """One stream or all of them; nothing to choose where there is one."""
+    names = settings.EVDASH.streams
+    if len(names) < 2:
+        return ()
+    chosen = own.values("stream")
+    kept = replace(own, conditions=tuple(c for c in own.conditions if c.key != "stream" or c.negated))
+    return (
+        BarLink("all streams", link(address, kept.query_string()), not chosen),
+        *(BarLink(name, link(address, kept.also("stream", name).query_string()), name in chosen) for name in names),
     )
 
 

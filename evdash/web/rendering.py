@@ -14,6 +14,7 @@ from django.utils.cache import patch_vary_headers
 
 from evdash.eventlog.records import Coverage
 from evdash.events.event import Event
+from evdash.streams.address import url_without_password
 from evdash.web.wording import count
 
 Level = Literal["info", "warning", "error"]
@@ -91,6 +92,7 @@ def page(
             "is_demonstration": any(event.simulated for event in events),
             "events_base": reverse("events"),
             "stream_name": settings.EVDASH.streams[0],
+            "redis_url": url_without_password(settings.EVDASH.redis_url),
             "streams_read": settings.EVDASH.streams,
         },
         status=status,
@@ -147,7 +149,7 @@ def _coverage_notices(coverage: Coverage | None) -> tuple[Notice, ...]:
         notices.append(
             Notice(
                 f"The log is more than {count(coverage.behind, 'entry', 'entries')} behind the stream. This page shows "
-                "the log and the newest of those; run `manage.py work` for the rest.",
+                "the log and the newest of those. The rest comes as the worker (manage.py work) carries it over.",
                 "warning",
             )
         )

@@ -6,14 +6,17 @@ import os
 import signal
 import socket
 import subprocess
-import time
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
+from evdash.configuration import CHECKOUT
 from evdash.streams.client import open_client
+from evdash.streams.info import group_infos
 from tests.house.conftest import ManagePy
 from tests.running import Up, exists, free_port, is_listened_on, wait_until
 
@@ -109,22 +112,37 @@ def test_a_second_ctrl_c_kills_what_does_not_end(running: Up) -> None:
     assert not exists(worker)
 
 
-def test_attached_it_adds_only_its_group(
+def groups_of(client: redis.Redis, stream: str) -> set[str]:
+    return {group.name for group in group_infos(client, stream)}
+
+
+def test_attached_it_adds_only_its_groups(
     environment: dict[str, str], log: Path, valkey_url: str, valkey: object
 ) -> None:
     client = open_client(valkey_url)
     client.execute_command("XADD", "memory:events", "1-1", "type", "a")
+    own = {"evdash-audit", "evdash-analytics", "evdash-debug"}
     up = Up(environment | {"REDIS_URL": valkey_url.removeprefix("redis://")}, log, "--port", str(free_port()))
     try:
         up.wait_for("attached")
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and not client.execute_command("XINFO GROUPS", "memory:events"):
-            time.sleep(0.02)
+        wait_until(lambda: groups_of(client, "memory:events") >= own)
     finally:
         up.stop()
     assert client.execute_command("KEYS", "*") == [b"memory:events"]
     assert client.execute_command("XLEN", "memory:events") == 1
-    assert len(client.execute_command("XINFO GROUPS", "memory:events")) == 1
+    assert groups_of(client, "memory:events") == own
+
+
+def test_a_sign_in_link_leads_to_where_the_server_is(environment: dict[str, str], log: Path) -> None:
+    port = free_port()
+    up = Up(environment, log, "--port", str(port), "--no-demo")
+    try:
+        up.wait_for("Ctrl-C")
+        command = [sys.executable, str(CHECKOUT / "manage.py"), "sign_in_link"]
+        told = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert told.stdout.startswith(f"http://127.0.0.1:{port}/sign-in/")
+    finally:
+        up.stop()
 
 
 def test_a_taken_port_is_a_sentence(manage_py: ManagePy) -> None:

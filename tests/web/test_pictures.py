@@ -150,9 +150,10 @@ class Day:
 
 def test_a_calendar_has_a_square_for_each_day_and_links_those_with_events() -> None:
     since, until = calendar_range(date(2026, 11, 23))
-    assert (since.weekday(), until.weekday()) == (0, 6)
+    assert (since.weekday(), until) == (0, date(2026, 11, 23))  # no day that is yet to come
     picture = calendar({date(2026, 11, 23): Day(8, 1), date(2026, 11, 1): Day(1, 0)}, since, until, str)
-    assert len(picture.squares) == 53 * 7
+    assert len(picture.squares) == 52 * 7 + 1
+    assert [weekday.text for weekday in picture.weekdays] == ["Mon", "Wed", "Fri"]
     linked = [square for square in picture.squares if square.address]
     assert [(square.address, square.level, square.has_errors) for square in linked] == [
         ("2026-11-01", 1, False),

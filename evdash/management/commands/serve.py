@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from evdash.checks import TAG
 from evdash.command_options import add_options
 from evdash.ports import PortTaken, refuse_taken_port
+from evdash.served_address import record
 
 
 class Command(BaseCommand):
@@ -33,4 +34,5 @@ class Command(BaseCommand):
         from evdash.asgi import application
 
         endpoints = build_endpoint_description_strings(host=configuration.host, port=configuration.port)
+        record(configuration)
         Server(application=application, endpoints=endpoints, server_name="evdash").run()

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand
 
 from evdash.accounts.one_time_links import DEFAULT_USER, LIFETIME, create_link, person
 from evdash.accounts.roles import can_operate, make_operator, make_viewer
+from evdash.served_address import served_address
 
 
 class Command(BaseCommand):
@@ -31,4 +32,4 @@ class Command(BaseCommand):
         minutes = int(LIFETIME.total_seconds() // 60)
         as_what = "an operator" if can_operate(somebody) else "a viewer"
         self.stderr.write(f"Signs {user} in, once, within {minutes} minutes, as {as_what}:")
-        self.stdout.write(f"{settings.EVDASH.address()}{link}")
+        self.stdout.write(f"{served_address(settings.EVDASH)}{link}")

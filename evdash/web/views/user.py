@@ -77,8 +77,8 @@ def completeness(facts: UserSummary, coverage: Coverage, missing: MissingInAll) 
         )
     if missing.gaps:
         return Completeness(
-            f"{events}. {_lost(missing)}, in {count(missing.gaps, 'gap')} that stand below where they are: whether "
-            "this user's were among them nobody knows.",
+            f"{events}. {_lost(missing)}, in {count(missing.gaps, 'gap')} shown where the entries were: whether any of "
+            "them were this user's nobody knows.",
             False,
         )
     if coverage.behind:
