@@ -108,8 +108,8 @@ def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upca
         tool=identifier(profile.tool),
         model=identifier(profile.model),
         agent=identifier(profile.agent),
-        latency_ms=_latency_ms(profile, data),
-        tokens=_tokens(profile, data),
+        latency_ms=_latency_ms(profile, data, remarks),
+        tokens=_tokens(profile, data, remarks),
         version=version,
         simulated="simulated" in data and _text(data["simulated"]).lower() in ("1", "true"),
         fields=fields,
@@ -208,21 +208,28 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) and 0 <= number < 1e12 else None
 
 
-def _latency_ms(profile: WireProfile, data: Mapping[str, Any]) -> float | None:
-    _, text = _first(profile.latency_ms, data)
-    return _number(text) if text else None
+def _latency_ms(profile: WireProfile, data: Mapping[str, Any], remarks: list[str]) -> float | None:
+    name, text = _first(profile.latency_ms, data)
+    number = _number(text) if text else None
+    if text and number is None:
+        remarks.append(f"{name} {_shown(text)} is no length of time: it is not counted.")
+    return number
 
 
-def _whole_number(value: Any) -> int:
+def _whole_number(name: str, value: Any, remarks: list[str]) -> int:
     text = _text(value).strip()
-    return int(text) if _WHOLE_NUMBER.fullmatch(text) else 0
+    if _WHOLE_NUMBER.fullmatch(text):
+        return int(text)
+    if text:
+        remarks.append(f"{name} {_shown(text)} is no number of tokens: it is not counted.")
+    return 0
 
 
-def _tokens(profile: WireProfile, data: Mapping[str, Any]) -> int:
+def _tokens(profile: WireProfile, data: Mapping[str, Any], remarks: list[str]) -> int:
     for name in profile.tokens:
         if name in data:
-            return _whole_number(data[name])
-    return sum(_whole_number(data[name]) for name in profile.token_parts if name in data)
+            return _whole_number(name, data[name], remarks)
+    return sum(_whole_number(name, data[name], remarks) for name in profile.token_parts if name in data)
 
 
 def _shown(name: str) -> str:

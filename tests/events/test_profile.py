@@ -127,3 +127,14 @@ def test_nothing_in_an_entry_can_make_decoding_fail(entry_id: EntryId, pairs: tu
     for identifier in (read.type, read.session_id, read.user_id, read.tool):
         assert len(identifier) <= 200
         assert "\x00" not in identifier
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("latency_ms", "inf"), ("latency_ms", "-5"), ("tokens", "many"), ("tokens", "NaN")]
+)
+def test_a_number_that_cannot_be_is_kept_left_out_and_told(field: str, value: str) -> None:
+    read = event(**{"type": "a", field: value})
+    assert (read.latency_ms, read.tokens) == (None, 0)
+    assert read.data[field] == value
+    assert len(read.remarks) == 1
+    assert read.remarks[0].startswith(f"{field} {value!r} is no ")
