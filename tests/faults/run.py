@@ -23,7 +23,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from evdash.configuration import CHECKOUT
+from evdash.configuration import CHECKOUT, declarations
 from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
 from evdash.streams.client import StreamsUnavailable, call, open_client
@@ -56,8 +56,10 @@ class Run:
         self.done[what] = self.done.get(what, 0) + 1
 
     def environment(self, commit_share: float) -> dict[str, str]:
+        own = {declared.name for _, _, declared in declarations()} - {"DATABASE_URL"}
         return {
-            **os.environ,
+            # Nothing of whoever runs this: pytest has settings of its own.
+            **{name: value for name, value in os.environ.items() if name not in own | {"DJANGO_SETTINGS_MODULE"}},
             "PYTHONPATH": str(CHECKOUT),
             "EVDASH_DATA_DIR": str(self.directory),
             "REDIS_URL": self.server.url,

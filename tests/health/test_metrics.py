@@ -57,7 +57,7 @@ class Scrape:
 def log() -> None:
     """What SQL knows of a group that has worked."""
     stream = Stream.objects.create(name=STREAM)
-    GroupPosition.objects.create(
+    position = GroupPosition.objects.create(
         group="evdash-audit",
         stream=stream,
         watermark=EntryId(2, 0),
@@ -68,7 +68,7 @@ def log() -> None:
     )
     for number, entries in enumerate((7, 5, None)):
         Gap.objects.create(
-            stream=stream,
+            position=position,
             kind=Gap.Kind.REMOVED,
             first_id=EntryId(number, 1),
             last_id=EntryId(number, 9),
