@@ -5,5 +5,6 @@ from django.urls import URLPattern, URLResolver, include, path
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("evdash.accounts.urls")),
     path("", include("evdash.health.urls")),
+    path("", include("evdash.live.urls")),
     path("", include("evdash.web.urls")),
 ]

@@ -1,80 +1,141 @@
-// New events on pages that show the newest end: every list with [data-live] grows by itself.
+// New events on open pages. A list with [data-live] grows by itself; a page of numbers ([data-refresh]) hears that there
+// is news and looks again (static/refresh.js).
 //
-// The page says its filter and its cursor (per stream, the entry ID up to which it has everything) and acknowledges
-// what it has shown; the server sends no more than so much without an acknowledgement and counts the rest. A paused
-// page acknowledges nothing. After a lost connection the cursor brings what was missed.
+// A list says its filter and its cursor (per stream, the entry ID up to which it shows everything) and acknowledges what
+// it has shown; the server sends no more than so much without an acknowledgement and counts the rest. A list that is
+// paused, or that the reader has scrolled into, shows nothing new and acknowledges nothing. It goes on from its cursor,
+// as it does after a lost connection.
 import { Connection } from "./live/connection.js";
-import { Rows } from "./live/rows.js";
+import { Place } from "./live/place.js";
+import { Rows, latest } from "./live/rows.js";
 import { Status } from "./live/status.js";
 
 let list = null; // the element
 let rows = null;
-let isPaused = false;
-let held = []; // messages that came while paused
+let isPaused = false; // by hand: until the reader says otherwise. It stands in the address.
+let held = []; // messages that came while the list stood still
 let waiting = 0; // events that the server only counts
-const status = new Status(toggle);
+let below = 0; // rows added where the reader does not look
+const place = new Place(() => list, moved);
+const status = new Status({ toggle, jump });
 
 const connection = new Connection({
-  subscription: () => list && { query: list.dataset.liveQuery, cursor: rows.cursor },
+  subscription: () => {
+    if (list) return { query: list.dataset.liveQuery, cursor: rows.cursor };
+    return numbersOfPage() && { query: "", cursor: {}, rows: false };
+  },
   state: (state, reason) => status.tell(state, reason),
   rows: (message, acknowledge) => {
-    rows.advance(message.cursor);
-    if (isPaused) held.push([message, acknowledge]);
+    if (standsStill()) held.push([message, acknowledge]);
     else show(message, acknowledge);
     count();
   },
-  alive: (message) => rows.advance(message.cursor ?? {}),
+  alive: (message) => held.length || rows?.advance(message.cursor ?? {}),
   waiting: (message) => {
     waiting = message.count;
     count();
   },
+  news: (message) => changed(message.count),
+  // What was held comes again: the server was told the cursor of what is shown.
   subscribed: () => {
+    held = [];
     waiting = 0;
+    if (!list) changed(0); // what it showed may be old
     count();
   },
 });
 
+const numbersOfPage = () => document.querySelector("main[data-refresh]");
+
+function standsStill() {
+  if (isPaused) return true;
+  return place.isAway && (rows.newestFirst || rows.isFull);
+}
+
 function show(message, acknowledge) {
+  if (place.isAway) below += message.count;
+  rows.advance(message.cursor);
   rows.add(message);
   acknowledge();
-  list.dispatchEvent(new CustomEvent("evdash:live", { bubbles: true, detail: { count: message.count + message.skipped } }));
+  changed(message.count + message.skipped);
+}
+
+function changed(events) {
+  (list ?? document).dispatchEvent(new CustomEvent("evdash:live", { bubbles: true, detail: { count: events } }));
 }
 
 function count() {
   const inHeld = held.reduce((sum, [message]) => sum + message.count + message.skipped, 0);
-  status.count(isPaused, inHeld + waiting);
+  status.count({ isPaused, isAway: place.isAway, held: inHeld + waiting, below, newestFirst: rows?.newestFirst });
+}
+
+// Show what was held. Of what the server only counted the newest come next, and one row for those between.
+function goOn() {
+  if (standsStill()) return;
+  const messages = held;
+  held = [];
+  if (waiting) connection.jump(); // before acknowledgements, which would bring what comes from now on
+  waiting = 0;
+  for (const [message, acknowledge] of messages) show(message, acknowledge);
 }
 
 function toggle() {
   if (!list) return;
   isPaused = !isPaused;
-  if (!isPaused) {
-    const messages = held;
-    held = [];
-    waiting = 0;
-    for (const [message, acknowledge] of messages) show(message, acknowledge);
+  writeAddress();
+  if (!isPaused) goOn();
+  count();
+}
+
+function jump() {
+  if (!list) return;
+  isPaused = false;
+  writeAddress();
+  place.goToEdge();
+  goOn();
+  place.goToEdge();
+  count();
+}
+
+function moved() {
+  if (!place.isAway) {
+    below = 0;
+    if (rows && (held.length || waiting)) goOn();
   }
   count();
+}
+
+function writeAddress() {
+  const address = new URL(location.href);
+  address.searchParams.delete("paused");
+  if (isPaused) address.searchParams.set("paused", latest(Object.values(rows.cursor)));
+  history.replaceState(history.state, "", address);
 }
 
 // A page may be exchanged by htmx without being loaded anew.
 function look() {
   const found = document.querySelector("[data-live]");
-  if (found === list) return;
+  if (found && found === list) return;
+  const hadNumbers = !list && connection.isUsed;
   list = found;
   held = [];
-  isPaused = false;
+  below = 0;
+  isPaused = Boolean(list) && new URL(location.href).searchParams.has("paused");
   rows = list && new Rows(list);
   status.renew();
-  if (list) connection.subscribe();
-  else connection.close();
+  place.look();
+  if (list || (numbersOfPage() && !hadNumbers)) connection.subscribe();
+  else if (!numbersOfPage()) connection.close();
   count();
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "l" || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (!event.target.closest?.("input, textarea, select, [contenteditable]")) toggle();
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
+  if (event.key === "l") toggle();
+  else if (event.key === "n") jump();
 });
+document.addEventListener("evdash:looked", () => connection.looked());
 for (const change of ["htmx:afterSettle", "htmx:historyRestore"]) document.addEventListener(change, look);
-window.addEventListener("pageshow", (event) => event.persisted && connection.retry());
+window.addEventListener("pageshow", (event) => event.persisted && connection.renew());
 look();

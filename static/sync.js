@@ -5,6 +5,7 @@
 // the pager beside them, and what was loaded into an opened row.
 const KEPT = "form, .opened, .live-status, .results:has(> [data-live])";
 const KEPT_CLASSES = ["is-selected", "is-new", "is-copied", "is-dragging"];
+const NEW_MS = 2500;
 const KEPT_ATTRIBUTES = ["open", "aria-expanded"];
 
 const keyOf = (node) => (node.nodeType === Node.ELEMENT_NODE && (node.id || node.dataset.key || node.dataset.entry || node.dataset.since || node.dataset.mark)) || null;
@@ -30,6 +31,13 @@ function syncNode(old, fresh) {
     syncAttributes(old, fresh);
     syncChildren(old, fresh);
   }
+}
+
+// A row that has come, or has moved up.
+function markAsNew(node) {
+  if (node.nodeName !== "TR" || !keyOf(node)) return;
+  node.classList.add("is-new");
+  setTimeout(() => node.classList.remove("is-new"), NEW_MS);
 }
 
 // static/clock.js writes local times into them: the same time stays as it is.
@@ -64,12 +72,16 @@ function syncChildren(old, fresh) {
     let match = keyed.get(keyOf(node)) ?? place;
     while (match && !isSameKind(match, node)) match = keyOf(node) ? null : match.nextSibling;
     if (!match) {
+      markAsNew(node);
       old.insertBefore(document.adoptNode(node), place);
       if (node.nodeType === Node.ELEMENT_NODE) window.htmx?.process(node);
       continue;
     }
     const next = match === place ? place.nextSibling : place;
-    if (match !== place) old.insertBefore(match, place);
+    if (match !== place) {
+      markAsNew(match);
+      old.insertBefore(match, place);
+    }
     place = next;
     syncNode(match, node);
   }

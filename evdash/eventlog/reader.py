@@ -18,10 +18,12 @@ from evdash.eventlog.latencies import Latencies, latencies
 from evdash.eventlog.models import LoggedEvent
 from evdash.eventlog.positions import all_stream_numbers
 from evdash.eventlog.records import (
+    UNREAD,
     Coverage,
     DayCount,
     EventPage,
     FilterSummary,
+    MissingEntries,
     Neighbours,
     Overview,
     Position,
@@ -37,6 +39,7 @@ from evdash.events.event import Event
 from evdash.events.filter import EventFilter
 from evdash.events.summaries import SessionSummary, UserSummary
 from evdash.streams.client import open_client
+from evdash.streams.info import first_left
 
 
 class Reader:
@@ -104,6 +107,19 @@ class Reader:
             return found
         start = Position(min(known).previous(), "")
         return self.page(filter, after=start, oldest_first=True, limit=limit)
+
+    def removed_unread(self, seen: Position) -> MissingEntries | None:
+        """What a stream may have lost past `seen` before the log took it; None when nothing can be missing.
+
+        Workers record as gaps what they find missing; this is for a log that has not come so far.
+        """
+        if self.unreachable:
+            return None
+        known = max(seen.entry_id, self._stream_part.watermarks.get(seen.stream, EntryId.MAX))
+        first = first_left(self._client, seen.stream, known)
+        if first is None:
+            return None
+        return MissingEntries(seen.stream, UNREAD, known.next(), first.previous(), None, self.now, "")
 
     @property
     def has_read_all(self) -> bool:

@@ -51,12 +51,16 @@ class Coverage:
     notes: tuple[str, ...] = ()
 
 
+UNREAD = "unread"
+"""The kind of a gap that no worker has noticed: the log has not come so far, and the stream begins later."""
+
+
 @dataclass(frozen=True, slots=True)
 class MissingEntries:
     """Entries of a stream that neither log nor stream has; they lay somewhere from `first_id` to `last_id`."""
 
     stream: str
-    kind: str  # of eventlog.models.Gap.Kind
+    kind: str  # of eventlog.models.Gap.Kind, or UNREAD
     first_id: EntryId
     last_id: EntryId
     entries: int | None  # None: nobody knows how many

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Coroutine
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from channels.db import database_sync_to_async
@@ -14,14 +16,17 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
 from evdash.accounts.sockets import SIGNED_OUT
+from evdash.events.filter import EventFilter
 from evdash.live.attendance import SOCKETS_PER_PERSON, attendance_of_process
-from evdash.live.catch_up import missed
+from evdash.live.catch_up import missed, newest_unsent
 from evdash.live.counts import counts
 from evdash.live.credit import Credit
 from evdash.live.feed import feed_of_process
-from evdash.live.messages import Acknowledge, InvalidMessage, Subscribe, WaitingSeen, parse
+from evdash.live.messages import Acknowledge, InvalidMessage, Jump, Subscribe, WaitingSeen, parse
+from evdash.live.pulse import Pulse
 from evdash.live.sign_in import is_still_signed_in
 from evdash.live.subscription import Missed, Subscription
+from evdash.live.topic import Follower
 from evdash.streams.client import StreamsUnavailable
 from evdash.streams.tail import TailState
 from evdash.web.rows import render_row
@@ -37,17 +42,22 @@ SIGN_IN_CHECK_S = 30.0
 # Events that come meanwhile are held in memory.
 CATCH_UP_LIMIT_S = 30.0
 RETRY_S = 1.0
+# Each subscription reads what was missed.
+SUBSCRIPTIONS_MAX = 30
+SUBSCRIPTIONS_WITHIN_S = 10.0
 
 # Reading what pages missed, for all sockets: a server that comes back has many that ask at once.
 _readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="live-catch-up")
 _missed = database_sync_to_async(missed, thread_sensitive=False, executor=_readers)
+_newest_unsent = database_sync_to_async(newest_unsent, thread_sensitive=False, executor=_readers)
 _is_still_signed_in = database_sync_to_async(is_still_signed_in, thread_sensitive=False, executor=_readers)
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
-    """Speaks JSON: hears `messages`, tells `subscribed`, `state`, `rows`, `waiting`, `alive` and `refused`.
+    """Speaks JSON: hears `messages`, tells `subscribed`, `state`, `rows`, `waiting`, `news`, `alive` and `refused`.
 
-    Rows are sent as far as the page acknowledges them (`credit`); beyond that they are counted.
+    Rows are sent as far as the page acknowledges them (`credit`); beyond that they are counted. A page that shows no
+    rows is told of news, and again when it has looked (`pulse`).
     """
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -62,7 +72,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
         super().__init__()
         self._credit = Credit()
         self._outbox: asyncio.Queue[str] = asyncio.Queue()
-        self._subscription: Subscription | None = None
+        self._follower: Follower | None = None
+        self._filter: EventFilter | None = None
+        self._subscribed_at_s: deque[float] = deque(maxlen=SUBSCRIPTIONS_MAX)
         self._following: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._told_state = ("", "")
@@ -91,11 +103,13 @@ class LiveConsumer(AsyncWebsocketConsumer):
         try:
             message = parse(text_data)
             if isinstance(message, Subscribe):
-                self._subscribe(message)
+                await self._subscribe(message)
             elif isinstance(message, Acknowledge):
                 self._acknowledge(message)
-            elif isinstance(message, WaitingSeen) and self._subscription:
-                self._subscription.waiting_seen()
+            elif isinstance(message, Jump):
+                self._jump()
+            elif isinstance(message, WaitingSeen) and self._follower:
+                self._follower.waiting_seen()
         except InvalidMessage as invalid:
             await self._refuse(MALFORMED, str(invalid))
 
@@ -134,44 +148,73 @@ class LiveConsumer(AsyncWebsocketConsumer):
             self._credit.acknowledge(message.messages)
         except ValueError as error:
             raise InvalidMessage(f"That cannot be: {error}.") from None
-        if self._subscription:
-            self._subscription.credit_returned()
+        if self._follower:
+            self._follower.credit_returned()
 
-    def _subscribe(self, message: Subscribe) -> None:
+    async def _subscribe(self, message: Subscribe) -> None:
+        now_s = asyncio.get_running_loop().time()
+        times = self._subscribed_at_s
+        if len(times) == SUBSCRIPTIONS_MAX and now_s - times[0] < SUBSCRIPTIONS_WITHIN_S:
+            await self._refuse(TOO_MANY, "This page asked for other events too often. Reload it to go on.")
+            return
+        times.append(now_s)
         self._unsubscribe()
         self._following = self._watched(self._follow(message))
 
     def _unsubscribe(self) -> None:
         if self._following:
             self._following.cancel()
-        if self._subscription:
-            self._feed.hub.leave(self._subscription)
-        self._following = self._subscription = None
+        if self._follower:
+            self._feed.hub.leave(self._follower)
+        self._following = self._follower = None
 
     async def _follow(self, message: Subscribe) -> None:
         """Join the hub first, and read the past after it: between both nothing can be missed."""
+        if not await _is_still_signed_in(self.scope):
+            await self._refuse(SIGNED_OUT, "You are signed out.")
+            return
         self._tell(type="subscribed", number=message.number)
         if self._feed.is_answered:
             self._tell_state("catching up")
         await self._feed.answered()
+        if message.rows:
+            await self._catch_up(message)
+        else:
+            self._join(Pulse(self._outbox.put_nowait), message)
+        if self._is_open and self._feed.is_answered:
+            self._tell_state("live")
+
+    async def _catch_up(self, message: Subscribe) -> None:
         position = self._feed.hub.position
         cursor = {stream: message.cursor.get(stream, position[stream]) for stream in settings.EVDASH.streams}
         subscription = Subscription(cursor, self._credit, self._outbox.put_nowait)
-        self._subscription = subscription
-        self._feed.hub.join(subscription, message.filter)
+        self._join(subscription, message)
+        await self._bring(subscription, partial(_missed, message.filter, subscription.cursor, render_row))
+
+    def _jump(self) -> None:
+        """Read the newest of what was only counted. Meanwhile the subscription holds what comes."""
+        if self._filter is None or not isinstance(self._follower, Subscription):
+            return
+        unsent = self._follower.jump()
+        if unsent is not None:
+            read = partial(_newest_unsent, self._filter, unsent, render_row)
+            self._following = self._watched(self._bring(self._follower, read))
+
+    async def _bring(self, subscription: Subscription, read: Callable[[], Awaitable[Missed]]) -> None:
         try:
             async with asyncio.timeout(CATCH_UP_LIMIT_S):
-                subscription.catch_up(await self._past(message, subscription))
+                subscription.catch_up(await self._past(read))
         except TimeoutError:
             await self._refuse(TRY_AGAIN, "Reading what came meanwhile took too long.")
-            return
-        if self._feed.is_answered:
-            self._tell_state("live")
 
-    async def _past(self, message: Subscribe, subscription: Subscription) -> Missed:
+    def _join(self, follower: Follower, message: Subscribe) -> None:
+        self._follower, self._filter = follower, message.filter
+        self._feed.hub.join(follower, message.filter)
+
+    async def _past(self, read: Callable[[], Awaitable[Missed]]) -> Missed:
         while True:
             try:
-                return await _missed(message.filter, subscription.cursor, render_row)
+                return await read()
             except StreamsUnavailable as unavailable:
                 self._tell_state("unreachable", str(unavailable))
                 await asyncio.sleep(RETRY_S)
@@ -183,8 +226,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
             if not await _is_still_signed_in(self.scope):
                 await self._refuse(SIGNED_OUT, "You are signed out.")
                 return
-            if self._subscription:
-                self._feed.hub.tell_alive(self._subscription)
+            if self._follower:
+                self._feed.hub.tell_alive(self._follower)
             else:
                 self._tell(type="alive")
 

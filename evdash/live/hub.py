@@ -10,8 +10,7 @@ from evdash.events.entry_id import EntryId
 from evdash.events.filter import EventFilter
 from evdash.events.profile import decode
 from evdash.live.frames import Arrival, Cursor, Render
-from evdash.live.subscription import Subscription
-from evdash.live.topic import Topic
+from evdash.live.topic import Follower, Topic
 
 
 class Hub:
@@ -23,25 +22,25 @@ class Hub:
     def __init__(self, render: Render) -> None:
         self._render = render
         self._topics: dict[str, Topic] = {}
-        self._topic_of: dict[Subscription, Topic] = {}
+        self._topic_of: dict[Follower, Topic] = {}
         self.position: dict[str, EntryId] = {}
 
     def start_from(self, position: Cursor) -> None:
         """Where the tail stands before its first entries."""
         self.position = dict(position)
 
-    def join(self, subscription: Subscription, filter: EventFilter) -> None:
-        """From here on the subscription is given what matches the filter."""
+    def join(self, follower: Follower, filter: EventFilter) -> None:
+        """From here on the page is given what matches the filter."""
         topic = self._topics.setdefault(filter.text(), Topic(filter))
-        topic.subscriptions.add(subscription)
-        self._topic_of[subscription] = topic
+        topic.followers.add(follower)
+        self._topic_of[follower] = topic
 
-    def leave(self, subscription: Subscription) -> None:
+    def leave(self, follower: Follower) -> None:
         """The page is gone, or looks at something else."""
-        topic = self._topic_of.pop(subscription, None)
+        topic = self._topic_of.pop(follower, None)
         if topic is not None:
-            topic.subscriptions.remove(subscription)
-            if not topic.subscriptions:
+            topic.followers.remove(follower)
+            if not topic.followers:
                 del self._topics[topic.filter.text()]
 
     def take(self, entries: Sequence[Entry], now: datetime, now_s: float) -> None:
@@ -49,8 +48,8 @@ class Hub:
         for entry in entries:
             known = self.position.get(entry.stream)
             if known is not None and entry.entry_id <= known:
-                for subscription in self._topic_of:
-                    subscription.begin_anew(entry.stream)
+                for follower in self._topic_of:
+                    follower.begin_anew(entry.stream)
             self.position[entry.stream] = entry.entry_id
         if self._topics:
             arrivals = [Arrival(decode(entry), self._render) for entry in entries]
@@ -69,8 +68,8 @@ class Hub:
         """When `tick` has something to do; None: when there are new entries."""
         return min((topic.due_s for topic in self._topics.values() if topic.due_s is not None), default=None)
 
-    def tell_alive(self, subscription: Subscription) -> None:
+    def tell_alive(self, follower: Follower) -> None:
         """Tell this page how far it has everything."""
-        topic = self._topic_of.get(subscription)
+        topic = self._topic_of.get(follower)
         if topic is not None:
-            subscription.tell_alive({} if topic.is_pending else self.position)
+            follower.tell_alive({} if topic.is_pending else self.position)

@@ -21,11 +21,15 @@ class InvalidMessage(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """The page wants the events of this filter beyond its cursor. `number` tells its subscriptions apart."""
+    """The page wants the events of this filter beyond its cursor. `number` tells its subscriptions apart.
+
+    Without `rows` it wants to know only that there are new ones.
+    """
 
     number: int
     filter: EventFilter
     cursor: Mapping[str, EntryId]
+    rows: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +41,15 @@ class Acknowledge:
 
 @dataclass(frozen=True, slots=True)
 class WaitingSeen:
-    """The page shows how many events wait for it."""
+    """The page shows how many events wait for it, or has looked at what they changed."""
 
 
-def parse(text: str | None) -> Subscribe | Acknowledge | WaitingSeen:
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """The page wants the newest of what was only counted."""
+
+
+def parse(text: str | None) -> Subscribe | Acknowledge | WaitingSeen | Jump:
     """The message. Raises InvalidMessage."""
     if text is None:
         raise InvalidMessage("A message is text, not bytes.")
@@ -52,15 +61,18 @@ def parse(text: str | None) -> Subscribe | Acknowledge | WaitingSeen:
         raise InvalidMessage("The message is not JSON.") from None
     match told:
         case {"type": "subscribe", "number": int(number), "query": str(query), "cursor": dict(cursor)}:
-            return Subscribe(number, _filter(query), _cursor(cursor))
+            return Subscribe(number, filter_of(query), cursor_of(cursor), told.get("rows") is not False)
         case {"type": "ack", "messages": int(messages)}:
             return Acknowledge(messages)
         case {"type": "waiting-seen"}:
             return WaitingSeen()
+        case {"type": "jump"}:
+            return Jump()
     raise InvalidMessage("The message is none that evdash knows.")
 
 
-def _filter(query: str) -> EventFilter:
+def filter_of(query: str) -> EventFilter:
+    """The filter of a page's query string. Raises InvalidMessage."""
     try:
         return EventFilter.from_query(parse_qs(query, keep_blank_values=True, max_num_fields=200))
     except FilterError as error:
@@ -69,7 +81,8 @@ def _filter(query: str) -> EventFilter:
         raise InvalidMessage("The filter's query string has too many parts.") from None
 
 
-def _cursor(cursor: dict[str, Any]) -> Mapping[str, EntryId]:
+def cursor_of(cursor: Mapping[str, Any]) -> Mapping[str, EntryId]:
+    """A page's cursor. Raises InvalidMessage."""
     if len(cursor) > STREAMS_MAX or not all(isinstance(entry_id, str) for entry_id in cursor.values()):
         raise InvalidMessage("The cursor is not one entry ID for each stream.")
     try:

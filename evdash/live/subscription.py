@@ -14,13 +14,48 @@ from evdash.live.frames import Cursor, Frame, Gap, later, rows_message, written
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """What lay between a page's cursor and now: the newest rows, oldest first, and how many were left out."""
+    """What lay between a page's cursor and now: the newest rows, oldest first, and how many were left out.
+
+    Of the rows, `gaps` stand for entries that are no longer anywhere.
+    """
 
     rows: tuple[str, ...]
     cursor: Cursor
     start: Position  # the place before all of it
     skipped: int = 0
     is_exact: bool = True  # False: at least so many were left out
+    gaps: int = 0
+
+    @property
+    def shown(self) -> int:
+        """How many of the rows are events."""
+        return len(self.rows) - self.gaps
+
+    @property
+    def skipped_before(self) -> Gap:
+        """What was left out, before the rows."""
+        return Gap(self.skipped, self.start, self.is_exact)
+
+    @property
+    def message(self) -> str:
+        """What is sent to a page; "" when it missed nothing."""
+        if not (self.rows or self.skipped or not self.is_exact):
+            return ""
+        return rows_message("".join(self.rows), self.shown, self.cursor, self.skipped_before)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """What matched and was only counted: of each stream what lies after `since` and not after `through`."""
+
+    gap: Gap
+    since: Cursor
+    through: Cursor
+
+    def shown_by(self, rows: tuple[str, ...]) -> Missed:
+        """The newest of it as rows; the others stay counted."""
+        count = self.gap.count - len(rows)
+        return Missed(rows, self.through, self.gap.after, max(0, count), self.gap.is_exact and count >= 0)
 
 
 class Subscription:
@@ -36,6 +71,7 @@ class Subscription:
         self._deliver = deliver
         self._held: list[Frame] | None = []
         self._gap: Gap | None = None
+        self._gap_since: Cursor = {}
         self._told_waiting: int | None = None  # a count was sent, and the page has not answered
 
     @property
@@ -49,11 +85,11 @@ class Subscription:
             self._held.append(frame)
             return
         rest = frame.beyond(self.cursor)
-        self.cursor = later(self.cursor, frame.cursor)
+        since, self.cursor = self.cursor, later(self.cursor, frame.cursor)
         if rest is None:
             return
         if not self._credit.is_available:
-            self._skip(Gap(rest.count, rest.start))
+            self._skip(Gap(rest.count, rest.start), since)
             self._tell_waiting()
             return
         self._send(rest.message, rest.shown)
@@ -61,13 +97,12 @@ class Subscription:
     def catch_up(self, missed: Missed) -> None:
         """Send what the page missed, then what came meanwhile and is not in it."""
         held, self._held = self._held or [], None
-        self.cursor = later(self.cursor, missed.cursor)
-        skipped = Gap(missed.skipped, missed.start, missed.is_exact)
-        if not self._credit.is_available:
-            self._skip(replace(skipped, count=missed.skipped + len(missed.rows)))
-        elif missed.rows or missed.skipped or not missed.is_exact:
-            message = rows_message("".join(missed.rows), len(missed.rows), self.cursor, skipped)
-            self._send(message, len(missed.rows))
+        since, self.cursor = self.cursor, later(self.cursor, missed.cursor)
+        told = replace(missed, cursor=dict(self.cursor)).message
+        if told and self._credit.is_available:
+            self._send(told, missed.shown)
+        elif told:
+            self._skip(replace(missed.skipped_before, count=missed.skipped + missed.shown), since)
         for frame in held:
             self.take(frame)
 
@@ -76,6 +111,14 @@ class Subscription:
         if self._gap and self._credit.is_available:
             gap, self._gap = self._gap, None
             self._send(rows_message("", 0, self.cursor, gap), 0)
+
+    def jump(self) -> Unsent | None:
+        """What was only counted, to be read and given to `catch_up`: until then frames are held. None: nothing was."""
+        if self._held is not None or self._gap is None:
+            return None
+        unsent = Unsent(self._gap, self._gap_since, dict(self.cursor))
+        self._held, self._gap, self._told_waiting = [], None, None
+        return unsent
 
     def waiting_seen(self) -> None:
         """The page shows the count of what waits for it, and may be told the next."""
@@ -95,9 +138,9 @@ class Subscription:
         """The stream was made anew with lower entry IDs."""
         self.cursor.pop(stream, None)
 
-    def _skip(self, gap: Gap) -> None:
+    def _skip(self, gap: Gap, since: Cursor) -> None:
         if self._gap is None:
-            self._gap = gap
+            self._gap, self._gap_since = gap, dict(since)
         else:
             self._gap = replace(self._gap, count=self._gap.count + gap.count)
 

@@ -5,15 +5,34 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Protocol
 
 from evdash.eventlog.records import Position
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter
 from evdash.live.frames import FRAME_ROWS, Arrival, Cursor, Frame
-from evdash.live.subscription import Subscription
 
 # Under load a page is given four frames a second; the first event after a quiet moment comes at once.
 FRAME_INTERVAL_S = 0.25
+
+
+class Follower(Protocol):
+    """A page, as hub and topics know it: a Subscription, which sends rows, or a Pulse, which tells of them."""
+
+    def take(self, frame: Frame) -> None:
+        """The next frame of the filter."""
+
+    def waiting_seen(self) -> None:
+        """The page has shown the count that it was told."""
+
+    def credit_returned(self) -> None:
+        """The page has acknowledged rows."""
+
+    def tell_alive(self, cursor: Cursor) -> None:
+        """The connection stands, and everything up to this cursor was handed on."""
+
+    def begin_anew(self, stream: str) -> None:
+        """The stream was made anew with lower entry IDs."""
 
 
 class Topic:
@@ -21,7 +40,7 @@ class Topic:
 
     def __init__(self, filter: EventFilter) -> None:
         self.filter = filter
-        self.subscriptions: set[Subscription] = set()
+        self.followers: set[Follower] = set()
         self._is_relative = any(bound is not None and bound.ago is not None for bound in (filter.since, filter.until))
         self._matches: Callable[[Event], bool] = filter.predicate()
         self._arrivals: deque[Arrival] = deque()
@@ -56,5 +75,5 @@ class Topic:
         self._arrivals.clear()
         self._unshown.clear()
         self._last_frame_s = now_s
-        for subscription in self.subscriptions:
-            subscription.take(frame)
+        for follower in self.followers:
+            follower.take(frame)

@@ -81,6 +81,21 @@ def stream_info(client: redis.Redis, stream: str) -> StreamInfo | None:
     return None if reply is None else _stream_info(reply, _memory_bytes(client, stream))
 
 
+def first_left(client: redis.Redis, stream: str, known: EntryId) -> EntryId | None:
+    """The first entry that a stream has after `known` if others before it may have been removed; None if none can.
+
+    Where all were removed: the ID after the last that ever was. None as well for a stream that was made anew.
+    """
+    reply = _existing(client, "XINFO STREAM", stream)
+    if reply is None:
+        return None
+    info = _stream_info(reply, memory_bytes=None)
+    first = info.first_id or info.last_generated_id.next()
+    if first <= known.next() or info.last_generated_id <= known or info.entries_added == info.length:
+        return None
+    return first
+
+
 def group_infos(client: redis.Redis, stream: str) -> list[GroupInfo]:
     """The stream's consumer groups by name; none when there is no such stream."""
     stream_reply = _existing(client, "XINFO STREAM", stream)

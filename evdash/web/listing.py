@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from django.http import HttpRequest
 
 from evdash.eventlog.reader import Reader
-from evdash.eventlog.records import EventPage
+from evdash.eventlog.records import EventPage, Position
+from evdash.events.entry_id import EntryId
 from evdash.web.addresses import page_address
 from evdash.web.filter_bar import (
     EVERYTHING,
@@ -98,6 +99,13 @@ def _page(reader: Reader, asking: Question) -> EventPage:
         # The beginning of the list in the other order, turned around.
         found = reader.page(within, oldest_first=not oldest_first, limit=rows)
         return replace(found, events=found.events[::-1])
+    if place.paused is not None and place.is_beginning and not oldest_first:
+        return _as_it_was(reader.page(within, before=Position(place.paused.next(), ""), limit=rows), place.paused)
     if oldest_first and place.is_beginning:
         return reader.first_page(within, limit=rows)
     return reader.page(within, before=place.before, after=place.after, oldest_first=oldest_first, limit=rows)
+
+
+def _as_it_was(page: EventPage, paused: EntryId) -> EventPage:
+    """The newest end of a list when `paused` was the newest entry; what came since comes live."""
+    return replace(page, newer=None, cursor={stream: min(known, paused) for stream, known in page.cursor.items()})

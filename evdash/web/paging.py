@@ -28,11 +28,15 @@ class BadPlace(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which part of a list of events is shown: before or after a position, its far end, or else its beginning."""
+    """Which part of a list of events is shown: before or after a position, its far end, or else its beginning.
+
+    A list that was paused shows its newest end as it was: nothing newer than `paused`.
+    """
 
     before: Position | None = None
     after: Position | None = None
     is_far_end: bool = False
+    paused: EntryId | None = None
 
     @property
     def is_beginning(self) -> bool:
@@ -66,7 +70,7 @@ class Pager:
 
 
 def place_of(params: Mapping[str, str]) -> Place:
-    """The place that `before=`, `after=` or `end=1` name. Raises BadPlace."""
+    """The place that `before=`, `after=`, `end=1` or `paused=` name. Raises BadPlace."""
     before, after = params.get("before", ""), params.get("after", "")
     if before and after:
         raise BadPlace("A page of events is either before= or after= a position, not both.")
@@ -75,7 +79,10 @@ def place_of(params: Mapping[str, str]) -> Place:
             Position.parse(before) if before else None,
             Position.parse(after) if after else None,
             not before and not after and params.get("end") == "1",
+            EntryId.parse(params["paused"]) if params.get("paused") else None,
         )
+    except InvalidEntryId as error:
+        raise BadPlace(f"paused= {error}.") from None
     except InvalidPosition as error:
         raise BadPlace(f"{'before' if before else 'after'}= {error}.") from None
 

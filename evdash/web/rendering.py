@@ -21,7 +21,8 @@ Level = Literal["info", "warning", "error"]
 
 
 # Pages that ask for themselves anew while they are open (static/refresh.js). Where a list grows, that says when.
-_REFRESHED: Final = frozenset({"overview", "sessions", "users", "streams", "stream-group"})
+# They hear when there are new events; as well they ask after so many seconds, for what changes without any.
+_REFRESHED: Final = {"overview": 15, "sessions": 15, "users": 15, "streams": 4, "stream-group": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def page(
             "frame": "fragment.html" if is_fragment else "base.html",
             "title": title,
             "rail": _rail(request),
-            "refreshes": _url_name(request) in _REFRESHED,
+            "refresh_s": _REFRESHED.get(_url_name(request) or "", 0),
             "state": _state(coverage),
             "notices": (*notices, *_coverage_notices(coverage)),
             "is_demonstration": any(event.simulated for event in events),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.template.loader import get_template
 from django.urls import reverse
 
-from evdash.eventlog.records import MissingEntries, Position
+from evdash.eventlog.records import UNREAD, MissingEntries, Position
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.web.addresses import element_id, event_address, session_address, user_address
@@ -82,9 +82,13 @@ def gap_row(gap: MissingEntries) -> GapRow:
     entries = "An unknown number of entries" if gap.entries is None else count(gap.entries, "entry", "entries")
     are = "is" if gap.entries == 1 else "are"
     is_parked = gap.kind == "parked"
+    if gap.kind == UNREAD:
+        words = f"Entries of {gap.stream} may be missing here: the stream was trimmed, and the log had not read so far."
+    else:
+        words = f"{entries} of {gap.stream} {are} missing here: {_REASONS[gap.kind]}."
     return GapRow(
         gap,
-        f"{entries} of {gap.stream} {are} missing here: {_REASONS[gap.kind]}.",
+        words,
         reverse("stream-parked", args=[gap.stream]) if is_parked else "",
     )
 
@@ -95,6 +99,11 @@ _REASONS = {
     "acknowledged": "acknowledged by an operator without being applied",
     "parked": "the log could not take it",
 }
+
+
+def render_gap(gap: MissingEntries) -> str:
+    """The gap's row as HTML, an <li>: the same bytes in a page and pushed to it."""
+    return get_template("events/_gap.html").render({"row": gap_row(gap)})
 
 
 def render_row(event: Event) -> str:

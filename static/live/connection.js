@@ -1,7 +1,15 @@
-// The socket: connects again with growing pauses, and tells apart the answers to its subscriptions.
+// The socket: connects again with growing pauses, and tells apart the answers to its subscriptions. Where no socket can
+// be had although the server answers, the same read is asked for over HTTP.
+import { Polling } from "./polling.js";
+
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 15_000;
+const LOOK_EVERY_MS = 5_000;
 const SILENCE_MS = 75_000; // the server says something every 30 s
+const OPENING_MS = 8_000;
+const ASLEEP_MS = 20_000; // no timer ran for so long: the computer slept
+const FAILURES_UNTIL_POLLING = 3;
+const SOCKET_TRIED_AGAIN_MS = 60_000; // while polling
 const WAITING_SEEN_MS = 500;
 const SIGNED_OUT = 4401;
 const REFUSED = [4400, 4429]; // nothing that we said, too many sockets
@@ -14,21 +22,36 @@ export class Connection {
   #shown = 0; // messages with rows acknowledged on this socket
   #delayMs = FIRST_DELAY_MS;
   #timer = 0;
+  #openedAt = 0;
   #heardAt = 0;
+  #lookedAt = Date.now();
   #lostAt = null;
+  #failures = 0; // sockets in a row that never answered
   #isOver = false; // signed out or refused: only a new page helps
   #reason = "";
+  #polling;
 
   constructor(handlers) {
     this.#handlers = handlers;
-    setInterval(() => this.#listen(), 10_000);
-    window.addEventListener("online", () => this.retry());
-    document.addEventListener("visibilitychange", () => document.hidden || this.retry());
+    this.#polling = new Polling({
+      subscription: handlers.subscription,
+      heard: (message, everyS) => this.#polled(message, everyS),
+      signedOut: () => this.#end("signed out"),
+      failed: () => this.#pollingFailed(),
+    });
+    setInterval(() => this.#look(), LOOK_EVERY_MS);
+    window.addEventListener("online", () => this.renew());
+    document.addEventListener("visibilitychange", () => document.hidden || this.#look());
+  }
+
+  get isUsed() {
+    return Boolean(this.#socket) || this.#polling.isOn;
   }
 
   // Ask for what `subscription` says now, on the open socket or on a new one.
   subscribe() {
     if (this.#isOver) return;
+    if (this.#polling.isOn) this.#polling.soon();
     if (this.#socket?.readyState === WebSocket.OPEN) this.#ask();
     else if (!this.#socket) this.#connect();
   }
@@ -38,24 +61,42 @@ export class Connection {
     if (!this.#socket && !this.#isOver && this.#handlers.subscription()) this.#connect();
   }
 
+  // A connection that may be dead without knowing it is given up for a new one.
+  renew() {
+    if (this.#socket) this.#lose();
+    this.retry();
+  }
+
   close() {
     clearTimeout(this.#timer);
     const socket = this.#socket;
     this.#socket = null;
     this.#lostAt = null;
+    this.#polling.stop();
     socket?.close();
+  }
+
+  // Of what was only counted the newest are wanted.
+  jump() {
+    this.#say({ type: "jump" });
+  }
+
+  // The page has looked at what the news were about.
+  looked() {
+    this.#say({ type: "waiting-seen" });
   }
 
   #connect() {
     clearTimeout(this.#timer);
-    if (!this.#lostAt) this.#handlers.state("connecting");
+    if (!this.#lostAt && !this.#polling.isOn) this.#handlers.state("connecting");
     const address = new URL("/live/socket/", location.href);
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(address);
     this.#socket = socket;
     this.#shown = 0;
-    this.#heardAt = Date.now();
-    socket.addEventListener("open", () => this.#ask());
+    this.#answered = 0;
+    this.#openedAt = this.#heardAt = Date.now();
+    socket.addEventListener("open", () => this.#socket === socket && this.#ask());
     socket.addEventListener("message", (event) => this.#socket === socket && this.#hear(JSON.parse(event.data)));
     socket.addEventListener("close", (event) => this.#socket === socket && this.#closed(event.code));
   }
@@ -77,6 +118,7 @@ export class Connection {
     else if (message.type === "rows") this.#rows(message);
     else if (this.#answered !== this.#number) return;
     else if (message.type === "alive") this.#handlers.alive(message);
+    else if (message.type === "news") this.#handlers.news(message);
     else if (message.type === "waiting") {
       this.#handlers.waiting(message);
       setTimeout(() => this.#say({ type: "waiting-seen" }), WAITING_SEEN_MS);
@@ -87,6 +129,8 @@ export class Connection {
     this.#answered = number;
     this.#delayMs = FIRST_DELAY_MS;
     this.#lostAt = null;
+    this.#failures = 0;
+    this.#polling.stop();
     if (number === this.#number) this.#handlers.subscribed();
   }
 
@@ -97,25 +141,57 @@ export class Connection {
       if (socket === this.#socket) this.#say({ type: "ack", messages: ++this.#shown });
     };
     if (this.#answered === this.#number) this.#handlers.rows(message, acknowledge);
-    else acknowledge(); // of a list that is no longer there
+    else acknowledge(); // of a list that is no longer there, or that has asked anew
+  }
+
+  #polled(message, everyS) {
+    this.#handlers.subscribed();
+    if (message.type === "state") return this.#handlers.state(message.state, message.reason);
+    this.#handlers.state("polling", everyS);
+    if (message.type === "rows") this.#handlers.rows(message, () => {});
+    else this.#handlers.alive(message);
+  }
+
+  #pollingFailed() {
+    if (this.#isOver || this.#socket) return;
+    this.#handlers.state("reconnecting", (this.#lostAt ??= new Date()));
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.retry(), this.#delayMs);
   }
 
   #closed(code) {
+    const hadAnswered = this.#answered > 0;
     this.#socket = null;
-    if (code === SIGNED_OUT || REFUSED.includes(code)) {
-      this.#isOver = true;
-      this.#handlers.state(code === SIGNED_OUT ? "signed out" : "refused", this.#reason);
-      return;
-    }
+    if (code === SIGNED_OUT) return this.#end("signed out");
+    if (REFUSED.includes(code)) return this.#end("refused");
+    this.#failures = hadAnswered ? 0 : this.#failures + 1;
+    if (this.#failures >= FAILURES_UNTIL_POLLING) this.#polling.start();
     this.#lostAt ??= new Date();
-    this.#handlers.state("reconnecting", this.#lostAt);
-    this.#timer = setTimeout(() => this.retry(), this.#delayMs * (0.5 + Math.random() / 2));
+    if (!this.#polling.isOn) this.#handlers.state("reconnecting", this.#lostAt);
+    const delayMs = this.#polling.isOn ? SOCKET_TRIED_AGAIN_MS : this.#delayMs * (0.5 + Math.random() / 2);
+    this.#timer = setTimeout(() => this.retry(), delayMs);
     this.#delayMs = Math.min(this.#delayMs * 2, LONGEST_DELAY_MS);
   }
 
+  #end(state) {
+    const reason = this.#reason;
+    this.close();
+    this.#isOver = true;
+    this.#handlers.state(state, reason);
+  }
+
   // A connection may be gone without anybody having said so.
-  #listen() {
-    if (!this.#socket || Date.now() - this.#heardAt < SILENCE_MS) return;
+  #look() {
+    const now = Date.now();
+    const slept = now - this.#lookedAt > ASLEEP_MS && !document.hidden;
+    this.#lookedAt = now;
+    if (!this.#socket) return slept ? this.retry() : undefined;
+    const opens = this.#answered === 0 && now - this.#openedAt > OPENING_MS;
+    if (slept) this.renew();
+    else if (opens || now - this.#heardAt > SILENCE_MS) this.#lose();
+  }
+
+  #lose() {
     const socket = this.#socket;
     this.#closed(0);
     socket.close();

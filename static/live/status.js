@@ -1,4 +1,4 @@
-// What the page says about being live: the state in words, and the button that pauses.
+// What the page says about being live: the state in words, the button that pauses, and the one that leads to now.
 const number = new Intl.NumberFormat("en");
 const clock = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 
@@ -6,19 +6,27 @@ const WORDS = {
   connecting: () => "Connecting",
   "catching up": () => "Catching up",
   live: () => "Live",
+  polling: (seconds) => `Live every ${seconds} s: WebSockets are blocked`,
   reconnecting: (since) => `Reconnecting since ${clock.format(since)}`,
   unreachable: (reason) => reason,
   "signed out": () => "Signed out: reload the page to sign in",
   refused: (reason) => reason || "The server refused this page",
 };
+const FLOWING = ["live", "polling"];
 
 export class Status {
   #state = "connecting";
   #reason = "";
-  #isPaused = false;
-  #new = 0;
+  #counted = { isPaused: false, isAway: false, held: 0, below: 0, newestFirst: true };
+  #jump = document.createElement("button");
 
-  constructor(toggle) {
+  constructor({ toggle, jump }) {
+    this.#jump.type = "button";
+    this.#jump.className = "live-jump";
+    this.#jump.title = "Key n";
+    this.#jump.hidden = true;
+    this.#jump.addEventListener("click", jump);
+    document.body.append(this.#jump);
     document.addEventListener("click", (event) => event.target.closest?.("[data-live-toggle]") && toggle());
   }
 
@@ -28,9 +36,8 @@ export class Status {
     this.#write();
   }
 
-  count(isPaused, events) {
-    this.#isPaused = isPaused;
-    this.#new = events;
+  count(counted) {
+    this.#counted = counted;
     this.#write();
   }
 
@@ -50,16 +57,21 @@ export class Status {
   }
 
   #write() {
-    const isPaused = this.#isPaused && this.#state === "live";
-    const words = isPaused ? "Paused" : WORDS[this.#state](this.#reason);
+    const { isPaused, isAway, held, below, newestFirst } = this.#counted;
+    const saysPaused = isPaused && FLOWING.includes(this.#state);
+    const words = saysPaused ? "Paused" : WORDS[this.#state](this.#reason);
     for (const place of document.querySelectorAll("[data-live-status]")) {
-      place.dataset.state = isPaused ? "paused" : this.#state;
+      place.dataset.state = saysPaused ? "paused" : this.#state;
       if (place.textContent !== words) place.textContent = words;
     }
-    const waits = this.#new ? `${number.format(this.#new)} new, show them` : "Resume";
-    const does = this.#isPaused ? waits : "Pause";
+    const does = !isPaused ? "Pause" : held ? `${number.format(held)} new, show them` : "Resume";
     for (const button of document.querySelectorAll("[data-live-toggle]")) {
       if (button.textContent !== does) button.textContent = does;
     }
+    const ahead = held + below;
+    this.#jump.hidden = !isAway || !ahead;
+    this.#jump.classList.toggle("is-below", !newestFirst);
+    const leads = `${number.format(ahead)} new, jump to now`;
+    if (!this.#jump.hidden && this.#jump.textContent !== leads) this.#jump.textContent = leads;
   }
 }

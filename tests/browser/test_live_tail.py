@@ -80,19 +80,17 @@ def test_a_burst_is_shown_by_its_newest_and_the_rest_can_be_loaded(
     ids = publish(publisher, session, *map(str, range(1_500)))
     expect(page.get_by_role("button", name="1,500 new, show them")).to_be_visible()
     page.keyboard.press("l")
-    gaps = page.locator(".live-gap")
-    expect(gaps.first).to_contain_text("skipped")
-    for _ in range(200):
-        skipped = sum(int(re.sub(r"\D", "", text)) for text in gaps.all_inner_texts())
-        if len(shown(page)) + skipped == len(ids):
-            break
-        page.wait_for_timeout(50)
-    assert len(shown(page)) + skipped == len(ids)
+    gap = page.locator(".live-gap")
+    expect(gap).to_contain_text("skipped. Load 100 of them")
+    expect(rows(page).first).to_have_attribute("data-entry", re.compile(ids[-1]))
     in_page = shown(page)
     assert in_page == [entry_id for entry_id in reversed(ids) if entry_id in in_page]
-    first_skipped = next(entry_id for entry_id in ids if entry_id not in in_page)
-    gaps.last.get_by_role("link").click()
-    expect(page.locator(f"[data-entry$=' {first_skipped}']")).to_be_visible()
+    assert len(in_page) + int(gap.get_attribute("data-count") or 0) == len(ids)
+    while gap.count():
+        had = rows(page).count()
+        gap.get_by_role("link").click()
+        expect(rows(page)).not_to_have_count(had)
+    assert shown(page) == ids[::-1]
 
 
 def test_whatever_connections_are_cut_each_event_is_shown_once_in_order(
@@ -127,11 +125,16 @@ def test_the_page_keeps_its_newest_rows_and_says_where_the_others_are(
     assert shown(page) == ids[:-1_001:-1]
     note = page.locator(".live-gap")
     expect(note).to_have_text("Earlier events are no longer on this page. Load them")
-    note.get_by_role("link").click()
-    expect(page.locator(f"[data-entry$=' {ids[-1_001]}']")).to_be_visible()
+    for count_of_rows in (1_100, 1_200):
+        note.get_by_role("link").click()
+        expect(rows(page)).to_have_count(count_of_rows)
+    expect(note).to_have_count(0)
+    assert shown(page) == ids[::-1]
 
 
-def test_what_is_read_and_what_is_open_stays_where_it_is(page: Page, publisher: Publisher, session: str) -> None:
+def test_who_scrolls_into_the_list_reads_undisturbed_and_jumps_to_now(
+    page: Page, publisher: Publisher, session: str
+) -> None:
     publish(publisher, session, *map(str, range(90)))
     page.goto(f"/live/?q=session:{session}")
     is_in_state(page, "live")
@@ -144,12 +147,140 @@ def test_what_is_read_and_what_is_open_stays_where_it_is(page: Page, publisher: 
     read.locator(".opened").get_by_role("link").first.wait_for()
     before = read.bounding_box()
     publish(publisher, session, *map(str, range(20)))
-    expect(rows(page)).to_have_count(110)
-    after = read.bounding_box()
-    assert before
-    assert after
-    assert abs(before["y"] - after["y"]) < 2
+    jump = page.get_by_role("button", name="20 new, jump to now")
+    expect(jump).to_be_visible()
+    publish(publisher, session, "one more")
+    expect(page.get_by_role("button", name="21 new, jump to now")).to_be_visible()
+    assert read.bounding_box() == before
+    page.keyboard.press("n")
+    expect(rows(page)).to_have_count(111)
+    expect(rows(page).first).to_be_in_viewport()
+    expect(page.locator(".live-jump")).to_be_hidden()
     expect(read.locator("> details")).to_have_attribute("open", "")
+    publish(publisher, session, "and on it goes")
+    expect(rows(page)).to_have_count(112)
+
+
+def test_scrolling_back_to_the_newest_goes_on(page: Page, publisher: Publisher, session: str) -> None:
+    publish(publisher, session, *map(str, range(90)))
+    page.goto(f"/live/?q=session:{session}")
+    is_in_state(page, "live")
+    page.mouse.move(600, 400)
+    page.mouse.wheel(0, 1_000)
+    expect(rows(page).first).not_to_be_in_viewport()
+    publish(publisher, session, "new")
+    expect(page.locator(".live-jump")).to_have_text("1 new, jump to now")
+    expect(rows(page)).to_have_count(90)
+    page.mouse.wheel(0, -2_000)
+    expect(rows(page)).to_have_count(91)
+    expect(page.locator(".live-jump")).to_be_hidden()
+
+
+def test_a_paused_page_has_an_address_that_shows_the_same(page: Page, publisher: Publisher, session: str) -> None:
+    ids = publish(publisher, session, *"ab")
+    page.goto(f"/live/?q=session:{session}")
+    is_in_state(page, "live")
+    page.keyboard.press("l")
+    page.wait_for_url("**paused=**")
+    later = publish(publisher, session, *"cde")
+    expect(page.get_by_role("button", name="3 new, show them")).to_be_visible()
+    page.reload()
+    is_in_state(page, "paused")
+    expect(page.get_by_role("button", name="3 new, show them")).to_be_visible()
+    assert shown(page) == ids[::-1]
+    page.keyboard.press("l")
+    expect(rows(page)).to_have_count(5)
+    assert shown(page) == [*ids, *later][::-1]
+    assert "paused" not in page.url
+
+
+def test_selected_text_and_its_row_stay(page: Page, publisher: Publisher, session: str) -> None:
+    publish(publisher, session, "a sentence to be quoted")
+    page.goto(f"/live/?q=session:{session}")
+    is_in_state(page, "live")
+    page.locator(".row-says", has_text="a sentence to be quoted").dblclick()
+    selected = page.evaluate("getSelection().toString()")
+    assert selected
+    last = publish(publisher, session, *map(str, range(30)))[-1]
+    page.locator(f"[data-entry$=' {last}']").wait_for()
+    assert page.evaluate("getSelection().toString()") == selected
+
+
+def test_a_session_grows_at_its_end_without_moving_who_reads_its_beginning(
+    page: Page, publisher: Publisher, session: str
+) -> None:
+    publish(publisher, session, *map(str, range(60)))
+    page.goto(f"/sessions/{session}/")
+    is_in_state(page, "live")
+    first = rows(page).first
+    before = first.bounding_box()
+    publish(publisher, session, *"abc")
+    expect(rows(page)).to_have_count(63)
+    assert first.bounding_box() == before
+    page.get_by_role("button", name="3 new, jump to now").click()
+    expect(rows(page).last).to_be_in_viewport()
+    publish(publisher, session, "followed")
+    expect(rows(page).last).to_contain_text("followed")
+    expect(rows(page).last).to_be_in_viewport()
+
+
+@pytest.fixture
+def blocked(page: Page) -> dict[str, bool]:
+    """A network that lets no WebSocket through, until told otherwise."""
+    network = {"is_blocked": True}
+
+    def block(socket: WebSocketRoute) -> None:
+        if network["is_blocked"]:
+            socket.close(code=1012)
+        else:
+            socket.connect_to_server()
+
+    page.route_web_socket("**/live/socket/", block)
+    return network
+
+
+def test_without_websockets_the_page_asks_over_http_and_says_so(
+    page: Page, publisher: Publisher, session: str, blocked: dict[str, bool]
+) -> None:
+    ids = publish(publisher, session, "before")
+    page.goto(f"/live/?q=session:{session}")
+    is_in_state(page, "polling")
+    expect(page.locator("[data-live-status]")).to_have_text("Live every 3 s: WebSockets are blocked")
+    ids += publish(publisher, session, *map(str, range(130)))
+    expect(page.locator(".live-gap")).to_contain_text("30 events skipped")
+    ids += publish(publisher, session, "after")
+    expect(rows(page).first).to_have_attribute("data-entry", re.compile(ids[-1]))
+    page.locator(".live-gap a").click()
+    expect(rows(page)).to_have_count(len(ids))
+    assert shown(page) == ids[::-1]
+    page.keyboard.press("l")
+    ids += publish(publisher, session, *"ab")
+    expect(page.get_by_role("button", name="2 new, show them")).to_be_visible()
+    page.keyboard.press("n")
+    expect(rows(page)).to_have_count(len(ids))
+    blocked["is_blocked"] = False
+    page.evaluate("dispatchEvent(new Event('online'))")
+    is_in_state(page, "live")
+    ids += publish(publisher, session, "by socket")
+    expect(rows(page)).to_have_count(len(ids))
+    assert shown(page) == ids[::-1]
+
+
+def test_numbers_follow_without_websockets_too(page: Page, publisher: Publisher, blocked: dict[str, bool]) -> None:
+    page.goto("/sessions/")
+    publish(publisher, "polled", "hello")
+    expect(page.locator("tbody th a", has_text="polled")).to_have_count(1, timeout=20_000)
+
+
+def test_a_session_that_moves_up_its_list_is_marked(page: Page, publisher: Publisher) -> None:
+    publish(publisher, "list-moves-1", "hello")
+    publish(publisher, "list-moves-2", "hello")
+    page.goto("/sessions/")
+    first = page.locator("tbody tr").first
+    expect(first).to_contain_text("list-moves-2")
+    publish(publisher, "list-moves-1", "again")
+    expect(first).to_contain_text("list-moves-1")
+    expect(first).to_have_class(re.compile("is-new"))
 
 
 def test_another_filter_goes_on_without_loading_the_page(page: Page, publisher: Publisher, session: str) -> None:

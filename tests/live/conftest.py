@@ -39,11 +39,13 @@ class Page:
         self.subscriptions = 0
         self.rows_messages = 0
 
-    async def subscribe(self, query: str = "", cursor: Mapping[str, EntryId | str] | None = None) -> None:
+    async def subscribe(
+        self, query: str = "", cursor: Mapping[str, EntryId | str] | None = None, *, rows: bool = True
+    ) -> None:
         """Subscribe and wait until the page is live."""
         self.subscriptions += 1
         written = {stream: str(entry_id) for stream, entry_id in (cursor or {}).items()}
-        await self.say(type="subscribe", number=self.subscriptions, query=query, cursor=written)
+        await self.say(type="subscribe", number=self.subscriptions, query=query, cursor=written, rows=rows)
         await self.until(lambda message: message.get("state") == "live")
 
     async def say(self, **message: Any) -> None:

@@ -22,6 +22,7 @@ from evdash.live import attendance, catch_up, consumer
 from evdash.live.counts import counts
 from evdash.live.feed import feed_of_process
 from evdash.live.frames import FRAME_ROWS
+from evdash.live.subscription import Subscription
 from evdash.streams import tail
 from evdash.streams.client import open_client, shown_address
 from evdash.streams.embedded import EmbeddedServer
@@ -373,3 +374,89 @@ async def test_reading_the_past_for_too_long_sends_the_page_away(
     page = await open_page()
     await page.say(type="subscribe", number=1, query="", cursor={})
     assert (await page.until(lambda message: message["type"] == "closed"))["code"] == consumer.TRY_AGAIN
+
+
+async def test_a_jump_brings_the_newest_of_what_waits(
+    open_page: OpenPage, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evdash.live.credit.IN_FLIGHT_ROWS", 1)
+    monkeypatch.setattr("evdash.live.topic.FRAME_INTERVAL_S", 0.0)
+    monkeypatch.setattr(catch_up, "MISSED_ROWS", 2)
+    page = await open_page()
+    await page.subscribe("session=s1")
+    ids = [add()]
+    await page.until(lambda message: message["type"] == "rows")
+    ids += [add() for _ in range(5)]
+    add(session_id="another")
+    await until(lambda: waiting() == 5)
+    monkeypatch.setattr("evdash.live.credit.IN_FLIGHT_ROWS", 200)
+    await page.say(type="jump")
+    await page.acknowledge()
+    message = await page.until(lambda message: message["type"] == "rows")
+    assert (message["count"], message["skipped"], message["skipped_exactly"]) == (2, 3, True)
+    assert [page.count(entry_id) for entry_id in ids] == [1, 0, 0, 0, 1, 1]
+    ids.append(add())
+    await page.until(lambda message: message["type"] == "rows")
+    assert page.count(ids[-1]) == 1
+
+
+def waiting() -> int:
+    """How many events wait for the one page, as the process has it."""
+    (topic,) = feed_of_process().hub._topics.values()
+    (subscription,) = topic.followers
+    assert isinstance(subscription, Subscription)
+    return subscription._gap.count if subscription._gap else 0
+
+
+async def test_a_page_of_numbers_hears_that_there_are_new_events(open_page: OpenPage, add: Add) -> None:
+    page = await open_page()
+    await page.subscribe(rows=False)
+    add()
+    news = await page.until(lambda message: message["type"] == "news")
+    assert news["count"] == 1
+    assert page.html == ""
+
+
+async def test_a_gap_in_what_was_missed_is_a_row_of_its_own(open_page: OpenPage, add: Add, valkey: redis.Redis) -> None:
+    """No worker has run: nobody has the entries that were trimmed."""
+    ids = [add() for _ in range(10)]
+    valkey.xtrim(STREAM, maxlen=3, approximate=False)
+    page = await open_page()
+    await page.subscribe(cursor={STREAM: ids[0]})
+    assert [page.count(entry_id) for entry_id in ids] == [0] * 7 + [1] * 3
+    assert page.html.startswith('<li class="gap"')
+    assert "Entries of memory:events may be missing here" in page.html
+    assert f"<code>{ids[0].next()}</code> and <code>{ids[7].previous()}</code>" in page.html
+    (message,) = [message for message in page.messages if message["type"] == "rows"]
+    assert (message["count"], message["skipped"]) == (3, 0)
+
+
+async def test_nothing_is_called_missing_that_was_trimmed_after_it_was_shown(
+    open_page: OpenPage, add: Add, valkey: redis.Redis
+) -> None:
+    ids = [add() for _ in range(10)]
+    valkey.xtrim(STREAM, maxlen=3, approximate=False)
+    page = await open_page()
+    await page.subscribe(cursor={STREAM: ids[7]})
+    assert 'class="gap"' not in page.html
+    assert [page.count(entry_id) for entry_id in ids] == [0] * 8 + [1] * 2
+
+
+async def test_a_page_that_asks_for_ever_other_events_is_refused(
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = await open_page()
+    for number in range(consumer.SUBSCRIPTIONS_MAX + 1):
+        await page.say(type="subscribe", number=number, query="", cursor={})
+    refused = await page.until(lambda message: message["type"] == "refused")
+    assert "too often" in refused["reason"]
+    assert await page.hear() == {"type": "closed", "code": consumer.TOO_MANY}
+
+
+async def test_who_is_signed_out_subscribes_to_nothing(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attendance, "LOOK_EVERY_S", 60.0)
+    page = await open_page()
+    await Session.objects.all().adelete()
+    await page.say(type="subscribe", number=1, query="", cursor={})
+    assert (await page.hear())["reason"] == "You are signed out."
+    assert await page.hear() == {"type": "closed", "code": SIGNED_OUT}

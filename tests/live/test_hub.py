@@ -22,6 +22,7 @@ from evdash.live import credit as credits
 from evdash.live import frames, topic
 from evdash.live.credit import Credit
 from evdash.live.hub import Hub
+from evdash.live.pulse import Pulse
 from evdash.live.subscription import Missed, Subscription
 from tests.builders import entry
 
@@ -85,6 +86,10 @@ def row_name(known: Entry) -> str:
 
 def entries(*numbers: int, stream: str = "s", **fields: str) -> list[Entry]:
     return [entry(f"{number}-0", stream, **fields) for number in numbers]
+
+
+def entry_id(number: int) -> EntryId:
+    return EntryId(number, 0)
 
 
 @pytest.fixture
@@ -341,3 +346,48 @@ def test_every_page_is_sent_or_counted_everything_once(
     monkeypatch.setattr(credits, "IN_FLIGHT_ROWS", 8)
     monkeypatch.setattr(topic, "FRAME_ROWS", 4)
     run_state_machine_as_test(machine, settings=settings(max_examples=150, stateful_step_count=40, deadline=None))
+
+
+def test_a_jump_gives_the_newest_of_what_was_only_counted_and_one_gap_before(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credits, "IN_FLIGHT_ROWS", 1)
+    monkeypatch.setattr(topic, "FRAME_INTERVAL_S", 0.0)
+    page = join(hub, Page())
+    for number in range(1, 7):
+        hub.take(entries(number), NOW, now_s=10.0 + number)
+    assert page.seen == ["s 1-0"]
+    unsent = page.subscription.jump()
+    assert unsent is not None
+    assert (unsent.gap.count, unsent.since, unsent.through) == (5, {"s": entry_id(1)}, {"s": entry_id(6)})
+    hub.take(entries(7), NOW, now_s=20.0)  # while the newest are read
+    page.acknowledge()
+    assert page.seen == ["s 1-0"]
+    page.subscription.catch_up(unsent.shown_by(("[s 5-0]", "[s 6-0]")))
+    page.acknowledge()
+    hub.take(entries(8), NOW, now_s=21.0)
+    assert page.seen == ["s 1-0", 3, "s 5-0", "s 6-0", 1, "s 8-0"]
+
+
+def test_there_is_nothing_to_jump_to_for_a_page_that_has_everything(hub: Hub) -> None:
+    page = join(hub, Page())
+    hub.take(entries(1), NOW, now_s=10.0)
+    assert page.subscription.jump() is None
+
+
+def test_a_page_of_numbers_is_told_of_news_and_again_when_it_has_looked(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topic, "FRAME_INTERVAL_S", 0.0)
+    told: list[dict[str, object]] = []
+    pulse = Pulse(lambda text: told.append(json.loads(text)))
+    hub.join(pulse, EVERYTHING)
+    for number in range(1, 6):
+        hub.take(entries(number, number + 100), NOW, now_s=10.0 + number)
+    assert told == [{"type": "news", "count": 2}]
+    pulse.waiting_seen()
+    assert told[1:] == [{"type": "news", "count": 8}]
+    pulse.waiting_seen()
+    assert len(told) == 2
+    hub.take(entries(300), NOW, now_s=30.0)
+    assert told[2:] == [{"type": "news", "count": 1}]

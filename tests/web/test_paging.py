@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.test import Client
 
@@ -107,3 +109,11 @@ def test_a_user_can_be_shown_whole_on_one_page_for_paper(many: Client) -> None:
     whole = seen(many.get(first.links["Show all"]))
     assert whole.rows == every_id()
     assert "there are others before or after them" not in whole.text
+
+
+def test_a_paused_list_shows_its_newest_end_as_it_was_and_goes_on_from_there(browser: Client, write: Write) -> None:
+    write(*(entry(f"{1700000000000 + n}-0", type="message.added") for n in range(5)))
+    html = browser.get("/events/?paused=1700000000002-0").content.decode()
+    assert [f"170000000000{n}-0" in html for n in range(5)] == [True, True, True, False, False]
+    assert "1700000000002-0" in re.search(r'data-live-cursor="([^"]+)"', html)[1]  # type: ignore[index]
+    assert browser.get("/events/?paused=now").status_code == 400

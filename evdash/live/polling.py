@@ -1,0 +1,51 @@
+"""The same read over HTTP, for pages whose network lets no WebSocket through."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_GET
+
+from evdash.live.catch_up import missed
+from evdash.live.frames import written
+from evdash.live.messages import InvalidMessage, cursor_of, filter_of
+from evdash.streams.client import StreamsUnavailable
+from evdash.web.rows import render_row
+
+
+@require_GET
+def missed_rows(request: HttpRequest) -> HttpResponse:
+    """What lies beyond `cursor` (JSON) in the filter `query`: a message as the socket has it, `rows` or `alive`.
+
+    While Redis is out of reach a `state`; status 400 with `refused` for what cannot be read.
+    """
+    try:
+        told = missed(filter_of(request.GET.get("query", "")), cursor_of(_cursor(request)), render_row)
+    except InvalidMessage as invalid:
+        return _answer({"type": "refused", "reason": str(invalid)}, status=400)
+    except StreamsUnavailable as unavailable:
+        return _answer({"type": "state", "state": "unreachable", "reason": str(unavailable)})
+    if told.message:
+        return _kept_by_none(HttpResponse(told.message, content_type="application/json"))
+    return _answer({"type": "alive", "cursor": written(told.cursor)})
+
+
+def _cursor(request: HttpRequest) -> dict[str, Any]:
+    try:
+        cursor = json.loads(request.GET.get("cursor", "{}"))
+    except (ValueError, RecursionError):
+        raise InvalidMessage("The cursor is not JSON.") from None
+    if not isinstance(cursor, dict):
+        raise InvalidMessage("The cursor is not one entry ID for each stream.")
+    return cursor
+
+
+def _answer(message: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    return _kept_by_none(JsonResponse(message, status=status))
+
+
+def _kept_by_none(response: HttpResponse) -> HttpResponse:
+    response["Cache-Control"] = "private, no-store"
+    return response
