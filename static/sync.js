@@ -69,6 +69,7 @@ function syncChildren(old, fresh) {
   }
   let place = old.firstChild;
   for (const node of nodes) {
+    while (place && isOurs(place)) place = place.nextSibling;
     let match = keyed.get(keyOf(node)) ?? place;
     while (match && !isSameKind(match, node)) match = keyOf(node) ? null : match.nextSibling;
     if (!match) {
