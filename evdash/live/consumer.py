@@ -47,7 +47,8 @@ SUBSCRIPTIONS_MAX = 30
 SUBSCRIPTIONS_WITHIN_S = 10.0
 
 # Reading what pages missed, for all sockets: a server that comes back has many that ask at once.
-_readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="live-catch-up")
+READERS = 4
+_readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="live-catch-up")
 _missed = database_sync_to_async(missed, thread_sensitive=False, executor=_readers)
 _newest_unsent = database_sync_to_async(newest_unsent, thread_sensitive=False, executor=_readers)
 _is_still_signed_in = database_sync_to_async(is_still_signed_in, thread_sensitive=False, executor=_readers)

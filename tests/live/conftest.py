@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import wait
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +20,7 @@ from pytest_django.fixtures import Settings
 
 from evdash.asgi import application
 from evdash.events.entry_id import EntryId
+from evdash.live import consumer
 from tests.builders import STREAM
 
 
@@ -110,6 +113,13 @@ async def open_page(user: User) -> AsyncIterator[OpenPage]:
     yield open_one
     for page in pages:
         await page.socket.disconnect()
+    await sync_to_async(readings_end)()
+
+
+def readings_end() -> None:
+    """Returns when no page's past is being read any more: who has left is not waited for, but uses the database."""
+    everyone = threading.Barrier(consumer.READERS)
+    wait([consumer._readers.submit(everyone.wait) for _ in range(consumer.READERS)])
 
 
 @pytest.fixture
