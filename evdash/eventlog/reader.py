@@ -25,11 +25,13 @@ from evdash.eventlog.records import (
     FilterSummary,
     MissingEntries,
     Neighbours,
+    OutlineSlot,
     Overview,
     Position,
     SessionPage,
     UserPage,
 )
+from evdash.eventlog.session_outline import session_outline
 from evdash.eventlog.snapshot import snapshot
 from evdash.eventlog.stream_part import StreamPart
 from evdash.eventlog.unlogged import unlogged_changes
@@ -90,6 +92,22 @@ class Reader:
             after=after,
             oldest_first=oldest_first,
             limit=limit,
+        )
+
+    def around(self, filter: EventFilter, at: EntryId, *, oldest_first: bool = False, limit: int = 100) -> EventPage:
+        """The events of the filter next to an entry ID, it included: half of them before it, half after it."""
+        middle = Position(at.next(), "")
+        before = self.page(filter, before=middle, oldest_first=oldest_first, limit=limit // 2)
+        after = self.page(filter, after=middle, oldest_first=oldest_first, limit=limit - limit // 2)
+        parts = (before, after) if oldest_first else (after, before)
+        return EventPage(
+            events=tuple(event for part in parts for event in part.events),
+            newer=after.newer,
+            older=before.older,
+            searched_to=after.searched_to or before.searched_to,
+            cursor=after.cursor,
+            duplicates=before.duplicates | after.duplicates,
+            gaps=tuple(gap for part in parts for gap in part.gaps),
         )
 
     def first_page(self, filter: EventFilter, *, limit: int) -> EventPage:
@@ -169,6 +187,12 @@ class Reader:
         self._stream_part.tail()
         with snapshot():
             return activity.session_summaries(self._unlogged(), [session_id]).get(session_id)
+
+    def session_outline(self, summary: SessionSummary) -> tuple[OutlineSlot, ...]:
+        """How many of the session's events there are when; `summary` is what `session` gave."""
+        self._stream_part.tail()
+        with snapshot():
+            return session_outline(self._unlogged(), summary)
 
     def users(self, *, before: EntryId | None = None, after: EntryId | None = None, limit: int = 50) -> UserPage:
         """Users by last entry, newest first: those whose last entry is older than `before` or newer than `after`."""

@@ -150,6 +150,16 @@ class Neighbours:
 
 
 @dataclass(frozen=True, slots=True)
+class OutlineSlot:
+    """A stretch of a session's time in which there are events."""
+
+    start_us: int  # Unix microseconds
+    width_us: int
+    events: int
+    errors: int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionPage:
     """Sessions by their last entry, newest first."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
+from urllib.parse import parse_qsl, urlsplit
 
 from django.conf import settings
 from django.http import QueryDict
@@ -118,6 +119,11 @@ class FilterBar:
     has_live: bool = False
     streams: tuple[BarLink, ...] = ()  # where there are several
     scope_name: str = ""
+
+    @property
+    def kept(self) -> list[tuple[str, str]]:
+        """What the address holds beside the filter, for forms, which write the query anew."""
+        return parse_qsl(urlsplit(self.address).query)
 
     @property
     def keys(self) -> str:

@@ -21,6 +21,7 @@ from evdash.web.filter_bar import (
     without_errors_only,
 )
 from evdash.web.paging import ROWS, ROWS_AT_MOST, Pager, Place, RowList, link, pager, place_of, row_list
+from evdash.web.rows import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Question:
     address: str
     oldest_first: bool = False
     rows: int = ROWS
+    reading: Reading = "events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,14 @@ class Listing:
         return 400 if self.bar.problem else 200
 
 
-def question(request: HttpRequest, scope: Scope = EVERYTHING, *, oldest_first: bool = False) -> Question:
+def question(
+    request: HttpRequest, scope: Scope = EVERYTHING, *, oldest_first: bool = False, reading: Reading = "events"
+) -> Question:
     """The question of a request. Raises BadPlace for a place that cannot be read."""
     rows = ROWS_AT_MOST if request.GET.get("rows") == "all" else ROWS
+    address = page_address(request) if reading == "events" else f"{page_address(request)}?view={reading}"
     return Question(
-        asked_filter(request.GET, scope), place_of(request.GET.dict()), page_address(request), oldest_first, rows
+        asked_filter(request.GET, scope), place_of(request.GET.dict()), address, oldest_first, rows, reading
     )
 
 
@@ -80,7 +85,7 @@ def listing(reader: Reader, asking: Question, *, with_histogram: bool = True) ->
         with_histogram=with_histogram,
     )
     own = asked.own.query_string()
-    rows_shown = row_list(found, asked.within, place, oldest_first=oldest_first)
+    rows_shown = row_list(found, asked.within, place, oldest_first=oldest_first, reading=asking.reading)
     return Listing(
         bar=replace(bar, has_live=rows_shown.live_query is not None),
         list=rows_shown,
@@ -101,6 +106,8 @@ def _page(reader: Reader, asking: Question) -> EventPage:
         return replace(found, events=found.events[::-1])
     if place.paused is not None and place.is_beginning and not oldest_first:
         return _as_it_was(reader.page(within, before=Position(place.paused.next(), ""), limit=rows), place.paused)
+    if place.at is not None:
+        return reader.around(within, place.at, oldest_first=oldest_first, limit=rows)
     if oldest_first and place.is_beginning:
         return reader.first_page(within, limit=rows)
     return reader.page(within, before=place.before, after=place.after, oldest_first=oldest_first, limit=rows)

@@ -15,7 +15,7 @@ from evdash.eventlog.records import EventPage, InvalidPosition, Position
 from evdash.events.entry_id import EntryId, InvalidEntryId
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter
-from evdash.web.rows import GapRow, Row, rows_of, with_gaps
+from evdash.web.rows import ROW_TEMPLATES, GapRow, Reading, Row, rows_of, with_gaps
 
 ROWS: Final = 100
 # With `rows=all`, for paper: more than this belongs into an export.
@@ -30,17 +30,19 @@ class BadPlace(ValueError):
 class Place:
     """Which part of a list of events is shown: before or after a position, its far end, or else its beginning.
 
-    A list that was paused shows its newest end as it was: nothing newer than `paused`.
+    A list that was paused shows its newest end as it was: nothing newer than `paused`. `at` is an entry to show with
+    what lies around it.
     """
 
     before: Position | None = None
     after: Position | None = None
     is_far_end: bool = False
     paused: EntryId | None = None
+    at: EntryId | None = None
 
     @property
     def is_beginning(self) -> bool:
-        return self.before is None and self.after is None and not self.is_far_end
+        return self.before is None and self.after is None and self.at is None and not self.is_far_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,12 @@ class RowList:
     values: str
     live_query: str | None
     live_cursor: str
+    reading: Reading = "events"
+
+    @property
+    def template(self) -> str:
+        """Of each row."""
+        return ROW_TEMPLATES[self.reading]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,7 @@ class Pager:
 
 
 def place_of(params: Mapping[str, str]) -> Place:
-    """The place that `before=`, `after=`, `end=1` or `paused=` name. Raises BadPlace."""
+    """The place that `before=`, `after=`, `end=1`, `paused=` or `at=` name. Raises BadPlace."""
     before, after = params.get("before", ""), params.get("after", "")
     if before and after:
         raise BadPlace("A page of events is either before= or after= a position, not both.")
@@ -79,12 +87,18 @@ def place_of(params: Mapping[str, str]) -> Place:
             Position.parse(before) if before else None,
             Position.parse(after) if after else None,
             not before and not after and params.get("end") == "1",
-            EntryId.parse(params["paused"]) if params.get("paused") else None,
+            _entry_id(params, "paused"),
+            _entry_id(params, "at") if not before and not after else None,
         )
-    except InvalidEntryId as error:
-        raise BadPlace(f"paused= {error}.") from None
     except InvalidPosition as error:
         raise BadPlace(f"{'before' if before else 'after'}= {error}.") from None
+
+
+def _entry_id(params: Mapping[str, str], name: str) -> EntryId | None:
+    try:
+        return EntryId.parse(params[name]) if params.get(name) else None
+    except InvalidEntryId as error:
+        raise BadPlace(f"{name}= {error}.") from None
 
 
 def entry_place_of(params: Mapping[str, str]) -> tuple[EntryId | None, EntryId | None]:
@@ -98,7 +112,14 @@ def entry_place_of(params: Mapping[str, str]) -> tuple[EntryId | None, EntryId |
         raise BadPlace(f"{'before' if before else 'after'}= {error}.") from None
 
 
-def row_list(page: EventPage, event_filter: EventFilter, place: Place, *, oldest_first: bool = False) -> RowList:
+def row_list(
+    page: EventPage,
+    event_filter: EventFilter,
+    place: Place,
+    *,
+    oldest_first: bool = False,
+    reading: Reading = "events",
+) -> RowList:
     """The rows of a page; live where it shows the newest end."""
     is_newest_end = page.newer is None and (oldest_first or place.is_beginning)
     rows = rows_of(page.events, page.duplicates)
@@ -109,6 +130,7 @@ def row_list(page: EventPage, event_filter: EventFilter, place: Place, *, oldest
         values=json.dumps({"q": event_filter.text()}),
         live_query=event_filter.query_string() if is_newest_end else None,
         live_cursor=json.dumps({stream: str(entry_id) for stream, entry_id in page.cursor.items()}),
+        reading=reading,
     )
 
 
@@ -142,7 +164,7 @@ def link(
         parts.append(urlencode({"before": str(before)}))
     if after is not None:
         parts.append(urlencode({"after": str(after)}))
-    return f"{address}?{'&'.join(parts)}" if parts else address
+    return f"{address}{'&' if '?' in address else '?'}{'&'.join(parts)}" if parts else address
 
 
 def newest(reader: Reader) -> tuple[Event, ...]:

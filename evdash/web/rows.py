@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from django.template.loader import get_template
 from django.urls import reverse
@@ -13,8 +14,21 @@ from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.web.addresses import element_id, event_address, session_address, user_address
 from evdash.web.kinds import Kind, kind_of
-from evdash.web.readings import Reading, reading
-from evdash.web.wording import count
+from evdash.web.readings import Reading as OneLine
+from evdash.web.readings import reading
+from evdash.web.turns import Turn, turn_of
+from evdash.web.wording import count, size
+
+Reading = Literal["events", "conversation", "raw"]
+"""How a list shows its events."""
+
+ROW_TEMPLATES: Final[Mapping[str, str]] = {
+    "events": "events/_row.html",
+    "conversation": "events/_turn.html",
+    "raw": "events/_raw.html",
+}
+_RAW_CHARS: Final = 400
+_RAW_FIELDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +37,7 @@ class Row:
 
     event: Event
     kind: Kind
-    reading: Reading
+    reading: OneLine
     element_id: str
     address: str
     session_address: str  # "" for no session
@@ -35,6 +49,33 @@ class Row:
     def entry(self) -> str:
         """Stream and entry ID, the row's identity in a page."""
         return f"{self.event.stream} {self.event.entry_id}"
+
+    @property
+    def turn(self) -> Turn:
+        """The event as a turn of a conversation."""
+        return turn_of(self.event)
+
+    @property
+    def raw_fields(self) -> tuple[RawField, ...]:
+        """The entry's pairs in their order, long values cut."""
+        fields = self.event.fields
+        shown = [
+            RawField(f.name, f.value[:_RAW_CHARS], len(f.value) > _RAW_CHARS, size(len(f.raw)))
+            for f in fields[:_RAW_FIELDS]
+        ]
+        if len(fields) > _RAW_FIELDS:
+            shown.append(RawField("", f"and {len(fields) - _RAW_FIELDS:,} more fields", False, ""))
+        return tuple(shown)
+
+
+@dataclass(frozen=True, slots=True)
+class RawField:
+    """A pair as templates/events/_raw.html shows it."""
+
+    name: str
+    shown: str
+    is_cut: bool
+    size: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +147,10 @@ def render_gap(gap: MissingEntries) -> str:
     return get_template("events/_gap.html").render({"row": gap_row(gap)})
 
 
-def render_row(event: Event) -> str:
+def render_row(event: Event, shown_as: Reading = "events") -> str:
     """The row as HTML, an <li>: the same bytes in a page and pushed to it.
 
     It depends on the event alone. The filter that its opened part narrows stands once in the list around the rows
     (`hx-vals`), so a row rendered for one page serves every page.
     """
-    return get_template("events/_row.html").render({"row": row_of(event)})
+    return get_template(ROW_TEMPLATES[shown_as]).render({"row": row_of(event)})

@@ -92,7 +92,7 @@ class Timeline:
     summary: str
 
 
-class _Scale:
+class Scale:
     """From times to places: idle stretches shrink to a zigzag, what is left shares the rest evenly by time."""
 
     def __init__(self, busy: Sequence[tuple[int, int]]) -> None:
@@ -124,7 +124,7 @@ def timeline(events: Sequence[Event], pages: Sequence[str] = ()) -> Timeline | N
     lanes = [lane_of(event) for event in events]
     height = LANE_HEIGHT * len(LANES)
     middle = {name: LANE_HEIGHT * index + LANE_HEIGHT / 2 for index, name in enumerate(LANES)}
-    scale = _Scale(sorted(_busy(event) for event in events))
+    scale = Scale(sorted(_busy(event) for event in events))
     marks = tuple(
         _mark(event, page, lane, middle[lane], scale)
         for event, page, lane in zip(events, pages or [""] * len(events), lanes, strict=True)
@@ -169,7 +169,7 @@ def _idle_gaps(busy: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     return [(start + edge_us, end - edge_us) for start, end in gaps if end - start > least_us]
 
 
-def _mark(event: Event, page: str, lane: str, middle: float, scale: _Scale) -> Mark:
+def _mark(event: Event, page: str, lane: str, middle: float, scale: Scale) -> Mark:
     start_us, end_us = _busy(event)
     row = element_id(event.stream, event.entry_id)
     x, bar_x = scale.x(end_us), scale.x(start_us)
@@ -187,7 +187,7 @@ def _mark(event: Event, page: str, lane: str, middle: float, scale: _Scale) -> M
     )
 
 
-def _spans(events: Sequence[Event], middle: dict[str, float], scale: _Scale) -> tuple[Span, ...]:
+def _spans(events: Sequence[Event], middle: dict[str, float], scale: Scale) -> tuple[Span, ...]:
     calls: dict[str, Event] = {}
     spans: list[Span] = []
     for event in events:
@@ -208,13 +208,13 @@ def _spans(events: Sequence[Event], middle: dict[str, float], scale: _Scale) -> 
     return tuple(spans)
 
 
-def _idle(start_us: int, end_us: int, scale: _Scale) -> Idle:
+def _idle(start_us: int, end_us: int, scale: Scale) -> Idle:
     x = scale.x(start_us)
     anchor = "start" if x < 4 else "end" if x > 92 else "middle"
     return Idle(x, scale.zigzag, span(timedelta(microseconds=end_us - start_us)), anchor)
 
 
-def _ticks(scale: _Scale) -> tuple[Tick, ...]:
+def _ticks(scale: Scale) -> tuple[Tick, ...]:
     """Elapsed time since the start, at round places; none within a collapsed stretch, and none on another."""
     active_us = scale.end_us - scale.start_us - sum(end - start for start, end in scale.gaps)
     if active_us <= 0:

@@ -70,7 +70,9 @@ def test_a_mark_of_the_timeline_leads_to_the_page_with_its_row(many: Client) -> 
     ]
     assert len(marks) == EVENTS
     far = next(link for link in marks if link.endswith(f"#e-{1_764_000_000_200}-0@memory%3Aevents"))
-    assert f"e-{1_764_000_000_200}-0@memory%3Aevents" in seen(many.get(far.partition("#")[0])).values("id")
+    around = seen(many.get(f"/sessions/s/{far.partition('#')[0]}"))
+    assert f"e-{1_764_000_000_200}-0@memory%3Aevents" in around.values("id")
+    assert len(around.rows) == 99  # 50 up to it, and the 49 after it
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,78 @@
+"""Ways through a session: the next error, the next tool call, a time, wherever in it they are."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from evdash.eventlog.reader import Reader
+from evdash.eventlog.records import EventPage, Position
+from evdash.events.entry_id import EntryId, InvalidEntryId
+from evdash.events.filter import EventFilter
+from evdash.events.summaries import SessionSummary
+from evdash.web.paging import BadPlace
+
+WHAT: Final = ("event", "error", "tool", "time")
+
+
+def found_entry(reader: Reader, summary: SessionSummary, params: dict[str, str]) -> EntryId | None:
+    """The entry that `what=`, `way=` and `from=` or `time=` ask for; None when there is none. Raises BadPlace."""
+    what, way = params.get("what", "event"), params.get("way", "next")
+    if what not in WHAT or way not in ("next", "previous"):
+        raise BadPlace("A session is searched for what=event, error, tool or time, way=next or previous.")
+    within = EventFilter().also("session", summary.session_id)
+    if what == "time":
+        return _first(reader.page(_since(within, summary, params.get("time", "")), oldest_first=True, limit=1))
+    if what == "error":
+        within = within.errors()
+    elif what == "tool":
+        within = within.also("type", "tool.called")
+    start = _from(params.get("from", ""))
+    if way == "next":
+        after = Position(start.next(), "") if start else None
+        return _first(reader.page(within, after=after, oldest_first=True, limit=1))
+    before = Position(start, "") if start else None
+    return _first(reader.page(within, before=before, limit=1))
+
+
+def _first(page: EventPage) -> EntryId | None:
+    return page.events[0].entry_id if page.events else None
+
+
+def _from(text: str) -> EntryId | None:
+    try:
+        return EntryId.parse(text) if text else None
+    except InvalidEntryId as error:
+        raise BadPlace(f"from= {error}.") from None
+
+
+def _since(within: EventFilter, summary: SessionSummary, text: str) -> EventFilter:
+    """From a time on: ISO 8601, a clock time of the session's first day or after (`14:03`, `14:03:20`), or so long
+    after its start (`+90s`, `+5m`, `+2h`)."""
+    text = text.strip()
+    moment: datetime | None = None
+    try:
+        if text.startswith("+"):
+            moment = summary.started_at + _length(text[1:])
+        elif "T" in text or "-" in text:
+            moment = datetime.fromisoformat(text)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        else:
+            clock = datetime.strptime(text, "%H:%M:%S" if text.count(":") == 2 else "%H:%M").time()
+            moment = datetime.combine(summary.started_at.date(), clock, UTC)
+            if moment < summary.started_at.replace(second=0, microsecond=0):
+                moment += timedelta(days=1)
+    except (ValueError, OverflowError):
+        raise BadPlace(
+            f"{text[:40]!r} is no time: expected 14:03, 14:03:20, +90s, +5m, +2h or 2026-05-01T14:03:20Z, in UTC."
+        ) from None
+    return within.between(moment, None)
+
+
+def _length(text: str) -> timedelta:
+    units = {"s": "seconds", "m": "minutes", "h": "hours"}
+    return timedelta(**{units[text[-1:]] if text[-1:] in units else _unknown(text): float(text[:-1])})
+
+
+def _unknown(text: str) -> str:
+    raise ValueError(text)

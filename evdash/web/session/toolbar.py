@@ -1,0 +1,100 @@
+"""The line above a session's list: its readings, and ways to the next error, tool call or time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
+
+from django.http import QueryDict
+
+from evdash.web.listing import Listing
+from evdash.web.paging import BadPlace
+from evdash.web.rows import Reading
+
+READINGS: Final[tuple[tuple[Reading, str], ...]] = (
+    ("conversation", "Conversation"),
+    ("events", "Events"),
+    ("raw", "Raw"),
+)
+# What addresses within the page keep; the place in the list is each address's own.
+_KEPT: Final = ("view", "q", "pin", "vs")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingLink:
+    """One of the readings."""
+
+    label: str
+    address: str
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Onward to something; `key` is what does the same on the keyboard."""
+
+    label: str
+    title: str
+    address: str
+    what: str
+    way: str
+
+
+@dataclass(frozen=True, slots=True)
+class Toolbar:
+    """What templates/sessions/_toolbar.html shows."""
+
+    readings: tuple[ReadingLink, ...]
+    ways: tuple[Way, ...]
+    kept: tuple[tuple[str, str], ...]  # for the form that jumps to a time
+
+
+def reading_of(params: QueryDict) -> Reading:
+    """The reading that `view=` names; events by default. Raises BadPlace for another word."""
+    asked = params.get("view", "events")
+    for reading, _ in READINGS:
+        if asked == reading:
+            return reading
+    raise BadPlace(f"view= is conversation, events or raw; {asked[:40]!r} is none of them.")
+
+
+def kept_query(params: QueryDict) -> str:
+    """The part of the query string that says how the page is looked at, not where."""
+    return urlencode(_kept(params))
+
+
+def toolbar(params: QueryDict, shown: Listing) -> Toolbar:
+    """The toolbar of a page; its ways lead on from the selected event, else from the ends of what is listed."""
+    events = shown.page.events
+    first, last = (events[0].entry_id, events[-1].entry_id) if events else (None, None)
+    at = params.get("at", "")
+
+    def address(what: str, way: str) -> str:
+        start = at or (str(first.previous() if way == "next" else last.next()) if first and last else "")
+        asked = {"part": "find", "what": what, "way": way} | ({"from": start} if start else {})
+        return f"?{urlencode([*asked.items(), *_kept(params)])}"
+
+    return Toolbar(
+        readings=tuple(ReadingLink(label, _as(params, name), name == reading_of(params)) for name, label in READINGS),
+        ways=(
+            Way("‹ error", "Previous error (E)", address("error", "previous"), "error", "previous"),
+            Way("error ›", "Next error (e)", address("error", "next"), "error", "next"),
+            Way("‹ tool call", "Previous tool call (T)", address("tool", "previous"), "tool", "previous"),
+            Way("tool call ›", "Next tool call (t)", address("tool", "next"), "tool", "next"),
+        ),
+        kept=tuple(_kept(params)),
+    )
+
+
+def _as(params: QueryDict, reading: Reading) -> str:
+    query = params.copy()
+    query.pop("view", None)
+    query.pop("part", None)
+    if reading != "events":
+        query["view"] = reading
+    return f"?{query.urlencode()}"
+
+
+def _kept(params: QueryDict) -> list[tuple[str, str]]:
+    return [(name, value) for name in _KEPT for value in params.getlist(name) if value]
