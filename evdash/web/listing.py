@@ -20,7 +20,7 @@ from evdash.web.filter_bar import (
     summed_up,
     without_errors_only,
 )
-from evdash.web.paging import ROWS, ROWS_AT_MOST, Pager, Place, RowList, link, pager, place_of, row_list
+from evdash.web.paging import ROWS, ROWS_AT_MOST, Pager, Place, RowList, going_on, link, pager, place_of, row_list
 from evdash.web.rows import Reading
 
 
@@ -86,6 +86,8 @@ def listing(reader: Reader, asking: Question, *, with_histogram: bool = True) ->
     )
     own = asked.own.query_string()
     rows_shown = row_list(found, asked.within, place, oldest_first=oldest_first, reading=asking.reading)
+    if oldest_first:
+        rows_shown = going_on(rows_shown, found, address, own)
     return Listing(
         bar=replace(bar, has_live=rows_shown.live_query is not None),
         list=rows_shown,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlencode
 
@@ -46,6 +46,14 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class ListEnd:
+    """Where a list goes on: the position from which, and the page that begins there."""
+
+    position: Position
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class RowList:
     """What templates/events/_list.html shows. `live_query` is None where new events do not belong."""
 
@@ -56,6 +64,8 @@ class RowList:
     live_query: str | None
     live_cursor: str
     reading: Reading = "events"
+    earlier: ListEnd | None = None  # where a list can be gone on with in its place, at either end
+    later: ListEnd | None = None
 
     @property
     def template(self) -> str:
@@ -131,6 +141,15 @@ def row_list(
         live_query=event_filter.query_string() if is_newest_end else None,
         live_cursor=json.dumps({stream: str(entry_id) for stream, entry_id in page.cursor.items()}),
         reading=reading,
+    )
+
+
+def going_on(rows: RowList, page: EventPage, address: str, query: str) -> RowList:
+    """With its ends, as a list that can be read on from either end without leaving its page."""
+    return replace(
+        rows,
+        earlier=ListEnd(page.older, link(address, query, before=page.older)) if page.older else None,
+        later=ListEnd(page.newer, link(address, query, after=page.newer)) if page.newer else None,
     )
 
 
