@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from evdash.events.event import Event
+from evdash.events.one_line import one_line
 from evdash.web.kinds import kind_of
-from evdash.web.visible import one_line
 from evdash.web.wording import count, milliseconds
 
 LINE_CHARS: Final = 240

@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from evdash.events.event import Event, datetime_from_us
+from evdash.events.one_line import one_line
 from evdash.web.addresses import element_id
 from evdash.web.charts import Tick, round_step
 from evdash.web.kinds import LANES, Kind, kind_of, lane_of
 from evdash.web.readings import reading
-from evdash.web.visible import one_line, signs
+from evdash.web.visible import signs
 from evdash.web.wording import milliseconds, span
 
 LANE_HEIGHT: Final = 26

@@ -36,15 +36,6 @@ def signs(text: str) -> str:
     return _UNSEEN.sub(lambda match: _signs(match[0]), text)
 
 
-def one_line(text: str, length: int) -> str:
-    """The first `length` characters with all white space as single spaces; an ellipsis when there was more."""
-    # Enough to fill the line even where the text starts with white space, and never a whole megabyte.
-    start = " ".join(text[: length * 4].split())
-    if len(start) > length:
-        return start[: length - 1].rstrip() + "…"
-    return f"{start}…" if len(text) > length * 4 else start
-
-
 def _mark(characters: str) -> SafeString:
     title = ", ".join(_name(character) for character in characters[:_LONGEST_RUN])
     return format_html('<span class="unseen" title="{}">{}</span>', title, _signs(characters))

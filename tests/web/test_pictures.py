@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evdash.events.event import Event
+from evdash.events.one_line import one_line
 from evdash.web.calendar import calendar, calendar_range
 from evdash.web.charts import histogram_picture, time_ticks
 from evdash.web.timeline import LANE_HEIGHT, timeline
-from evdash.web.visible import one_line, signs, visible
+from evdash.web.visible import signs, visible
 from evdash.web.wording import ago, milliseconds, percent, size, span
 from tests.builders import event
 
