@@ -1,7 +1,7 @@
 """The picture of a session: five lanes over time, idle stretches collapsed. Pure geometry.
 
 Across, per cent of the width. An event that has a latency is a bar that ends when the event was written; a call and
-its return with the same `call_id` are joined by a bar between them; any other event is a tick. A stretch in which
+its return (events/session/pairing.py) are joined by a bar between them; any other event is a tick. A stretch in which
 nothing happened that is much longer than the usual pause is drawn as a short zigzag that says how long it was.
 """
 
@@ -14,6 +14,7 @@ from typing import Final
 
 from evdash.events.event import Event, datetime_from_us
 from evdash.events.one_line import one_line
+from evdash.events.session.pairing import pairs, took_ms
 from evdash.web.addresses import element_id
 from evdash.web.charts import Tick, round_step
 from evdash.web.kinds import LANES, Kind, kind_of, lane_of
@@ -28,7 +29,6 @@ _IDLE_AT_LEAST_US: Final = 30_000_000
 _IDLE_TIMES_USUAL: Final = 6
 _ZIGZAG: Final = 2.4
 _ZIGZAGS_AT_MOST: Final = 30.0
-_CALLS: Final = frozenset({"tool.called", "search.performed"})
 _LABELS: Final = 8
 _LABEL_ROOM: Final = 7.0  # per cent
 
@@ -189,24 +189,14 @@ def _mark(event: Event, page: str, lane: str, middle: float, scale: Scale) -> Ma
 
 
 def _spans(events: Sequence[Event], middle: dict[str, float], scale: Scale) -> tuple[Span, ...]:
-    calls: dict[str, Event] = {}
-    spans: list[Span] = []
-    for event in events:
-        call_id = event.data.get("call_id")
-        if not isinstance(call_id, str) or not call_id:
-            continue
-        if event.type in _CALLS:
-            calls[call_id] = event
-        elif call := calls.pop(call_id, None):
-            start, end = scale.x(call.occurred_us), scale.x(event.occurred_us)
-            took = milliseconds(max(0, event.occurred_us - call.occurred_us) / 1000)
-            title = f"{call.tool or call.type}, {took} from call to return"
-            spans.append(
-                Span(
-                    start, round(max(0.0, end - start), 3), middle["tools"], event.is_error, signs(one_line(title, 160))
-                )
-            )
-    return tuple(spans)
+    return tuple(_span(call, end, middle["tools"], scale) for call, end in pairs(events))
+
+
+def _span(call: Event, end: Event, middle: float, scale: Scale) -> Span:
+    start, stop = scale.x(call.occurred_us), scale.x(end.occurred_us)
+    took = milliseconds(took_ms(call.occurred_us, call.entry_id.ms, end))
+    title = signs(one_line(f"{call.tool or call.type}, {took} from call to return", 160))
+    return Span(start, round(max(0.0, stop - start), 3), middle, end.is_error, title)
 
 
 def _idle(start_us: int, end_us: int, scale: Scale) -> Idle:

@@ -1,0 +1,70 @@
+"""What the fold reads out of an event's data."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from evdash.events.event import Event
+from evdash.events.json_object import InvalidJson, parse
+from evdash.events.one_line import one_line
+
+BEGINNING_CHARS: Final = 200
+# Longer texts are not parsed only to count what is in them.
+_COUNTED_CHARS: Final = 100_000
+
+
+def text(event: Event, *names: str) -> str:
+    """The text of the first of these fields that says anything, JSON for what is none; "" without one."""
+    for name in names:
+        value = event.data.get(name)
+        if value is None or value == "":
+            continue
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return ""
+
+
+def beginning(whole: str) -> str:
+    """The first characters of a text, as one line."""
+    return one_line(whole, BEGINNING_CHARS)
+
+
+def count(event: Event, *names: str) -> int | None:
+    """The first of these fields that is a whole number, or a list, which counts as its length."""
+    for name in names:
+        number = counted(event.data.get(name))
+        if number is not None:
+            return number
+    return None
+
+
+def counted(value: Any) -> int | None:
+    """A whole number of at most nine digits, or the length of a list, both as JSON or as text."""
+    if isinstance(value, str):
+        written = value.strip()
+        if written.isascii() and written.isdecimal() and len(written) < 10:
+            return int(written)
+        value = _parsed_list(written)
+    if isinstance(value, list):
+        return len(value)
+    return value if type(value) is int and 0 <= value < 10**9 else None
+
+
+def texts(event: Event, *names: str) -> frozenset[str]:
+    """The texts in the first of these fields that is a list."""
+    for name in names:
+        value = event.data.get(name)
+        if isinstance(value, str):
+            value = _parsed_list(value)
+        if isinstance(value, list):
+            return frozenset(each for each in value if isinstance(each, str))
+    return frozenset()
+
+
+def _parsed_list(written: str) -> Any:
+    if not written.lstrip().startswith("[") or len(written) > _COUNTED_CHARS:
+        return None
+    try:
+        return parse(written)
+    except InvalidJson:
+        return None
