@@ -1,0 +1,103 @@
+"""What differs between two states of a session, by path.
+
+Parts that both share are passed over without a look, so that the work is that of what differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from evdash.events.session.data import Path, data_of, fields_of, path_text
+from evdash.events.session.persistent import PersistentList, PersistentMap
+from evdash.events.session.state import Hidden, SessionState
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference. `before` and `after` are data (data.py), None where there is nothing."""
+
+    kind: Literal["added", "removed", "changed"]
+    path: Path
+    before: Any
+    after: Any
+
+    def __str__(self) -> str:
+        return f"{path_text(self.path)} {self.kind}"
+
+
+def diff(earlier: SessionState, later: SessionState) -> list[Change]:
+    """What turns the earlier state's data into the later one's. Lists and maps change key by key."""
+    return list(_differences((), earlier, later))
+
+
+def apply(data: Mapping[str, Any], changes: Iterable[Change]) -> dict[str, Any]:
+    """The data with these changes made; `apply(as_data(a), diff(a, b)) == as_data(b)`."""
+    changed = deepcopy(dict(data))
+    for change in changes:
+        place = changed
+        for part in change.path[:-1]:
+            place = place[part]
+        if change.kind == "removed":
+            del place[change.path[-1]]
+        else:
+            place[change.path[-1]] = deepcopy(change.after)
+    return changed
+
+
+def _differences(path: Path, earlier: Any, later: Any) -> Iterator[Change]:
+    if earlier is later or isinstance(later, Hidden):
+        return
+    if isinstance(later, PersistentList):
+        ours, theirs = _rows_that_may_differ(earlier, later)
+        yield from _by_key(path, ours, theirs)
+    elif isinstance(later, PersistentMap):
+        keys = sorted(earlier.differing(later))
+        yield from _by_key(path, _values(earlier, keys), _values(later, keys))
+    elif isinstance(later, tuple) and isinstance(earlier, tuple):
+        for name, one, other in zip(fields_of(later), earlier, later, strict=True):
+            yield from _differences((*path, name), one, other)
+    elif not _is_same(earlier, later):
+        yield Change("changed", path, earlier, later)
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """True is not 1 here, nor 1 the same as 1.0: data is shown."""
+    return bool(one == other) and type(one) is type(other)
+
+
+def _by_key(path: Path, earlier: Mapping[str, Any], later: Mapping[str, Any]) -> Iterator[Change]:
+    for key, row in earlier.items():
+        if key not in later:
+            yield Change("removed", (*path, key), data_of(row), None)
+    for key, row in later.items():
+        if key in earlier:
+            yield from _differences((*path, key), earlier[key], row)
+        else:
+            yield Change("added", (*path, key), None, data_of(row))
+
+
+def _values(values: PersistentMap[Any], keys: Iterable[str]) -> dict[str, Any]:
+    return {key: value for key in keys if (value := values.get(key)) is not None}
+
+
+def _rows_that_may_differ(
+    earlier: PersistentList[Any], later: PersistentList[Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """By key the rows of the chunks that the lists do not share, nor one whose beginning is dropped."""
+    shared = {chunk.known_as for chunk in earlier.chunks[bool(earlier.dropped) :]}
+    shared &= {chunk.known_as for chunk in later.chunks[bool(later.dropped) :]}
+    return _rows(earlier, shared), _rows(later, shared)
+
+
+def _rows(rows: PersistentList[Any], left_out: set[int | bytes]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    dropped = rows.dropped
+    for chunk in rows.chunks:
+        if chunk.known_as not in left_out:
+            found.update((row[0], row) for row in chunk.rows[dropped:])
+        dropped = 0
+    found.update((row[0], row) for row in rows.tail[dropped:])
+    return found

@@ -1,0 +1,75 @@
+"""Checkpoints of long sessions, and such that cannot be read."""
+
+from __future__ import annotations
+
+import pytest
+
+from evdash.events.event import Event
+from evdash.events.session import checkpoint
+from evdash.events.session.checkpoint import EVENTS_BETWEEN, Checkpoints, UnreadableCheckpoint, dump, is_due, load
+from evdash.events.session.diff import diff
+from evdash.events.session.fold import fold, fold_all
+from evdash.events.session.state import NOT_STARTED, SessionState
+from tests.events.session.sessions import at
+
+EVENTS = [
+    at(n, id=f"e{n}", role="user", content=f"message {n}")
+    if n % 3
+    else at(n, id=f"e{n}", type="tool.called", tool="find", call_id=f"c{n}")
+    for n in range(1_700)
+]
+
+
+@pytest.fixture(scope="module")
+def state() -> SessionState:
+    return fold_all(EVENTS)
+
+
+def test_a_checkpoint_of_another_version_is_not_read(state: SessionState, monkeypatch: pytest.MonkeyPatch) -> None:
+    dumped = dump(state)
+    monkeypatch.setattr(checkpoint, "FOLD_VERSION", 2)
+    with pytest.raises(UnreadableCheckpoint, match=r"begins with b'evdash session 1', and version 2 of the fold"):
+        load(dumped)
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "changed far behind", "longer"])
+def test_a_damaged_checkpoint_is_not_read(state: SessionState, damage: str) -> None:
+    dumped = dump(state)
+    damaged = {
+        "cut": dumped[:-1],
+        "changed": dumped[:40] + b"?" + dumped[41:],
+        "changed far behind": dumped[:-30] + bytes([dumped[-30] ^ 1]) + dumped[-29:],
+        "longer": dumped + b"x",
+    }[damage]
+    with pytest.raises(UnreadableCheckpoint, match="is damaged"):
+        load(damaged)
+
+
+def test_other_bytes_are_no_checkpoint() -> None:
+    for other in (b"", b"{}", b"evdash session", b"\n"):
+        with pytest.raises(UnreadableCheckpoint, match="The checkpoint begins with"):
+            load(other)
+
+
+def test_what_is_folded_and_compared_after_loading_leaves_the_rest_packed(state: SessionState) -> None:
+    loaded = load(dump(state))
+    later = fold(loaded, at(5_000, role="assistant", content="one more"))
+    assert {change.path[0] for change in diff(loaded, later)} >= {"conversation", "memory", "totals"}
+    assert len(later.conversation.chunks) > 10
+    assert all(chunk.is_packed for chunk in loaded.conversation.chunks)
+
+
+def test_a_state_is_kept_every_so_many_events_and_read_from_there() -> None:
+    asked: list[tuple[int, int]] = []
+
+    def read(start: int, stop: int) -> list[Event]:
+        asked.append((start, stop))
+        return EVENTS[start:stop]
+
+    kept = Checkpoints()
+    assert kept.at(1_700, read) == fold_all(EVENTS)
+    assert kept.at(1_600, read) == fold_all(EVENTS[:1_600])
+    assert asked == [(0, 1_700), (3 * EVENTS_BETWEEN, 1_600)]
+    assert is_due(kept.before(1_600))
+    assert not is_due(NOT_STARTED)
+    assert kept.before(EVENTS_BETWEEN - 1) == NOT_STARTED
