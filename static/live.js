@@ -12,6 +12,7 @@ import { Status } from "./live/status.js";
 
 let list = null; // the element
 let rows = null;
+let stillRows = null; // of a list that is not at the newest end
 let isPaused = false; // by hand: until the reader says otherwise. It stands in the address.
 let held = []; // messages that came while the list stood still
 let waiting = 0; // events that the server only counts
@@ -21,7 +22,7 @@ const status = new Status({ toggle, jump });
 
 const connection = new Connection({
   subscription: () => {
-    if (list) return { query: list.dataset.liveQuery, cursor: rows.cursor };
+    if (list) return { query: list.dataset.liveQuery, cursor: rows.cursor, reading: list.dataset.liveReading };
     return numbersOfPage() && { query: "", cursor: {}, rows: false };
   },
   state: (state, reason) => status.tell(state, reason),
@@ -116,12 +117,14 @@ function writeAddress() {
 function look() {
   const found = document.querySelector("[data-live]");
   if (found && found === list) return;
+  const still = document.querySelector("ol.rows[data-live-order]:not([data-live])");
+  if (still && still !== stillRows?.list) stillRows = new Rows(still); // can be read on from its ends
   const hadNumbers = !list && connection.isUsed;
   list = found;
   held = [];
   below = 0;
   isPaused = Boolean(list) && new URL(location.href).searchParams.has("paused");
-  rows = list && new Rows(list);
+  rows = list && (list === stillRows?.list ? stillRows : new Rows(list)); // one that was read on to its end
   status.renew();
   place.look();
   if (list || (numbersOfPage() && !hadNumbers)) connection.subscribe();
@@ -135,6 +138,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "l") toggle();
   else if (event.key === "n") jump();
 });
+document.addEventListener("evdash:at-end", look);
 document.addEventListener("evdash:looked", () => connection.looked());
 for (const change of ["htmx:afterSettle", "htmx:historyRestore"]) document.addEventListener(change, look);
 window.addEventListener("pageshow", (event) => event.persisted && connection.renew());

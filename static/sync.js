@@ -6,7 +6,7 @@
 const KEPT = "form, .opened, .live-status, .results:has(> [data-live])";
 const KEPT_CLASSES = ["is-selected", "is-new", "is-copied", "is-dragging"];
 const NEW_MS = 2500;
-const KEPT_ATTRIBUTES = ["open", "aria-expanded"];
+const KEPT_ATTRIBUTES = ["open", "aria-expanded", "style"];
 
 const keyOf = (node) => (node.nodeType === Node.ELEMENT_NODE && (node.id || node.dataset.key || node.dataset.entry || node.dataset.since || node.dataset.mark)) || null;
 const isSameKind = (one, other) => one.nodeType === other.nodeType && one.nodeName === other.nodeName && keyOf(one) === keyOf(other);

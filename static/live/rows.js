@@ -15,20 +15,20 @@ function isInUse(row) {
 }
 
 export class Rows {
-  #list;
+  list;
   #known; // the keys of what stands in the list
   #skipped;
 
   constructor(list) {
-    this.#list = list;
+    this.list = list;
     this.newestFirst = list.dataset.liveOrder !== "oldest-first";
     this.#known = new Set([...list.children].map(keyOf).filter(Boolean));
-    this.#skipped = new Skipped(list, { newestFirst: this.newestFirst, known: this.#known, keepingPlace: (change) => this.#keepingPlace(change) });
+    this.#skipped = new Skipped(list, { newestFirst: this.newestFirst, known: this.#known, keepingPlace: (change, isLoading) => this.#keepingPlace(change, isLoading) });
   }
 
   // Per stream, the entry ID up to which this page has everything. Kept in the page, for one that is restored.
   get cursor() {
-    return JSON.parse(this.#list.dataset.liveCursor || "{}");
+    return JSON.parse(this.list.dataset.liveCursor || "{}");
   }
 
   // Whether another row would cost one that the page already has.
@@ -41,7 +41,7 @@ export class Rows {
     for (const [stream, entryId] of Object.entries(cursor)) {
       if (!known[stream] || compare(known[stream], entryId) < 0) known[stream] = entryId;
     }
-    this.#list.dataset.liveCursor = JSON.stringify(known);
+    this.list.dataset.liveCursor = JSON.stringify(known);
   }
 
   // What a message brings, oldest first, and how many events were skipped before it.
@@ -53,7 +53,7 @@ export class Rows {
       for (const item of [...template.content.children]) this.#addItem(item);
       this.#letGo();
     });
-    if (message.count) this.#list.parentElement.querySelector(".empty")?.remove();
+    if (message.count) this.list.parentElement.querySelector(".empty")?.remove();
   }
 
   #addItem(item) {
@@ -63,22 +63,22 @@ export class Rows {
     while (neighbour && keyOf(neighbour) && compare(placeOf(neighbour), placeOf(item)) > 0) {
       neighbour = this.newestFirst ? neighbour.nextElementSibling : neighbour.previousElementSibling;
     }
-    if (this.newestFirst) this.#list.insertBefore(item, neighbour);
-    else this.#list.insertBefore(item, neighbour ? neighbour.nextElementSibling : this.#list.firstElementChild);
+    if (this.newestFirst) this.list.insertBefore(item, neighbour);
+    else this.list.insertBefore(item, neighbour ? neighbour.nextElementSibling : this.list.firstElementChild);
     window.htmx?.process(item);
     item.classList.add("is-new");
     setTimeout(() => item.classList.remove("is-new"), NEW_MS);
   }
 
   get #newest() {
-    return this.newestFirst ? this.#list.firstElementChild : this.#list.lastElementChild;
+    return this.newestFirst ? this.list.firstElementChild : this.list.lastElementChild;
   }
 
   // The page stays quick: rows far from where new ones come are let go, and can be loaded back.
   #letGo() {
     let excess = this.#known.size - ROWS_MAX;
     if (excess <= 0) return;
-    const fromFarEnd = this.newestFirst ? [...this.#list.children].reverse() : [...this.#list.children];
+    const fromFarEnd = this.newestFirst ? [...this.list.children].reverse() : [...this.list.children];
     let edge = null;
     for (const element of fromFarEnd) {
       if (isRow(element) && excess <= 0) {
@@ -94,16 +94,17 @@ export class Rows {
   }
 
   // What the reader looks at stays where it is, unless that is the end at which new rows come.
-  #keepingPlace(change) {
+  // What is loaded comes where it belongs, which may be above the first row in view.
+  #keepingPlace(change, isLoading = false) {
     const page = document.scrollingElement;
     page.style.overflowAnchor = "none"; // the browser's own way of doing it would do it twice
-    if (!this.newestFirst && page.scrollHeight - page.scrollTop - page.clientHeight < AT_END_PX) {
+    if (!isLoading && !this.newestFirst && page.scrollHeight - page.scrollTop - page.clientHeight < AT_END_PX) {
       change();
       page.scrollTop = page.scrollHeight;
       return;
     }
-    const top = this.#list.getBoundingClientRect().top;
-    const anchor = top < 0 ? [...this.#list.children].find((row) => isRow(row) && row.getBoundingClientRect().bottom > 0) : null;
+    const top = this.list.getBoundingClientRect().top;
+    const anchor = top < 0 || isLoading ? [...this.list.children].find((row) => isRow(row) && row.getBoundingClientRect().bottom > 0) : null;
     const before = anchor?.getBoundingClientRect().top;
     change();
     if (anchor?.isConnected) page.scrollTop += anchor.getBoundingClientRect().top - before;

@@ -13,6 +13,7 @@ export class Skipped {
   #known;
   #keepingPlace;
   #isLoading = false;
+  #seen;
 
   constructor(list, { newestFirst, known, keepingPlace }) {
     this.#list = list;
@@ -20,6 +21,9 @@ export class Skipped {
     this.#known = known;
     this.#keepingPlace = keepingPlace;
     list.addEventListener("click", (event) => this.#clicked(event));
+    // Ends of a list that come into view are read on from.
+    this.#seen = new IntersectionObserver((ends) => ends.forEach((end) => end.isIntersecting && this.#load(end.target)), { rootMargin: "300px" });
+    for (const end of list.querySelectorAll("[data-auto]")) this.#seen.observe(end);
   }
 
   // At the end at which new rows come: so many events were skipped after a position.
@@ -66,31 +70,42 @@ export class Skipped {
 
   #address(row) {
     const address = new URL(location.href);
-    for (const name of ["before", "after", "paused", "end"]) address.searchParams.delete(name);
+    for (const name of ["before", "after", "paused", "end", "at"]) address.searchParams.delete(name);
     if (row.dataset.after) address.searchParams.set("after", row.dataset.after);
     else address.searchParams.set("before", row.dataset.before);
     address.hash = "";
     return address.href;
   }
 
-  async #clicked(event) {
+  #clicked(event) {
     const link = event.target.closest("a");
     const row = link?.parentElement;
     if (!row?.matches(".live-gap") || event.ctrlKey || event.metaKey || event.shiftKey || this.#known.size >= LOADED_MAX) return;
     event.preventDefault();
-    if (this.#isLoading) return;
+    this.#load(row);
+  }
+
+  async #load(row) {
+    const link = row.querySelector("a");
+    if (this.#isLoading || this.#known.size >= LOADED_MAX) return;
     this.#isLoading = true;
     row.setAttribute("aria-busy", "true");
     try {
       const answer = await fetch(link.href, { headers: { "HX-Request": "true" } });
       if (!answer.ok || answer.headers.has("HX-Redirect")) throw new Error(answer.statusText);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      if (row.isConnected) this.#keepingPlace(() => this.#fill(row, page));
+      if (row.isConnected) this.#keepingPlace(() => this.#fill(row, page), true);
+      this.#list.dispatchEvent(new CustomEvent("evdash:loaded", { bubbles: true }));
     } catch {
       location.assign(link.href);
     } finally {
       this.#isLoading = false;
       row.removeAttribute("aria-busy");
+    }
+    // What was loaded may not have filled the window.
+    if (row.isConnected && row.matches("[data-auto]")) {
+      this.#seen.unobserve(row);
+      this.#seen.observe(row);
     }
   }
 
@@ -113,21 +128,34 @@ export class Skipped {
     for (const item of belonging) window.htmx?.process(item);
     const reached = items.some((item) => this.#known.has(keyOf(item)) && !belonging.includes(item)) || belonging.length < items.length;
     const way = isBefore === this.#newestFirst ? "next" : "previous";
-    if (reached || !loaded.length || !page.querySelector(`[data-page="${way}"]`)) return row.remove();
+    if (reached || !loaded.length || !page.querySelector(`[data-page="${way}"]`)) {
+      if (!isBefore && row.matches("[data-auto]")) this.#goLive(page);
+      return row.remove();
+    }
     const far = loaded.at(isBefore ? -1 : 0);
     if (isBefore) {
       row.dataset.before = positionOf(far);
       row.lastChild.href = this.#address(row);
     } else {
       row.dataset.after = positionOf(far);
-      this.#tell(row, Math.max(0, Number(row.dataset.count) - loaded.length));
+      if (row.dataset.count) this.#tell(row, Math.max(0, Number(row.dataset.count) - loaded.length));
+      else row.lastChild.href = this.#address(row);
     }
+  }
+
+  // The list has come to the newest end: from here on new rows come by themselves.
+  #goLive(page) {
+    const end = page.querySelector("ol.rows[data-live]");
+    if (!end) return;
+    for (const name of ["liveQuery", "liveCursor"]) this.#list.dataset[name] = end.dataset[name];
+    this.#list.dataset.live = "";
+    this.#list.dispatchEvent(new CustomEvent("evdash:at-end", { bubbles: true }));
   }
 
   #belongs(row, item) {
     if (row.dataset.before) return true;
-    const cursor = JSON.parse(this.#list.dataset.liveCursor || "{}");
-    if (isRow(item) && compare(idOf(item), cursor[streamOf(item)] ?? "0-0") > 0) return false;
+    const cursor = this.#list.dataset.liveCursor && JSON.parse(this.#list.dataset.liveCursor);
+    if (cursor && isRow(item) && compare(idOf(item), cursor[streamOf(item)] ?? "0-0") > 0) return false;
     const newer = this.#newestFirst ? row.previousElementSibling : row.nextElementSibling;
     return !newer || !keyOf(newer) || compare(placeOf(item), placeOf(newer)) < 0;
   }
