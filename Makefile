@@ -2,10 +2,11 @@
 # make test    every check, the browser's included
 # make test-database  the tests of the event log and its workers on the server that DATABASE_URL names
 # make soak    faults on and on, an hour of them: workers killed, Redis gone, commits failing (ARGS="--hours 8")
+# make bench-live  how live carries load: 200 sockets, then one page under 10,000 events/s; two minutes (ARGS="--json")
 # make format  put the code into its form
 # Each sets up .venv first, once, and again when the requirements have changed.
 
-.PHONY: run test test-database soak format install
+.PHONY: run test test-database soak bench-live format install
 .DEFAULT_GOAL := run
 
 VENV := .venv
@@ -31,6 +32,9 @@ test-database: install
 
 soak: install
 	@exec $(BIN)/python -m tests.faults.run --hours 1 $(ARGS)
+
+bench-live: install
+	@exec $(BIN)/python -m tests.benchmarks.live $(ARGS)
 
 format: install
 	$(BIN)/ruff format .

@@ -17,7 +17,7 @@ from tests.running import Up, free_port
 
 _INSTALLED = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
-_FLAGS = (
+FLAGS = (
     "--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--no-first-run",
 )  # fmt: skip
@@ -69,7 +69,7 @@ def started(directory: Path) -> Iterator[Running]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path(playwright), args=list(_FLAGS))
+        browser = playwright.chromium.launch(executable_path=browser_path(playwright), args=list(FLAGS))
         yield browser
         browser.close()
 
