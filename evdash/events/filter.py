@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Protocol
 from urllib.parse import urlencode
 
 from evdash.events import grammar
@@ -14,7 +15,7 @@ from evdash.events.grammar import FilterError
 from evdash.events.search_text import search_text
 from evdash.events.time_bounds import InvalidTimeBound, TimeBound
 
-__all__ = ["Chip", "Condition", "EventFilter", "FilterError", "TimeBound"]
+__all__ = ["Chip", "Condition", "EventFilter", "FilterError", "Predicate", "TimeBound"]
 
 _ERRORS = Condition(IS, "error")
 _SWITCH = {"1": True, "true": True, "on": True, "yes": True, "": False, "0": False, "false": False, "off": False}
@@ -26,6 +27,13 @@ class Chip:
 
     label: str
     query_string: str
+
+
+class Predicate(Protocol):
+    """The test of one event."""
+
+    def __call__(self, event: Event, text: str | None = None) -> bool:
+        """Whether the event is let through. `text`: its search text, where it is at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,18 +142,24 @@ class EventFilter:
             us_from_datetime(self.until.at(now)) if self.until else None,
         )
 
-    def predicate(self, now: datetime | None = None) -> Callable[[Event], bool]:
+    @property
+    def needs_search_text(self) -> bool:
+        """Whether an event's search text must be known to test it."""
+        return any(condition.needs_search_text for condition in self.conditions)
+
+    def predicate(self, now: datetime | None = None) -> Predicate:
         """The test of one event, with relative times seen from `now` (default: the clock)."""
         since_us, until_us = self.range_us(now or datetime.now(UTC))
         groups = [[(c.holds(), c.negated) for c in group] for group in self.alternatives()]
-        needs_text = any(condition.needs_search_text for condition in self.conditions)
+        needs_text = self.needs_search_text
 
-        def matches(event: Event) -> bool:
+        def matches(event: Event, text: str | None = None) -> bool:
             if since_us is not None and event.occurred_us < since_us:
                 return False
             if until_us is not None and event.occurred_us >= until_us:
                 return False
-            text = search_text(event) if needs_text else ""
+            if text is None:
+                text = search_text(event) if needs_text else ""
             return all(any(holds(event, text) != negated for holds, negated in group) for group in groups)
 
         return matches

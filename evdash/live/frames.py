@@ -11,6 +11,7 @@ from typing import Any
 from evdash.eventlog.records import Position
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
+from evdash.events.search_text import search_text
 
 FRAME_ROWS = 100
 FRAME_BYTES = 128 * 1024
@@ -33,7 +34,7 @@ def is_beyond(position: Position, cursor: Cursor) -> bool:
 
 
 class Arrival:
-    """An event that has come, and its row, rendered when the first page needs it."""
+    """An event that has come; its row and its search text are made once, when the first page or filter needs them."""
 
     def __init__(self, event: Event, render: Render) -> None:
         self.event = event
@@ -43,6 +44,10 @@ class Arrival:
     @cached_property
     def html(self) -> str:
         return self._render(self.event)
+
+    @cached_property
+    def search_text(self) -> str:
+        return search_text(self.event)
 
 
 @dataclass(frozen=True)

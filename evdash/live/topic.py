@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
 from evdash.eventlog.records import Position
-from evdash.events.event import Event
-from evdash.events.filter import EventFilter
+from evdash.events.filter import EventFilter, Predicate
 from evdash.live.frames import FRAME_ROWS, Arrival, Cursor, Frame
 
 # Under load a page is given four frames a second; the first event after a quiet moment comes at once.
@@ -42,7 +41,8 @@ class Topic:
         self.filter = filter
         self.followers: set[Follower] = set()
         self._is_relative = any(bound is not None and bound.ago is not None for bound in (filter.since, filter.until))
-        self._matches: Callable[[Event], bool] = filter.predicate()
+        self._needs_text = filter.needs_search_text
+        self._matches: Predicate = filter.predicate()
         self._arrivals: deque[Arrival] = deque()
         self._unshown: list[Position] = []
         self._last_frame_s = float("-inf")
@@ -62,7 +62,7 @@ class Topic:
         if self._is_relative:
             self._matches = self.filter.predicate(now)
         for arrival in arrivals:
-            if self._matches(arrival.event):
+            if self._matches(arrival.event, arrival.search_text if self._needs_text else None):
                 self._arrivals.append(arrival)
                 if len(self._arrivals) > FRAME_ROWS:
                     self._unshown.append(self._arrivals.popleft().position)
