@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -33,6 +34,7 @@ def main() -> int:
     parser.add_argument("--page-rate", type=int, default=10_000, help="events a second to the page (%(default)s)")
     parser.add_argument("--json", action="store_true", help="all figures, for machines")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended then, too
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     machine += f"; load average before: {os.getloadavg()[0]:.1f}"  # times are of a machine that has nothing else to do
     figures: dict[str, object] = {"machine": machine}
@@ -72,7 +74,7 @@ def sockets_lines(run: ManySockets) -> Iterator[str]:
         "server's memory",
         f"{run.rss_before_mib:,.0f} MiB before, {run.rss_peak_mib:,.0f} at its peak, {run.rss_after_mib:,.0f} after",
     )
-    yield _line("CPU", f"server {run.server_cpu_s:,.1f} s, clients {run.clients_cpu_s:,.1f} s")
+    yield _line("CPU", f"server {cpu(run.server_cpu_s, run.server_waited_s)}, clients {run.clients_cpu_s:,.1f} s")
 
 
 def stopped_lines(without: ManySockets, with_stopped: ManySockets) -> Iterator[str]:
@@ -80,7 +82,10 @@ def stopped_lines(without: ManySockets, with_stopped: ManySockets) -> Iterator[s
     one, other = without.rss_publishing_mib, with_stopped.rss_publishing_mib
     each = f", {(other - one) / with_stopped.stopped:,.2f} MiB each" if with_stopped.stopped else ""
     yield _line("memory without the stopped", f"{one:,.1f} MiB; with them {other:,.1f}, {other / one:.2f} times{each}")
+    if with_stopped.stopped_closed:
+        yield _line("given up by the server", f"{with_stopped.stopped_closed} of them")
     yield _line("latency without the stopped", without.latency)
+    yield _line("CPU without the stopped", f"server {cpu(without.server_cpu_s, without.server_waited_s)}")
 
 
 def page_lines(run: OnePage) -> Iterator[str]:
@@ -94,8 +99,15 @@ def page_lines(run: OnePage) -> Iterator[str]:
     yield _line("click on Pause to its text", f"{run.pause}, of {run.pause.measured}")
     yield _line("rows in the page", f"{run.rows_in_page_max:,} at most")
     yield _line("heap of its scripts", f"{run.heap_before_mib:,.1f} MiB before, {run.heap_after_mib:,.1f} after")
+    parts = f"scripts {run.scripts_s:,.1f}, styles {run.styles_s:,.1f}, layout {run.layout_s:,.1f}"
+    yield _line("work of its main thread", f"{run.main_thread_s:,.1f} s: {parts}")
     memory = f"{run.server_rss_before_mib:,.0f} MiB before, {run.server_rss_after_mib:,.0f} after"
-    yield _line("server", f"{memory}; {run.server_cpu_s:,.1f} s of CPU")
+    yield _line("server", f"{memory}; CPU {cpu(run.server_cpu_s, run.server_waited_s)}")
+
+
+def cpu(used_s: float, waited_s: float) -> str:
+    """Seconds of CPU time, and those in which others had the processor."""
+    return f"{used_s:,.1f} s (waited {waited_s:,.1f} s for a processor)"
 
 
 def _line(what: str, figures: object) -> str:

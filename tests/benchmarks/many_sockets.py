@@ -35,7 +35,9 @@ class ManySockets:
     rss_publishing_mib: float  # median of the second half, when everything that fills is full
     rss_peak_mib: float
     rss_after_mib: float
+    stopped_closed: int  # of those that stopped: the server gives up on them after 50 s without an answer to its ping
     server_cpu_s: float
+    server_waited_s: float  # for a processor; 0 where the system does not say
     clients_cpu_s: float
     problems: tuple[str, ...]
 
@@ -58,7 +60,7 @@ def run(reading: int, stopped: int, rate: int, seconds: float) -> ManySockets:
         finally:
             sockets.end()
         after = evdash.cost()
-    problems = _problems(wanted, matching, published, result)
+    problems = _problems(wanted, matching, published, result, reading)
     latencies = _latencies(wanted[:reading], published, result)
     own = result.received[:reading]
     memory = [cost.rss_mib for cost in costs]
@@ -78,7 +80,9 @@ def run(reading: int, stopped: int, rate: int, seconds: float) -> ManySockets:
         rss_publishing_mib=median(memory[len(memory) // 2 :]),
         rss_peak_mib=max(memory),
         rss_after_mib=after.rss_mib,
+        stopped_closed=sum(each.is_closed for each in result.received[reading:]),
         server_cpu_s=costs[-1].cpu_s - costs[0].cpu_s,
+        server_waited_s=costs[-1].waited_s - costs[0].waited_s,
         clients_cpu_s=result.cpu_s,
         problems=tuple(problems),
     )
@@ -104,12 +108,14 @@ def _matching(wanted: Wanted, published: Published) -> list[int]:
 
 
 def _problems(
-    wanted: Sequence[Wanted], matching: Sequence[Sequence[int]], published: Published, result: Result
+    wanted: Sequence[Wanted], matching: Sequence[Sequence[int]], published: Published, result: Result, reading: int
 ) -> list[str]:
     number_of = {entry_id: number for number, entry_id in enumerate(published.entry_ids)}
     numbers = [number_of.get(entry_id, -1) for entry_id in result.entry_ids]
     problems = []
     for socket, (each, expected, received) in enumerate(zip(wanted, matching, result.received, strict=True)):
+        if socket >= reading and received.is_closed:
+            continue
         if problem := problem_of(received, [numbers[row] for row in received.rows], expected):
             problems.append(f"Socket {socket} ({each.kind}): {problem}.")
     return problems
@@ -122,6 +128,8 @@ def problem_of(received: Received, rows: Sequence[int], expected: Sequence[int])
     """
     if received.problem:
         return received.problem
+    if received.is_closed:
+        return "the server closed it"
     if strangers := len(set(rows) - set(expected)):
         return f"{strangers} rows are not of its filter"
     if any(one >= other for one, other in pairwise(rows)):

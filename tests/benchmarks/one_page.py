@@ -57,9 +57,14 @@ class OnePage:
     rows_in_page_max: int
     heap_before_mib: float
     heap_after_mib: float  # both after a garbage collection
+    main_thread_s: float  # at work; of it:
+    scripts_s: float
+    styles_s: float
+    layout_s: float
     server_rss_before_mib: float
     server_rss_after_mib: float
     server_cpu_s: float
+    server_waited_s: float  # for a processor; 0 where the system does not say
     complete_after_s: float  # from the last XADD until the page has it all
     problems: tuple[str, ...]
 
@@ -100,7 +105,7 @@ def run(rate: int, seconds: float) -> OnePage:
         frames = _Frames(page)
         page.goto("/live/")
         page.locator("[data-live-status][data-state='live']").wait_for()
-        heap_before_mib = _heap_mib(page)
+        chromium_before = _chromium(page)
         before = evdash.cost()
         load = Load(evdash.redis_url, rate, seconds)
         try:
@@ -114,8 +119,9 @@ def run(rate: int, seconds: float) -> OnePage:
         after = evdash.cost()
         measured: dict[str, list[float]] = page.evaluate("measured")
         problems = [*complaints, *_problems(page, frames, published.entry_ids)]
-        heap_after_mib = _heap_mib(page)
+        chromium_after = _chromium(page)
         browser.close()
+    worked = {name: chromium_after[name] - chromium_before[name] for name in chromium_after}
     return OnePage(
         published=len(published.entry_ids),
         published_per_s=published.rate,
@@ -125,11 +131,16 @@ def run(rate: int, seconds: float) -> OnePage:
         long_tasks=spread(measured["longTasks"]),
         pause=spread(measured["pauses"]),
         rows_in_page_max=rows_in_page_max,
-        heap_before_mib=heap_before_mib,
-        heap_after_mib=heap_after_mib,
+        heap_before_mib=chromium_before["JSHeapUsedSize"] / 2**20,
+        heap_after_mib=chromium_after["JSHeapUsedSize"] / 2**20,
+        main_thread_s=worked["TaskDuration"],
+        scripts_s=worked["ScriptDuration"],
+        styles_s=worked["RecalcStyleDuration"],
+        layout_s=worked["LayoutDuration"],
         server_rss_before_mib=before.rss_mib,
         server_rss_after_mib=after.rss_mib,
         server_cpu_s=after.cpu_s - before.cpu_s,
+        server_waited_s=after.waited_s - before.waited_s,
         complete_after_s=complete_after_s,
         problems=tuple(problems),
     )
@@ -175,11 +186,11 @@ def _problems(page: Page, frames: _Frames, entry_ids: list[str]) -> list[str]:
     return problems
 
 
-def _heap_mib(page: Page) -> float:
-    """What the page's scripts hold, after a garbage collection."""
+def _chromium(page: Page) -> dict[str, float]:
+    """What Chromium says of the page: seconds since it was opened, and bytes after a garbage collection."""
     session = page.context.new_cdp_session(page)
     session.send("HeapProfiler.collectGarbage")
     session.send("Performance.enable")
     metrics: list[dict[str, Any]] = session.send("Performance.getMetrics")["metrics"]
     session.detach()
-    return float(next(each["value"] for each in metrics if each["name"] == "JSHeapUsedSize")) / 2**20
+    return {str(each["name"]): float(each["value"]) for each in metrics}

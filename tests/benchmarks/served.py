@@ -25,6 +25,7 @@ class Cost:
 
     rss_mib: float
     cpu_s: float
+    waited_s: float  # for a processor that was busy with others; 0 where the system does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,10 @@ class Served:
         """Of the web server's process. The CPU time is exact to a second only where `ps` is no better."""
         columns = ["ps", "-o", "rss=", "-o", "time=", "-p", str(self.server_pid)]
         rss_kib, time = subprocess.run(columns, capture_output=True, text=True, check=True).stdout.split()
-        return Cost(int(rss_kib) / 1024, seconds_of(time))
+        # https://docs.kernel.org/scheduler/sched-stats.html: of the thread that runs the event loop, in ns
+        waits = Path(f"/proc/{self.server_pid}/schedstat")
+        waited_ns = int(waits.read_text().split()[1]) if waits.exists() else 0
+        return Cost(int(rss_kib) / 1024, seconds_of(time), waited_ns / 1e9)
 
 
 def seconds_of(time: str) -> float:

@@ -46,6 +46,7 @@ class Received:
     skipped: int = 0
     messages: int = 0
     size: int = 0  # characters of all messages
+    is_closed: bool = False  # by the server
     problem: str = ""
 
     @property
@@ -129,14 +130,16 @@ class _Socket:
     async def _read(self) -> None:
         try:
             async for text in self._connection:
-                await self._hear(json.loads(text), time.monotonic_ns(), len(text))
-        except ConnectionClosed as closed:
-            self.received.problem = f"its socket was closed: {closed}"
+                await self._hear(text, time.monotonic_ns())
+        except ConnectionClosed:
+            pass
+        self.received.is_closed = True
 
-    async def _hear(self, message: dict[str, object], now_ns: int, size: int) -> None:
+    async def _hear(self, text: str | bytes, now_ns: int) -> None:
         received = self.received
         received.messages += 1
-        received.size += size
+        received.size += len(text)
+        message = json.loads(text)
         match message:
             case {"type": "state", "state": "live"} if not self.is_live.is_set():
                 if self.asked.stops:
