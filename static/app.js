@@ -6,6 +6,7 @@ import "./complete.js";
 import "./histogram.js";
 import "./live.js";
 import "./refresh.js";
+import "./session.js";
 
 document.documentElement.classList.add("js");
 // On a narrow screen the rail is one line that scrolls.

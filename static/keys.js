@@ -9,13 +9,14 @@ function selected() {
   return document.activeElement?.closest?.(".row") ?? document.querySelector(".row.is-selected") ?? document.querySelector(".row:target");
 }
 
-function select(row) {
-  if (!row) return;
+function select(row, hasFocus = true) {
+  if (!row) return false;
   for (const other of document.querySelectorAll(".is-selected")) other.classList.remove("is-selected");
   row.classList.add("is-selected");
-  document.querySelector(`[data-mark="${CSS.escape(row.id)}"]`)?.classList.add("is-selected");
-  summary(row).focus({ preventScroll: true });
+  if (hasFocus) summary(row).focus({ preventScroll: true });
   row.scrollIntoView({ block: "nearest" });
+  document.dispatchEvent(new CustomEvent("evdash:select", { detail: { row } }));
+  return true;
 }
 
 function step(direction, wanted = () => true) {
@@ -25,16 +26,26 @@ function step(direction, wanted = () => true) {
   for (let index = start + direction; index >= 0 && index < all.length; index += direction) {
     if (wanted(all[index])) return select(all[index]);
   }
+  return false;
+}
+
+// The next such event on the page; where there is none on it, that of the whole session.
+function find(direction, what, wanted) {
+  const way = document.querySelector(`[data-find="${what}"][data-way="${direction > 0 ? "next" : "previous"}"]`);
+  return step(direction, wanted) || follow(way);
 }
 
 const isError = (row) => row.classList.contains("is-error");
+const isToolCall = (row) => row.classList.contains("kind-tool");
 const follow = (link) => link && (link.click(), true);
 
 const ACTIONS = {
   j: () => step(1),
   k: () => step(-1),
-  e: () => step(1, isError),
-  E: () => step(-1, isError),
+  e: () => find(1, "error", isError),
+  E: () => find(-1, "error", isError),
+  t: () => find(1, "tool", isToolCall),
+  T: () => find(-1, "tool", isToolCall),
   o: () => selected() && summary(selected()).click(),
   p: () => selected() && location.assign(selected().dataset.address),
   s: () => follow(selected()?.querySelector(".row-session a")),
@@ -73,5 +84,6 @@ function selectTarget() {
   const row = document.getElementById(location.hash.slice(1));
   if (row?.classList.contains("row")) select(row);
 }
+document.addEventListener("evdash:choose", (event) => select(event.detail.row, !event.detail.isFromPicture));
 window.addEventListener("hashchange", selectTarget);
 selectTarget();

@@ -13,6 +13,7 @@ import { Status } from "./live/status.js";
 let list = null; // the element
 let rows = null;
 let stillRows = null; // of a list that is not at the newest end
+let pulse = null; // what the page hears news of
 let isPaused = false; // by hand: until the reader says otherwise. It stands in the address.
 let held = []; // messages that came while the list stood still
 let waiting = 0; // events that the server only counts
@@ -23,7 +24,8 @@ const status = new Status({ toggle, jump });
 const connection = new Connection({
   subscription: () => {
     if (list) return { query: list.dataset.liveQuery, cursor: rows.cursor, reading: list.dataset.liveReading };
-    return numbersOfPage() && { query: "", cursor: {}, rows: false };
+    const pulse = pulseOfPage();
+    return pulse === null ? null : { query: pulse, cursor: {}, rows: false };
   },
   state: (state, reason) => status.tell(state, reason),
   rows: (message, acknowledge) => {
@@ -36,7 +38,11 @@ const connection = new Connection({
     waiting = message.count;
     count();
   },
-  news: (message) => changed(message.count),
+  news: (message) => {
+    if (stillRows?.list.isConnected) below += message.count; // at the end, which this list does not show
+    changed(message.count);
+    count();
+  },
   // What was held comes again: the server was told the cursor of what is shown.
   subscribed: () => {
     held = [];
@@ -46,7 +52,11 @@ const connection = new Connection({
   },
 });
 
-const numbersOfPage = () => document.querySelector("main[data-refresh]");
+// The filter whose events change what the page shows, where none of them becomes a row of it.
+function pulseOfPage() {
+  if (document.querySelector("main[data-refresh]")) return "";
+  return document.querySelector("ol.rows[data-pulse-query]:not([data-live])")?.dataset.pulseQuery ?? null;
+}
 
 function standsStill() {
   if (isPaused) return true;
@@ -67,7 +77,8 @@ function changed(events) {
 
 function count() {
   const inHeld = held.reduce((sum, [message]) => sum + message.count + message.skipped, 0);
-  status.count({ isPaused, isAway: place.isAway, held: inHeld + waiting, below, newestFirst: rows?.newestFirst });
+  const isAway = list ? place.isAway : below > 0;
+  status.count({ isPaused, isAway, held: inHeld + waiting, below, newestFirst: (rows ?? stillRows)?.newestFirst });
 }
 
 // Show what was held. Of what the server only counted the newest come next, and one row for those between.
@@ -89,6 +100,7 @@ function toggle() {
 }
 
 function jump() {
+  if (!list && stillRows?.list.isConnected && below) location.assign(addressOfEnd());
   if (!list) return;
   isPaused = false;
   writeAddress();
@@ -106,6 +118,13 @@ function moved() {
   count();
 }
 
+function addressOfEnd() {
+  const address = new URL(location.href);
+  for (const name of ["before", "after", "at", "paused"]) address.searchParams.delete(name);
+  address.searchParams.set("end", "1");
+  return address;
+}
+
 function writeAddress() {
   const address = new URL(location.href);
   address.searchParams.delete("paused");
@@ -119,16 +138,17 @@ function look() {
   if (found && found === list) return;
   const still = document.querySelector("ol.rows[data-live-order]:not([data-live])");
   if (still && still !== stillRows?.list) stillRows = new Rows(still); // can be read on from its ends
-  const hadNumbers = !list && connection.isUsed;
+  const hadPulse = !list && connection.isUsed ? pulse : null;
   list = found;
   held = [];
   below = 0;
   isPaused = Boolean(list) && new URL(location.href).searchParams.has("paused");
   rows = list && (list === stillRows?.list ? stillRows : new Rows(list)); // one that was read on to its end
-  status.renew();
+  status.renew(Boolean(list));
   place.look();
-  if (list || (numbersOfPage() && !hadNumbers)) connection.subscribe();
-  else if (!numbersOfPage()) connection.close();
+  pulse = pulseOfPage();
+  if (list || (pulse !== null && pulse !== hadPulse)) connection.subscribe();
+  else if (pulse === null) connection.close();
   count();
 }
 

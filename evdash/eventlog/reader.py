@@ -32,6 +32,7 @@ from evdash.eventlog.records import (
     UserPage,
 )
 from evdash.eventlog.session_outline import session_outline
+from evdash.eventlog.session_states import Step, steps
 from evdash.eventlog.snapshot import snapshot
 from evdash.eventlog.stream_part import StreamPart
 from evdash.eventlog.unlogged import unlogged_changes
@@ -187,6 +188,15 @@ class Reader:
         self._stream_part.tail()
         with snapshot():
             return activity.session_summaries(self._unlogged(), [session_id]).get(session_id)
+
+    def session_steps(self, session_id: str, through: EntryId | None = None) -> Iterator[Step]:
+        """The session's last events up to an entry ID, each with the states before and after it. See session_states."""
+        return steps(self, session_id, through)
+
+    @property
+    def logged_through(self) -> EntryId:
+        """The entry ID up to which the log has everything of every stream."""
+        return min(self._stream_part.watermarks.values(), default=EntryId.MIN)
 
     def session_outline(self, summary: SessionSummary) -> tuple[OutlineSlot, ...]:
         """How many of the session's events there are when; `summary` is what `session` gave."""

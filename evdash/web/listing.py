@@ -87,9 +87,9 @@ def listing(reader: Reader, asking: Question, *, with_histogram: bool = True) ->
     own = asked.own.query_string()
     rows_shown = row_list(found, asked.within, place, oldest_first=oldest_first, reading=asking.reading)
     if oldest_first:
-        rows_shown = going_on(rows_shown, found, address, own)
+        rows_shown = going_on(rows_shown, found, asked.within, address, own)
     return Listing(
-        bar=replace(bar, has_live=rows_shown.live_query is not None),
+        bar=replace(bar, has_live=rows_shown.live_query is not None or rows_shown.pulse_query is not None),
         list=rows_shown,
         pager=pager(found, address, own, place, oldest_first=oldest_first),
         page=found,

@@ -63,6 +63,7 @@ class RowList:
     values: str
     live_query: str | None
     live_cursor: str
+    pulse_query: str | None = None  # where new events do not belong, but change what stands above the list
     reading: Reading = "events"
     earlier: ListEnd | None = None  # where a list can be gone on with in its place, at either end
     later: ListEnd | None = None
@@ -144,10 +145,11 @@ def row_list(
     )
 
 
-def going_on(rows: RowList, page: EventPage, address: str, query: str) -> RowList:
+def going_on(rows: RowList, page: EventPage, within: EventFilter, address: str, query: str) -> RowList:
     """With its ends, as a list that can be read on from either end without leaving its page."""
     return replace(
         rows,
+        pulse_query=within.query_string() if rows.live_query is None else None,
         earlier=ListEnd(page.older, link(address, query, before=page.older)) if page.older else None,
         later=ListEnd(page.newer, link(address, query, after=page.newer)) if page.newer else None,
     )

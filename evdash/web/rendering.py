@@ -101,6 +101,11 @@ def page(
     return _not_kept(response)
 
 
+def part(request: HttpRequest, template: str, context: Mapping[str, Any]) -> HttpResponse:
+    """A part of a page by itself, for htmx."""
+    return _not_kept(render(request, template, context))
+
+
 def state_part(request: HttpRequest, coverage: Coverage) -> HttpResponse:
     """The state in the top bar by itself."""
     return _not_kept(render(request, "parts/_state.html", {"state": _state(coverage)}))

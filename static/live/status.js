@@ -42,10 +42,11 @@ export class Status {
   }
 
   // The page has other elements now.
-  renew() {
+  renew(canPause) {
+    if (!canPause) document.querySelector("[data-live-toggle]")?.remove();
     for (const place of document.querySelectorAll("[data-live-status]")) {
       place.setAttribute("role", "status");
-      if (document.querySelector("[data-live-toggle]")) continue;
+      if (!canPause || document.querySelector("[data-live-toggle]")) continue;
       const button = document.createElement("button");
       button.type = "button";
       button.className = "quiet live-toggle";

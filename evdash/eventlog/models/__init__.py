@@ -1,6 +1,7 @@
 """The tables: the event log, its read models, and what each consumer group has done."""
 
 from evdash.eventlog.models.analytics import LatencyCount
+from evdash.eventlog.models.checkpoints import SessionCheckpoint
 from evdash.eventlog.models.delivery import AppliedEntry, Gap, GroupMinute, GroupPosition
 from evdash.eventlog.models.error_groups import ErrorGroup, ErrorGroupMember
 from evdash.eventlog.models.log import LoggedEvent, Stream
@@ -18,6 +19,7 @@ __all__ = [
     "LatencyCount",
     "LoggedEvent",
     "Participation",
+    "SessionCheckpoint",
     "Stream",
     "Tally",
     "TypeCount",

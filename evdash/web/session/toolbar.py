@@ -48,6 +48,7 @@ class Toolbar:
     readings: tuple[ReadingLink, ...]
     ways: tuple[Way, ...]
     kept: tuple[tuple[str, str], ...]  # for the form that jumps to a time
+    speeds: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100)
 
 
 def reading_of(params: QueryDict) -> Reading:

@@ -9,9 +9,10 @@ from evdash.events.summaries import SessionSummary
 from evdash.web.addresses import session_address
 from evdash.web.filter_bar import Scope
 from evdash.web.listing import listing, question
-from evdash.web.rendering import page
+from evdash.web.rendering import page, part
 from evdash.web.session.find import found_entry
 from evdash.web.session.picture import picture
+from evdash.web.session.state_panel import state_panel
 from evdash.web.session.toolbar import kept_query, reading_of, toolbar
 from evdash.web.views.answers import explains_bad_places, said, unknown
 
@@ -25,6 +26,8 @@ def session(request: HttpRequest, session_id: str) -> HttpResponse:
             return unknown(request, reader, "session", session_id)
         if request.GET.get("part") == "find":
             return _found(request, reader, facts)
+        if request.GET.get("part") == "state":
+            return _state(request, reader, facts)
         return _page(request, reader, facts)
 
 
@@ -40,6 +43,7 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
         "picture": picture(reader, facts, shown, asking.place.at, query),
         "toolbar": toolbar(request.GET, shown),
         "at": asking.place.at,
+        "state_query": request.GET.urlencode(),
     }
     return page(
         request,
@@ -50,6 +54,24 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
         events=shown.page.events,
         status=shown.status,
     )
+
+
+def _state(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpResponse:
+    """The state at one event: for the panel by itself, else as a page."""
+    panel = state_panel(reader, facts.session_id, request.GET)
+    if panel is None:
+        return said(
+            request,
+            "No state yet",
+            "The session has no event up to there.",
+            status=404,
+            coverage=reader.coverage,
+            subject=facts.session_id,
+        )
+    context = {"panel": panel, "address": session_address(facts.session_id)}
+    if request.htmx:  # type: ignore[attr-defined]
+        return part(request, "sessions/_state.html", context)
+    return page(request, "sessions/state.html", facts.session_id, context, coverage=reader.coverage)
 
 
 def _found(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpResponse:

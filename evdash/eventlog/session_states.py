@@ -1,0 +1,114 @@
+"""The state of a session at any of its events: folded from the nearest checkpoint on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from django.db import DatabaseError, transaction
+
+from evdash.eventlog.models import LoggedEvent, SessionCheckpoint
+from evdash.eventlog.records import EventPage, MissingEntries, Position
+from evdash.events.entry_id import EntryId
+from evdash.events.event import Event
+from evdash.events.filter import EventFilter
+from evdash.events.session.checkpoint import UnreadableCheckpoint, dump, load
+from evdash.events.session.fold import fold, position, with_gap, without_beginning
+from evdash.events.session.state import NOT_STARTED, SessionState
+
+logger = logging.getLogger(__name__)
+
+_STEP = 500
+# A kept state of 20,000 events is 1.5 MB: no more than so many are kept of a session.
+_KEPT_EVERY = 1_000
+_KEPT_MAX = 32
+
+
+class Pages(Protocol):
+    """The part of a reader that is needed here."""
+
+    def page(self, filter: EventFilter, *, after: Position | None, oldest_first: bool, limit: int) -> EventPage: ...
+
+    @property
+    def logged_through(self) -> EntryId:
+        """Everything up to here is in the log, of every stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An event of a session, with the states before and after it."""
+
+    before: SessionState
+    event: Event
+    after: SessionState
+
+
+def steps(reader: Pages, session_id: str, through: EntryId | None) -> Iterator[Step]:
+    """The session's events up to an entry ID (None: all), from the nearest checkpoint on, each with its states.
+
+    Keeps checkpoints on the way, of what the log has for good. Raises nothing of its own; where the events at the
+    beginning are gone, or some between, the states say so.
+    """
+    state, place = _nearest(session_id, through)
+    within = EventFilter().also("session", session_id)
+    final = reader.logged_through
+    while True:
+        page = reader.page(within, after=place, oldest_first=True, limit=_STEP)
+        gaps = list(page.gaps)
+        for event in page.events:
+            if through is not None and event.entry_id > through:
+                return
+            while gaps and gaps[0].last_id < event.entry_id:
+                state = _told(state, gaps.pop(0), event)
+            before, state = state, fold(state, event)
+            if _is_due(state) and event.entry_id <= final:
+                _keep(session_id, event.entry_id, state)
+            yield Step(before, event, state)
+        if page.newer is None:
+            return
+        place = page.newer
+
+
+def _is_due(state: SessionState) -> bool:
+    """Whether the state is one to keep: every 1,000 events, of long sessions every 2,000, 4,000 and so on."""
+    every = _KEPT_EVERY
+    while state.folded > _KEPT_MAX * every:
+        every *= 2
+    return state.folded % every == 0
+
+
+def _told(state: SessionState, gap: MissingEntries, event: Event) -> SessionState:
+    """With what a gap before this event means: before a session's first event that is no start, the start is gone."""
+    if state.folded:
+        return with_gap(state, position(event), gap.entries, gap.kind)
+    return state if event.type == "session.started" else without_beginning(None)
+
+
+def _nearest(session_id: str, through: EntryId | None) -> tuple[SessionState, Position | None]:
+    """The last kept state before an entry ID, if the log still has exactly the events that it was folded from."""
+    kept = SessionCheckpoint.objects.filter(session_id=session_id).order_by("-entry_id")
+    if through is not None:
+        kept = kept.filter(entry_id__lt=through)
+    checkpoint = kept.first()
+    if checkpoint is None:
+        return NOT_STARTED, None
+    logged = LoggedEvent.objects.filter(session_id=session_id, entry_id__lte=checkpoint.entry_id).count()
+    try:
+        if logged != checkpoint.folded:
+            raise UnreadableCheckpoint(f"the log has {logged:,} events up to it, it was made of {checkpoint.folded:,}")
+        return load(bytes(checkpoint.state)), Position(checkpoint.entry_id.next(), "")
+    except UnreadableCheckpoint as error:
+        logger.info("The kept states of session %r are of no use any more: %s", session_id[:80], error)
+        SessionCheckpoint.objects.filter(session_id=session_id).delete()
+        return NOT_STARTED, None
+
+
+def _keep(session_id: str, entry_id: EntryId, state: SessionState) -> None:
+    checkpoint = SessionCheckpoint(session_id=session_id, entry_id=entry_id, folded=state.folded, state=dump(state))
+    try:
+        with transaction.atomic():
+            SessionCheckpoint.objects.bulk_create([checkpoint], ignore_conflicts=True)
+    except DatabaseError as error:  # a saving of time only: the next reading makes it
+        logger.warning("A state of session %r could not be kept: %s", session_id[:80], error)

@@ -1,0 +1,80 @@
+// The page of a session: the selected event is the same in picture, list, state and address.
+import "./session/zoom.js";
+import "./session/card.js";
+import "./session/player.js";
+
+const STATE_AFTER_MS = 120; // who steps quickly through a list wants the state where they stop
+
+let timer = 0;
+let shownAt = null;
+
+const picture = () => document.querySelector("[data-timeline]");
+const entryIdOf = (row) => row.dataset.entry.slice(row.dataset.entry.lastIndexOf(" ") + 1);
+
+function selected(row) {
+  if (!picture()) return;
+  const at = entryIdOf(row);
+  for (const other of document.querySelectorAll(".mark.is-selected")) other.classList.remove("is-selected");
+  const mark = document.querySelector(`[data-mark="${CSS.escape(row.id)}"]`);
+  mark?.classList.add("is-selected");
+  mark?.dispatchEvent(new CustomEvent("evdash:show", { bubbles: true }));
+  const address = new URL(location.href);
+  for (const name of ["before", "after", "end", "part"]) address.searchParams.delete(name);
+  address.searchParams.set("at", at);
+  address.hash = "";
+  history.replaceState(history.state, "", address);
+  for (const way of document.querySelectorAll("[data-find]")) {
+    const onward = new URL(way.href);
+    onward.searchParams.set("from", at);
+    way.href = onward.href;
+  }
+  clearTimeout(timer);
+  timer = setTimeout(() => loadState(at), STATE_AFTER_MS);
+}
+
+async function loadState(at) {
+  const panel = document.getElementById("session-state");
+  if (!panel || shownAt === at + location.search) return;
+  shownAt = at + location.search;
+  panel.setAttribute("aria-busy", "true");
+  const address = new URL(location.href);
+  address.searchParams.set("part", "state");
+  try {
+    await window.htmx.ajax("GET", address.pathname + address.search, { target: panel, swap: "innerHTML" });
+  } finally {
+    panel.removeAttribute("aria-busy");
+  }
+}
+
+document.addEventListener("evdash:select", (event) => selected(event.detail.row));
+
+// A row that is opened, or a mark whose row is in the list, is selected.
+document.addEventListener("click", (event) => {
+  if (!picture() || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const mark = event.target.closest?.(".mark");
+  const row = mark ? document.getElementById(mark.dataset.mark) : event.target.closest?.(".row");
+  if (!row || (!mark && !event.target.closest("summary"))) return;
+  if (mark) event.preventDefault();
+  document.dispatchEvent(new CustomEvent("evdash:choose", { detail: { row, isFromPicture: Boolean(mark) } }));
+});
+
+// A pinned or unpinned path, or another state to compare with: the panel says so in the address.
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.target.id !== "session-state") return;
+  const kept = event.target.querySelector("[data-state-query]")?.dataset.stateQuery;
+  if (kept === undefined) return;
+  const address = new URL(location.href);
+  for (const name of ["pin", "vs"]) address.searchParams.delete(name);
+  for (const [name, value] of new URLSearchParams(kept)) if (name === "pin" || name === "vs") address.searchParams.append(name, value);
+  history.replaceState(history.state, "", address);
+});
+
+// The page that was opened at an event begins there.
+function begin() {
+  const at = new URL(location.href).searchParams.get("at");
+  if (!picture() || !at) return;
+  const row = [...document.querySelectorAll(".rows > .row")].find((each) => entryIdOf(each) === at);
+  if (row) document.dispatchEvent(new CustomEvent("evdash:choose", { detail: { row, isFromPicture: true } }));
+}
+document.addEventListener("htmx:afterSettle", (event) => event.target.id === "main" && begin());
+begin();
