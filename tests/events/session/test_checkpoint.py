@@ -59,6 +59,15 @@ def test_what_is_folded_and_compared_after_loading_leaves_the_rest_packed(state:
     assert all(chunk.is_packed for chunk in loaded.conversation.chunks)
 
 
+def test_a_summary_after_loading_looks_only_at_what_it_replaces(state: SessionState) -> None:
+    loaded = load(dump(state))
+    before = loaded.memory.context.messages.chunks
+    summary = at(5_000, type="summary.created", summary="so far", message_count="20")
+    later = fold(loaded, summary)
+    assert [chunk.is_packed for chunk in before].count(False) == 1
+    assert later == fold(state, summary)
+
+
 def test_a_state_is_kept_every_so_many_events_and_read_from_there() -> None:
     asked: list[tuple[int, int]] = []
 
