@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from evdash.streams import embedded
 from evdash.streams.client import open_client
 from evdash.streams.embedded import EmbeddedServer
 
@@ -25,3 +26,10 @@ def valkey(valkey_url: str) -> Iterator[redis.Redis]:
     client.flushall()
     yield client
     client.close()
+
+
+@pytest.fixture
+def slowly_loading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Embedded servers take 50 µs longer for each command of their file: a small file is as good as a large one."""
+    options = embedded._options
+    monkeypatch.setattr(embedded, "_options", lambda port: [*options(port), "--key-load-delay", "50"])

@@ -22,6 +22,7 @@ from evdash.streams.address import InvalidRedisUrl, redis_url, shown_address
 __all__ = [
     "InvalidRedisUrl",
     "Refused",
+    "StillLoading",
     "StreamsUnavailable",
     "call",
     "call_all",
@@ -69,6 +70,10 @@ class Refused(StreamsUnavailable):
     def __init__(self, sentence: str, answer: str) -> None:
         super().__init__(sentence)
         self.answer = answer
+
+
+class StillLoading(StreamsUnavailable):
+    """Redis answers, and has yet to load its data."""
 
 
 def open_client(url: str | None = None) -> redis.Redis:
@@ -158,6 +163,8 @@ def reaching(client: AnyClient, stream: str = "") -> Iterator[None]:
         yield
     except redis.ResponseError as error:
         raise Refused(_sentence(error, _address(client), stream), str(error)) from error
+    except redis.BusyLoadingError as error:
+        raise StillLoading(_sentence(error, _address(client), stream)) from error
     except (redis.RedisError, OSError) as error:
         raise StreamsUnavailable(_sentence(error, _address(client), stream)) from error
 

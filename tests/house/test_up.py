@@ -15,7 +15,8 @@ import pytest
 import redis
 
 from evdash.configuration import CHECKOUT
-from evdash.streams.client import open_client
+from evdash.streams.client import StillLoading, call, call_all, open_client
+from evdash.streams.embedded import EmbeddedServer
 from evdash.streams.info import group_infos
 from tests.house.conftest import ManagePy
 from tests.running import Up, exists, free_port, is_listened_on, wait_until
@@ -131,6 +132,24 @@ def test_attached_it_adds_only_its_groups(
     assert client.execute_command("KEYS", "*") == [b"memory:events"]
     assert client.execute_command("XLEN", "memory:events") == 1
     assert groups_of(client, "memory:events") == own
+
+
+def test_a_redis_that_is_still_loading_is_waited_for(
+    environment: dict[str, str], log: Path, tmp_path: Path, slowly_loading: None
+) -> None:
+    with EmbeddedServer(tmp_path / "theirs") as server:
+        call_all(open_client(server.url), *[("XADD", "memory:events", "*", "a", "x")] * 60_000)
+    url = server.start(lambda progress: False)
+    with pytest.raises(StillLoading):
+        call(open_client(url), "PING")
+    up = Up(environment | {"REDIS_URL": url}, log, "--port", str(free_port()))
+    try:
+        up.wait_for(r"Redis is loading its data: \d+ of \d+ MB so far\.")
+        up.wait_for("attached", seconds=60)
+        assert call(open_client(url), "XLEN", "memory:events") == 60_000
+    finally:
+        up.stop()
+        server.stop()
 
 
 def test_a_sign_in_link_leads_to_where_the_server_is(environment: dict[str, str], log: Path) -> None:

@@ -8,21 +8,23 @@ from pathlib import Path
 import pytest
 
 from evdash.events.entry_id import EntryId
-from evdash.streams.client import StreamsUnavailable, call, open_client
+from evdash.streams.client import StillLoading, StreamsUnavailable, call, call_all, open_client
 from evdash.streams.embedded import EmbeddedServer, EmbeddedServerError
+from evdash.streams.loading import Progress
 from evdash.streams.reads import read_forward
 from tests.streams.conftest import wait_until
+
+MANY = 30_000  # Valkey looks at its connections after every 1,024 commands that it loads
 
 
 def add(server: EmbeddedServer, count: int) -> None:
     client = open_client(server.url)
-    for _ in range(count):
-        client.execute_command("XADD", "s", "*", "a", "x" * 100)
+    call_all(client, *[("XADD", "s", "*", "a", "x" * 100)] * count)
     client.close()
 
 
 def length(server: EmbeddedServer) -> int:
-    return len(read_forward(open_client(server.url), "s", after=None, count=10_000))
+    return len(read_forward(open_client(server.url), "s", after=None, count=100_000))
 
 
 def append_only_file(tmp_path: Path) -> Path:
@@ -156,3 +158,47 @@ def test_a_server_that_is_started_again_after_a_stop_is_the_same(tmp_path: Path)
     assert server.start() == first
     server.stop()
     assert not server.is_running
+
+
+def test_it_is_ready_only_when_it_has_loaded_its_data_and_tells_how_far_it_is(
+    tmp_path: Path, slowly_loading: None
+) -> None:
+    with EmbeddedServer(tmp_path) as server:
+        add(server, MANY)
+    told: list[Progress] = []
+
+    def go_on(progress: Progress) -> bool:
+        told.append(progress)
+        return True
+
+    server = EmbeddedServer(tmp_path)
+    try:
+        server.start(go_on)
+        assert length(server) == MANY
+    finally:
+        server.stop()
+    furthest = max(told, key=lambda progress: progress.loaded_bytes)
+    assert 0 < furthest.loaded_bytes <= furthest.total_bytes
+
+
+def test_whoever_waits_for_its_data_may_stop_waiting(tmp_path: Path, slowly_loading: None) -> None:
+    with EmbeddedServer(tmp_path) as server:
+        add(server, MANY)
+    server = EmbeddedServer(tmp_path)
+    server.start(lambda progress: False)
+    with pytest.raises(StillLoading):
+        call(open_client(server.url), "PING")
+    server.stop()
+    with EmbeddedServer(tmp_path) as server:
+        assert length(server) == MANY
+
+
+def test_data_damaged_behind_much_that_is_good_is_the_same_sentence(tmp_path: Path, slowly_loading: None) -> None:
+    with EmbeddedServer(tmp_path) as server:
+        add(server, MANY)
+    path = append_only_file(tmp_path)
+    content = bytearray(path.read_bytes())
+    content[-2_000:-1_700] = bytes(300)
+    path.write_bytes(content)
+    with pytest.raises(EmbeddedServerError, match="is damaged and was not loaded"):
+        EmbeddedServer(tmp_path).start()

@@ -20,13 +20,16 @@ from evdash.command_options import add_options
 from evdash.configuration import WILDCARD_HOSTS, Configuration
 from evdash.ports import PortTaken, refuse_taken_port
 from evdash.processes import Child
-from evdash.streams.client import StreamsUnavailable, call, open_client, shown_address
+from evdash.streams.client import StreamsUnavailable, open_client, shown_address
 from evdash.streams.embedded import EmbeddedServer, EmbeddedServerError
+from evdash.streams.loading import Progress, wait_until_loaded
 
 LOOK_EVERY_S = 0.05
 READY_WAIT_S = 30.0
 STOP_WAIT_S = 20.0
 LONGEST_RESTART_PAUSE_S = 30.0
+TELL_OF_LOADING_AFTER_S = 3.0
+TELL_OF_LOADING_EVERY_S = 10.0
 
 
 class Command(BaseCommand):
@@ -39,17 +42,20 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self.configuration: Configuration = settings.EVDASH
         self.signals = 0
+        self.tell_of_loading_at_s = TELL_OF_LOADING_AFTER_S
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
         try:
             refuse_taken_port(self.configuration.host, self.configuration.port)
         except PortTaken as taken:
             raise CommandError(str(taken)) from taken
-        server = None if self.configuration.redis_url else _embedded_server(self.configuration)
+        server = None if self.configuration.redis_url else self._embedded_server()
         children: list[Child] = []
         try:
             redis_url = server.url if server else self.configuration.redis_url
-            _refuse_unreachable(redis_url)
+            self._refuse_unreachable(redis_url)
+            if self.signals:
+                return
             link = self._prepared_link()
             children = self._children(redis_url, embedded=server is not None)
             web, *others = children
@@ -65,6 +71,34 @@ class Command(BaseCommand):
 
     def _on_signal(self, number: int, frame: object) -> None:
         self.signals += 1
+
+    def _embedded_server(self) -> EmbeddedServer:
+        server = EmbeddedServer(self.configuration.data_dir, self.configuration.embedded_port or None)
+        try:
+            server.start(self._may_go_on_loading)
+        except EmbeddedServerError as error:
+            raise CommandError(str(error)) from error
+        return server
+
+    def _refuse_unreachable(self, redis_url: str) -> None:
+        """One that is still loading, as after a restart of its machine, is waited for."""
+        client = open_client(redis_url)
+        try:
+            wait_until_loaded(client, self._may_go_on_loading)
+        except StreamsUnavailable as outage:
+            raise CommandError(str(outage)) from outage
+        finally:
+            client.close()
+
+    def _may_go_on_loading(self, progress: Progress) -> bool:
+        """Whether nobody has pressed Ctrl-C; tells a person that waits what for."""
+        if progress.waited_s >= self.tell_of_loading_at_s:
+            self.tell_of_loading_at_s = progress.waited_s + TELL_OF_LOADING_EVERY_S
+            loaded, total = (f"{size / 1_000_000:,.0f}" for size in (progress.loaded_bytes, progress.total_bytes))
+            how_far = f": {loaded} of {total} MB so far" if progress.total_bytes else ""
+            self.stdout.write(f"Redis is loading its data{how_far}.")
+            self.stdout.flush()
+        return not self.signals
 
     def _prepared_link(self) -> str:
         """The tables as they must be, and the path that signs a person in."""
@@ -168,22 +202,3 @@ class Command(BaseCommand):
             server.stop()
         if self.signals:
             self.stdout.write("Stopped.")
-
-
-def _embedded_server(configuration: Configuration) -> EmbeddedServer:
-    server = EmbeddedServer(configuration.data_dir, configuration.embedded_port or None)
-    try:
-        server.start()
-    except EmbeddedServerError as error:
-        raise CommandError(str(error)) from error
-    return server
-
-
-def _refuse_unreachable(redis_url: str) -> None:
-    client = open_client(redis_url)
-    try:
-        call(client, "PING")
-    except StreamsUnavailable as outage:
-        raise CommandError(str(outage)) from outage
-    finally:
-        client.close()
