@@ -73,7 +73,7 @@ def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upca
     remarks: list[str] = []
     fields = tuple(_field(name, value) for name, value in entry.pairs)
     data: Mapping[str, Any] = _data(fields, profile, remarks)
-    version = _version(fields, data, profile)
+    version = _version(fields, data, profile, remarks)
     if version is not None:
         lifted = upcasters.lift(data, version, lambda data: _first(profile.type, data)[1])
         data = lifted.data
@@ -145,12 +145,16 @@ def _data(fields: tuple[Field, ...], profile: WireProfile, remarks: list[str]) -
     return data
 
 
-def _version(fields: tuple[Field, ...], data: Mapping[str, Any], profile: WireProfile) -> int | None:
-    """The schema version that the entry carries: a small whole number, and nothing else that is called a version."""
+def _version(
+    fields: tuple[Field, ...], data: Mapping[str, Any], profile: WireProfile, remarks: list[str]
+) -> int | None:
+    """The schema version that the entry carries. What only might be one (`v`) is none, unless it is such a number."""
     for name in (*profile.version, *profile.flat_version):
-        if name not in data or not _VERSION.fullmatch(text := _text(data[name]).strip()):
+        if name not in data or not (text := _text(data[name]).strip()):
             continue
-        if name in profile.version or any(field.name == name for field in fields):
+        if name in profile.version and not _VERSION.fullmatch(text):
+            remarks.append(f"{name} {_shown(text)} is no whole number from 1 to 999: the event is read as it is.")
+        elif _VERSION.fullmatch(text) and (name in profile.version or any(field.name == name for field in fields)):
             return int(text)
     return None
 

@@ -99,6 +99,17 @@ def test_what_is_no_small_whole_number_is_no_version(name: str, value: str) -> N
     assert read.data["text"] == "hello"
 
 
+@pytest.mark.parametrize("value", ["-1", "abc", "0", "1000", "1.5"])
+def test_a_schema_version_that_cannot_be_is_told(value: str) -> None:
+    expected = f"schema_version {value!r} is no whole number from 1 to 999: the event is read as it is."
+    assert event(type="message.added", schema_version=value).remarks == (expected,)
+    assert event(type="message.added", data=json.dumps({"schema_version": value})).remarks == (expected,)
+
+
+def test_what_only_might_be_a_schema_version_is_not_told_when_it_is_none() -> None:
+    assert event(type="message.added", version="v1.0.3", v="abc", schema_version="").remarks == ()
+
+
 def test_a_version_within_the_data_is_one_only_by_its_full_name() -> None:
     payload = event(type="message.added", data='{"version": 1, "text": "hello"}')
     schema = event(type="message.added", data='{"schema_version": 1, "text": "hello"}')
