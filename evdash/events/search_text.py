@@ -12,9 +12,10 @@ from evdash.events.event import Event
 # case and values folded to lower case, so that a text search meets values and never the names around them.
 _BETWEEN_FIELDS = "\x1e"
 _BEFORE_VALUE = "\x1f"
-# PostgreSQL's text cannot hold NUL.
+# PostgreSQL's text cannot hold NUL. Each stands as the picture of itself (␀), so that whoever looks for it finds it and
+# nothing else.
 _SIGNS = (_BETWEEN_FIELDS, _BEFORE_VALUE, "\x00")
-_RESERVED = str.maketrans({_BETWEEN_FIELDS: " ", _BEFORE_VALUE: " ", "\x00": " "})
+_RESERVED = str.maketrans({sign: chr(0x2400 + ord(sign)) for sign in _SIGNS})
 
 
 def search_text(event: Event) -> str:

@@ -107,6 +107,14 @@ def test_a_text_meets_values_and_no_field_names() -> None:
     assert not EventFilter.parse("content").matches(event(content="my flight is late"))
 
 
+@pytest.mark.parametrize("sign", ["\x00", "\x1e", "\x1f"])
+def test_a_control_character_is_found_where_it_is_and_nowhere_else(sign: str) -> None:
+    event_filter = EventFilter.from_query({"text": [sign]})
+    assert event_filter.matches(event(content=f"a{sign}b", note="n"))
+    assert not event_filter.matches(event(content="a b", note="n"))
+    assert not EventFilter.from_query({"text": ["a b"]}).matches(event(content=f"a{sign}b"))
+
+
 def test_a_field_is_compared_whole_or_by_its_beginning() -> None:
     chat = event(channel="Chat", note="a chat")
     assert EventFilter.parse("field.channel:chat").matches(chat)
