@@ -22,6 +22,7 @@ from evdash.eventlog.throughput import Throughput, throughput
 from evdash.eventlog.totals import GroupTotals, group_totals
 from evdash.events.entry_id import EntryId
 from evdash.projections.all import projections
+from evdash.streams.arrivals import Arrivals, arrivals
 from evdash.streams.client import Refused, StreamsUnavailable
 from evdash.streams.info import ConsumerInfo, GroupInfo, StreamInfo, group_infos, stream_info
 from evdash.streams.parked import parked_count
@@ -141,6 +142,7 @@ class StreamView:
 
     name: str
     info: StreamInfo | None
+    arrivals: Arrivals | None
     groups: tuple[GroupView, ...]
     parked: int
     gaps: tuple[GapView, ...]
@@ -156,12 +158,6 @@ class StreamView:
         if self.info is None or self.info.entries_added is None:
             return None
         return max(0, self.info.entries_added - self.info.length)
-
-    @property
-    def per_second(self) -> float | None:
-        """Events a second that the event log's group, the first one, applies; None: nothing lately."""
-        lately = self.groups[0].throughput if self.groups else None
-        return lately.per_second if lately else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +175,12 @@ def stream_view(client: redis.Redis, name: str) -> StreamView:
     """The stream, asked now. Redis out of reach is no error here."""
     problem = ""
     info: StreamInfo | None = None
+    arrived: Arrivals | None = None
     groups: tuple[GroupView, ...] = ()
     parked = 0
     try:
         info = stream_info(client, name)
+        arrived = arrivals(client, name, info) if info else None
         groups = group_views(client, name, info)
         parked = _parked(client, name)
     except StreamsUnavailable as outage:
@@ -191,6 +189,7 @@ def stream_view(client: redis.Redis, name: str) -> StreamView:
     return StreamView(
         name=name,
         info=info,
+        arrivals=arrived,
         groups=groups,
         parked=parked,
         gaps=gaps[:GAPS_SHOWN],

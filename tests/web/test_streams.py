@@ -56,6 +56,13 @@ def test_a_stream_says_what_is_gone_and_what_is_kept(stuck: Client, valkey: redi
     assert "There is no stream of this name yet" in page.text  # the other stream of the settings
 
 
+def test_a_streams_rate_is_its_own_and_not_that_of_a_worker(stuck: Client, valkey: redis.Redis) -> None:
+    assert "entries a second 0 in the last 5 min" in seen(stuck.get("/streams/")).text  # ten were applied just now
+    for _ in range(60):
+        valkey.execute_command("XADD", STREAM, "*", "type", "t")
+    assert "entries a second 0.2 in the last 5 min" in seen(stuck.get("/streams/")).text
+
+
 def test_each_group_says_what_it_fills_how_far_it_is_and_how_fast(stuck: Client) -> None:
     page = seen(stuck.get("/streams/"))
     assert page.links[GROUP] == GROUP_PAGE
