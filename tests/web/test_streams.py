@@ -65,6 +65,7 @@ def test_a_streams_rate_is_its_own_and_not_that_of_a_worker(stuck: Client, valke
 
 def test_each_group_says_what_it_fills_how_far_it_is_and_how_fast(stuck: Client) -> None:
     page = seen(stuck.get("/streams/"))
+    assert "answered just now" in page.text
     assert page.links[GROUP] == GROUP_PAGE
     assert "event log, sessions, users, counts 0 6" in page.text
     assert "10 events in the last 30 minutes" in " ".join(page.values("aria-label"))
@@ -168,7 +169,9 @@ def test_unknown_streams_and_groups_are_404_and_bad_filters_400(stuck: Client) -
 
 def test_redis_out_of_reach_is_a_sentence(browser: Client, settings: Settings) -> None:
     settings.EVDASH = replace(settings.EVDASH, redis_url="redis://127.0.0.1:1")
-    assert "cannot be reached" in seen(browser.get("/streams/")).text
+    page = seen(browser.get("/streams/"))
+    assert "cannot be reached" in page.text
+    assert "answered just now" not in page.text
     for address in (GROUP_PAGE, f"/streams/{STREAM}/parked/"):
         assert "cannot be reached" in seen(browser.get(address), 503).text
 

@@ -23,8 +23,10 @@ from evdash.web.views.answers import explains_bad_places, said
 def streams(request: HttpRequest) -> HttpResponse:
     """Every stream of the settings, asked now."""
     with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
+        views = [stream_view(client, name) for name in settings.EVDASH.streams]
         context = {
-            "streams": [stream_view(client, name) for name in settings.EVDASH.streams],
+            "streams": views,
+            "has_answered": not any(view.problem for view in views),
             "server": shown_address(settings.EVDASH.redis_url),
             "can_operate": can_operate(request.user),
         }
