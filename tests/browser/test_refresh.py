@@ -101,3 +101,17 @@ def test_empty_pages_come_alive_with_the_first_event(browser: Browser, empty: Ru
     expect(pages["/"].locator(".figures dd").first).to_have_text("1")
     expect(pages["/events/"].locator("#facets")).to_contain_text("error.occurred")
     context.close()
+
+
+@pytest.mark.parametrize("address", ["/sessions/awaited/", "/users/user%20of%20awaited-too/"])
+def test_a_page_opened_before_its_first_event_shows_that_and_what_follows(
+    page: Page, publisher: Publisher, address: str
+) -> None:
+    session = "awaited" if "sessions" in address else "awaited-too"
+    page.goto(address)
+    expect(page.locator("h1")).to_contain_text("No such")
+    say(publisher, session, "the first words")
+    expect(page.locator(".row", has_text="the first words")).to_have_count(1, timeout=SOON_MS)
+    expect(page.locator("h1")).not_to_contain_text("No such")
+    say(publisher, session, "the words after them")
+    expect(page.locator(".row", has_text="the words after them")).to_have_count(1, timeout=SOON_MS)

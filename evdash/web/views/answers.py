@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, Literal, ParamSpec, cast
+from typing import Concatenate, Final, Literal, ParamSpec, cast
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
@@ -15,6 +15,9 @@ from evdash.events.filter import EventFilter
 from evdash.web.addresses import page_address
 from evdash.web.paging import BadPlace, link
 from evdash.web.rendering import page
+
+# A session or user may have its first event at any moment; the page that says so looks again after so many seconds.
+_LOOK_AGAIN_S: Final = 5
 
 Given = ParamSpec("Given")
 View = Callable[Concatenate[HttpRequest, Given], HttpResponseBase]
@@ -37,7 +40,15 @@ def unknown(request: HttpRequest, reader: Reader, what: Literal["session", "user
     """No event of the session or user is known: because there is none, or because not everything was read."""
     if reader.has_read_all:
         sentence = f"No event of such a {what} is in the log or in the streams that evdash reads."
-        return said(request, f"No such {what}", sentence, status=404, coverage=reader.coverage, subject=name)
+        return said(
+            request,
+            f"No such {what}",
+            f"{sentence} Should one come, it will be shown here.",
+            status=404,
+            coverage=reader.coverage,
+            subject=name,
+            look_again_s=_LOOK_AGAIN_S,
+        )
     sentence = (
         reader.unreachable
         or f"The log is further behind the streams than this page reads. The {what} is not in the part that was read; "
@@ -45,7 +56,14 @@ def unknown(request: HttpRequest, reader: Reader, what: Literal["session", "user
     )
     search = link(reverse("events"), EventFilter().also(what, name).query_string())
     return said(
-        request, "Not known yet", sentence, status=404, coverage=reader.coverage, subject=name, search_on=search
+        request,
+        "Not known yet",
+        sentence,
+        status=404,
+        coverage=reader.coverage,
+        subject=name,
+        search_on=search,
+        look_again_s=_LOOK_AGAIN_S,
     )
 
 
@@ -58,12 +76,17 @@ def said(
     coverage: Coverage | None = None,
     subject: str = "",
     search_on: str = "",
+    look_again_s: int = 0,
 ) -> HttpResponse:
-    """A page that is one sentence, with ways on. `subject` is the ID that was asked for."""
+    """A page that is one sentence, with ways on. `subject` is the ID that was asked for.
+
+    With `look_again_s` it loads itself anew after so many seconds: all of it, since what comes has another heading.
+    """
     context = {
         "sentence": sentence,
         "subject": subject,
         "beginning": page_address(request) if status == 400 else "",
         "search_on": search_on,
+        "look_again_s": look_again_s,
     }
     return page(request, "said.html", title, context, coverage=coverage, status=status)
