@@ -26,8 +26,9 @@ function middle() {
 function showView() {
   const place = room();
   const view = document.querySelector("[data-strip-view]");
-  if (!place || !view || document.querySelector(".strip-window")) return; // the strip shows more than the picture
+  if (!place || !view || document.querySelector(".strip-window")) return; // else the strip shows more than the picture
   const isWhole = zoom === 1;
+  place.closest(".timeline").classList.toggle("is-zoomed", !isWhole);
   view.style.x = `${isWhole ? 0 : (place.scrollLeft / place.scrollWidth) * 100}%`;
   view.style.width = `${isWhole ? 0 : (place.clientWidth / place.scrollWidth) * 100}%`;
 }
