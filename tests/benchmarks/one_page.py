@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from playwright.sync_api import Page, WebSocket, sync_playwright
+from playwright.sync_api import CDPSession, Page, WebSocket, sync_playwright
 
 from tests.benchmarks.figures import Spread, spread
 from tests.benchmarks.load import Load
@@ -105,7 +105,9 @@ def run(rate: int, seconds: float) -> OnePage:
         frames = _Frames(page)
         page.goto("/live/")
         page.locator("[data-live-status][data-state='live']").wait_for()
-        chromium_before = _chromium(page)
+        session = page.context.new_cdp_session(page)
+        session.send("Performance.enable")
+        chromium_before = _chromium(session)
         before = evdash.cost()
         load = Load(evdash.redis_url, rate, seconds)
         try:
@@ -119,7 +121,7 @@ def run(rate: int, seconds: float) -> OnePage:
         after = evdash.cost()
         measured: dict[str, list[float]] = page.evaluate("measured")
         problems = [*complaints, *_problems(page, frames, published.entry_ids)]
-        chromium_after = _chromium(page)
+        chromium_after = _chromium(session)
         browser.close()
     worked = {name: chromium_after[name] - chromium_before[name] for name in chromium_after}
     return OnePage(
@@ -186,11 +188,8 @@ def _problems(page: Page, frames: _Frames, entry_ids: list[str]) -> list[str]:
     return problems
 
 
-def _chromium(page: Page) -> dict[str, float]:
-    """What Chromium says of the page: seconds since it was opened, and bytes after a garbage collection."""
-    session = page.context.new_cdp_session(page)
+def _chromium(session: CDPSession) -> dict[str, float]:
+    """What Chromium says of the page: seconds at work until now, and bytes after a garbage collection."""
     session.send("HeapProfiler.collectGarbage")
-    session.send("Performance.enable")
     metrics: list[dict[str, Any]] = session.send("Performance.getMetrics")["metrics"]
-    session.detach()
     return {str(each["name"]): float(each["value"]) for each in metrics}
