@@ -42,7 +42,7 @@ from evdash.events.event import Event
 from evdash.events.filter import EventFilter
 from evdash.events.summaries import SessionSummary, UserSummary
 from evdash.streams.client import open_client
-from evdash.streams.info import first_left
+from evdash.streams.info import first_left, stream_info
 
 
 class Reader:
@@ -126,6 +126,11 @@ class Reader:
             return found
         start = Position(min(known).previous(), "")
         return self.page(filter, after=start, oldest_first=True, limit=limit)
+
+    def ends(self) -> dict[str, EntryId]:
+        """Of each stream the last entry ID that was ever given. Raises StreamsUnavailable."""
+        infos = {stream: stream_info(self._client, stream) for stream in self._streams}
+        return {stream: info.last_generated_id if info else EntryId.MIN for stream, info in infos.items()}
 
     def removed_unread(self, seen: Position) -> MissingEntries | None:
         """What a stream may have lost past `seen` before the log took it; None when nothing can be missing.

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from evdash.eventlog.reader import Reader, open_reader
-from evdash.eventlog.records import MissingEntries, Position
+from evdash.eventlog.records import EventPage, MissingEntries, Position
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.events.filter import Condition, EventFilter
-from evdash.live.frames import Cursor, Render, is_beyond, later
+from evdash.live.frames import Cursor, Render, is_beyond
 from evdash.live.subscription import Missed, Unsent
 from evdash.streams.client import StreamsUnavailable
-from evdash.web.rows import render_gap
+from evdash.web.rows import Reading, render_gap
 
 # A page that missed more is given the newest so many and a link to the rest, which are counted up to a bound.
 MISSED_ROWS = 100
@@ -25,72 +25,97 @@ class _Found:
     """What one stream has beyond the cursor."""
 
     events: Mapping[Position, Event]
-    through: EntryId  # everything up to here was seen
     is_all: bool  # False: there are more between the events
+    start: Position  # before all of it
+    duplicates: frozenset[Position] = frozenset()
     gaps: tuple[MissingEntries, ...] = ()
 
 
-def missed(filter: EventFilter, cursor: Cursor, render: Render) -> Missed:
+def missed(filter: EventFilter, cursor: Cursor, tailed: Cursor, render: Render, reading: Reading = "events") -> Missed:
     """What matches the filter beyond the cursor, of the streams that the cursor names.
 
+    Up to where the streams end now: what is newer comes from the tail, which stood at `tailed` when the page joined it.
     Blocks: for a thread. Raises StreamsUnavailable: what lies in the stream only would be missing.
     """
     with open_reader() as reader:
-        by_stream = {stream: _found(reader, filter, Position(seen, stream)) for stream, seen in cursor.items()}
+        ends = reader.ends()
+        anew = {stream for stream, seen in cursor.items() if ends[stream] < max(seen, tailed[stream])}
+        found = [
+            _between(reader, wanted, Position(after, stream), through)
+            for stream, seen in cursor.items()
+            for after, through in _parts(seen, ends[stream])
+            if (wanted := _in_stream(filter, stream)) and after < through
+        ]
         if reader.unreachable:
             raise StreamsUnavailable(reader.unreachable)
-    events = {position: event for found in by_stream.values() for position, event in found.events.items()}
+    events = {position: event for each in found for position, event in each.events.items()}
     ordered = sorted(events, key=lambda position: (position.entry_id, position.stream))
     shown = ordered[-MISSED_ROWS:]
+    duplicates = frozenset[Position]().union(*(each.duplicates for each in found))
     # Gaps among what is skipped are shown when that is loaded.
     from_id = shown[0].entry_id if len(shown) < len(ordered) else EntryId.MIN
-    gaps = [gap for found in by_stream.values() for gap in found.gaps if gap.last_id >= from_id]
-    items = [(position.entry_id, 1, render(events[position])) for position in shown]
+    gaps = [gap for each in found for gap in each.gaps if gap.last_id >= from_id]
+    items = [(p.entry_id, 1, render(events[p], reading, is_duplicate=p in duplicates)) for p in shown]
     items += [(gap.last_id, 0, render_gap(gap)) for gap in gaps]
-    starts = [
-        Position(cursor[stream], stream) for stream, found in by_stream.items() if found.events or not found.is_all
-    ]
+    starts = [each.start for each in found if each.events or not each.is_all]
     return Missed(
         rows=tuple(html for _, _, html in sorted(items, key=lambda item: item[:2])),
-        cursor=later(cursor, {stream: found.through for stream, found in by_stream.items()}),
+        cursor={stream: ends[stream] for stream in cursor},
         start=min(starts, key=lambda position: position.entry_id, default=Position(EntryId.MIN, "")),
         skipped=len(ordered) - len(shown),
-        is_exact=all(found.is_all for found in by_stream.values()),
+        is_exact=all(each.is_all for each in found),
+        before_anew={
+            stream: max([cursor[stream], *(position.entry_id for position in events if position.stream == stream)])
+            if ends[stream] < cursor[stream]
+            else tailed[stream]  # the page was loaded since, with what was before
+            for stream in anew
+        },
         gaps=len(gaps),
     )
 
 
-def newest_unsent(filter: EventFilter, unsent: Unsent, render: Render) -> Missed:
+def newest_unsent(filter: EventFilter, unsent: Unsent, render: Render, reading: Reading = "events") -> Missed:
     """The newest of what was only counted. Blocks: for a thread. Raises StreamsUnavailable."""
     events: dict[Position, Event] = {}
+    duplicates: frozenset[Position] = frozenset()
     with open_reader() as reader:
         for stream, through in unsent.through.items():
             wanted = _in_stream(filter, stream)
             if wanted is not None:
                 page = reader.page(wanted, before=Position(through.next(), ""), limit=MISSED_ROWS)
                 events.update((Position.of(event), event) for event in page.events)
+                duplicates |= page.duplicates
         if reader.unreachable:
             raise StreamsUnavailable(reader.unreachable)
     found = sorted((p for p in events if is_beyond(p, unsent.since)), key=lambda p: (p.entry_id, p.stream))
-    return unsent.shown_by(tuple(render(events[position]) for position in found[-MISSED_ROWS:]))
+    return unsent.shown_by(
+        tuple(render(events[p], reading, is_duplicate=p in duplicates) for p in found[-MISSED_ROWS:])
+    )
 
 
-def _found(reader: Reader, filter: EventFilter, seen: Position) -> _Found:
-    wanted = _in_stream(filter, seen.stream)
-    if wanted is None:
-        return _Found({}, seen.entry_id, is_all=True)
-    first = reader.page(wanted, after=seen, oldest_first=True, limit=MISSED_COUNT_MAX)
-    events = {Position.of(event): event for event in first.events}
-    unread = reader.removed_unread(seen)
-    gaps = dict.fromkeys((*first.gaps, *((unread,) if unread else ())))
-    if first.newer is None:
-        return _Found(events, first.cursor.get(seen.stream, seen.entry_id), is_all=True, gaps=tuple(gaps))
-    newest = reader.page(wanted, limit=MISSED_ROWS)
+def _parts(seen: EntryId, end: EntryId) -> list[tuple[EntryId, EntryId]]:
+    """What to read of a stream: if it was made anew, what the log has of the one before, and all that there is now."""
+    return [(seen, end)] if seen <= end else [(seen, EntryId.MAX), (EntryId.MIN, end)]
+
+
+def _between(reader: Reader, wanted: EventFilter, after: Position, through: EntryId) -> _Found:
+    first = reader.page(wanted, after=after, oldest_first=True, limit=MISSED_COUNT_MAX)
+    events = {Position.of(event): event for event in first.events if event.entry_id <= through}
+    if first.newer is None or first.newer.entry_id > through:
+        return _Found(events, True, after, first.duplicates, _gaps(reader, after, through, first))
+    newest = reader.page(wanted, before=Position(through.next(), ""), limit=MISSED_ROWS)
     is_joined = bool(events) and any(Position.of(event) in events for event in newest.events)
-    beyond = [event for event in newest.events if is_beyond(Position.of(event), {seen.stream: seen.entry_id})]
+    beyond = [event for event in newest.events if event.entry_id > after.entry_id]
     events.update((Position.of(event), event) for event in beyond)
-    gaps.update((gap, None) for gap in newest.gaps if gap.last_id > seen.entry_id)
-    return _Found(events, newest.cursor.get(seen.stream, seen.entry_id), is_all=is_joined, gaps=tuple(gaps))
+    gaps = _gaps(reader, after, through, first, newest)
+    return _Found(events, is_joined, after, first.duplicates | newest.duplicates, gaps)
+
+
+def _gaps(reader: Reader, after: Position, through: EntryId, *pages: EventPage) -> tuple[MissingEntries, ...]:
+    """What is known to be missing in between, and what may be because the log has not read so far."""
+    unread = reader.removed_unread(after)
+    known = [gap for page in pages for gap in page.gaps if after.entry_id < gap.last_id <= through]
+    return tuple(dict.fromkeys([*known, *([unread] if unread else [])]))
 
 
 def _in_stream(filter: EventFilter, stream: str) -> EventFilter | None:

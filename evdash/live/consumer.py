@@ -16,7 +16,6 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
 from evdash.accounts.sockets import SIGNED_OUT
-from evdash.events.filter import EventFilter
 from evdash.live.attendance import SOCKETS_PER_PERSON, attendance_of_process
 from evdash.live.catch_up import missed, newest_unsent
 from evdash.live.counts import counts
@@ -74,7 +73,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self._credit = Credit()
         self._outbox: asyncio.Queue[str] = asyncio.Queue()
         self._follower: Follower | None = None
-        self._filter: EventFilter | None = None
+        self._wanted: Subscribe | None = None
         self._subscribed_at_s: deque[float] = deque(maxlen=SUBSCRIPTIONS_MAX)
         self._following: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -190,27 +189,32 @@ class LiveConsumer(AsyncWebsocketConsumer):
         cursor = {stream: message.cursor.get(stream, position[stream]) for stream in settings.EVDASH.streams}
         subscription = Subscription(cursor, self._credit, self._outbox.put_nowait)
         self._join(subscription, message)
-        await self._bring(subscription, partial(_missed, message.filter, subscription.cursor, render_row))
+        await self._bring(
+            subscription,
+            partial(_missed, message.filter, subscription.cursor, subscription.tailed, render_row, message.reading),
+        )
 
     def _jump(self) -> None:
         """Read the newest of what was only counted. Meanwhile the subscription holds what comes."""
-        if self._filter is None or not isinstance(self._follower, Subscription):
+        if self._wanted is None or not isinstance(self._follower, Subscription):
             return
         unsent = self._follower.jump()
         if unsent is not None:
-            read = partial(_newest_unsent, self._filter, unsent, render_row)
+            read = partial(_newest_unsent, self._wanted.filter, unsent, render_row, self._wanted.reading)
             self._following = self._watched(self._bring(self._follower, read))
 
     async def _bring(self, subscription: Subscription, read: Callable[[], Awaitable[Missed]]) -> None:
         try:
             async with asyncio.timeout(CATCH_UP_LIMIT_S):
-                subscription.catch_up(await self._past(read))
+                past = await self._past(read)
         except TimeoutError:
             await self._refuse(TRY_AGAIN, "Reading what came meanwhile took too long.")
+            return
+        self._feed.hub.catch_up(subscription, past, asyncio.get_running_loop().time())
 
     def _join(self, follower: Follower, message: Subscribe) -> None:
-        self._follower, self._filter = follower, message.filter
-        self._feed.hub.join(follower, message.filter)
+        self._follower, self._wanted = follower, message
+        self._feed.hub.join(follower, message.filter, message.reading)
 
     async def _past(self, read: Callable[[], Awaitable[Missed]]) -> Missed:
         while True:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from evdash.eventlog.records import Position
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.events.search_text import search_text
+from evdash.web.rows import Reading
 
 FRAME_ROWS = 100
 FRAME_BYTES = 128 * 1024
@@ -19,7 +20,12 @@ FRAME_BYTES = 128 * 1024
 Cursor = Mapping[str, EntryId]
 """Per stream, the entry ID up to which a page has everything."""
 
-Render = Callable[[Event], str]
+
+class Render(Protocol):
+    """Makes the row of an event."""
+
+    def __call__(self, event: Event, reading: Reading = "events", *, is_duplicate: bool = False) -> str:
+        """The row as HTML, an <li>, in this reading."""
 
 
 def later(one: Cursor, other: Cursor) -> dict[str, EntryId]:
@@ -34,16 +40,19 @@ def is_beyond(position: Position, cursor: Cursor) -> bool:
 
 
 class Arrival:
-    """An event that has come; its row and its search text are made once, when the first page or filter needs them."""
+    """An event that has come; its rows and its search text are made once, when the first page or filter needs them."""
 
-    def __init__(self, event: Event, render: Render) -> None:
+    def __init__(self, event: Event, render: Render, *, is_duplicate: bool = False) -> None:
         self.event = event
         self.position = Position.of(event)
         self._render = render
+        self._is_duplicate = is_duplicate
+        self._rows: dict[Reading, str] = {}
 
-    @cached_property
-    def html(self) -> str:
-        return self._render(self.event)
+    def html(self, reading: Reading) -> str:
+        if reading not in self._rows:
+            self._rows[reading] = self._render(self.event, reading, is_duplicate=self._is_duplicate)
+        return self._rows[reading]
 
     @cached_property
     def search_text(self) -> str:
@@ -57,6 +66,7 @@ class Frame:
     arrivals: tuple[Arrival, ...]
     unshown: tuple[Position, ...]  # matched, and too many to show
     cursor: Cursor
+    reading: Reading = "events"
 
     @property
     def count(self) -> int:
@@ -64,8 +74,9 @@ class Frame:
 
     @property
     def start(self) -> Position:
-        """The place right before everything in the frame, in the stream of its first event."""
-        return before((*self.unshown, *(arrival.position for arrival in self.arrivals))[0])
+        """The place right before everything in the frame, which may have older entries of another stream later."""
+        positions = (*self.unshown, *(arrival.position for arrival in self.arrivals))
+        return before(min(positions, key=lambda position: position.entry_id))
 
     @property
     def shown(self) -> int:
@@ -84,10 +95,11 @@ class Frame:
         rows: list[str] = []
         size = 0
         for arrival in reversed(self.arrivals):
-            size += len(arrival.html)
+            row = arrival.html(self.reading)
+            size += len(row)
             if rows and size > FRAME_BYTES:
                 break
-            rows.append(arrival.html)
+            rows.append(row)
         return "".join(reversed(rows)), len(rows)
 
     @cached_property
@@ -98,12 +110,16 @@ class Frame:
         return first
 
     def beyond(self, cursor: Cursor) -> Frame | None:
-        """What of it a page at this cursor does not have yet: itself, as nearly always, a part, or None."""
-        if all(cursor.get(stream, EntryId.MIN) < entry_id for stream, entry_id in self._first.items()):
+        """What of it a page at this cursor does not have yet: itself, as nearly always, a part, or None.
+
+        Its cursor is nowhere behind the page's, which has come further in streams whose past was read just now.
+        """
+        is_all_new = all(cursor.get(stream, EntryId.MIN) < entry_id for stream, entry_id in self._first.items())
+        if is_all_new and all(entry_id <= self.cursor.get(stream, EntryId.MIN) for stream, entry_id in cursor.items()):
             return self
         arrivals = tuple(arrival for arrival in self.arrivals if is_beyond(arrival.position, cursor))
         unshown = tuple(position for position in self.unshown if is_beyond(position, cursor))
-        return Frame(arrivals, unshown, later(self.cursor, cursor)) if arrivals or unshown else None
+        return Frame(arrivals, unshown, later(self.cursor, cursor), self.reading) if arrivals or unshown else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +129,11 @@ class Gap:
     count: int
     after: Position
     is_exact: bool = True  # False: there are at least so many
+
+    def joined(self, other: Gap) -> Gap:
+        """Both as one."""
+        after = min(self.after, other.after, key=lambda position: position.entry_id)
+        return Gap(self.count + other.count, after, self.is_exact and other.is_exact)
 
 
 def before(position: Position) -> Position:

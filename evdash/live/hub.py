@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import datetime
 
+from evdash.events.duplicates import identity
 from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
+from evdash.events.event import Event
 from evdash.events.filter import EventFilter
 from evdash.events.profile import decode
 from evdash.live.frames import Arrival, Cursor, Render
+from evdash.live.subscription import Missed, Subscription
 from evdash.live.topic import Follower, Topic
+from evdash.web.rows import Reading
+
+# Retries follow soon: so many identities are remembered to mark them.
+IDENTITIES_MAX = 20_000
 
 
 class Hub:
     """Knows no sockets, no Redis and no clock: whoever drives it brings entries and times.
 
-    An event is decoded once, matched once for each distinct filter, and rendered once at most.
+    An event is decoded once, matched once for each distinct filter, and rendered once at most in each reading.
     """
 
     def __init__(self, render: Render) -> None:
         self._render = render
-        self._topics: dict[str, Topic] = {}
+        self._topics: dict[tuple[str, Reading], Topic] = {}
         self._topic_of: dict[Follower, Topic] = {}
+        self._identities: OrderedDict[bytes, None] = OrderedDict()
         self.position: dict[str, EntryId] = {}
 
     def start_from(self, position: Cursor) -> None:
         """Where the tail stands before its first entries."""
         self.position = dict(position)
 
-    def join(self, follower: Follower, filter: EventFilter) -> None:
+    def join(self, follower: Follower, filter: EventFilter, reading: Reading = "events") -> None:
         """From here on the page is given what matches the filter."""
-        topic = self._topics.setdefault(filter.text(), Topic(filter))
+        topic = self._topics.setdefault((filter.text(), reading), Topic(filter, reading))
         topic.followers.add(follower)
+        follower.tailed = dict(self.position)
         self._topic_of[follower] = topic
 
     def leave(self, follower: Follower) -> None:
@@ -41,21 +51,45 @@ class Hub:
         if topic is not None:
             topic.followers.remove(follower)
             if not topic.followers:
-                del self._topics[topic.filter.text()]
+                del self._topics[topic.filter.text(), topic.reading]
 
     def take(self, entries: Sequence[Entry], now: datetime, now_s: float) -> None:
         """New entries, in the order of each stream."""
+        for stream, first in {entry.stream: entry.entry_id for entry in reversed(entries)}.items():
+            if first <= self.position.get(stream, EntryId.MIN):
+                self._begin_anew(stream, now_s)
         for entry in entries:
-            known = self.position.get(entry.stream)
-            if known is not None and entry.entry_id <= known:
-                for follower in self._topic_of:
-                    follower.begin_anew(entry.stream)
             self.position[entry.stream] = entry.entry_id
         if self._topics:
-            arrivals = [Arrival(decode(entry), self._render) for entry in entries]
+            arrivals = [self._arrival(decode(entry)) for entry in entries]
             for topic in self._topics.values():
                 topic.take(arrivals, now)
             self.tick(now_s)
+
+    def catch_up(self, subscription: Subscription, missed: Missed, now_s: float) -> None:
+        """Give a subscription that has joined what it missed."""
+        for stream in subscription.not_known_as_anew(missed):
+            self._begin_anew(stream, now_s)
+        subscription.catch_up(missed)
+
+    def _begin_anew(self, stream: str, now_s: float) -> None:
+        """The stream was deleted and made anew: its entries have lower IDs than those before."""
+        for topic in self._topics.values():
+            topic.flush(self.position, now_s)  # what is of the stream before
+        self.position[stream] = EntryId.MIN
+        for follower in self._topic_of:
+            follower.begin_anew(stream)
+
+    def _arrival(self, event: Event) -> Arrival:
+        """The event, marked where the same has come not long before."""
+        key = identity(event)
+        if key is None:
+            return Arrival(event, self._render)
+        is_duplicate = key in self._identities
+        self._identities[key] = None
+        if len(self._identities) > IDENTITIES_MAX:
+            self._identities.popitem(last=False)
+        return Arrival(event, self._render, is_duplicate=is_duplicate)
 
     def tick(self, now_s: float) -> None:
         """Send the frames that are due."""

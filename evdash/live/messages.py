@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 from evdash.events.entry_id import EntryId, InvalidEntryId
 from evdash.events.filter import EventFilter, FilterError
+from evdash.web.rows import ROW_TEMPLATES, Reading
 
 MESSAGE_MAX_CHARS = 32 * 1024
 STREAMS_MAX = 100
@@ -30,6 +31,7 @@ class Subscribe:
     filter: EventFilter
     cursor: Mapping[str, EntryId]
     rows: bool = True
+    reading: Reading = "events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ def parse(text: str | None) -> Subscribe | Acknowledge | WaitingSeen | Jump:
         raise InvalidMessage("The message is not JSON.") from None
     match told:
         case {"type": "subscribe", "number": int(number), "query": str(query), "cursor": dict(cursor)}:
-            return Subscribe(number, filter_of(query), cursor_of(cursor), told.get("rows") is not False)
+            reading = reading_of(told.get("reading", "events"))
+            return Subscribe(number, filter_of(query), cursor_of(cursor), told.get("rows") is not False, reading)
         case {"type": "ack", "messages": int(messages)}:
             return Acknowledge(messages)
         case {"type": "waiting-seen"}:
@@ -79,6 +82,14 @@ def filter_of(query: str) -> EventFilter:
         raise InvalidMessage(f"The filter cannot be read: {error}") from None
     except ValueError:
         raise InvalidMessage("The filter's query string has too many parts.") from None
+
+
+def reading_of(word: object) -> Reading:
+    """The reading of a page's list. Raises InvalidMessage."""
+    for reading in ROW_TEMPLATES:
+        if word == reading:
+            return reading
+    raise InvalidMessage("The reading is none that evdash knows.")
 
 
 def cursor_of(cursor: Mapping[str, Any]) -> Mapping[str, EntryId]:

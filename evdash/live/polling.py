@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET
 
 from evdash.live.catch_up import missed
 from evdash.live.frames import written
-from evdash.live.messages import InvalidMessage, cursor_of, filter_of
+from evdash.live.messages import InvalidMessage, cursor_of, filter_of, reading_of
 from evdash.streams.client import StreamsUnavailable
 from evdash.web.rows import render_row
 
@@ -22,13 +22,15 @@ def missed_rows(request: HttpRequest) -> HttpResponse:
     While Redis is out of reach a `state`; status 400 with `refused` for what cannot be read.
     """
     try:
-        told = missed(filter_of(request.GET.get("query", "")), cursor_of(_cursor(request)), render_row)
+        cursor = cursor_of(_cursor(request))
+        reading = reading_of(request.GET.get("reading", "events"))
+        told = missed(filter_of(request.GET.get("query", "")), cursor, cursor, render_row, reading)
     except InvalidMessage as invalid:
         return _answer({"type": "refused", "reason": str(invalid)}, status=400)
     except StreamsUnavailable as unavailable:
         return _answer({"type": "state", "state": "unreachable", "reason": str(unavailable)})
-    if told.message:
-        return _kept_by_none(HttpResponse(told.message, content_type="application/json"))
+    if message := told.message(told.cursor):
+        return _kept_by_none(HttpResponse(message, content_type="application/json"))
     return _answer({"type": "alive", "cursor": written(told.cursor)})
 
 

@@ -15,6 +15,7 @@ class Pulse:
     """
 
     def __init__(self, deliver: Callable[[str], None]) -> None:
+        self.tailed: Cursor = {}
         self._deliver = deliver
         self._untold = 0
         self._is_told = False  # and the page has not looked yet

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from evdash.eventlog.records import Position
+from evdash.events.entry_id import EntryId
 from evdash.live.counts import counts
 from evdash.live.credit import Credit
 from evdash.live.frames import Cursor, Frame, Gap, later, rows_message, written
@@ -24,6 +25,8 @@ class Missed:
     start: Position  # the place before all of it
     skipped: int = 0
     is_exact: bool = True  # False: at least so many were left out
+    # Of streams made anew since the page's cursor, which their new entries lie below: how far the old ones are in this.
+    before_anew: Cursor = field(default_factory=dict)
     gaps: int = 0
 
     @property
@@ -31,17 +34,11 @@ class Missed:
         """How many of the rows are events."""
         return len(self.rows) - self.gaps
 
-    @property
-    def skipped_before(self) -> Gap:
-        """What was left out, before the rows."""
-        return Gap(self.skipped, self.start, self.is_exact)
-
-    @property
-    def message(self) -> str:
-        """What is sent to a page; "" when it missed nothing."""
+    def message(self, cursor: Cursor) -> str:
+        """What is sent to a page that has everything up to `cursor` with it; "" when it missed nothing."""
         if not (self.rows or self.skipped or not self.is_exact):
             return ""
-        return rows_message("".join(self.rows), self.shown, self.cursor, self.skipped_before)
+        return rows_message("".join(self.rows), self.shown, cursor, Gap(self.skipped, self.start, self.is_exact))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +55,13 @@ class Unsent:
         return Missed(rows, self.through, self.gap.after, max(0, count), self.gap.is_exact and count >= 0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Anew:
+    """Among held frames: from here on the stream is another one, with lower IDs."""
+
+    stream: str
+
+
 class Subscription:
     """Begins catching up: frames are held until `catch_up` brings what was before them.
 
@@ -67,9 +71,10 @@ class Subscription:
 
     def __init__(self, cursor: Cursor, credit: Credit, deliver: Callable[[str], None]) -> None:
         self.cursor = dict(cursor)
+        self.tailed: Cursor = {}  # where the tail stood when this joined the hub
         self._credit = credit
         self._deliver = deliver
-        self._held: list[Frame] | None = []
+        self._held: list[Frame | _Anew] | None = []
         self._gap: Gap | None = None
         self._gap_since: Cursor = {}
         self._told_waiting: int | None = None  # a count was sent, and the page has not answered
@@ -79,8 +84,8 @@ class Subscription:
         """Whether the page was sent everything up to `cursor`."""
         return self._held is None and self._gap is None
 
-    def take(self, frame: Frame) -> None:
-        """The next frame of the filter."""
+    def take(self, frame: Frame, ahead: Cursor | None = None) -> None:
+        """The next frame of the filter. `ahead`: how far the page has streams that the frame does not know as anew."""
         if self._held is not None:
             self._held.append(frame)
             return
@@ -88,23 +93,42 @@ class Subscription:
         since, self.cursor = self.cursor, later(self.cursor, frame.cursor)
         if rest is None:
             return
+        if ahead:
+            rest = replace(rest, cursor={**rest.cursor, **ahead})
         if not self._credit.is_available:
             self._skip(Gap(rest.count, rest.start), since)
             self._tell_waiting()
             return
         self._send(rest.message, rest.shown)
 
+    def not_known_as_anew(self, missed: Missed) -> set[str]:
+        """Streams of which the reading found that they were made anew, and the tail has not come to it yet."""
+        behind = {stream for stream in missed.before_anew if missed.cursor[stream] < self.tailed[stream]}
+        return behind - {each.stream for each in self._held or () if isinstance(each, _Anew)}
+
     def catch_up(self, missed: Missed) -> None:
         """Send what the page missed, then what came meanwhile and is not in it."""
         held, self._held = self._held or [], None
         since, self.cursor = self.cursor, later(self.cursor, missed.cursor)
-        told = replace(missed, cursor=dict(self.cursor)).message
+        self.cursor |= {stream: missed.cursor[stream] for stream in missed.before_anew}
+        told = missed.message(self.cursor)
         if told and self._credit.is_available:
             self._send(told, missed.shown)
         elif told:
-            self._skip(replace(missed.skipped_before, count=missed.skipped + missed.shown), since)
-        for frame in held:
-            self.take(frame)
+            self._skip(Gap(missed.skipped + missed.shown, missed.start, missed.is_exact), since)
+            self._tell_waiting()
+        self._replay(held, missed)
+
+    def _replay(self, held: list[Frame | _Anew], missed: Missed) -> None:
+        """What came while the past was read; a stream may have been made anew meanwhile, read before it or after."""
+        anew = {each.stream for each in held if isinstance(each, _Anew)} & set(missed.before_anew)
+        read_anew = {stream: missed.cursor[stream] for stream in anew}
+        self.cursor |= {stream: missed.before_anew[stream] for stream in read_anew}
+        for each in held:
+            if isinstance(each, Frame):
+                self.take(each, read_anew)
+            else:
+                self.cursor[each.stream] = read_anew.pop(each.stream, EntryId.MIN)
 
     def credit_returned(self) -> None:
         """The page has acknowledged something: what was counted until now is told before the next row is sent."""
@@ -135,14 +159,16 @@ class Subscription:
             self._deliver(json.dumps({"type": "alive"}))
 
     def begin_anew(self, stream: str) -> None:
-        """The stream was made anew with lower entry IDs."""
-        self.cursor.pop(stream, None)
+        """The stream was made anew: what comes of it now has lower entry IDs."""
+        if self._held is not None:
+            self._held.append(_Anew(stream))
+        else:
+            self.cursor[stream] = EntryId.MIN
 
     def _skip(self, gap: Gap, since: Cursor) -> None:
         if self._gap is None:
-            self._gap, self._gap_since = gap, dict(since)
-        else:
-            self._gap = replace(self._gap, count=self._gap.count + gap.count)
+            self._gap_since = dict(since)
+        self._gap = self._gap.joined(gap) if self._gap else gap
 
     def _tell_waiting(self) -> None:
         if self._gap and self._told_waiting is None:

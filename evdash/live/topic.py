@@ -1,4 +1,4 @@
-"""A topic: one distinct filter, what matched it, and the pages that want it."""
+"""A topic: one distinct filter in one reading, what matched it, and the pages that want it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Protocol
 from evdash.eventlog.records import Position
 from evdash.events.filter import EventFilter, Predicate
 from evdash.live.frames import FRAME_ROWS, Arrival, Cursor, Frame
+from evdash.web.rows import Reading
 
 # Under load a page is given four frames a second; the first event after a quiet moment comes at once.
 FRAME_INTERVAL_S = 0.25
@@ -17,6 +18,8 @@ FRAME_INTERVAL_S = 0.25
 
 class Follower(Protocol):
     """A page, as hub and topics know it: a Subscription, which sends rows, or a Pulse, which tells of them."""
+
+    tailed: Cursor  # where the tail stood when this joined the hub
 
     def take(self, frame: Frame) -> None:
         """The next frame of the filter."""
@@ -37,8 +40,8 @@ class Follower(Protocol):
 class Topic:
     """Gathers the events of its filter into frames. Times in seconds of any steady clock."""
 
-    def __init__(self, filter: EventFilter) -> None:
-        self.filter = filter
+    def __init__(self, filter: EventFilter, reading: Reading = "events") -> None:
+        self.filter, self.reading = filter, reading
         self.followers: set[Follower] = set()
         self._is_relative = any(bound is not None and bound.ago is not None for bound in (filter.since, filter.until))
         self._needs_text = filter.needs_search_text
@@ -71,7 +74,7 @@ class Topic:
         """Give the pages what has been gathered. `cursor`: up to where events have been taken."""
         if not self._arrivals:
             return
-        frame = Frame(tuple(self._arrivals), tuple(self._unshown), dict(cursor))
+        frame = Frame(tuple(self._arrivals), tuple(self._unshown), dict(cursor), self.reading)
         self._arrivals.clear()
         self._unshown.clear()
         self._last_frame_s = now_s

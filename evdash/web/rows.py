@@ -15,14 +15,14 @@ from evdash.events.event import Event
 from evdash.web.addresses import element_id, event_address, session_address, user_address
 from evdash.web.kinds import Kind, kind_of
 from evdash.web.readings import Reading as OneLine
-from evdash.web.readings import reading
+from evdash.web.readings import reading as one_line_of
 from evdash.web.turns import Turn, turn_of
 from evdash.web.wording import count, size
 
 Reading = Literal["events", "conversation", "raw"]
 """How a list shows its events."""
 
-ROW_TEMPLATES: Final[Mapping[str, str]] = {
+ROW_TEMPLATES: Final[Mapping[Reading, str]] = {
     "events": "events/_row.html",
     "conversation": "events/_turn.html",
     "raw": "events/_raw.html",
@@ -92,7 +92,7 @@ def row_of(event: Event, *, is_duplicate: bool = False) -> Row:
     return Row(
         event=event,
         kind=kind_of(event.type),
-        reading=reading(event),
+        reading=one_line_of(event),
         element_id=element_id(event.stream, event.entry_id),
         address=event_address(event.stream, event.entry_id),
         session_address=session_address(event.session_id),
@@ -147,10 +147,10 @@ def render_gap(gap: MissingEntries) -> str:
     return get_template("events/_gap.html").render({"row": gap_row(gap)})
 
 
-def render_row(event: Event, shown_as: Reading = "events") -> str:
+def render_row(event: Event, reading: Reading = "events", *, is_duplicate: bool = False) -> str:
     """The row as HTML, an <li>: the same bytes in a page and pushed to it.
 
     It depends on the event alone. The filter that its opened part narrows stands once in the list around the rows
     (`hx-vals`), so a row rendered for one page serves every page.
     """
-    return get_template(ROW_TEMPLATES[shown_as]).render({"row": row_of(event)})
+    return get_template(ROW_TEMPLATES[reading]).render({"row": row_of(event, is_duplicate=is_duplicate)})

@@ -35,9 +35,9 @@ export class Polling {
     if (this.#isWanted) this.#timer = setTimeout(() => this.#ask(), EVERY_MS);
   }
 
-  async #read({ query, cursor }) {
+  async #read({ query, cursor, reading = "events" }) {
     const address = new URL("/live/missed/", location.href);
-    address.search = new URLSearchParams({ query, cursor: JSON.stringify(cursor) });
+    address.search = new URLSearchParams({ query, cursor: JSON.stringify(cursor), reading });
     try {
       const answer = await fetch(address, { headers: { "HX-Request": "true" } });
       if (answer.headers.has("HX-Redirect")) return this.#handlers.signedOut();

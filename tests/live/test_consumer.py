@@ -460,3 +460,23 @@ async def test_who_is_signed_out_subscribes_to_nothing(open_page: OpenPage, monk
     await page.say(type="subscribe", number=1, query="", cursor={})
     assert (await page.hear())["reason"] == "You are signed out."
     assert await page.hear() == {"type": "closed", "code": SIGNED_OUT}
+
+
+async def test_a_page_that_was_away_while_its_stream_was_made_anew_gets_what_is_there_now(
+    open_page: OpenPage, add: Add, valkey: redis.Redis
+) -> None:
+    """Its cursor lies beyond all the new entries, whose IDs are lower."""
+    page = await open_page()
+    await page.subscribe()
+    shown = add(entry_id="5000-0")
+    await page.until(lambda message: message["type"] == "rows")
+    await page.socket.disconnect()
+    valkey.delete(STREAM)
+    ids = [add(entry_id=f"{number}-0") for number in (7, 8)]
+    again = await open_page()
+    await again.subscribe(cursor=page.cursor)
+    ids.append(add(entry_id="9-0"))
+    while not again.count(ids[-1]):
+        await again.hear()
+    assert [again.count(entry_id) for entry_id in [shown, *ids]] == [0, 1, 1, 1]
+    assert again.cursor == {STREAM: "9-0"}

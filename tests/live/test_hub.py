@@ -1,4 +1,4 @@
-"""The hub against a model: whatever happens, a page is sent each event once, or it is counted once in a gap."""
+"""The hub: what pages are sent, when, and how much of it. All interleavings of that are in test_model.py."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from evdash.eventlog.records import Position
 from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter
-from evdash.events.profile import decode
 from evdash.live import credit as credits
-from evdash.live import frames, topic
+from evdash.live import frames
 from evdash.live.credit import Credit
 from evdash.live.hub import Hub
 from evdash.live.pulse import Pulse
@@ -30,7 +26,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EVERYTHING = EventFilter()
 
 
-def render(event: Event) -> str:
+def render(event: Event, reading: str = "events", *, is_duplicate: bool = False) -> str:
     return f"[{event.stream} {event.entry_id}]"
 
 
@@ -80,16 +76,8 @@ def seen_in(message: dict[str, object]) -> list[str | int]:
     return [message["skipped"], *rows] if message["skipped"] else rows  # type: ignore[list-item]
 
 
-def row_name(known: Entry) -> str:
-    return f"{known.stream} {known.entry_id}"
-
-
 def entries(*numbers: int, stream: str = "s", **fields: str) -> list[Entry]:
     return [entry(f"{number}-0", stream, **fields) for number in numbers]
-
-
-def entry_id(number: int) -> EntryId:
-    return EntryId(number, 0)
 
 
 @pytest.fixture
@@ -137,7 +125,7 @@ def test_large_rows_make_a_smaller_frame(hub: Hub, monkeypatch: pytest.MonkeyPat
 
 def test_an_event_is_rendered_once_for_all_pages_and_filters() -> None:
     rendered: list[str] = []
-    hub = Hub(lambda event: rendered.append(str(event.entry_id)) or "row")  # type: ignore[func-returns-value]
+    hub = Hub(lambda event, *_, **__: rendered.append(str(event.entry_id)) or "row")  # type: ignore[func-returns-value]
     filters = [EVERYTHING, EVERYTHING, EventFilter.parse("type:a"), EventFilter.parse("type:b")]
     for filter in filters:
         join(hub, Page(filter))
@@ -192,6 +180,69 @@ def test_a_stream_made_anew_is_shown_though_its_ids_are_lower(hub: Hub) -> None:
     assert page.seen == ["s 501-0", "s 7-0"]
 
 
+def test_what_waits_for_a_frame_as_its_stream_is_made_anew_is_of_the_stream_before(hub: Hub) -> None:
+    page = Page(cursor={"s": EntryId(500, 0)})
+    hub.join(page.subscription, page.filter)
+    page.subscription.catch_up(
+        Missed(("[s 501-0]", "[s 502-0]"), {"s": EntryId(502, 0)}, Position(EntryId(500, 0), "s"))
+    )
+    hub.take(entries(501), NOW, now_s=1.0)
+    hub.take(entries(502), NOW, now_s=1.1)  # waits
+    hub.take(entries(7), NOW, now_s=1.2)
+    hub.tick(now_s=2.0)
+    assert page.seen == ["s 501-0", "s 502-0", "s 7-0"]
+    assert page.messages[-1]["cursor"] == {"s": "7-0"}
+
+
+def test_a_stream_made_anew_while_a_page_reads_its_past_is_shown(hub: Hub) -> None:
+    page = Page(cursor={"s": EntryId(500, 0)})
+    hub.join(page.subscription, page.filter)
+    hub.take(entries(501), NOW, now_s=1.0)
+    hub.take(entries(7), NOW, now_s=2.0)
+    read_before = Missed(("[s 501-0]",), {"s": EntryId(501, 0)}, Position(EntryId(500, 0), "s"))
+    page.subscription.catch_up(read_before)
+    assert page.seen == ["s 501-0", "s 7-0"]
+
+
+def test_a_page_whose_past_was_read_further_than_the_tail_is_not_told_to_be_behind_it() -> None:
+    hub = Hub(render)
+    hub.start_from({"s": EntryId.MIN, "t": EntryId(50, 0)})
+    page = Page(cursor={"s": EntryId.MIN, "t": EntryId(40, 0)})
+    hub.join(page.subscription, page.filter)
+    page.subscription.catch_up(
+        Missed(("[t 99-0]",), {"s": EntryId.MIN, "t": EntryId(99, 0)}, Position(EntryId(40, 0), "t"))
+    )
+    hub.take(entries(100), NOW, now_s=1.0)
+    assert page.messages[-1]["cursor"] == {"s": "100-0", "t": "99-0"}
+
+
+def test_a_gap_begins_before_the_oldest_entry_of_all_its_streams(hub: Hub) -> None:
+    page = join(hub, Page())
+    hub.take(entries(*range(1_000, 2_000)), NOW, now_s=1.0)  # of another stream there may be older ones to come
+    hub.take(entries(*range(2_000, 2_100)), NOW, now_s=1.1)
+    hub.take(entries(*range(30, 100), stream="t"), NOW, now_s=2.0)
+    assert page.messages[-1]["skipped_after"] == "29-18446744073709551615@t"
+    hub.take(entries(3_000), NOW, now_s=3.0)  # beyond the credit
+    hub.take(entries(20, stream="u"), NOW, now_s=4.0)
+    page.acknowledge()
+    assert page.seen[-1] == 2
+    assert page.messages[-1]["skipped_after"] == "19-18446744073709551615@u"
+
+
+def test_a_page_without_credit_that_missed_nothing_has_no_gap(hub: Hub) -> None:
+    page = join(hub, Page())
+    hub.take(entries(*range(1, 101)), NOW, now_s=1.0)
+    hub.take(entries(*range(101, 201)), NOW, now_s=2.0)
+    again = Subscription({"s": EntryId(200, 0)}, page.credit, page.receive)  # another filter, on the same socket
+    hub.leave(page.subscription)
+    hub.join(again, EVERYTHING)
+    again.catch_up(Missed((), {"s": EntryId(200, 0)}, Position(EntryId.MIN, "")))
+    hub.take(entries(201), NOW, now_s=3.0)
+    page.credit.acknowledge(page.shown)
+    again.credit_returned()
+    assert page.messages[-1]["skipped_after"] == "200-18446744073709551615@s"
+
+
 def test_a_page_is_told_how_far_it_has_everything(hub: Hub) -> None:
     page = join(hub, Page(EventFilter.parse("type:rare"), cursor={"s": EntryId.MIN}))
     hub.take(entries(1, 2, 3, type="common"), NOW, now_s=1.0)
@@ -208,158 +259,18 @@ def test_who_has_left_is_sent_nothing_and_a_filter_nobody_wants_is_forgotten(hub
     assert hub.due_s is None
 
 
-class LivePages(RuleBasedStateMachine):
-    """Producers write, the tail lags behind, pages come, read their past slowly, acknowledge or do not."""
-
-    streams: tuple[str, ...] = ("s",)
-
-    @initialize()
-    def begin(self) -> None:
-        self.now_s = 0.0
-        self.written: list[Entry] = []
-        self.taken = 0
-        self.hub = Hub(render)
-        self.hub.start_from(dict.fromkeys(self.streams, EntryId.MIN))
-        self.pages: list[Page] = []
-        self.unread: list[Page] = []
-        self.reading: list[tuple[Page, Missed]] = []
-
-    @rule(kinds=st.lists(st.sampled_from("ab"), min_size=1, max_size=12), data=st.data())
-    def write(self, kinds: list[str], data: st.DataObject) -> None:
-        for kind in kinds:
-            stream = data.draw(st.sampled_from(self.streams))
-            self.written.append(entry(f"{len(self.written) + 1}-0", stream, type=kind))
-
-    @precondition(lambda self: self.taken < len(self.written))
-    @rule(count=st.integers(1, 20))
-    def tail(self, count: int) -> None:
-        batch = self.written[self.taken : self.taken + count]
-        self.taken += len(batch)
-        self.hub.take(batch, NOW, self.now_s)
-
-    @rule(seconds=st.sampled_from([0.05, 0.3]))
-    def wait(self, seconds: float) -> None:
-        self.now_s += seconds
-        self.hub.tick(self.now_s)
-
-    @rule(query=st.sampled_from(["", "type:a", "-type:a"]), ago=st.integers(0, 30))
-    def open_page(self, query: str, ago: int) -> None:
-        """With the cursor of a page load some entries ago, the tail being wherever it is."""
-        cursor = dict.fromkeys(self.streams, EntryId.MIN)
-        for known in self.written[: max(0, len(self.written) - ago)]:
-            cursor[known.stream] = known.entry_id
-        page = Page(EventFilter.parse(query), cursor)
-        self.hub.join(page.subscription, page.filter)
-        self.pages.append(page)
-        self.unread.append(page)
-
-    @precondition(lambda self: self.unread)
-    @rule(rows=st.integers(0, 6))
-    def read(self, rows: int) -> None:
-        page = self.unread.pop(0)
-        self.reading.append((page, self._missed(page, rows)))
-
-    @precondition(lambda self: self.reading)
-    @rule()
-    def catch_up(self) -> None:
-        page, missed = self.reading.pop(0)
-        page.subscription.catch_up(missed)
-
-    def _missed(self, page: Page, rows: int) -> Missed:
-        matching = self._matching(page)
-        cursor = {known.stream: known.entry_id for known in self.written}
-        kept = matching[len(matching) - rows :] if rows < len(matching) else matching
-        start = Position(page.begin["s"], "s")
-        shown = tuple(render(decode(known)) for known in kept)
-        return Missed(shown, cursor, start, skipped=len(matching) - len(kept))
-
-    def _matching(self, page: Page) -> list[Entry]:
-        return [
-            known
-            for known in self.written
-            if known.entry_id > page.begin[known.stream] and page.filter.matches(decode(known), NOW)
-        ]
-
-    @precondition(lambda self: self.pages)
-    @rule(data=st.data())
-    def acknowledge(self, data: st.DataObject) -> None:
-        data.draw(st.sampled_from(self.pages)).acknowledge()
-
-    @precondition(lambda self: self.pages)
-    @rule(data=st.data())
-    def tell_alive(self, data: st.DataObject) -> None:
-        self.hub.tell_alive(data.draw(st.sampled_from(self.pages)).subscription)
-
-    def teardown(self) -> None:
-        if not hasattr(self, "hub"):
-            return
-        while self.unread:
-            self.read(rows=3)
-        while self.reading:
-            self.catch_up()
-        self.hub.take(self.written[self.taken :], NOW, self.now_s)
-        self.hub.tick(self.now_s + 1)
-        for page in self.pages:
-            page.acknowledge()
-            self._check(page)
-
-    def _check(self, page: Page) -> None:
-        """Rows are what was written, in its order; each gap stands for as many as it says, at its place.
-
-        A page that connects again with the cursor it was last told misses nothing and is told nothing twice.
-        """
-        matching = self._matching(page)
-        done = 0
-        for message in page.messages:
-            for item in seen_in(message):
-                if isinstance(item, int):
-                    done += item
-                else:
-                    assert row_name(matching[done]) == item
-                    done += 1
-            if "cursor" in message:
-                told = EntryId.parse(message["cursor"]["s"])  # type: ignore[index]
-                assert len([known for known in matching if known.entry_id <= told]) == done
-        assert done == len(matching)
-
-
-class LivePagesOfTwoStreams(LivePages):
-    """Between streams a frame may come later than a row that is older; within each stream nothing changes."""
-
-    streams = ("s", "t")
-
-    def _check(self, page: Page) -> None:
-        expected = [row_name(known) for known in self._matching(page)]
-        rows = [item for item in page.seen if isinstance(item, str)]
-        skipped = sum(item for item in page.seen if isinstance(item, int))
-        assert len(rows) == len(set(rows))
-        assert len(rows) + skipped == len(expected)
-        for stream in self.streams:
-            mine = [row for row in rows if row.startswith(stream)]
-            assert mine == [row for row in expected if row in mine]
-
-
-@pytest.mark.parametrize("machine", [LivePages, LivePagesOfTwoStreams])
-def test_every_page_is_sent_or_counted_everything_once(
-    machine: type[RuleBasedStateMachine], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(credits, "IN_FLIGHT_ROWS", 8)
-    monkeypatch.setattr(topic, "FRAME_ROWS", 4)
-    run_state_machine_as_test(machine, settings=settings(max_examples=150, stateful_step_count=40, deadline=None))
-
-
 def test_a_jump_gives_the_newest_of_what_was_only_counted_and_one_gap_before(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(credits, "IN_FLIGHT_ROWS", 1)
-    monkeypatch.setattr(topic, "FRAME_INTERVAL_S", 0.0)
+    monkeypatch.setattr("evdash.live.topic.FRAME_INTERVAL_S", 0.0)
     page = join(hub, Page())
     for number in range(1, 7):
         hub.take(entries(number), NOW, now_s=10.0 + number)
     assert page.seen == ["s 1-0"]
     unsent = page.subscription.jump()
     assert unsent is not None
-    assert (unsent.gap.count, unsent.since, unsent.through) == (5, {"s": entry_id(1)}, {"s": entry_id(6)})
+    assert (unsent.gap.count, unsent.since, unsent.through) == (5, {"s": EntryId(1, 0)}, {"s": EntryId(6, 0)})
     hub.take(entries(7), NOW, now_s=20.0)  # while the newest are read
     page.acknowledge()
     assert page.seen == ["s 1-0"]
@@ -378,7 +289,7 @@ def test_there_is_nothing_to_jump_to_for_a_page_that_has_everything(hub: Hub) ->
 def test_a_page_of_numbers_is_told_of_news_and_again_when_it_has_looked(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(topic, "FRAME_INTERVAL_S", 0.0)
+    monkeypatch.setattr("evdash.live.topic.FRAME_INTERVAL_S", 0.0)
     told: list[dict[str, object]] = []
     pulse = Pulse(lambda text: told.append(json.loads(text)))
     hub.join(pulse, EVERYTHING)
@@ -391,3 +302,32 @@ def test_a_page_of_numbers_is_told_of_news_and_again_when_it_has_looked(
     assert len(told) == 2
     hub.take(entries(300), NOW, now_s=30.0)
     assert told[2:] == [{"type": "news", "count": 1}]
+
+
+def test_what_a_retry_wrote_again_is_marked(hub: Hub) -> None:
+    marks: list[bool] = []
+
+    def render_and_note(event: Event, reading: str = "events", *, is_duplicate: bool = False) -> str:
+        marks.append(is_duplicate)
+        return render(event)
+
+    hub = Hub(render_and_note)
+    page = join(hub, Page())
+    hub.take(entries(1, 2, id="own") + entries(3, id="another") + entries(4), NOW, now_s=10.0)
+    assert page.seen == ["s 1-0", "s 2-0", "s 3-0", "s 4-0"]
+    assert sorted(marks) == [False, False, False, True]
+
+
+def test_each_reading_of_a_filter_has_rows_of_its_own(hub: Hub) -> None:
+    hub = Hub(lambda event, reading="events", **_: f"[s {event.entry_id}]{reading}")
+    events, turns = Page(), Page()
+    hub.join(events.subscription, EVERYTHING)
+    hub.join(turns.subscription, EVERYTHING, "conversation")
+    for page in (events, turns):
+        page.caught_up()
+    hub.take(entries(1), NOW, now_s=10.0)
+    assert [page.messages[-1]["html"] for page in (events, turns)] == ["[s 1-0]events", "[s 1-0]conversation"]
+    for page in (events, turns):
+        hub.leave(page.subscription)
+    hub.take(entries(2), NOW, now_s=20.0)
+    assert [len(page.messages) for page in (events, turns)] == [1, 1]
