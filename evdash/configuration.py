@@ -1,7 +1,7 @@
 """What can be set: every environment variable of evdash, declared once with its type, default and meaning.
 
-The settings are read from here, README's table is compared with it, and the options of `manage.py up` and `serve`
-(command_options.py) are another way to set the same variables.
+The settings are read from here, README's table is compared with it (settings_table.py), and the options of `manage.py
+up` and `serve` (command_options.py) are another way to set the same variables.
 """
 
 import os
@@ -127,6 +127,9 @@ class Configuration:
         most=65535,
     )
     streams: tuple[str, ...] = variable("EVDASH_STREAMS", ("memory:events",), "The streams to show, comma separated.")
+    sandbox_prefix: str = variable(
+        "EVDASH_SANDBOX_PREFIX", "sandbox:", "How the names of the streams begin that events may be replayed into."
+    )
     upcasters: str = variable(
         "EVDASH_UPCASTERS",
         "",
@@ -274,24 +277,6 @@ def declarations() -> Iterator[tuple[str, type, Variable]]:
     """Field, type and variable of everything that can be set, in README's order."""
     for each in fields(Configuration):
         yield each.name, cast(type, each.type), each.metadata["variable"]
-
-
-def settings_table() -> str:
-    """README's table of all variables, in Markdown."""
-    lines = ["| Variable | Default | Meaning |", "| --- | --- | --- |"]
-    for _, kind, declared in declarations():
-        default = declared.default_in_words or _in_words(declared.default, kind)
-        option = f" Option `{declared.option}`." if declared.option else ""
-        lines.append(f"| `{declared.name}` | {default} | {declared.meaning}{option} |")
-    return "\n".join(lines)
-
-
-def _in_words(default: Any, kind: type) -> str:
-    if kind is bool:
-        return "yes" if default else "no"
-    if isinstance(default, tuple):
-        default = ",".join(default)
-    return f"`{default}`" if default != "" else "none"
 
 
 def declaration(name: str) -> Variable:

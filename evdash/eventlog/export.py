@@ -10,11 +10,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from evdash.eventlog.reader import Reader, open_reader
+from evdash.eventlog.all_events import all_pages
 from evdash.eventlog.records import Position
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter
-from evdash.streams.client import StreamsUnavailable
 
 # Events a chunk: some 10 ms of work, and memory for so many of the longest entries.
 CHUNK_EVENTS = 500
@@ -57,26 +56,12 @@ def _with_first(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _chunks(filter: EventFilter, render: Render) -> Iterator[bytes]:
-    with open_reader() as reader:
-        # Nothing past the end as it is now: an export of a busy stream comes to an end, too.
-        newest = reader.page(EventFilter(), limit=1).events
-    if reader.unreachable:
-        raise StreamsUnavailable(f"An export now would not be complete. {reader.unreachable}")
-    return _read_on(reader, filter, Position.of(newest[0]) if newest else None, render)
-
-
-def _read_on(reader: Reader, filter: EventFilter, end: Position | None, render: Render) -> Iterator[bytes]:
-    position: Position | None = None
-    while end is not None:
-        page = reader.page(filter, after=position, oldest_first=True, limit=CHUNK_EVENTS)
-        if reader.unreachable:
-            raise StreamsUnavailable(f"The export was broken off. {reader.unreachable}")
-        events = tuple(event for event in page.events if event.entry_id <= end.entry_id)
-        if events:
-            yield render([(event, Position.of(event) in page.duplicates) for event in events]).encode()
-        if page.newer is None or len(events) < len(page.events):
-            return
-        position = page.newer
+    pages = all_pages(filter, "An export", limit=CHUNK_EVENTS)
+    return (
+        render([(event, Position.of(event) in page.duplicates) for event in page.events]).encode()
+        for page in pages
+        if page.events
+    )
 
 
 def _json_line(event: Event, is_duplicate: bool) -> str:

@@ -7,9 +7,10 @@ import shlex
 
 import redis
 
-from evdash.configuration import CHECKOUT, settings_table
+from evdash.configuration import CHECKOUT
 from evdash.events.older_spellings import VERSION_1
 from evdash.events.profile import decode
+from evdash.settings_table import settings_table
 from evdash.streams.reads import read_forward
 
 README = (CHECKOUT / "README.md").read_text()
