@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,6 +64,14 @@ def operate(
         succeeded=outcome.succeeded,
     )
     return outcome
+
+
+def system_user() -> str:
+    """Who operates from a terminal: the system's user. Raises OperationRefused where there is none to be named."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError) as error:
+        raise OperationRefused("The system does not say who you are: set the variable USER to your name.") from error
 
 
 def _note(operation: Operation, outcome: Outcome, reason: str) -> None:

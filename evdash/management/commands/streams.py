@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from evdash.audit.operating import OutcomeNotRecorded, operate
+from evdash.audit.operating import OutcomeNotRecorded, operate, system_user
 from evdash.events.entry_id import EntryId, InvalidEntryId
 from evdash.events.time_bounds import InvalidTimeBound, TimeBound
 from evdash.projections.all import projections
@@ -88,7 +87,7 @@ class Command(BaseCommand):
                 if given.dry_run:
                     self._say_what_it_would_do(operation, client)
                 else:
-                    self._say_what_came_of_it(operate(_who(), operation, given.reason, client))
+                    self._say_what_came_of_it(operate(system_user(), operation, given.reason, client))
             except (OperationRefused, StreamsUnavailable, GroupMissing, InvalidEntryId, OutcomeNotRecorded) as refusal:
                 raise CommandError(str(refusal)) from refusal
             except DatabaseError as error:
@@ -197,14 +196,6 @@ def _moment(text: str) -> datetime:
         return TimeBound.parse(text).at(datetime.now(UTC))
     except InvalidTimeBound as error:
         raise ArgumentTypeError(str(error)) from error
-
-
-def _who() -> str:
-    """The system's user. Raises OperationRefused where there is none to be named."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError) as error:
-        raise OperationRefused("The system does not say who you are: set the variable USER to your name.") from error
 
 
 def _plain(value: object) -> str:

@@ -1,0 +1,230 @@
+"""The operation that replays: copies the entries of a filter, byte for byte, into a sandbox."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import ClassVar, Final, Protocol
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError
+
+from evdash.audit.replay_reading import Counted, Pace, count_until, entries_of
+from evdash.events.entry import Entry
+from evdash.events.entry_id import EntryId
+from evdash.events.filter import EventFilter
+from evdash.streams.client import StreamsUnavailable
+from evdash.streams.operations.outcomes import OperationRefused, Outcome, Preview, entries_in_words, stream_state
+from evdash.streams.sandbox import EXPIRES_MAX_S, Ids, Provenance, why_no_sandbox, why_not_into
+from evdash.streams.sandbox_writer import SandboxWriter, size_of
+
+ENTRIES_MAX: Final = 100_000
+BYTES_MAX: Final = 250_000_000
+DURATION_MAX_S: Final = 86_400
+EXPIRES_S: Final = 86_400
+SPEED_MAX: Final = 100
+_BATCH_ENTRIES: Final = 500
+_BATCH_BYTES: Final = 2**20
+
+
+class Clock(Protocol):
+    """What the pace goes by."""
+
+    def monotonic(self) -> float:
+        """Seconds since whenever."""
+
+    def sleep(self, seconds: float, /) -> None:
+        """Wait so long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """Copy what `query` finds in log and stream into the sandbox `stream`; both watched and foreign streams stay."""
+
+    action: ClassVar[str] = "replay"
+    clock: ClassVar[Clock] = time
+
+    stream: str
+    query: str  # the filter in the grammar
+    who: str
+    reason: str = ""
+    ids: Ids = "original"
+    speed: float | None = None  # None: full speed
+    max_gap_s: float | None = None
+    expires_s: int = EXPIRES_S
+    entries_max: int = ENTRIES_MAX
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return f"Replay {self._filter.describe()} into {self.stream}"
+
+    def preview(self, client: redis.Redis) -> Preview:
+        """What it would do; changes nothing. Raises StreamsUnavailable where not everything can be read."""
+        try:
+            self._check()
+            counted = count_until(self._filter, self._pace, lambda so_far: bool(self._past(so_far)))
+            self._check_counted(client, counted)
+        except OperationRefused as refused:
+            return Preview(sentence=str(refused), affected=None, refused=str(refused))
+        return Preview(sentence=self._would(counted), affected=counted.entries)
+
+    def execute(self, client: redis.Redis) -> Outcome:
+        """Do it; an interruption ends it after a whole batch. Raises OperationRefused."""
+        self._check()
+        entries = entries_of(self._filter)
+        first = next(entries, None)
+        if first is None:
+            raise OperationRefused(self._nothing())
+        if refused := why_not_into(client, self.stream, first.entry_id if self.ids == "original" else None):
+            raise OperationRefused(refused)
+        before = stream_state(client, self.stream)
+        prefix = settings.EVDASH.sandbox_prefix
+        writer = SandboxWriter(client, self.stream, prefix, self._provenance(), expires_s=self.expires_s)
+        stopped = ""
+        try:
+            stopped = self._copy(writer, first, entries)
+        except KeyboardInterrupt:
+            stopped = "It was interrupted."
+        except StreamsUnavailable as error:
+            stopped = str(error)
+        except DatabaseError as error:
+            stopped = f"The event log cannot be read: {error}."
+        unknown = ""
+        try:
+            writer.end(stopped)
+        except StreamsUnavailable as error:
+            unknown = "" if str(error) == stopped else f" Nobody knows whether the last ones were: {error}"
+        copied = writer.provenance.entries
+        return Outcome(
+            done=copied,
+            sentence=f"{entries_in_words(copied)} {'was' if copied == 1 else 'were'} copied into {self.stream}.",
+            before=before,
+            after=stream_state(client, self.stream),
+            stopped=f"{stopped}{unknown}".strip(),
+        )
+
+    def _copy(self, writer: SandboxWriter, first: Entry, rest: Iterator[Entry]) -> str:
+        """Copy all of them, each when it is due; returns why it stopped before the end."""
+        pace, batch, size = self._pace, list[Entry](), 0
+        begun_s = due_s = self.clock.monotonic()
+        before: EntryId | None = None
+        for entry in _then(first, rest):
+            due_s += pace.gap_s(before, entry.entry_id)
+            before = entry.entry_id
+            if batch and (due_s > self.clock.monotonic() or _is_full(batch, size)):
+                writer.write(batch)
+                batch, size = [], 0
+            if too_much := self._too_much(writer, batch, size + size_of(entry), due_s - begun_s):
+                if batch:
+                    writer.write(batch)
+                return too_much
+            if (wait_s := due_s - self.clock.monotonic()) > 0:
+                self.clock.sleep(wait_s)
+            batch.append(entry)
+            size += size_of(entry)
+        writer.write(batch)
+        return ""
+
+    def _too_much(self, writer: SandboxWriter, batch: Sequence[Entry], size: int, duration_s: float) -> str:
+        """More has been written to the streams since it was counted; the limits hold nevertheless."""
+        copied = writer.provenance
+        return self._past_limits(copied.entries + len(batch) + 1, copied.size_bytes + size, duration_s)
+
+    def _past(self, counted: Counted) -> str:
+        return self._past_limits(counted.entries, counted.size_bytes, counted.duration_s)
+
+    def _past_limits(self, entries: int, size_bytes: int, duration_s: float) -> str:
+        if entries > self.entries_max:
+            return f"There are more than {self.entries_max:,} entries, which is the most that one replay copies."
+        if size_bytes > BYTES_MAX:
+            return f"The entries are larger than {BYTES_MAX // 10**6:,} MB, which is the most that one replay copies."
+        if duration_s > DURATION_MAX_S:
+            most = _span(DURATION_MAX_S)
+            return f"At this pace it takes more than {most}, which is the most: raise the speed, or cap the gaps."
+        return ""
+
+    def _check(self) -> None:
+        """Raises OperationRefused for what is never possible."""
+        configuration = settings.EVDASH
+        if refused := why_no_sandbox(self.stream, configuration.sandbox_prefix, configuration.streams):
+            raise OperationRefused(refused)
+        if self.speed is not None and not 1 <= self.speed <= SPEED_MAX:
+            raise OperationRefused(f"A speed of {self.speed:g} cannot be: it goes from 1 to {SPEED_MAX} times.")
+        if self.max_gap_s is not None and (self.speed is None or self.max_gap_s < 0):
+            raise OperationRefused("Gaps are only capped where there is a speed: at full speed nothing is waited for.")
+        if not 1 <= self.expires_s <= EXPIRES_MAX_S:
+            raise OperationRefused("A sandbox expires after a second at the soonest, and after 30 days at the latest.")
+
+    def _check_counted(self, client: redis.Redis, counted: Counted) -> None:
+        """Raises OperationRefused for what is not possible with these entries."""
+        if counted.first_id is None:
+            raise OperationRefused(self._nothing())
+        if too_much := self._past(counted):
+            raise OperationRefused(too_much)
+        if self.ids == "original" and counted.twins is not None:
+            raise OperationRefused(
+                f"Two streams have an entry {counted.twins}, and one sandbox cannot have both under that ID: give the "
+                "entries new IDs, or replay one stream at a time."
+            )
+        if refused := why_not_into(client, self.stream, counted.first_id if self.ids == "original" else None):
+            raise OperationRefused(refused)
+
+    def _would(self, counted: Counted) -> str:
+        streams = ", ".join(f"{name} ({number:,})" for name, number in sorted(counted.by_stream.items()))
+        took = f", which takes {_span(counted.duration_s)}" if self.speed is not None else ""
+        words = [
+            f"Copies {entries_in_words(counted.entries)} of {streams}, {counted.size_bytes:,} bytes, from "
+            f"{counted.first_id} to {counted.last_id}, into {self.stream}, with "
+            f"{'their original' if self.ids == 'original' else 'new'} IDs, {self._pace}{took}.",
+            f"The sandbox expires {_span(self.expires_s)} after the last one is copied.",
+        ]
+        if counted.gaps:
+            words.append(f"In {counted.gaps:,} places between them entries are missing from log and stream.")
+        return " ".join(words)
+
+    def _nothing(self) -> str:
+        return f"There is nothing to copy: no entry is among {self._filter.describe()}."
+
+    @property
+    def _filter(self) -> EventFilter:
+        return EventFilter.parse(self.query)
+
+    @property
+    def _pace(self) -> Pace:
+        return Pace(self.speed, self.max_gap_s)
+
+    def _provenance(self) -> Provenance:
+        return Provenance(
+            who=self.who,
+            reason=self.reason,
+            words=self._filter.describe(),
+            query=self.query,
+            ids=self.ids,
+            pace=str(self._pace),
+            begun_at=datetime.now(UTC),
+        )
+
+
+def _then(first: Entry, rest: Iterator[Entry]) -> Iterator[Entry]:
+    yield first
+    yield from rest
+
+
+def _is_full(batch: Sequence[Entry], size: int) -> bool:
+    return len(batch) >= _BATCH_ENTRIES or size >= _BATCH_BYTES
+
+
+def _span(seconds: float) -> str:
+    """The two largest units: `24 hours`, `2 minutes 5 seconds`."""
+    rest, words = round(seconds), list[str]()
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
+        if unit == "day" and rest <= 86_400:  # as people say it
+            continue
+        number, rest = divmod(rest, size)
+        if number:
+            words.append(f"{number:,} {unit}{'' if number == 1 else 's'}")
+    return " ".join(words[:2]) or "no time"
