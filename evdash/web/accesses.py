@@ -11,10 +11,12 @@ from django.urls import reverse
 
 from evdash.audit.access_log import Access
 from evdash.audit.models import AccessLogEntry
-from evdash.web.stream_addresses import group_address, parked_address
+from evdash.web.stream_addresses import group_address, parked_address, sandbox_address
 from evdash.web.wording import milliseconds
 
 _NOTHING: Final = {"–", "none"}
+# Of what was asked: who and where stand above it, the rest follows from the settings.
+_TOLD_ELSEWHERE: Final = {"stream", "group", "own_groups", "reason", "who", "prefix", "watched"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,11 @@ class AccessView:
         return parked_address(begun.stream) if is_about else ""
 
     @property
+    def sandbox_address(self) -> str:
+        """The page of the sandbox that was copied into; else ""."""
+        return sandbox_address(self.access.begun.stream) if self.access.begun.action == "replay" else ""
+
+    @property
     def state(self) -> str:
         """One word for what came of it: done, in part, not done, unknown."""
         if self.access.is_open:
@@ -95,10 +102,18 @@ class AccessView:
         """What was asked for, value by value; without what was not said."""
         asked = self.access.begun.detail.get("asked") or {}
         return tuple(
-            (_named(name.removesuffix("_ms")), milliseconds(value) if name.endswith("_ms") else _in_words(value))
+            _asked(name, value)
             for name, value in asked.items()
-            if value not in (None, "", [], False) and name not in ("stream", "group", "own_groups", "reason")
+            if value not in (None, "", [], False) and name not in _TOLD_ELSEWHERE
         )
+
+
+def _asked(name: str, value: Any) -> tuple[str, str]:
+    if name.endswith("_ms"):
+        return _named(name.removesuffix("_ms")), milliseconds(value)
+    if name.endswith("_s"):
+        return _named(name.removesuffix("_s")), milliseconds(value * 1000)
+    return _named(name), _in_words(value)
 
 
 def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

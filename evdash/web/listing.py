@@ -22,6 +22,7 @@ from evdash.web.filter_bar import (
 )
 from evdash.web.paging import ROWS, ROWS_AT_MOST, Pager, Place, RowList, going_on, link, pager, place_of, row_list
 from evdash.web.rows import Reading
+from evdash.web.stream_addresses import sandbox_operation_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Listing:
     page: EventPage
     is_filtered: bool
     all_address: str = ""  # of as many rows as one page can have, to be printed; "" where it makes no difference
+    replay_address: str = ""  # where the events are copied into a sandbox
 
     @property
     def status(self) -> int:
@@ -97,6 +99,7 @@ def listing(reader: Reader, asking: Question, *, with_histogram: bool = True) ->
         all_address=link(address, f"{own}&rows=all" if own else "rows=all")
         if oldest_first and asking.rows == ROWS and (found.newer or found.older)
         else "",
+        replay_address=sandbox_operation_address("replay", q=asked.within.text()),
     )
 
 

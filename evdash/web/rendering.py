@@ -61,7 +61,13 @@ _RAIL: Final = (
     ("Users", "users", "users", "u", ("user",)),
     ("Errors", "errors", "error", "r", ()),
     ("Events", "events", "events", "e", ("event",)),
-    ("Streams", "streams", "streams", "t", ("stream-group", "stream-parked", "stream-operation")),
+    (
+        "Streams",
+        "streams",
+        "streams",
+        "t",
+        ("stream-group", "stream-parked", "stream-operation", "sandbox", "sandbox-operation"),
+    ),
     ("Access log", "access-log", "audit", "a", ("access-log-entry",)),
 )
 
@@ -83,6 +89,7 @@ def page(
         request,
         template,
         {
+            "events_base": reverse("events"),
             **context,
             "frame": "fragment.html" if is_fragment else "base.html",
             "title": title,
@@ -91,7 +98,6 @@ def page(
             "state": _state(coverage),
             "notices": (*notices, *_coverage_notices(coverage)),
             "is_demonstration": any(event.simulated for event in events),
-            "events_base": reverse("events"),
             "stream_name": settings.EVDASH.streams[0],
             "redis_url": url_without_password(settings.EVDASH.redis_url),
             "streams_read": settings.EVDASH.streams,

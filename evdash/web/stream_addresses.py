@@ -40,6 +40,16 @@ def parked_address(stream: str) -> str:
     return reverse("stream-parked", kwargs={"stream": stream})
 
 
+def sandbox_address(stream: str) -> str:
+    """The page of a sandbox."""
+    return reverse("sandbox", kwargs={"stream": stream}) if stream else reverse("streams")
+
+
+def sandbox_operation_address(kind: str, **arguments: str) -> str:
+    """The page where an operation on a sandbox is looked at and carried out."""
+    return f"{reverse('sandbox-operation', kwargs={'kind': kind})}?{urlencode(arguments, errors='replace')}"
+
+
 def operation_address(kind: str, stream: str, group: str = "", **arguments: str) -> str:
     """The page where an operation is looked at and carried out."""
     of = {"stream": stream, **({"group": group} if group else {}), **arguments}

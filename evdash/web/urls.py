@@ -6,6 +6,7 @@ from django.urls import path, register_converter
 
 from evdash.web.addresses import EntryIdConverter, OpaqueConverter
 from evdash.web.operations import OperationConverter
+from evdash.web.operations.sandboxes import SandboxOperationConverter
 from evdash.web.stream_addresses import NameConverter
 from evdash.web.views.access_log import access_log, access_log_entry
 from evdash.web.views.errors import errors
@@ -14,17 +15,19 @@ from evdash.web.views.events import events
 from evdash.web.views.export import csv, ndjson
 from evdash.web.views.live import live
 from evdash.web.views.overview import overview
+from evdash.web.views.sandbox import sandbox
 from evdash.web.views.session import session
 from evdash.web.views.sessions import sessions
 from evdash.web.views.state import state
 from evdash.web.views.streams import stream_group, stream_parked, streams
-from evdash.web.views.streams_operations import stream_operation
+from evdash.web.views.streams_operations import sandbox_operation, stream_operation
 from evdash.web.views.user import user
 from evdash.web.views.users import users
 
 register_converter(OpaqueConverter, "opaque")
 register_converter(NameConverter, "name")
 register_converter(OperationConverter, "operation")
+register_converter(SandboxOperationConverter, "sandbox_operation")
 register_converter(EntryIdConverter, "entry_id")
 
 urlpatterns = [
@@ -42,6 +45,8 @@ urlpatterns = [
     path("streams/", streams, name="streams"),
     path("streams/operations/<operation:kind>/", stream_operation, name="stream-operation"),
     path("streams/<name:stream>/groups/<name:group>/", stream_group, name="stream-group"),
+    path("streams/sandboxes/<sandbox_operation:kind>/", sandbox_operation, name="sandbox-operation"),
+    path("streams/<name:stream>/sandbox/", sandbox, name="sandbox"),
     path("streams/<name:stream>/parked/", stream_parked, name="stream-parked"),
     path("access-log/", access_log, name="access-log"),
     path("access-log/<int:number>/", access_log_entry, name="access-log-entry"),

@@ -4,6 +4,7 @@ from evdash.streams.operations.consumers import DeleteConsumer
 from evdash.streams.operations.entries import AcknowledgeEntries, ClaimEntries, ParkEntries
 from evdash.streams.operations.groups import CreateGroup, DeleteGroup, SetPosition
 from evdash.streams.operations.outcomes import Operation, OperationRefused, Outcome, Preview
+from evdash.streams.operations.sandboxes import DeleteSandbox
 from evdash.streams.operations.trimming import Trim
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "CreateGroup",
     "DeleteConsumer",
     "DeleteGroup",
+    "DeleteSandbox",
     "Operation",
     "OperationRefused",
     "Outcome",

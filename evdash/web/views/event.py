@@ -4,55 +4,89 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
 from evdash.eventlog.reader import open_reader
-from evdash.eventlog.records import Neighbours
+from evdash.eventlog.records import Coverage, Neighbours
 from evdash.eventlog.unlogged import first_alike
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter, FilterError
+from evdash.streams.client import StreamsUnavailable, open_client
 from evdash.web.addresses import event_address
 from evdash.web.fields import data_links, field_views, hex_dump, whole_value
 from evdash.web.paging import parameters
 from evdash.web.readings import reading
 from evdash.web.rendering import page
 from evdash.web.rows import row_of, rows_of
+from evdash.web.sandboxes import is_sandbox, original_address, sandbox_event, sandbox_row
+from evdash.web.stream_addresses import sandbox_address
 from evdash.web.views.answers import said
 
 
 def event(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
     """The event of this entry; `part=opened` only what its opened row shows, `field=N` only that value."""
+    if is_sandbox(stream):
+        return _copy(request, stream, entry_id)
     with open_reader() as reader:
         found = reader.event(stream, entry_id)
-        wants_value = "field" in request.GET or request.GET.get("as") == "json"
-        neighbours = reader.neighbours(found) if found and not wants_value else Neighbours(None, None)
+        neighbours = reader.neighbours(found) if found and not _wants_value(request) else Neighbours(None, None)
     if found is None:
         sentence = "Neither the log nor the stream holds it: it was never written, or trimmed before evdash read it."
         return said(
             request, "No such entry", sentence, status=404, coverage=reader.coverage, subject=f"{entry_id} of {stream}"
         )
-    if "field" in request.GET:
-        return _value(request, found, request.GET["field"])
-    if request.GET.get("as") == "json":
-        return _not_kept(HttpResponse(_as_json(found), content_type="application/json"))
+    if _wants_value(request):
+        return _value_or_json(request, found)
     context = _context(request, found, neighbours)
     if first := first_alike(found):
         context |= {"first_alike": first, "first_alike_address": event_address(stream, first)}
+    return _shown(request, found, context, reader.coverage)
+
+
+def _copy(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
+    """An entry of a sandbox: its links stay there, but for the one to the entry that it is a copy of."""
+    with open_client(settings.EVDASH.redis_url) as client:
+        try:
+            found = sandbox_event(client, stream, entry_id)
+            original = original_address(client, found) if found else ""
+        except StreamsUnavailable as outage:
+            return said(request, "Sandbox", str(outage), status=503)
+    if found is None:
+        sentence = "The sandbox does not hold it: it was never copied, was deleted, or has expired with the sandbox."
+        return said(request, "No such entry", sentence, status=404, subject=f"{entry_id} of {stream}")
+    if _wants_value(request):
+        return _value_or_json(request, found)
+    context = _context(request, found, Neighbours(None, None)) | {
+        "row": sandbox_row(found),
+        "events_base": sandbox_address(stream),
+        "sandbox_address": sandbox_address(stream),
+        "original_address": original,
+    }
+    return _shown(request, found, context, None)
+
+
+def _shown(request: HttpRequest, found: Event, context: Mapping[str, Any], coverage: Coverage | None) -> HttpResponse:
     if request.GET.get("part") == "opened":
         return _not_kept(render(request, "events/_opened.html", context))
-    return page(
-        request,
-        "events/event.html",
-        f"{found.type or 'Event'} {found.entry_id}",
-        context,
-        coverage=reader.coverage,
-        events=(found,),
-    )
+    title = f"{found.type or 'Event'} {found.entry_id}"
+    return page(request, "events/event.html", title, context, coverage=coverage, events=(found,))
+
+
+def _wants_value(request: HttpRequest) -> bool:
+    return "field" in request.GET or request.GET.get("as") == "json"
+
+
+def _value_or_json(request: HttpRequest, found: Event) -> HttpResponse:
+    if "field" in request.GET:
+        return _value(request, found, request.GET["field"])
+    return _not_kept(HttpResponse(_as_json(found), content_type="application/json"))
 
 
 def _context(request: HttpRequest, found: Event, neighbours: Neighbours) -> dict[str, Any]:

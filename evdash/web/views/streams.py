@@ -16,6 +16,7 @@ from evdash.web.entry_lines import parked_rows
 from evdash.web.paging import entry_place_of, link, newest
 from evdash.web.pending_list import ROWS, PendingFilter, pending_list
 from evdash.web.rendering import page
+from evdash.web.sandboxes import sandbox_views
 from evdash.web.stream_addresses import parked_address
 from evdash.web.views.answers import explains_bad_places, said
 
@@ -27,6 +28,7 @@ def streams(request: HttpRequest) -> HttpResponse:
         context = {
             "streams": views,
             "has_answered": not any(view.problem for view in views),
+            "sandboxes": sandbox_views(client),
             "server": shown_address(settings.EVDASH.redis_url),
             "can_operate": can_operate(request.user),
         }

@@ -22,6 +22,7 @@ from evdash.web.accesses import AccessView
 from evdash.web.entry_lines import pending_rows
 from evdash.web.operations import FORMS, OperationForm
 from evdash.web.operations.place import place_of
+from evdash.web.operations.sandboxes import SANDBOX_FORMS
 from evdash.web.rendering import page
 from evdash.web.views.answers import said
 from evdash.web.views.streams import no_such_stream
@@ -46,16 +47,36 @@ def stream_operation(request: HttpRequest, kind: str) -> HttpResponse:
             form = wanted(place, request.GET)
         except StreamsUnavailable as outage:
             return said(request, wanted.title, str(outage), status=503, coverage=reader.coverage)
-        problem = ""
-        if request.method == "POST" and form.is_complete and form.is_valid():
-            problem = _done(request, form, client)
-            if not problem and (done := last_of(cast(User, request.user))):
-                return redirect(AccessView(done).address)
-        context = {"form": form, "problem": problem, "reason": request.POST.get("reason", ""), "back": form.back}
-        if form.is_complete and form.is_valid():
-            context |= _previewed(form, client, reader)
-        status = 409 if problem else 400 if form.errors else 200
-        return page(request, "streams/operation.html", form.title, context, coverage=reader.coverage, status=status)
+        return _looked_at_or_done(request, form, client, reader)
+
+
+@operators_only
+def sandbox_operation(request: HttpRequest, kind: str) -> HttpResponse:
+    """As stream_operation, for what is about a sandbox, which is a stream of its own."""
+    form = SANDBOX_FORMS[kind](cast(User, request.user).get_username(), request.GET)
+    with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
+        return _looked_at_or_done(request, form, client, reader, template="streams/sandbox_operation.html")
+
+
+def _looked_at_or_done(
+    request: HttpRequest,
+    form: OperationForm,
+    client: redis.Redis,
+    reader: Reader,
+    *,
+    template: str = "streams/operation.html",
+) -> HttpResponse:
+    """What the form asks for, looked at; after POST done, and the way to what the log has of it."""
+    problem = ""
+    if request.method == "POST" and form.is_complete and form.is_valid():
+        problem = _done(request, form, client)
+        if not problem and (done := last_of(cast(User, request.user))):
+            return redirect(AccessView(done).address)
+    context = {"form": form, "problem": problem, "reason": request.POST.get("reason", ""), "back": form.back}
+    if form.is_complete and form.is_valid():
+        context |= _previewed(form, client, reader)
+    status = 409 if problem else 400 if form.errors else 200
+    return page(request, template, form.title, context, coverage=reader.coverage, status=status)
 
 
 def _done(request: HttpRequest, form: OperationForm, client: redis.Redis) -> str:
