@@ -174,7 +174,8 @@ class Replay:
             raise OperationRefused(refused)
 
     def _would(self, counted: Counted) -> str:
-        streams = ", ".join(f"{name} ({number:,})" for name, number in sorted(counted.by_stream.items()))
+        numbers = sorted(counted.by_stream.items())
+        streams = ", ".join(f"{name} ({number:,})" if len(numbers) > 1 else name for name, number in numbers)
         took = f", which takes {_span(counted.duration_s)}" if self.speed is not None else ""
         words = [
             f"Copies {entries_in_words(counted.entries)} of {streams}, {counted.size_bytes:,} bytes, from "

@@ -102,7 +102,7 @@ def test_a_session_of_log_and_stream_is_copied_byte_for_byte_with_its_ids(valkey
     before = valkey.execute_command("XINFO STREAM", STREAM), valkey.execute_command("XRANGE", STREAM, "-", "+")
     said = replay("--session", "s-1")
     assert said.splitlines() == [
-        "Copies 5 entries of memory:events (5), 150 bytes, from 1764000000000-0 to 1764000062500-4, into sandbox:one, "
+        "Copies 5 entries of memory:events, 150 bytes, from 1764000000000-0 to 1764000062500-4, into sandbox:one, "
         "with their original IDs, at full speed. The sandbox expires 24 hours after the last one is copied.",
         "5 entries were copied into sandbox:one.",
     ]
@@ -124,7 +124,7 @@ def test_new_ids_are_of_now_and_where_each_came_from_is_kept_beside(valkey: redi
 def test_a_dry_run_tells_the_counts_and_writes_nothing(valkey: redis.Redis) -> None:
     before = keys(valkey)
     said = replay("--filter", "type:other", "--dry-run", reason="")
-    assert "Copies 1 entry of memory:events (1)" in said
+    assert "Copies 1 entry of memory:events" in said
     assert keys(valkey) == before
     assert recent(1) == []
 
@@ -141,7 +141,7 @@ def test_provenance_says_who_when_what_and_why_and_expires_with_the_sandbox(valk
     assert (kept.ids, kept.pace, kept.size_bytes, kept.outcome) == ("original", "at full speed", 150, "")
     assert kept.ended_at is not None
     assert found.expires_at is not None
-    assert 7_100 < (found.expires_at - kept.ended_at).total_seconds() <= 7_200
+    assert 7_190 < (found.expires_at - kept.ended_at).total_seconds() < 7_210
     left = {key: valkey.execute_command("PTTL", key) for key in (TO, f"{TO}:provenance", "sandbox:index")}
     assert 0 < left[TO] <= 7_200_000
     assert abs(left[TO] - left[f"{TO}:provenance"]) < 1_000
