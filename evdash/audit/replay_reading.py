@@ -44,6 +44,7 @@ class Counted:
     entries: int = 0
     size_bytes: int = 0
     duration_s: float = 0.0
+    longest_gap_s: float = 0.0
     by_stream: Counter[str] = field(default_factory=Counter)
     first_id: EntryId | None = None
     last_id: EntryId | None = None
@@ -54,7 +55,9 @@ class Counted:
         """Count one more, which follows the others."""
         self.entries += 1
         self.size_bytes += size_of(entry)
-        self.duration_s += pace.gap_s(self.last_id, entry.entry_id)
+        gap_s = pace.gap_s(self.last_id, entry.entry_id)
+        self.duration_s += gap_s
+        self.longest_gap_s = max(self.longest_gap_s, gap_s)
         self.by_stream[entry.stream] += 1
         if entry.entry_id == self.last_id:
             self.twins = self.twins or entry.entry_id

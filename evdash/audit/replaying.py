@@ -165,6 +165,11 @@ class Replay:
             raise OperationRefused(self._nothing())
         if too_much := self._past(counted):
             raise OperationRefused(too_much)
+        if counted.longest_gap_s >= self.expires_s:
+            raise OperationRefused(
+                f"At this pace it waits for {_span(counted.longest_gap_s)} in one place, and the sandbox would expire "
+                "meanwhile: let it expire later, cap the gaps, or raise the speed."
+            )
         if self.ids == "original" and counted.twins is not None:
             raise OperationRefused(
                 f"Two streams have an entry {counted.twins}, and one sandbox cannot have both under that ID: give the "

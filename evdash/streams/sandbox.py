@@ -73,7 +73,7 @@ class Sandbox:
     name: str
     info: StreamInfo | None  # None: nothing has been copied yet
     expires_at: datetime | None  # None: somebody has taken the expiry away
-    replays: tuple[Provenance, ...]  # the oldest first
+    replays: tuple[Provenance, ...]  # the oldest first; without what others have put there in another form
 
 
 def why_no_sandbox(stream: str, prefix: str, watched: Collection[str]) -> str:
@@ -122,7 +122,7 @@ def sandbox(client: redis.Redis, stream: str) -> Sandbox | None:
     kept, left_ms = call_all(client, ("HGETALL", provenance_key(stream)), ("PTTL", provenance_key(stream)))
     if not kept:
         return None
-    replays = [Provenance.from_json(replies.text(text)) for text in kept.values()]
+    replays = [replay for replay in map(_readable, kept.values()) if replay is not None]
     at = datetime.fromtimestamp(now_ms(client) / 1000 + left_ms / 1000, UTC) if left_ms >= 0 else None
     replays.sort(key=lambda replay: replay.begun_at)
     return Sandbox(stream, stream_info(client, stream), at, tuple(replays))
@@ -170,6 +170,13 @@ def now_ms(client: redis.Redis) -> int:
 def forget_expired(client: redis.Redis, prefix: str) -> None:
     """Take those off the list that have expired."""
     call(client, "ZREMRANGEBYSCORE", _index(prefix), "-inf", now_ms(client))
+
+
+def _readable(raw: bytes) -> Provenance | None:
+    try:
+        return Provenance.from_json(replies.text(raw))
+    except ValueError:
+        return None
 
 
 def _index(prefix: str) -> str:

@@ -155,6 +155,14 @@ def test_an_expired_sandbox_is_on_no_list(valkey: redis.Redis) -> None:
     assert sandbox(valkey, TO) is None
 
 
+def test_what_others_have_put_beside_a_sandbox_stops_no_page(valkey: redis.Redis) -> None:
+    replay("--session", "s-1")
+    for number, text in enumerate(("", "{}", "[1]", '{"begun_at": "soon"}', b"\xff")):
+        valkey.execute_command("HSET", f"{TO}:provenance", f"x{number}", text)
+    [found] = sandboxes(valkey, "sandbox:")
+    assert [kept.entries for kept in found.replays] == [5]
+
+
 def test_a_further_replay_goes_behind_and_never_shortens_the_life(valkey: redis.Redis) -> None:
     replay("--session", "s-1", "--expires", "10d")
     replay("--session", "s-2", "--expires", "1h")
@@ -312,6 +320,10 @@ def test_nothing_is_written_anywhere_else(valkey: redis.Redis, to: str, sentence
         (("--session", "s-1", "--speed", "nan"), "'nan' is no number"),
         (("--session", "s-1", "--max-gap", "5s"), "Gaps are only capped where there is a speed"),
         (("--session", "s-1", "--expires", "31d"), "after 30 days at the latest"),
+        (
+            ("--session", "s-1", "--speed", "1", "--expires", "60s"),
+            "it waits for 1 minute in one place, and the sandbox",
+        ),
         (("--session", "s-1", "--expires", "soon"), "'soon' is no time"),
     ],
 )
