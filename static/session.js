@@ -58,6 +58,16 @@ document.addEventListener("click", (event) => {
   document.dispatchEvent(new CustomEvent("evdash:choose", { detail: { row, isFromPicture: Boolean(mark) } }));
 });
 
+// Links within the panel load the panel alone.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[data-panel]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const address = new URL(link.href);
+  address.searchParams.set("part", "state");
+  window.htmx.ajax("GET", address.pathname + address.search, { target: "#session-state", swap: "innerHTML" });
+});
+
 // A pinned or unpinned path, or another state to compare with: the panel says so in the address.
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.target.id !== "session-state") return;

@@ -204,10 +204,15 @@ def _part(path: Path, value: Any, marks: Mapping[Path, str], query: PanelQuery) 
     mark = marks.get(path, "")
     if not isinstance(value, Mapping):
         text = one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), VALUE_CHARS)
-        return Part(path[-1], text or "empty", mark, pin=query.pinned(path))
+        return Part(path[-1], text or "empty", mark, pin="" if _is_in_row(path) else query.pinned(path))
     # What is in a part that is new as a whole is new without saying so.
     parts = tuple(_part((*path, name), each, marks, query) for name, each in value.items())
     text = count(len(parts), "entry", "entries") if parts else "none"
     if len(parts) == ROWS_SHOWN:
         text = f"the newest {len(parts)}"
-    return Part(path[-1], text, mark, parts, is_open=bool(mark) and len(path) < _DEPTH_OPEN + 1, pin=query.pinned(path))
+    return Part(path[-1], text, mark, parts, is_open=bool(mark) and len(path) <= _DEPTH_OPEN)
+
+
+def _is_in_row(path: Path) -> bool:
+    """Whether the path leads into a row of a list: there are many, and what they change is told above."""
+    return any("@" in part for part in path)
