@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django_htmx.http import trigger_client_event
 
 from evdash.eventlog.reader import Reader, open_reader
 from evdash.events.summaries import SessionSummary
@@ -78,11 +79,14 @@ def _found(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpR
     """On to the entry that was asked for."""
     entry_id = found_entry(reader, facts, request.GET.dict())
     address = session_address(facts.session_id)
+    nothing = "There is no such event in this direction."
+    if entry_id is None and request.htmx:  # type: ignore[attr-defined]
+        return trigger_client_event(HttpResponse(status=204), "evdash:nothing", {"words": nothing})
     if entry_id is None:
         return said(
             request,
             "Nothing further",
-            "There is no such event in this direction.",
+            nothing,
             status=404,
             coverage=reader.coverage,
             subject=facts.session_id,

@@ -1,0 +1,220 @@
+"""The session debugger in a browser: one selection in picture, list, state and address; player, zoom, long sessions."""
+
+from __future__ import annotations
+
+import re
+from itertools import count
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from evdash.streams.publisher import NewEvent, Publisher
+
+pytestmark = pytest.mark.browser
+
+_sessions = count()
+
+
+@pytest.fixture
+def session() -> str:
+    """A session of the test's own."""
+    return f"debugged-{next(_sessions)}"
+
+
+def story(publisher: Publisher, session: str) -> list[str]:
+    """A short session with a tool call and an error: the entry IDs of its events."""
+    said = [
+        ("session.started", {"agent": "support"}),
+        ("message.added", {"role": "user", "content": "Where is my parcel?", "tokens": 5}),
+        ("tool.called", {"tool": "track", "call_id": "c1", "arguments": {"parcel": 7}}),
+        ("tool.returned", {"tool": "track", "call_id": "c1", "result": {"place": "Bremen"}, "latency_ms": 120}),
+        ("message.added", {"role": "assistant", "content": "It is in Bremen.", "tokens": 6}),
+        ("error.occurred", {"error": "The parcel service does not answer"}),
+        ("session.ended", {"outcome": "unresolved"}),
+    ]
+    return [str(publisher.publish(kind, session, "the reader", **data)) for kind, data in said]
+
+
+def many(publisher: Publisher, session: str, number: int) -> list[str]:
+    events = [NewEvent("message.added", session, "the reader", {"content": f"text {n}"}) for n in range(number)]
+    return [str(entry_id) for entry_id in publisher.publish_many(events)]
+
+
+def row(page: Page, entry_id: str) -> Locator:
+    return page.locator(f".rows [data-entry$=' {entry_id}']")
+
+
+def state(page: Page) -> Locator:
+    return page.locator("#session-state")
+
+
+def is_selected(page: Page, entry_id: str) -> None:
+    """In the list, in the picture, in the address and in the state."""
+    expect(row(page, entry_id)).to_have_class(re.compile("is-selected"))
+    expect(page.locator(".mark.is-selected")).to_have_attribute("data-mark", re.compile(rf"^e-{entry_id}@"))
+    expect(page).to_have_url(re.compile(f"[?&]at={entry_id}(&|$)"))
+    expect(state(page)).to_contain_text("State after event")
+
+
+def test_an_event_selected_in_the_list_is_selected_everywhere(page: Page, publisher: Publisher, session: str) -> None:
+    ids = story(publisher, session)
+    page.goto(f"/sessions/{session}/")
+    row(page, ids[1]).locator("summary").click()
+    is_selected(page, ids[1])
+    expect(state(page)).to_contain_text("State after event 2")
+    expect(state(page).locator(".changes")).to_contain_text("Where is my parcel?")
+    page.keyboard.press("j")
+    is_selected(page, ids[2])
+    expect(state(page)).to_contain_text("State after event 3")
+    expect(state(page)).to_contain_text("1, 1 open")
+
+
+def test_a_mark_of_the_picture_selects_its_row(page: Page, publisher: Publisher, session: str) -> None:
+    ids = story(publisher, session)
+    page.goto(f"/sessions/{session}/")
+    page.locator(f"[data-mark^='e-{ids[4]}@']").click()
+    is_selected(page, ids[4])
+    expect(row(page, ids[4])).to_be_in_viewport()
+
+
+def test_an_address_with_an_event_opens_with_it_selected(page: Page, publisher: Publisher, session: str) -> None:
+    ids = story(publisher, session)
+    page.goto(f"/sessions/{session}/?at={ids[3]}&view=conversation")
+    is_selected(page, ids[3])
+    expect(state(page)).to_contain_text("State after event 4")
+    expect(row(page, ids[3])).to_contain_text("track returned")
+    expect(row(page, ids[3])).to_contain_text("Bremen")
+
+
+def test_keys_lead_to_errors_and_tool_events(page: Page, publisher: Publisher, session: str) -> None:
+    ids = story(publisher, session)
+    page.goto(f"/sessions/{session}/")
+    page.keyboard.press("e")
+    is_selected(page, ids[5])
+    page.keyboard.press("T")
+    is_selected(page, ids[3])
+    page.keyboard.press("t")
+    expect(page.locator("[data-player=says]")).to_have_text("There is no such event in this direction.")
+    is_selected(page, ids[3])
+
+
+def test_the_next_error_is_found_wherever_in_a_long_session_it_is(
+    page: Page, publisher: Publisher, session: str
+) -> None:
+    many(publisher, session, 350)
+    wanted = str(publisher.publish("error.occurred", session, "the reader", error="far away"))
+    many(publisher, session, 350)
+    page.goto(f"/sessions/{session}/")
+    expect(page.locator(".strip-window")).to_have_count(1)
+    page.keyboard.press("e")
+    page.wait_for_url(f"**at={wanted}*")
+    is_selected(page, wanted)
+    expect(row(page, wanted)).to_be_in_viewport()
+    assert page.locator(".rows > .row").count() <= 300
+
+
+def test_a_long_session_is_read_on_from_both_ends(page: Page, publisher: Publisher, session: str) -> None:
+    ids = many(publisher, session, 420)
+    page.goto(f"/sessions/{session}/?at={ids[210]}")
+    is_selected(page, ids[210])
+    shown = row(page, ids[210]).bounding_box()
+    assert shown
+    page.locator(".live-gap").last.scroll_into_view_if_needed()
+    expect(row(page, ids[300])).to_have_count(1)
+    page.locator(".live-gap").first.scroll_into_view_if_needed()
+    expect(row(page, ids[100])).to_have_count(1)
+    for _ in range(10):
+        ends = page.locator(".live-gap")
+        if not ends.count():
+            break
+        had = page.locator(".rows > .row").count()
+        ends.last.scroll_into_view_if_needed()
+        expect(page.locator(".rows > .row")).not_to_have_count(had)
+    entries = page.locator(".rows > .row").evaluate_all("rows => rows.map(row => row.dataset.entry.split(' ')[1])")
+    assert entries == ids
+    new = str(publisher.publish("message.added", session, "the reader", content="at the end, which is live now"))
+    expect(row(page, new)).to_have_count(1)
+
+
+def test_the_player_goes_from_event_to_event(page: Page, publisher: Publisher, session: str) -> None:
+    ids = story(publisher, session)
+    page.goto(f"/sessions/{session}/")
+    page.get_by_role("combobox", name="speed").select_option("100")
+    page.keyboard.press(" ")
+    expect(page.locator("[data-player=says]")).to_have_text("End of the session")
+    is_selected(page, ids[-1])
+    page.keyboard.press(",")
+    is_selected(page, ids[-2])
+    page.locator("[data-player=scrub]").fill("1")
+    is_selected(page, ids[1])
+    page.get_by_role("button", name="One event on").click()
+    is_selected(page, ids[2])
+
+
+def test_a_watched_path_keeps_its_history_and_stands_in_the_address(
+    page: Page, publisher: Publisher, session: str
+) -> None:
+    ids = story(publisher, session)
+    page.goto(f"/sessions/{session}/?at={ids[4]}")
+    state(page).get_by_text("Counts and sums").click()
+    state(page).get_by_role("link", name="Watch tokens.total", exact=True).click()
+    pinned = state(page).locator(".pinned")
+    expect(pinned).to_contain_text("tokens.total")
+    expect(pinned.locator(".pin-values li")).to_have_text(["11", "5", "0"])
+    expect(pinned.locator("polyline")).to_have_count(1)
+    page.wait_for_url("**pin=tokens.total*")
+    page.reload()
+    expect(pinned).to_contain_text("tokens.total")
+    page.keyboard.press("j")
+    is_selected(page, ids[5])
+    expect(pinned).to_contain_text("tokens.total")
+    state(page).get_by_role("link", name="No longer watch tokens.total").click()
+    expect(pinned).to_have_count(0)
+
+
+def test_any_two_events_are_compared(page: Page, publisher: Publisher, session: str) -> None:
+    ids = story(publisher, session)
+    page.goto(f"/sessions/{session}/?at={ids[1]}")
+    state(page).get_by_role("link", name="compare with this").click()
+    expect(state(page)).to_contain_text(f"What differs from {ids[1]}")
+    row(page, ids[4]).locator("summary").click()
+    expect(state(page)).to_contain_text("State after event 5")
+    expect(state(page).locator(".changes")).to_contain_text("It is in Bremen.")
+    expect(state(page).locator(".changes")).to_contain_text("track")
+    page.wait_for_url(f"**vs={ids[1]}*")
+
+
+def test_a_closer_look_at_the_picture_and_back(page: Page, publisher: Publisher, session: str) -> None:
+    ids = story(publisher, session)
+    page.goto(f"/sessions/{session}/")
+    drawing = page.locator("[data-zoom]")
+    whole = drawing.bounding_box()
+    page.keyboard.press("+")
+    closer = drawing.bounding_box()
+    assert whole
+    assert closer
+    assert closer["width"] == pytest.approx(whole["width"] * 2, abs=2)
+    expect(page.locator(".strip")).to_be_visible()
+    mark = page.locator(f"[data-mark^='e-{ids[5]}@']")
+    mark.focus()
+    expect(page.locator(".mark-card")).to_contain_text("The parcel service does not answer")
+    page.keyboard.press("0")
+    again = drawing.bounding_box()
+    assert again
+    assert again["width"] == whole["width"]
+
+
+def test_who_reads_the_beginning_of_a_running_session_is_left_there(
+    page: Page, publisher: Publisher, session: str
+) -> None:
+    ids = many(publisher, session, 60)
+    page.goto(f"/sessions/{session}/")
+    row(page, ids[3]).locator("summary").click()
+    is_selected(page, ids[3])
+    place = row(page, ids[3]).bounding_box()
+    new = many(publisher, session, 20)
+    expect(row(page, new[-1])).to_have_count(1)
+    expect(page.locator(".mark")).to_have_count(80)
+    assert row(page, ids[3]).bounding_box() == place
+    is_selected(page, ids[3])
+    expect(state(page)).to_contain_text("State after event 4")

@@ -1,0 +1,101 @@
+"""States of a session: the same from the start and from a checkpoint, and no checkpoint that the log has outgrown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import redis
+
+from evdash.eventlog import session_states
+from evdash.eventlog.models import SessionCheckpoint
+from evdash.eventlog.reader import Reader
+from evdash.events.entry_id import EntryId
+from evdash.events.profile import decode
+from evdash.events.session.data import as_data
+from evdash.events.session.fold import fold_all
+from evdash.projections.audit import AuditProjection
+from evdash.streams.groups import GroupConsumer
+from evdash.workers.worker import Worker
+from tests.builders import STREAM, entry
+
+pytestmark = pytest.mark.django_db
+
+GROUP = "states"
+
+
+def fields(number: int) -> dict[str, str]:
+    return {"type": "message.added", "session_id": "s", "role": "user", "content": f"text {number}", "tokens": "2"}
+
+
+def write(valkey: redis.Redis, numbers: Sequence[int]) -> None:
+    for number in numbers:
+        fields = {
+            "type": "message.added",
+            "session_id": "s",
+            "role": "user",
+            "content": f"text {number}",
+            "tokens": "2",
+        }
+        valkey.xadd(STREAM, fields, id=f"{number}-0")
+
+
+def index(valkey: redis.Redis) -> None:
+    worker = Worker(GroupConsumer(valkey, GROUP, "c"), AuditProjection(GROUP), [STREAM], batch_size=500)
+    worker.connect()
+    while worker.step():
+        pass
+
+
+def state_at(valkey: redis.Redis, number: int) -> dict[str, object]:
+    steps = list(Reader(valkey, [STREAM], GROUP).session_steps("s", EntryId(number, 0)))
+    return as_data(steps[-1].after)
+
+
+def folded(numbers: Sequence[int]) -> dict[str, object]:
+    events = [
+        decode(entry(f"{n}-0", type="message.added", session_id="s", role="user", content=f"text {n}", tokens="2"))
+        for n in numbers
+    ]
+    return as_data(fold_all(events))
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_states, "_KEPT_EVERY", 10)
+
+
+def test_a_state_from_a_checkpoint_is_the_state_from_the_start(valkey: redis.Redis) -> None:
+    write(valkey, range(1, 58))
+    assert state_at(valkey, 40) == folded(range(1, 41))
+    assert SessionCheckpoint.objects.count() == 0  # what only the stream has may still change its place
+    index(valkey)
+    assert state_at(valkey, 57) == folded(range(1, 58))
+    assert SessionCheckpoint.objects.count() == 5
+    for number in (9, 10, 11, 35, 57):
+        assert state_at(valkey, number) == folded(range(1, number + 1))
+    steps = list(Reader(valkey, [STREAM], GROUP).session_steps("s", EntryId(57, 0)))
+    assert [step.after.folded for step in steps] == list(range(51, 58))
+
+
+def test_a_checkpoint_that_an_entry_has_come_before_is_thrown_away(valkey: redis.Redis) -> None:
+    write(valkey, range(2, 60, 2))
+    index(valkey)
+    assert state_at(valkey, 58)["folded"] == 29
+    assert SessionCheckpoint.objects.count() == 2
+    valkey.delete(STREAM)
+    write(valkey, [3])
+    valkey.xgroup_destroy(STREAM, GROUP)
+    index(valkey)
+    expected = sorted([*range(2, 60, 2), 3])
+    assert state_at(valkey, 58) == folded(expected)
+
+
+def test_long_sessions_keep_no_more_than_so_many(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_states, "_KEPT_EVERY", 2)
+    monkeypatch.setattr(session_states, "_KEPT_MAX", 4)
+    write(valkey, range(1, 101))
+    index(valkey)
+    assert state_at(valkey, 100) == folded(range(1, 101))
+    kept = SessionCheckpoint.objects.order_by("entry_id").values_list("folded", flat=True)
+    assert list(kept) == [2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96]
