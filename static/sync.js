@@ -3,7 +3,7 @@
 //
 // Elements with a key are told apart by it, others by their place. Left alone: forms, lists that grow by themselves and
 // the pager beside them, and what was loaded into an opened row.
-const KEPT = "form, [data-keep], .opened, .live-status, .results:has(> [data-live-order])";
+const KEPT = "form, [data-keep], .player, .opened, .live-status, .results:has(> [data-live-order])";
 const KEPT_CLASSES = ["is-selected", "is-zoomed", "is-new", "is-copied", "is-dragging"];
 const NEW_MS = 2500;
 const KEPT_ATTRIBUTES = ["open", "aria-expanded", "style"];
