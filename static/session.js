@@ -58,6 +58,14 @@ document.addEventListener("click", (event) => {
   document.dispatchEvent(new CustomEvent("evdash:choose", { detail: { row, isFromPicture: Boolean(mark) } }));
 });
 
+// Onward from what is selected; htmx would take the address that the link had when the page was made.
+document.addEventListener("click", (event) => {
+  const way = event.target.closest?.("[data-find]");
+  if (!way || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  window.htmx.ajax("GET", way.href, { source: way, target: "#main", swap: "innerHTML show:none" });
+});
+
 // Links within the panel load the panel alone.
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[data-panel]");
