@@ -22,6 +22,7 @@ INSTALLED_APPS = [
     "evdash.accounts",
     "evdash.eventlog",
     "evdash.audit",
+    "evdash.notes",
     "evdash.web",
     "evdash.live",
     "channels",

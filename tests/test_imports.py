@@ -19,7 +19,8 @@ BELOW: dict[str, set[str]] = {
     "demo": {"streams", "events"},
     "accounts": set(),
     "audit": {"projections", "eventlog", "streams", "events"},
-    "web": {"audit", "projections", "accounts", "eventlog", "streams", "events"},
+    "notes": {"audit", "eventlog", "events"},
+    "web": {"notes", "audit", "projections", "accounts", "eventlog", "streams", "events"},
     "live": {"web", "accounts", "eventlog", "streams", "events"},
     "health": {"live", "accounts", "eventlog", "streams", "events"},
 }
@@ -30,6 +31,7 @@ FORBIDDEN_PACKAGES = {
     "projections": {"channels"},
     "workers": {"channels", "redis"},
     "audit": {"channels"},
+    "notes": {"channels", "redis", "markdown_it"},
     "web": {"channels"},
     "live": {"prometheus_client"},
     "health": {"channels"},

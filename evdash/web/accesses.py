@@ -67,6 +67,12 @@ class AccessView:
         return sandbox_address(self.access.begun.stream) if self.access.begun.action == "replay" else ""
 
     @property
+    def note_address(self) -> str:
+        """The page of the note that was written, changed or deleted; else ""."""
+        number = (self.access.begun.detail.get("asked") or {}).get("note")
+        return reverse("note", kwargs={"number": number}) if self.access.begun.action == "note" and number else ""
+
+    @property
     def state(self) -> str:
         """One word for what came of it: done, in part, not done, unknown."""
         if self.access.is_open:

@@ -61,6 +61,13 @@ def event_address(stream: str, entry_id: EntryId) -> str:
     return f"{reverse('events')}{_quoted(stream)}/{entry_id}/"
 
 
+def notes_address(session_id: str, stream: str = "", entry_id: EntryId | None = None) -> str:
+    """Where the notes on a session, or on an entry, are by themselves, and where new ones are sent."""
+    if entry_id is not None:
+        return f"{event_address(stream, entry_id)}notes"
+    return f"{session_address(session_id)}notes"
+
+
 def page_address(request: HttpRequest) -> str:
     """The request's own address without its query. Not `request.path`, which is decoded: what an ID holds of `?`, `#`,
     `%` or `..` would lead elsewhere."""

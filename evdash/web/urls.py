@@ -14,6 +14,7 @@ from evdash.web.views.event import event
 from evdash.web.views.events import events
 from evdash.web.views.export import csv, ndjson
 from evdash.web.views.live import live
+from evdash.web.views.notes import event_notes, note, note_deleted, session_notes
 from evdash.web.views.overview import overview
 from evdash.web.views.sandbox import sandbox
 from evdash.web.views.session import session
@@ -35,8 +36,13 @@ urlpatterns = [
     path("live/", live, name="live"),
     path("sessions/", sessions, name="sessions"),
     path("sessions/<opaque:session_id>/", session, name="session"),
+    # Without a slash at the end no session's own page has such an address, whatever its ID.
+    path("sessions/<opaque:session_id>/notes", session_notes, name="session-notes"),
     path("events/", events, name="events"),
     path("events/<opaque:stream>/<entry_id:entry_id>/", event, name="event"),
+    path("events/<opaque:stream>/<entry_id:entry_id>/notes", event_notes, name="event-notes"),
+    path("notes/<int:number>/", note, name="note"),
+    path("notes/<int:number>/delete", note_deleted, name="note-delete"),
     path("events.ndjson", ndjson, name="events-ndjson"),
     path("events.csv", csv, name="events-csv"),
     path("errors/", errors, name="errors"),

@@ -1,4 +1,4 @@
-"""The access log: who did what to streams and groups, why, and what came of it."""
+"""The access log: who did what to streams and groups, why, and what came of it; and who wrote notes."""
 
 from __future__ import annotations
 

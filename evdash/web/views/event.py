@@ -19,8 +19,10 @@ from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter, FilterError
 from evdash.streams.client import StreamsUnavailable, open_client
+from evdash.notes.records import Subject
 from evdash.web.addresses import event_address
 from evdash.web.fields import data_links, field_views, hex_dump, whole_value
+from evdash.web.notes import notes_section
 from evdash.web.paging import parameters
 from evdash.web.readings import reading
 from evdash.web.rendering import page
@@ -98,6 +100,7 @@ def _context(request: HttpRequest, found: Event, neighbours: Neighbours) -> dict
     previous, following = neighbours.previous, neighbours.next
     return {
         "event": found,
+        "notes": notes_section(Subject.of(found), request.user),
         "row": row_of(found),
         "reading": reading(found),
         "address": event_address(found.stream, found.entry_id),

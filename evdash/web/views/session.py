@@ -7,9 +7,11 @@ from django_htmx.http import trigger_client_event
 
 from evdash.eventlog.reader import Reader, open_reader
 from evdash.events.summaries import SessionSummary
+from evdash.notes.records import Subject
 from evdash.web.addresses import session_address
 from evdash.web.filter_bar import Scope
 from evdash.web.listing import listing, question
+from evdash.web.notes import notes_section
 from evdash.web.rendering import page, part
 from evdash.web.session.find import found_entry
 from evdash.web.session.picture import picture
@@ -40,6 +42,7 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
     query = kept_query(request.GET)
     context = {
         "facts": facts,
+        "notes": notes_section(Subject(facts.session_id), request.user),
         "listing": shown,
         "picture": picture(reader, facts, shown, asking.place.at, query),
         "toolbar": toolbar(request.GET, shown),

@@ -1,0 +1,56 @@
+"""Reading notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db.models import QuerySet
+
+from evdash.notes.models import Note
+from evdash.notes.records import NoteRecord, SessionNotes, Subject, Version
+
+_AT_ONCE = 200
+
+
+def find_note(number: int) -> NoteRecord | None:
+    """The note of this number, a deleted one too."""
+    return next(iter(_records(Note.objects.filter(pk=number))), None)
+
+
+def notes_on(subject: Subject) -> tuple[NoteRecord, ...]:
+    """The notes on exactly this, oldest first; deleted ones among them."""
+    if subject.entry_id is None:
+        rows = Note.objects.filter(session_id=subject.session_id, stream="")
+    else:
+        rows = Note.objects.filter(stream=subject.stream, entry_id=subject.entry_id)
+    return _records(rows)
+
+
+def notes_of_session(session_id: str, *, limit: int) -> SessionNotes:
+    """The first notes on a session and on its events, as far as `limit`, and how many there are."""
+    rows = Note.objects.filter(session_id=session_id)
+    found = _records(rows[:limit])
+    return SessionNotes(found, len(found) if len(found) < limit else rows.count())
+
+
+def all_notes_of_session(session_id: str) -> Iterator[NoteRecord]:
+    """Every note on a session and on its events, oldest first; some at a time are in memory."""
+    last = 0
+    while found := _records(Note.objects.filter(session_id=session_id, pk__gt=last)[:_AT_ONCE]):
+        yield from found
+        last = found[-1].number
+
+
+def _records(rows: QuerySet[Note]) -> tuple[NoteRecord, ...]:
+    return tuple(
+        NoteRecord(
+            number=note.pk,
+            subject=Subject(note.session_id, note.stream, note.entry_id if note.stream else None),
+            author=note.author.get_username(),
+            author_id=note.author.pk,
+            written_at=note.written_at,
+            deleted_at=note.deleted_at,
+            versions=tuple(Version(version.text, version.written_at) for version in note.versions.all()),
+        )
+        for note in rows.select_related("author").prefetch_related("versions")
+    )

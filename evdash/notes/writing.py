@@ -1,0 +1,102 @@
+"""Writing notes: each change by its author, in one transaction with its row in the access log."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from evdash.audit.access_log import record
+from evdash.notes.models import Note, NoteVersion
+from evdash.notes.reading import find_note, notes_on
+from evdash.notes.records import NoteRecord, Subject
+
+TEXT_CHARS: Final = 10_000
+NOTES_ON_ONE: Final = 100
+VERSIONS: Final = 50
+
+
+class NoteRefused(Exception):
+    """The note is not kept; the sentence says why."""
+
+
+def write_note(author: User, subject: Subject, text: str) -> NoteRecord:
+    """Keep a new note and return it. The same text once more, right after, is the note that is there: forms are sent
+    twice. Raises NoteRefused."""
+    text = _checked(text)
+    with transaction.atomic():
+        before = notes_on(subject)
+        own = [note for note in before if note.author_id == author.pk and note.deleted_at is None]
+        if own and own[-1].text == text:
+            return own[-1]
+        if len(before) >= NOTES_ON_ONE:
+            raise NoteRefused(f"There are {NOTES_ON_ONE} notes on this already, and no more are taken.")
+        note = Note(session_id=subject.session_id, stream=subject.stream, author=author)
+        if subject.entry_id is not None:
+            note.entry_id = subject.entry_id
+        note.save()
+        NoteVersion.objects.create(note=note, text=text, written_at=note.written_at)
+        return _recorded(author, note.pk, subject, "Wrote", "Written.")
+
+
+def edit_note(author: User, note: NoteRecord, text: str, *, seen: int) -> NoteRecord:
+    """Let the note say this from now on; what it said is kept. `seen`: how many versions the author has seen.
+
+    Raises NoteRefused.
+    """
+    text = _checked(text)
+    with transaction.atomic():
+        now = _own(author, note.number)
+        if now.text == text:
+            return now
+        if len(now.versions) != seen:
+            raise NoteRefused("It was changed meanwhile, in another window: look at what it says now, then change it.")
+        if seen >= VERSIONS:
+            raise NoteRefused(f"It has {VERSIONS} versions already: write a new note instead.")
+        NoteVersion.objects.create(note_id=note.number, text=text)
+        return _recorded(author, note.number, note.subject, "Changed", f"Changed: version {seen + 1}.")
+
+
+def delete_note(author: User, note: NoteRecord) -> None:
+    """Erase what the note said, in all its versions; that there was one, whose, and until when, stays.
+
+    Raises NoteRefused.
+    """
+    with transaction.atomic():
+        _own(author, note.number)
+        NoteVersion.objects.filter(note_id=note.number).delete()
+        Note.objects.filter(pk=note.number).update(deleted_at=timezone.now())
+        _recorded(author, note.number, note.subject, "Deleted", "Deleted, with its former versions.")
+
+
+def _checked(text: str) -> str:
+    # As browsers send it; PostgreSQL takes no NUL.
+    text = text.replace("\r\n", "\n").replace("\x00", "\ufffd").strip()
+    if not text:
+        raise NoteRefused("There is nothing in it yet.")
+    if len(text) > TEXT_CHARS:
+        raise NoteRefused(f"It has {len(text):,} characters, and a note has at most {TEXT_CHARS:,}.")
+    return text
+
+
+def _own(author: User, number: int) -> NoteRecord:
+    """The note as it is now, held until the transaction ends."""
+    Note.objects.select_for_update().filter(pk=number).first()
+    note = find_note(number)
+    if note is None or note.deleted_at is not None:
+        raise NoteRefused("The note is deleted.")
+    if note.author_id != author.pk:
+        raise NoteRefused(f"It is {note.author}'s: a note is changed and deleted by its author only.")
+    return note
+
+
+def _recorded(author: User, number: int, subject: Subject, verb: str, outcome: str) -> NoteRecord:
+    article = "a" if verb == "Wrote" else "the"
+    asked = {"note": number, "session": subject.session_id, "entry": subject.entry_id}
+    detail = {"title": f"{verb} {article} note on {subject}", "asked": asked}
+    record(author.get_username(), "note", user=author, stream=subject.stream, detail=detail, outcome=outcome)
+    found = find_note(number)
+    assert found is not None, "written in this transaction"  # noqa: S101
+    return found
