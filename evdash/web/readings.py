@@ -19,7 +19,7 @@ _PARTS: Final = 5
 _JSON_CHARS: Final = 20_000
 
 _PROSE: Final = ("content", "message", "text", "summary", "query", "reason", "title", "name", "description", "status")
-_IDENTITY: Final = frozenset(
+IDENTITY: Final = frozenset(
     {"id", "event_id", "type", "event_type", "event", "session_id", "sessionId", "user_id", "userId"}
     | {"timestamp", "ts", "occurred_at", "created_at", "data", "simulated", "latency_ms", "tokens", "call_id"}
     | {"schema_version", "version", "severity", "level"}
@@ -154,7 +154,7 @@ def _prose(event: Event) -> str:
 
 def _listed(event: Event) -> str:
     """The fields beside those that identify the event, name by name."""
-    rest = {name: value for name, value in event.data.items() if name not in _IDENTITY}
+    rest = {name: value for name, value in event.data.items() if name not in IDENTITY}
     nested = event.data.get("data")
     if not rest and isinstance(nested, str):
         return nested[: LINE_CHARS * 4]

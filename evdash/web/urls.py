@@ -18,6 +18,7 @@ from evdash.web.views.notes import event_notes, note, note_deleted, session_note
 from evdash.web.views.overview import overview
 from evdash.web.views.sandbox import sandbox
 from evdash.web.views.session import session
+from evdash.web.views.session_export import session_file, session_transcript
 from evdash.web.views.sessions import sessions
 from evdash.web.views.state import state
 from evdash.web.views.streams import stream_group, stream_parked, streams
@@ -38,6 +39,8 @@ urlpatterns = [
     path("sessions/<opaque:session_id>/", session, name="session"),
     # Without a slash at the end no session's own page has such an address, whatever its ID.
     path("sessions/<opaque:session_id>/notes", session_notes, name="session-notes"),
+    path("sessions/<opaque:session_id>/transcript.md", session_transcript, name="session-transcript"),
+    path("sessions/<opaque:session_id>/export.html", session_file, name="session-file"),
     path("events/", events, name="events"),
     path("events/<opaque:stream>/<entry_id:entry_id>/", event, name="event"),
     path("events/<opaque:stream>/<entry_id:entry_id>/notes", event_notes, name="event-notes"),

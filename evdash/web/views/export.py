@@ -38,10 +38,16 @@ def _exported(
         chunks = lines(event_filter)
     except StreamsUnavailable as outage:
         return HttpResponse(f"{outage}\n", status=503, content_type="text/plain; charset=utf-8")
-    # Under ASGI Django would gather an ordinary iterator in memory before it sends the first byte.
-    streamed = _one_by_one(chunks) if isinstance(request, ASGIRequest) else chunks
-    response = StreamingHttpResponse(streamed, content_type=content_type)
+    response = streamed(request, chunks, content_type)
     response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def streamed(request: HttpRequest, chunks: Iterator[bytes], content_type: str) -> StreamingHttpResponse:
+    """A response that sends each chunk when it is made; no cache keeps it."""
+    # Under ASGI Django would gather an ordinary iterator in memory before it sends the first byte.
+    one_by_one = _one_by_one(chunks) if isinstance(request, ASGIRequest) else chunks
+    response = StreamingHttpResponse(one_by_one, content_type=content_type)
     response["Cache-Control"] = "private, no-store"
     return response
 

@@ -10,6 +10,7 @@ from evdash.events.summaries import SessionSummary
 from evdash.notes.records import Subject
 from evdash.web.addresses import session_address
 from evdash.web.filter_bar import Scope
+from evdash.web.handover.links import hand_over
 from evdash.web.listing import listing, question
 from evdash.web.notes import notes_section
 from evdash.web.rendering import page, part
@@ -42,6 +43,7 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
     query = kept_query(request.GET)
     context = {
         "facts": facts,
+        "hand_over": hand_over(facts.session_id),
         "notes": notes_section(Subject(facts.session_id), request.user),
         "listing": shown,
         "picture": picture(reader, facts, shown, asking.place.at, query),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlencode
 
@@ -12,16 +11,15 @@ from django.urls import reverse
 
 from evdash.eventlog.gaps import missing_in_all
 from evdash.eventlog.reader import Reader, open_reader
-from evdash.eventlog.records import Coverage, MissingInAll
 from evdash.events.filter import EventFilter
 from evdash.events.summaries import UserSummary
 from evdash.web.calendar import Calendar, calendar, calendar_range
+from evdash.web.completeness import completeness
 from evdash.web.filter_bar import Scope
 from evdash.web.listing import listing, question
 from evdash.web.paging import link
 from evdash.web.rendering import page
 from evdash.web.views.answers import explains_bad_places, unknown
-from evdash.web.wording import count
 
 SESSIONS = 20
 
@@ -56,45 +54,6 @@ def user(request: HttpRequest, user_id: str) -> HttpResponse:
         events=shown.page.events,
         status=shown.status,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Completeness:
-    """How complete the list of a user's events is, and why that can be said."""
-
-    sentence: str
-    is_complete: bool
-
-
-def completeness(facts: UserSummary, coverage: Coverage, missing: MissingInAll) -> Completeness:
-    """Whether these are all events of the user that the streams ever had."""
-    events = f"{count(facts.events, 'event')} of this user in {count(facts.sessions, 'session')}"
-    if coverage.unreachable:
-        return Completeness(f"{events} in the log. Redis is unreachable, so newer events may be missing.", False)
-    if coverage.behind_more:
-        return Completeness(
-            f"{events} so far. The log is behind the stream by more than this page reads, so events are missing.", False
-        )
-    if missing.gaps:
-        return Completeness(
-            f"{events}. {_lost(missing)}, in {count(missing.gaps, 'gap')} shown where the entries were: whether any of "
-            "them were this user's nobody knows.",
-            False,
-        )
-    if coverage.behind:
-        return Completeness(
-            f"{events}, complete: everything up to the log's mark is in the log, and the {coverage.behind:,} entries "
-            "after it were read from the stream for this page.",
-            True,
-        )
-    return Completeness(f"{events}, complete: the log holds every entry up to the newest of the streams.", True)
-
-
-def _lost(missing: MissingInAll) -> str:
-    entries = f"{'' if missing.is_exact else 'At least '}{count(missing.entries, 'entry', 'entries')}"
-    if not missing.entries:
-        entries = "An unknown number of entries"
-    return f"{entries} of the streams {'is' if missing.entries == 1 else 'are'} missing from the log"
 
 
 def _calendar(reader: Reader, facts: UserSummary, address: str) -> Calendar:

@@ -1,0 +1,90 @@
+"""`manage.py export_session ID`: a session to take along."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+import tempfile
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, CommandError
+
+from evdash.eventlog.export import ndjson_lines
+from evdash.events.filter import EventFilter
+from evdash.streams.client import StreamsUnavailable
+from evdash.web.handover.html_file import html_file
+from evdash.web.handover.session_export import SessionUnknown, session_export
+from evdash.web.handover.transcript import transcript
+
+FORMATS: Final = ("ndjson", "markdown", "html")
+
+
+class Command(BaseCommand):
+    help = (
+        "Writes a session as NDJSON (every entry, byte for byte), as a transcript in Markdown, or as one HTML file "
+        "that opens without a server. A file is there whole or not at all. An "
+        "ID that begins with a dash stands after `--`."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("session", metavar="ID", help="the session's ID")
+        parser.add_argument("--format", choices=FORMATS, default="html", help="html unless another is named")
+        parser.add_argument("--output", metavar="FILE", type=Path, help="the standard output unless it is named")
+
+    def handle(self, *args: Any, session: str, format: str, output: Path | None, **options: Any) -> None:
+        try:
+            pieces = _pieces(session, format)
+            if output is None:
+                _write_out(pieces)
+            else:
+                _write_file(pieces, output)
+                self.stderr.write(f"{output}: {output.stat().st_size:,} bytes.")
+        except (SessionUnknown, StreamsUnavailable) as error:
+            raise CommandError(str(error)) from error
+        except OSError as error:
+            raise CommandError(
+                f"{output or 'The standard output'} cannot be written: {error.strerror or error}."
+            ) from error
+
+
+def _pieces(session: str, wanted: str) -> Iterator[bytes]:
+    export = session_export(session, _who(), with_picture=wanted == "html")
+    match wanted:
+        case "ndjson":
+            return ndjson_lines(EventFilter().also("session", session))
+        case "markdown":
+            return transcript(export)
+        case _:
+            return html_file(export)
+
+
+def _write_out(pieces: Iterator[bytes]) -> None:
+    for piece in pieces:
+        sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
+
+
+def _write_file(pieces: Iterator[bytes], path: Path) -> None:
+    """Written beside its place and moved there whole; readable by its owner only, as it holds personal data."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            for piece in pieces:
+                file.write(piece)
+        os.replace(name, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return "a person whom the system does not name"

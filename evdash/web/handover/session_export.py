@@ -1,0 +1,123 @@
+"""What an export of a session tells: its facts, who made it and when, how complete it is, its events, its notes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from django.conf import settings
+
+from evdash.eventlog.all_events import all_pages
+from evdash.eventlog.gaps import gaps_between
+from evdash.eventlog.reader import open_reader
+from evdash.eventlog.records import EventPage, MissingEntries, Position
+from evdash.events.entry_id import EntryId
+from evdash.events.event import Event
+from evdash.events.filter import EventFilter
+from evdash.events.summaries import SessionSummary
+from evdash.notes.reading import all_notes_of_session
+from evdash.notes.records import NoteRecord
+from evdash.streams.client import StreamsUnavailable
+from evdash.web.completeness import Completeness, session_completeness
+
+# Events a chunk, of which all values are whole: so much is in memory at once.
+CHUNK_EVENTS: Final = 100
+# As on the session's page: beyond it marks would only cover each other.
+PICTURE_EVENTS: Final = 1_000
+
+_UNSAFE_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class SessionUnknown(Exception):
+    """No event of the session is known; the sentence says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedEvent:
+    """An event, its number in the export, from 1, and whether it is a duplicate."""
+
+    event: Event
+    number: int
+    is_duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionExport:
+    """One export. Everything but the events and notes is known when it begins."""
+
+    facts: SessionSummary
+    exported_at: datetime
+    exported_by: str
+    address: str  # of the session's page, whole; "" where it is not known
+    streams: tuple[str, ...]
+    completeness: Completeness
+    gaps: tuple[MissingEntries, ...]
+    pictured: tuple[Event, ...]  # the first events, for the picture
+
+    @property
+    def session_id(self) -> str:
+        return self.facts.session_id
+
+    @property
+    def file_stem(self) -> str:
+        """A name for the file, without its ending: what every file system takes."""
+        return f"session-{_UNSAFE_IN_A_NAME.sub('_', self.session_id)[:80].strip('.')}"
+
+    def chunks(self) -> Iterator[list[ExportedEvent | MissingEntries]]:
+        """All events, oldest first, with the gaps where their entries were, some at a time.
+
+        Up to the newest event as it is now. Raises StreamsUnavailable, at once or in the middle.
+        """
+        pages = all_pages(EventFilter().also("session", self.session_id), "An export", limit=CHUNK_EVENTS)
+        return self._chunks(pages)
+
+    def _chunks(self, pages: Iterator[EventPage]) -> Iterator[list[ExportedEvent | MissingEntries]]:
+        gaps = list(self.gaps)
+        number = 0
+        for page in pages:
+            chunk: list[ExportedEvent | MissingEntries] = []
+            for event in page.events:
+                while gaps and gaps[0].first_id <= event.entry_id:
+                    chunk.append(gaps.pop(0))
+                number += 1
+                chunk.append(ExportedEvent(event, number, Position.of(event) in page.duplicates))
+            yield chunk
+        yield list(gaps)
+
+    def notes(self) -> Iterator[NoteRecord]:
+        """All notes on the session and its events, oldest first."""
+        return all_notes_of_session(self.session_id)
+
+
+def session_export(
+    session_id: str, exported_by: str, *, address: str = "", with_picture: bool = False
+) -> SessionExport:
+    """The export of this session, begun now. Raises SessionUnknown, StreamsUnavailable."""
+    with open_reader() as reader:
+        facts = reader.session(session_id)
+        within = EventFilter().also("session", session_id)
+        first = reader.first_page(within, limit=PICTURE_EVENTS if with_picture else 1).events if facts else ()
+        coverage = reader.coverage
+    if coverage.unreachable:
+        raise StreamsUnavailable(f"An export now would not be complete. {coverage.unreachable}")
+    if facts is None:
+        raise SessionUnknown(
+            "No event of such a session is in the log or in the streams that evdash reads."
+            if reader.has_read_all
+            else "No event of such a session is in the part of the streams that was read: the log is further behind."
+        )
+    gaps = gaps_between(facts.first_id.previous(), EntryId.MAX, EventFilter(), reader.now, oldest_first=True)
+    within_session = tuple(gap for gap in gaps if gap.first_id <= facts.last_id)
+    return SessionExport(
+        facts=facts,
+        exported_at=datetime.now(UTC),
+        exported_by=exported_by,
+        address=address,
+        streams=settings.EVDASH.streams,
+        completeness=session_completeness(facts, first[0] if first else None, coverage, within_session),
+        gaps=within_session,
+        pictured=first if with_picture else (),
+    )

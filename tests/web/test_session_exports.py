@@ -1,0 +1,305 @@
+"""A session taken along: whole, harmless, and readable without evdash."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import redis
+from django.core.management import CommandError, call_command
+from django.test import Client
+from markdown_it import MarkdownIt
+
+from evdash.accounts.tokens import create_token
+from evdash.eventlog.models import Gap, GroupPosition
+from evdash.events.entry_id import EntryId
+from evdash.web.addresses import session_address
+from evdash.web.handover import session_export
+from tests.builders import STREAM, entry, raw_entry
+from tests.web.conftest import Index, Write
+from tests.web.seen import seen
+from tests.web.test_bad_input import AWKWARD, BAD
+from tests.web.test_pages import START_MS, conversation
+
+VOID = {"meta", "br", "hr", "input"}
+LOADS = {"src", "srcset", "poster", "data", "action", "formaction", "background", "ping", "manifest", "style"}
+
+
+class File(HTMLParser):
+    """An exported file. Fails for whatever could load, run or send anything, and for tags that do not close."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.html = html
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.texts: list[str] = []
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        assert tag not in {
+            "script",
+            "link",
+            "img",
+            "image",
+            "iframe",
+            "object",
+            "embed",
+            "base",
+            "form",
+            "video",
+            "audio",
+        }
+        assert not LOADS & given.keys()
+        assert not any(name.startswith(("on", "hx-")) for name in given)
+        if "href" in given:
+            assert given["href"].startswith("#") or (tag == "a" and given["href"].startswith(("http", "mailto:")))
+            self.links.append(given["href"])
+        if "id" in given:
+            self.ids.append(given["id"])
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "style":
+            assert not re.search(r"url\(|@import|expression", data)
+        else:
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.texts)).strip()
+
+
+def exported(browser: Client, session_id: str, ending: str) -> str:
+    answer = browser.get(session_address(session_id) + ending)
+    assert answer.status_code == 200
+    assert answer["Content-Disposition"].startswith("attachment; ")
+    assert answer["Cache-Control"] == "private, no-store"
+    return b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
+
+
+def in_file(browser: Client, session_id: str) -> File:
+    return File(exported(browser, session_id, "export.html"))
+
+
+def in_transcript(browser: Client, session_id: str) -> str:
+    return exported(browser, session_id, "transcript.md")
+
+
+@pytest.fixture(params=["stream only", "log behind a trimmed stream"])
+def filled(request: pytest.FixtureRequest, write: Write, index: Index, valkey: redis.Redis, browser: Client) -> Client:
+    """A browser on two sessions, one with an error."""
+    write(*conversation("s-1", "ada"), *conversation("s-2", "grace", 60_000, failing=True))
+    if "log" in request.param:
+        index()
+        valkey.execute_command("XTRIM", STREAM, "MAXLEN", "2")
+    return browser
+
+
+def test_the_sessions_page_offers_all_three(filled: Client) -> None:
+    page = seen(filled.get("/sessions/s-2/"))
+    for name in ("HTML file", "transcript"):
+        assert filled.get(page.links[name]).status_code == 200
+    lines = b"".join(filled.get(page.links["NDJSON"]).streaming_content).splitlines()  # type: ignore[attr-defined]
+    assert [json.loads(line)["session_id"] for line in lines] == ["s-2"] * 6
+
+
+def test_the_file_has_facts_picture_every_field_and_who_made_it(filled: Client) -> None:
+    file = in_file(filled, "s-2")
+    assert file.html.startswith("<!doctype html>")
+    assert "Session s-2" in file.text
+    assert re.search(r"Exported from evdash on 20\d\d-\S+ \S+ UTC by the reader , from the stream", file.text)
+    assert "Complete: from the session's first event on" in file.text
+    assert "End of the export: 6 events, 1 error." in file.text
+    for value in ('{"origin":"JFK","destination":"SEA"}', "I want to fly", "Error: no seats", "resolved", "E7"):
+        assert value in file.text
+    rows = [f"e-{START_MS + 60_000 + after}-0@memory%3Aevents" for after in (0, 1_000, 2_500, 3_000, 4_000, 5_000)]
+    assert [each for each in file.ids if each.startswith("e-")] == rows
+    assert [link[1:] for link in file.links if link.startswith("#e-")] == rows
+    assert "<svg" in file.html
+    assert "default-src 'none'" in file.html
+    assert "prefers-color-scheme" in file.html or "light-dark(" in file.html
+
+
+def test_the_transcript_tells_the_conversation_in_order(filled: Client) -> None:
+    text = in_transcript(filled, "s-2")
+    headings = re.findall(r"^### (\d+)\. ([^·]+) · ", text, re.MULTILINE)
+    assert headings == [
+        ("1", "`session.started`"),
+        ("2", "user"),
+        ("3", "`tool.called` find"),
+        ("4", "**Error** `error.occurred` find"),
+        ("5", "assistant"),
+        ("6", "`session.ended`"),
+    ]
+    assert f"entry `{START_MS + 61_000}-0`" in text
+    assert "```text\nI want to fly\n```" in text
+    assert f"Returns the call of entry `{START_MS + 62_500}-0`." in text
+    assert "Complete: from the session's first event on" in text
+    assert text.endswith("End of the transcript: 6 events, 1 error.\n")
+
+
+def test_notes_are_in_both(filled: Client) -> None:
+    filled.post("/sessions/s-2/notes", {"text": "**mine** ``` ![x](https://evil.example/x.png) <img src=x>"})
+    filled.post(f"/events/{STREAM}/{START_MS + 63_000}-0/notes", {"text": "here"})
+    file = in_file(filled, "s-2")
+    assert "<strong>mine</strong>" in file.html
+    assert file.links.count(f"#e-{START_MS + 63_000}-0@memory%3Aevents") == 2
+    text = in_transcript(filled, "s-2")
+    assert "````markdown\n**mine** ``` ![x](https://evil.example/x.png) <img src=x>\n````" in text
+    assert f"on entry `{START_MS + 63_000}-0`" in text
+
+
+@pytest.mark.parametrize("name", [name for name in BAD if name != "1 MB"])
+def test_whatever_an_entry_holds_neither_export_is_broken_by_it(browser: Client, write: Write, name: str) -> None:
+    pairs = tuple(pair for pair in BAD[name].pairs if pair[0] != b"session_id")
+    write(raw_entry(*pairs, ("session_id", "bad"), entry_id="1000-1"))
+    file = in_file(browser, "bad")
+    assert "End of the export: 1 event" in file.text
+    assert not set("\u202e\x00\x07\x1b") & set(file.html)
+    text = in_transcript(browser, "bad")
+    assert structure(text)[-2:] == ["h2 Notes", "hr"]
+    assert len([each for each in structure(text) if each.startswith("h3")]) == 1
+    assert not set("\u202e\x00\x07\x1b") & set(text)
+
+
+FENCES = "````\n# not a heading\n```\n~~~\n</code>\n---\n## Notes\n" + "`" * 40 + "\n"
+
+
+def structure(text: str) -> list[str]:
+    """The headings and rules of a document as CommonMark reads it; fails for HTML in it."""
+    found = []
+    tokens = MarkdownIt("commonmark").parse(text)
+    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+        assert token.type != "html_block"
+        assert not any(child.type in ("html_inline", "link_open", "image") for child in token.children or ())
+        if token.type == "heading_open" and following:
+            found.append(f"{token.tag} {following.content}")
+        elif token.type == "hr":
+            found.append("hr")
+    return found
+
+
+def test_no_fence_ends_before_its_text_does(browser: Client, write: Write) -> None:
+    fields = dict.fromkeys(("content", "role", "tool", "arguments", "x", "error", "outcome", "call_id", FENCES), FENCES)
+    for number, event_type in enumerate(("message.added", "tool.called", "error.occurred", "session.ended", FENCES)):
+        write(raw_entry(("type", event_type), ("session_id", FENCES), *fields.items(), entry_id=f"100{number}-1"))
+    text = in_transcript(browser, FENCES[:200])
+    found = structure(text)
+    assert [each[:2] for each in found] == ["h1", "h2", *["h3"] * 5, "h2", "hr"]
+    assert found[-2] == "h2 Notes"
+    assert in_file(browser, FENCES[:200]).text.count("# not a heading") > 5
+
+
+def test_bytes_are_base64_and_a_megabyte_is_whole(browser: Client, write: Write) -> None:
+    long = "a & b < " * 131_072
+    write(
+        raw_entry(("session_id", "s"), ("content", b"\xff\xfe\x00"), (b"\xff", "v"), entry_id="1000-1"),
+        raw_entry(("session_id", "s"), ("type", "message.added"), ("content", long), entry_id="1001-1"),
+    )
+    file = in_file(browser, "s")
+    assert "3 B that are not UTF-8 text, as base64" in file.text
+    assert "//4A" in file.text
+    assert long in "".join(file.texts)
+    assert long in in_transcript(browser, "s")
+
+
+def test_gaps_stand_where_the_entries_were_and_make_it_incomplete(browser: Client, write: Write, index: Index) -> None:
+    write(*(entry(f"{i}000-1", type="message.added", session_id="s", content=f"m{i}") for i in range(1, 4)))
+    index()
+    Gap.objects.create(
+        position=GroupPosition.objects.get(group="evdash-audit", stream__name=STREAM),
+        kind=Gap.Kind.REMOVED,
+        first_id=EntryId.parse("1000-2"),
+        last_id=EntryId.parse("2000-0"),
+        entries=7,
+        noticed_at="2026-01-01T00:00:00Z",
+    )
+    file, text = in_file(browser, "s"), in_transcript(browser, "s")
+    for told in (file.text, text):
+        assert "in 1 gap shown where the entries were" in told
+        assert "The first event that is known is no session.started" in told
+        assert "It had no end yet." in told
+        assert told.rindex("m1") < told.index("7 entries of memory:events are missing here") < told.rindex("m2")
+
+
+def test_a_call_without_a_return_is_named(browser: Client, write: Write) -> None:
+    write(entry("1000-1", type="tool.called", session_id="s", tool="find", call_id="c1"))
+    assert "## Calls without a return\n\n- `find`, entry `1000-1`" in in_transcript(browser, "s")
+
+
+def test_duplicates_are_told(browser: Client, write: Write) -> None:
+    for entry_id in ("1000-1", "1001-1"):
+        write(entry(entry_id, type="message.added", session_id="s", content="hello", id="the-same"))
+    assert in_file(browser, "s").html.count('class="row-duplicate"') == 1
+    assert in_transcript(browser, "s").count("A duplicate") == 1
+
+
+def test_the_export_is_made_in_pieces(browser: Client, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_export, "CHUNK_EVENTS", 2)
+    write(*(entry(f"{i}000-1", type="message.added", session_id="s", content=f"m{i}") for i in range(1, 8)))
+    for ending in ("export.html", "transcript.md"):
+        pieces = list(browser.get(f"/sessions/s/{ending}").streaming_content)  # type: ignore[attr-defined]
+        assert len([piece for piece in pieces if re.search(rb"\bm\d\b", piece)]) >= 4
+    assert re.findall(r"\bm\d\b", in_transcript(browser, "s")) == [f"m{i}" for i in range(1, 8)]
+
+
+@pytest.mark.parametrize("name", [*AWKWARD, "x/transcript.md"])
+def test_a_session_of_any_name_is_exported(browser: Client, write: Write, name: str) -> None:
+    write(raw_entry(("type", "a"), ("session_id", name), ("n", "mine")))
+    assert "mine" in in_file(browser, name).text
+    assert "mine" in in_transcript(browser, name)
+    disposition = browser.get(f"{session_address(name)}export.html")["Content-Disposition"]
+    assert re.fullmatch(r'attachment; filename="session-[\w.-]*\.html"', disposition, re.ASCII)
+
+
+def test_what_cannot_be_exported_says_so(filled: Client) -> None:
+    for ending in ("export.html", "transcript.md"):
+        answer = filled.get(f"/sessions/nobody/{ending}")
+        assert answer.status_code == 404
+        assert b"No event of such a session" in answer.content
+        assert Client().get(f"/sessions/s-1/{ending}").status_code == 401
+
+
+def test_a_program_with_a_token_is_named(filled: Client) -> None:
+    token = create_token("nightly")
+    answer = Client().get("/sessions/s-1/transcript.md", headers={"Authorization": f"Bearer {token}"})
+    assert b"by `the program with the token nightly`" in b"".join(answer.streaming_content)  # type: ignore[attr-defined]
+
+
+def test_the_command_writes_each_format(filled: Client, tmp_path: Path) -> None:
+    for kind, wanted in (("ndjson", '"entry_id"'), ("markdown", "# Session `s-2`"), ("html", "<!doctype html>")):
+        path = tmp_path / f"s.{kind}"
+        call_command("export_session", "s-2", "--format", kind, "--output", str(path))
+        assert wanted in path.read_text()
+        assert "no seats" in path.read_text()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["s.html", "s.markdown", "s.ndjson"]
+
+
+def test_the_command_writes_to_the_standard_output(filled: Client, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    call_command("export_session", "s-2", "--format", "markdown")
+    assert capfdbinary.readouterr().out.startswith(b"# Session `s-2`")
+
+
+def test_the_command_leaves_nothing_half_written(filled: Client, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="No event of such a session"):
+        call_command("export_session", "nobody", "--output", str(tmp_path / "x"))
+    with pytest.raises(CommandError, match="cannot be written"):
+        call_command("export_session", "s-1", "--output", str(tmp_path / "missing" / "x"))
+    assert list(tmp_path.iterdir()) == []
