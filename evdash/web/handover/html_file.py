@@ -64,7 +64,8 @@ def _pieces(export: SessionExport, chunks: Iterator[list[ExportedEvent | Missing
     for chunk in chunks:
         found = [item for item in chunk if isinstance(item, ExportedEvent)]
         events, errors = events + len(found), errors + sum(item.event.is_error for item in found)
-        yield _rendered("exports/_events.html", items=_items(chunk))
+        if chunk:
+            yield _rendered("exports/_events.html", items=_items(chunk))
     yield _rendered("exports/_tail.html", events=events, errors=errors)
 
 
