@@ -18,8 +18,8 @@ from evdash.eventlog.unlogged import first_alike
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter, FilterError
-from evdash.streams.client import StreamsUnavailable, open_client
 from evdash.notes.records import Subject
+from evdash.streams.client import StreamsUnavailable, open_client
 from evdash.web.addresses import event_address
 from evdash.web.fields import data_links, field_views, hex_dump, whole_value
 from evdash.web.notes import notes_section
