@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from evdash.events.event import Event
 from evdash.events.session.edit_script import corresponding
@@ -91,6 +91,25 @@ def contrasts(a: SessionState, b: SessionState) -> tuple[Contrast, ...]:
     return tuple(Contrast(name, ours[name], theirs[name]) for name in ours)
 
 
+@dataclass(frozen=True, slots=True)
+class FieldDifference:
+    """A field that two corresponding events do not have the same: its texts, JSON for what is none."""
+
+    name: str
+    a: str | None  # None: there is no such field
+    b: str | None
+
+
+def differing(a: Event, b: Event) -> tuple[FieldDifference, ...]:
+    """What makes `align` say that two corresponding events differ; none for two that are the same."""
+    ours, theirs = _compared(a), _compared(b)
+    return tuple(
+        FieldDifference(name, _as_text(ours, name), _as_text(theirs, name))
+        for name in dict.fromkeys((*ours, *theirs))
+        if (name in ours) != (name in theirs) or _as_json(ours[name]) != _as_json(theirs[name])
+    )
+
+
 def _totals(state: SessionState) -> dict[str, str | int | float | None]:
     life, totals = state.lifecycle, state.totals
     length_us = life.last_us - life.started_us if life.last_us is not None and life.started_us is not None else None
@@ -102,7 +121,7 @@ def _totals(state: SessionState) -> dict[str, str | int | float | None]:
         "tool calls": totals.tool_calls,
         "searches": totals.searches,
         "tokens": state.tokens.total,
-        "latency (ms)": round(state.latency.total_ms, 3),
+        "latency (ms)": round(state.latency.total_ms, 3) if state.latency.events else None,
         "length (ms)": None if length_us is None else length_us / 1000,
     }
 
@@ -112,17 +131,29 @@ def _key(event: Event) -> tuple[str, str, str]:
 
 
 def _content(event: Event) -> bytes:
-    """The same for two events that say the same, whenever, in whichever session and by whichever ID.
+    """The same for two events that say the same, whenever, in whichever session and by whichever ID."""
+    whole = _as_json([event.type, event.tool, _compared(event)])
+    return blake2b(whole.encode("utf-8"), digest_size=16).digest()
 
-    Of a start only agent and model count: what else it says names the run.
-    """
+
+def _compared(event: Event) -> Mapping[str, Any]:
+    """What an event says beside when, in which session and by which ID. Of a start only agent and model count: what
+    else it says names the run."""
     if event.type == "session.started":
-        return json.dumps([event.type, event.agent, event.model]).encode("ascii")
+        return {"agent": event.agent, "model": event.model}
     said = {name: value for name, value in event.data.items() if name not in _NOT_COMPARED}
     if isinstance(event.data.get("data"), str):
         said["data"] = event.data["data"]
-    whole = json.dumps([event.type, event.tool, said], sort_keys=True, ensure_ascii=False)
-    return blake2b(whole.encode("utf-8"), digest_size=16).digest()
+    return said
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _as_text(said: Mapping[str, Any], name: str) -> str | None:
+    value = said.get(name)
+    return value if isinstance(value, str) else _as_json(value) if name in said else None
 
 
 def _anchors(a: Sequence[bytes], b: Sequence[bytes]) -> list[tuple[int, int]]:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evdash.events.event import Event
-from evdash.events.session.alignment import Alignment, align
+from evdash.events.session.alignment import Alignment, align, differing
 from evdash.events.session.edit_script import LARGEST_DISTANCE, corresponding
 from tests.events.session.sessions import at, sessions
 
@@ -64,12 +64,22 @@ def test_the_number_of_the_run_is_no_divergence_and_another_model_is() -> None:
     assert align([first], [at(0, type="session.started", agent="x", model="small")]).first_divergence == 0
 
 
+def test_of_corresponding_events_the_fields_that_differ_are_named() -> None:
+    first = at(0, type="tool.called", tool="find", call_id="c1", arguments='{"from":"JFK"}', data='{"x": null, "y": 1}')
+    second = at(9, type="tool.called", tool="find", call_id="c7", arguments='{"from":"LGA"}', data='{"y": 1, "z": [2]}')
+    assert [(one.name, one.a, one.b) for one in differing(first, second)] == [
+        ("x", "null", None),
+        ("arguments", '{"from":"JFK"}', '{"from":"LGA"}'),
+        ("z", None, "[2]"),
+    ]
+
+
 def test_totals_stand_side_by_side() -> None:
     ended = at(9, type="session.ended", outcome="resolved")
     failed = at(9, type="error.occurred", error="no", latency_ms="50")
     alignment = align([*said("hi"), ended], [*said("hi"), failed])
     told = {contrast.name: (contrast.a, contrast.b) for contrast in alignment.contrasts if contrast.differs}
-    assert told == {"outcome": ("resolved", "running"), "errors": (0, 1), "latency (ms)": (0, 50.0)}
+    assert told == {"outcome": ("resolved", "running"), "errors": (0, 1), "latency (ms)": (None, 50.0)}
 
 
 @settings(max_examples=50, deadline=None)
@@ -79,6 +89,8 @@ def test_every_event_of_both_is_in_one_row_in_its_order(a: list[Event], b: list[
     assert [row.a for row in alignment.rows if row.a] == a
     assert [row.b for row in alignment.rows if row.b] == b
     for row in alignment.rows:
+        if row.a and row.b:
+            assert bool(differing(row.a, row.b)) == (row.verdict == "differs")
         assert (row.a is None, row.b is None) == (row.verdict == "only b", row.verdict == "only a")
 
 
