@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import cache
@@ -161,6 +161,14 @@ class Reader:
         rows = LoggedEvent.objects.filter(stream_id=self._numbers.get(stream, -1), entry_id=entry_id)
         logged = events_of(rows, self._numbers)
         return logged[0] if logged else self._stream_part.event(stream, entry_id)
+
+    def events_at(self, positions: Collection[Position]) -> Mapping[Position, Event]:
+        """The events of these entries by position; one that neither log nor stream has is not among them."""
+        wanted = set(positions)
+        rows = LoggedEvent.objects.filter(entry_id__in={position.entry_id for position in wanted})
+        found = {place: event for event in events_of(rows, self._numbers) if (place := Position.of(event)) in wanted}
+        rest = (self._stream_part.event(place.stream, place.entry_id) for place in wanted - found.keys())
+        return found | {Position.of(event): event for event in rest if event}
 
     def neighbours(self, event: Event) -> Neighbours:
         """The events before and after this one in its session; none for an event without a session."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -54,6 +54,11 @@ def session_address(session_id: str) -> str:
 def user_address(user_id: str) -> str:
     """The user's page, or "" for no user."""
     return f"{reverse('users')}{_quoted(user_id)}/" if user_id else ""
+
+
+def compare_address(a: str, b: str, **place: str) -> str:
+    """The page of two sessions side by side. `place`: what else its query string says."""
+    return f"{reverse('compare')}?{urlencode({'a': a, 'b': b} | place)}"
 
 
 def event_address(stream: str, entry_id: EntryId) -> str:

@@ -57,7 +57,7 @@ class Notice:
 _RAIL: Final = (
     ("Overview", "overview", "overview", "o", ()),
     ("Live", "live", "live", "l", ()),
-    ("Sessions", "sessions", "session", "s", ("session",)),
+    ("Sessions", "sessions", "session", "s", ("session", "compare")),
     ("Users", "users", "users", "u", ("user",)),
     ("Errors", "errors", "error", "r", ()),
     ("Events", "events", "events", "e", ("event",)),

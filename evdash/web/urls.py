@@ -9,6 +9,7 @@ from evdash.web.operations import OperationConverter
 from evdash.web.operations.sandboxes import SandboxOperationConverter
 from evdash.web.stream_addresses import NameConverter
 from evdash.web.views.access_log import access_log, access_log_entry
+from evdash.web.views.compare import compare
 from evdash.web.views.errors import errors
 from evdash.web.views.event import event
 from evdash.web.views.events import events
@@ -41,6 +42,7 @@ urlpatterns = [
     path("sessions/<opaque:session_id>/notes", session_notes, name="session-notes"),
     path("sessions/<opaque:session_id>/transcript.md", session_transcript, name="session-transcript"),
     path("sessions/<opaque:session_id>/export.html", session_file, name="session-file"),
+    path("compare/", compare, name="compare"),
     path("events/", events, name="events"),
     path("events/<opaque:stream>/<entry_id:entry_id>/", event, name="event"),
     path("events/<opaque:stream>/<entry_id:entry_id>/notes", event_notes, name="event-notes"),

@@ -14,6 +14,7 @@ from evdash.web.handover.links import hand_over
 from evdash.web.listing import listing, question
 from evdash.web.notes import notes_section
 from evdash.web.rendering import page, part
+from evdash.web.session.comparable import comparable
 from evdash.web.session.find import found_entry
 from evdash.web.session.picture import picture
 from evdash.web.session.state_panel import state_panel
@@ -50,6 +51,7 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
         "toolbar": toolbar(request.GET, shown),
         "at": asking.place.at,
         "state_query": request.GET.urlencode(),
+        "comparable": comparable(reader, facts),
     }
     return page(
         request,

@@ -1,0 +1,282 @@
+"""Two sessions side by side, as a person sees them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from evdash.eventlog import session_comparison, stream_part
+from evdash.eventlog.gaps import record_gap
+from evdash.eventlog.models import Gap
+from evdash.eventlog.positions import lock_positions
+from evdash.events.entry import Entry
+from evdash.events.entry_id import EntryId
+from tests.builders import STREAM, raw_entry
+from tests.web.conftest import Index, Write
+from tests.web.seen import Page, seen
+
+pytestmark = pytest.mark.django_db
+
+START_MS = 1_764_000_000_000
+SCRIPT = "<script>alert(1)</script>"
+
+
+def run(session: str, *steps: dict[str, Any], minute: int = 0, user: str = "ada") -> Iterator[Entry]:
+    """A session of these steps, one a second."""
+    for number, step in enumerate(steps):
+        at_ms = START_MS + minute * 60_000 + number * 1_000
+        own = {"id": f"{session}-{number}", "type": "message.added", "session_id": session, "user_id": user}
+        fields = own | {"timestamp": str(at_ms)} | {name: str(value) for name, value in step.items()}
+        yield raw_entry(*fields.items(), entry_id=f"{at_ms}-0")
+
+
+def said(content: str, role: str = "user", **more: Any) -> dict[str, Any]:
+    return {"role": role, "content": content} | more
+
+
+def called(tool: str, arguments: str = "{}") -> dict[str, Any]:
+    return {"type": "tool.called", "tool": tool, "arguments": arguments, "call_id": "c"}
+
+
+STARTED = {"type": "session.started", "agent": "support", "model": "m-1"}
+RESOLVED = {"type": "session.ended", "outcome": "resolved"}
+
+
+def compared(browser: Client, a: str = "s-1", b: str = "s-2", **more: str) -> Page:
+    return seen(browser.get("/compare/", {"a": a, "b": b} | more))
+
+
+def rows(page: Page) -> list[str]:
+    """How the rows are told apart, in order."""
+    return re.findall(r'<li class="compared-row compared-([\w-]+)"', page.html)
+
+
+def part(page: Page, tag: str) -> list[str]:
+    return re.findall(rf"<{tag}>(.*?)</{tag}>", page.html)
+
+
+@pytest.fixture(params=["stream only", "log"])
+def two_runs(request: pytest.FixtureRequest, write: Write, index: Index, browser: Client) -> Client:
+    """A browser on two runs that begin the same."""
+    write(*run("s-1", STARTED, said("hello"), called("find", '{"day": 3}'), said("found it", "assistant"), RESOLVED))
+    error = {"type": "error.occurred", "tool": "find", "error": "no seats", "latency_ms": "50"}
+    write(
+        *run("s-2", STARTED, said("hello"), called("find", '{"day": 4}'), error, said("sorry", "assistant"), minute=5)
+    )
+    if request.param == "log":
+        index()
+    return browser
+
+
+def test_rows_stand_side_by_side_by_what_happened(two_runs: Client) -> None:
+    page = compared(two_runs)
+    assert rows(page) == ["same", "same", "differs", "only-b", "differs", "only-a"]
+    assert "2 the same" in page.text
+    assert "2 differ" in page.text
+    assert "1 only in A" in page.text
+    assert "1 only in B" in page.text
+    assert "+2 s" in page.text
+
+
+def test_totals_stand_on_top_with_their_differences(two_runs: Client) -> None:
+    page = compared(two_runs)
+    assert "outcome resolved running ≠" in page.text
+    assert "events 5 5 =" in page.text
+    assert "errors 0 1 +1" in page.text
+    assert "latency – 50 ms unknown" in page.text
+    assert "length 4 s 4 s =" in page.text
+
+
+def test_what_differs_inside_is_marked_on_both_sides(two_runs: Client) -> None:
+    page = compared(two_runs)
+    assert part(page, "del") == ["3", "found it"]
+    assert part(page, "ins") == ["4", "sorry"]
+    assert "arguments" in page.text
+
+
+def test_the_first_difference_is_marked_and_linked(two_runs: Client) -> None:
+    page = compared(two_runs)
+    assert page.links["First difference"] == "#first-difference"
+    assert page.values("id").count("first-difference") == 1
+    assert "after 2 rows that are the same" in page.text
+
+
+def test_each_side_leads_to_its_event_in_its_session(two_runs: Client) -> None:
+    links = compared(two_runs).values("href")
+    assert f"/sessions/s-1/?at={START_MS + 2_000}-0" in links
+    assert f"/sessions/s-2/?at={START_MS + 302_000}-0" in links
+
+
+def test_the_sides_can_be_swapped(two_runs: Client) -> None:
+    swapped = seen(two_runs.get(compared(two_runs).links["Swap A and B"]))
+    assert rows(swapped) == ["same", "same", "differs", "only-a", "differs", "only-b"]
+    assert part(swapped, "del") == ["4", "sorry"]
+
+
+def test_a_session_page_leads_to_the_comparison(two_runs: Client) -> None:
+    page = seen(two_runs.get("/sessions/s-1/"))
+    assert ("input", "value", "s-1") in page.attributes
+    assert ("option", "value", "s-2") in page.attributes
+    assert ("form", "action", "/compare/") in page.attributes
+
+
+def test_a_session_that_is_not_there_is_said(two_runs: Client) -> None:
+    page = seen(two_runs.get("/compare/", {"a": "s-1", "b": "nowhere"}), 404)
+    assert "nowhere" in page.text
+    assert "No event of such a session is in the log or in the streams" in page.text
+
+
+def test_while_a_session_is_not_named_the_page_asks_for_it(two_runs: Client) -> None:
+    page = seen(two_runs.get("/compare/"))
+    assert {("option", "value", "s-1"), ("option", "value", "s-2")} <= set(page.attributes)
+    assert ("input", "value", "s-1") in seen(two_runs.get("/compare/?a=s-1")).attributes
+
+
+@pytest.mark.parametrize("query", ["from=x", "from=-1", "from=%D9%A3", "from=99999999999", "same=maybe"])
+def test_a_place_that_cannot_be_read_is_said(two_runs: Client, query: str) -> None:
+    page = seen(two_runs.get(f"/compare/?a=s-1&b=s-2&{query}"), 400)
+    assert query.partition("=")[0] + "= is" in page.text
+
+
+def test_two_runs_that_say_the_same_are_said_to(write: Write, browser: Client) -> None:
+    write(*run("s-1", said("hello")), *run("s-2", said("hello"), minute=1))
+    page = compared(browser)
+    assert "Nothing differs" in page.text
+    assert "first-difference" not in page.html
+
+
+def test_a_session_beside_itself_is_said_to_be(write: Write, browser: Client) -> None:
+    write(*run("s-1", said("hello")))
+    assert "A and B are the same session." in compared(browser, "s-1", "s-1").text
+
+
+def test_long_runs_of_the_same_are_folded_and_open_in_the_page(write: Write, browser: Client) -> None:
+    steps = [said(f"step {number}") for number in range(20)]
+    write(*run("s-1", *steps), *run("s-2", *steps[:12], said("another"), *steps[13:], minute=5))
+    page = compared(browser)
+    assert "11 the same" in page.text
+    assert "6 the same" in page.text
+    assert len(rows(page)) == 20
+    assert page.html.count("<details>") == 2
+    unfolded = seen(browser.get(page.links["Show what is the same"]))
+    assert len(rows(unfolded)) == 20
+    assert "<details>" not in unfolded.html
+
+
+def test_a_page_has_a_bounded_number_of_rows_and_every_row_is_on_one_page(
+    write: Write, index: Index, browser: Client
+) -> None:
+    same = [said(f"step {number}") for number in range(300)]
+    write(*run("s-1", *same, *(said(f"a {n}") for n in range(250))))
+    write(*run("s-2", *same, *(said(f"b {n}") for n in range(250)), minute=60))
+    index()
+    first = compared(browser)
+    assert "299 the same: show them" in first.text
+    assert len(rows(first)) == 199
+    second = seen(browser.get(first.links["Later ›"]))
+    assert len(rows(second)) == 52
+    assert second.links["First difference"] == "/compare/?a=s-1&b=s-2&from=300#first-difference"
+    assert rows(seen(browser.get(second.links["‹ Earlier"]))) == rows(first)
+    assert rows(compared(browser, **{"from": "549"})) == rows(second)
+    assert rows(compared(browser, **{"from": "5000"})) == rows(second)
+    shown = seen(browser.get(first.links["= 299 the same: show them"]))
+    assert rows(shown) == ["same"] * 200
+    assert shown.links["First difference"] == "/compare/?a=s-1&b=s-2&from=300&same=shown#first-difference"
+    assert "rows 1 to 200 of 550" in shown.text
+
+
+def test_of_longer_sessions_the_beginning_is_compared_and_said_to_be(
+    write: Write, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_comparison, "EVENTS_COMPARED", 3)
+    monkeypatch.setattr("evdash.web.session.comparison.EVENTS_COMPARED", 3)
+    write(*run("s-1", *(said(f"{n}") for n in range(5))), *run("s-2", said("0"), said("1"), minute=1))
+    page = compared(browser)
+    assert rows(page) == ["same", "same", "only-a"]
+    assert "Of A the first 3 events are compared, and the totals are theirs." in page.text
+    assert "Of B" not in page.text
+
+
+def test_a_remembered_comparison_is_made_anew_when_an_event_comes(
+    write: Write, index: Index, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_comparison, "_KEPT_FROM_EVENTS", 1)
+    write(*run("remembered-1", said("hello")), *run("remembered-2", said("hello"), minute=1))
+    index()
+    assert rows(compared(browser, "remembered-1", "remembered-2")) == ["same"]
+    reads = []
+    monkeypatch.setattr(session_comparison, "align", lambda *_: reads.append("aligned"))
+    assert rows(compared(browser, "remembered-1", "remembered-2")) == ["same"]
+    assert reads == []
+    monkeypatch.undo()
+    write(*run("remembered-2", said("more"), minute=2))
+    assert rows(compared(browser, "remembered-1", "remembered-2")) == ["same", "only-b"]
+
+
+def test_what_an_event_holds_is_shown_as_text_on_both_sides(write: Write, browser: Client) -> None:
+    odd = "a/b?c#d%2F&\\"
+    write(*run(SCRIPT, said(f"{SCRIPT} one"), {"type": SCRIPT, SCRIPT: SCRIPT}, user=SCRIPT))
+    write(*run(odd, said(f"{SCRIPT} two\u202e\x00"), {"type": SCRIPT, SCRIPT: "other"}, minute=1))
+    page = compared(browser, SCRIPT, odd)
+    assert rows(page) == ["differs", "differs"]
+    assert f"{SCRIPT} two ‹202E›‹00›" in re.sub(r"\s+", " ", page.text).replace("two‹", "two ‹")
+    assert f"/sessions/a%2Fb%3Fc%23d%252F%26%5C/?at={START_MS + 60_000}-0" in page.values("href")
+    assert rows(seen(browser.get(page.links["Swap A and B"]))) == ["differs", "differs"]
+
+
+def test_an_id_with_a_line_break_is_found_as_a_form_sends_it(write: Write, browser: Client) -> None:
+    write(*run("line\none", said("hello")), *run("s-2", said("hello"), minute=1))
+    assert rows(compared(browser, "line\r\none", "s-2")) == ["same"]
+
+
+def test_long_texts_are_shown_around_the_first_difference(write: Write, browser: Client) -> None:
+    common = "all of this is said in both " * 4_000
+    write(*run("s-1", said(f"{common}here one {common}")), *run("s-2", said(f"{common}here two {common}"), minute=1))
+    page = compared(browser)
+    assert part(page, "del") == ["one"]
+    assert part(page, "ins") == ["two"]
+    assert "characters the same …" in page.text
+    assert "more characters" in page.text
+    assert len(page.html) < 40_000
+
+
+def test_a_field_that_one_side_has_not_is_said_to_be_missing(write: Write, browser: Client) -> None:
+    write(*run("s-1", said("hello", mood="good")), *run("s-2", said("hello"), minute=1))
+    page = compared(browser)
+    assert part(page, "del") == ["good"]
+    assert "mood not there" in page.text
+
+
+def test_duplicates_are_marked(write: Write, browser: Client) -> None:
+    write(*run("s-1", said("hello", id="e"), said("hello", id="e")), *run("s-2", said("hello"), minute=1))
+    page = compared(browser)
+    assert rows(page).count("only-a") == 1
+    assert page.html.count("row-duplicate") == 1
+
+
+def test_missing_entries_are_told(write: Write, index: Index, browser: Client) -> None:
+    write(*run("s-1", said("hello"), said("bye")), *run("s-2", said("hello"), minute=1))
+    index()
+    gap = EntryId(START_MS + 500, 0)
+    record_gap(lock_positions("evdash-audit", [STREAM])[STREAM], Gap.Kind.REMOVED, gap, gap, 1, reason="")
+    page = compared(browser)
+    assert "Entries are missing in A at one place" in page.text
+    assert "Entries are missing in B" not in page.text
+
+
+def test_while_the_log_is_far_behind_the_page_says_what_was_not_read(
+    write: Write, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_part, "STREAM_READ_MAX", 10)
+    monkeypatch.setattr(stream_part, "_FIRST_STEP", 5)
+    write(*run("early", *(said(f"{n}") for n in range(12))))
+    write(*run("s-1", *(said(f"{n}") for n in range(5)), minute=1), *run("s-2", said("0"), minute=2))
+    page = compared(browser)
+    assert rows(page)[0] == "same"
+    assert "Earlier events of A were not read" in page.text
+    assert "behind the stream" in page.text
+    assert "is not in the part that was read" in seen(browser.get("/compare/?a=none&b=s-1"), 404).text
