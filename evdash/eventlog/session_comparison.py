@@ -19,7 +19,7 @@ from evdash.events.summaries import SessionSummary
 EVENTS_COMPARED: Final = 20_000
 """Of each session, from its start."""
 
-# Two sessions of 20,000 events take some 5 s of one core to read, fold and align, and as positions some 10 MB to remember.
+# Two sessions of 20,000 events take some 5 s of one core to read, fold and align. As positions they take some 10 MB.
 _KEPT_FROM_EVENTS: Final = 2_000
 _KEPT: Final = 4
 

@@ -15,9 +15,11 @@ from evdash.eventlog.models import Gap
 from evdash.eventlog.positions import lock_positions
 from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
+from evdash.events.profile import decode
 from tests.builders import STREAM, raw_entry
 from tests.web.conftest import Index, Write
 from tests.web.seen import Page, seen
+from tests.web.test_bad_input import BAD
 
 pytestmark = pytest.mark.django_db
 
@@ -226,6 +228,15 @@ def test_what_an_event_holds_is_shown_as_text_on_both_sides(write: Write, browse
     assert f"{SCRIPT} two ‹202E›‹00›" in re.sub(r"\s+", " ", page.text).replace("two‹", "two ‹")
     assert f"/sessions/a%2Fb%3Fc%23d%252F%26%5C/?at={START_MS + 60_000}-0" in page.values("href")
     assert rows(seen(browser.get(page.links["Swap A and B"]))) == ["differs", "differs"]
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_compared_like_any(name: str, write: Write, browser: Client) -> None:
+    event = decode(BAD[name])
+    write(*sorted([BAD[name], *run("good", {"type": event.type}, minute=1)], key=lambda entry: entry.entry_id))
+    if event.session_id:
+        assert rows(compared(browser, event.session_id, "good")) in (["same"], ["differs"], ["only-a", "only-b"])
+        assert rows(compared(browser, "good", event.session_id)) in (["same"], ["differs"], ["only-a", "only-b"])
 
 
 def test_an_id_with_a_line_break_is_found_as_a_form_sends_it(write: Write, browser: Client) -> None:

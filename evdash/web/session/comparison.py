@@ -31,7 +31,7 @@ from evdash.web.session.text_difference import MarkedText, marked
 from evdash.web.session.totals import Total, totals
 from evdash.web.wording import count, span
 
-_FIELDS_SHOWN: Final = 4
+_FIELDS_SHOWN: Final = 3
 _MARKS: Final[Mapping[Verdict, tuple[str, str, str]]] = {
     "same": ("=", "the same", "same"),
     "differs": ("≠", "differ", "differs"),

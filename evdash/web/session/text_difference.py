@@ -38,12 +38,18 @@ class MarkedText:
 def marked(a: str, b: str) -> tuple[MarkedText, MarkedText]:
     """Both texts around the first place where they differ. Takes at most some 5 ms."""
     begin = _beginning(a, b)
-    ours, theirs = (_WORD.findall(text[begin : begin + SHOWN_CHARS]) for text in (a, b))
+    ours, theirs = _words(a, begin), _words(b, begin)
     same_a, same_b = _in_both(ours, theirs)
     return (
-        MarkedText(_pieces(ours, same_a), begin, max(0, len(a) - begin - SHOWN_CHARS)),
-        MarkedText(_pieces(theirs, same_b), begin, max(0, len(b) - begin - SHOWN_CHARS)),
+        MarkedText(_pieces(ours, same_a), begin, len(a) - begin - sum(map(len, ours))),
+        MarkedText(_pieces(theirs, same_b), begin, len(b) - begin - sum(map(len, theirs))),
     )
+
+
+def _words(text: str, begin: int) -> list[str]:
+    """The words that are shown; one that would be cut is not, unless there is no other."""
+    words = _WORD.findall(text[begin : begin + SHOWN_CHARS])
+    return words[:-1] if len(text) > begin + SHOWN_CHARS and len(words) > 1 else words
 
 
 def _beginning(a: str, b: str) -> int:
