@@ -15,7 +15,10 @@ from evdash.events.grammar import FilterError
 from evdash.events.search_text import search_text
 from evdash.events.time_bounds import InvalidTimeBound, TimeBound
 
-__all__ = ["Chip", "Condition", "EventFilter", "FilterError", "Predicate", "TimeBound"]
+__all__ = ["PARAMETERS", "Chip", "Condition", "EventFilter", "FilterError", "Predicate", "TimeBound"]
+
+PARAMETERS = ("q", "stream", "type", "session", "user", "severity", "text", "errors", "since", "until")
+"""The parameters of a query string that say a filter."""
 
 _ERRORS = Condition(IS, "error")
 _SWITCH = {"1": True, "true": True, "on": True, "yes": True, "": False, "0": False, "false": False, "off": False}

@@ -14,7 +14,10 @@ from django.utils.cache import patch_vary_headers
 
 from evdash.eventlog.records import Coverage
 from evdash.events.event import Event
+from evdash.events.filter import PARAMETERS
 from evdash.streams.address import url_without_password
+from evdash.web.parameters import unknown_to_pages
+from evdash.web.visible import signs
 from evdash.web.wording import count
 
 Level = Literal["info", "warning", "error"]
@@ -96,7 +99,7 @@ def page(
             "rail": _rail(request),
             "refresh_s": _REFRESHED.get(_url_name(request) or "", 0),
             "state": _state(coverage),
-            "notices": (*notices, *_coverage_notices(coverage)),
+            "notices": (*notices, *_unknown_parameters(request), *_coverage_notices(coverage)),
             "is_demonstration": any(event.simulated for event in events),
             "stream_name": settings.EVDASH.streams[0],
             "redis_url": url_without_password(settings.EVDASH.redis_url),
@@ -149,6 +152,17 @@ def _state(coverage: Coverage | None) -> State:
             f"The log is {number} entries behind the stream; this page reads those from the stream itself.",
         )
     return State("up to date", "ok", "The log holds everything that the streams hold.")
+
+
+def _unknown_parameters(request: HttpRequest) -> tuple[Notice, ...]:
+    unknown = " and ".join(f"{signs(name[:40])}=" for name in unknown_to_pages(request)[:3])
+    if not unknown:
+        return ()
+    known = ", ".join(PARAMETERS)
+    sentence = (
+        f"{unknown} in the address is not understood, and nothing is filtered by it. A filter is made of {known}."
+    )
+    return (Notice(sentence, "warning"),)
 
 
 def _coverage_notices(coverage: Coverage | None) -> tuple[Notice, ...]:

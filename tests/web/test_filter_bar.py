@@ -77,3 +77,22 @@ def test_nothing_found_offers_ways_out(browser: Client, write: Write) -> None:
     assert "No event matches" in page.text
     assert page.links["Clear the filter"] == "/events/"
     assert page.links["without type:zzz"] == "/events/"
+
+
+@pytest.mark.parametrize("path", ["/events.ndjson", "/events.csv"])
+def test_an_export_under_a_misspelt_condition_is_refused(browser: Client, write: Write, path: str) -> None:
+    write(entry("1-1", type="a", user_id="x"), entry("2-1", type="a", user_id="y"))
+    answer = browser.get(path, {"usr": "x"})
+    assert answer.status_code == 400
+    assert "'usr' is no parameter of an export. There are q, stream, type, session, user," in answer.content.decode()
+    assert browser.get(path, {"user": "x", "errors": "0", "since": "2h"}).status_code == 200
+
+
+def test_a_misspelt_condition_is_told_on_the_page(browser: Client, write: Write) -> None:
+    write(entry("1-1", type="a", session_id="s", user_id="x"))
+    for path in ("/", "/events/", "/sessions/", "/sessions/s/", "/users/x/", "/live/", "/errors/"):
+        page = seen(browser.get(path, {"usr": "x"}))
+        assert "usr= in the address is not understood, and nothing is filtered by it." in page.text
+    for link in seen(browser.get("/events/", {"user": "x", "rows": "all", "end": "1"})).links.values():
+        if link.startswith(("/events/", "/sessions/", "/users/")):
+            assert "not understood" not in seen(browser.get(link)).text, link

@@ -13,6 +13,7 @@ from evdash.eventlog.export import csv_lines, ndjson_lines
 from evdash.events.filter import EventFilter, FilterError
 from evdash.streams.client import StreamsUnavailable
 from evdash.web.paging import parameters
+from evdash.web.parameters import refuse_unknown
 
 
 @token_or_session
@@ -31,6 +32,8 @@ def _exported(
     request: HttpRequest, lines: Callable[[EventFilter], Iterator[bytes]], content_type: str, name: str
 ) -> HttpResponseBase:
     try:
+        # A misspelt condition that is passed over would give away everything.
+        refuse_unknown(request.GET)
         event_filter = EventFilter.from_query(parameters(request.GET))
     except FilterError as error:
         return HttpResponse(f"{error}\n", status=400, content_type="text/plain; charset=utf-8")
