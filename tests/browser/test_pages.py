@@ -79,3 +79,17 @@ def test_the_filter_box_filters(page: Page, publisher: Publisher) -> None:
     box.press("Enter")
     expect(page.locator("[data-entry]")).to_have_count(1)
     assert "q=session" in page.url
+
+
+@pytest.mark.parametrize("path", ["/", "/errors/"])
+def test_an_errors_words_and_its_session_are_there_in_full(page: Page, publisher: Publisher, path: str) -> None:
+    words = "Runner lost: no free executor of the pool eu-west-1b within 120 s"
+    publisher.publish("error.occurred", "support-6792b1fe03", "sophia_silva_7557", error=words)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(path)
+    row = page.locator(".row", has_text=words).first
+    for part in (".row-says", ".row-session", ".row-type"):
+        cut = row.locator(part).evaluate(
+            "it => it.scrollWidth > it.clientWidth || it.scrollHeight > it.clientHeight + 2"
+        )
+        assert not cut, part
