@@ -180,6 +180,13 @@ def test_the_web_server_alone_says_the_same_of_a_taken_port(manage_py: ManagePy)
     assert_one_sentence(ended, "cannot listen on 127.0.0.1 port")
 
 
+def test_every_command_refuses_in_the_same_form(manage_py: ManagePy) -> None:
+    manage_py("migrate")
+    ended = manage_py("revoke_token", "nobody's")
+    assert_one_sentence(ended, "No token named nobody's is in use.")
+    assert "Traceback" in manage_py("revoke_token", "nobody's", "--traceback").stderr
+
+
 def test_an_unreachable_redis_is_a_sentence(manage_py: ManagePy) -> None:
     ended = manage_py("up", "--port", str(free_port()), REDIS_URL="redis://127.0.0.1:1")
     assert_one_sentence(ended, "Redis at 127.0.0.1:1 cannot be reached")
@@ -200,4 +207,5 @@ def assert_one_sentence(ended: subprocess.CompletedProcess[str], words: str) -> 
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
     assert words in ended.stderr
+    assert "Error:" not in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 1

@@ -3,12 +3,13 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from evdash.accounts.tokens import TokenExists, create_token
+from evdash.plain_command import PlainCommand
 
 
-class Command(BaseCommand):
+class Command(PlainCommand):
     help = "Makes an API token and prints it, once: only its hash is kept."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -9,14 +9,15 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from evdash.demo.writing import MAX_LENGTH, may_write, run
+from evdash.plain_command import PlainCommand
 from evdash.streams.client import StreamsUnavailable, open_client
 from evdash.streams.publisher import Publisher
 
 
-class Command(BaseCommand):
+class Command(PlainCommand):
     help = "Lets simulated agents write to the embedded server's first stream, if nothing else has begun it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -7,15 +7,16 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import DatabaseError
 
+from evdash.plain_command import PlainCommand
 from evdash.projections.all import projections
 from evdash.projections.rebuild import rebuild
 from evdash.streams.client import StreamsUnavailable
 
 
-class Command(BaseCommand):
+class Command(PlainCommand):
     help = (
         "Makes the tables of a projection anew from the event log and the streams, in one transaction: pages show the "
         "old ones until the new ones are whole. Workers wait meanwhile. For audit: the log's rows are read anew, "

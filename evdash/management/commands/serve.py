@@ -6,15 +6,16 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from evdash.checks import TAG
 from evdash.command_options import add_options
+from evdash.plain_command import PlainCommand
 from evdash.ports import PortTaken, refuse_taken_port
 from evdash.served_address import record
 
 
-class Command(BaseCommand):
+class Command(PlainCommand):
     help = "Serves pages and sockets (daphne)."
     requires_system_checks = [TAG]
 

@@ -4,14 +4,14 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
 
 from evdash.accounts.one_time_links import DEFAULT_USER, LIFETIME, create_link, person
 from evdash.accounts.roles import can_operate, make_operator, make_viewer
+from evdash.plain_command import PlainCommand
 from evdash.served_address import served_address
 
 
-class Command(BaseCommand):
+class Command(PlainCommand):
     help = "Prints a link that signs a person in, once. A name that is new becomes a new person."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 
 import redis
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
 from evdash.audit.operating import OutcomeNotRecorded, operate, system_user
 from evdash.events.entry_id import EntryId, InvalidEntryId
 from evdash.events.time_bounds import InvalidTimeBound, TimeBound
+from evdash.plain_command import PlainCommand
 from evdash.projections.all import projections
 from evdash.projections.redeliver import RedeliverParked
 from evdash.streams.client import StreamsUnavailable, open_client
@@ -40,7 +41,7 @@ PARKED_MAX = 10_000
 POSITION = "an entry ID, or start, or end"
 
 
-class Command(BaseCommand):
+class Command(PlainCommand):
     help = (
         "Changes streams and consumer groups. Each operation says what it would do with --dry-run; done, it needs a "
         "reason, which is kept in the access log under the name of the system's user."

@@ -11,13 +11,14 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from evdash.accounts.one_time_links import DEFAULT_USER, create_link, person
 from evdash.checks import TAG
 from evdash.command_options import add_options
 from evdash.configuration import WILDCARD_HOSTS, Configuration
+from evdash.plain_command import PlainCommand
 from evdash.ports import PortTaken, refuse_taken_port
 from evdash.processes import Child
 from evdash.streams.client import StreamsUnavailable, open_client, shown_address
@@ -32,7 +33,7 @@ TELL_OF_LOADING_AFTER_S = 3.0
 TELL_OF_LOADING_EVERY_S = 10.0
 
 
-class Command(BaseCommand):
+class Command(PlainCommand):
     help = "Starts evdash: an embedded Valkey unless REDIS_URL is set, the worker, the web server."
     requires_system_checks = [TAG]  # all of them would import every page: `serve` does
 

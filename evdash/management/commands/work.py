@@ -8,10 +8,11 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import DatabaseError, connection
 
 from evdash.configuration import Configuration
+from evdash.plain_command import PlainCommand
 from evdash.projections.all import projections
 from evdash.projections.projection import Projection
 from evdash.streams.client import StreamsUnavailable, open_blocking_client
@@ -22,7 +23,7 @@ from evdash.workers.upkeep import Upkeep
 from evdash.workers.worker import Worker
 
 
-class Command(BaseCommand):
+class Command(PlainCommand):
     help = "Carries events from the streams into the tables, until it is stopped: every projection, or those named."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
