@@ -145,6 +145,11 @@ class EventFilter:
             us_from_datetime(self.until.at(now)) if self.until else None,
         )
 
+    def has_empty_range(self, now: datetime) -> bool:
+        """Whether the time range ends before it begins, or at that moment, so that no event can be in it."""
+        since_us, until_us = self.range_us(now)
+        return since_us is not None and until_us is not None and until_us <= since_us
+
     @property
     def needs_search_text(self) -> bool:
         """Whether an event's search text must be known to test it."""
@@ -191,17 +196,29 @@ def _describe_time(bound: TimeBound) -> str:
 
 def _describe_group(group: tuple[Condition, ...]) -> str:
     first = group[0]
-    values = " or ".join(f"{c.value or '(none)'}{'*' if c.prefix else ''}" for c in group)
+    values = " or ".join(map(_describe_value, group))
     if first.key == IS:
         return "that are no errors"
     if first.key == TEXT:
         return f'{"without" if first.negated else "with"} the text "{first.value}"'
     if first.key.startswith(FIELD_PREFIX):
         return f"{'without' if first.negated else 'with'} {first.key.removeprefix(FIELD_PREFIX)} = {values}"
+    if _is_any(first) and len(group) == 1:
+        return f"{'not ' if first.negated else ''}of any {'event ID' if first.key == 'id' else first.key}"
     word = {"session": "in session", "stream": "in stream", "id": "with event ID"}.get(first.key)
     if word is None:
         word = f"with {first.key}" if first.key in ("tool", "model", "code") else f"of {first.key}"
     return f"{'not ' if first.negated else ''}{word} {values}"
+
+
+def _describe_value(condition: Condition) -> str:
+    if _is_any(condition):
+        return "any"
+    return f"{condition.value or '(none)'}{'*' if condition.prefix else ''}"
+
+
+def _is_any(condition: Condition) -> bool:
+    return condition.prefix and not condition.value
 
 
 def _single(params: Mapping[str, Sequence[str]], name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -112,6 +112,7 @@ class FilterBar:
     errors: BarLink | None
     sentence: str = ""
     counts: str = ""
+    has_empty_range: bool = False
     sampled: str = ""
     facets: tuple[Facet, ...] = ()
     histogram: HistogramPicture | None = None
@@ -198,6 +199,7 @@ def filter_bar(
         bar,
         sentence=within.describe(),
         counts=_counts(within, summary, of),
+        has_empty_range=own.has_empty_range(datetime.now(UTC)),
         sampled=_sampled(summary),
         facets=_facets(asked, summary, address),
         histogram=_histogram(own, summary, address) if with_histogram else None,

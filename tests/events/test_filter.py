@@ -124,6 +124,35 @@ def test_a_field_is_compared_whole_or_by_its_beginning() -> None:
     assert EventFilter.parse("field.deep:5").matches(event(data='{"deep": 5}'))
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("type:*", "events of any type"),
+        ("-user:*", "events not of any user"),
+        ("id:*", "events of any event ID"),
+        ("field.channel:*", "events with channel = any"),
+        ("type:a type:*", "events of type a or any"),
+        ('type:""', "events of type (none)"),
+    ],
+)
+def test_a_star_alone_is_any_value(text: str, sentence: str) -> None:
+    assert EventFilter.parse(text).describe() == sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "is_empty"),
+    [
+        ("since:2h until:3h", True),
+        ("since:2026-11-24 until:2026-11-24", True),
+        ("since:2h until:2026-11-23", True),
+        ("since:3h until:2h", False),
+        ("until:3h", False),
+    ],
+)
+def test_a_range_that_ends_before_it_begins_is_known_to_be_empty(text: str, is_empty: bool) -> None:
+    assert EventFilter.parse(text).has_empty_range(NOW) is is_empty
+
+
 def test_a_range_includes_its_start_and_excludes_its_end() -> None:
     event_filter = EventFilter.parse("since:2026-11-23T10:00Z until:2026-11-23T11:00Z")
     assert event_filter.matches(event(timestamp="2026-11-23T10:00:00Z"))

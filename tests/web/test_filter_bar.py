@@ -79,6 +79,22 @@ def test_nothing_found_offers_ways_out(browser: Client, write: Write) -> None:
     assert page.links["without type:zzz"] == "/events/"
 
 
+def test_a_range_that_ends_before_it_begins_is_told(browser: Client, write: Write) -> None:
+    write(entry("1-1", type="a"))
+    page = seen(browser.get("/events/", {"q": "since:2h until:3h"}))
+    assert "The range ends before it begins" in page.text
+    assert page.links["without until:3h"] == "/events/?q=since%3A2h"
+
+
+def test_without_errors_the_page_of_errors_says_so_and_what_one_is(browser: Client, write: Write) -> None:
+    write(entry("1-1", type="a"))
+    page = seen(browser.get("/errors/"))
+    assert "No errors so far" in page.text
+    assert "Take a condition away" not in page.text
+    assert "type error.occurred" in page.text
+    assert "Take a condition away" in seen(browser.get("/errors/", {"q": "type:b"})).text
+
+
 @pytest.mark.parametrize("path", ["/events.ndjson", "/events.csv"])
 def test_an_export_under_a_misspelt_condition_is_refused(browser: Client, write: Write, path: str) -> None:
     write(entry("1-1", type="a", user_id="x"), entry("2-1", type="a", user_id="y"))
