@@ -9,7 +9,7 @@ import redis
 
 from evdash.configuration import CHECKOUT
 from evdash.events.older_spellings import VERSION_1
-from evdash.events.profile import decode
+from evdash.events.profile import _NO_ERROR, _SEVERITY_ALIASES, ERROR_SEVERITIES, decode
 from evdash.settings_table import settings_table
 from evdash.streams.reads import read_forward
 
@@ -39,6 +39,16 @@ def test_the_table_of_versions_is_complete() -> None:
     }
     assert [_names(cell) for cell in rows[-1]] == [["session.ended"], ["duration_s"], ["latency_ms"]]
     assert [event_type for event_type, renamed in VERSION_1.items() if not renamed.seconds] == ["session.ended"]
+
+
+def test_what_makes_an_error_is_named_completely() -> None:
+    row = next(line for line in README.splitlines() if line.startswith("| `severity`, `error`, `error_code` |"))
+    _, _, of_error = row.partition("by an `error` ")
+    of_error, _, of_severity = of_error.partition(", or by a `severity`")
+    severities = {word for word, meaning in _SEVERITY_ALIASES.items() if meaning in ERROR_SEVERITIES}
+
+    assert {"", *_names(of_error)} == _NO_ERROR
+    assert set(_names(of_severity)) == ERROR_SEVERITIES | severities | {"level"}
 
 
 def _names(cell: str) -> list[str]:
