@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime
 
 from evdash.eventlog.records import Bucket, Histogram
+from evdash.events.clocks import AHEAD_AT_MOST_US
 from evdash.events.event import datetime_from_us, us_from_datetime
 
 BUCKETS_MAX = 60
 SECOND_US = 1_000_000
+FAR_OFF_FEW_US = 2 * 365 * 86_400 * SECOND_US
 
 # Widths that a person reads easily: seconds, minutes, hours, days, weeks, and on by years.
 _WIDTHS_S = (
@@ -41,7 +44,7 @@ def weighted_histogram(
     """As `histogram_of`, of (Unix microseconds, events, errors): counts that are already gathered in slots."""
     if not counts:
         return Histogram()
-    first_us, last_us = _trimmed_range(sorted(unix_us for unix_us, _, _ in counts))
+    first_us, last_us = _trimmed_range(sorted(unix_us for unix_us, _, _ in counts), us_from_datetime(now))
     since_us = range_us[0] if range_us[0] is not None else first_us
     until_us = range_us[1] if range_us[1] is not None else last_us + 1
     if range_us[0] is not None and range_us[1] is None:
@@ -51,30 +54,37 @@ def weighted_histogram(
     number = max(1, -(-(until_us - start_us) // width_us))
     events = [0] * number
     errors = [0] * number
-    outside = 0
+    earlier = later = 0
     for unix_us, events_there, errors_there in counts:
         index = (unix_us - start_us) // width_us
         if 0 <= index < number:
             events[index] += events_there
             errors[index] += errors_there
+        elif index < 0:
+            earlier += events_there
         else:
-            outside += events_there
+            later += events_there
     edges = [datetime_from_us(_within_calendar(start_us + index * width_us)) for index in range(number + 1)]
     buckets = tuple(Bucket(edges[i], edges[i + 1], events[i], errors[i]) for i in range(number))
-    return Histogram(buckets, width_us / SECOND_US, outside)
+    return Histogram(buckets, width_us / SECOND_US, earlier, later)
 
 
-def _trimmed_range(times_us: Sequence[int]) -> tuple[int, int]:
-    """From the first to the last time; a hundredth at either end is left out if that makes it ten times shorter."""
-    first_us, last_us = times_us[0], times_us[-1]
-    cut = max(1, len(times_us) // 100)
-    if len(times_us) < 10:
+def _trimmed_range(times_us: Sequence[int], now_us: int) -> tuple[int, int]:
+    """From the first to the last time, without times that no clock can have and those that are far off the rest.
+
+    What lies more than a day ahead of now is left out, unless everything does; then a hundredth at either end, if that
+    makes it ten times shorter. Of a few, one is left out that is years away.
+    """
+    past_us = times_us[: bisect_right(times_us, now_us + AHEAD_AT_MOST_US)] or times_us
+    first_us, last_us = past_us[0], past_us[-1]
+    if len(past_us) < 3:
         return first_us, last_us
-    inner_first_us, inner_last_us = times_us[cut], times_us[-1 - cut]
-    inner_us = max(inner_last_us - inner_first_us, SECOND_US)
-    if inner_first_us - first_us > 10 * inner_us:
+    cut = max(1, len(past_us) // 100)
+    inner_first_us, inner_last_us = past_us[cut], past_us[-1 - cut]
+    far_us = max(10 * (inner_last_us - inner_first_us), 10 * SECOND_US if len(past_us) >= 10 else FAR_OFF_FEW_US)
+    if inner_first_us - first_us > far_us:
         first_us = inner_first_us
-    if last_us - inner_last_us > 10 * inner_us:
+    if last_us - inner_last_us > far_us:
         last_us = inner_last_us
     return first_us, last_us
 

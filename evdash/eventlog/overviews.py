@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import QuerySet, Sum
+from django.db.models import Min, QuerySet, Sum
 
 from evdash.eventlog.activity import session_summaries
 from evdash.eventlog.filter_summary import SAMPLE_MAX
@@ -16,6 +16,7 @@ from evdash.eventlog.models import AgentSession, AgentUser, LoggedEvent, Tally, 
 from evdash.eventlog.query import id_range, log_query, slots_between
 from evdash.eventlog.records import ACTIVE_WITHIN, Count, FacetValue, Histogram, Overview
 from evdash.eventlog.time_slots import DAY_S, HOUR_S, MINUTE_S
+from evdash.events.clocks import AHEAD_AT_MOST_US, credible_us
 from evdash.events.duplicates import Change
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event, datetime_from_us, us_from_datetime
@@ -103,11 +104,16 @@ def _histogram(
     if since is None and until is None:
         minutes = TypeCount.objects.filter(width_s=MINUTE_S)
     first_s = next(iter(minutes.order_by("start_s").values_list("start_s", flat=True)[:1]), 0)
-    last_s = next(iter(minutes.order_by("-start_s").values_list("start_s", flat=True)[:1]), 0)
+    ahead_s = (us_from_datetime(now) + AHEAD_AT_MOST_US) // 1_000_000
+    credible = minutes.filter(start_s__lte=ahead_s) if until is None else minutes
+    last_s = next(iter(credible.order_by("-start_s").values_list("start_s", flat=True)[:1]), 0)
     width_s = next((w for w in (MINUTE_S, HOUR_S) if (last_s - first_s) / w <= SLOTS_MAX), DAY_S)
     slots = TypeCount.objects.filter(width_s=width_s, start_s__gte=first_s // width_s * width_s, start_s__lte=last_s)
     sums = slots.values_list("start_s").annotate(Sum("events"), Sum("errors"))
     counts = [(start_s * 1_000_000, slot_events, slot_errors) for start_s, slot_events, slot_errors in sums]
+    beyond = minutes.filter(start_s__gt=last_s).aggregate(Min("start_s"), Sum("events"), Sum("errors"))
+    if beyond["events__sum"]:  # however far they are spread, they are not drawn
+        counts.append((beyond["start_s__min"] * 1_000_000, beyond["events__sum"], beyond["errors__sum"]))
     return weighted_histogram([*counts, *from_stream], range_us, now, least_width_s=width_s)
 
 
@@ -156,13 +162,14 @@ def _arrived_since(unlogged: Sequence[Change], moment: datetime, now: datetime) 
 
 
 def _ends(unlogged: Sequence[Change]) -> tuple[datetime | None, datetime | None]:
-    """When the oldest and the newest entry say that they occurred."""
+    """When the oldest and the newest entry say that they occurred, as far as that is credible."""
     rows = LoggedEvent.objects.values_list("entry_id", "occurred_us")
     ends = [(change.event.entry_id, change.event.occurred_us) for change in unlogged]
     ends += [*rows.order_by("entry_id")[:1], *rows.order_by("-entry_id")[:1]]
     if not ends:
         return None, None
-    return datetime_from_us(min(ends)[1]), datetime_from_us(max(ends)[1])
+    (first_id, first_us), (last_id, last_us) = min(ends), max(ends)
+    return datetime_from_us(credible_us(first_us, first_id)), datetime_from_us(credible_us(last_us, last_id))
 
 
 def _entry_id_at(moment: datetime) -> EntryId:

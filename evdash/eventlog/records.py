@@ -125,7 +125,13 @@ class Histogram:
 
     buckets: tuple[Bucket, ...] = ()
     bucket_s: float = 0
-    outside: int = 0  # events with times so far off that they are in no bucket
+    earlier: int = 0  # events with times so far off that they are in no bucket
+    later: int = 0
+
+    @property
+    def outside(self) -> int:
+        """Events that are in no bucket."""
+        return self.earlier + self.later
 
 
 @dataclass(frozen=True, slots=True)

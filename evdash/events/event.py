@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from evdash.events.clocks import credible_us
 from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
 
@@ -62,6 +63,11 @@ class Event:
     @property
     def entry_id(self) -> EntryId:
         return self.entry.entry_id
+
+    @property
+    def credible_us(self) -> int:
+        """`occurred_us`, or the time of writing where the producer's clock runs far ahead (clocks.py)."""
+        return credible_us(self.occurred_us, self.entry_id)
 
     @property
     def occurred_at(self) -> datetime:

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from evdash.events.clocks import runs_ahead
 from evdash.events.entry import Entry
 from evdash.events.entry_id import MAX_DATETIME_MS
-from evdash.events.event import Event, Field, TimeSource
+from evdash.events.event import Event, Field, TimeSource, datetime_from_us
 from evdash.events.json_object import InvalidJson, parse
 from evdash.events.timestamps import InvalidTimestamp, parse_timestamp
 from evdash.events.upcasters import UPCASTERS, Upcasters
@@ -196,9 +197,14 @@ def _occurred(
     name, text = _first(profile.timestamp, data)
     if name:
         try:
-            return parse_timestamp(text), "timestamp"
+            occurred_us = parse_timestamp(text)
         except InvalidTimestamp as error:
             remarks.append(f"The {name} {error}; the time shown is the entry ID's.")
+        else:
+            if runs_ahead(occurred_us, entry.entry_id):
+                told = datetime_from_us(occurred_us).strftime("%Y-%m-%d %H:%M:%S")
+                remarks.append(f"The producer's clock says {told}, more than a day after the entry was written.")
+            return occurred_us, "timestamp"
     if entry.entry_id.time is None:
         remarks.append("The entry ID lies past the year 9999; the time shown is that year's end.")
     return min(entry.entry_id.ms, MAX_DATETIME_MS) * 1000, "entry ID"

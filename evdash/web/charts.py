@@ -100,6 +100,18 @@ def histogram_picture(
     )
 
 
+def not_drawn(earlier: int, later: int, buckets: Sequence[BucketLike]) -> str:
+    """The sentence about events whose times lie outside the buckets; "" where there are none."""
+    if not buckets or not (earlier or later):
+        return ""
+    parts = [
+        f"{count(number, 'event')} {'lies' if number == 1 else 'lie'} {where} {moment:%d %b %Y}"
+        for number, where, moment in ((earlier, "before", buckets[0].start), (later, "after", buckets[-1].end))
+        if number
+    ]
+    return f"{' and '.join(parts)}, too far off to be drawn."
+
+
 def _bar(bucket: BucketLike, x: float, width: float, most: int, height: int, address: str) -> Bar:
     # One event among thousands is still seen: a bar is at least two pixels high.
     total = max(2.0, bucket.events / most * (height - _HEAD_ROOM)) if bucket.events else 0.0

@@ -18,7 +18,7 @@ from evdash.events.conditions import IS, Condition
 from evdash.events.filter import EventFilter, FilterError
 from evdash.events.grammar import KEYS
 from evdash.events.time_bounds import TimeBound
-from evdash.web.charts import HistogramPicture, histogram_picture
+from evdash.web.charts import HistogramPicture, histogram_picture, not_drawn
 from evdash.web.paging import link, parameters
 
 FACET_VALUES: Final = 12
@@ -287,9 +287,9 @@ def _sampled(summary: FilterSummary) -> str:
     parts = []
     if summary.sampled:
         parts.append(f"Facets and histogram are those of the newest {summary.sample:,}.")
-    if summary.histogram.outside:
-        parts.append(f"{summary.histogram.outside:,} with times far off are not in the histogram.")
-    return " ".join(parts)
+    drawn = summary.histogram
+    parts.append(not_drawn(drawn.earlier, drawn.later, drawn.buckets))
+    return " ".join(filter(None, parts))
 
 
 def _facets(asked: Asked, summary: FilterSummary, address: str) -> tuple[Facet, ...]:

@@ -61,6 +61,30 @@ def test_the_year_9999_is_a_time_and_an_id_past_it_is_told() -> None:
     assert any("past the year 9999" in remark for remark in late.remarks)
 
 
+def test_a_clock_that_runs_ahead_of_the_writing_is_told() -> None:
+    ahead = event(entry_id="1700000000000-0", type="t", timestamp="9999-01-02T03:04:05Z")
+    assert ahead.remarks == (
+        "The producer's clock says 9999-01-02 03:04:05, more than a day after the entry was written.",
+    )
+    assert ahead.occurred_at.year == 9999
+    assert ahead.credible_us == 1_700_000_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("entry_id", "timestamp"),
+    [
+        ("1700000000000-0", "1700080000"),  # hours ahead: a zone
+        ("1700000000000-0", "1600000000"),  # written long after it happened
+        ("253402000000000-0", "1700000000"),  # an explicit ID of the future
+        ("5-0", "1700000000"),  # an explicit ID that is no time
+    ],
+)
+def test_other_times_are_the_producers(entry_id: str, timestamp: str) -> None:
+    read = event(entry_id=entry_id, type="t", timestamp=timestamp)
+    assert read.remarks == ()
+    assert read.credible_us == read.occurred_us == int(timestamp) * 1_000_000
+
+
 @pytest.mark.parametrize(
     ("fields", "is_error"),
     [

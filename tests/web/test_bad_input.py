@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from urllib.parse import quote
 
 import pytest
@@ -11,7 +13,7 @@ from django.test import Client
 from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
 from evdash.web.addresses import session_address, user_address
-from tests.builders import raw_entry
+from tests.builders import entry, raw_entry
 from tests.web.conftest import Index, Write
 from tests.web.seen import Page, seen
 
@@ -238,3 +240,27 @@ def test_an_address_made_by_percent_encoding_the_id_is_the_page(browser: Client,
     write(raw_entry(("type", "a"), ("session_id", name), ("user_id", name)))
     assert len(seen(browser.get(f"/sessions/{quote(name, safe='')}/")).rows) == 1
     assert len(seen(browser.get(f"/users/{quote(name, safe='')}/")).rows) == 1
+
+
+@pytest.mark.parametrize("is_indexed", [False, True])
+def test_a_clock_of_the_year_9999_spoils_neither_the_overview_nor_its_session(
+    browser: Client, write: Write, index: Index, is_indexed: bool
+) -> None:
+    now_ms = int(time.time() * 1000)
+    given = {"type": "message.added", "session_id": "s", "user_id": "u", "role": "user", "content": "hello"}
+    write(
+        *(entry(f"{now_ms - 60_000 + n}-0", timestamp=str(now_ms - 60_000 + n), **given) for n in range(3)),
+        *(entry(f"{now_ms - 50_000 + n}-0", timestamp="9999-12-31T23:59:59Z", **given) for n in range(4)),
+    )
+    if is_indexed:
+        index()
+    overview = seen(browser.get("/")).text
+    assert re.search(r"last event \d+ s ago", overview)
+    assert "4 events lie after " in overview
+    assert "too far off to be drawn" in overview
+    assert " y " not in overview
+    session = seen(browser.get("/sessions/s/"))
+    assert re.search(r"length 10 s", session.text)
+    assert session.html.count("more than a day after the entry was written") == 4
+    assert "9999" not in seen(browser.get("/sessions/")).text
+    assert "9999" not in seen(browser.get("/users/u/")).text.partition("Events")[0]

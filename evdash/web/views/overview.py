@@ -11,7 +11,7 @@ from django.urls import reverse
 from evdash.eventlog.latencies import OperationLatency
 from evdash.eventlog.reader import open_reader
 from evdash.events.filter import EventFilter
-from evdash.web.charts import histogram_picture, shares
+from evdash.web.charts import histogram_picture, not_drawn, shares
 from evdash.web.filter_bar import Asked, asked_filter, filter_bar
 from evdash.web.paging import link, newest
 from evdash.web.rendering import Notice, page
@@ -41,6 +41,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "errors_address": link(reverse("errors"), ranged.query_string()),
         "histogram": histogram_picture(found.histogram.buckets, over, height=96),
         "histogram_base": events,
+        "not_drawn": not_drawn(found.histogram.earlier, found.histogram.later, found.histogram.buckets),
         "types": shares(
             [(t.value, t.count, link(events, ranged.also("type", t.value).query_string())) for t in found.types]
         ),
