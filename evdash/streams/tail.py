@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,9 @@ LONGEST_DELAY_S = 5.0
 # A batch is what is held in memory at once. Entries may be large, and COUNT counts entries of each stream.
 COUNT_MAX = 500
 BATCH_BYTES = 8 * 2**20
+# Entries by which a stream is known again: one a second at most, of a minute at least.
+LANDMARKS = 60
+LANDMARK_EVERY_MS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Tail:
         self._on_state = on_state
         self._block_ms = block_ms
         self._count = COUNT_MAX
+        self._landmarks: dict[str, deque[EntryId]] = {stream: deque(maxlen=LANDMARKS) for stream in self._streams}
         self.state: TailState | None = None  # None: has not heard from Redis yet
 
     @property
@@ -64,17 +69,19 @@ class Tail:
         """Never ends by itself. Close it (`contextlib.aclosing`), or cancel its task, to stop."""
         client = open_async_client(self._url, self._block_ms)
         delay_s = FIRST_DELAY_S
+        clock = asyncio.get_running_loop().time
+        settle_at_s = clock()
         try:
             while True:
                 try:
-                    if self.state is None or not self.state.reachable:
+                    if clock() >= settle_at_s:
                         await self._settle(client)
+                        settle_at_s = clock() + self._block_ms / 1000
                         self._report(TailState(True))
                     batch = await self._read(client)
-                    if not batch:
-                        await self._settle(client)
                 except StreamsUnavailable as unavailable:
                     self._report(TailState(False, str(unavailable)))
+                    settle_at_s = clock()
                     await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
                     delay_s = min(delay_s * 2, LONGEST_DELAY_S)
                     continue
@@ -103,19 +110,41 @@ class Tail:
         ]
         for entry in entries:
             self._position[entry.stream] = entry.entry_id
+            self._remember(entry.stream, entry.entry_id)
         size = sum(len(name) + len(value) for entry in entries for name, value in entry.pairs)
         self._count = max(1, self._count // 4) if size > BATCH_BYTES else min(COUNT_MAX, self._count * 2)
         return tuple(sorted(entries, key=lambda entry: (entry.entry_id, entry.stream)))
 
     async def _settle(self, client: redis.asyncio.Redis) -> None:
-        """Find the ends of streams without a position, and step back where a stream was made anew with lower IDs.
+        """Find the ends of streams without a position, and step back where a stream ends before it.
 
-        Asked again whenever nothing came for a while: a deleted and recreated stream, or a Redis that came back from
-        an older file, would else never be heard again if its old IDs lay in the future.
+        Asked again every now and then, whatever comes of other streams: a deleted and recreated stream, or a Redis
+        that came back from an older file, would else never be heard again if its old IDs lay in the future. Of the one
+        nothing was read yet; of the other all that there is.
         """
         for stream in self._streams:
             last_generated = await _last_generated(client, stream)
-            self._position[stream] = min(self._position.get(stream, last_generated), last_generated)
+            position = self._position.get(stream)
+            if position is None:
+                self._position[stream] = last_generated
+                self._remember(stream, last_generated)
+            elif last_generated < position:
+                is_known = await self._is_known(client, stream, last_generated)
+                self._position[stream] = last_generated if is_known else EntryId.MIN
+                self._landmarks[stream].clear()
+
+    def _remember(self, stream: str, entry_id: EntryId) -> None:
+        landmarks = self._landmarks[stream]
+        if not landmarks or entry_id.ms - landmarks[-1].ms >= LANDMARK_EVERY_MS:
+            landmarks.append(entry_id)
+
+    async def _is_known(self, client: redis.asyncio.Redis, stream: str, end: EntryId) -> bool:
+        """Whether the stream, which ends here now, still has an entry that it had before."""
+        landmark = max((each for each in self._landmarks[stream] if each <= end), default=None)
+        if landmark is None:
+            return False
+        reply = await call_async(client, "XRANGE", stream, str(landmark), str(landmark), stream=stream)
+        return bool(replies.entries(stream, reply))
 
 
 async def _last_generated(client: redis.asyncio.Redis, stream: str) -> EntryId:

@@ -118,6 +118,44 @@ async def test_a_stream_made_anew_with_lower_ids_is_heard_again(valkey: redis.Re
     assert [entry.entry_id for entry in followed.entries] == [added]
 
 
+async def test_all_of_a_stream_made_anew_with_lower_ids_is_heard_while_another_is_busy(
+    valkey: redis.Redis, valkey_url: str
+) -> None:
+    add(valkey, "s", "9999999999999-0")
+    async with following(valkey_url, "s", "busy", block_ms=200) as followed:
+        pipeline = valkey.pipeline(transaction=True)
+        pipeline.delete("s")
+        for number in (5, 6, 7):
+            pipeline.execute_command("XADD", "s", f"{number}-0", "a", "1")
+        pipeline.execute()
+
+        def heard() -> list[int]:
+            add(valkey, "busy")
+            return [entry.entry_id.ms for entry in followed.entries if entry.stream == "s"]
+
+        await until(lambda: heard() == [5, 6, 7])
+        add(valkey, "s", "8-0")
+        await until(lambda: heard() == [5, 6, 7, 8])
+
+
+async def test_a_stream_that_came_back_from_an_older_file_is_not_heard_twice(
+    valkey: redis.Redis, valkey_url: str
+) -> None:
+    async with following(valkey_url, "s", block_ms=50) as followed:
+        for ms in (1_000, 3_000, 5_000):
+            add(valkey, "s", f"{ms}-0")
+        await until(lambda: len(followed.entries) == 3)
+        older = valkey.pipeline(transaction=True)
+        older.delete("s")
+        for ms in (1_000, 3_000):
+            older.execute_command("XADD", "s", f"{ms}-0", "a", "1")
+        older.execute()
+        await until(lambda: followed.tail.position == {"s": EntryId(3_000, 0)})
+        add(valkey, "s", "4000-0")
+        await until(lambda: len(followed.entries) == 4)
+    assert [entry.entry_id.ms for entry in followed.entries] == [1_000, 3_000, 5_000, 4_000]
+
+
 async def test_a_key_that_is_no_stream_is_reported_and_looked_at_again(
     valkey: redis.Redis, valkey_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
