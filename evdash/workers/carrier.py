@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-
-from django.db import InterfaceError, OperationalError
 
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.events.profile import decode
 from evdash.streams.groups import Delivery, GroupConsumer
 from evdash.streams.parked import park
+from evdash.workers.outages import is_sql_outage
 from evdash.workers.projection import Projection
+from evdash.workers.tries import Tries
 
 logger = logging.getLogger("evdash.workers")
 
@@ -28,6 +28,7 @@ class Outcome:
 
     watermark: EntryId
     retry_in_s: float | None  # some entries failed and are to be tried again; None: none did
+    done: tuple[EntryId, ...] = ()  # applied, or gone
 
 
 class Carrier:
@@ -37,28 +38,44 @@ class Carrier:
         self.consumer = consumer
         self.projection = projection
         self.max_deliveries = max_deliveries
+        self.tries = Tries(projection.group)
 
-    def carry(self, stream: str, deliveries: Sequence[Delivery], *, first_time: bool) -> Outcome:
-        """Apply these entries and acknowledge those that were applied or are gone.
+    def carry(self, stream: str, deliveries: Sequence[Delivery], *, first_time: bool) -> Iterator[Outcome]:
+        """Apply these entries and acknowledge those that were applied or are gone; in parts, each told when done.
 
         `first_time`: they were never delivered before. Others may be in a worker's hands again because they ended it:
-        what was delivered too often goes alone, and after twice as often unseen to the parked.
-        Raises StreamsUnavailable, GroupMissing or a database's error, when nothing can be done with any entry.
+        what was delivered often goes alone, each try counted before it is made, and unseen to the parked when so many
+        tries were never finished. Deliveries alone speak against no entry: every outage adds one to each.
+        Raises one of OUTAGES when nothing can be done with any entry.
         """
         if first_time:
-            return self._carry(stream, deliveries)
-        counts = self.consumer.deliveries_of(stream, [delivery.entry_id for delivery in deliveries])
+            yield self._carry(stream, deliveries, {})
+            return
+        ids = [delivery.entry_id for delivery in deliveries]
+        counts = self.consumer.deliveries_of(stream, ids)
+        tries = self.tries.of(stream, ids)
         suspects = [each for each in deliveries if counts.get(each.entry_id, 0) > self.max_deliveries]
-        outcomes = [self._carry(stream, [each for each in deliveries if each not in suspects])]
+        together = [each for each in deliveries if each not in suspects]
+        outcome = self._carry(stream, together, tries)
+        self.tries.forget(stream, [entry_id for entry_id in outcome.done if entry_id in tries])
+        yield outcome
         for suspect in suspects:
-            if counts[suspect.entry_id] > 2 * self.max_deliveries and suspect.entry is not None:
-                outcomes.append(self._park_unseen(stream, suspect, counts[suspect.entry_id]))
-            else:
-                outcomes.append(self._carry(stream, [suspect]))
-        retries = [outcome.retry_in_s for outcome in outcomes if outcome.retry_in_s is not None]
-        return Outcome(outcomes[-1].watermark, min(retries) if retries else None)
+            yield self._carry_alone(stream, suspect, tries, counts[suspect.entry_id])
 
-    def _carry(self, stream: str, deliveries: Sequence[Delivery]) -> Outcome:
+    def _carry_alone(self, stream: str, suspect: Delivery, tries: dict[EntryId, int], deliveries: int) -> Outcome:
+        before = tries.get(suspect.entry_id, 0)
+        if suspect.entry is None:
+            return self._carry(stream, [suspect], tries)
+        if before >= self.max_deliveries:
+            reason = f"Tried {before} times and never finished: it may end the process that applies it."
+            self._park(stream, suspect, deliveries, reason)
+            return Outcome(self.consumer.acknowledge(stream, []), None)
+        with self.tries.one_more(stream, suspect.entry_id, before):
+            outcome = self._carry(stream, [suspect], tries)
+        self.tries.forget(stream, outcome.done)
+        return outcome
+
+    def _carry(self, stream: str, deliveries: Sequence[Delivery], tries: Mapping[EntryId, int]) -> Outcome:
         failures = self._apply([decode(each.entry) for each in deliveries if each.entry is not None])
         gone = [each.entry_id for each in deliveries if each.entry is None]
         if gone and (missing := self.projection.note_removed(stream, gone)):
@@ -66,9 +83,9 @@ class Carrier:
                 "%d entries of %s were removed before %s had applied them, somewhere from %s to %s.",
                 missing, stream, self.projection.group, gone[0], gone[-1],
             )  # fmt: skip
-        retry_in_s = self._park_or_retry(stream, deliveries, failures) if failures else None
+        retry_in_s = self._park_or_retry(stream, deliveries, failures, tries) if failures else None
         done = [each.entry_id for each in deliveries if each.entry_id not in failures]
-        return Outcome(self.consumer.acknowledge(stream, done), retry_in_s)
+        return Outcome(self.consumer.acknowledge(stream, done), retry_in_s, tuple(done))
 
     def _apply(self, events: Sequence[Event]) -> dict[EntryId, Exception]:
         """Have the events committed, in halves if need be; returns what went wrong with those that cannot be."""
@@ -76,9 +93,11 @@ class Carrier:
             return {}
         try:
             self.projection.apply(events)
-        except (OperationalError, InterfaceError, MemoryError):
+        except MemoryError:
             raise
         except Exception as error:
+            if is_sql_outage(error):
+                raise
             if len(events) > 1:
                 middle = len(events) // 2
                 return {**self._apply(events[:middle]), **self._apply(events[middle:])}
@@ -88,7 +107,11 @@ class Carrier:
         return {}
 
     def _park_or_retry(
-        self, stream: str, deliveries: Sequence[Delivery], failures: dict[EntryId, Exception]
+        self,
+        stream: str,
+        deliveries: Sequence[Delivery],
+        failures: Mapping[EntryId, Exception],
+        tries: Mapping[EntryId, int],
     ) -> float | None:
         counts = self.consumer.deliveries_of(stream, list(failures))
         least: int | None = None
@@ -96,16 +119,13 @@ class Carrier:
             count = counts.get(delivery.entry_id)  # None: acknowledged by others meanwhile
             if delivery.entry_id not in failures or count is None:
                 continue
-            if count >= self.max_deliveries:
+            tried = tries.get(delivery.entry_id, 0) + 1
+            if tried >= self.max_deliveries:
                 self._park(stream, delivery, count, _reason(failures[delivery.entry_id]))
             else:
-                least = count if least is None else min(least, count)
+                self.tries.failed(stream, delivery.entry_id, tried)
+                least = tried if least is None else min(least, tried)
         return None if least is None else min(FIRST_RETRY_S * 2 ** (least - 1), LONGEST_RETRY_S)
-
-    def _park_unseen(self, stream: str, delivery: Delivery, count: int) -> Outcome:
-        reason = f"Delivered {count} times and never finished: it may end the process that applies it."
-        self._park(stream, delivery, count, reason)
-        return Outcome(self.consumer.acknowledge(stream, []), None)
 
     def _park(self, stream: str, delivery: Delivery, count: int, reason: str) -> None:
         """Each step may be repeated after a crash between them; only the last one takes the entry out of our hands."""
@@ -115,6 +135,7 @@ class Carrier:
         group, consumer = self.consumer.group, self.consumer.consumer
         park(self.consumer.client, delivery.entry, group=group, consumer=consumer, deliveries=count, reason=reason)
         self.consumer.acknowledge(stream, [delivery.entry_id])
+        self.tries.forget(stream, [delivery.entry_id])
         logger.error("Parked %s of %s after %d deliveries: %s", delivery.entry_id, stream, count, reason)
 
 

@@ -6,10 +6,10 @@ import logging
 import random
 import threading
 
-from django.db import DatabaseError, connection
+from django.db import connection
 
-from evdash.streams.client import StreamsUnavailable
 from evdash.streams.groups import GroupMissing
+from evdash.workers.outages import OUTAGES
 from evdash.workers.upkeep import Upkeep
 
 logger = logging.getLogger("evdash.workers")
@@ -36,7 +36,7 @@ def run(upkeep: Upkeep, stop: threading.Event, *, block_ms: int, until_caught_up
                 connected = True
             handled = worker.step(0 if until_caught_up else block_ms)
             handled += upkeep.run(idle=handled == 0, all_now=until_caught_up and handled == 0)
-        except (StreamsUnavailable, GroupMissing, DatabaseError) as error:
+        except OUTAGES as error:
             if until_caught_up and not isinstance(error, GroupMissing):
                 raise
             if connected or pause_s == FIRST_PAUSE_S:

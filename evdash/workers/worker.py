@@ -104,11 +104,11 @@ class Worker:
 
     def carry(self, stream: str, deliveries: Sequence[Delivery], *, first_time: bool) -> None:
         """Carry these over; those that failed are tried again later, as long as they are not parked."""
-        outcome = self.carrier.carry(stream, deliveries, first_time=first_time)
-        self.record_watermark(stream, outcome.watermark)
-        if outcome.retry_in_s is not None:
-            at_s = time.monotonic() + outcome.retry_in_s
-            self._retry_at_s[stream] = min(at_s, self._retry_at_s.get(stream, at_s))
+        for outcome in self.carrier.carry(stream, deliveries, first_time=first_time):
+            self.record_watermark(stream, outcome.watermark)
+            if outcome.retry_in_s is not None:
+                at_s = time.monotonic() + outcome.retry_in_s
+                self._retry_at_s[stream] = min(at_s, self._retry_at_s.get(stream, at_s))
 
     def look_at_pending(self) -> int:
         """Have the next step begin with what is pending here: an operator may have claimed it for this consumer.
@@ -138,7 +138,7 @@ class Worker:
         for stream, at_s in list(self._retry_at_s.items()):
             if at_s <= now_s:
                 del self._retry_at_s[stream]
-                self._pending_after.setdefault(stream, EntryId.MIN)
+                self._pending_after[stream] = EntryId.MIN
 
     def _wait_ms(self, block_ms: int) -> int:
         retry_in_s = self.retry_in_s

@@ -68,7 +68,6 @@ class Run:
             "EVDASH_BLOCK_MS": "200",
             "EVDASH_CLAIM_IDLE_MS": "1000",
             "EVDASH_MAX_LENGTH": str(self.events // 4),
-            "EVDASH_MAX_DELIVERIES": "1000",  # what is delivered often here is not the entry's fault
             "FAULTS_COMMIT_SHARE": str(commit_share),
             "FAULTS_SEED": str(self.chance.randrange(10**6)),
         }

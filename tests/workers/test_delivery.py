@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 import pytest
 import redis
-from django.db import DatabaseError
+from django.db import DatabaseError, OperationalError
 
-from evdash.eventlog.models import AgentSession, AppliedEntry, Gap, GroupMinute, GroupPosition, LoggedEvent
+from evdash.eventlog.models import AgentSession, AppliedEntry, EntryTries, Gap, GroupMinute, GroupPosition, LoggedEvent
 from evdash.eventlog.positions import watermark
+from evdash.eventlog.tries import set_tries
+from evdash.events.duplicates import Change
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.projections.analytics import AnalyticsProjection
@@ -21,7 +23,7 @@ from evdash.projections.redeliver import RedeliverParked
 from evdash.streams.groups import Delivery, GroupConsumer
 from evdash.streams.operations import AcknowledgeEntries, OperationRefused
 from evdash.streams.parked import parked_entries
-from evdash.workers import carrier
+from evdash.workers import carrier, tries
 from evdash.workers.loop import run
 from evdash.workers.upkeep import Upkeep
 from evdash.workers.worker import Worker
@@ -96,27 +98,122 @@ def test_an_entry_that_fails_for_a_while_is_applied_in_the_end(valkey: redis.Red
     assert AgentSession.objects.get().events == 10
 
 
+class Ended(BaseException):
+    """The process, as far as a test can have that."""
+
+
+class Ends(AuditProjection):
+    """Certain entries end the process that applies them."""
+
+    def __init__(self, group: str, *entry_ids: str) -> None:
+        super().__init__(group)
+        self.deadly = {EntryId.parse(entry_id) for entry_id in entry_ids}
+
+    def _add(self, changed: Sequence[Change]) -> None:
+        if self.deadly & {change.event.entry_id for change in changed}:
+            raise Ended
+        super()._add(changed)
+
+
 def test_what_ends_the_worker_again_and_again_is_tried_alone_and_then_parked_unseen(
     valkey: redis.Redis, make_worker: MakeWorker
 ) -> None:
-    write(valkey, ENTRIES[:3])
+    write(valkey, ENTRIES)
+    ends = 0
+    while True:
+        worker = make_worker()
+        worker.projection = worker.carrier.projection = Ends(GROUP, "4-1", "5-1")
+        try:
+            catch_up(worker)
+            break
+        except Ended:
+            ends += 1
+    assert ends == 5 + 5 + 5  # together with others, and each of the two alone
+    assert logged() == [1, 2, 3, 6, 7, 8, 9, 10]
+    parked = parked_entries(valkey, STREAM, count=5)
+    assert [each.entry.entry_id.ms for each in parked] == [4, 5]
+    assert {each.reason for each in parked} == {
+        "Tried 5 times and never finished: it may end the process that applies it."
+    }
+    assert not EntryTries.objects.exists()
+
+
+def test_a_database_that_takes_small_writes_only_is_an_outage_however_long_and_parks_nothing(
+    valkey: redis.Redis, make_worker: MakeWorker
+) -> None:
+    write(valkey, ENTRIES)
+
+    class Locked(AuditProjection):
+        def _add(self, changed: Sequence[Change]) -> None:
+            raise OperationalError("canceling statement due to lock timeout")
+
+    for _ in range(40):
+        worker = make_worker()
+        worker.projection = worker.carrier.projection = Locked(GROUP)
+        with pytest.raises(OperationalError):
+            catch_up(worker)
+    catch_up(make_worker())
+    assert logged() == list(range(1, 11))
+    assert parked_entries(valkey, STREAM, count=1) == []
+    assert not EntryTries.objects.exists()
+
+
+def test_answers_of_redis_that_were_lost_park_nothing(valkey: redis.Redis, make_worker: MakeWorker) -> None:
+    write(valkey, ENTRIES)
     worker = make_worker()
     worker.connect()
-    worker.consumer.read_new([STREAM], 3, 0)
-    for _ in range(10):  # the worker that read them died each time
+    worker.consumer.read_new([STREAM], 10, 0)
+    for _ in range(40):
         worker.consumer.read_own_pending(STREAM, EntryId.MIN, 10)
-    applied: list[int] = []
-
-    class Counts(AuditProjection):
-        def apply(self, events: Sequence[Event]) -> int:
-            applied.append(len(events))
-            return super().apply(events)
-
-    worker.projection = worker.carrier.projection = Counts(GROUP)
     catch_up(worker)
-    assert applied == []
-    assert [each.entry.entry_id.ms for each in parked_entries(valkey, STREAM, count=5)] == [1, 2, 3]
-    assert "may end the process" in parked_entries(valkey, STREAM, count=1)[0].reason
+    assert logged() == list(range(1, 11))
+    assert parked_entries(valkey, STREAM, count=1) == []
+
+
+def test_a_try_that_an_outage_ended_is_taken_back_even_when_that_fails_at_first(
+    valkey: redis.Redis, make_worker: MakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(valkey, ENTRIES)
+    worker = make_worker()
+    worker.connect()
+    worker.consumer.read_new([STREAM], 10, 0)
+    for _ in range(10):
+        worker.consumer.read_own_pending(STREAM, EntryId.MIN, 10)
+
+    def written_and_answer_lost(group: str, stream: str, entry_id: EntryId, tries_so_far: int) -> None:
+        set_tries(group, stream, entry_id, tries_so_far)
+        raise OperationalError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tries, "set_tries", written_and_answer_lost)
+        for _ in range(20):
+            with pytest.raises(OperationalError):
+                catch_up(worker)
+    catch_up(worker)
+    assert logged() == list(range(1, 11))
+    assert parked_entries(valkey, STREAM, count=1) == []
+    assert not EntryTries.objects.exists()
+
+
+def test_a_value_that_no_index_takes_is_the_entrys_fault_and_no_outage(
+    valkey: redis.Redis, make_worker: MakeWorker
+) -> None:
+    write(valkey, ENTRIES)
+
+    class TooLong(Exception):
+        sqlstate = "54000"  # as PostgreSQL says of a value past a third of a page
+
+    class Indexes(AuditProjection):
+        def _add(self, changed: Sequence[Change]) -> None:
+            if any(change.event.entry_id.ms == 4 for change in changed):
+                raise OperationalError("index row size 4016 exceeds maximum 2712") from TooLong()
+            super()._add(changed)
+
+    worker = make_worker()
+    worker.projection = worker.carrier.projection = Indexes(GROUP)
+    catch_up(worker)
+    assert [each.entry.entry_id.ms for each in parked_entries(valkey, STREAM, count=5)] == [4]
+    assert len(logged()) == 9
 
 
 def test_a_database_that_takes_nothing_is_an_outage_and_parks_nothing(

@@ -60,6 +60,24 @@ class AppliedEntry(models.Model):
         return f"{self.position_id}/{self.entry_id}"
 
 
+class EntryTries(models.Model):
+    """How often a group tried an entry that it has not applied: to no avail, or without living to tell.
+
+    Redis counts deliveries, and an outage delivers a healthy entry again and again: these are the tries that speak
+    against the entry itself. The row goes when the entry is done with.
+    """
+
+    position = models.ForeignKey(GroupPosition, models.CASCADE, db_index=False)
+    entry_id = EntryIdField()
+    tries = models.IntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["position", "entry_id"], name="one_count_of_tries_per_entry")]
+
+    def __str__(self) -> str:
+        return f"{self.position_id}/{self.entry_id}: {self.tries}"
+
+
 class GroupMinute(models.Model):
     """What a group applied in one minute: its throughput. Kept for a day."""
 

@@ -9,15 +9,16 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
-from django.db import DatabaseError, connection
+from django.db import connection
 
 from evdash.configuration import Configuration
 from evdash.plain_command import PlainCommand
 from evdash.projections.all import projections
 from evdash.projections.projection import Projection
-from evdash.streams.client import StreamsUnavailable, open_blocking_client
+from evdash.streams.client import open_blocking_client
 from evdash.streams.groups import GroupConsumer
 from evdash.workers.loop import run
+from evdash.workers.outages import OUTAGES
 from evdash.workers.retention import Retention
 from evdash.workers.upkeep import Upkeep
 from evdash.workers.worker import Worker
@@ -52,7 +53,7 @@ class Command(PlainCommand):
                 worker.join(0.2)  # a signal is heard between two of these
         failures = [worker.failure for worker in workers if worker.failure is not None]
         if failures:
-            if isinstance(failures[0], StreamsUnavailable | DatabaseError):
+            if isinstance(failures[0], OUTAGES):
                 raise CommandError(str(failures[0])) from failures[0]
             raise failures[0]
         if until_caught_up:
