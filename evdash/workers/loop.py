@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 
 from django.db import connection
 
@@ -29,6 +30,7 @@ def run(upkeep: Upkeep, stop: threading.Event, *, block_ms: int, until_caught_up
     carried = 0
     connected = False
     pause_s = FIRST_PAUSE_S
+    failed_at_s: float | None = None  # the end of the last pause; None: there is no outage
     while not stop.is_set():
         try:
             if not connected:
@@ -39,16 +41,18 @@ def run(upkeep: Upkeep, stop: threading.Event, *, block_ms: int, until_caught_up
         except OUTAGES as error:
             if until_caught_up and not isinstance(error, GroupMissing):
                 raise
-            if connected or pause_s == FIRST_PAUSE_S:
+            if failed_at_s is None:
                 logger.warning("%s: %s Trying again until it works.", group, str(error).rstrip(".") + ".")
             connected = False
             connection.close()
             stop.wait(pause_s * random.uniform(0.5, 1.5))
+            failed_at_s = time.monotonic()
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
             continue
-        if pause_s > FIRST_PAUSE_S:
-            logger.info("%s: connected again.", group)
-            pause_s = FIRST_PAUSE_S
+        # Over only when it has worked for as long as was waited last: something may work, and the next thing not.
+        if failed_at_s is not None and time.monotonic() - failed_at_s >= pause_s / 2:
+            logger.info("%s: it works again.", group)
+            failed_at_s, pause_s = None, FIRST_PAUSE_S
         carried += handled
         if handled == 0 and until_caught_up:
             if worker.retry_in_s is None:

@@ -125,6 +125,35 @@ def test_two_workers_share_the_work(valkey: redis.Redis, make_worker: MakeWorker
     assert watermark(GROUP, STREAM) == EntryId(10, 1)
 
 
+def test_an_outage_is_one_line_although_the_worker_connects_in_between(
+    valkey: redis.Redis, make_worker: MakeWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    class StopsAfterPauses(threading.Event):
+        pauses = 0
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.pauses += 1
+            if self.pauses == 30:
+                self.set()
+            return self.is_set()
+
+    class Locked(AuditProjection):
+        def apply(self, events: Sequence[Event]) -> int:
+            if any(event.entry_id.ms == 7 for event in events):
+                raise OperationalError("canceling statement due to lock timeout")
+            return super().apply(events)
+
+    write(valkey, ENTRIES)
+    worker = make_worker(batch_size=2)  # some batches succeed between two failures
+    worker.projection = worker.carrier.projection = Locked(GROUP)
+    with caplog.at_level("INFO", logger="evdash.workers"):
+        run(Upkeep(worker), StopsAfterPauses(), block_ms=0)
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        "evdash-audit: canceling statement due to lock timeout. Trying again until it works."
+    ]
+    assert "it works again" not in caplog.text
+
+
 def test_entries_deleted_while_pending_are_told_and_do_not_stop_the_worker(
     valkey: redis.Redis, make_worker: MakeWorker, caplog: pytest.LogCaptureFixture
 ) -> None:
