@@ -181,6 +181,13 @@ class Configuration:
         "How many hours a stream keeps entries: workers trim older ones that every group has committed. 0 keeps all.",
         most=876_000,  # a hundred years
     )
+    abandoned_after_min: int = variable(
+        "EVDASH_ABANDONED_AFTER_MIN",
+        60,
+        "After how many minutes without an event a session that has not ended is called abandoned.",
+        least=1,
+        most=525_600,  # a year
+    )
     demo: bool = variable(
         "EVDASH_DEMO",
         True,

@@ -1,5 +1,5 @@
 // The keys, as the overlay behind `?` lists them.
-const rows = () => [...document.querySelectorAll(".rows > .row")];
+const rows = () => [...document.querySelectorAll(".rows.shows-duplicates > .row, .rows > .row:not(.is-folded)")];
 const summary = (row) => row.querySelector("summary");
 const PLACES = "olsureta";
 
@@ -77,6 +77,14 @@ document.addEventListener("keydown", (event) => {
   if (!action) return;
   event.preventDefault();
   action();
+});
+
+// Runs of duplicates are folded until someone wants to see them.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.("[data-show-duplicates]");
+  if (!button) return;
+  event.preventDefault();
+  button.closest(".rows").classList.add("shows-duplicates");
 });
 
 // The same event is marked in the picture and in the list.

@@ -15,7 +15,7 @@ from evdash.eventlog.records import EventPage, InvalidPosition, Position
 from evdash.events.entry_id import EntryId, InvalidEntryId
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter
-from evdash.web.rows import ROW_TEMPLATES, GapRow, Reading, Row, rows_of, with_gaps
+from evdash.web.rows import ROW_TEMPLATES, GapRow, Reading, Row, rows_of, told_in_order, with_gaps
 
 ROWS: Final = 100
 # With `rows=all`, for paper: more than this belongs into an export.
@@ -134,6 +134,8 @@ def row_list(
     """The rows of a page; live where it shows the newest end."""
     is_newest_end = page.newer is None and (oldest_first or place.is_beginning)
     rows = rows_of(page.events, page.duplicates)
+    if event_filter.values("session") and oldest_first:
+        rows = told_in_order(rows)
     return RowList(
         rows=rows,
         items=with_gaps(rows, page.gaps, oldest_first=oldest_first),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final, Literal
 
 from django.template.loader import get_template
@@ -17,7 +18,7 @@ from evdash.web.kinds import Kind, kind_of
 from evdash.web.readings import Reading as OneLine
 from evdash.web.readings import reading as one_line_of
 from evdash.web.turns import Turn, turn_of
-from evdash.web.wording import count, size
+from evdash.web.wording import count, size, span
 
 Reading = Literal["events", "conversation", "raw"]
 """How a list shows its events."""
@@ -44,6 +45,9 @@ class Row:
     user_address: str  # "" for no user
     is_open: bool = False
     is_duplicate: bool = False
+    more_duplicates: int = 0  # that follow this one, folded
+    is_folded: bool = False
+    clock: str = ""  # the sentence when its producer's clock is behind that of the event before
 
     @property
     def entry(self) -> str:
@@ -104,6 +108,34 @@ def row_of(event: Event, *, is_duplicate: bool = False) -> Row:
 def rows_of(events: tuple[Event, ...], duplicates: Collection[Position] = ()) -> tuple[Row, ...]:
     """The rows of a page of events."""
     return tuple(row_of(event, is_duplicate=Position.of(event) in duplicates) for event in events)
+
+
+def told_in_order(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """The rows of a session, oldest first: runs of duplicates are folded into their first, and clocks that went back
+    are told; the order stays that of the stream."""
+    told: list[Row] = []
+    run_start = -1
+    latest: Event | None = None
+    for row in rows:
+        if row.is_duplicate and told and told[-1].is_duplicate:
+            told[run_start] = replace(told[run_start], more_duplicates=told[run_start].more_duplicates + 1)
+            row = replace(row, is_folded=True)
+        elif row.is_duplicate:
+            run_start = len(told)
+        else:
+            row = replace(row, clock=_clock_sentence(row.event, latest))
+            latest = row.event
+        told.append(row)
+    return tuple(told)
+
+
+def _clock_sentence(event: Event, before: Event | None) -> str:
+    if before is None or "timestamp" not in (event.time_source, before.time_source):
+        return ""
+    if event.time_source != before.time_source or event.occurred_us >= before.occurred_us:
+        return ""
+    behind = span(timedelta(microseconds=before.occurred_us - event.occurred_us))
+    return f"Its producer's clock says {behind} earlier than the event before it in the stream."
 
 
 def with_gaps(rows: tuple[Row, ...], gaps: Sequence[MissingEntries], *, oldest_first: bool) -> tuple[Row | GapRow, ...]:

@@ -51,13 +51,14 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A call and its return, joined."""
+    """A call and its return, joined; or a call that nothing has ended, up to the end of the picture."""
 
     x: float
     width: float
     y: float
     is_error: bool
     title: str
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,16 @@ def _mark(event: Event, page: str, lane: str, middle: float, scale: Scale) -> Ma
 
 
 def _spans(events: Sequence[Event], middle: dict[str, float], scale: Scale) -> tuple[Span, ...]:
-    return tuple(_span(call, end, middle["tools"], scale) for call, end in pairs(events))
+    paired = pairs(events)
+    joined = [_span(call, end, middle["tools"], scale) for call, end in paired.ended]
+    return (*joined, *(_open_span(call, middle["tools"], scale) for call in paired.waiting))
+
+
+def _open_span(call: Event, middle: float, scale: Scale) -> Span:
+    start = scale.x(call.occurred_us)
+    waited = span(timedelta(microseconds=max(0, scale.end_us - call.occurred_us)))
+    title = signs(one_line(f"{call.tool or call.type}: no return for {waited}", 160))
+    return Span(start, round(max(0.5, scale.x(scale.end_us) - start), 3), middle, False, title, is_open=True)
 
 
 def _span(call: Event, end: Event, middle: float, scale: Scale) -> Span:

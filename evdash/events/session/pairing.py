@@ -90,8 +90,15 @@ def took_ms(call_us: int, call_written_ms: int, end: Event) -> float:
     return float(max(0, written_ms if is_whole_seconds and abs(written_ms - said_ms) < 1000 else said_ms))
 
 
-def pairs(events: Iterable[Event]) -> list[tuple[Event, Event]]:
-    """Each call with its return, in the order of the returns."""
+class Paired(NamedTuple):
+    """The calls among some events."""
+
+    ended: list[tuple[Event, Event]]  # each with its return, in the order of the returns
+    waiting: list[Event]  # those that nothing has ended, and that do not say themselves how they ended
+
+
+def pairs(events: Iterable[Event]) -> Paired:
+    """The calls among these events with what ended them."""
     calls: list[Event] = []
     found: list[tuple[Event, Event]] = []
     waiting = OpenCalls()
@@ -102,4 +109,5 @@ def pairs(events: Iterable[Event]) -> list[tuple[Event, Event]]:
         elif event.type in CALLS:
             waiting = waiting.with_call(event, Call("", len(calls)))
             calls.append(event)
-    return found
+    ended = {id(call) for call, _ in found}
+    return Paired(found, [call for call in calls if id(call) not in ended and not is_complete(call)])

@@ -10,10 +10,12 @@ from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import EventPage, Position
 from evdash.events.entry_id import EntryId
 from evdash.events.filter import EventFilter
+from evdash.events.session.pairing import pairs
 from evdash.events.summaries import SessionSummary
 from evdash.web.listing import Listing
 from evdash.web.session.strip import Strip, strip
 from evdash.web.timeline import Timeline, timeline
+from evdash.web.wording import count
 
 # More marks than these cover each other, and cost more than the rest of the page.
 DRAWN_MAX: Final = 300
@@ -35,8 +37,12 @@ def picture(reader: Reader, summary: SessionSummary, shown: Listing, at: EntryId
     note = (
         f"{len(found.events):,} of {summary.events:,} events are drawn; the strip above shows them all." if part else ""
     )
+    waiting = [call.tool or call.type for call in pairs(found.events).waiting]
+    if waiting:
+        names, have = ", ".join(dict.fromkeys(waiting[:5])), "has" if len(waiting) == 1 else "have"
+        note = f"{note} {count(len(waiting), 'call')} drawn here {have} no return: {names}."
     drawn = timeline(found.events, _addresses(found, shown, query))
-    return Picture(drawn, strip(reader.session_outline(summary), found.events, query), note)
+    return Picture(drawn, strip(reader.session_outline(summary), found.events, query), note.strip())
 
 
 def _drawn(reader: Reader, summary: SessionSummary, shown: Listing, at: EntryId | None) -> EventPage:

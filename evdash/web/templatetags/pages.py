@@ -12,12 +12,14 @@ from evdash.web import visible as visible_text
 from evdash.web import wording
 from evdash.web.addresses import session_address, user_address
 from evdash.web.kinds import Kind, kind_of
+from evdash.web.session_status import session_status
 
 register = template.Library()
 
 # The decorator of django-stubs keeps the types of what it registers.
 register.filter("session_address", session_address)
 register.filter("user_address", user_address)
+register.filter("session_status", session_status)
 register.filter("span", wording.span)
 register.filter("milliseconds", wording.milliseconds)
 register.filter("filesize", wording.size)

@@ -17,7 +17,7 @@ def returned(after_ms: int, call_id: str = "", tool: str = "find", type: str = "
 
 def paired(*events: Event) -> list[tuple[int, int]]:
     """Pairs by how long after the start their events are."""
-    return [(call.entry_id.ms - START_MS, end.entry_id.ms - START_MS) for call, end in pairs(events)]
+    return [(call.entry_id.ms - START_MS, end.entry_id.ms - START_MS) for call, end in pairs(events).ended]
 
 
 def test_calls_that_run_at_once_are_told_apart_by_their_ids() -> None:

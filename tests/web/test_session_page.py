@@ -1,0 +1,139 @@
+"""The page of a session: what stands open, what was left, what was written twice, and ways through it."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from evdash.events.entry import Entry
+from tests.builders import entry
+from tests.web.conftest import Index, Write
+from tests.web.seen import Page, seen
+
+pytestmark = pytest.mark.django_db
+
+START_MS = 1_764_000_000_000
+
+
+def event(second: float, **fields: str) -> Entry:
+    return entry(f"{START_MS + round(second * 1000)}-0", session_id="s", user_id="u", **fields)
+
+
+def session(browser: Client, query: str = "", status: int = 200) -> Page:
+    return seen(browser.get(f"/sessions/s/{query}"), status)
+
+
+def test_a_call_without_a_return_is_drawn_open_and_told(browser: Client, write: Write) -> None:
+    write(
+        event(0, type="tool.called", tool="track", call_id="c1"),
+        event(1, type="tool.returned", tool="track", call_id="c1"),
+        event(2, type="tool.called", tool="refund", call_id="c2"),
+        event(182, type="message.added", role="user", content="Hello?"),
+    )
+    page = session(browser)
+    assert "refund: no return for 3 min" in page.html
+    assert page.html.count("call is-open") == 1
+    assert "1 call drawn here has no return: refund." in page.text
+
+
+def test_a_session_that_nobody_ended_was_left_after_a_while(browser: Client, write: Write, settings: object) -> None:
+    write(event(0, type="message.added"))
+    assert "abandoned" in session(browser).text
+    write(entry("*", type="message.added", session_id="now"))
+    page = seen(browser.get("/sessions/"))
+    assert "running" in page.text
+    assert "abandoned" in page.text
+
+
+def test_what_a_retry_wrote_is_folded_into_its_first_with_the_number(browser: Client, write: Write) -> None:
+    first = {"type": "message.added", "id": "e1", "content": "once"}
+    write(event(0, **first), *(event(n, **first) for n in range(1, 5)), event(9, type="message.added", id="e2"))
+    page = session(browser)
+    assert len(page.rows) == 6
+    assert page.html.count(" is-duplicate is-folded") == 3
+    assert "and 3 more" in page.text
+    assert "2 events, 0 errors, besides 4 duplicates" in page.text
+
+
+def test_a_clock_that_went_back_is_told_and_the_streams_order_stays(browser: Client, write: Write) -> None:
+    stamps = [1_764_000_000, 1_764_000_060, 1_764_000_030]
+    write(*(event(n, type="message.added", timestamp=str(stamp)) for n, stamp in enumerate(stamps)))
+    page = session(browser)
+    assert page.html.count("clock says 30 s earlier than the event before it") >= 1
+    assert [row.split()[1] for row in page.rows] == [f"{START_MS + n * 1000}-0" for n in range(3)]
+
+
+@pytest.fixture
+def long(browser: Client, write: Write, index: Index) -> Client:
+    """A session of 500 events with an error at second 400 and tool calls at 100 and 450."""
+    kinds = {100: "tool.called", 400: "error.occurred", 450: "tool.called"}
+    write(*(event(n, type=kinds.get(n, "message.added"), content=f"text {n}", tool="t") for n in range(500)))
+    index()
+    return browser
+
+
+def at(second: int) -> str:
+    return f"{START_MS + second * 1000}-0"
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("what=error&way=next", 400),
+        (f"what=tool&way=next&from={at(100)}", 450),
+        (f"what=tool&way=previous&from={at(450)}", 100),
+        ("what=tool&way=previous", 450),
+        ("what=time&time=%2B2m", 120),
+        ("what=time&time=2025-11-24T16:00:05Z", 5),
+        ("what=time&time=16:01:30", 90),
+        (f"what=event&way=next&from={at(7)}", 8),
+    ],
+)
+def test_ways_lead_through_the_whole_session(long: Client, query: str, found: int) -> None:
+    answer = long.get(f"/sessions/s/?part=find&{query}&view=raw")
+    assert answer.status_code == 302
+    assert answer["Location"] == f"/sessions/s/?at={at(found)}&view=raw"
+
+
+def test_what_is_not_there_or_cannot_be_read_is_a_sentence(long: Client) -> None:
+    assert "no such event in this direction" in session(long, f"?part=find&what=error&from={at(400)}", 404).text
+    assert (
+        long.get(f"/sessions/s/?part=find&what=error&from={at(400)}", headers={"HX-Request": "true"}).status_code == 204
+    )
+    for query in (
+        "part=find&what=nonsense",
+        "part=find&what=time&time=soon",
+        "at=x",
+        "part=state&pin=.",
+        "view=upside",
+    ):
+        assert session(long, f"?{query}", 400).text
+
+
+def test_a_page_at_an_event_shows_what_lies_around_it(long: Client) -> None:
+    page = session(long, f"?at={at(250)}")
+    assert [row.split()[1] for row in page.rows] == [at(n) for n in range(201, 301)]
+    assert page.html.count('class="mark ') == 300
+    assert "300 of 500 events are drawn; the strip above shows them all." in page.text
+    assert "strip-window" in page.html
+    assert {"data-before", "data-after"} <= {name for _, name, _ in page.attributes}
+
+
+@pytest.mark.parametrize("view", ["conversation", "raw"])
+def test_each_reading_has_every_event_and_keeps_the_place(long: Client, view: str) -> None:
+    page = session(long, f"?at={at(250)}&view={view}")
+    assert len(page.rows) == 100
+    assert f"text {250}" in page.text
+    assert f'name="view" value="{view}"' in page.html
+
+
+def test_the_state_after_an_event_and_what_it_changed(long: Client) -> None:
+    page = session(long, f"?part=state&at={at(100)}&pin=totals.tool_calls")
+    assert "State after event 101" in page.text
+    assert "tool_calls" in page.text
+    assert "totals.tool_calls 1" in page.text
+    panel = long.get(f"/sessions/s/?part=state&at={at(100)}", headers={"HX-Request": "true"}).content.decode()
+    assert panel.lstrip().startswith("<div data-state-query")
+    against = session(long, f"?part=state&at={at(100)}&vs={at(98)}")
+    assert f"What differs from {at(98)}, event 99" in against.text
+    assert "No state yet" in seen(long.get("/sessions/s/?part=state&at=1-0"), 404).html
