@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from django.test import Client
 
@@ -36,10 +38,10 @@ def test_a_call_without_a_return_is_drawn_open_and_told(browser: Client, write: 
     assert "1 call drawn here has no return: refund." in page.text
 
 
-def test_a_session_that_nobody_ended_was_left_after_a_while(browser: Client, write: Write, settings: object) -> None:
+def test_a_session_that_nobody_ended_was_left_after_a_while(browser: Client, write: Write) -> None:
     write(event(0, type="message.added"))
     assert "abandoned" in session(browser).text
-    write(entry("*", type="message.added", session_id="now"))
+    write(entry(f"{round(time.time() * 1000)}-0", type="message.added", session_id="now"))
     page = seen(browser.get("/sessions/"))
     assert "running" in page.text
     assert "abandoned" in page.text
@@ -96,17 +98,10 @@ def test_ways_lead_through_the_whole_session(long: Client, query: str, found: in
 
 
 def test_what_is_not_there_or_cannot_be_read_is_a_sentence(long: Client) -> None:
-    assert "no such event in this direction" in session(long, f"?part=find&what=error&from={at(400)}", 404).text
-    assert (
-        long.get(f"/sessions/s/?part=find&what=error&from={at(400)}", headers={"HX-Request": "true"}).status_code == 204
-    )
-    for query in (
-        "part=find&what=nonsense",
-        "part=find&what=time&time=soon",
-        "at=x",
-        "part=state&pin=.",
-        "view=upside",
-    ):
+    beyond = f"?part=find&what=error&from={at(400)}"
+    assert "no such event in this direction" in session(long, beyond, 404).text
+    assert long.get(f"/sessions/s/{beyond}", headers={"HX-Request": "true"}).status_code == 204
+    for query in ("part=find&what=x", "part=find&what=time&time=soon", "at=x", "part=state&pin=.", "view=upside"):
         assert session(long, f"?{query}", 400).text
 
 
