@@ -44,7 +44,9 @@ def turn_of(event: Event) -> Turn:
     if kind == "summary" and (content := _said(event, "summary", "content", "text")):
         return _prose(speaker, line.lead, content)
     if kind == "search":
-        return _prose(speaker, event.tool or "search", _said(event, "query") or _code_text(event, _ARGUMENTS))
+        query = _said(event, "query")
+        asked = _prose if query else _code
+        return asked(speaker, event.tool or "search", query or _code_text(event, _ARGUMENTS))
     if event.type == "tool.called" and event.tool:
         return _code(speaker, event.tool, _code_text(event, _ARGUMENTS))
     if event.type == "tool.returned" and event.tool:
