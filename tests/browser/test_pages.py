@@ -93,3 +93,18 @@ def test_an_errors_words_and_its_session_are_there_in_full(page: Page, publisher
             "it => it.scrollWidth > it.clientWidth || it.scrollHeight > it.clientHeight + 2"
         )
         assert not cut, part
+
+
+def test_on_a_telephone_facets_are_asked_for_and_errors_are_in_view(page: Page, publisher: Publisher) -> None:
+    publish_session(publisher, "support-6792b1fe03", "sophia_silva_7557")
+    page.set_viewport_size({"width": 400, "height": 900})
+    page.goto("/events/?q=session:support-6792b1fe03")
+    facets = page.locator("#facets")
+    expect(facets).to_be_hidden()
+    page.get_by_role("link", name="Facets", exact=True).click()
+    expect(facets.get_by_role("link", name="tool.called")).to_be_in_viewport()
+    page.get_by_role("link", name="Close the facets").click()
+    expect(facets).to_be_hidden()
+    for address, heading in (("/sessions/", "Errors"), ("/users/", "Errors")):
+        page.goto(address)
+        expect(page.get_by_role("columnheader", name=heading)).to_be_in_viewport(ratio=1)
