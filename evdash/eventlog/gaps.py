@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from django.conf import settings
@@ -25,33 +25,65 @@ def record_gap(
     last_id: EntryId,
     entries: int | None,
     reason: str = "",
+    known_ids: Collection[EntryId] | None = None,
 ) -> bool:
     """Write down that these entries are missing; the same gap is recorded once, however often it is noticed.
 
-    Returns whether it was new.
+    `known_ids`: which they are, where that is known. Returns whether it was new.
     """
     _, is_new = Gap.objects.get_or_create(
         position=position,
         kind=kind,
         first_id=first_id,
         last_id=last_id,
-        defaults={"entries": entries, "noticed_at": timezone.now(), "reason": reason},
+        defaults={
+            "entries": entries,
+            "noticed_at": timezone.now(),
+            "reason": reason,
+            "known_ids": None if known_ids is None else _packed(known_ids),
+        },
     )
     return is_new
 
 
 def close_gaps(position: GroupPosition, entry_ids: Sequence[EntryId]) -> None:
-    """These entries were applied after all: a gap of one of them alone is gone, a wider one has one entry less."""
+    """These entries were applied after all, now for the first time: each is missing no longer where it was counted.
+
+    A gap of none any more is gone. Where only a number is known, whatever of its range is applied late was in it.
+    """
+    if not entry_ids:
+        return
     rows = Gap.objects.filter(position=position, first_id__lte=max(entry_ids), last_id__gte=min(entry_ids))
-    gaps = sorted(rows, key=lambda gap: gap.kind == Gap.Kind.REMOVED)  # those of known entries first
+    gaps = sorted(rows, key=lambda gap: _ids(gap) is None)  # those of known entries first
+    known = {gap.pk: _ids(gap) for gap in gaps}
     for entry_id in entry_ids if gaps else ():
-        gap = next((gap for gap in gaps if gap.first_id <= entry_id <= gap.last_id and gap.entries), None)
+        gap = next((gap for gap in gaps if gap.entries and _is_of(entry_id, gap, known[gap.pk])), None)
         if gap is not None and gap.entries is not None:
             gap.entries -= 1
+            if (left := known[gap.pk]) is not None:
+                left.discard(entry_id)
+                gap.known_ids = _packed(left)
             if gap.entries:
-                gap.save(update_fields=["entries"])
+                gap.save(update_fields=["entries", "known_ids"])
             else:
                 gap.delete()
+
+
+def _is_of(entry_id: EntryId, gap: Gap, known: Collection[EntryId] | None) -> bool:
+    return gap.first_id <= entry_id <= gap.last_id if known is None else entry_id in known
+
+
+def _ids(gap: Gap) -> set[EntryId] | None:
+    if gap.first_id == gap.last_id:
+        return {gap.first_id}
+    if gap.known_ids is None:
+        return None
+    packed = bytes(gap.known_ids)
+    return {EntryId.from_bytes(packed[start : start + 16]) for start in range(0, len(packed), 16)}
+
+
+def _packed(entry_ids: Collection[EntryId]) -> bytes:
+    return b"".join(entry_id.to_bytes() for entry_id in sorted(entry_ids))
 
 
 def known_missing(position: GroupPosition, after: EntryId, through: EntryId) -> int:
@@ -60,10 +92,20 @@ def known_missing(position: GroupPosition, after: EntryId, through: EntryId) -> 
     return rows.aggregate(total=Sum("entries"))["total"] or 0
 
 
-def ranges_of_removed(position: GroupPosition) -> list[tuple[EntryId, EntryId]]:
-    """Between which entries, both included, some are noted as removed."""
-    rows = Gap.objects.filter(position=position, kind=Gap.Kind.REMOVED)
-    return list(rows.values_list("first_id", "last_id"))
+def noted_as_removed(position: GroupPosition, entry_ids: Sequence[EntryId]) -> set[EntryId]:
+    """Those of these entries that a gap of removed ones has, or may have where it only counts."""
+    if not entry_ids:
+        return set()
+    rows = Gap.objects.filter(
+        position=position, kind=Gap.Kind.REMOVED, first_id__lte=max(entry_ids), last_id__gte=min(entry_ids)
+    )
+    gaps = [(gap, _ids(gap)) for gap in rows]
+    return {entry_id for entry_id in entry_ids if any(_is_of(entry_id, gap, known) for gap, known in gaps)}
+
+
+def ranges_of_gaps(position: GroupPosition) -> list[tuple[EntryId, EntryId]]:
+    """From which entry to which one, both included, each gap of the group goes."""
+    return list(Gap.objects.filter(position=position).values_list("first_id", "last_id"))
 
 
 def left_out_ids(position: GroupPosition, after: EntryId, through: EntryId) -> set[EntryId]:

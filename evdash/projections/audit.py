@@ -48,6 +48,10 @@ class AuditProjection(Projection):
         rows = LoggedEvent.objects.filter(stream_id=position.stream_id, entry_id__gt=after, entry_id__lte=through)
         return rows.count()
 
+    def _applied_from_to(self, position: GroupPosition, first: EntryId, last: EntryId) -> Iterable[EntryId]:
+        rows = LoggedEvent.objects.filter(stream_id=position.stream_id, entry_id__gte=first, entry_id__lte=last)
+        return rows.values_list("entry_id", flat=True).iterator()
+
     def _first_applied(self, position: GroupPosition) -> EntryId | None:
         rows = LoggedEvent.objects.filter(stream_id=position.stream_id).order_by("entry_id")
         return rows.values_list("entry_id", flat=True).first()

@@ -12,7 +12,7 @@ from typing import ClassVar
 from django.db import transaction
 from django.db.models import F
 
-from evdash.eventlog.gaps import close_gaps, known_missing, left_out_ids, ranges_of_removed, record_gap
+from evdash.eventlog.gaps import close_gaps, known_missing, left_out_ids, noted_as_removed, ranges_of_gaps, record_gap
 from evdash.eventlog.models import AppliedEntry, Gap, GroupPosition
 from evdash.eventlog.positions import lock_positions, note_batch
 from evdash.eventlog.unlogged import changes_of, first_of_each
@@ -72,14 +72,12 @@ class Projection(ABC):
     def note_removed(self, stream: str, entry_ids: Sequence[EntryId]) -> int:
         """These entries, pending in the group, are gone from the stream; returns how many were never applied."""
         with transaction.atomic():
-            noted = ranges_of_removed(self._position(stream))
-            missing = [
-                entry_id
-                for entry_id in self.not_applied(stream, entry_ids)
-                if not any(first <= entry_id <= last for first, last in noted)
-            ]
+            position = self._position(stream)
+            unapplied = self.not_applied(stream, entry_ids)
+            noted = noted_as_removed(position, unapplied)
+            missing = [entry_id for entry_id in unapplied if entry_id not in noted]
             if missing:
-                record_gap(self._position(stream), Gap.Kind.REMOVED, min(missing), max(missing), len(missing))
+                record_gap(position, Gap.Kind.REMOVED, min(missing), max(missing), len(missing), known_ids=missing)
         return len(missing)
 
     def note_missing(self, stream: str, first_id: EntryId | None, last_id: EntryId, entries: int) -> None:
@@ -112,8 +110,10 @@ class Projection(ABC):
     def refill(self, batches: Iterable[Sequence[Event]]) -> int:
         """Empty the tables and fill them with these events, in the caller's transaction; returns how many there were.
 
-        The batches come in the order of entry IDs, each event once.
+        The batches come in the order of entry IDs, each event once. Gaps stay as they are, but for entries that the
+        tables have now and had not before.
         """
+        applied = self._applied_within_gaps()
         self._clear()
         count = 0
         for events in batches:
@@ -121,10 +121,20 @@ class Projection(ABC):
             changed = changes_of(events, partial(self._counted, positions=positions))
             self._record(changed, positions)
             self._add(changed)
-            for stream in positions:
-                close_gaps(positions[stream], [event.entry_id for event in events if event.stream == stream])
+            for stream, position in positions.items():
+                ids = [event.entry_id for event in events if event.stream == stream]
+                close_gaps(position, [entry_id for entry_id in ids if (position.pk, entry_id) not in applied])
             count += len(events)
         return count
+
+    def _applied_within_gaps(self) -> set[tuple[int, EntryId]]:
+        """The entries applied in the ranges of gaps, by position."""
+        return {
+            (position.pk, entry_id)
+            for position in GroupPosition.objects.filter(group=self.group)
+            for first, last in ranges_of_gaps(position)
+            for entry_id in self._applied_from_to(position, first, last)
+        }
 
     def _new(self, events: Sequence[Event], positions: Positions) -> list[Event]:
         by_key = {(event.stream, event.entry_id): event for event in events}
@@ -146,6 +156,10 @@ class Projection(ABC):
     @abstractmethod
     def _applied_between(self, position: GroupPosition, after: EntryId, through: EntryId) -> int:
         """How many entries of this range were applied."""
+
+    @abstractmethod
+    def _applied_from_to(self, position: GroupPosition, first: EntryId, last: EntryId) -> Iterable[EntryId]:
+        """The entries of this range, both ends included, that were applied."""
 
     @abstractmethod
     def _first_applied(self, position: GroupPosition) -> EntryId | None:
@@ -176,6 +190,10 @@ class CountingProjection(Projection):
 
     def _applied_between(self, position: GroupPosition, after: EntryId, through: EntryId) -> int:
         return AppliedEntry.objects.filter(position=position, entry_id__gt=after, entry_id__lte=through).count()
+
+    def _applied_from_to(self, position: GroupPosition, first: EntryId, last: EntryId) -> Iterable[EntryId]:
+        rows = AppliedEntry.objects.filter(position=position, entry_id__gte=first, entry_id__lte=last)
+        return rows.values_list("entry_id", flat=True).iterator()
 
     def _first_applied(self, position: GroupPosition) -> EntryId | None:
         rows = AppliedEntry.objects.filter(position=position).order_by("entry_id")

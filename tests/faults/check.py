@@ -12,9 +12,14 @@ import django
 os.environ["DJANGO_SETTINGS_MODULE"] = "evdash.settings"
 django.setup()
 
-from evdash.eventlog.models import Gap, GroupPosition  # noqa: E402 - after the setup
+from django.conf import settings  # noqa: E402 - after the setup
+
+from evdash.eventlog.gaps import record_gap  # noqa: E402
+from evdash.eventlog.models import Gap, GroupPosition  # noqa: E402
 from evdash.events.entry import Entry  # noqa: E402
 from evdash.events.entry_id import EntryId  # noqa: E402
+from evdash.projections.all import projections  # noqa: E402
+from evdash.projections.rebuild import rebuild  # noqa: E402
 from tests.workers.folds import actual, applied, assert_equal, expected  # noqa: E402
 
 
@@ -34,6 +39,14 @@ def main(written: Path) -> None:
         assert position.watermark == newest, f"{position} is not at {newest}"
         mine = sum(entry.stream == position.stream.name for entry in entries)
         assert position.applied == mine, f"{position} says that it applied {position.applied} of {mine}"
+    # A gap that the next rebuild must leave as it is: around entries that were applied, and not one of them.
+    position = GroupPosition.objects.first()
+    assert position is not None
+    record_gap(position, Gap.Kind.REMOVED, EntryId.MIN, EntryId.MAX, 3)
+    for projection in projections().values():
+        rebuild(projection, settings.EVDASH.redis_url, settings.EVDASH.streams)
+    assert_equal(actual(), expected(entries))
+    assert [gap.entries for gap in Gap.objects.all()] == [3], f"a rebuild has changed {list(Gap.objects.all())}"
 
 
 if __name__ == "__main__":

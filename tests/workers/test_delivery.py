@@ -15,9 +15,12 @@ from evdash.eventlog.tries import set_tries
 from evdash.events.duplicates import Change
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
+from evdash.events.profile import decode
 from evdash.projections.analytics import AnalyticsProjection
 from evdash.projections.audit import AuditProjection
 from evdash.projections.consequences import note_consequences
+from evdash.projections.debug import DebugProjection
+from evdash.projections.projection import Projection
 from evdash.projections.rebuild import rebuild
 from evdash.projections.redeliver import RedeliverParked
 from evdash.streams.groups import Delivery, GroupConsumer
@@ -414,3 +417,49 @@ def test_a_projection_that_came_too_late_takes_from_the_log_what_the_stream_no_l
     assert rebuild(late, valkey_url, [STREAM]) == 10
     assert AppliedEntry.objects.count() == 10
     assert not Gap.objects.exists()
+
+
+def gaps_of(group: str) -> list[tuple[object, ...]]:
+    rows = Gap.objects.filter(position__group=group).order_by("first_id", "last_id", "kind")
+    return [(gap.kind, gap.first_id, gap.last_id, gap.entries, gap.noticed_at, gap.reason) for gap in rows]
+
+
+@pytest.mark.parametrize("projection", [AuditProjection(GROUP), DebugProjection("d"), AnalyticsProjection("a")])
+def test_gaps_are_the_same_after_a_rebuild(
+    valkey: redis.Redis, valkey_url: str, make_worker: MakeWorker, projection: Projection
+) -> None:
+    def carry_over() -> None:
+        catch_up(Worker(GroupConsumer(valkey, projection.group, "c"), projection, [STREAM], batch_size=100))
+
+    write(valkey, ENTRIES[:2])
+    carry_over()
+    write(valkey, ENTRIES[2:])
+    valkey.execute_command("XDEL", STREAM, "4-1", "6-1")  # unread: nobody can say which they were
+    carry_over()
+    projection.note_parked(STREAM, EntryId(11, 1), "ValueError: 12,50")
+    projection.note_removed(STREAM, [EntryId(12, 1), EntryId(14, 1)])
+    before = gaps_of(projection.group)
+    assert sum(gap[3] for gap in before if isinstance(gap[3], int)) == 5
+    rebuild(projection, valkey_url, [STREAM])
+    assert gaps_of(projection.group) == before
+
+
+def test_what_is_applied_between_entries_that_are_gone_was_none_of_them(
+    valkey: redis.Redis, make_worker: MakeWorker
+) -> None:
+    """Two consumers have parts of the same range: what one lost the other has not found."""
+    write(valkey, ENTRIES)
+    one, other = make_worker("one"), make_worker("other")
+    one.connect()
+    other.connect()
+    one.consumer.read_new([STREAM], 2, 0)
+    other.consumer.read_new([STREAM], 3, 0)
+    one.consumer.read_new([STREAM], 1, 0)
+    valkey.execute_command("XDEL", STREAM, "2-1", "6-1")
+    catch_up(one)
+    assert [(gap.first_id.ms, gap.last_id.ms, gap.entries) for gap in Gap.objects.all()] == [(2, 6, 2)]
+    catch_up(other)
+    assert logged() == [1, 3, 4, 5, 7, 8, 9, 10]
+    assert [(gap.first_id.ms, gap.last_id.ms, gap.entries) for gap in Gap.objects.all()] == [(2, 6, 2)]
+    AuditProjection(GROUP).apply([decode(ENTRIES[5])])  # found after all
+    assert [gap.entries for gap in Gap.objects.all()] == [1]

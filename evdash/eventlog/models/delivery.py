@@ -114,6 +114,8 @@ class Gap(models.Model):
     first_id = EntryIdField()
     last_id = EntryIdField()
     entries = models.BigIntegerField(null=True)  # None: nobody knows how many
+    # Which they are, 16 bytes each; None where they were only counted.
+    known_ids = models.BinaryField(null=True)
     noticed_at = models.DateTimeField()
     reason = models.TextField(blank=True)
 
