@@ -9,12 +9,15 @@ read: a gap.
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 from django.db import transaction
+from django.utils import timezone
 
-from evdash.eventlog.models import GroupPosition
+from evdash.eventlog.models import GroupPosition, LoggedEvent
 from evdash.eventlog.positions import lock_positions
 from evdash.events.entry_id import EntryId
+from evdash.streams.counts import scan
 from evdash.streams.groups import GroupConsumer
 from evdash.streams.info import StreamInfo, stream_info
 from evdash.streams.reads import read_forward
@@ -49,48 +52,84 @@ def account(consumer: GroupConsumer, projection: Projection, stream: str, hole: 
     acknowledged = consumer.watermark(stream)
     if acknowledged is None or acknowledged < info.last_generated_id:
         return 0
-    after, missing = _missing(projection, stream, info)
-    if missing > 0:
-        missed = _make_pending(consumer, projection, stream, after, info.last_generated_id)
+    with transaction.atomic():
+        position = lock_positions(projection.group, [stream])[stream]
+        compared = _compare(consumer, position, projection, stream, info)
+    if compared.missing > 0:
+        missed = _make_pending(consumer, projection, stream, compared.after, info.last_generated_id)
         if missed:
             return missed  # compared again when these are done
     with transaction.atomic():
         position = lock_positions(projection.group, [stream])[stream]
-        after_now, missing = _missing_of(position, projection, stream, info)
-        if after_now != after:
+        checked_before = position.checked_through
+        compared_now = _compare(consumer, position, projection, stream, info)
+        if compared_now.after != compared.after:
             return 0  # another worker was quicker
-        if missing > 0:
-            is_first = position.checked_through is None
-            first_id, last_id = hole if hole and hole[0] > after else (after.next(), info.last_generated_id)
-            projection.note_missing(stream, None if is_first else first_id, last_id, missing)
+        if compared_now.missing > 0:
+            range_ = _where(info, compared.after, hole)
+            projection.note_missing(stream, range_[0] if range_ else None, _last(info, range_), compared_now.missing)
             logger.warning(
-                "%d entries of %s were removed before %s read them.%s", missing, stream, projection.group,
+                "%d entries of %s were removed before %s read them.%s", compared_now.missing, stream, projection.group,
                 "" if projection.fills_log
                 else f" `manage.py rebuild {projection.group}` adds what the event log has of them.",
             )  # fmt: skip
+        if compared_now.is_anew and projection.fills_log and checked_before is not None:
+            position.made_anew_at = timezone.now()
+            rows = LoggedEvent.objects.filter(stream_id=position.stream_id, entry_id__lte=checked_before)
+            position.former_entries = max(0, rows.count() - compared_now.restored)
+            logger.warning(
+                "%s was made anew: it does not go on where it was. The event log holds %d entries of the former one.",
+                stream, position.former_entries,
+            )  # fmt: skip
         position.checked_through = info.last_generated_id
         position.checked_added = info.entries_added
-        position.save(update_fields=["checked_through", "checked_added"])
+        position.save(update_fields=["checked_through", "checked_added", "made_anew_at", "former_entries"])
     return 0
 
 
-def _missing(projection: Projection, stream: str, info: StreamInfo) -> tuple[EntryId, int]:
-    with transaction.atomic():
-        return _missing_of(lock_positions(projection.group, [stream])[stream], projection, stream, info)
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What a comparison came to."""
+
+    after: EntryId  # after which entry they were never compared
+    missing: int  # of the entries added since, how many are unaccounted for
+    is_anew: bool = False  # the stream is not the one that was compared before
+    restored: int = 0  # how many entries of the former one it has, all the same
 
 
-def _missing_of(position: GroupPosition, projection: Projection, stream: str, info: StreamInfo) -> tuple[EntryId, int]:
-    """After which entry they were never compared, and how many of the entries added since are unaccounted for."""
-    through, added = info.last_generated_id, info.entries_added or 0
-    if position.checked_through is None:
-        after, added_before = EntryId.MIN, 0
-    elif through < position.checked_through or added < position.checked_added:
-        # Emptied, replaced, or back from an older file: what was applied of it stays, and is no measure any more.
-        # What it has now was delivered anew, to a group that was made anew.
-        return through, 0
-    else:
-        after, added_before = position.checked_through, position.checked_added
-    return after, added - added_before - projection.applied_between(stream, after, through)
+def _compare(
+    consumer: GroupConsumer, position: GroupPosition, projection: Projection, stream: str, info: StreamInfo
+) -> _Compared:
+    through, added, before = info.last_generated_id, info.entries_added or 0, position.checked_through
+    if before is None:
+        return _Compared(EntryId.MIN, added - projection.applied_between(stream, EntryId.MIN, through))
+    applied = projection.applied_between(stream, before, through)
+    if through >= before and added - position.checked_added >= applied:
+        return _Compared(before, added - position.checked_added - applied)
+    # Emptied, replaced, or back from an older file: its count began anew, or went back.
+    restored = scan(consumer.client, stream, through=before).count
+    if through > before and restored.exact:
+        return _Compared(before, added - restored.number - applied, is_anew=True, restored=restored.number)
+    # Its IDs are those of the former one: what was applied of both cannot be told apart, so this is the least.
+    missing = added - projection.applied_between(stream, EntryId.MIN, through)
+    return _Compared(EntryId.MIN, missing, is_anew=True, restored=restored.number)
+
+
+def _where(info: StreamInfo, after: EntryId, hole: Hole | None) -> Hole | None:
+    """Between which entries those missing after `after` were; None: before everything that was ever read.
+
+    What was removed lay before the first entry that is left, or not past the last one that was deleted: Redis keeps
+    the highest ID that XDEL was given, and XTRIM only takes from the beginning.
+    """
+    first_left = info.first_id or info.last_generated_id.next()
+    last = min(info.last_generated_id, max(first_left.previous(), info.max_deleted_id or EntryId.MIN))
+    if hole is not None and hole[0] > max(after, EntryId.MIN.next()):
+        return hole[0], max(hole[1], last) if last > first_left else hole[1]
+    return None if after == EntryId.MIN else (after.next(), last)
+
+
+def _last(info: StreamInfo, range_: Hole | None) -> EntryId:
+    return range_[1] if range_ else info.last_generated_id
 
 
 def _make_pending(

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from evdash.eventlog.positions import compared_through
 from evdash.workers.accounting import Hole, account, hole_before
 from evdash.workers.worker import Worker
 
@@ -68,8 +69,9 @@ class Upkeep:
         missed = 0
         for stream in self.worker.streams:
             missed += account(self.worker.consumer, self.worker.projection, stream, self._holes.get(stream))
+            hole = self._holes.get(stream)
+            if hole is not None and compared_through([self.worker.projection.group], stream) > hole[1]:
+                del self._holes[stream]
         if missed:
             self.worker.look_at_pending()
-        else:
-            self._holes.clear()
         return missed

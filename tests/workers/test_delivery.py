@@ -357,6 +357,67 @@ def test_an_emptied_stream_is_no_gap_and_what_comes_then_is_logged(
     assert AgentSession.objects.get().events == 10
 
 
+def test_entries_of_a_stream_made_anew_that_were_trimmed_unread_are_a_gap(
+    valkey: redis.Redis, make_worker: MakeWorker
+) -> None:
+    write(valkey, ENTRIES)
+    catch_up(make_worker())
+    valkey.flushall()
+    write(valkey, [raw_entry(("type", "a"), entry_id=f"{ms}-1") for ms in range(11, 19)])
+    valkey.execute_command("XTRIM", STREAM, "MINID", "15-0")
+    catch_up(make_worker())
+    assert [(gap.kind, gap.first_id, gap.last_id, gap.entries) for gap in Gap.objects.all()] == [
+        ("removed", EntryId(10, 2), EntryId(15, 1).previous(), 4)
+    ]
+    position = GroupPosition.objects.get()
+    assert position.made_anew_at is not None
+    assert position.former_entries == 10
+
+
+def test_a_stream_made_anew_that_has_grown_past_the_former_one_is_known_for_what_it_is(
+    valkey: redis.Redis, make_worker: MakeWorker
+) -> None:
+    write(valkey, ENTRIES[:3])
+    catch_up(make_worker())
+    valkey.flushall()
+    write(valkey, [raw_entry(("type", "a"), entry_id=f"{ms}-1") for ms in range(11, 19)])
+    valkey.execute_command("XTRIM", STREAM, "MINID", "13-0")
+    catch_up(make_worker())
+    assert [gap.entries for gap in Gap.objects.all()] == [2]
+    assert GroupPosition.objects.get().former_entries == 3
+
+
+def test_a_gap_lies_between_the_last_entry_applied_and_the_first_one_left(
+    valkey: redis.Redis, make_worker: MakeWorker
+) -> None:
+    """The worker ended before it had compared anything."""
+    write(valkey, ENTRIES[:2])
+    worker = make_worker()
+    worker.connect()
+    assert worker.step() == 2
+    write(valkey, ENTRIES[2:])
+    valkey.execute_command("XTRIM", STREAM, "MINID", "7-0")
+    upkeep = Upkeep(make_worker())
+    upkeep.connect()
+    assert upkeep.account() == 0  # not caught up yet, and what was seen at the beginning is not forgotten
+    while upkeep.worker.step():
+        pass
+    upkeep.account()
+    assert [(gap.kind, gap.first_id, gap.last_id, gap.entries) for gap in Gap.objects.all()] == [
+        ("removed", EntryId(2, 2), EntryId(7, 1).previous(), 4)
+    ]
+
+
+def test_a_gap_ends_with_the_last_entry_that_was_deleted(valkey: redis.Redis, make_worker: MakeWorker) -> None:
+    write(valkey, ENTRIES[:2])
+    catch_up(make_worker())
+    write(valkey, ENTRIES[2:])
+    valkey.execute_command("XDEL", STREAM, "4-1", "6-1")
+    catch_up(make_worker())
+    gap = Gap.objects.get()
+    assert (gap.first_id, gap.last_id, gap.entries) == (EntryId(2, 2), EntryId(6, 1), 2)
+
+
 def test_the_throughput_is_written_down(valkey: redis.Redis, make_worker: MakeWorker) -> None:
     write(valkey, ENTRIES)
     catch_up(make_worker(batch_size=4))

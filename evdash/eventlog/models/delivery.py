@@ -27,6 +27,10 @@ class GroupPosition(models.Model):
     # Up to where, and with what ever added to the stream, the log was last compared with it (workers/accounting.py).
     checked_through = EntryIdField(null=True)  # type: ignore[misc] # the field's types know no null
     checked_added = models.BigIntegerField(default=0)
+    # When the stream was last found to be another one than before (emptied, replaced), and how many entries of the
+    # former one, which it does not have itself, the event log holds. Only of the group that fills the log.
+    made_anew_at = models.DateTimeField(null=True)
+    former_entries = models.BigIntegerField(default=0)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["group", "stream"], name="one_position_per_group_and_stream")]
