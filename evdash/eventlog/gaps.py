@@ -131,12 +131,12 @@ def missing_in_all(streams: Sequence[str]) -> MissingInAll:
 def gaps_between(
     after: EntryId, through: EntryId, filter: EventFilter, now: datetime, *, oldest_first: bool
 ) -> tuple[MissingEntries, ...]:
-    """The gaps that end in this range of entry IDs and may have held events of the filter.
+    """The gaps that reach into this range of entry IDs and may have held events of the filter.
 
     Nothing is known of the entries but their streams and about when they were written: whatever else the filter asks,
     they may have matched it.
     """
-    rows = Gap.objects.filter(position__group=settings.EVDASH.audit_group, last_id__gt=after, last_id__lte=through)
+    rows = Gap.objects.filter(position__group=settings.EVDASH.audit_group, last_id__gt=after, first_id__lte=through)
     since_us, until_us = filter.range_us(now)
     groups = [group for group in filter.alternatives() if group[0].key == "stream"]
     return tuple(

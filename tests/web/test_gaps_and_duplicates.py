@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 import redis
 from django.test import Client
 
-from evdash.eventlog.gaps import record_gap
+from evdash.eventlog.gaps import gaps_between, record_gap
 from evdash.eventlog.models import Gap
 from evdash.eventlog.positions import lock_positions
 from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
+from evdash.events.filter import EventFilter
 from tests.builders import STREAM, raw_entry
 from tests.web.conftest import Index, Write
 
@@ -98,3 +100,19 @@ def test_gaps_of_other_groups_are_not_the_logs(
     position = lock_positions("evdash-analytics", [STREAM])[STREAM]
     record_gap(position, Gap.Kind.REMOVED, EntryId(1, 1), EntryId(2, 1), 5)
     assert "5 entries" not in browser.get("/events/").content.decode()
+
+
+def test_every_page_that_a_gap_reaches_into_says_so(browser: Client, retried: None, index: Index) -> None:
+    index()
+    missing(Gap.Kind.REMOVED, "1700000000000-1", "1700000001500-0", 12)
+    for after, through, is_told in [
+        ("1700000001200-0", "1700000003000-0", True),  # it ends here
+        ("1700000000100-0", "1700000000900-0", True),  # it goes through
+        ("0-0", "1700000000900-0", True),  # it begins here
+        ("1700000001500-0", "1700000003000-0", False),
+        ("0-0", "1700000000000-0", False),
+    ]:
+        found = gaps_between(
+            EntryId.parse(after), EntryId.parse(through), EventFilter(), datetime.now(UTC), oldest_first=True
+        )
+        assert bool(found) == is_told, (after, through)
