@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import F
 
@@ -27,6 +29,20 @@ def watermark(group: str, stream: str) -> EntryId:
     """The group's watermark in the stream; EntryId.MIN where it never committed anything."""
     row = GroupPosition.objects.filter(group=group, stream__name=stream).only("watermark").first()
     return row.watermark if row else EntryId.MIN
+
+
+@dataclass(frozen=True, slots=True)
+class MadeAnew:
+    """That a stream is another one than before: emptied, replaced, or back from an older file."""
+
+    noticed_at: datetime
+    former_entries: int  # that the event log holds, and this stream never had
+
+
+def made_anew(group: str, stream: str) -> MadeAnew | None:
+    """The last time that this happened to the stream, as the group that fills the log has noticed; None: never."""
+    row = GroupPosition.objects.filter(group=group, stream__name=stream).first()
+    return MadeAnew(row.made_anew_at, row.former_entries) if row and row.made_anew_at else None
 
 
 def compared_through(groups: Iterable[str], stream: str) -> EntryId:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import groupby
 from typing import Final
 from urllib.parse import urlencode
 
@@ -15,9 +14,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from evdash.configuration import Configuration
-from evdash.eventlog.gaps import missing_entries
-from evdash.eventlog.models import Gap
-from evdash.eventlog.records import MissingEntries
+from evdash.eventlog.positions import MadeAnew, made_anew
 from evdash.eventlog.throughput import Throughput, throughput
 from evdash.eventlog.totals import GroupTotals, group_totals
 from evdash.events.entry_id import EntryId
@@ -27,6 +24,7 @@ from evdash.streams.client import Refused, StreamsUnavailable
 from evdash.streams.info import ConsumerInfo, GroupInfo, StreamInfo, group_infos, stream_info
 from evdash.streams.parked import parked_count
 from evdash.streams.pending import PendingEntry, pending_entries
+from evdash.web.gaps import GapList, gap_list
 from evdash.web.sparkline import Sparkline, sparkline
 from evdash.web.stream_addresses import group_address, parked_address
 from evdash.web.wording import count
@@ -37,44 +35,10 @@ FEEDS: Final = {
     "analytics": "latency of operations",
     "debug": "error groups",
 }
-GAPS_SHOWN: Final = 5
+GAP_ROWS: Final = 5
 # The pending entries in which ages and deliveries are counted.
 AGES_OF: Final = 1_000
 AGES: Final = (("1m", 60_000), ("10m", 600_000), ("1h", 3_600_000), ("1d", 86_400_000))
-
-
-@dataclass(frozen=True, slots=True)
-class GapView:
-    """Gaps in words: one, or neighbours that came about in the same way."""
-
-    gaps: tuple[MissingEntries, ...]  # the newest first
-
-    @property
-    def number(self) -> str:
-        """How many entries are missing."""
-        known = [gap.entries for gap in self.gaps if gap.entries is not None]
-        return f"{sum(known):,}" if len(known) == len(self.gaps) else "unknown"
-
-    @property
-    def why(self) -> str:
-        """How it came."""
-        return str(Gap.Kind(self.gaps[0].kind).label)
-
-    @property
-    def reason(self) -> str:
-        return self.gaps[0].reason
-
-    @property
-    def first_id(self) -> EntryId:
-        return min(gap.first_id for gap in self.gaps)
-
-    @property
-    def last_id(self) -> EntryId:
-        return max(gap.last_id for gap in self.gaps)
-
-    @property
-    def noticed_at(self) -> datetime:
-        return max(gap.noticed_at for gap in self.gaps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +109,8 @@ class StreamView:
     arrivals: Arrivals | None
     groups: tuple[GroupView, ...]
     parked: int
-    gaps: tuple[GapView, ...]
-    more_gaps: int
+    gaps: GapList
+    made_anew: MadeAnew | None
     retention: str
     problem: str
     events_address: str
@@ -185,15 +149,14 @@ def stream_view(client: redis.Redis, name: str) -> StreamView:
         parked = _parked(client, name)
     except StreamsUnavailable as outage:
         info, groups, problem = None, (), str(outage)
-    gaps = gap_views(settings.EVDASH.audit_group, name)
     return StreamView(
         name=name,
         info=info,
         arrivals=arrived,
         groups=groups,
         parked=parked,
-        gaps=gaps[:GAPS_SHOWN],
-        more_gaps=len(gaps) - GAPS_SHOWN if len(gaps) > GAPS_SHOWN else 0,
+        gaps=gap_list(settings.EVDASH.audit_group, name, rows=GAP_ROWS),
+        made_anew=made_anew(settings.EVDASH.audit_group, name),
         retention=retention_in_words(settings.EVDASH),
         problem=problem,
         events_address=f"{reverse('events')}?{urlencode({'stream': name})}",
@@ -230,12 +193,6 @@ def retention_in_words(configuration: Configuration) -> str:
     if configuration.retention_hours:
         bounds.append(count(configuration.retention_hours, "hour"))
     return f"{' and '.join(bounds)} at most, once every group has committed them" if bounds else "everything is kept"
-
-
-def gap_views(group: str, stream: str) -> tuple[GapView, ...]:
-    """The newest gaps of a group, those one after the other together that came about in the same way."""
-    alike = groupby(missing_entries(group, stream), key=lambda gap: (gap.kind, gap.reason))
-    return tuple(GapView(tuple(gaps)) for _, gaps in alike)
 
 
 def ages(client: redis.Redis, stream: str, group: str) -> Ages | None:

@@ -12,6 +12,7 @@ from django.test import Client
 from django.urls import resolve, reverse
 from pytest_django.fixtures import Settings
 
+from evdash.eventlog.models import GroupPosition
 from evdash.eventlog.throughput import MINUTES, throughput
 from evdash.events.entry_id import EntryId
 from evdash.projections.audit import AuditProjection
@@ -88,6 +89,27 @@ def test_gaps_that_came_about_alike_stand_in_one_line(stuck: Client, valkey: red
         page = seen(stuck.get(address))
         assert f"3 could not be applied and were parked “ ValueError: 12,50 ” {START_MS + 13}-0" in page.text
         assert f"2 removed from the stream before they were read {START_MS + 10}-0 {START_MS + 11}-0" in page.text
+
+
+def test_gaps_are_counted_to_the_last_and_only_what_belongs_together_is_one_row(stuck: Client) -> None:
+    projection = AuditProjection(GROUP)
+    for number in range(60):
+        projection.note_missing(STREAM, EntryId(100 * number + 1, 0), EntryId(100 * number + 50, 0), 10)
+    page = seen(stuck.get("/streams/"))
+    assert "10 removed from the stream before they were read 5901-0 5950-0" in page.text
+    assert "600 entries in 60 gaps" in page.text
+    assert "and 55 more on" in page.text
+    page = seen(stuck.get(GROUP_PAGE))
+    assert "600 entries in 60 gaps" in page.text
+    assert "and 10 older gaps" in page.text
+
+
+def test_a_stream_made_anew_is_said_to_be(stuck: Client, valkey: redis.Redis, write: Write) -> None:
+    assert "made anew" not in seen(stuck.get("/streams/")).text
+    position = GroupPosition.objects.get(group=GROUP)
+    position.made_anew_at, position.former_entries = datetime(2026, 11, 24, 12, 0, tzinfo=UTC), 1300
+    position.save()
+    assert "The log holds 1,300 entries of the former one." in seen(stuck.get("/streams/")).text
 
 
 def test_a_group_lists_its_consumers_and_what_is_pending_with_the_events(stuck: Client, valkey: redis.Redis) -> None:

@@ -11,8 +11,9 @@ from evdash.streams.client import StreamsUnavailable, open_client, shown_address
 from evdash.streams.deliveries import GroupMissing
 from evdash.streams.info import stream_info
 from evdash.streams.parked import parked_count, parked_entries
-from evdash.web.delivery import ages, gap_views, group_view, stream_view
+from evdash.web.delivery import ages, group_view, stream_view
 from evdash.web.entry_lines import parked_rows
+from evdash.web.gaps import gap_list
 from evdash.web.paging import entry_place_of, link, newest
 from evdash.web.pending_list import ROWS, PendingFilter, pending_list
 from evdash.web.rendering import page
@@ -52,7 +53,7 @@ def stream_group(request: HttpRequest, stream: str, group: str) -> HttpResponse:
                 "group": shown,
                 "stream": stream,
                 "stream_info": stream_info(client, stream),
-                "gaps": gap_views(group, stream),
+                "gaps": gap_list(group, stream),
                 "ages": ages(client, stream, group) if shown.info else None,
                 "pending": pending_list(client, reader, stream, group, pending_filter) if shown.info else None,
                 "can_operate": can_operate(request.user),
