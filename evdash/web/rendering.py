@@ -24,8 +24,9 @@ Level = Literal["info", "warning", "error"]
 
 
 # Pages that ask for themselves anew while they are open (static/refresh.js). Where a list grows, that says when.
-# They hear when there are new events; as well they ask after so many seconds, for what changes without any.
-_REFRESHED: Final = {"overview": 15, "sessions": 15, "users": 15, "streams": 4, "stream-group": 4}
+# They hear when there are new events; as well they ask after so many seconds, for what changes without any. Errors are
+# told as a share of all events, of which their list hears nothing.
+_REFRESHED: Final = {"overview": 15, "sessions": 15, "users": 15, "errors": 15, "streams": 4, "stream-group": 4}
 
 
 @dataclass(frozen=True, slots=True)

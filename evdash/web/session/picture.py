@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import EventPage, Position
 from evdash.events.entry_id import EntryId
+from evdash.events.event import Event
 from evdash.events.filter import EventFilter
 from evdash.events.session.pairing import pairs
 from evdash.events.summaries import SessionSummary
@@ -32,20 +33,27 @@ class Picture:
 
 def picture(reader: Reader, summary: SessionSummary, shown: Listing, at: EntryId | None, query: str) -> Picture:
     """The picture around `at`, else around what the list shows. `query`: what the addresses in it keep."""
-    found = _drawn(reader, summary, shown, at)
-    part = len(found.events) < summary.events
-    note = (
-        f"{len(found.events):,} of {summary.events:,} events are drawn; the strip above shows them all." if part else ""
+    found = _around(reader, summary, shown, at)
+    drawn = [event for event in found.events if Position.of(event) not in found.duplicates]
+    return Picture(
+        timeline(drawn, _addresses(drawn, shown, query)),
+        strip(reader.session_outline(summary), drawn, query),
+        " ".join(_notes(drawn, summary, len(found.duplicates))),
     )
-    waiting = [call.tool or call.type for call in pairs(found.events).waiting]
-    if waiting:
+
+
+def _notes(drawn: Sequence[Event], summary: SessionSummary, duplicates: int) -> Iterator[str]:
+    if len(drawn) < summary.events:
+        yield f"{len(drawn):,} of {summary.events:,} events are drawn; the strip above shows them all."
+    if duplicates:
+        are = "is" if duplicates == 1 else "are"
+        yield f"{count(duplicates, 'duplicate')}, written again by a retry, {are} not drawn."
+    if waiting := [call.tool or call.type for call in pairs(drawn).waiting]:
         names, have = ", ".join(dict.fromkeys(waiting[:5])), "has" if len(waiting) == 1 else "have"
-        note = f"{note} {count(len(waiting), 'call')} drawn here {have} no return: {names}."
-    drawn = timeline(found.events, _addresses(found, shown, query))
-    return Picture(drawn, strip(reader.session_outline(summary), found.events, query), note.strip())
+        yield f"{count(len(waiting), 'call')} drawn here {have} no return: {names}."
 
 
-def _drawn(reader: Reader, summary: SessionSummary, shown: Listing, at: EntryId | None) -> EventPage:
+def _around(reader: Reader, summary: SessionSummary, shown: Listing, at: EntryId | None) -> EventPage:
     within = EventFilter().also("session", summary.session_id)
     events = shown.page.events
     if at is None and events and shown.page.older is not None:
@@ -55,8 +63,8 @@ def _drawn(reader: Reader, summary: SessionSummary, shown: Listing, at: EntryId 
     return reader.around(within, at, oldest_first=True, limit=DRAWN_MAX)
 
 
-def _addresses(found: EventPage, shown: Listing, query: str) -> list[str]:
+def _addresses(drawn: Sequence[Event], shown: Listing, query: str) -> list[str]:
     """Where each mark leads: to its row on this page of the list, or to the page of the list around it."""
     here: Mapping[Position, bool] = {Position.of(event): True for event in shown.page.events}
     kept = f"&{query}" if query else ""
-    return ["" if Position.of(event) in here else f"?at={event.entry_id}{kept}" for event in found.events]
+    return ["" if Position.of(event) in here else f"?at={event.entry_id}{kept}" for event in drawn]
