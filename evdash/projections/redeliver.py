@@ -1,8 +1,13 @@
-"""Redelivering parked entries: each is applied from its parked copy, and leaves the parked ones when it was."""
+"""Redelivering parked entries: each is applied from its parked copy, and leaves the parked ones when it was.
+
+One that a group of somebody else gave up on evdash cannot apply: it becomes pending again for the consumer that had it,
+as long as its stream has it.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,16 +17,21 @@ from evdash.events.entry_id import EntryId
 from evdash.events.profile import decode
 from evdash.projections.all import projection_of_group
 from evdash.streams.client import StreamsUnavailable
+from evdash.streams.groups import GroupConsumer, GroupMissing
 from evdash.streams.operations import OperationRefused, Outcome, Preview
 from evdash.streams.operations.outcomes import EXAMPLES, State, entries_in_words
-from evdash.streams.parked import parked_count, parked_entry, remove_parked
+from evdash.streams.parked import ParkedEntry, parked_count, parked_entry, remove_parked
+from evdash.streams.reads import read_entry
 
 logger = logging.getLogger("evdash.workers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedeliverParked:
-    """Apply parked entries to the projections that gave them up; an entry applied meanwhile counts no second time."""
+    """Apply parked entries to the projections that gave them up, or give them back to groups of others.
+
+    An entry applied meanwhile counts no second time.
+    """
 
     action: ClassVar[str] = "redeliver"
     stream: str
@@ -40,11 +50,17 @@ class RedeliverParked:
         if not found:
             refused = f"None of these entries of {self.stream} is parked any more."
             return Preview(refused, 0, refused=refused)
-        groups = sorted({parked.group for parked in found})
-        foreign = [group for group in groups if projection_of_group(group) is None]
-        sentence = f"Applies {entries_in_words(len(found), 'parked')} of {self.stream} to {', '.join(groups)} now."
-        if foreign:
-            sentence += f" Those of {', '.join(foreign)} cannot be: evdash does not work for that group."
+        own = [parked for parked in found if projection_of_group(parked.group)]
+        others = [parked for parked in found if parked not in own]
+        sentences = []
+        if own:
+            sentences.append(f"Applies {entries_in_words(len(own), 'parked')} of {self.stream} to {_groups(own)} now.")
+        if others:
+            sentences.append(
+                f"Gives {entries_in_words(len(others), 'parked')} of {self.stream} back to {_groups(others)}, pending "
+                "for the consumer that had it: whoever works for that group has to apply it."
+            )
+        sentence = " ".join(sentences)
         gone = len(self.parked_ids) - len(found)
         if gone:
             sentence += f" {entries_in_words(gone)} of those named are parked no longer."
@@ -55,7 +71,7 @@ class RedeliverParked:
         preview = self.preview(client)
         if preview.refused:
             raise OperationRefused(preview.refused)
-        before = self._state(client)
+        before = _state(client, self.stream)
         done: list[EntryId] = []
         failed: list[tuple[EntryId, str]] = []
         stopped = ""
@@ -69,14 +85,14 @@ class RedeliverParked:
                 failed.append((entry_id, problem))
             else:
                 done.append(entry_id)
-        sentence = f"{entries_in_words(len(done), 'parked')} of {self.stream} {_was(len(done))} applied."
+        sentence = f"{entries_in_words(len(done), 'parked')} of {self.stream} {_was(len(done))} redelivered."
         if failed:
             sentence += f" {entries_in_words(len(failed))} {_was(len(failed))} not."
         return Outcome(
             done=len(done),
             sentence=sentence,
             before=before,
-            after=self._state(client),
+            after=_state(client, self.stream),
             failed=tuple(failed),
             stopped=stopped,
             done_ids=tuple(done),
@@ -89,7 +105,7 @@ class RedeliverParked:
             return parked_id, "It is parked no longer."
         projection = projection_of_group(parked.group)
         if projection is None:
-            return parked.entry.entry_id, f"evdash does not work for the group {parked.group}."
+            return parked.entry.entry_id, self._give_back(client, parked)
         try:
             projection.apply([decode(parked.entry)])
         except Exception as error:  # whatever made it be parked
@@ -98,11 +114,76 @@ class RedeliverParked:
         remove_parked(client, self.stream, [parked_id])
         return parked.entry.entry_id, ""
 
-    def _state(self, client: redis.Redis) -> State:
+    def _give_back(self, client: redis.Redis, parked: ParkedEntry) -> str:
+        entry_id = parked.entry.entry_id
+        consumer = GroupConsumer(client, parked.group, parked.consumer)
         try:
-            return {"parked": parked_count(client, self.stream)}
-        except StreamsUnavailable:
-            return {}
+            if not consumer.deliveries_of(self.stream, [entry_id]):
+                consumer.make_pending(self.stream, [entry_id])
+                if read_entry(client, self.stream, entry_id) is None:
+                    consumer.acknowledge(self.stream, [entry_id])  # servers before 7 make it pending all the same
+                    return f"It is gone from the stream, so {parked.group} cannot be given it again. Discard it."
+        except GroupMissing as missing:
+            return f"{missing} Discard it."
+        remove_parked(client, self.stream, [parked.parked_id])
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscardParked:
+    """Remove parked copies for good: what can never be applied, or need not be."""
+
+    action: ClassVar[str] = "discard"
+    stream: str
+    parked_ids: tuple[EntryId, ...]
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return f"Discard parked entries of {self.stream}"
+
+    def preview(self, client: redis.Redis) -> Preview:
+        """What it would do; changes nothing."""
+        if not self.parked_ids:
+            return Preview("", 0, refused="Say which parked entries.")
+        found = [parked for each in self.parked_ids if (parked := parked_entry(client, self.stream, each))]
+        if not found:
+            refused = f"None of these entries of {self.stream} is parked any more."
+            return Preview(refused, 0, refused=refused)
+        lost = [parked for parked in found if read_entry(client, self.stream, parked.entry.entry_id) is None]
+        sentence = (
+            f"Removes {entries_in_words(len(found), 'parked')} of {self.stream} that {_groups(found)} gave up on."
+        )
+        if lost:
+            sentence += f" {entries_in_words(len(lost))} of these the stream does not have any more."
+        return Preview(sentence, len(found), tuple(parked.entry.entry_id for parked in found[:EXAMPLES]))
+
+    def execute(self, client: redis.Redis) -> Outcome:
+        """Do it at once. Raises OperationRefused when there is none to do it with."""
+        preview = self.preview(client)
+        if preview.refused:
+            raise OperationRefused(preview.refused)
+        before = _state(client, self.stream)
+        found = [parked for each in self.parked_ids if (parked := parked_entry(client, self.stream, each))]
+        done = remove_parked(client, self.stream, [parked.parked_id for parked in found])
+        return Outcome(
+            done=done,
+            sentence=f"{entries_in_words(done, 'parked')} of {self.stream} {_was(done)} discarded.",
+            before=before,
+            after=_state(client, self.stream),
+            done_ids=tuple(parked.entry.entry_id for parked in found),
+        )
+
+
+def _state(client: redis.Redis, stream: str) -> State:
+    try:
+        return {"parked": parked_count(client, stream)}
+    except StreamsUnavailable:
+        return {}
+
+
+def _groups(parked: Sequence[ParkedEntry]) -> str:
+    return ", ".join(sorted({each.group for each in parked}))
 
 
 def _was(number: int) -> str:

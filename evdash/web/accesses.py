@@ -58,7 +58,7 @@ class AccessView:
     def parked_address(self) -> str:
         """The page of the parked entries, where it was about those; else ""."""
         begun = self.access.begun
-        is_about = begun.action in ("park", "redeliver") and begun.stream in settings.EVDASH.streams
+        is_about = begun.action in ("park", "redeliver", "discard") and begun.stream in settings.EVDASH.streams
         return parked_address(begun.stream) if is_about else ""
 
     @property

@@ -147,8 +147,8 @@ def test_the_lines_in_readme_are_understood() -> None:
     lines = re.findall(r"`manage\.py (streams [^`]+)`", (CHECKOUT / "README.md").read_text())
     given = [Command().create_parser("manage.py", "streams").parse_args(shlex.split(line)[1:]) for line in lines]
     assert {one.operation for one in given} == {
-        "claim", "acknowledge", "park", "redeliver", "delete-consumer", "set-position", "create-group", "delete-group",
-        "trim",
+        "claim", "acknowledge", "park", "redeliver", "discard", "delete-consumer", "set-position", "create-group",
+        "delete-group", "trim",
     }  # fmt: skip
     assert all(one.reason for one in given)
 

@@ -17,9 +17,10 @@ from pytest_django.fixtures import Settings
 from evdash.accounts.roles import make_operator
 from evdash.audit import operating
 from evdash.audit.access_log import recent
+from evdash.eventlog.models import Gap
 from evdash.events.entry_id import EntryId
 from evdash.streams.info import GroupInfo, group_infos, stream_info
-from evdash.streams.parked import park, parked_count
+from evdash.streams.parked import park, parked_count, parked_entries
 from evdash.streams.pending import pending_entries
 from evdash.streams.reads import read_entry
 from tests.builders import STREAM, entry
@@ -31,8 +32,8 @@ pytestmark = pytest.mark.django_db(transaction=True)  # operations write the acc
 GROUP = "evdash-audit"
 START_MS = 1_764_000_000_000
 KINDS = (
-    "claim", "acknowledge", "park", "redeliver", "delete-consumer", "set-position", "create-group", "delete-group",
-    "trim",
+    "claim", "acknowledge", "park", "redeliver", "discard", "delete-consumer", "set-position", "create-group",
+    "delete-group", "trim",
 )  # fmt: skip
 
 
@@ -220,9 +221,36 @@ def test_chosen_parked_entries_are_redelivered_and_the_others_stay(operator: Cli
         assert found is not None
         parked.append(park(valkey, found, group=name, consumer="a", deliveries=5, reason="x"))
     page = done(operator, address("redeliver", parked=[str(parked[0]), str(parked[2])]))
-    assert "1 parked entry of memory:events was applied. 1 entry was not." in page.text
-    assert "evdash does not work for the group billing" in page.text
+    assert "1 parked entry of memory:events was redelivered. 1 entry was not." in page.text
+    assert "The consumer group billing is missing on memory:events. Discard it." in page.text
     assert parked_count(valkey, STREAM) == 2
+
+
+def test_a_group_of_others_gets_what_was_parked_back_as_pending(operator: Client, valkey: redis.Redis) -> None:
+    valkey.execute_command("XGROUP", "CREATE", STREAM, "billing", "0")
+    valkey.execute_command("XREADGROUP", "GROUP", "billing", "b-1", "COUNT", 3, "STREAMS", STREAM, ">")
+    done(operator, address("park", group="billing", from_consumer="b-1"))
+    found = group(valkey, "billing")
+    assert found is not None
+    assert found.pending == 0
+    text = seen(operator.get(address("redeliver", all=1))).text
+    assert "back to billing, pending for the consumer that had it" in text
+    valkey.execute_command("XDEL", STREAM, *ids(1))
+    page = done(operator, address("redeliver", all=1))
+    assert "It is gone from the stream, so billing cannot be given it again. Discard it." in page.text
+    assert [each.consumer for each in pending_entries(valkey, STREAM, "billing", count=9)] == ["b-1", "b-1"]
+    assert [each.entry.entry_id.ms - START_MS for each in parked_entries(valkey, STREAM, count=9)] == [1]
+
+
+def test_what_is_discarded_is_gone_and_its_gap_stays(operator: Client, valkey: redis.Redis) -> None:
+    done(operator, address("park", group=GROUP, from_consumer="a"))
+    assert Gap.objects.count() == 4
+    text = seen(operator.get(address("discard", all=1))).text
+    assert f"Removes 4 parked entries of memory:events that {GROUP} gave up on." in text
+    assert "This cannot be undone" in text
+    done(operator, address("discard", all=1), seen="4")
+    assert parked_count(valkey, STREAM) == 0
+    assert Gap.objects.count() == 4
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -16,7 +16,7 @@ from evdash.events.entry_id import EntryId, InvalidEntryId
 from evdash.events.time_bounds import InvalidTimeBound, TimeBound
 from evdash.plain_command import PlainCommand
 from evdash.projections.all import projections
-from evdash.projections.redeliver import RedeliverParked
+from evdash.projections.redeliver import DiscardParked, RedeliverParked
 from evdash.streams.client import StreamsUnavailable, open_client
 from evdash.streams.deliveries import GroupMissing
 from evdash.streams.info import stream_info
@@ -63,10 +63,8 @@ class Command(PlainCommand):
         _add_selection(claim)
         _add_selection(add("acknowledge", "count pending entries as done, applied or not", "group"))
         _add_selection(add("park", "put pending entries beside the stream", "group"))
-        redeliver = add("redeliver", "apply parked entries in the projection that gave them up")
-        chosen = redeliver.add_mutually_exclusive_group(required=True)
-        chosen.add_argument("--parked", action="append", type=_entry_id, metavar="ID", help="its ID among the parked")
-        chosen.add_argument("--all", action="store_true", help=f"the first {PARKED_MAX:,} that are parked")
+        _add_parked(add("redeliver", "apply parked entries in the projection that gave them up"))
+        _add_parked(add("discard", "remove parked entries for good"))
         consumer = add("delete-consumer", "delete a consumer that has nothing pending", "group", "consumer")
         consumer.add_argument("--claim-first-to", metavar="CONSUMER", help="who gets what is pending for it")
         position = add("set-position", "have a group go on after an entry", "group")
@@ -130,6 +128,12 @@ def _add_selection(parser: ArgumentParser) -> None:
     parser.add_argument("--idle-over-s", type=float, metavar="SECONDS", help="only what is idle for that long")
 
 
+def _add_parked(parser: ArgumentParser) -> None:
+    chosen = parser.add_mutually_exclusive_group(required=True)
+    chosen.add_argument("--parked", action="append", type=_entry_id, metavar="ID", help="its ID among the parked")
+    chosen.add_argument("--all", action="store_true", help=f"the first {PARKED_MAX:,} that are parked")
+
+
 def _operation(client: redis.Redis, given: Namespace) -> Operation:
     """What was asked for. Raises InvalidEntryId."""
     own_groups = frozenset(projection.group for projection in projections().values())
@@ -140,10 +144,11 @@ def _operation(client: redis.Redis, given: Namespace) -> Operation:
             return AcknowledgeEntries(**_selection(given))
         case "park":
             return ParkEntries(**_selection(given), reason=f"Parked by an operator: {given.reason.strip()}")
-        case "redeliver":
+        case "redeliver" | "discard":
             parked = parked_entries(client, given.stream, count=PARKED_MAX) if given.all else []
             ids = tuple(each.parked_id for each in parked) if given.all else tuple(given.parked)
-            return RedeliverParked(stream=given.stream, parked_ids=ids)
+            wanted = RedeliverParked if given.operation == "redeliver" else DiscardParked
+            return wanted(stream=given.stream, parked_ids=ids)
         case "delete-consumer":
             return DeleteConsumer(
                 stream=given.stream, group=given.group, consumer=given.consumer, claim_first_to=given.claim_first_to

@@ -1,7 +1,7 @@
 """Operations on streams and groups as forms: what is asked for, what it would do, and what cannot be undone."""
 
 from evdash.web.operations.base import OperationForm
-from evdash.web.operations.entries import AcknowledgeForm, ClaimForm, ParkForm, RedeliverForm
+from evdash.web.operations.entries import AcknowledgeForm, ClaimForm, DiscardForm, ParkForm, RedeliverForm
 from evdash.web.operations.groups import CreateGroupForm, DeleteConsumerForm, DeleteGroupForm, SetPositionForm
 from evdash.web.operations.trimming import TrimForm
 
@@ -12,6 +12,7 @@ FORMS: dict[str, type[OperationForm]] = {
         AcknowledgeForm,
         ParkForm,
         RedeliverForm,
+        DiscardForm,
         DeleteConsumerForm,
         SetPositionForm,
         CreateGroupForm,

@@ -11,7 +11,7 @@ from django.http import QueryDict
 
 from evdash.events.entry_id import EntryId
 from evdash.events.time_bounds import TimeBound
-from evdash.projections.redeliver import RedeliverParked
+from evdash.projections.redeliver import DiscardParked, RedeliverParked
 from evdash.streams.operations import AcknowledgeEntries, ClaimEntries, Operation, ParkEntries
 from evdash.web.operations.base import PARKED_MAX, OperationForm, Place, entry_ids_of, span_of
 from evdash.web.stream_addresses import parked_address
@@ -124,7 +124,10 @@ class ParkForm(SelectionForm):
     title = "Park pending entries"
     explains = "Puts entries that stop the group aside, whole, beside the stream, so that the group can move on."
     verb = "Park"
-    undoing = "Can be undone: parked entries are redelivered from the page of the parked ones."
+    undoing = (
+        "Can be undone: parked entries are redelivered from the page of the parked ones. To a group that is not "
+        "evdash's only as long as the stream still has them."
+    )
 
     def operation(self, reason: str) -> Operation:
         why = {"reason": f"Parked by an operator: {reason}"} if reason else {}
@@ -136,7 +139,7 @@ class RedeliverForm(OperationForm):
     title = "Redeliver parked entries"
     explains = (
         "Applies parked entries now, in the projection of the group that gave them up. One that fails again stays "
-        "parked."
+        "parked. A group that is not evdash's gets its entries back as pending ones."
     )
     verb = "Redeliver"
     undoing = "What is applied stays applied, once, and closes the gap that parking had left."
@@ -164,3 +167,20 @@ class RedeliverForm(OperationForm):
     def operation(self, reason: str) -> Operation:
         chosen = self.place.parked_ids if self.cleaned_data["all"] else self.cleaned_data["parked"]
         return RedeliverParked(stream=self.place.stream, parked_ids=chosen)
+
+
+class DiscardForm(RedeliverForm):
+    kind = "discard"
+    title = "Discard parked entries"
+    explains = "Removes parked copies for good: of what can never be applied, or was taken care of in another way."
+    verb = "Discard"
+    is_dangerous = True
+    shows_growth = True
+    undoing = (
+        "The copies are gone. What one of evdash's own groups has not applied stays missing from its tables, and the "
+        "gap that parking had left stays on the pages."
+    )
+
+    def operation(self, reason: str) -> Operation:
+        chosen = self.place.parked_ids if self.cleaned_data["all"] else self.cleaned_data["parked"]
+        return DiscardParked(stream=self.place.stream, parked_ids=chosen)
