@@ -5,18 +5,25 @@ import os
 import sys
 
 from django.core.management import execute_from_command_line
+from django.db import DatabaseError
 
 from evdash.command_options import take_options
 from evdash.configuration import ConfigurationError
+from evdash.embedded_address import take_embedded_address
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "evdash.settings")
     try:
         take_options(sys.argv)
+        take_embedded_address(sys.argv)
         execute_from_command_line(sys.argv)
     except ConfigurationError as error:
         sys.exit(str(error))
+    except DatabaseError as error:
+        if "--traceback" in sys.argv:
+            raise
+        sys.exit(f"The database refuses: {error}. If it is new or of an older evdash, run `manage.py migrate`.")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,38 @@
+"""Which Redis a command in another terminal works on: the embedded server of `up` where REDIS_URL names none."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Sequence
+from typing import Final
+
+from evdash.configuration import Configuration, ConfigurationError
+
+COMMANDS_WITH_REDIS: Final = ("demo", "rebuild", "streams", "work")
+
+
+def take_embedded_address(argv: Sequence[str]) -> None:
+    """Set REDIS_URL to the embedded server of the data directory for the commands that need one and have none.
+
+    Raises ConfigurationError when that does not run: another server that happens to listen nearby is never meant.
+    """
+    if len(argv) < 2 or argv[1] not in COMMANDS_WITH_REDIS or {"-h", "--help"} & set(argv):
+        return
+    configuration = Configuration.from_environment()
+    if configuration.redis_url:
+        return
+    directory = configuration.data_dir / "valkey"
+    try:
+        with (directory / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:  # the server holds it for as long as it lives (streams/embedded.py)
+        port = int((directory / "port").read_text())
+        os.environ |= {"REDIS_URL": f"redis://127.0.0.1:{port}", "REDIS_PASSWORD": ""}
+        return
+    except OSError:
+        pass
+    raise ConfigurationError(
+        f"REDIS_URL is not set, and no embedded server runs in {configuration.data_dir}: start evdash with `make run`, "
+        "set EVDASH_DATA_DIR to the data directory of one that runs, or set REDIS_URL."
+    )

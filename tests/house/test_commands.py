@@ -1,0 +1,51 @@
+"""What is typed in a terminal beside a running evdash, or before it was ever started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from evdash.streams.embedded import EmbeddedServer
+from tests.builders import STREAM
+from tests.house.conftest import ManagePy
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("streams", "create-group", STREAM, "billing", "--reason", "invoices"),
+        ("rebuild", "audit"),
+        ("work", "--until-caught-up"),
+    ],
+)
+def test_without_any_server_a_command_says_so_and_takes_no_other(
+    tmp_path: Path, manage_py: ManagePy, command: tuple[str, ...]
+) -> None:
+    answer = manage_py(*command, EVDASH_DATA_DIR=str(tmp_path))
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("REDIS_URL is not set, and no embedded server runs in")
+    assert answer.stderr.count("\n") == 1
+
+
+def test_a_command_finds_the_embedded_server_that_runs(tmp_path: Path, manage_py: ManagePy) -> None:
+    def said(*arguments: str) -> str:
+        answer = manage_py(*arguments, EVDASH_DATA_DIR=str(tmp_path))
+        return answer.stdout + answer.stderr
+
+    said("migrate")
+    with EmbeddedServer(tmp_path):
+        assert "evdash-audit: 0 entries carried over." in said("work", "--until-caught-up")
+        assert "billing" in said("streams", "create-group", STREAM, "billing", "--reason", "invoices")
+        assert "made anew of 0 events" in said("rebuild", "audit")
+    assert "no embedded server runs" in said("rebuild", "audit")
+
+
+@pytest.mark.parametrize("command", [("sign_in_link",), ("create_token", "ci")])
+def test_before_the_tables_are_made_a_command_says_what_to_run(
+    tmp_path: Path, manage_py: ManagePy, command: tuple[str, ...]
+) -> None:
+    answer = manage_py(*command, EVDASH_DATA_DIR=str(tmp_path))
+    assert answer.returncode == 1
+    assert "Traceback" not in answer.stderr
+    assert "`manage.py migrate`" in answer.stderr
