@@ -145,6 +145,8 @@ export class Connection {
   }
 
   #polled(message, everyS) {
+    // A socket has asked for the same: what it brings would stand beside this.
+    if (this.#socket?.readyState === WebSocket.OPEN) return;
     this.#handlers.subscribed();
     if (message.type === "state") return this.#handlers.state(message.state, message.reason);
     this.#handlers.state("polling", everyS);

@@ -138,7 +138,9 @@ export class Skipped {
       row.lastChild.href = this.#address(row);
     } else {
       row.dataset.after = positionOf(far);
-      if (row.dataset.count) this.#tell(row, Math.max(0, Number(row.dataset.count) - loaded.length));
+      const left = Math.max(0, Number(row.dataset.count ?? 1) - loaded.length);
+      if (left === 0 && row.dataset.count && !row.classList.contains("is-inexact")) row.remove();
+      else if (row.dataset.count) this.#tell(row, left);
       else row.lastChild.href = this.#address(row);
     }
   }
