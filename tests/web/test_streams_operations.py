@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
@@ -224,6 +225,24 @@ def test_chosen_parked_entries_are_redelivered_and_the_others_stay(operator: Cli
     assert "1 parked entry of memory:events was redelivered. 1 entry was not." in page.text
     assert "The consumer group billing is missing on memory:events. Discard it." in page.text
     assert parked_count(valkey, STREAM) == 2
+
+
+def test_a_trim_removes_what_was_shown_and_not_what_has_come_since(
+    operator: Client, valkey: redis.Redis, write: Write
+) -> None:
+    for name in (GROUP, "evdash-analytics", "evdash-debug"):
+        valkey.execute_command("XGROUP", "DESTROY", STREAM, name)
+        valkey.execute_command("XGROUP", "CREATE", STREAM, name, "$")
+    trim = address("trim", max_length=6)
+    page = seen(operator.get(trim))
+    assert "Remove 10 entries" in page.text
+    shown = dict(re.findall(r'type="hidden" name="(seen|before_id)" value="([^"]*)"', page.html))
+    write(*(entry(f"{START_MS + n}-0", type="t") for n in range(16, 20)))
+    for name in (GROUP, "evdash-analytics", "evdash-debug"):
+        valkey.execute_command("XGROUP", "SETID", STREAM, name, "$")
+    assert "10 entries of memory:events were removed." in done(operator, trim, "full", **shown).text
+    assert valkey.xlen(STREAM) == 10
+    assert "'x' is not an entry ID" in seen(send(operator, trim, "full", before_id="x"), 409).text
 
 
 def test_a_group_of_others_gets_what_was_parked_back_as_pending(operator: Client, valkey: redis.Redis) -> None:

@@ -31,6 +31,7 @@ class Preview:
     affected: int | None  # entries; None: not known exactly
     examples: tuple[PendingEntry | EntryId, ...] = ()
     refused: str = ""  # the sentence that says why it would not be carried out
+    before_id: EntryId | None = None  # what it goes up to, this ID excluded, where more may come under it meanwhile
 
 
 @dataclass(frozen=True, slots=True)

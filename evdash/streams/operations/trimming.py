@@ -55,7 +55,7 @@ class Trim:
             return Preview(sentence=str(refused), affected=None, refused=str(refused))
         roughly = " Approximately: some hundred entries more may stay." if self.approximate else ""
         affected = plan.entries.number + plan.later if plan.entries.exact else None
-        return Preview(sentence=f"{plan}{roughly}", affected=affected)
+        return Preview(f"{plan}{roughly}", affected, before_id=None if plan.later else plan.min_id)
 
     def execute(self, client: redis.Redis) -> Outcome:
         """Do it in steps, as far as no group is harmed. Raises OperationRefused."""

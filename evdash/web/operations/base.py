@@ -82,6 +82,10 @@ class OperationForm(forms.Form):
         """The operation that a valid form asks for."""
         raise NotImplementedError
 
+    def as_seen(self, operation: Operation, before_id: EntryId) -> Operation:
+        """The operation up to where its preview said that it goes."""
+        return operation
+
     def button(self, affected: int | None) -> str:
         """What the button says that does it."""
         return self.verb

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ class TrimForm(OperationForm):
     explains = "Removes the oldest entries from Redis, never one that a group still needs."
     verb = "Trim"
     is_dangerous = True
+    shows_growth = True
     undoing = (
         "The entries are removed from Redis for everybody who reads this stream. What evdash's log "
         "has of them stays in the log, and on these pages."
@@ -48,6 +50,11 @@ class TrimForm(OperationForm):
     def clean_min_id(self) -> EntryId | None:
         text = self.cleaned_data["min_id"]
         return EntryIdField.read(text, self.place.info) if text else None
+
+    def as_seen(self, operation: Operation, before_id: EntryId) -> Operation:
+        if not isinstance(operation, Trim):
+            return operation
+        return replace(operation, max_length=None, older_than=None, min_id=before_id)
 
     def button(self, affected: int | None) -> str:
         return f"Remove {'the entries' if affected is None else count(affected, 'entry', 'entries')}"

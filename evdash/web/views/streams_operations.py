@@ -15,6 +15,7 @@ from evdash.accounts.roles import operators_only
 from evdash.audit.access_log import last_of
 from evdash.audit.operating import OutcomeNotRecorded, operate
 from evdash.eventlog.reader import Reader, open_reader
+from evdash.events.entry_id import EntryId, InvalidEntryId
 from evdash.streams.client import StreamsUnavailable, open_client
 from evdash.streams.deliveries import GroupMissing
 from evdash.streams.operations import Operation, OperationRefused, Preview
@@ -84,10 +85,12 @@ def _done(request: HttpRequest, form: OperationForm, client: redis.Redis) -> str
     user, reason = cast(User, request.user), request.POST.get("reason", "").strip()
     operation = form.operation(reason)
     try:
+        if before_id := request.POST.get("before_id"):
+            operation = form.as_seen(operation, EntryId.parse(before_id))
         if form.shows_growth and (more := _growth(operation, client, request.POST.get("seen", ""))):
             return more
         operate(user.get_username(), operation, reason, client, user=user)
-    except (OperationRefused, *_TROUBLE) as error:
+    except (OperationRefused, InvalidEntryId, *_TROUBLE) as error:
         return str(error)
     except DatabaseError as error:
         return f"The access log cannot be written, so nothing was done: {error}."
