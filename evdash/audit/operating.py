@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import redis
 from django.contrib.auth.models import User
@@ -14,6 +14,8 @@ from evdash.audit.access_log import plain, record
 from evdash.audit.models import AccessLogEntry
 from evdash.projections.consequences import note_consequences
 from evdash.streams.operations import Operation, OperationRefused, Outcome
+
+NO_REASON: Final = "Give a reason: it is kept in the access log with what is done."
 
 
 class OutcomeNotRecorded(Exception):
@@ -29,8 +31,6 @@ def operate(
     OperationRefused when there is no reason or the operation itself refuses, OutcomeNotRecorded, and what the operation
     raises. Must not be called within a transaction, which could take the rows back.
     """
-    if not reason.strip():
-        raise OperationRefused("Give a reason: it is kept in the access log with what is done.")
     preview = operation.preview(client)
     told: dict[str, Any] = {
         "stream": operation.stream,
@@ -44,9 +44,10 @@ def operate(
             "affected": preview.affected,
         },
     }
-    if preview.refused:
-        _write(user_name, operation.action, **told, outcome=preview.refused, succeeded=False)
-        raise OperationRefused(preview.refused)
+    refused = preview.refused if reason.strip() else NO_REASON
+    if refused:
+        _write(user_name, operation.action, **told, outcome=refused, succeeded=False)
+        raise OperationRefused(refused)
     begun = _write(user_name, operation.action, **told, succeeded=None)
     try:
         outcome = operation.execute(client)

@@ -89,6 +89,9 @@ def test_without_a_reason_nothing_is_done(reason: str) -> None:
         operate("mia", claim, reason, CLIENT)
 
     assert claim.rows_seen == []
+    [refused] = recent(10)
+    assert (refused.begun.who, refused.begun.succeeded) == ("mia", False)
+    assert refused.outcome.startswith("Give a reason")
 
 
 def test_what_is_refused_is_not_begun_and_is_in_the_log() -> None:

@@ -24,6 +24,7 @@ from evdash.streams.info import GroupInfo, group_infos, stream_info
 from evdash.streams.parked import park, parked_count, parked_entries
 from evdash.streams.pending import pending_entries
 from evdash.streams.reads import read_entry
+from evdash.web.views.streams_operations import NOT_ALLOWED
 from tests.builders import STREAM, entry
 from tests.web.conftest import Index, Write
 from tests.web.seen import Page, seen
@@ -280,7 +281,10 @@ def test_only_operators_come_here(browser: Client, valkey: redis.Redis, kind: st
     ):
         assert response.status_code == 403
         assert b"For operators" in response.content
-    assert "Nothing has been done yet" in seen(browser.get("/access-log/")).text  # which viewers see as well
+    [tried] = recent(10)
+    assert (tried.begun.who, tried.begun.action, tried.begun.reason) == ("the reader", kind, "x")
+    assert tried.outcome == NOT_ALLOWED == "Refused: only operators may do this."
+    assert NOT_ALLOWED in seen(browser.get("/access-log/")).text  # which viewers see as well
     assert Client().post(address(kind, group=GROUP)).status_code == 302  # strangers sign in
 
 

@@ -11,8 +11,8 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from evdash.accounts.roles import operators_only
-from evdash.audit.access_log import last_of
+from evdash.accounts.roles import can_operate, operators_only
+from evdash.audit.access_log import last_of, record
 from evdash.audit.operating import OutcomeNotRecorded, operate
 from evdash.eventlog.reader import Reader, open_reader
 from evdash.events.entry_id import EntryId, InvalidEntryId
@@ -30,11 +30,29 @@ from evdash.web.views.streams import no_such_stream
 from evdash.web.wording import count
 
 EXAMPLES: Final = 5
+NOT_ALLOWED: Final = "Refused: only operators may do this."
 _TROUBLE: Final = (StreamsUnavailable, GroupMissing, OutcomeNotRecorded)
 
 
-@operators_only
 def stream_operation(request: HttpRequest, kind: str) -> HttpResponse:
+    """As an operator; whoever else tries to do it is refused, and the access log says that they tried."""
+    if request.method == "POST" and not can_operate(request.user):
+        user = cast(User, request.user)
+        record(
+            user.get_username(),
+            kind,
+            user=user,
+            stream=request.GET.get("stream", ""),
+            group=request.GET.get("group", ""),
+            reason=request.POST.get("reason", "").strip(),
+            outcome=NOT_ALLOWED,
+            succeeded=False,
+        )
+    return cast(HttpResponse, _operation(request, kind))
+
+
+@operators_only
+def _operation(request: HttpRequest, kind: str) -> HttpResponse:
     """GET asks for what is missing and shows what would be done; POST does it and leads to what the log has of it."""
     stream, group = request.GET.get("stream", ""), request.GET.get("group", "")
     if stream not in settings.EVDASH.streams:
