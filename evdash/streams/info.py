@@ -32,15 +32,29 @@ class StreamInfo:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """Entries that the group has yet to be given. Not exact: there are at least so many. None: unknown."""
+    """Entries that the group has yet to be given. Not exact: there are at least so many. None: unknown.
+
+    `about`: how many that may be, where counting stopped and Redis's counters tell; never less than `count`.
+    """
 
     count: int | None
     exact: bool
+    about: int | None = None
+    at_most: int | None = None
 
     def __str__(self) -> str:
         if self.count is None:
             return "unknown"
+        if self.about is not None:
+            return f"about {self.about:,}"
         return f"{self.count:,}" if self.exact else f"{self.count:,}+"
+
+    @property
+    def bounds(self) -> str:
+        """What is certain of a lag that is not exact; "" where it is, or nothing is known."""
+        if self.count is None or self.exact:
+            return ""
+        return f"{self.count:,} counted so far" + (f", {self.at_most:,} at most" if self.at_most is not None else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +171,7 @@ def _group_info(client: redis.Redis, stream: str, info: StreamInfo, told: dict[s
         pending=int(pending[0]),
         oldest_pending=EntryId.parse(pending[1]) if pending[1] else None,
         last_delivered=last_delivered,
-        lag=_lag(client, stream, info, last_delivered, told.get("lag")),
+        lag=_lag(client, stream, info, last_delivered, told.get("lag"), told.get("entries-read")),
     )
 
 
@@ -172,7 +186,9 @@ def _consumer_info(reply: Any) -> ConsumerInfo:
     )
 
 
-def _lag(client: redis.Redis, stream: str, info: StreamInfo, last_delivered: EntryId, told: int | None) -> Lag:
+def _lag(
+    client: redis.Redis, stream: str, info: StreamInfo, last_delivered: EntryId, told: int | None, read: int | None
+) -> Lag:
     """Where the group stands at or before an end of the stream the answer is plain. Redis's own figure is taken only
     between them: it counts trimmed entries that the group never got (Valkey 9.1: 50 of a stream of 10)."""
     if info.first_id is None or info.last_id is None or last_delivered >= info.last_id:
@@ -181,7 +197,14 @@ def _lag(client: redis.Redis, stream: str, info: StreamInfo, last_delivered: Ent
         return Lag(info.length, exact=True)
     if told is not None:
         return Lag(min(int(told), info.length), exact=True)
-    return _counted_lag(client, stream, last_delivered)
+    lag = _counted_lag(client, stream, last_delivered)
+    if lag.exact or lag.count is None:
+        return lag
+    at_most = max(lag.count, info.length - 1)  # the first that is left it was given
+    if info.entries_added is None or read is None:
+        return Lag(lag.count, exact=False, at_most=at_most)
+    about = min(max(info.entries_added - int(read), lag.count), at_most)
+    return Lag(lag.count, exact=False, about=about, at_most=at_most)
 
 
 def _counted_lag(client: redis.Redis, stream: str, last_delivered: EntryId) -> Lag:
