@@ -129,7 +129,7 @@ def plan_safe_trim(
         later=later,
         held_entries=held,
         held_by=hold.group if held.number else "",
-        holding=_holding(stream, held, hold) if held.number else "",
+        holding=_holding(info, stream, held, hold) if held.number else "",
         own_groups=frozenset(own_groups),
     )
 
@@ -143,7 +143,7 @@ def trim(client: redis.Redis, plan: TrimPlan, *, approximate: bool) -> Trimmed:
     hold = _hold(client, plan.stream, info, plan.own_groups)
     held = _below(client, plan.stream, plan.min_id, since=hold.safe_min_id)
     if held.number:
-        raise TrimRefused(_holding(plan.stream, held, hold))
+        raise TrimRefused(_holding(info, plan.stream, held, hold))
     xtrim = ("XTRIM", plan.stream, "MINID", "~" if approximate else "=", str(plan.min_id))
     try:
         removed, told = call_at_once(client, xtrim, ("XINFO STREAM", plan.stream), stream=plan.stream)
@@ -215,8 +215,8 @@ def _why(group: GroupInfo) -> str:
     return f"The group {group.name} has read up to {group.last_delivered} only"
 
 
-def _holding(stream: str, held: Count, hold: _Hold) -> str:
-    nothing = hold.safe_min_id <= EntryId.MIN.next()
+def _holding(info: StreamInfo, stream: str, held: Count, hold: _Hold) -> str:
+    nothing = info.first_id is None or hold.safe_min_id <= info.first_id
     now = "Nothing can be removed now." if nothing else f"What lies before {hold.safe_min_id} can be removed now."
     are = "is" if held == Count(1) else "are"
     return f"{hold.why}: {held.entries()} of {stream} that would be removed {are} held. {now}"

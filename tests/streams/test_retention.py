@@ -180,7 +180,11 @@ def test_retention_goes_as_far_as_is_safe_and_says_what_holds_the_rest(valkey: r
     assert (first.removed, first.more) == (40, False)
     assert first.holding.startswith("The group debug has read up to 40-0 only: 50 entries of s that would be removed")
     second = retain(valkey, "s", max_length=10, approximate=False)
-    assert (second.removed, second.more, second.holding) == (0, False, first.holding)
+    assert (second.removed, second.more, second.holding) == (
+        0,
+        False,
+        first.holding.replace("What lies before 40-1", "Nothing"),
+    )
     ids = [entry.entry_id for entry in debug.read_new(["s"], count=100, block_ms=0)]
     debug.acknowledge("s", ids)
     third = retain(valkey, "s", max_length=10, approximate=False)

@@ -63,7 +63,8 @@ class DeleteConsumer:
         if info.pending:
             words.insert(0, f"Gives {entries_in_words(info.pending, 'pending')} to {self.claim_first_to}.")
         if info.idle_ms < ACTIVE_MS:
-            words.append(f"It asked for entries {info.idle_ms:,} ms ago: if it still runs, it comes back.")
+            # Redis has one time for both: a consumer that only a claim has made may never have asked.
+            words.append(f"It read, or was given entries, {info.idle_ms:,} ms ago: if it still runs, it comes back.")
         return Preview(sentence=" ".join(words), affected=info.pending, examples=tuple(listed))
 
     def execute(self, client: redis.Redis) -> Outcome:

@@ -40,7 +40,7 @@ def test_a_consumer_with_pending_entries_is_kept(valkey: redis.Redis, ids: list[
 def test_a_consumer_without_pending_entries_is_deleted(valkey: redis.Redis, ids: list[EntryId]) -> None:
     valkey.execute_command("XACK", "s", "g", *map(str, ids[6:9]))
     preview = deleting("b").preview(valkey)
-    assert preview.sentence.startswith("Deletes the consumer b of g on s. It asked for entries ")
+    assert preview.sentence.startswith("Deletes the consumer b of g on s. It read, or was given entries, ")
     assert preview.sentence.endswith(" ms ago: if it still runs, it comes back.")
     assert (preview.affected, preview.refused, preview.examples) == (0, "", ())
     assert names(valkey) == ["a", "b"]
