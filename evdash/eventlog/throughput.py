@@ -24,6 +24,13 @@ class Throughput:
     ms_per_batch: float | None  # over the same time; None: there was no batch
 
     @property
+    def in_words(self) -> str:
+        """What was applied over the last RATE_MINUTES, and how fast where that is a speed."""
+        lately = sum(self.minutes[-RATE_MINUTES:])
+        speed = f" ({self.per_second:,.0f}/s)" if self.per_second >= 1 else ""
+        return f"{lately:,} in {RATE_MINUTES} min{speed}"
+
+    @property
     def most(self) -> int:
         """Events in the busiest of the minutes."""
         return max(self.minutes)

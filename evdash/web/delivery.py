@@ -70,7 +70,9 @@ class GroupView:
 
     @property
     def consumers(self) -> tuple[ConsumerView, ...]:
-        return tuple(ConsumerView(consumer) for consumer in self.info.consumers) if self.info else ()
+        """Those with the most pending entries first, then those that asked last."""
+        found = sorted(self.info.consumers, key=lambda each: (-each.pending, each.idle_ms)) if self.info else ()
+        return tuple(ConsumerView(consumer) for consumer in found)
 
     @property
     def is_stuck(self) -> bool:

@@ -144,7 +144,8 @@ def test_all_of_it_works_without_javascript(
 
 
 @pytest.mark.parametrize("width", [1440, 400])
-def test_every_page_of_streams_fits_the_window(page: Page, billing: str, width: int) -> None:
+def test_every_page_of_streams_fits_the_window(page: Page, billing: str, client: redis.Redis, width: int) -> None:
+    client.execute_command("XGROUP", "CREATECONSUMER", STREAM, "billing", "billing-worker-5d9c7b8f64-xk2lq-host-4711")
     page.set_viewport_size({"width": width, "height": 900})
     of = f"stream={STREAM}&group=billing"
     for path in (
@@ -160,3 +161,6 @@ def test_every_page_of_streams_fits_the_window(page: Page, billing: str, width: 
         assert response is not None
         assert response.status == 200, path
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        # What can be scrolled within the page is cut just the same.
+        fits = "[...document.querySelectorAll('.consumers')].every(e => e.scrollWidth <= e.parentElement.clientWidth)"
+        assert page.evaluate(fits), path

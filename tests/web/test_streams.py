@@ -64,6 +64,13 @@ def test_a_streams_rate_is_its_own_and_not_that_of_a_worker(stuck: Client, valke
     assert "entries a second 0.2 in the last 5 min" in seen(stuck.get("/streams/")).text
 
 
+def test_consumers_with_most_to_do_come_first_and_the_speed_says_its_window(stuck: Client, valkey: redis.Redis) -> None:
+    deliver(valkey, "late", 1)
+    page = seen(stuck.get("/streams/"))
+    assert page.text.index("a 4 pending") < page.text.index("b 2 pending") < page.text.index("late idle")
+    assert "10 in 5 min" in page.text
+
+
 def test_each_group_says_what_it_fills_how_far_it_is_and_how_fast(stuck: Client) -> None:
     page = seen(stuck.get("/streams/"))
     assert "answered just now" in page.text
