@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode
 
@@ -24,6 +24,7 @@ from evdash.streams.client import Refused, StreamsUnavailable
 from evdash.streams.info import ConsumerInfo, GroupInfo, StreamInfo, group_infos, stream_info
 from evdash.streams.parked import parked_count
 from evdash.streams.pending import PendingEntry, pending_entries
+from evdash.streams.retention import TrimRefused, plan_safe_trim
 from evdash.web.gaps import GapList, gap_list
 from evdash.web.sparkline import Sparkline, sparkline
 from evdash.web.stream_addresses import group_address, parked_address
@@ -114,6 +115,7 @@ class StreamView:
     gaps: GapList
     made_anew: MadeAnew | None
     retention: str
+    held: str  # the sentence, when a group holds what retention would remove
     problem: str
     events_address: str
     parked_address: str
@@ -144,11 +146,13 @@ def stream_view(client: redis.Redis, name: str) -> StreamView:
     arrived: Arrivals | None = None
     groups: tuple[GroupView, ...] = ()
     parked = 0
+    held = ""
     try:
         info = stream_info(client, name)
         arrived = arrivals(client, name, info) if info else None
         groups = group_views(client, name, info)
         parked = _parked(client, name)
+        held = _held(client, name, settings.EVDASH) if info else ""
     except StreamsUnavailable as outage:
         info, groups, problem = None, (), str(outage)
     return StreamView(
@@ -160,6 +164,7 @@ def stream_view(client: redis.Redis, name: str) -> StreamView:
         gaps=gap_list(settings.EVDASH.audit_group, name, rows=GAP_ROWS),
         made_anew=made_anew(settings.EVDASH.audit_group, name),
         retention=retention_in_words(settings.EVDASH),
+        held=held,
         problem=problem,
         events_address=f"{reverse('events')}?{urlencode({'stream': name})}",
         parked_address=parked_address(name),
@@ -237,6 +242,23 @@ def _group_view(
         totals=totals.get(name),
         address=group_address(stream, name),
     )
+
+
+def _held(client: redis.Redis, stream: str, configuration: Configuration) -> str:
+    """What the workers' retention waits for, if it does."""
+    if not configuration.max_length and not configuration.retention_hours:
+        return ""
+    older_than = datetime.now(UTC) - timedelta(hours=configuration.retention_hours)
+    try:
+        return plan_safe_trim(
+            client,
+            stream,
+            max_length=configuration.max_length or None,
+            older_than=older_than if configuration.retention_hours else None,
+            own_groups=own_groups(),
+        ).holding
+    except TrimRefused as refusal:
+        return str(refusal)
 
 
 def _parked(client: redis.Redis, stream: str) -> int:

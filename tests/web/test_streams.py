@@ -71,6 +71,16 @@ def test_consumers_with_most_to_do_come_first_and_the_speed_says_its_window(stuc
     assert "10 in 5 min" in page.text
 
 
+def test_a_group_that_retention_waits_for_is_named(stuck: Client, valkey: redis.Redis, settings: Settings) -> None:
+    for up_to_date in ("evdash-analytics", "evdash-debug"):
+        valkey.execute_command("XGROUP", "CREATE", STREAM, up_to_date, "$")
+    assert "Retention waits" not in seen(stuck.get("/streams/")).text
+    settings.EVDASH = replace(settings.EVDASH, max_length=2)
+    page = seen(stuck.get("/streams/"))
+    assert f"Retention waits. The group {GROUP} has 6 entries pending" in page.text
+    assert "4 entries of memory:events that would be removed are held." in page.text
+
+
 def test_each_group_says_what_it_fills_how_far_it_is_and_how_fast(stuck: Client) -> None:
     page = seen(stuck.get("/streams/"))
     assert "answered just now" in page.text
