@@ -141,7 +141,7 @@ class Subscription:
         if self._held is not None or self._gap is None:
             return None
         unsent = Unsent(self._gap, self._gap_since, dict(self.cursor))
-        self._held, self._gap, self._told_waiting = [], None, None
+        self._held, self._gap = [], None  # what it was told of waiting, the page may not have seen yet
         return unsent
 
     def waiting_seen(self) -> None:
