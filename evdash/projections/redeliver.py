@@ -44,12 +44,9 @@ class RedeliverParked:
 
     def preview(self, client: redis.Redis) -> Preview:
         """What it would do; changes nothing."""
-        if not self.parked_ids:
-            return Preview("", 0, refused="Say which parked entries.")
-        found = [parked for each in self.parked_ids if (parked := parked_entry(client, self.stream, each))]
-        if not found:
-            refused = f"None of these entries of {self.stream} is parked any more."
-            return Preview(refused, 0, refused=refused)
+        found = _still_parked(client, self.stream, self.parked_ids)
+        if isinstance(found, Preview):
+            return found
         own = [parked for parked in found if projection_of_group(parked.group)]
         others = [parked for parked in found if parked not in own]
         sentences = []
@@ -144,12 +141,9 @@ class DiscardParked:
 
     def preview(self, client: redis.Redis) -> Preview:
         """What it would do; changes nothing."""
-        if not self.parked_ids:
-            return Preview("", 0, refused="Say which parked entries.")
-        found = [parked for each in self.parked_ids if (parked := parked_entry(client, self.stream, each))]
-        if not found:
-            refused = f"None of these entries of {self.stream} is parked any more."
-            return Preview(refused, 0, refused=refused)
+        found = _still_parked(client, self.stream, self.parked_ids)
+        if isinstance(found, Preview):
+            return found
         lost = [parked for parked in found if read_entry(client, self.stream, parked.entry.entry_id) is None]
         sentence = (
             f"Removes {entries_in_words(len(found), 'parked')} of {self.stream} that {_groups(found)} gave up on."
@@ -180,6 +174,15 @@ def _state(client: redis.Redis, stream: str) -> State:
         return {"parked": parked_count(client, stream)}
     except StreamsUnavailable:
         return {}
+
+
+def _still_parked(client: redis.Redis, stream: str, parked_ids: Sequence[EntryId]) -> list[ParkedEntry] | Preview:
+    """Those of these entries that are parked; a refusal when there is none."""
+    if not parked_ids:
+        return Preview("", 0, refused="Say which parked entries.")
+    found = [parked for each in parked_ids if (parked := parked_entry(client, stream, each))]
+    refused = f"None of these entries of {stream} is parked any more."
+    return found or Preview(refused, 0, refused=refused)
 
 
 def _groups(parked: Sequence[ParkedEntry]) -> str:
