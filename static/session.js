@@ -4,6 +4,7 @@ import "./session/card.js";
 import "./session/player.js";
 
 const STATE_AFTER_MS = 120; // who steps quickly through a list wants the state where they stop
+const GROWS_AFTER_MS = 1000; // several events are one change
 
 let timer = 0;
 let shownAt = null;
@@ -85,6 +86,17 @@ document.addEventListener("htmx:afterSwap", (event) => {
   for (const name of ["pin", "vs"]) address.searchParams.delete(name);
   for (const [name, value] of new URLSearchParams(kept)) if (name === "pin" || name === "vs") address.searchParams.append(name, value);
   history.replaceState(history.state, "", address);
+});
+
+// The state at the end grows with a running session.
+let growing = 0;
+document.addEventListener("evdash:live", () => {
+  const isAtEnd = picture() && !new URL(location.href).searchParams.has("at") && document.querySelector("#session-state [data-state-query]");
+  if (!isAtEnd || growing) return;
+  growing = setTimeout(() => {
+    growing = 0;
+    if (!new URL(location.href).searchParams.has("at")) loadState("the end " + Date.now());
+  }, GROWS_AFTER_MS);
 });
 
 // The page that was opened at an event begins there.

@@ -218,3 +218,13 @@ def test_who_reads_the_beginning_of_a_running_session_is_left_there(
     assert row(page, ids[3]).bounding_box() == place
     is_selected(page, ids[3])
     expect(state(page)).to_contain_text("State after event 4")
+
+
+def test_the_state_at_the_end_grows_with_the_session(page: Page, publisher: Publisher, session: str) -> None:
+    story(publisher, session)
+    page.goto(f"/sessions/{session}/")
+    page.get_by_role("link", name="The state at the end").click()
+    expect(state(page)).to_contain_text("State after event 7")
+    publisher.publish("message.added", session, "the reader", role="user", content="One more thing")
+    expect(state(page)).to_contain_text("State after event 8")
+    expect(state(page)).to_contain_text("One more thing")
