@@ -70,9 +70,12 @@ class Tail:
         client = open_async_client(self._url, self._block_ms)
         delay_s = FIRST_DELAY_S
         clock = asyncio.get_running_loop().time
+        task = asyncio.current_task()
         settle_at_s = clock()
         try:
             while True:
+                if task and task.cancelling():  # the client turns it into a lost connection now and then (redis-py 8.1)
+                    raise asyncio.CancelledError
                 try:
                     if clock() >= settle_at_s:
                         await self._settle(client)

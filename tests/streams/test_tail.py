@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import redis
@@ -8,7 +9,7 @@ import redis
 from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
 from evdash.streams import tail as tailing
-from evdash.streams.client import open_client
+from evdash.streams.client import StreamsUnavailable, open_client
 from evdash.streams.embedded import EmbeddedServer
 from evdash.streams.tail import Tail, TailState
 
@@ -187,6 +188,22 @@ async def test_a_cancelled_tail_leaves_no_connection(valkey: redis.Redis, valkey
     async with following(valkey_url, "s"):
         assert connections() == before + 1
     await until(lambda: connections() == before)
+
+
+async def test_a_tail_ends_when_it_is_cancelled_though_the_client_calls_that_a_lost_connection(
+    valkey: redis.Redis, valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = tailing.call_async
+
+    async def mistaken(*arguments: Any, **options: Any) -> Any:
+        try:
+            return await call(*arguments, **options)
+        except asyncio.CancelledError:
+            raise StreamsUnavailable("The connection was lost.") from None
+
+    monkeypatch.setattr(tailing, "call_async", mistaken)
+    async with asyncio.timeout(15), following(valkey_url, "s"):
+        await until(lambda: any(client["cmd"] == "xread" for client in valkey.client_list()))
 
 
 def test_a_tail_of_nothing_is_a_mistake() -> None:
