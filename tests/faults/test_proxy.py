@@ -7,6 +7,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -15,8 +16,9 @@ from tests.faults.proxy import HOST, Proxy
 
 class Echo(socketserver.BaseRequestHandler):
     def handle(self) -> None:
-        while data := self.request.recv(1024):
-            self.request.sendall(data)
+        with suppress(ConnectionError):
+            while data := self.request.recv(1024):
+                self.request.sendall(data)
 
 
 @pytest.fixture
