@@ -45,7 +45,7 @@ const connection = new Connection({
   },
   // What was held comes again: the server was told the cursor of what is shown.
   subscribed: () => {
-    held = [];
+    letGo();
     waiting = 0;
     if (!list) changed(0); // what it showed may be old
     count();
@@ -61,6 +61,13 @@ function pulseOfPage() {
 function standsStill() {
   if (isPaused) return true;
   return place.isAway && (rows.newestFirst || rows.isFull);
+}
+
+// What is held is not shown any more, but was received: without an acknowledgement the server would send nothing else.
+function letGo() {
+  const messages = held;
+  held = [];
+  for (const [, acknowledge] of messages) acknowledge();
 }
 
 function show(message, acknowledge) {
@@ -140,7 +147,7 @@ function look() {
   if (still && still !== stillRows?.list) stillRows = new Rows(still); // can be read on from its ends
   const hadPulse = !list && connection.isUsed ? pulse : null;
   list = found;
-  held = [];
+  letGo();
   below = 0;
   isPaused = Boolean(list) && new URL(location.href).searchParams.has("paused");
   rows = list && (list === stillRows?.list ? stillRows : new Rows(list)); // one that was read on to its end

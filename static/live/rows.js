@@ -37,11 +37,8 @@ export class Rows {
   }
 
   advance(cursor) {
-    const known = this.cursor;
-    for (const [stream, entryId] of Object.entries(cursor)) {
-      if (!known[stream] || compare(known[stream], entryId) < 0) known[stream] = entryId;
-    }
-    this.list.dataset.liveCursor = JSON.stringify(known);
+    // It goes back where a stream was made anew, with lower IDs.
+    this.list.dataset.liveCursor = JSON.stringify({ ...this.cursor, ...cursor });
   }
 
   // What a message brings, oldest first, and how many events were skipped before it.

@@ -37,6 +37,8 @@ export class Skipped {
       if (this.#newestFirst) this.#list.prepend(row);
       else this.#list.append(row);
     }
+    const begin = (position) => position.split("@")[0];
+    if (compare(begin(skipped_after), begin(row.dataset.after)) < 0) row.dataset.after = skipped_after;
     if (!skipped_exactly) row.classList.add("is-inexact");
     this.#tell(row, Number(row.dataset.count) + skipped);
   }
