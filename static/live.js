@@ -27,7 +27,10 @@ const connection = new Connection({
     const pulse = pulseOfPage();
     return pulse === null ? null : { query: pulse, cursor: {}, rows: false };
   },
-  state: (state, reason) => status.tell(state, reason),
+  state: (state, reason) => {
+    status.tell(state, reason);
+    document.dispatchEvent(new CustomEvent("evdash:state", { detail: { state } }));
+  },
   rows: (message, acknowledge) => {
     if (standsStill()) held.push([message, acknowledge]);
     else show(message, acknowledge);
@@ -99,7 +102,7 @@ function goOn() {
 }
 
 function toggle() {
-  if (!list) return;
+  if (!list || connection.isOver) return;
   isPaused = !isPaused;
   writeAddress();
   if (!isPaused) goOn();

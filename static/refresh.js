@@ -91,6 +91,13 @@ if (main && state()) {
     hasNews = true;
     lookIn(NEWS_MS);
   });
+  // The top bar says the same of Redis as the list, at once.
+  let wasUnreachable = false;
+  document.addEventListener("evdash:state", ({ detail }) => {
+    const isUnreachable = detail.state === "unreachable";
+    if (isUnreachable !== wasUnreachable) lookIn(0);
+    wasUnreachable = isUnreachable;
+  });
   document.addEventListener("pointermove", () => (pointerMovedAt = performance.now()), { passive: true });
   document.addEventListener("visibilitychange", () => document.hidden || look());
   lookIn(BEHIND_MS);

@@ -148,7 +148,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
             self._credit.acknowledge(message.messages)
         except ValueError as error:
             raise InvalidMessage(f"That cannot be: {error}.") from None
-        if self._follower:
+        # What was only counted has its newest brought, so that the end of a burst is seen.
+        if self._follower and not (self._credit.is_available and self._jump()):
             self._follower.credit_returned()
 
     async def _subscribe(self, message: Subscribe) -> None:
@@ -181,8 +182,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self._catch_up(message)
         else:
             self._join(Pulse(self._outbox.put_nowait), message)
-        if self._is_open and self._feed.is_answered:
-            self._tell_state("live")
+            self._tell_live()
 
     async def _catch_up(self, message: Subscribe) -> None:
         position = self._feed.hub.position
@@ -194,14 +194,15 @@ class LiveConsumer(AsyncWebsocketConsumer):
             partial(_missed, message.filter, subscription.cursor, subscription.tailed, render_row, message.reading),
         )
 
-    def _jump(self) -> None:
-        """Read the newest of what was only counted. Meanwhile the subscription holds what comes."""
+    def _jump(self) -> bool:
+        """Read the newest of what was only counted, if anything was. Meanwhile the subscription holds what comes."""
         if self._wanted is None or not isinstance(self._follower, Subscription):
-            return
+            return False
         unsent = self._follower.jump()
         if unsent is not None:
             read = partial(_newest_unsent, self._wanted.filter, unsent, render_row, self._wanted.reading)
             self._following = self._watched(self._bring(self._follower, read))
+        return unsent is not None
 
     async def _bring(self, subscription: Subscription, read: Callable[[], Awaitable[Missed]]) -> None:
         try:
@@ -211,6 +212,11 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self._refuse(TRY_AGAIN, "Reading what came meanwhile took too long.")
             return
         self._feed.hub.catch_up(subscription, past, asyncio.get_running_loop().time())
+        self._tell_live()
+
+    def _tell_live(self) -> None:
+        if self._is_open and self._feed.is_answered:
+            self._tell_state("live")
 
     def _join(self, follower: Follower, message: Subscribe) -> None:
         self._follower, self._wanted = follower, message

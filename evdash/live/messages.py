@@ -65,7 +65,7 @@ def parse(text: str | None) -> Subscribe | Acknowledge | WaitingSeen | Jump:
         case {"type": "subscribe", "number": int(number), "query": str(query), "cursor": dict(cursor)}:
             reading = reading_of(told.get("reading", "events"))
             return Subscribe(number, filter_of(query), cursor_of(cursor), told.get("rows") is not False, reading)
-        case {"type": "ack", "messages": int(messages)}:
+        case {"type": "ack", "messages": int(messages)} if messages >= 0 and not isinstance(messages, bool):
             return Acknowledge(messages)
         case {"type": "waiting-seen"}:
             return WaitingSeen()

@@ -12,7 +12,9 @@ const FAILURES_UNTIL_POLLING = 3;
 const SOCKET_TRIED_AGAIN_MS = 60_000; // while polling
 const WAITING_SEEN_MS = 500;
 const SIGNED_OUT = 4401;
-const REFUSED = [4400, 4429]; // nothing that we said, too many sockets
+const REFUSED = 4400; // nothing that a page of ours says
+const TOO_MANY = 4429;
+const TOO_MANY_AGAIN_MS = 20_000; // others may have been closed
 
 export class Connection {
   #socket = null;
@@ -42,6 +44,10 @@ export class Connection {
     setInterval(() => this.#look(), LOOK_EVERY_MS);
     window.addEventListener("online", () => this.renew());
     document.addEventListener("visibilitychange", () => document.hidden || this.#look());
+  }
+
+  get isOver() {
+    return this.#isOver;
   }
 
   get isUsed() {
@@ -165,7 +171,12 @@ export class Connection {
     const hadAnswered = this.#answered > 0;
     this.#socket = null;
     if (code === SIGNED_OUT) return this.#end("signed out");
-    if (REFUSED.includes(code)) return this.#end("refused");
+    if (code === REFUSED) return this.#end("refused");
+    if (code === TOO_MANY) {
+      this.#handlers.state("refused", this.#reason);
+      this.#timer = setTimeout(() => this.retry(), TOO_MANY_AGAIN_MS);
+      return;
+    }
     this.#failures = hadAnswered ? 0 : this.#failures + 1;
     if (this.#failures >= FAILURES_UNTIL_POLLING) this.#polling.start();
     this.#lostAt ??= new Date();

@@ -59,8 +59,9 @@ export class Status {
 
   #write() {
     const { isPaused, isAway, held, below, newestFirst } = this.#counted;
-    const saysPaused = isPaused && FLOWING.includes(this.#state);
-    const words = saysPaused ? "Paused" : WORDS[this.#state](this.#reason);
+    const isReading = isAway && newestFirst; // scrolled into the list, which stands still meanwhile
+    const saysPaused = (isPaused || isReading) && FLOWING.includes(this.#state);
+    const words = saysPaused ? (isPaused ? "Paused" : "Paused while you read") : WORDS[this.#state](this.#reason);
     for (const place of document.querySelectorAll("[data-live-status]")) {
       place.dataset.state = saysPaused ? "paused" : this.#state;
       if (place.textContent !== words) place.textContent = words;
@@ -72,7 +73,7 @@ export class Status {
     const ahead = held + below;
     this.#jump.hidden = !isAway || !ahead;
     this.#jump.classList.toggle("is-below", !newestFirst);
-    const leads = `${number.format(ahead)} new, jump to now`;
+    const leads = newestFirst || held ? `${number.format(ahead)} new, jump to now` : `${number.format(ahead)} more below, jump to now`;
     if (!this.#jump.hidden && this.#jump.textContent !== leads) this.#jump.textContent = leads;
   }
 }

@@ -218,7 +218,7 @@ def test_a_session_grows_at_its_end_without_moving_who_reads_its_beginning(
     publish(publisher, session, *"abc")
     expect(rows(page)).to_have_count(63)
     assert first.bounding_box() == before
-    page.get_by_role("button", name="3 new, jump to now").click()
+    page.get_by_role("button", name="3 more below, jump to now").click()
     expect(rows(page).last).to_be_in_viewport()
     publish(publisher, session, "followed")
     expect(rows(page).last).to_contain_text("followed")
