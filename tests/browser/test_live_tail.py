@@ -269,6 +269,7 @@ def test_without_websockets_the_page_asks_over_http_and_says_so(
 
 def test_numbers_follow_without_websockets_too(page: Page, publisher: Publisher, blocked: dict[str, bool]) -> None:
     page.goto("/sessions/")
+    is_in_state(page, "polling")
     publish(publisher, "polled", "hello")
     expect(page.locator("tbody th a", has_text="polled")).to_have_count(1, timeout=20_000)
 
