@@ -16,7 +16,7 @@ from evdash.eventlog.event_pages import event_page, events_of
 from evdash.eventlog.filter_summary import filter_summary
 from evdash.eventlog.latencies import Latencies, latencies
 from evdash.eventlog.models import LoggedEvent
-from evdash.eventlog.positions import all_stream_numbers
+from evdash.eventlog.positions import all_stream_numbers, compared_through
 from evdash.eventlog.records import (
     UNREAD,
     Coverage,
@@ -53,7 +53,7 @@ class Reader:
 
     def __init__(self, client: redis.Redis, streams: Sequence[str], group: str, now: datetime | None = None) -> None:
         self.now = now or datetime.now(UTC)
-        self._client, self._streams = client, streams
+        self._client, self._streams, self._group = client, streams, group
         self._numbers = all_stream_numbers(streams)
         self._stream_part = StreamPart(client, streams, group)
 
@@ -135,11 +135,12 @@ class Reader:
     def removed_unread(self, seen: Position) -> MissingEntries | None:
         """What a stream may have lost past `seen` before the log took it; None when nothing can be missing.
 
-        Workers record as gaps what they find missing; this is for a log that has not come so far.
+        Workers record as gaps what they find missing whenever they have caught up; this is for what they have not
+        compared yet.
         """
         if self.unreachable:
             return None
-        known = max(seen.entry_id, self._stream_part.watermarks.get(seen.stream, EntryId.MAX))
+        known = max(seen.entry_id, compared_through([self._group], seen.stream))
         first = first_left(self._client, seen.stream, known)
         if first is None:
             return None

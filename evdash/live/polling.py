@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_GET
 
@@ -22,7 +23,8 @@ def missed_rows(request: HttpRequest) -> HttpResponse:
     While Redis is out of reach a `state`; status 400 with `refused` for what cannot be read.
     """
     try:
-        cursor = cursor_of(_cursor(request))
+        asked = cursor_of(_cursor(request))
+        cursor = {stream: asked[stream] for stream in settings.EVDASH.streams if stream in asked}
         reading = reading_of(request.GET.get("reading", "events"))
         told = missed(filter_of(request.GET.get("query", "")), cursor, cursor, render_row, reading)
     except InvalidMessage as invalid:

@@ -156,7 +156,7 @@ def gap_row(gap: MissingEntries) -> GapRow:
     are = "is" if gap.entries == 1 else "are"
     is_parked = gap.kind == "parked"
     if gap.kind == UNREAD:
-        words = f"Entries of {gap.stream} may be missing here: the stream was trimmed, and the log had not read so far."
+        words = f"Entries of {gap.stream} may be missing here: the stream was trimmed, and no worker has compared yet."
     else:
         words = f"{entries} of {gap.stream} {are} missing here: {_REASONS[gap.kind]}."
     return GapRow(

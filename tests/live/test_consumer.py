@@ -18,6 +18,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from evdash.accounts.sockets import SIGNED_OUT
+from evdash.eventlog import positions
 from evdash.events.entry_id import EntryId
 from evdash.live import attendance, catch_up, consumer
 from evdash.live.counts import counts
@@ -483,3 +484,16 @@ async def test_a_page_that_was_away_while_its_stream_was_made_anew_gets_what_is_
         await again.hear()
     assert [again.count(entry_id) for entry_id in [shown, *ids]] == [0, 1, 1, 1]
     assert again.cursor == {STREAM: "9-0"}
+
+
+async def test_what_a_worker_has_read_around_a_hole_does_not_hide_it(
+    open_page: OpenPage, add: Add, valkey: redis.Redis
+) -> None:
+    """It has the entries that are left, and has not yet compared what it has with what was added."""
+    ids = [add() for _ in range(10)]
+    valkey.xtrim(STREAM, maxlen=3, approximate=False)
+    await sync_to_async(positions.set_watermark)(django_settings.EVDASH.audit_group, STREAM, ids[-1])
+    valkey.xgroup_create(STREAM, django_settings.EVDASH.audit_group, id=str(ids[-1]))
+    page = await open_page()
+    await page.subscribe(cursor={STREAM: ids[0]})
+    assert "Entries of memory:events may be missing here" in page.html

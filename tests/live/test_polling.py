@@ -51,6 +51,11 @@ def test_what_cannot_be_read_is_refused_in_a_sentence(browser: Client) -> None:
     assert "filter" in ask(browser, {}, "q=type:", status=400)["reason"]
 
 
+def test_a_stream_that_is_not_shown_is_passed_over(browser: Client, add: Add) -> None:
+    add()
+    assert ask(browser, {"another": "0-0"}) == {"type": "alive", "cursor": {}}
+
+
 def test_redis_out_of_reach_is_a_state(browser: Client, settings: Settings) -> None:
     settings.EVDASH = replace(settings.EVDASH, redis_url="redis://127.0.0.1:1")
     told = ask(browser, {STREAM: "0-0"})
