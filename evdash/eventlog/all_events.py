@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from evdash.eventlog.reader import Reader, open_reader
+from evdash.eventlog.opening import open_reader
+from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import EventPage, Position
 from evdash.events.filter import EventFilter
 from evdash.streams.client import StreamsUnavailable

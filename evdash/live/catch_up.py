@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from evdash.eventlog.reader import Reader, open_reader
+from evdash.eventlog.opening import open_reader
+from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import EventPage, MissingEntries, Position
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 import redis
 
+from evdash.eventlog.log_reader import LogReader
 from evdash.eventlog.reader import Reader
 from evdash.events.entry import Entry
 from evdash.projections.audit import AuditProjection
@@ -38,6 +39,6 @@ def make_worker(valkey: redis.Redis) -> MakeWorker:
 @pytest.fixture
 def make_reader(valkey: redis.Redis) -> MakeReader:
     def make(streams: Sequence[str] = (STREAM,)) -> Reader:
-        return Reader(valkey, streams, GROUP)
+        return LogReader(valkey, streams, GROUP)
 
     return make

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evdash.eventlog import query, stream_part
+from evdash.eventlog.log_reader import LogReader
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Position
 from evdash.events.duplicates import changes
@@ -165,7 +166,7 @@ def test_an_unreachable_redis_leaves_the_log_and_a_sentence(
     worker.step()
     from evdash.streams.client import open_client
 
-    reader = Reader(open_client("redis://127.0.0.1:1"), (STREAM,), "evdash-audit")
+    reader = LogReader(open_client("redis://127.0.0.1:1"), (STREAM,), "evdash-audit")
     page = reader.page(EventFilter())
     assert [str(event.entry_id) for event in page.events] == ["1-1"]
     assert "127.0.0.1:1 cannot be reached" in reader.coverage.unreachable

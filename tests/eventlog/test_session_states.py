@@ -8,8 +8,8 @@ import pytest
 import redis
 
 from evdash.eventlog import session_states
+from evdash.eventlog.log_reader import LogReader
 from evdash.eventlog.models import SessionCheckpoint
-from evdash.eventlog.reader import Reader
 from evdash.events.entry_id import EntryId
 from evdash.events.profile import decode
 from evdash.events.session.data import as_data
@@ -48,7 +48,7 @@ def index(valkey: redis.Redis) -> None:
 
 
 def state_at(valkey: redis.Redis, number: int) -> dict[str, object]:
-    steps = list(Reader(valkey, [STREAM], GROUP).session_steps("s", EntryId(number, 0)))
+    steps = list(LogReader(valkey, [STREAM], GROUP).session_steps("s", EntryId(number, 0)))
     return as_data(steps[-1].after)
 
 
@@ -74,7 +74,7 @@ def test_a_state_from_a_checkpoint_is_the_state_from_the_start(valkey: redis.Red
     assert SessionCheckpoint.objects.count() == 5
     for number in (9, 10, 11, 35, 57):
         assert state_at(valkey, number) == folded(range(1, number + 1))
-    steps = list(Reader(valkey, [STREAM], GROUP).session_steps("s", EntryId(57, 0)))
+    steps = list(LogReader(valkey, [STREAM], GROUP).session_steps("s", EntryId(57, 0)))
     assert [step.after.folded for step in steps] == list(range(51, 58))
 
 

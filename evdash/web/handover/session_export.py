@@ -8,13 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from django.conf import settings
-
 from evdash.eventlog.all_events import all_pages
-from evdash.eventlog.gaps import gaps_between
-from evdash.eventlog.reader import open_reader
+from evdash.eventlog.opening import open_reader
 from evdash.eventlog.records import EventPage, MissingEntries, Position
-from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter
 from evdash.events.summaries import SessionSummary
@@ -109,15 +105,14 @@ def session_export(
             if reader.has_read_all
             else "No event of such a session is in the part of the streams that was read: the log is further behind."
         )
-    gaps = gaps_between(facts.first_id.previous(), EntryId.MAX, EventFilter(), reader.now, oldest_first=True)
-    within_session = tuple(gap for gap in gaps if gap.first_id <= facts.last_id)
+    gaps = reader.gaps(facts.first_id.previous(), facts.last_id)
     return SessionExport(
         facts=facts,
         exported_at=datetime.now(UTC),
         exported_by=exported_by,
         address=address,
-        streams=settings.EVDASH.streams,
-        completeness=session_completeness(facts, first[0] if first else None, coverage, within_session),
-        gaps=within_session,
+        streams=reader.streams,
+        completeness=session_completeness(facts, first[0] if first else None, coverage, gaps),
+        gaps=gaps,
         pictured=first if with_picture else (),
     )

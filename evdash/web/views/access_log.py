@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from evdash.audit.access_log import access, recent
-from evdash.eventlog.reader import open_reader
+from evdash.eventlog.opening import open_reader
 from evdash.web.accesses import AccessView
 from evdash.web.paging import BadPlace
 from evdash.web.rendering import page

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 
-from evdash.eventlog.reader import Reader, open_reader
+from evdash.eventlog.opening import open_reader
+from evdash.eventlog.reader import Reader
 from evdash.eventlog.session_comparison import session_comparison
 from evdash.events.summaries import SessionSummary
 from evdash.web.rendering import page

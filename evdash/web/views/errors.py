@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from evdash.eventlog.error_groups import ErrorGroupRecord
-from evdash.eventlog.reader import open_reader
+from evdash.eventlog.opening import open_reader
 from evdash.events.conditions import TEXT
 from evdash.events.filter import EventFilter
 from evdash.web.filter_bar import ERRORS

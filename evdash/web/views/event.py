@@ -12,9 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from evdash.eventlog.reader import open_reader
+from evdash.eventlog.opening import open_reader
 from evdash.eventlog.records import Coverage, Neighbours
-from evdash.eventlog.unlogged import first_alike
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter, FilterError
@@ -47,7 +46,7 @@ def event(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
     if _wants_value(request):
         return _value_or_json(request, found)
     context = _context(request, found, neighbours)
-    if first := first_alike(found):
+    if first := reader.first_alike(found):
         context |= {"first_alike": first, "first_alike_address": event_address(stream, first)}
     return _shown(request, found, context, reader.coverage)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 
-from evdash.eventlog.reader import open_reader
+from evdash.eventlog.opening import open_reader
 from evdash.web.listing import listing, question
 from evdash.web.rendering import page
 from evdash.web.views.answers import explains_bad_places

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
-from evdash.eventlog.reader import open_reader
+from evdash.eventlog.opening import open_reader
 from evdash.eventlog.records import Coverage
 from evdash.events.entry_id import EntryId
 from evdash.notes.reading import find_note, notes_on

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from evdash.eventlog.latencies import OperationLatency
-from evdash.eventlog.reader import open_reader
+from evdash.eventlog.opening import open_reader
 from evdash.events.filter import EventFilter
 from evdash.web.charts import histogram_picture, not_drawn, shares
 from evdash.web.filter_bar import Asked, asked_filter, filter_bar

@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django_htmx.http import trigger_client_event
 
-from evdash.eventlog.reader import Reader, open_reader
+from evdash.eventlog.opening import open_reader
+from evdash.eventlog.reader import Reader
 from evdash.events.summaries import SessionSummary
 from evdash.notes.records import Subject
 from evdash.web.addresses import session_address

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 
-from evdash.eventlog.reader import open_reader
+from evdash.eventlog.opening import open_reader
 from evdash.web.paging import entry_place_of, link, newest
 from evdash.web.rendering import page
 from evdash.web.views.answers import explains_bad_places

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 
-from evdash.eventlog.reader import open_reader
+from evdash.eventlog.opening import open_reader
 from evdash.web.rendering import state_part
 
 

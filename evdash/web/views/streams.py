@@ -6,7 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from evdash.accounts.roles import can_operate
-from evdash.eventlog.reader import open_reader
+from evdash.eventlog.opening import open_reader
 from evdash.streams.client import StreamsUnavailable, open_client, shown_address
 from evdash.streams.deliveries import GroupMissing
 from evdash.streams.info import stream_info

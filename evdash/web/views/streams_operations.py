@@ -14,7 +14,8 @@ from django.shortcuts import redirect
 from evdash.accounts.roles import can_operate, operators_only
 from evdash.audit.access_log import last_of, record
 from evdash.audit.operating import OutcomeNotRecorded, operate
-from evdash.eventlog.reader import Reader, open_reader
+from evdash.eventlog.opening import open_reader
+from evdash.eventlog.reader import Reader
 from evdash.events.entry_id import EntryId, InvalidEntryId
 from evdash.streams.client import StreamsUnavailable, open_client
 from evdash.streams.deliveries import GroupMissing

@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlencode
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from evdash.eventlog.gaps import missing_in_all
-from evdash.eventlog.reader import Reader, open_reader
+from evdash.eventlog.opening import open_reader
+from evdash.eventlog.reader import Reader
 from evdash.events.filter import EventFilter
 from evdash.events.summaries import UserSummary
 from evdash.web.calendar import Calendar, calendar, calendar_range
@@ -41,7 +40,7 @@ def user(request: HttpRequest, user_id: str) -> HttpResponse:
         "sessions": sessions,
         "sessions_address": f"{reverse('sessions')}?{urlencode({'user': user_id})}",
         "calendar": days,
-        "completeness": completeness(facts, reader.coverage, missing_in_all(settings.EVDASH.streams)),
+        "completeness": completeness(facts, reader.coverage, reader.missing_in_all()),
         "listing": shown,
         "printed_at": datetime.now(UTC),
     }
