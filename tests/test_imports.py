@@ -20,7 +20,8 @@ BELOW: dict[str, set[str]] = {
     "accounts": set(),
     "audit": {"projections", "eventlog", "streams", "events"},
     "notes": {"audit", "eventlog", "events"},
-    "web": {"notes", "audit", "projections", "accounts", "eventlog", "streams", "events"},
+    "sandboxes": {"eventlog", "streams", "events"},
+    "web": {"sandboxes", "notes", "audit", "projections", "accounts", "eventlog", "streams", "events"},
     "live": {"web", "accounts", "eventlog", "streams", "events"},
     "health": {"live", "accounts", "eventlog", "streams", "events"},
 }
@@ -31,6 +32,7 @@ FORBIDDEN_PACKAGES = {
     "projections": {"channels"},
     "workers": {"channels", "redis"},
     "audit": {"channels"},
+    "sandboxes": {"django", "channels"},
     "notes": {"channels", "redis", "markdown_it"},
     "web": {"channels"},
     "live": {"prometheus_client"},

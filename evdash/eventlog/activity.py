@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -71,8 +71,19 @@ def user_summaries(unlogged: Sequence[Change], user_ids: Collection[str]) -> Map
 def user_days(unlogged: Sequence[Change], user_id: str, since: date, until: date) -> Mapping[date, DayCount]:
     """The user's days from `since` up to and with `until` on which anything happened (UTC)."""
     rows = UserDay.objects.filter(user_id=user_id, day__gte=since, day__lte=until)
-    days = {row.day: DayCount(row.events, row.errors) for row in rows}
-    for change in unlogged:
+    return days_of(unlogged, user_id, since, until, {row.day: DayCount(row.events, row.errors) for row in rows})
+
+
+def days_of(
+    changes: Iterable[Change],
+    user_id: str,
+    since: date,
+    until: date,
+    counted: Mapping[date, DayCount] | None = None,
+) -> Mapping[date, DayCount]:
+    """The user's days of these changes, and of what is `counted` already."""
+    days = dict(counted or {})
+    for change in changes:
         event = change.event
         day = event.occurred_at.date()
         if event.user_id == user_id and since <= day <= until:
@@ -113,9 +124,22 @@ def _page(
     untouched = rows.exclude(**{f"{key_column}__in": list(touched)}) if touched else rows
     if start is not None:
         untouched = untouched.filter(**{"last_id__gt" if forward else "last_id__lt": start})
-        found = {key: last_id for key, last_id in found.items() if last_id != start and (last_id > start) == forward}
     ordered = untouched.order_by("last_id" if forward else "-last_id")
     found.update(ordered.values_list(key_column, "last_id")[: limit + TIES_MAX])
+    return page_by_last_id(found, before, after, limit)
+
+
+def page_by_last_id(
+    found: Mapping[str, EntryId], before: EntryId | None, after: EntryId | None, limit: int
+) -> tuple[list[str], EntryId | None, EntryId | None]:
+    """Of these keys with their last entries those of the page, newest first, and where its neighbours begin."""
+    forward = after is not None
+    start = after or before
+    found = {
+        key: last_id
+        for key, last_id in found.items()
+        if start is None or (last_id > start if forward else last_id < start)
+    }
     places = sorted(((last_id, key) for key, last_id in found.items()), reverse=not forward)
     end = limit
     while limit <= end < len(places) and places[end][0] == places[end - 1][0]:

@@ -49,7 +49,7 @@ def error_groups(client: redis.Redis, streams: Sequence[str], group: str) -> lis
         found = {row.fingerprint: _merged(row, added.get(row.fingerprint)) for row in rows}
     for fingerprint, summary in added.items():
         if fingerprint not in found:
-            found[fingerprint] = _of_summary(summary)
+            found[fingerprint] = group_of_summary(summary)
     ordered = sorted(found.values(), key=lambda record: (record.last_id, record.fingerprint), reverse=True)
     return [record for record in ordered if record.events][:GROUPS_MAX]
 
@@ -85,7 +85,8 @@ def _known(fingerprint: str, kind: str, names: frozenset[str]) -> int:
     return ErrorGroupMember.objects.filter(fingerprint=fingerprint, kind=kind, name__in=names).count()
 
 
-def _of_summary(summary: ErrorGroupSummary) -> ErrorGroupRecord:
+def group_of_summary(summary: ErrorGroupSummary) -> ErrorGroupRecord:
+    """The group, as far as this says."""
     return ErrorGroupRecord(
         fingerprint=summary.fingerprint,
         type=summary.type,

@@ -72,10 +72,16 @@ def event_page(
         newer=newer,
         older=older,
         searched_to=(stop.time if stop and not more else None),
-        cursor=window.newest,
+        cursor=_known_through(window.newest, start if forward else None),
         duplicates=duplicates_among(events),
         gaps=gaps,
     )
+
+
+def _known_through(newest: Mapping[str, EntryId], start: Position | None) -> Mapping[str, EntryId]:
+    """Up to where each stream is known: what lies before the start of the page is not for it to tell."""
+    before = start.entry_id.previous() if start else EntryId.MIN
+    return {stream: max(entry_id, before) for stream, entry_id in newest.items()}
 
 
 def _range(start: Position | None, onward: Position | None, *, forward: bool) -> tuple[EntryId, EntryId]:

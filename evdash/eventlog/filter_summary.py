@@ -54,6 +54,36 @@ def filter_summary(
     complete = unlogged_complete and bound is None and len(sample) <= SAMPLE_MAX
     sample = sample[:SAMPLE_MAX]
     events, errors = _counts(sample, complete, unlogged, unlogged_complete, numbers, filter, now)
+    duplicates = _duplicates(unlogged, matches, filter, now)
+    return _of_sample(sample, events, errors, duplicates, filter, now, complete=complete)
+
+
+def summary_of(changes: Sequence[Change], filter: EventFilter, now: datetime) -> FilterSummary:
+    """The same of these changes alone, newest first, which take nothing back."""
+    matches = filter.predicate(now)
+    found = [change for change in changes if matches(change.event)]
+    counted = [change.event for change in found if change.counts]
+    return _of_sample(
+        [_sampled(event) for event in counted[:SAMPLE_MAX]],
+        Count(len(counted)),
+        Count(sum(event.is_error for event in counted)),
+        Count(len(found) - len(counted)),
+        filter,
+        now,
+        complete=len(counted) <= SAMPLE_MAX,
+    )
+
+
+def _of_sample(
+    sample: Sequence[Sampled],
+    events: Count,
+    errors: Count,
+    duplicates: Count,
+    filter: EventFilter,
+    now: datetime,
+    *,
+    complete: bool,
+) -> FilterSummary:
     return FilterSummary(
         events=events,
         errors=errors,
@@ -61,7 +91,7 @@ def filter_summary(
         histogram=histogram_of([(each.occurred_us, each.is_error) for each in sample], filter.range_us(now), now),
         sampled=not complete,
         sample=len(sample),
-        duplicates=_duplicates(unlogged, matches, filter, now),
+        duplicates=duplicates,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,11 +13,12 @@ from django.db.models import Sum
 from evdash.eventlog.models import LatencyCount, TypeCount
 from evdash.eventlog.positions import all_stream_numbers
 from evdash.eventlog.query import slots_between
+from evdash.eventlog.ranges import in_us, within
 from evdash.eventlog.snapshot import snapshot
 from evdash.eventlog.stream_part import StreamPart
 from evdash.eventlog.time_slots import DAY_S
 from evdash.eventlog.unlogged import unapplied_changes
-from evdash.events.event import us_from_datetime
+from evdash.events.duplicates import Change
 from evdash.events.latency import bucket_of, operation, percentile_ms
 
 OPERATIONS_MAX = 12
@@ -48,29 +49,40 @@ def latencies(
     client: redis.Redis, streams: Sequence[str], group: str, since: datetime | None, until: datetime | None
 ) -> Latencies:
     """The latencies of a range of whole minutes, or of everything."""
-    part = StreamPart(client, streams, group)
-    tail = part.tail()
-    range_us = (us_from_datetime(since) if since else None, us_from_datetime(until) if until else None)
-    counts: dict[str, Counter[int]] = defaultdict(Counter)
+    tail = StreamPart(client, streams, group).tail()
+    range_us = in_us(since, until)
     with snapshot():
-        for change in unapplied_changes(tail.events, group, all_stream_numbers(streams)):
-            event = change.event
-            inside = (range_us[0] is None or event.occurred_us >= range_us[0]) and (
-                range_us[1] is None or event.occurred_us < range_us[1]
-            )
-            if inside and event.latency_ms is not None:
-                counts[operation(event)][bucket_of(event.latency_ms)] += change.counts
+        counts = _counts(within(unapplied_changes(tail.events, group, all_stream_numbers(streams)), range_us))
         rows = LatencyCount.objects.filter(slots_between(*range_us)).values_list("operation", "bucket")
         for name, bucket, events in rows.annotate(Sum("events")):
             counts[name][bucket] += events
         types = set(TypeCount.objects.filter(width_s=DAY_S, type__in=list(counts)).values_list("type", flat=True))
     types |= {event.type for event in tail.events}
+    return _latencies(counts, types, complete=tail.stopped_at is None)
+
+
+def latencies_of(changes: Iterable[Change], since: datetime | None, until: datetime | None) -> Latencies:
+    """The latencies of what these changes count in the range."""
+    inside = within(changes, in_us(since, until))
+    return _latencies(_counts(inside), {change.event.type for change in inside}, complete=True)
+
+
+def _counts(changes: Iterable[Change]) -> dict[str, Counter[int]]:
+    counts: dict[str, Counter[int]] = defaultdict(Counter)
+    for change in changes:
+        event = change.event
+        if event.latency_ms is not None:
+            counts[operation(event)][bucket_of(event.latency_ms)] += change.counts
+    return counts
+
+
+def _latencies(counts: Mapping[str, Counter[int]], types: Collection[str], *, complete: bool) -> Latencies:
     together: Counter[int] = Counter()
     for buckets in counts.values():
         together.update(buckets)
     found = [latency for name, buckets in counts.items() if (latency := _latency(name, buckets, types))]
     found.sort(key=lambda latency: (-latency.events, latency.operation))
-    return Latencies(_latency("", together, types), tuple(found[:OPERATIONS_MAX]), tail.stopped_at is None)
+    return Latencies(_latency("", together, types), tuple(found[:OPERATIONS_MAX]), complete)
 
 
 def _latency(name: str, buckets: Mapping[int, int], types: Collection[str]) -> OperationLatency | None:

@@ -16,6 +16,7 @@ from evdash.eventlog.gaps import gaps_between, missing_in_all
 from evdash.eventlog.latencies import Latencies, latencies
 from evdash.eventlog.models import LoggedEvent
 from evdash.eventlog.positions import all_stream_numbers, compared_through
+from evdash.eventlog.ranges import whole_minutes
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import (
     UNREAD,
@@ -188,13 +189,13 @@ class LogReader(Reader):
             return activity.user_days(self._unlogged(), user_id, since, until)
 
     def overview(self, since: datetime | None = None, until: datetime | None = None) -> Overview:
-        since, until = overviews.whole_minutes(since, until)
-        errors = self.page(EventFilter().errors().between(since, until), limit=8)
+        since, until = whole_minutes(since, until)
+        errors = self.page(EventFilter().errors().between(since, until), limit=overviews.RECENT_ERRORS)
         with snapshot():
             return overviews.overview(self._unlogged(), self.has_read_all, errors.events, since, until, self.now)
 
     def latencies(self, since: datetime | None = None, until: datetime | None = None) -> Latencies:
-        since, until = overviews.whole_minutes(since, until)
+        since, until = whole_minutes(since, until)
         return latencies(self._client, self.streams, settings.EVDASH.analytics_group, since, until)
 
     def error_groups(self) -> list[ErrorGroupRecord]:

@@ -14,6 +14,7 @@ from evdash.eventlog.filter_summary import SAMPLE_MAX
 from evdash.eventlog.histograms import weighted_histogram
 from evdash.eventlog.models import AgentSession, AgentUser, LoggedEvent, Tally, TypeCount
 from evdash.eventlog.query import id_range, log_query, slots_between
+from evdash.eventlog.ranges import RangeUs, in_us, within
 from evdash.eventlog.records import ACTIVE_WITHIN, Count, FacetValue, Histogram, Overview
 from evdash.eventlog.time_slots import DAY_S, HOUR_S, MINUTE_S
 from evdash.events.clocks import AHEAD_AT_MOST_US, credible_us
@@ -24,17 +25,9 @@ from evdash.events.filter import EventFilter
 from evdash.events.summaries import sessions_of, users_of
 
 COUNT_MAX = 10_000
+TYPES_MAX = 12
+RECENT_ERRORS = 8
 SLOTS_MAX = 3_000
-
-_RangeUs = tuple[int | None, int | None]
-
-
-def whole_minutes(since: datetime | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:
-    """The range widened to whole minutes, in which events are counted."""
-    since = since.replace(second=0, microsecond=0) if since else None
-    if until and (until.second or until.microsecond):
-        until = until.replace(second=0, microsecond=0) + timedelta(minutes=1)
-    return since, until
 
 
 def overview(
@@ -47,13 +40,8 @@ def overview(
 ) -> Overview:
     """The numbers of a range of whole minutes. Reads one database state; `unlogged` is what it does not have, or the
     newest of that, where it is not `complete`."""
-    range_us = (us_from_datetime(since) if since else None, us_from_datetime(until) if until else None)
-    inside = [
-        change
-        for change in unlogged
-        if (range_us[0] is None or change.event.occurred_us >= range_us[0])
-        and (range_us[1] is None or change.event.occurred_us < range_us[1])
-    ]
+    range_us = in_us(since, until)
+    inside = within(unlogged, range_us)
     slots = TypeCount.objects.filter(slots_between(*range_us))
     types: Counter[str] = Counter()
     for change in inside:
@@ -74,12 +62,17 @@ def overview(
         users=_at_least(_users(unlogged, inside, all_time, range_us), complete),
         active_sessions=_at_least(_active_sessions(unlogged, now), complete),
         per_second=_arrived_since(unlogged, now - timedelta(minutes=1), now) / 60,
-        types=tuple(FacetValue(type_, count) for type_, count in types.most_common(12) if count),
+        types=_most_frequent(types),
         histogram=_histogram(inside, events, since, until, range_us, now),
         recent_errors=recent_errors,
         first_at=first_at if complete else None,
         last_at=last_at,
     )
+
+
+def _most_frequent(types: Mapping[str, int]) -> tuple[FacetValue, ...]:
+    ordered = sorted((-number, type_) for type_, number in types.items() if number)
+    return tuple(FacetValue(type_, -number) for number, type_ in ordered[:TYPES_MAX])
 
 
 def _at_least(count: Count, complete: bool) -> Count:
@@ -91,7 +84,7 @@ def _histogram(
     events: int,
     since: datetime | None,
     until: datetime | None,
-    range_us: _RangeUs,
+    range_us: RangeUs,
     now: datetime,
 ) -> Histogram:
     """From the events themselves where they are few, else from the counts by minute, hour or day."""
@@ -117,7 +110,7 @@ def _histogram(
     return weighted_histogram([*counts, *from_stream], range_us, now, least_width_s=width_s)
 
 
-def _under_way(unlogged: Sequence[Change], range_us: _RangeUs, rows: QuerySet[Any], key: str, added: Set[str]) -> Count:
+def _under_way(unlogged: Sequence[Change], range_us: RangeUs, rows: QuerySet[Any], key: str, added: Set[str]) -> Count:
     """How many sessions or users have their first entry before the range's end and their last after its start."""
     first_id, last_id = id_range(*range_us)
     recent = rows.filter(last_id__gte=first_id or EntryId.MIN).order_by("last_id")
@@ -126,14 +119,14 @@ def _under_way(unlogged: Sequence[Change], range_us: _RangeUs, rows: QuerySet[An
     return Count(len(keys | added), exact=len(found) < COUNT_MAX)
 
 
-def _sessions(unlogged: Sequence[Change], inside: Sequence[Change], all_time: bool, range_us: _RangeUs) -> Count:
+def _sessions(unlogged: Sequence[Change], inside: Sequence[Change], all_time: bool, range_us: RangeUs) -> Count:
     if not all_time:
         added = {change.event.session_id for change in inside if change.event.session_id}
         return _under_way(unlogged, range_us, AgentSession.objects.all(), "session_id", added)
     return _tallied("sessions", AgentSession.objects.all(), "session_id", sessions_of(unlogged))
 
 
-def _users(unlogged: Sequence[Change], inside: Sequence[Change], all_time: bool, range_us: _RangeUs) -> Count:
+def _users(unlogged: Sequence[Change], inside: Sequence[Change], all_time: bool, range_us: RangeUs) -> Count:
     if not all_time:
         added = {change.event.user_id for change in inside if change.event.user_id}
         return _under_way(unlogged, range_us, AgentUser.objects.all(), "user_id", added)
@@ -174,3 +167,38 @@ def _ends(unlogged: Sequence[Change]) -> tuple[datetime | None, datetime | None]
 
 def _entry_id_at(moment: datetime) -> EntryId:
     return EntryId(us_from_datetime(moment) // 1000, 0)
+
+
+def overview_of(
+    changes: Sequence[Change],
+    recent_errors: tuple[Event, ...],
+    since: datetime | None,
+    until: datetime | None,
+    now: datetime,
+) -> Overview:
+    """The same of these changes alone, oldest first, which take nothing back. Sessions and users are those with an
+    event in the range."""
+    range_us = in_us(since, until)
+    inside = within(changes, range_us)
+    counted = [change.event for change in inside if change.counts]
+    types = Counter(event.type for event in counted)
+    heard_since = _entry_id_at(now - ACTIVE_WITHIN)
+    active = sum(each.last_id >= heard_since and not each.ended for each in sessions_of(changes).values())
+    first_id, last_id = _entry_id_at(now - timedelta(minutes=1)), _entry_id_at(now + timedelta(minutes=1))
+    arrived = sum(first_id <= change.event.entry_id <= last_id for change in changes)
+    ends = (changes[0].event, changes[-1].event) if changes else None
+    return Overview(
+        since=since,
+        until=until,
+        events=Count(len(counted)),
+        errors=Count(sum(event.is_error for event in counted)),
+        sessions=Count(len(sessions_of(inside))),
+        users=Count(len(users_of(inside))),
+        active_sessions=Count(active),
+        per_second=arrived / 60,
+        types=_most_frequent(types),
+        histogram=weighted_histogram([(e.occurred_us, 1, int(e.is_error)) for e in counted], range_us, now),
+        recent_errors=recent_errors,
+        first_at=datetime_from_us(ends[0].credible_us) if ends else None,
+        last_at=datetime_from_us(ends[1].credible_us) if ends else None,
+    )

@@ -49,6 +49,7 @@ class Coverage:
     behind_more: bool  # there are more of them than were read
     unreachable: str  # the sentence, when Redis could not be asked; then this is the log alone
     notes: tuple[str, ...] = ()
+    is_of_copies: bool = False  # the reading is of a sandbox, which holds what was copied into it
 
 
 UNREAD = "unread"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from django.db.models import Count, F, Q, QuerySet
@@ -20,9 +20,16 @@ SLOTS: Final = 1_000
 
 def session_outline(unlogged: Sequence[Change], summary: SessionSummary) -> tuple[OutlineSlot, ...]:
     """The session's time in at most SLOTS equal slots, those without events left out, in the order of time."""
-    width_us = max(1, -(-(summary.last_us - summary.started_us + 1) // SLOTS))
-    found = _logged(summary, width_us)
-    for change in unlogged:
+    return outline_of(unlogged, summary, _logged(summary, _width_us(summary)))
+
+
+def outline_of(
+    changes: Iterable[Change], summary: SessionSummary, counted: Mapping[int, tuple[int, int]] | None = None
+) -> tuple[OutlineSlot, ...]:
+    """The same of these changes, and of what is `counted` already: by the slot's number its events and errors."""
+    width_us = _width_us(summary)
+    found = dict(counted or {})
+    for change in changes:
         event = change.event
         if event.session_id != summary.session_id:
             continue
@@ -34,6 +41,10 @@ def session_outline(unlogged: Sequence[Change], summary: SessionSummary) -> tupl
         for index, (events, errors) in sorted(found.items())
         if events > 0
     )
+
+
+def _width_us(summary: SessionSummary) -> int:
+    return max(1, -(-(summary.last_us - summary.started_us + 1) // SLOTS))
 
 
 def _logged(summary: SessionSummary, width_us: int) -> dict[int, tuple[int, int]]:
