@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -14,22 +14,23 @@ from evdash.eventlog.log_reader import LogReader
 from evdash.eventlog.reader import Reader
 from evdash.streams.client import open_client
 
-_instead: ContextVar[Reader | None] = ContextVar("_instead", default=None)
+_instead: ContextVar[Callable[[], Reader] | None] = ContextVar("_instead", default=None)
 
 
 @contextmanager
 def open_reader() -> Iterator[Reader]:
-    """A reading of the configured streams; within `reading_from` the reader that it names."""
+    """A reading of the configured streams; within `reading_from` one by the reader that is opened there."""
     configuration = settings.EVDASH
-    yield _instead.get() or LogReader(
-        _client(configuration.redis_url), configuration.streams, configuration.audit_group
-    )
+    if instead := _instead.get():
+        yield instead()
+    else:
+        yield LogReader(client_of_pages(configuration.redis_url), configuration.streams, configuration.audit_group)
 
 
 @contextmanager
-def reading_from(reader: Reader) -> Iterator[None]:
-    """Inside, in this thread or task, `open_reader` gives this reader."""
-    before = _instead.set(reader)
+def reading_from(open_another: Callable[[], Reader]) -> Iterator[None]:
+    """Inside, in this thread or task, `open_reader` gives what this opens."""
+    before = _instead.set(open_another)
     try:
         yield
     finally:
@@ -37,5 +38,6 @@ def reading_from(reader: Reader) -> Iterator[None]:
 
 
 @cache
-def _client(url: str) -> redis.Redis:
+def client_of_pages(url: str) -> redis.Redis:
+    """The client that all readings in this process share."""
     return open_client(url or None)

@@ -88,7 +88,7 @@ def _histogram(
     now: datetime,
 ) -> Histogram:
     """From the events themselves where they are few, else from the counts by minute, hour or day."""
-    from_stream = [(c.event.occurred_us, c.counts, c.counts * c.event.is_error) for c in inside]
+    from_stream = [(c.event.occurred_us, c.counts, c.counts * c.event.is_error) for c in inside if c.counts]
     if events <= SAMPLE_MAX:
         rows = log_query(EventFilter().between(since, until), now).matching.filter(is_duplicate=False)
         logged = [(unix_us, 1, int(is_error)) for unix_us, is_error in rows.values_list("occurred_us", "is_error")]

@@ -58,22 +58,26 @@ class SessionComparison:
     is_bounded: bool  # as in Alignment
 
 
+_Key = tuple[tuple[str, ...], SessionSummary, SessionSummary]
+"""Of the streams that are read: a sandbox may have the same sessions."""
+
+
 class _Memory:
     """The comparisons of long sessions that were asked for last: each page of one asks anew."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._kept: OrderedDict[tuple[SessionSummary, SessionSummary], SessionComparison] = OrderedDict()
+        self._kept: OrderedDict[_Key, SessionComparison] = OrderedDict()
 
-    def get(self, a: SessionSummary, b: SessionSummary) -> SessionComparison | None:
+    def get(self, key: _Key) -> SessionComparison | None:
         with self._lock:
-            if (a, b) in self._kept:
-                self._kept.move_to_end((a, b))
-            return self._kept.get((a, b))
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
 
-    def keep(self, a: SessionSummary, b: SessionSummary, comparison: SessionComparison) -> None:
+    def keep(self, key: _Key, comparison: SessionComparison) -> None:
         with self._lock:
-            self._kept[a, b] = comparison
+            self._kept[key] = comparison
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
 
@@ -87,7 +91,8 @@ def session_comparison(reader: Reader, a: SessionSummary, b: SessionSummary) -> 
     A long comparison is remembered until a summary changes, as it does by every event: of counts, or of the last entry.
     """
     is_long = a.events + b.events >= _KEPT_FROM_EVENTS and reader.has_read_all
-    if is_long and (known := _memory.get(a, b)):
+    key = (reader.streams, a, b)
+    if is_long and (known := _memory.get(key)):
         return known
     ours, theirs = (session_events(reader, each.session_id, limit=EVENTS_COMPARED) for each in (a, b))
     states = fold_all(ours.events), fold_all(theirs.events)
@@ -101,7 +106,7 @@ def session_comparison(reader: Reader, a: SessionSummary, b: SessionSummary) -> 
         alignment.is_bounded,
     )
     if is_long and reader.has_read_all:
-        _memory.keep(a, b, comparison)
+        _memory.keep(key, comparison)
     return comparison
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_GET
 
+from evdash.eventlog.opening import open_reader
 from evdash.live.catch_up import missed
 from evdash.live.frames import written
 from evdash.live.messages import InvalidMessage, cursor_of, filter_of, reading_of
@@ -24,7 +24,8 @@ def missed_rows(request: HttpRequest) -> HttpResponse:
     """
     try:
         asked = cursor_of(_cursor(request))
-        cursor = {stream: asked[stream] for stream in settings.EVDASH.streams if stream in asked}
+        with open_reader() as reader:
+            cursor = {stream: asked[stream] for stream in reader.streams if stream in asked}
         reading = reading_of(request.GET.get("reading", "events"))
         told = missed(filter_of(request.GET.get("query", "")), cursor, cursor, render_row, reading)
     except InvalidMessage as invalid:

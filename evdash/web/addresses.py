@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.encoding import escape_uri_path
 
 from evdash.events.entry_id import EntryId, InvalidEntryId
 
@@ -83,7 +84,7 @@ def page_address(request: HttpRequest) -> str:
         return user_address(given["user_id"])
     if "entry_id" in given:
         return event_address(given["stream"], given["entry_id"])
-    return request.path
+    return escape_uri_path(request.path)
 
 
 def element_id(stream: str, entry_id: EntryId) -> str:

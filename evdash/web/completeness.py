@@ -23,6 +23,8 @@ class Completeness:
 def completeness(facts: UserSummary, coverage: Coverage, missing: MissingInAll) -> Completeness:
     """Whether these are all events of the user that the streams ever had."""
     events = f"{count(facts.events, 'event')} of this user in {count(facts.sessions, 'session')}"
+    if coverage.is_of_copies:
+        return Completeness(f"{events} in this sandbox, which holds what was copied into it and no more.", False)
     if coverage.unreachable:
         return Completeness(f"{events} in the log. Redis is unreachable, so newer events may be missing.", False)
     if coverage.behind_more:
@@ -55,7 +57,7 @@ def session_completeness(
     facts: SessionSummary, first: Event | None, coverage: Coverage, gaps: Sequence[MissingEntries]
 ) -> Completeness:
     """Whether an export has all events of the session; `gaps`: those between its first and its last event."""
-    doubts = []
+    doubts = ["These are copies in a sandbox, which holds what was copied into it."] if coverage.is_of_copies else []
     if gaps:
         number = f"{GAPS_MAX} or more gaps" if len(gaps) >= GAPS_MAX else count(len(gaps), "gap")
         doubts.append(

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-from django.conf import settings
 from django.http import QueryDict
 from django.urls import reverse
 
@@ -161,11 +160,15 @@ def filter_bar(
     asked: Asked,
     address: str,
     *,
+    streams: Sequence[str],
     summary: FilterSummary | None = None,
     of: Count | None = None,
     with_histogram: bool = True,
 ) -> FilterBar:
-    """The bar on the page at `address`. `of`: how many events there are without "errors only", where that is set."""
+    """The bar on the page at `address`, which reads these streams.
+
+    `of`: how many events there are without "errors only", where that is set.
+    """
     own, within = asked.own, asked.within
     without_range = replace(own, since=None, until=None)
     query = within.query_string()
@@ -191,7 +194,7 @@ def filter_bar(
         errors=None if asked.scope.key == IS else _errors_link(own, address),
         problem=asked.problem,
         scope_name=asked.scope.key,
-        streams=_streams(own, address),
+        streams=_streams(own, address, streams),
     )
     if summary is None or asked.problem:
         return bar
@@ -241,9 +244,8 @@ def _ranges(own: EventFilter, address: str, preset: str) -> tuple[BarLink, ...]:
     )
 
 
-def _streams(own: EventFilter, address: str) -> tuple[BarLink, ...]:
+def _streams(own: EventFilter, address: str, names: Sequence[str]) -> tuple[BarLink, ...]:
     """One stream or all of them; nothing to choose where there is one."""
-    names = settings.EVDASH.streams
     if len(names) < 2:
         return ()
     chosen = own.values("stream")

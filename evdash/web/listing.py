@@ -72,7 +72,7 @@ def listing(reader: Reader, asking: Question, *, with_histogram: bool = True) ->
     if asked.problem:
         nothing = EventPage((), None, None, None, {})
         return Listing(
-            filter_bar(asked, address),
+            filter_bar(asked, address, streams=reader.streams),
             replace(row_list(nothing, asked.within, place), live_query=None),
             None,
             nothing,
@@ -82,6 +82,7 @@ def listing(reader: Reader, asking: Question, *, with_histogram: bool = True) ->
     bar = filter_bar(
         asked,
         address,
+        streams=reader.streams,
         summary=summed_up(reader, asked),
         of=without_errors_only(reader, asked),
         with_histogram=with_histogram,

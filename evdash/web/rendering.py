@@ -16,6 +16,7 @@ from evdash.eventlog.records import Coverage
 from evdash.events.event import Event
 from evdash.events.filter import PARAMETERS
 from evdash.streams.address import url_without_password
+from evdash.web.mounting import MOUNTED, outside
 from evdash.web.parameters import unknown_to_pages
 from evdash.web.visible import signs
 from evdash.web.wording import count
@@ -70,7 +71,7 @@ _RAIL: Final = (
         "streams",
         "streams",
         "t",
-        ("stream-group", "stream-parked", "stream-operation", "sandbox", "sandbox-operation"),
+        ("stream-group", "stream-parked", "stream-operation", "sandbox-operation"),
     ),
     ("Access log", "access-log", "audit", "a", ("access-log-entry",)),
 )
@@ -102,6 +103,7 @@ def page(
             "state": _state(coverage),
             "notices": (*notices, *_unknown_parameters(request), *_coverage_notices(coverage)),
             "is_demonstration": any(event.simulated for event in events),
+            "outside_address": _outside("streams"),
             "stream_name": settings.EVDASH.streams[0],
             "redis_url": url_without_password(settings.EVDASH.redis_url),
             "streams_read": settings.EVDASH.streams,
@@ -135,13 +137,18 @@ def _url_name(request: HttpRequest) -> str | None:
 def _rail(request: HttpRequest) -> tuple[RailLink, ...]:
     here = _url_name(request)
     return tuple(
-        RailLink(label, reverse(name), glyph, key, here == name or here in below)
+        RailLink(label, reverse(name) if name in MOUNTED else _outside(name), glyph, key, here == name or here in below)
         for label, name, glyph, key, below in _RAIL
     )
 
 
+def _outside(name: str) -> str:
+    with outside():
+        return reverse(name)
+
+
 def _state(coverage: Coverage | None) -> State:
-    if coverage is None:
+    if coverage is None or coverage.is_of_copies:
         return State("", "none", "")
     if coverage.unreachable:
         return State("Redis unreachable, log only", "down", coverage.unreachable)

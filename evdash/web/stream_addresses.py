@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote, urlencode
 from django.urls import reverse
 
 from evdash.events.entry_id import EntryId
+from evdash.web.mounting import mounted_below, outside
 
 _PLAIN: Final = ":@!$&'()*+,;="
 
@@ -42,7 +43,15 @@ def parked_address(stream: str) -> str:
 
 def sandbox_address(stream: str) -> str:
     """The page of a sandbox."""
-    return reverse("sandbox", kwargs={"stream": stream}) if stream else reverse("streams")
+    if not stream:
+        return reverse("streams")
+    with outside(), mounted_below(mounted_prefix(stream)):
+        return reverse("overview")
+
+
+def mounted_prefix(stream: str) -> str:
+    """Below what the pages of a sandbox lie, as web/mount.py takes it apart."""
+    return f"sandboxes/{NameConverter().to_url(stream)}/"
 
 
 def sandbox_operation_address(kind: str, **arguments: str) -> str:

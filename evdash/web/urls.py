@@ -17,7 +17,6 @@ from evdash.web.views.export import csv, ndjson
 from evdash.web.views.live import live
 from evdash.web.views.notes import event_notes, note, note_deleted, session_notes
 from evdash.web.views.overview import overview
-from evdash.web.views.sandbox import sandbox
 from evdash.web.views.session import session
 from evdash.web.views.session_export import session_file, session_transcript
 from evdash.web.views.sessions import sessions
@@ -57,7 +56,6 @@ urlpatterns = [
     path("streams/operations/<operation:kind>/", stream_operation, name="stream-operation"),
     path("streams/<name:stream>/groups/<name:group>/", stream_group, name="stream-group"),
     path("streams/sandboxes/<sandbox_operation:kind>/", sandbox_operation, name="sandbox-operation"),
-    path("streams/<name:stream>/sandbox/", sandbox, name="sandbox"),
     path("streams/<name:stream>/parked/", stream_parked, name="stream-parked"),
     path("access-log/", access_log, name="access-log"),
     path("access-log/<int:number>/", access_log_entry, name="access-log-entry"),

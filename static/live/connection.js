@@ -16,6 +16,9 @@ const REFUSED = 4400; // nothing that a page of ours says
 const TOO_MANY = 4429;
 const TOO_MANY_AGAIN_MS = 20_000; // others may have been closed
 
+// A sandbox has no tail that a socket would be told of.
+const isByPolling = () => document.body.dataset.liveBy === "polling";
+
 export class Connection {
   #socket = null;
   #handlers;
@@ -94,6 +97,7 @@ export class Connection {
 
   #connect() {
     clearTimeout(this.#timer);
+    if (isByPolling()) return this.#polling.start();
     if (!this.#lostAt && !this.#polling.isOn) this.#handlers.state("connecting");
     const address = new URL("/live/socket/", location.href);
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
@@ -155,7 +159,7 @@ export class Connection {
     if (this.#socket?.readyState === WebSocket.OPEN) return;
     this.#handlers.subscribed();
     if (message.type === "state") return this.#handlers.state(message.state, message.reason);
-    this.#handlers.state("polling", everyS);
+    this.#handlers.state(isByPolling() ? "asking" : "polling", everyS);
     if (message.type === "rows") this.#handlers.rows(message, () => {});
     else this.#handlers.alive(message);
   }

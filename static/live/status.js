@@ -6,13 +6,14 @@ const WORDS = {
   connecting: () => "Connecting",
   "catching up": () => "Catching up",
   live: () => "Live",
+  asking: (seconds) => `Live every ${seconds} s`,
   polling: (seconds) => `Live every ${seconds} s: WebSockets are blocked`,
   reconnecting: (since) => `Reconnecting since ${clock.format(since)}`,
   unreachable: (reason) => reason,
   "signed out": () => "Signed out: reload the page to sign in",
   refused: (reason) => reason || "The server refused this page",
 };
-const FLOWING = ["live", "polling"];
+const FLOWING = ["live", "asking", "polling"];
 
 export class Status {
   #state = "connecting";

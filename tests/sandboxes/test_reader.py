@@ -17,13 +17,16 @@ from evdash.eventlog.records import Position
 from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
 from evdash.events.filter import EventFilter
+from evdash.projections.audit import AuditProjection
 from evdash.sandboxes import contents
 from evdash.sandboxes.contents import Contents, Shelf
 from evdash.sandboxes.reader import SandboxReader
+from evdash.streams.groups import GroupConsumer
 from evdash.streams.info import stream_info
 from evdash.streams.sandbox import Sandbox
+from evdash.workers.worker import Worker
 from tests.builders import raw_entry
-from tests.eventlog.conftest import write
+from tests.eventlog.conftest import GROUP, write
 
 STREAM = "sandbox:x"
 NOW = datetime(2023, 11, 14, 22, 14, tzinfo=UTC)
@@ -115,13 +118,16 @@ def answers(reader: Reader, limit: int) -> dict[str, object]:
 
 
 @pytest.mark.django_db
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
 @given(entries=_entries, limit=st.integers(1, 7))
 def test_both_readers_answer_alike(valkey: redis.Redis, entries: list[Entry], limit: int) -> None:
     valkey.flushall()
     write(valkey, sorted(entries, key=lambda entry: entry.entry_id))
     with transaction.atomic():
-        of_streams = answers(LogReader(valkey, [STREAM], "nobody", NOW), limit)
+        worker = Worker(GroupConsumer(valkey, GROUP, "c"), AuditProjection(GROUP), [STREAM], batch_size=99)
+        worker.connect()
+        worker.step()
+        of_streams = answers(LogReader(valkey, [STREAM], GROUP, NOW), limit)
         transaction.set_rollback(True)
     of_sandbox = answers(sandbox_reader(valkey), limit)
     assert of_sandbox.keys() == of_streams.keys()

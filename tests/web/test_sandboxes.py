@@ -13,10 +13,11 @@ from django.test import Client
 from evdash.accounts.roles import make_operator
 from evdash.audit.access_log import recent
 from evdash.events.entry_id import EntryId
+from evdash.streams.client import open_client
 from evdash.streams.reads import read_forward
 from evdash.streams.sandbox import sandbox
 from evdash.web.operations import sandboxes as forms
-from tests.builders import STREAM, raw_entry
+from tests.builders import STREAM
 from tests.web.conftest import Index, Write
 from tests.web.seen import Page, seen
 from tests.web.test_pages import conversation
@@ -24,7 +25,7 @@ from tests.web.test_pages import conversation
 pytestmark = pytest.mark.django_db(transaction=True)
 
 TO = "sandbox:one"
-PAGE = f"/streams/{TO}/sandbox/"
+PAGE = f"/sandboxes/{TO}/"
 BUTTON = "Replay to a sandbox…"
 
 
@@ -101,46 +102,105 @@ def test_it_is_looked_at_first_then_done_with_a_reason(operator: Client, valkey:
     assert (kept.who, kept.reason, kept.ids) == ("mia", "reproduce it", "original")
 
 
-def test_a_sandbox_opens_with_provenance_picture_and_events(operator: Client, viewer: Client) -> None:
+def test_a_sandbox_opens_with_provenance_sessions_and_numbers(operator: Client, viewer: Client) -> None:
     replayed(operator, ids="new", expires="2h")
     page = seen(viewer.get(PAGE))
-    assert "A sandbox Copies, in a stream of their own. They count on no other page." in page.text
+    assert "6 entries, copies that count nowhere else. It expires" in viewer.get(PAGE).content.decode()
     assert "events in session s-1 6 entries of memory:events, with new IDs, at full speed mia" in page.text
     assert "“ reproduce it ”" in page.text
-    assert "expires in 1 h" in page.text
-    assert len(page.rows) == 6
-    assert all(row.startswith(f"{TO} ") for row in page.rows)
-    assert any(value.startswith("Timeline: 6 events") for value in page.values("aria-label"))
-    assert page.links["s-1"].startswith(f"{PAGE}?q=session%3As-1")
-    assert "Delete…" not in page.text
-    assert "Download" not in page.text
-    assert seen(operator.get(PAGE)).links["Delete…"] == address("delete-sandbox", stream=TO)
+    assert page.links["s-1"] == f"{PAGE}sessions/s-1/"
+    assert page.links["Leave"] == "/streams/"
+    assert "Delete the sandbox…" not in page.text
+    assert seen(operator.get(PAGE)).links["Delete the sandbox…"] == address("delete-sandbox", stream=TO)
 
 
-def test_it_is_filtered_and_paged_by_itself(operator: Client, valkey: redis.Redis, write: Write) -> None:
+def test_every_page_of_events_reads_the_sandbox_and_leads_on_within_it(operator: Client, viewer: Client) -> None:
     replayed(operator)
-    assert len(seen(operator.get(f"{PAGE}?q=type:message.added")).rows) == 2
-    assert "No event matches" in seen(operator.get(f"{PAGE}?q=type:nothing")).text
-    assert seen(operator.get(f"{PAGE}?q=nonsense:x"), 400).rows == []
-    assert operator.get(f"{PAGE}?after=x").status_code == 400
-    write(*(raw_entry(("type", "more"), entry_id=f"9{n:012}-0", stream=TO) for n in range(100)))
-    first = seen(operator.get(PAGE))
-    assert len(first.rows) == 100
-    second = seen(operator.get(first.links["Later ›"]))
-    assert len(second.rows) == 6
-    assert not {*first.rows} & {*second.rows}
+    for where, rows in (
+        ("events/", 6),
+        ("live/", 6),
+        ("events/?q=type:message.added", 2),
+        ("sessions/s-1/", 6),
+        ("sessions/s-1/?view=conversation", 6),
+        ("errors/", 0),
+        ("users/ada/", 6),
+    ):
+        page = seen(viewer.get(f"{PAGE}{where}"))
+        assert len(page.rows) == rows, where
+        assert all(row.startswith(f"{TO} ") for row in page.rows)
+        assert page.links["Sessions"] == f"{PAGE}sessions/"
+        assert page.links["Access log"] == "/access-log/"
+        assert page.links["Streams"] == "/streams/"
+        elsewhere = {"/streams/", "/access-log/", "/account/"}
+        assert all(link.startswith((PAGE, "#", "?")) or link in elsewhere for link in page.links.values()), page.links
+        assert "Replay to a sandbox…" not in seen(operator.get(f"{PAGE}{where}")).text
+    assert seen(viewer.get(f"{PAGE}sessions/")).links["s-1"] == f"{PAGE}sessions/s-1/"
+    assert "s-2" not in seen(viewer.get(f"{PAGE}sessions/")).text
+    assert "No event of such a session is in this sandbox" in seen(viewer.get(f"{PAGE}sessions/s-2/"), 404).text
+    assert "holds what was copied into it and no more" in seen(viewer.get(f"{PAGE}users/ada/")).text
+    assert viewer.get(f"{PAGE}compare/?a=s-1&b=s-1").status_code == 200
+    state = seen(viewer.get(f"{PAGE}sessions/s-1/?part=state"))
+    assert "I want to fly" in state.text
+    found = viewer.get(f"{PAGE}sessions/s-1/?part=find&what=event&way=next")
+    assert found["Location"].startswith(f"{PAGE}sessions/s-1/?at=")
 
 
-def test_a_search_that_finds_little_stops_at_its_bound_and_goes_on(
-    operator: Client, valkey: redis.Redis, write: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("evdash.web.sandboxes._STEP", 2)
-    monkeypatch.setattr("evdash.web.sandboxes.SEARCHED_MAX", 4)
+def test_it_has_no_notes_and_its_exports_are_of_copies(operator: Client, viewer: Client) -> None:
+    viewer.post("/sessions/s-1/notes", {"text": "look at this"})
     replayed(operator)
-    page = seen(operator.get(f"{PAGE}?q=type:session.ended"))
-    assert page.rows == []
-    assert "Searched forward to 1764000003000-0" in page.text
-    assert len(seen(operator.get(page.links["Search on"])).rows) == 1
+    assert "look at this" in seen(viewer.get("/sessions/s-1/")).text
+    assert "Notes" not in seen(viewer.get(f"{PAGE}sessions/s-1/")).values("aria-label")
+    transcript = b"".join(viewer.get(f"{PAGE}sessions/s-1/transcript.md").streaming_content).decode()  # type: ignore[arg-type]
+    assert "copies in a sandbox" in transcript
+    assert "look at this" not in transcript
+    lines = b"".join(viewer.get(f"{PAGE}events.ndjson").streaming_content).splitlines()  # type: ignore[arg-type]
+    assert len(lines) == 6
+    assert TO.encode() in lines[0]
+
+
+def test_what_is_no_page_of_events_is_where_it_always_is(operator: Client) -> None:
+    replayed(operator)
+    for where in ("streams/", "access-log/?before=9", "account/"):
+        response = operator.get(f"{PAGE}{where}")
+        assert (response.status_code, response["Location"]) == (307, f"/{where}")
+    assert operator.post(f"{PAGE}sessions/s-1/notes", {"text": "x"})["Location"] == "/sessions/s-1/notes"
+    assert operator.get(f"{PAGE}nothing/").status_code == 404
+    assert seen(operator.get("/events/")).links["Sessions"] == "/sessions/"
+
+
+def test_strangers_learn_nothing_of_sandboxes(operator: Client) -> None:
+    replayed(operator)
+    for name in (TO, "sandbox:none"):
+        response = Client().get(f"/sandboxes/{name}/events/?q=x")
+        assert response.status_code == 302
+        assert response["Location"].startswith(f"/sandboxes/{name}/sign-in/?next=")
+        again = Client().get(response["Location"])
+        assert (again.status_code, again["Location"][:15]) == (307, "/sign-in/?next=")
+        assert Client().get(f"/sandboxes/{name}/events.ndjson").status_code in (302, 401)
+
+
+@pytest.mark.parametrize("name", ["sandbox:a/b", "sandbox:100%", "sandbox:%2F", "sandbox:ä?#&=", "sandbox:."])
+def test_any_name_has_an_address(operator: Client, name: str) -> None:
+    response = operator.post(address("replay", q="session:s-1", to=name), {"reason": "x"})
+    page = seen(operator.get(response["Location"]))
+    sandbox_page = seen(operator.get(page.links[f"The sandbox {name}"]))
+    assert sandbox_page.links[name] == page.links[f"The sandbox {name}"]
+    assert len(seen(operator.get(sandbox_page.links["Events"])).rows) == 6
+    session = seen(operator.get(sandbox_page.links["s-1"]))
+    assert len(session.rows) == 6
+
+
+def test_open_pages_ask_for_what_is_copied_meanwhile(operator: Client, viewer: Client) -> None:
+    replayed(operator, ids="new")
+    page = seen(viewer.get(f"{PAGE}live/"))
+    [cursor] = page.values("data-live-cursor")
+    assert page.values("data-missed") == [f"{PAGE}live/missed/"]
+    assert page.values("data-live-by") == ["polling"]
+    replayed(operator, "session:s-2", ids="new")
+    told = viewer.get(f"{PAGE}live/missed/", {"cursor": cursor, "query": ""}).json()
+    assert (told["type"], told["count"]) == ("rows", 6)
+    assert f"{PAGE}sessions/s-2/" in told["html"]
+    assert viewer.get("/live/missed/", {"cursor": cursor, "query": ""}).json()["type"] == "alive"
 
 
 def test_an_entry_opens_and_leads_to_the_one_it_is_a_copy_of(operator: Client, valkey: redis.Redis) -> None:
@@ -148,16 +208,26 @@ def test_an_entry_opens_and_leads_to_the_one_it_is_a_copy_of(operator: Client, v
     replayed(operator, "session:s-2", ids="new")
     copies = read_forward(valkey, TO, after=None, count=99)
     for copy, original in ((copies[1], "1764000001000-0"), (copies[7], "1764000061000-0")):
-        page = seen(operator.get(f"/events/{TO.replace(':', '%3A')}/{copy.entry_id}/"))
-        assert "A copy in the sandbox sandbox:one" in page.text
+        where = f"{PAGE}events/{TO.replace(':', '%3A')}/{copy.entry_id}/"
+        assert operator.get(f"/events/{TO.replace(':', '%3A')}/{copy.entry_id}/")["Location"] == where
+        page = seen(operator.get(where))
+        assert "A copy of this entry" in page.text
         assert page.links["this entry"] == f"/events/memory%3Aevents/{original}/"
         assert "I want to fly" in page.text
-        assert page.links["+"].startswith(f"{PAGE}?q=")
-        opened = operator.get(f"/events/{TO.replace(':', '%3A')}/{copy.entry_id}/?part=opened").content.decode()
-        assert "A copy in the sandbox" in opened
-    assert operator.get(f"/events/{TO.replace(':', '%3A')}/5-5/").status_code == 404
-    value = operator.get(f"/events/{TO.replace(':', '%3A')}/{copies[0].entry_id}/?field=0")
-    assert value.content == b"session.started"
+        assert page.links["+"].startswith(f"{PAGE}events/?q=")
+        assert "A copy of" in operator.get(f"{where}?part=opened").content.decode()
+        assert operator.get(f"{where}?field=0").content == b"message.added"
+    missing = seen(operator.get(f"{PAGE}events/{TO.replace(':', '%3A')}/5-5/"), 404)
+    assert "The sandbox does not hold it" in missing.text
+
+
+def test_redis_out_of_reach_is_said(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    replayed(operator)
+    away = open_client("redis://127.0.0.1:1")
+    monkeypatch.setattr("evdash.web.mount.client_of_pages", lambda url: away)
+    page = seen(operator.get(f"{PAGE}events/"), 503)
+    assert "cannot be reached" in page.text
+    assert page.links["Events"] == "/events/"
 
 
 def test_copies_count_on_no_other_page(operator: Client) -> None:

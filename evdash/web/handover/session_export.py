@@ -52,6 +52,7 @@ class SessionExport:
     completeness: Completeness
     gaps: tuple[MissingEntries, ...]
     pictured: tuple[Event, ...]  # the first events, for the picture
+    has_notes: bool  # a sandbox has none
 
     @property
     def session_id(self) -> str:
@@ -85,7 +86,7 @@ class SessionExport:
 
     def notes(self) -> Iterator[NoteRecord]:
         """All notes on the session and its events, oldest first."""
-        return all_notes_of_session(self.session_id)
+        return all_notes_of_session(self.session_id) if self.has_notes else iter(())
 
 
 def session_export(
@@ -115,4 +116,5 @@ def session_export(
         completeness=session_completeness(facts, first[0] if first else None, coverage, gaps),
         gaps=gaps,
         pictured=first if with_picture else (),
+        has_notes=not coverage.is_of_copies,
     )

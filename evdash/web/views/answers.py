@@ -39,7 +39,8 @@ def explains_bad_places(view: View[Given]) -> View[Given]:
 def unknown(request: HttpRequest, reader: Reader, what: Literal["session", "user"], name: str) -> HttpResponse:
     """No event of the session or user is known: because there is none, or because not everything was read."""
     if reader.has_read_all:
-        sentence = f"No event of such a {what} is in the log or in the streams that evdash reads."
+        where = "in this sandbox" if reader.coverage.is_of_copies else "in the log or in the streams that evdash reads"
+        sentence = f"No event of such a {what} is {where}."
         return said(
             request,
             f"No such {what}",

@@ -7,9 +7,8 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from evdash.eventlog.opening import open_reader
@@ -18,28 +17,35 @@ from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter, FilterError
 from evdash.notes.records import Subject
-from evdash.streams.client import StreamsUnavailable, open_client
 from evdash.web.addresses import event_address
 from evdash.web.fields import data_links, field_views, hex_dump, whole_value
+from evdash.web.mount import mount_of
+from evdash.web.mounting import mounted_below
 from evdash.web.notes import notes_section
 from evdash.web.paging import parameters
 from evdash.web.readings import reading
 from evdash.web.rendering import page
 from evdash.web.rows import row_of, rows_of
-from evdash.web.sandboxes import is_sandbox, original_address, sandbox_event, sandbox_row
-from evdash.web.stream_addresses import sandbox_address
+from evdash.web.sandboxes import is_sandbox
+from evdash.web.stream_addresses import mounted_prefix
 from evdash.web.views.answers import said
 
 
 def event(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
     """The event of this entry; `part=opened` only what its opened row shows, `field=N` only that value."""
-    if is_sandbox(stream):
-        return _copy(request, stream, entry_id)
+    mount = mount_of(request)
+    if mount is None and is_sandbox(stream):
+        with mounted_below(mounted_prefix(stream)):
+            return redirect(event_address(stream, entry_id))
     with open_reader() as reader:
         found = reader.event(stream, entry_id)
         neighbours = reader.neighbours(found) if found and not _wants_value(request) else Neighbours(None, None)
     if found is None:
-        sentence = "Neither the log nor the stream holds it: it was never written, or trimmed before evdash read it."
+        sentence = (
+            "The sandbox does not hold it: it was never copied, or was deleted."
+            if mount
+            else "Neither the log nor the stream holds it: it was never written, or trimmed before evdash read it."
+        )
         return said(
             request, "No such entry", sentence, status=404, coverage=reader.coverage, subject=f"{entry_id} of {stream}"
         )
@@ -48,29 +54,9 @@ def event(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
     context = _context(request, found, neighbours)
     if first := reader.first_alike(found):
         context |= {"first_alike": first, "first_alike_address": event_address(stream, first)}
+    if mount:
+        context["original_address"] = mount.original_address(found)
     return _shown(request, found, context, reader.coverage)
-
-
-def _copy(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
-    """An entry of a sandbox: its links stay there, but for the one to the entry that it is a copy of."""
-    with open_client(settings.EVDASH.redis_url) as client:
-        try:
-            found = sandbox_event(client, stream, entry_id)
-            original = original_address(client, found) if found else ""
-        except StreamsUnavailable as outage:
-            return said(request, "Sandbox", str(outage), status=503)
-    if found is None:
-        sentence = "The sandbox does not hold it: it was never copied, was deleted, or has expired with the sandbox."
-        return said(request, "No such entry", sentence, status=404, subject=f"{entry_id} of {stream}")
-    if _wants_value(request):
-        return _value_or_json(request, found)
-    context = _context(request, found, Neighbours(None, None)) | {
-        "row": sandbox_row(found),
-        "events_base": sandbox_address(stream),
-        "sandbox_address": sandbox_address(stream),
-        "original_address": original,
-    }
-    return _shown(request, found, context, None)
 
 
 def _shown(request: HttpRequest, found: Event, context: Mapping[str, Any], coverage: Coverage | None) -> HttpResponse:
@@ -99,7 +85,7 @@ def _context(request: HttpRequest, found: Event, neighbours: Neighbours) -> dict
     previous, following = neighbours.previous, neighbours.next
     return {
         "event": found,
-        "notes": notes_section(Subject.of(found), request.user),
+        "notes": None if mount_of(request) else notes_section(Subject.of(found), request.user),
         "row": row_of(found),
         "reading": reading(found),
         "address": event_address(found.stream, found.entry_id),

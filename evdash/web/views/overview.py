@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
+from evdash.accounts.roles import can_operate
 from evdash.eventlog.latencies import OperationLatency
 from evdash.eventlog.opening import open_reader
 from evdash.events.filter import EventFilter
+from evdash.web.addresses import page_address
 from evdash.web.charts import histogram_picture, not_drawn, shares
 from evdash.web.filter_bar import Asked, asked_filter, filter_bar
+from evdash.web.mount import mount_of
 from evdash.web.paging import link, newest
 from evdash.web.rendering import Notice, page
 from evdash.web.rows import rows_of
+
+SESSIONS_IN_SANDBOX: Final = 10
 
 
 def overview(request: HttpRequest) -> HttpResponse:
@@ -29,6 +35,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         )
         took = reader.latencies(found.since, found.until)
         newest_events = newest(reader)
+        sessions = reader.sessions(limit=SESSIONS_IN_SANDBOX).sessions if mount_of(request) else ()
     events = reverse("events")
 
     def over(since: datetime, until: datetime) -> str:
@@ -36,7 +43,9 @@ def overview(request: HttpRequest) -> HttpResponse:
 
     context = {
         "found": found,
-        "bar": filter_bar(Asked(ranged, asked.scope, asked.problem, ranged.text()), request.path),
+        "bar": filter_bar(
+            Asked(ranged, asked.scope, asked.problem, ranged.text()), page_address(request), streams=reader.streams
+        ),
         "events_address": link(events, ranged.query_string()),
         "errors_address": link(reverse("errors"), ranged.query_string()),
         "histogram": histogram_picture(found.histogram.buckets, over, height=96),
@@ -47,6 +56,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         ),
         "errors": rows_of(found.recent_errors),
         "latencies": took,
+        "sessions": sessions,
+        "can_operate": can_operate(request.user),
         "operations": [(each, link(events, _of_operation(ranged, each).query_string())) for each in took.operations],
     }
     dropped = bool(replace(asked.own, since=None, until=None))

@@ -13,6 +13,7 @@ from evdash.web.addresses import session_address
 from evdash.web.filter_bar import Scope
 from evdash.web.handover.links import hand_over
 from evdash.web.listing import listing, question
+from evdash.web.mount import mount_of
 from evdash.web.notes import notes_section
 from evdash.web.rendering import page, part
 from evdash.web.session.comparable import comparable
@@ -46,7 +47,7 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
     context = {
         "facts": facts,
         "hand_over": hand_over(facts.session_id),
-        "notes": notes_section(Subject(facts.session_id), request.user),
+        "notes": None if mount_of(request) else notes_section(Subject(facts.session_id), request.user),
         "listing": shown,
         "picture": picture(reader, facts, shown, asking.place.at, query),
         "toolbar": toolbar(request.GET, shown),

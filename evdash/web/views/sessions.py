@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponse
 
 from evdash.eventlog.opening import open_reader
+from evdash.web.addresses import page_address
 from evdash.web.paging import entry_place_of, link, newest
 from evdash.web.rendering import page
 from evdash.web.views.answers import explains_bad_places
@@ -24,8 +25,8 @@ def sessions(request: HttpRequest) -> HttpResponse:
     context = {
         "found": found,
         "user_id": user_id,
-        "newer": link(request.path, query, after=found.newer) if found.newer else "",
-        "older": link(request.path, query, before=found.older) if found.older else "",
-        "newest": link(request.path, query) if before or after else "",
+        "newer": link(page_address(request), query, after=found.newer) if found.newer else "",
+        "older": link(page_address(request), query, before=found.older) if found.older else "",
+        "newest": link(page_address(request), query) if before or after else "",
     }
     return page(request, "sessions/page.html", "Sessions", context, coverage=reader.coverage, events=newest_events)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 
 from evdash.eventlog.opening import open_reader
+from evdash.web.addresses import page_address
 from evdash.web.paging import entry_place_of, link, newest
 from evdash.web.rendering import page
 from evdash.web.views.answers import explains_bad_places
@@ -19,8 +20,8 @@ def users(request: HttpRequest) -> HttpResponse:
         newest_events = newest(reader)
     context = {
         "found": found,
-        "newer": link(request.path, "", after=found.newer) if found.newer else "",
-        "older": link(request.path, "", before=found.older) if found.older else "",
-        "newest": request.path if before or after else "",
+        "newer": link(page_address(request), "", after=found.newer) if found.newer else "",
+        "older": link(page_address(request), "", before=found.older) if found.older else "",
+        "newest": page_address(request) if before or after else "",
     }
     return page(request, "users/page.html", "Users", context, coverage=reader.coverage, events=newest_events)
