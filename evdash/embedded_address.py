@@ -5,11 +5,19 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from evdash.configuration import Configuration, ConfigurationError
 
-COMMANDS_WITH_REDIS: Final = ("demo", "rebuild", "streams", "work")
+# Every other command of evdash reads or writes streams: one that is new is never forgotten here.
+COMMANDS_WITHOUT_REDIS: Final = frozenset({"create_token", "revoke_token", "serve", "sign_in_link", "up"})
+_COMMANDS: Final = Path(__file__).parent / "management" / "commands"
+
+
+def commands() -> frozenset[str]:
+    """The names of evdash's own commands."""
+    return frozenset(path.stem for path in _COMMANDS.glob("*.py")) - {"__init__"}
 
 
 def take_embedded_address(argv: Sequence[str]) -> None:
@@ -17,7 +25,7 @@ def take_embedded_address(argv: Sequence[str]) -> None:
 
     Raises ConfigurationError when that does not run: another server that happens to listen nearby is never meant.
     """
-    if len(argv) < 2 or argv[1] not in COMMANDS_WITH_REDIS or {"-h", "--help"} & set(argv):
+    if len(argv) < 2 or argv[1] not in commands() - COMMANDS_WITHOUT_REDIS or {"-h", "--help"} & set(argv):
         return
     configuration = Configuration.from_environment()
     if configuration.redis_url:

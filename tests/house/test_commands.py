@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from django.core.management import get_commands, load_command_class
 
+from evdash.embedded_address import COMMANDS_WITHOUT_REDIS, commands
+from evdash.plain_command import PlainCommand
 from evdash.streams.embedded import EmbeddedServer
 from tests.builders import STREAM
 from tests.house.conftest import ManagePy
@@ -17,6 +20,8 @@ from tests.house.conftest import ManagePy
         ("streams", "create-group", STREAM, "billing", "--reason", "invoices"),
         ("rebuild", "audit"),
         ("work", "--until-caught-up"),
+        ("replay", "--session", "s", "--to", "sandbox:s", "--dry-run"),
+        ("export_session", "s", "--format", "ndjson"),
     ],
 )
 def test_without_any_server_a_command_says_so_and_takes_no_other(
@@ -38,7 +43,16 @@ def test_a_command_finds_the_embedded_server_that_runs(tmp_path: Path, manage_py
         assert "evdash-audit: 0 entries carried over." in said("work", "--until-caught-up")
         assert "billing" in said("streams", "create-group", STREAM, "billing", "--reason", "invoices")
         assert "made anew of 0 events" in said("rebuild", "audit")
+        assert said("replay", "--session", "s", "--to", "s", "--dry-run").startswith("s is no sandbox: the name")
+        assert said("export_session", "s").startswith("No event of such a session is in the log")
     assert "no embedded server runs" in said("rebuild", "audit")
+
+
+def test_every_command_ends_with_a_sentence_and_those_without_redis_exist() -> None:
+    own = {name for name, app in get_commands().items() if str(app).startswith("evdash")}
+    assert own == commands()
+    assert own > COMMANDS_WITHOUT_REDIS
+    assert all(isinstance(load_command_class("evdash", name), PlainCommand) for name in own)
 
 
 @pytest.mark.parametrize("command", [("sign_in_link",), ("create_token", "ci")])

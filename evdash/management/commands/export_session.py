@@ -12,10 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from evdash.eventlog.export import ndjson_lines
 from evdash.events.filter import EventFilter
+from evdash.plain_command import PlainCommand
 from evdash.streams.client import StreamsUnavailable
 from evdash.web.handover.html_file import html_file
 from evdash.web.handover.session_export import SessionUnknown, session_export
@@ -24,7 +25,7 @@ from evdash.web.handover.transcript import transcript
 FORMATS: Final = ("ndjson", "markdown", "html")
 
 
-class Command(BaseCommand):
+class Command(PlainCommand):
     help = (
         "Writes a session as NDJSON (every entry, byte for byte), as a transcript in Markdown, or as one HTML file "
         "that opens without a server. A file is there whole or not at all. An "

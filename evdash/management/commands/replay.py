@@ -7,18 +7,19 @@ from argparse import ArgumentTypeError, Namespace
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
 from evdash.audit.operating import OutcomeNotRecorded, operate, system_user
 from evdash.audit.replaying import EXPIRES_S, SPEED_MAX, Replay
 from evdash.events.filter import EventFilter, FilterError
 from evdash.events.time_bounds import InvalidTimeBound, TimeBound
+from evdash.plain_command import PlainCommand
 from evdash.streams.client import StreamsUnavailable, open_client
 from evdash.streams.operations import OperationRefused
 
 
-class Command(BaseCommand):
+class Command(PlainCommand):
     help = (
         "Copies the entries of a filter, byte for byte, from the event log and the streams into a sandbox stream. Says "
         "how many first; done, it needs a reason, which is kept in the access log under the name of the system's user. "
