@@ -14,7 +14,7 @@ _FILTERED: Final = ("overview", "live", "events", "errors", "sessions", "session
 _OF_PAGES: Final = frozenset(
     {
         *("before", "after", "at", "end", "rows", "paused", "from", "time"),
-        *("part", "as", "field", "view", "pin", "vs", "what", "way", "groups"),
+        *("part", "as", "field", "view", "pin", "vs", "what", "way", "taken_off", "groups"),
         "org.htmx.cache-buster",
     }
 )

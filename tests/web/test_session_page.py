@@ -97,6 +97,27 @@ def test_ways_lead_through_the_whole_session(long: Client, query: str, found: in
     assert answer["Location"] == f"/sessions/s/?at={at(found)}&view=raw"
 
 
+def test_a_way_leads_out_of_a_filter_that_hides_what_it_finds_and_the_page_says_so(long: Client) -> None:
+    query = f"?part=find&what=error&from={at(7)}&view=raw&q=type%3Amessage.added&pin=totals.errors"
+    answer = long.get(f"/sessions/s/{query}")
+    place = f"?at={at(400)}&view=raw&pin=totals.errors"
+    assert answer["Location"] == f"/sessions/s/{place}&taken_off=type%3Amessage.added"
+    page = seen(long.get(answer["Location"]))
+    assert "The filter type:message.added was taken off to show this event, which it leaves out." in page.text
+    assert any(at(400) in row for row in page.rows)
+    assert "taken_off" not in page.links["tool call ›"]
+    assert "taken_off" not in page.links["Conversation"]
+    assert "not understood" not in page.text
+    broken = long.get("/sessions/s/?part=find&what=error&q=since%3Asoon")
+    assert broken["Location"] == f"/sessions/s/?at={at(400)}&taken_off=since%3Asoon"
+
+
+@pytest.mark.parametrize("kept", ["q=is%3Aerror", "errors=1", "q=session%3Aother+text"])
+def test_a_way_keeps_a_filter_that_shows_what_it_finds(long: Client, kept: str) -> None:
+    answer = long.get(f"/sessions/s/?part=find&what=error&{kept}")
+    assert answer["Location"] == f"/sessions/s/?at={at(400)}&{kept}"
+
+
 def test_what_is_not_there_or_cannot_be_read_is_a_sentence(long: Client) -> None:
     beyond = f"?part=find&what=error&from={at(400)}"
     assert "no such event in this direction" in session(long, beyond, 404).text

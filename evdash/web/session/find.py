@@ -8,6 +8,7 @@ from typing import Final
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import EventPage, Position
 from evdash.events.entry_id import EntryId, InvalidEntryId
+from evdash.events.event import Event
 from evdash.events.filter import EventFilter
 from evdash.events.summaries import SessionSummary
 from evdash.web.paging import BadPlace
@@ -15,8 +16,11 @@ from evdash.web.paging import BadPlace
 WHAT: Final = ("event", "error", "tool", "time")
 
 
-def found_entry(reader: Reader, summary: SessionSummary, params: dict[str, str]) -> EntryId | None:
-    """The entry that `what=`, `way=` and `from=` or `time=` ask for; None when there is none. Raises BadPlace."""
+def found_event(reader: Reader, summary: SessionSummary, params: dict[str, str]) -> Event | None:
+    """The event of the session that `what=`, `way=` and `from=` or `time=` ask for, whatever the page's filter shows.
+
+    None when there is none. Raises BadPlace.
+    """
     what, way = params.get("what", "event"), params.get("way", "next")
     if what not in WHAT or way not in ("next", "previous"):
         raise BadPlace("A session is searched for what=event, error, tool or time, way=next or previous.")
@@ -35,8 +39,8 @@ def found_entry(reader: Reader, summary: SessionSummary, params: dict[str, str])
     return _first(reader.page(within, before=before, limit=1))
 
 
-def _first(page: EventPage) -> EntryId | None:
-    return page.events[0].entry_id if page.events else None
+def _first(page: EventPage) -> Event | None:
+    return page.events[0] if page.events else None
 
 
 def _from(text: str) -> EntryId | None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
 
 from django.http import QueryDict
 
+from evdash.events.event import Event
+from evdash.events.filter import PARAMETERS
+from evdash.events.one_line import one_line
+from evdash.web.filter_bar import Scope, asked_filter
 from evdash.web.listing import Listing
 from evdash.web.paging import BadPlace
 from evdash.web.rows import Reading
+from evdash.web.visible import signs
 
 READINGS: Final[tuple[tuple[Reading, str], ...]] = (
     ("conversation", "Conversation"),
@@ -18,7 +24,7 @@ READINGS: Final[tuple[tuple[Reading, str], ...]] = (
     ("raw", "Raw"),
 )
 # What addresses within the page keep; the place in the list is each address's own.
-_KEPT: Final = ("view", "q", "pin", "vs")
+_KEPT: Final = ("view", *PARAMETERS, "pin", "vs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,25 @@ def kept_query(params: QueryDict) -> str:
     return urlencode(_kept(params))
 
 
+def query_showing(event: Event, params: QueryDict, now: datetime) -> str:
+    """The query string of the page around this event of the session, looked at as before.
+
+    A filter that does not let the event through is taken off, and stands in `taken_off=`. `now`: what relative times of
+    the filter are seen from.
+    """
+    asked = asked_filter(params, Scope("session", event.session_id))
+    kept = _kept(params)
+    if asked.problem or not asked.within.matches(event, now):
+        kept = [(name, value) for name, value in kept if name not in PARAMETERS] + [("taken_off", asked.text)]
+    return urlencode([("at", str(event.entry_id)), *kept])
+
+
+def filter_taken_off(params: QueryDict) -> str:
+    """The sentence that says which filter is taken off to show the selected event; "" when none is."""
+    text = one_line(params.get("taken_off", ""), 200)
+    return f"The filter {signs(text)} was taken off to show this event, which it leaves out." if text else ""
+
+
 def toolbar(params: QueryDict, shown: Listing) -> Toolbar:
     """The toolbar of a page; its ways lead on from the selected event, else from the ends of what is listed."""
     events = shown.page.events
@@ -92,6 +117,7 @@ def _as(params: QueryDict, reading: Reading) -> str:
     query = params.copy()
     query.pop("view", None)
     query.pop("part", None)
+    query.pop("taken_off", None)
     if reading != "events":
         query["view"] = reading
     return f"?{query.urlencode()}"

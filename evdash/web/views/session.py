@@ -15,12 +15,12 @@ from evdash.web.handover.links import hand_over
 from evdash.web.listing import listing, question
 from evdash.web.mount import mount_of
 from evdash.web.notes import notes_section
-from evdash.web.rendering import page, part
+from evdash.web.rendering import Notice, page, part
 from evdash.web.session.comparable import comparable
-from evdash.web.session.find import found_entry
+from evdash.web.session.find import found_event
 from evdash.web.session.picture import picture
 from evdash.web.session.state_panel import state_panel
-from evdash.web.session.toolbar import kept_query, reading_of, toolbar
+from evdash.web.session.toolbar import filter_taken_off, kept_query, query_showing, reading_of, toolbar
 from evdash.web.views.answers import explains_bad_places, said, unknown
 
 
@@ -44,6 +44,7 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
     asking = question(request, scope, oldest_first=True, reading=reading)
     shown = listing(reader, asking, with_histogram=False)
     query = kept_query(request.GET)
+    taken_off = filter_taken_off(request.GET)
     context = {
         "facts": facts,
         "hand_over": hand_over(facts.session_id),
@@ -62,6 +63,7 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
         context,
         coverage=reader.coverage,
         events=shown.page.events,
+        notices=[Notice(taken_off)] if taken_off else [],
         status=shown.status,
     )
 
@@ -85,13 +87,12 @@ def _state(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpR
 
 
 def _found(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpResponse:
-    """On to the entry that was asked for."""
-    entry_id = found_entry(reader, facts, request.GET.dict())
-    address = session_address(facts.session_id)
+    """On to the event that was asked for."""
+    event = found_event(reader, facts, request.GET.dict())
     nothing = "There is no such event in this direction."
-    if entry_id is None and request.htmx:  # type: ignore[attr-defined]
+    if event is None and request.htmx:  # type: ignore[attr-defined]
         return trigger_client_event(HttpResponse(status=204), "evdash:nothing", {"words": nothing})
-    if entry_id is None:
+    if event is None:
         return said(
             request,
             "Nothing further",
@@ -100,5 +101,4 @@ def _found(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpR
             coverage=reader.coverage,
             subject=facts.session_id,
         )
-    query = kept_query(request.GET)
-    return HttpResponseRedirect(f"{address}?at={entry_id}{'&' if query else ''}{query}")
+    return HttpResponseRedirect(f"{session_address(facts.session_id)}?{query_showing(event, request.GET, reader.now)}")
