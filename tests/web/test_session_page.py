@@ -97,6 +97,15 @@ def test_ways_lead_through_the_whole_session(long: Client, query: str, found: in
     assert answer["Location"] == f"/sessions/s/?at={at(found)}&view=raw"
 
 
+def test_searches_are_calls_on_the_way_and_returns_are_none(browser: Client, write: Write) -> None:
+    types = ("message.added", "search.performed", "tool.returned", "tool.called", "tool.returned", "search.performed")
+    write(*(event(n, type=each, tool="t") for n, each in enumerate(types)))
+    found = [0]
+    while (answer := browser.get(f"/sessions/s/?part=find&what=tool&from={at(found[-1])}")).status_code == 302:
+        found.append(next(n for n in range(6) if answer["Location"].endswith(f"at={at(n)}")))
+    assert found == [0, 1, 3, 5]
+
+
 def test_a_way_leads_out_of_a_filter_that_hides_what_it_finds_and_the_page_says_so(long: Client) -> None:
     query = f"?part=find&what=error&from={at(7)}&view=raw&q=type%3Amessage.added&pin=totals.errors"
     answer = long.get(f"/sessions/s/{query}")

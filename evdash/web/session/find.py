@@ -10,6 +10,7 @@ from evdash.eventlog.records import EventPage, Position
 from evdash.events.entry_id import EntryId, InvalidEntryId
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter
+from evdash.events.session.pairing import CALLS
 from evdash.events.summaries import SessionSummary
 from evdash.web.paging import BadPlace
 
@@ -30,7 +31,8 @@ def found_event(reader: Reader, summary: SessionSummary, params: dict[str, str])
     if what == "error":
         within = within.errors()
     elif what == "tool":
-        within = within.also("type", "tool.called")
+        for event_type in sorted(CALLS):  # alternatives: what the picture draws from call to return
+            within = within.also("type", event_type)
     start = _from(params.get("from", ""))
     if way == "next":
         after = Position(start.next(), "") if start else None
