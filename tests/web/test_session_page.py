@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
+from html import unescape
+from urllib.parse import parse_qs, urlencode
 
 import pytest
 from django.test import Client
@@ -162,3 +165,17 @@ def test_the_state_after_an_event_and_what_it_changed(long: Client) -> None:
     against = session(long, f"?part=state&at={at(100)}&vs={at(98)}")
     assert f"What differs from {at(98)}, event 99" in against.text
     assert "No state yet" in seen(long.get("/sessions/s/?part=state&at=1-0"), 404).html
+
+
+def test_links_of_the_state_keep_reading_filter_and_what_is_compared(long: Client) -> None:
+    kept = {"view": ["raw"], "q": ["is:error"], "pin": ["totals.errors"], "vs": [at(98)]}
+    panel = long.get(f"/sessions/s/?part=state&at={at(400)}&{urlencode(kept, doseq=True)}").content.decode()
+    state = panel[panel.index("data-state-query") :]
+    links = [parse_qs(unescape(query)) for query in re.findall(r'href="\?([^"]+)"', state)]
+    assert len(links) > 10
+    for link in links:
+        assert (link["view"], link["q"]) == (kept["view"], kept["q"])
+    others = [link for link in links if link["at"] != [at(400)]]
+    assert others
+    assert all(link == kept | {"at": link["at"]} for link in others)
+    assert sum("vs" not in link for link in links) == 1  # the one that ends the comparison
