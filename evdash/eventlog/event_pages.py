@@ -66,7 +66,7 @@ def event_page(
     newer, older = (onward, back) if forward else (back, onward)
     gaps = gaps_between(*_range(start, onward, forward=forward), filter, now, oldest_first=oldest_first)
     if filter.values("session"):
-        gaps = _within(gaps, events)
+        gaps = _within(gaps, events, *((after, onward) if forward else (onward, before)))
     return EventPage(
         events=events,
         newer=newer,
@@ -93,10 +93,17 @@ def _range(start: Position | None, onward: Position | None, *, forward: bool) ->
     return low or EntryId.MIN, high or EntryId.MAX
 
 
-def _within(gaps: tuple[MissingEntries, ...], events: tuple[Event, ...]) -> tuple[MissingEntries, ...]:
-    """Those that begin before the last of these events and end after the first: a session is one run of events."""
+def _within(
+    gaps: tuple[MissingEntries, ...], events: tuple[Event, ...], begin: Position | None, end: Position | None
+) -> tuple[MissingEntries, ...]:
+    """Those that lie between events: a session is one run of them, which goes on past a page's begin and end if it has
+    them, and else not past its first and last event."""
     ids = [event.entry_id for event in events]
-    return tuple(gap for gap in gaps if ids and gap.first_id <= max(ids) and gap.last_id >= min(ids))
+    first = begin.entry_id if begin else min(ids, default=None)
+    last = end.entry_id if end else max(ids, default=None)
+    if first is None or last is None:
+        return ()
+    return tuple(gap for gap in gaps if gap.first_id <= last and gap.last_id >= first)
 
 
 def _beyond(query: LogQuery, start: Position | None, numbers: Mapping[str, int], *, forward: bool) -> LogQuery:

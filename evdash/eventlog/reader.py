@@ -82,7 +82,7 @@ class Reader(ABC):
             searched_to=after.searched_to or before.searched_to,
             cursor=after.cursor,
             duplicates=before.duplicates | after.duplicates,
-            gaps=tuple(gap for part in parts for gap in part.gaps),
+            gaps=tuple(dict.fromkeys(gap for part in parts for gap in part.gaps)),
         )
 
     @abstractmethod

@@ -12,6 +12,7 @@ from django.test import Client
 from evdash.eventlog.gaps import gaps_between, record_gap
 from evdash.eventlog.models import Gap
 from evdash.eventlog.positions import lock_positions
+from evdash.eventlog.reader import open_reader
 from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
 from evdash.events.filter import EventFilter
@@ -116,3 +117,23 @@ def test_every_page_that_a_gap_reaches_into_says_so(browser: Client, retried: No
             EntryId.parse(after), EntryId.parse(through), EventFilter(), datetime.now(UTC), oldest_first=True
         )
         assert bool(found) == is_told, (after, through)
+
+
+@pytest.mark.parametrize("limit", range(1, 8))
+def test_no_gap_of_a_session_falls_between_two_pages(write: Write, index: Index, limit: int) -> None:
+    write(*(message(f"{n}-0", f"e{n}") for n in range(10, 16)))
+    index()
+    for first, last in [("1-0", "9-0"), ("10-1", "10-1"), ("11-1", "11-9"), ("13-1", "14-9"), ("16-0", "17-0")]:
+        missing(Gap.Kind.REMOVED, first, last, 3)
+    within, inside = EventFilter().also("session", "s1"), {"10-1", "11-1", "13-1"}
+    with open_reader() as reader:
+        pages = [reader.page(within, oldest_first=True, limit=limit)]
+        while pages[-1].newer:
+            pages.append(reader.page(within, after=pages[-1].newer, oldest_first=True, limit=limit))
+        backward = [reader.page(within, limit=limit)]
+        while backward[-1].older:
+            backward.append(reader.page(within, before=backward[-1].older, limit=limit))
+        around = [reader.around(within, EntryId(11, n), oldest_first=True, limit=20) for n in (0, 5)]
+    for read in (pages, backward, around):
+        assert {str(gap.first_id) for page in read for gap in page.gaps} == inside
+    assert all(len(page.gaps) == len(set(page.gaps)) for page in around)
