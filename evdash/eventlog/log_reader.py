@@ -160,13 +160,16 @@ class LogReader(Reader):
         with snapshot():
             return activity.session_summaries(self._unlogged(), [session_id]).get(session_id)
 
-    def session_steps(self, session_id: str, through: EntryId | None = None) -> Iterator[Step]:
-        return steps(self, session_id, through)
+    def session_steps(self, session_id: str, through: EntryId | None = None, *, history: int = 1) -> Iterator[Step]:
+        return steps(self, session_id, through, history)
 
     @property
     def logged_through(self) -> EntryId:
-        """The entry ID up to which the log has everything of every stream."""
-        return min(self._stream_part.watermarks.values(), default=EntryId.MIN)
+        """The entry ID up to which the log has everything that any stream has; EntryId.MAX where it has all."""
+        tail = self._stream_part.tail()
+        if tail.stopped_at is not None:
+            return min(self._stream_part.watermarks.values())
+        return min((event.entry_id.previous() for event in tail.events), default=EntryId.MAX)
 
     def session_outline(self, summary: SessionSummary) -> tuple[OutlineSlot, ...]:
         self._stream_part.tail()

@@ -154,8 +154,11 @@ class Reader(ABC):
         """The session's summary; None when no event is known of it."""
 
     @abstractmethod
-    def session_steps(self, session_id: str, through: EntryId | None = None) -> Iterator[Step]:
-        """The session's last events up to an entry ID, each with the states before and after it."""
+    def session_steps(self, session_id: str, through: EntryId | None = None, *, history: int = 1) -> Iterator[Step]:
+        """The session's last events up to an entry ID, each with the states before and after it.
+
+        At least so many of them as `history` says, or all.
+        """
 
     @abstractmethod
     def session_outline(self, summary: SessionSummary) -> tuple[OutlineSlot, ...]:

@@ -33,7 +33,7 @@ class Pages(Protocol):
 
     @property
     def logged_through(self) -> EntryId:
-        """Everything up to here is in the log, of every stream."""
+        """Everything up to here that any stream has is in the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +45,15 @@ class Step:
     after: SessionState
 
 
-def steps(reader: Pages, session_id: str, through: EntryId | None) -> Iterator[Step]:
+def steps(reader: Pages, session_id: str, through: EntryId | None, history: int = 1) -> Iterator[Step]:
     """The session's events up to an entry ID (None: all), from the nearest checkpoint on, each with its states.
 
-    Keeps checkpoints on the way, of what the log has for good. Raises nothing of its own; where the events at the
-    beginning are gone, or some between, the states say so.
+    At least so many of them as `history` says, or all. Keeps checkpoints on the way, of what the log has for good.
+    Raises nothing of its own; where the events at the beginning are gone, or some between, the states say so.
     """
-    state, place = _nearest(session_id, through)
-    within = EventFilter().also("session", session_id)
     final = reader.logged_through
+    state, place = _nearest(session_id, through, history, final)
+    within = EventFilter().also("session", session_id)
     while True:
         page = reader.page(within, after=place, oldest_first=True, limit=_STEP)
         gaps = list(page.gaps)
@@ -86,19 +86,28 @@ def _told(state: SessionState, gap: MissingEntries, event: Event) -> SessionStat
     return state if event.type == "session.started" else without_beginning(None)
 
 
-def _nearest(session_id: str, through: EntryId | None) -> tuple[SessionState, Position | None]:
-    """The last kept state before an entry ID, if the log still has exactly the events that it was folded from."""
-    kept = SessionCheckpoint.objects.filter(session_id=session_id).order_by("-entry_id")
-    if through is not None:
-        kept = kept.filter(entry_id__lt=through)
-    checkpoint = kept.first()
+def _nearest(
+    session_id: str, through: EntryId | None, history: int, final: EntryId
+) -> tuple[SessionState, Position | None]:
+    """The last kept state with so many events after it up to an entry ID, and where those begin.
+
+    Only one before which no stream has anything more, and the log exactly the events that it was folded from.
+    """
+    logged = LoggedEvent.objects.filter(session_id=session_id)
+    counted = logged if through is None else logged.filter(entry_id__lte=through)
+    first = counted.order_by("-entry_id").values_list("entry_id", flat=True)[history - 1 : history].first()
+    if first is None:
+        return NOT_STARTED, None
+    kept = SessionCheckpoint.objects.filter(session_id=session_id, entry_id__lt=first, entry_id__lte=final)
+    checkpoint = kept.order_by("-entry_id").first()
     if checkpoint is None:
         return NOT_STARTED, None
-    logged = LoggedEvent.objects.filter(session_id=session_id, entry_id__lte=checkpoint.entry_id).count()
+    there = logged.filter(entry_id__lte=checkpoint.entry_id).count()
     try:
-        if logged != checkpoint.folded:
-            raise UnreadableCheckpoint(f"the log has {logged:,} events up to it, it was made of {checkpoint.folded:,}")
-        return load(bytes(checkpoint.state)), Position(checkpoint.entry_id.next(), "")
+        if there != checkpoint.folded:
+            raise UnreadableCheckpoint(f"the log has {there:,} events up to it, it was made of {checkpoint.folded:,}")
+        state = load(bytes(checkpoint.state))
+        return state, Position.parse(state.at)
     except UnreadableCheckpoint as error:
         logger.info("The kept states of session %r are of no use any more: %s", session_id[:80], error)
         SessionCheckpoint.objects.filter(session_id=session_id).delete()
@@ -106,6 +115,8 @@ def _nearest(session_id: str, through: EntryId | None) -> tuple[SessionState, Po
 
 
 def _keep(session_id: str, entry_id: EntryId, state: SessionState) -> None:
+    if SessionCheckpoint.objects.filter(session_id=session_id, entry_id=entry_id).exists():
+        return
     checkpoint = SessionCheckpoint(session_id=session_id, entry_id=entry_id, folded=state.folded, state=dump(state))
     try:
         with transaction.atomic():

@@ -95,12 +95,12 @@ class Contents:
             self.events[found] if self.events[found : found + 1] and self.events[found].entry_id == entry_id else None
         )
 
-    def steps(self, session_id: str, through: EntryId, at_least: int) -> Iterator[Step]:
-        """The session's last events up to an entry ID, `at_least` so many if there are, with their states."""
+    def steps(self, session_id: str, through: EntryId, history: int) -> Iterator[Step]:
+        """The session's last events up to an entry ID, `history` of them or more, if there are, with their states."""
         events = self.by_session.get(session_id, ())
         end = bisect_right(events, through, key=_entry_id)
         known = self._states[session_id]
-        begin = max((number for number in known if number <= max(0, end - at_least)), default=0)
+        begin = max((number for number in known if number <= max(0, end - history)), default=0)
         state = known.get(begin, NOT_STARTED)
         for number in range(begin, end):
             if number % _STATE_EVERY == 0:

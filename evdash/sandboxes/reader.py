@@ -137,8 +137,8 @@ class SandboxReader(Reader):
     def session(self, session_id: str) -> SessionSummary | None:
         return self._contents.sessions.get(session_id)
 
-    def session_steps(self, session_id: str, through: EntryId | None = None) -> Iterator[Step]:
-        return self._contents.steps(session_id, through or EntryId.MAX, 1)
+    def session_steps(self, session_id: str, through: EntryId | None = None, *, history: int = 1) -> Iterator[Step]:
+        return self._contents.steps(session_id, through or EntryId.MAX, history)
 
     def session_outline(self, summary: SessionSummary) -> tuple[OutlineSlot, ...]:
         return outline_of(self._contents.changes, summary)

@@ -8,8 +8,10 @@ import pytest
 import redis
 
 from evdash.eventlog import session_states
+from evdash.eventlog.gaps import record_gap
 from evdash.eventlog.log_reader import LogReader
-from evdash.eventlog.models import SessionCheckpoint
+from evdash.eventlog.models import Gap, SessionCheckpoint
+from evdash.eventlog.positions import lock_positions
 from evdash.events.entry_id import EntryId
 from evdash.events.profile import decode
 from evdash.events.session.data import as_data
@@ -30,14 +32,7 @@ def fields(number: int) -> dict[str, str]:
 
 def write(valkey: redis.Redis, numbers: Sequence[int]) -> None:
     for number in numbers:
-        fields = {
-            "type": "message.added",
-            "session_id": "s",
-            "role": "user",
-            "content": f"text {number}",
-            "tokens": "2",
-        }
-        valkey.xadd(STREAM, fields, id=f"{number}-0")
+        valkey.xadd(STREAM, fields(number), id=f"{number}-0")
 
 
 def index(valkey: redis.Redis) -> None:
@@ -99,3 +94,49 @@ def test_long_sessions_keep_no_more_than_so_many(valkey: redis.Redis, monkeypatc
     assert state_at(valkey, 100) == folded(range(1, 101))
     kept = SessionCheckpoint.objects.order_by("entry_id").values_list("folded", flat=True)
     assert list(kept) == [2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96]
+
+
+def test_a_state_has_as_much_history_as_is_asked_for_or_all(valkey: redis.Redis) -> None:
+    write(valkey, range(1, 61))
+    index(valkey)
+    assert state_at(valkey, 60)["folded"] == 60
+    reader = LogReader(valkey, [STREAM], GROUP)
+    for through, history, first in [(60, 1, 51), (60, 10, 51), (60, 11, 41), (55, 25, 31), (60, 60, 1), (60, 999, 1)]:
+        steps = list(reader.session_steps("s", EntryId(through, 0), history=history))
+        assert [step.after.folded for step in steps] == list(range(first, through + 1))
+        assert as_data(steps[-1].after) == folded(range(1, through + 1))
+
+
+def test_the_state_at_the_end_is_known_when_just_that_is_kept(valkey: redis.Redis) -> None:
+    write(valkey, range(1, 21))
+    index(valkey)
+    for _ in range(2):
+        steps = list(LogReader(valkey, [STREAM], GROUP).session_steps("s"))
+        assert steps[-1].after.folded == 20
+    assert SessionCheckpoint.objects.filter(folded=20).exists()
+
+
+def test_a_gap_right_after_a_checkpoint_is_in_the_states_after_it(valkey: redis.Redis) -> None:
+    write(valkey, [*range(1, 11), *range(20, 26)])
+    index(valkey)
+    position = lock_positions("evdash-audit", [STREAM])[STREAM]
+    record_gap(position, Gap.Kind.REMOVED, EntryId(10, 1), EntryId(10, 1), 1)
+    plain, kept = state_at(valkey, 25), state_at(valkey, 25)
+    assert SessionCheckpoint.objects.count() == 1
+    assert plain == kept
+    assert len(kept["gaps"]) == 1  # type: ignore[arg-type]
+
+
+def test_another_stream_keeps_no_state_from_being_kept_unless_it_has_an_earlier_entry(valkey: redis.Redis) -> None:
+    write(valkey, range(1, 58))
+    index(valkey)
+
+    def state() -> dict[str, object]:
+        steps = list(LogReader(valkey, [STREAM, "other"], GROUP).session_steps("s", EntryId(57, 0)))
+        return as_data(steps[-1].after)
+
+    assert state() == folded(range(1, 58))
+    assert SessionCheckpoint.objects.count() == 5
+    valkey.xadd("other", fields(5), id="5-7")
+    assert state()["folded"] == 58
+    assert SessionCheckpoint.objects.count() == 5
