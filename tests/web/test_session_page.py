@@ -10,7 +10,9 @@ from urllib.parse import parse_qs, urlencode
 import pytest
 from django.test import Client
 
+from evdash.eventlog import session_states
 from evdash.events.entry import Entry
+from evdash.web.session import state_panel
 from tests.builders import entry
 from tests.web.conftest import Index, Write
 from tests.web.seen import Page, seen
@@ -165,6 +167,17 @@ def test_the_state_after_an_event_and_what_it_changed(long: Client) -> None:
     against = session(long, f"?part=state&at={at(100)}&vs={at(98)}")
     assert f"What differs from {at(98)}, event 99" in against.text
     assert "No state yet" in seen(long.get("/sessions/s/?part=state&at=1-0"), 404).html
+
+
+def test_a_watched_path_has_a_history_in_a_long_session_and_says_from_where_on(
+    long: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_states, "_KEPT_EVERY", 100)
+    monkeypatch.setattr(state_panel, "HISTORY_EVENTS", 150)
+    for since in ("all 461 events up to here", "the last 161 events, from event 301 on"):
+        page = session(long, f"?part=state&at={at(460)}&pin=totals.tool_calls")
+        assert f"Watched over {since}" in page.text
+        assert "totals.tool_calls 2" in page.text
 
 
 def test_links_of_the_state_keep_reading_filter_and_what_is_compared(long: Client) -> None:

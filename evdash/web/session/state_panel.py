@@ -25,6 +25,7 @@ from evdash.web.wording import count
 CHANGES_SHOWN: Final = 60
 ROWS_SHOWN: Final = 30  # of each list of the state, the newest
 VALUES_SHOWN: Final = 6
+HISTORY_EVENTS: Final = 1_000  # over which paths are watched, at least, where the session has so many
 _DEPTH_OPEN: Final = 2
 # What every event changes and nobody looks for.
 _BOOKKEEPING: Final = frozenset({("folded",), ("at",), ("lifecycle", "last_us"), ("totals", "events")})
@@ -77,7 +78,7 @@ class StatePanel:
     counts: tuple[ChangeGroup, ...]  # sums that changed with it
     more_changes: int
     pins: tuple[Pin, ...]
-    watched: str  # over what the pins were watched
+    watched: str  # from where on the history of the pins is known
     parts: tuple[Part, ...]
     query: str  # what the address keeps of the panel
     is_step: bool
@@ -92,7 +93,7 @@ def state_panel(reader: Reader, session_id: str, params: QueryDict) -> StatePane
     """
     at, against = _entry_id(params, "at"), _entry_id(params, "vs")
     paths = _paths(params)
-    steps = list(reader.session_steps(session_id, at))
+    steps = list(reader.session_steps(session_id, at, history=HISTORY_EVENTS if paths else 1))
     if not steps:
         return None
     last = steps[-1]
@@ -112,7 +113,7 @@ def state_panel(reader: Reader, session_id: str, params: QueryDict) -> StatePane
         counts=change_groups(counts[:CHANGES_SHOWN], earlier, later, query),
         more_changes=max(0, len(told) - CHANGES_SHOWN),
         pins=tuple(_pin(path, steps, query) for path in paths),
-        watched=f"over its last {count(len(steps), 'event')}" if paths else "",
+        watched=_since(steps) if paths else "",
         parts=_parts(last.after, changes, query),
         query=query.kept(paths),
         is_step=against is None,
@@ -173,6 +174,13 @@ def _pin(path: Path, steps: Sequence[Step], query: PanelQuery) -> Pin:
         points=_points(numbers) if is_number else "",
         said=said,
     )
+
+
+def _since(steps: Sequence[Step]) -> str:
+    before = steps[0].before.folded
+    if not before:
+        return f"over all {count(len(steps), 'event')} up to here"
+    return f"over the last {count(len(steps), 'event')}, from event {before + 1:,} on"
 
 
 def _told(value: Any) -> str:
