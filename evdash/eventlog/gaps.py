@@ -151,6 +151,13 @@ def gaps_between(
     )
 
 
+def gaps_that_end(after: EntryId, through: EntryId) -> tuple[int, int]:
+    """How many gaps of the log end in this range, and how many entries they are known to have."""
+    rows = Gap.objects.filter(position__group=settings.EVDASH.audit_group, last_id__gt=after, last_id__lte=through)
+    told = rows.aggregate(gaps=Count("pk"), entries=Sum("entries"))
+    return told["gaps"], told["entries"] or 0
+
+
 def _told(rows: QuerySet[Gap]) -> list[MissingEntries]:
     return [
         MissingEntries(

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from django.db import DatabaseError, transaction
+from django.db.models import QuerySet
 
+from evdash.eventlog.gaps import GAPS_MAX, gaps_that_end
 from evdash.eventlog.models import LoggedEvent, SessionCheckpoint
 from evdash.eventlog.records import EventPage, MissingEntries, Position
 from evdash.events.entry_id import EntryId
@@ -60,7 +62,7 @@ def steps(reader: Pages, session_id: str, through: EntryId | None, history: int 
         for event in page.events:
             if through is not None and event.entry_id > through:
                 return
-            while gaps and gaps[0].last_id < event.entry_id:
+            while gaps and gaps[0].last_id <= event.entry_id:
                 state = _told(state, gaps.pop(0), event)
             before, state = state, fold(state, event)
             if _is_due(state) and event.entry_id <= final:
@@ -102,16 +104,29 @@ def _nearest(
     checkpoint = kept.order_by("-entry_id").first()
     if checkpoint is None:
         return NOT_STARTED, None
-    there = logged.filter(entry_id__lte=checkpoint.entry_id).count()
     try:
-        if there != checkpoint.folded:
-            raise UnreadableCheckpoint(f"the log has {there:,} events up to it, it was made of {checkpoint.folded:,}")
         state = load(bytes(checkpoint.state))
+        _refuse_outgrown(state, logged.filter(entry_id__lte=checkpoint.entry_id), checkpoint.entry_id)
         return state, Position.parse(state.at)
     except UnreadableCheckpoint as error:
         logger.info("The kept states of session %r are of no use any more: %s", session_id[:80], error)
         SessionCheckpoint.objects.filter(session_id=session_id).delete()
         return NOT_STARTED, None
+
+
+def _refuse_outgrown(state: SessionState, logged: QuerySet[LoggedEvent], through: EntryId) -> None:
+    """Raise UnreadableCheckpoint when entries have come, or gaps among them, since the state was folded."""
+    there = logged.count()
+    if there != state.folded:
+        raise UnreadableCheckpoint(f"the log has {there:,} events up to it, it was made of {state.folded:,}")
+    first = logged.order_by("entry_id").values_list("entry_id", flat=True)[0]
+    told = gaps_that_end(first, through)
+    known = (len(state.gaps), sum(gap.entries or 0 for gap in state.gaps))
+    # Of more gaps a page does not tell all, and neither does a state.
+    if told[0] <= GAPS_MAX and told != known:
+        raise UnreadableCheckpoint(
+            f"there are {told[0]:,} gaps up to it, it was made with {known[0]:,}, or smaller ones"
+        )
 
 
 def _keep(session_id: str, entry_id: EntryId, state: SessionState) -> None:

@@ -127,6 +127,20 @@ def test_a_gap_right_after_a_checkpoint_is_in_the_states_after_it(valkey: redis.
     assert len(kept["gaps"]) == 1  # type: ignore[arg-type]
 
 
+def test_a_state_that_was_kept_before_a_gap_was_noticed_or_filled_is_thrown_away(valkey: redis.Redis) -> None:
+    write(valkey, range(2, 60, 2))
+    index(valkey)
+    assert state_at(valkey, 58)["gaps"] == {}
+    position = lock_positions("evdash-audit", [STREAM])[STREAM]
+    for first in (3, 1, 59):
+        record_gap(position, Gap.Kind.REMOVED, EntryId(first, 0), EntryId(first, 9), 4)
+    for entries in (4, 3):
+        told = state_at(valkey, 58)["gaps"]
+        assert [gap["entries"] for gap in told.values()] == [entries]  # type: ignore[attr-defined]
+        assert SessionCheckpoint.objects.count() == 2
+        Gap.objects.filter(first_id=EntryId(3, 0)).update(entries=3)
+
+
 def test_another_stream_keeps_no_state_from_being_kept_unless_it_has_an_earlier_entry(valkey: redis.Redis) -> None:
     write(valkey, range(1, 58))
     index(valkey)
