@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 _STEP = 500
 # A kept state of 20,000 events is 1.5 MB: no more than so many are kept of a session.
-_KEPT_EVERY = 1_000
+KEPT_EVERY = 1_000
 _KEPT_MAX = 32
 
 
@@ -73,12 +73,33 @@ def steps(reader: Pages, session_id: str, through: EntryId | None, history: int 
         place = page.newer
 
 
+def keep_states(reader: Pages, session_id: str, through: EntryId) -> Iterator[None]:
+    """Keep the states up to an entry ID that are due and are not kept; comes back after every event, to be paused.
+
+    Up to there the log must have everything.
+    """
+    kept = SessionCheckpoint.objects.filter(session_id=session_id).order_by("-entry_id")
+    last_id, folded = kept.values_list("entry_id", "folded").first() or (EntryId.MIN, 0)
+    logged = LoggedEvent.objects.filter(session_id=session_id, entry_id__gt=last_id, entry_id__lte=through)
+    there = folded + logged.count()
+    due = there - there % _every(there)
+    if due > folded:
+        for step in steps(reader, session_id, through):
+            yield
+            if step.after.folded >= due:
+                return
+
+
 def _is_due(state: SessionState) -> bool:
-    """Whether the state is one to keep: every 1,000 events, of long sessions every 2,000, 4,000 and so on."""
-    every = _KEPT_EVERY
-    while state.folded > _KEPT_MAX * every:
+    return state.folded % _every(state.folded) == 0
+
+
+def _every(events: int) -> int:
+    """How many events after another a state is kept: 1,000, in long sessions 2,000, 4,000 and so on."""
+    every = KEPT_EVERY
+    while events > _KEPT_MAX * every:
         every *= 2
-    return state.folded % every == 0
+    return every
 
 
 def _told(state: SessionState, gap: MissingEntries, event: Event) -> SessionState:

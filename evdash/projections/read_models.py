@@ -10,7 +10,15 @@ from typing import Any
 
 from django.db.models import F, Model
 
-from evdash.eventlog.models import AgentSession, AgentUser, Participation, Tally, TypeCount, UserDay
+from evdash.eventlog.models import (
+    AgentSession,
+    AgentUser,
+    Participation,
+    SessionCheckpoint,
+    Tally,
+    TypeCount,
+    UserDay,
+)
 from evdash.eventlog.rows import session_of_row, session_values, user_of_row, user_values
 from evdash.eventlog.time_slots import WIDTHS_S, slot_start_s
 from evdash.events.duplicates import Change
@@ -20,7 +28,7 @@ from evdash.events.summaries import sessions_of, users_of
 
 def clear() -> None:
     """Empty all of them."""
-    for model in (AgentSession, AgentUser, Participation, UserDay, TypeCount, Tally):
+    for model in (AgentSession, AgentUser, Participation, UserDay, TypeCount, Tally, SessionCheckpoint):
         model._default_manager.all().delete()
 
 

@@ -13,6 +13,7 @@ from evdash.workers.worker import Worker
 
 ACCOUNT_EVERY_S = 5.0
 RETAIN_EVERY_S = 30.0
+KEEP_EVERY_S = 5.0
 
 
 @dataclass(slots=True)
@@ -32,8 +33,10 @@ class Chore:
 class Upkeep:
     """The chores of one worker; each returns how many entries it carried over."""
 
-    def __init__(self, worker: Worker, retain: Callable[[], int] | None = None) -> None:
-        """`retain` trims the streams."""
+    def __init__(
+        self, worker: Worker, retain: Callable[[], int] | None = None, keep: Callable[[], int] | None = None
+    ) -> None:
+        """`retain` trims the streams, `keep` keeps states of sessions."""
         self.worker = worker
         self._holes: dict[str, Hole] = {}
         self.chores = [
@@ -43,6 +46,8 @@ class Upkeep:
         ]
         if retain is not None:
             self.chores.append(Chore(RETAIN_EVERY_S, retain))
+        if keep is not None:
+            self.chores += [Chore(KEEP_EVERY_S, keep), Chore(0.0, keep, when_idle=True)]
 
     def connect(self) -> None:
         """Connect the worker, and see what is missing between its tables and its streams."""

@@ -57,7 +57,7 @@ def folded(numbers: Sequence[int]) -> dict[str, object]:
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_states, "_KEPT_EVERY", 10)
+    monkeypatch.setattr(session_states, "KEPT_EVERY", 10)
 
 
 def test_a_state_from_a_checkpoint_is_the_state_from_the_start(valkey: redis.Redis) -> None:
@@ -87,7 +87,7 @@ def test_a_checkpoint_that_an_entry_has_come_before_is_thrown_away(valkey: redis
 
 
 def test_long_sessions_keep_no_more_than_so_many(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_states, "_KEPT_EVERY", 2)
+    monkeypatch.setattr(session_states, "KEPT_EVERY", 2)
     monkeypatch.setattr(session_states, "_KEPT_MAX", 4)
     write(valkey, range(1, 101))
     index(valkey)

@@ -172,7 +172,7 @@ def test_the_state_after_an_event_and_what_it_changed(long: Client) -> None:
 def test_a_watched_path_has_a_history_in_a_long_session_and_says_from_where_on(
     long: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_states, "_KEPT_EVERY", 100)
+    monkeypatch.setattr(session_states, "KEPT_EVERY", 100)
     monkeypatch.setattr(state_panel, "HISTORY_EVENTS", 150)
     for since in ("all 461 events up to here", "the last 161 events, from event 301 on"):
         page = session(long, f"?part=state&at={at(460)}&pin=totals.tool_calls")

@@ -20,6 +20,7 @@ from evdash.streams.groups import GroupConsumer
 from evdash.workers.loop import run
 from evdash.workers.outages import OUTAGES
 from evdash.workers.retention import Retention
+from evdash.workers.states import StateKeeping
 from evdash.workers.upkeep import Upkeep
 from evdash.workers.worker import Worker
 
@@ -106,7 +107,8 @@ def upkeep_of(projection: Projection, configuration: Configuration, consumer: st
         hours=configuration.retention_hours,
     )
     retain = retention.trim if projection.fills_log and retention.is_wanted else None
-    return Upkeep(worker, retain)
+    keep = StateKeeping(worker).keep if projection.fills_log else None
+    return Upkeep(worker, retain, keep)
 
 
 def _stop_on_signals(stop: threading.Event) -> None:
