@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 import redis
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from django.test import Client
 from markdown_it import MarkdownIt
 
 from evdash.accounts.tokens import create_token
+from evdash.audit import exporting
+from evdash.audit.access_log import recent
 from evdash.eventlog.models import Gap, GroupPosition
 from evdash.events.entry_id import EntryId
+from evdash.streams.client import StreamsUnavailable
 from evdash.web.addresses import session_address
 from evdash.web.handover import session_export
+from evdash.web.views import export
 from tests.builders import STREAM, entry, raw_entry
 from tests.web.conftest import Index, Write
 from tests.web.seen import seen
@@ -303,3 +310,60 @@ def test_the_command_leaves_nothing_half_written(filled: Client, tmp_path: Path)
     with pytest.raises(CommandError, match="cannot be written"):
         call_command("export_session", "s-1", "--output", str(tmp_path / "missing" / "x"))
     assert list(tmp_path.iterdir()) == []
+
+
+def accesses() -> list[tuple[str, str, str, bool]]:
+    return [(one.begun.who, one.title, one.outcome, one.succeeded) for one in recent(10)]
+
+
+def test_the_access_log_says_who_took_what_along_and_how_much(
+    filled: Client, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    program = {"Authorization": f"Bearer {create_token('billing')}"}
+    html = filled.get("/sessions/s-1/export.html").getvalue()
+    lines = Client().get("/events.csv?user=u-1&errors=1", headers=program).getvalue()
+    call_command("export_session", "s-1", "--format", "ndjson")
+    written = capsysbinary.readouterr().out
+    assert accesses() == [
+        (getpass.getuser(), "Export events in session s-1 as NDJSON", f"{len(written):,} bytes were given out.", True),
+        (
+            "the program with the token billing",
+            "Export errors of user u-1 as CSV",
+            f"{len(lines):,} bytes were given out.",
+            True,
+        ),
+        ("the reader", "Export events in session s-1 as HTML file", f"{len(html):,} bytes were given out.", True),
+    ]
+    page = seen(filled.get("/access-log/"))
+    assert "Export errors of user u-1 as CSV" in page.text
+    filled.get("/sessions/nobody/transcript.md")
+    filled.get("/events.ndjson?usr=u-1")
+    assert len(accesses()) == 3
+
+
+def test_an_export_that_breaks_off_or_is_not_taken_is_told_as_such(
+    filled: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    abandoned = filled.get("/events.ndjson")
+    assert [one.is_open for one in recent(10)] == [True]
+    abandoned.close()
+
+    def outage(*_: object) -> Iterator[bytes]:
+        yield b"a line\n"
+        raise StreamsUnavailable("Redis is away.")
+
+    monkeypatch.setattr(export, "ndjson_lines", outage)
+    with pytest.raises(StreamsUnavailable):
+        filled.get("/events.ndjson").getvalue()
+    assert accesses()[0][2:] == ("Broken off after 7 bytes: Redis is away.", False)
+
+
+def test_what_the_access_log_cannot_take_is_not_given_out(filled: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OperationalError("disk full")
+
+    monkeypatch.setattr(exporting, "record", full)
+    for path in ("/events.ndjson", "/sessions/s-1/transcript.md"):
+        answer = filled.get(path)
+        assert answer.status_code == 503
+        assert answer.content == b"The access log cannot be written, so nothing is given out: disk full\n"

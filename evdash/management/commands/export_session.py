@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from django.core.management.base import CommandError
 
+from evdash.audit.exporting import recorded_export
 from evdash.eventlog.export import ndjson_lines
 from evdash.events.filter import EventFilter
 from evdash.plain_command import PlainCommand
@@ -22,7 +23,7 @@ from evdash.web.handover.html_file import html_file
 from evdash.web.handover.session_export import SessionUnknown, session_export
 from evdash.web.handover.transcript import transcript
 
-FORMATS: Final = ("ndjson", "markdown", "html")
+FORMATS: Final = {"ndjson": "NDJSON", "markdown": "transcript", "html": "HTML file"}  # and what the access log says
 
 
 class Command(PlainCommand):
@@ -39,7 +40,8 @@ class Command(PlainCommand):
 
     def handle(self, *args: Any, session: str, format: str, output: Path | None, **options: Any) -> None:
         try:
-            pieces = _pieces(session, format)
+            who, within = _who(), EventFilter().also("session", session)
+            pieces = recorded_export(who, within, FORMATS[format], _pieces(session, who, format))
             if output is None:
                 _write_out(pieces)
             else:
@@ -53,8 +55,8 @@ class Command(PlainCommand):
             ) from error
 
 
-def _pieces(session: str, wanted: str) -> Iterator[bytes]:
-    export = session_export(session, _who(), with_picture=wanted == "html")
+def _pieces(session: str, who: str, wanted: str) -> Iterator[bytes]:
+    export = session_export(session, who, with_picture=wanted == "html")
     match wanted:
         case "ndjson":
             return ndjson_lines(EventFilter().also("session", session))

@@ -1,4 +1,4 @@
-"""The access log: who did what to streams and groups, why, and what came of it; and who wrote notes."""
+"""The access log: who did what to streams and groups, why, and what came of it; who exported events and wrote notes."""
 
 from __future__ import annotations
 

@@ -6,9 +6,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils.http import content_disposition_header
 
-from evdash.accounts.tokens import token_or_session
+from evdash.accounts.tokens import token_of, token_or_session
+from evdash.audit.exporting import recorded_export
 from evdash.eventlog.export import csv_lines, ndjson_lines
 from evdash.events.filter import EventFilter, FilterError
 from evdash.streams.client import StreamsUnavailable
@@ -19,17 +22,17 @@ from evdash.web.parameters import refuse_unknown
 @token_or_session
 def ndjson(request: HttpRequest) -> HttpResponseBase:
     """One JSON object a line, lossless."""
-    return _exported(request, ndjson_lines, "application/x-ndjson", "events.ndjson")
+    return _exported(request, ndjson_lines, "NDJSON", "application/x-ndjson", "events.ndjson")
 
 
 @token_or_session
 def csv(request: HttpRequest) -> HttpResponseBase:
     """One row an event, for spreadsheets."""
-    return _exported(request, csv_lines, "text/csv; charset=utf-8", "events.csv")
+    return _exported(request, csv_lines, "CSV", "text/csv; charset=utf-8", "events.csv")
 
 
 def _exported(
-    request: HttpRequest, lines: Callable[[EventFilter], Iterator[bytes]], content_type: str, name: str
+    request: HttpRequest, lines: Callable[[EventFilter], Iterator[bytes]], form: str, content_type: str, name: str
 ) -> HttpResponseBase:
     try:
         # A misspelt condition that is passed over would give away everything.
@@ -41,18 +44,36 @@ def _exported(
         chunks = lines(event_filter)
     except StreamsUnavailable as outage:
         return HttpResponse(f"{outage}\n", status=503, content_type="text/plain; charset=utf-8")
-    response = streamed(request, chunks, content_type)
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    return given_out(request, chunks, event_filter, form, content_type, name)
 
 
-def streamed(request: HttpRequest, chunks: Iterator[bytes], content_type: str) -> StreamingHttpResponse:
-    """A response that sends each chunk when it is made; no cache keeps it."""
+def given_out(
+    request: HttpRequest, chunks: Iterator[bytes], event_filter: EventFilter, form: str, content_type: str, name: str
+) -> HttpResponseBase:
+    """A response that sends each chunk when it is made, as a file of that name; the access log has it.
+
+    503 where that cannot be told.
+    """
+    user = request.user if request.user.is_authenticated else None
+    try:
+        told = recorded_export(who_asks(request), event_filter, form, chunks, user=user)
+    except DatabaseError as error:
+        sentence = f"The access log cannot be written, so nothing is given out: {error}\n"
+        return HttpResponse(sentence, status=503, content_type="text/plain; charset=utf-8")
     # Under ASGI Django would gather an ordinary iterator in memory before it sends the first byte.
-    one_by_one = _one_by_one(chunks) if isinstance(request, ASGIRequest) else chunks
+    one_by_one = _one_by_one(told) if isinstance(request, ASGIRequest) else told
     response = StreamingHttpResponse(one_by_one, content_type=content_type)
     response["Cache-Control"] = "private, no-store"
+    response["Content-Disposition"] = content_disposition_header(True, name)
     return response
+
+
+def who_asks(request: HttpRequest) -> str:
+    """The person, or the program by its token."""
+    if request.user.is_authenticated:
+        return request.user.get_username()
+    token = token_of(request)
+    return f"the program with the token {token.name}" if token else "a program"
 
 
 async def _one_by_one(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
