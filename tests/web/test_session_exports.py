@@ -20,6 +20,7 @@ from evdash.accounts.tokens import create_token
 from evdash.audit import exporting
 from evdash.audit.access_log import recent
 from evdash.eventlog.models import Gap, GroupPosition
+from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
 from evdash.streams.client import StreamsUnavailable
 from evdash.web.addresses import session_address
@@ -310,6 +311,28 @@ def test_the_command_leaves_nothing_half_written(filled: Client, tmp_path: Path)
     with pytest.raises(CommandError, match="cannot be written"):
         call_command("export_session", "s-1", "--output", str(tmp_path / "missing" / "x"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_calls_are_paired_as_everywhere(browser: Client, write: Write) -> None:
+    def of(second: int, **fields: str) -> Entry:
+        return entry(f"{second}000-0", session_id="s", **fields)
+
+    write(
+        of(1, type="tool.called", tool="find"),  # without an ID: by tool and order
+        of(2, type="tool.called", tool="find", id="e2"),
+        of(3, type="tool.called", tool="find", id="e2"),  # a retry's duplicate begins no call
+        of(4, type="tool.returned", tool="find"),
+        of(5, type="tool.called", tool="pay", call_id="c"),
+        of(6, type="tool.called", tool="pay", tool_call_id="c"),  # the ID again: the later one ends
+        of(7, type="error.occurred", tool="pay", call_id="c"),
+        of(8, type="search.performed", query="rooms", results="3"),  # complete in itself
+        of(9, type="tool.called", tool="book", call_id="d", result="done"),
+    )
+    text = in_transcript(browser, "s")
+    assert re.findall(r"Returns the call of entry `(\d)000-0`", text) == ["1", "6"]
+    assert text[text.index("## Calls without a return") :].startswith(
+        "## Calls without a return\n\n- `find`, entry `2000-0`\n- `pay`, entry `5000-0`\n\n## Notes"
+    )
 
 
 def accesses() -> list[tuple[str, str, str, bool]]:

@@ -10,10 +10,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from evdash.eventlog.records import MissingEntries
 from evdash.events.event import Event
+from evdash.events.session.pairing import CALLS, Call, OpenCalls, is_complete
 from evdash.notes.records import NoteRecord
 from evdash.web.handover.session_export import ExportedEvent, SessionExport
 from evdash.web.kinds import kind_of
@@ -25,7 +26,6 @@ from evdash.web.wording import count, span
 _BACKTICKS = re.compile(r"`+")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ]{0,60}")
 _SHORT_CHARS: Final = 120
-_CALLS: Final = frozenset({"tool.called", "search.performed"})
 # Told by an event's heading already.
 _IN_HEADING: Final = IDENTITY - {"severity", "level"} | {"tool", "tool_name"}
 
@@ -51,9 +51,10 @@ def _pieces(export: SessionExport, chunks: Iterator[list[ExportedEvent | Missing
             else f"**Gap.** {_code(_gap(item))}\n\n"
             for item in chunk
         ).encode()
-    if calls.open:
+    if waiting := calls.waiting:
         yield b"## Calls without a return\n\n"
-        yield "".join(f"- {_code(tool)}, entry {_code(entry)}\n" for entry, tool in calls.open.values()).encode()
+        lines = (f"- {_code(call.tool)}, entry {_code(call.entry)}\n" for call in waiting)
+        yield "".join(lines).encode()
         yield b"\n"
     yield b"## Notes\n\n"
     is_any = False
@@ -65,21 +66,40 @@ def _pieces(export: SessionExport, chunks: Iterator[list[ExportedEvent | Missing
     yield f"---\n\nEnd of the transcript: {count(events, 'event')}, {count(errors, 'error')}.\n".encode()
 
 
+class _Begun(NamedTuple):
+    """What is kept of a call until it ends: of all of a session's calls at most this is in memory."""
+
+    entry: str
+    tool: str
+    waits: bool  # for an end: it does not say itself how it ended
+
+
 class _Calls:
-    """The calls that have not returned so far, by `call_id`: entry and tool."""
+    """The calls so far that have not ended, by their numbers (events/session/pairing.py)."""
 
     def __init__(self) -> None:
-        self.open: dict[str, tuple[str, str]] = {}
+        self._open = OpenCalls()
+        self._begun: dict[int, _Begun] = {}
+        self._number = 0
 
     def answered(self, event: Event) -> str:
-        """The entry of the call that this event returns; "" when it returns none."""
-        call_id = event.data.get("call_id")
-        if not isinstance(call_id, str) or not call_id:
-            return ""
-        if event.type in _CALLS:
-            self.open[call_id] = (str(event.entry_id), event.tool or event.type)
-            return ""
-        return self.open.pop(call_id, ("", ""))[0]
+        """The entry of the call that this event ends; "" when it ends none."""
+        call, self._open = self._open.ended_by(event)
+        if call is not None:
+            return self._begun.pop(call.number).entry
+        if event.type in CALLS:
+            before, self._open = self._open, self._open.with_call(event, Call("", self._number))
+            if self._open is not before:
+                self._begun[self._number] = _Begun(
+                    str(event.entry_id), event.tool or event.type, not is_complete(event)
+                )
+                self._number += 1
+        return ""
+
+    @property
+    def waiting(self) -> list[_Begun]:
+        """Those that wait for an end."""
+        return [call for call in self._begun.values() if call.waits]
 
 
 def _head(export: SessionExport) -> str:
@@ -121,7 +141,8 @@ def _event(item: ExportedEvent, calls: _Calls, *, with_stream: bool) -> str:
     lines = [f"### {item.number}. {heading}\n\n"]
     if item.is_duplicate:
         lines.append("A duplicate, written again by a retry of its producer: not counted.\n\n")
-    if call := calls.answered(event):
+    # What a retry wrote again neither begins a call nor ends one.
+    if not item.is_duplicate and (call := calls.answered(event)):
         lines.append(f"Returns the call of entry {_code(call)}.\n\n")
     lines += [f"Remark: {_code(remark)}\n\n" for remark in event.remarks]
     lines += _told(event)
