@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 import redis
 from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
 from django.test import Client
 
 from evdash.accounts.roles import make_operator
@@ -100,6 +103,25 @@ def test_it_is_looked_at_first_then_done_with_a_reason(operator: Client, valkey:
     assert found is not None
     [kept] = found.replays
     assert (kept.who, kept.reason, kept.ids) == ("mia", "reproduce it", "original")
+
+
+@pytest.mark.parametrize(("q", "entries"), [("session:s-1", 6), ('-type:nothing "it\'s"', None)])
+def test_the_form_says_what_to_type_for_a_replay_at_a_pace(
+    operator: Client, capsys: pytest.CaptureFixture[str], q: str, entries: int | None
+) -> None:
+    page = seen(operator.get(address("replay", q=q, to=TO, ids="new", expires="2h")))
+    typed = re.search(r"manage\.py (replay .* 'say why')", page.text)
+    assert typed
+    name, *arguments = shlex.split(typed[1])
+    if entries is None:
+        with pytest.raises(CommandError, match=r"There is nothing to copy: no entry is among events .*it's"):
+            call_command(name, *arguments)
+    else:
+        call_command(name, *arguments, "--dry-run")
+        said = capsys.readouterr().out
+        assert f"Copies {entries} entries" in said
+        assert "with new IDs, at 10 times the recorded speed, no gap counted for longer than 5 s" in said
+        assert "expires 2 hours after" in said
 
 
 def test_a_sandbox_opens_with_provenance_sessions_and_numbers(operator: Client, viewer: Client) -> None:

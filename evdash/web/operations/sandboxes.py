@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
@@ -96,6 +97,15 @@ class ReplayForm(SandboxForm):
             return link(reverse("events"), EventFilter.parse(asked).query_string())
         except FilterError:
             return reverse("events")
+
+    @property
+    def command(self) -> str:
+        """The same at a pace, for a terminal: a web request cannot take minutes. Of a form that is valid."""
+        asked: dict[str, Any] = self.cleaned_data
+        arguments = [f"--filter={asked['q']}", "--to", asked["to"], "--ids", asked["ids"] or "original"]
+        arguments += ["--expires", self.data["expires"]] if self.data.get("expires") else []
+        arguments += ["--speed", "10", "--max-gap", "5s", "--reason", "say why"]
+        return f".venv/bin/python manage.py replay {shlex.join(arguments)}"
 
     def operation(self, reason: str) -> Operation:
         cleaned: dict[str, Any] = self.cleaned_data
