@@ -117,7 +117,10 @@ def test_a_way_leads_out_of_a_filter_that_hides_what_it_finds_and_the_page_says_
     place = f"?at={at(400)}&view=raw&pin=totals.errors"
     assert answer["Location"] == f"/sessions/s/{place}&taken_off=type%3Amessage.added"
     page = seen(long.get(answer["Location"]))
-    assert "The filter type:message.added was taken off to show this event, which it leaves out." in page.text
+    assert (
+        "The filter type:message.added was taken off to show the event that was found, which it leaves out."
+        in page.text
+    )
     assert any(at(400) in row for row in page.rows)
     assert "taken_off" not in page.links["tool call ›"]
     assert "taken_off" not in page.links["Conversation"]

@@ -15,7 +15,7 @@ from evdash.web.handover.links import hand_over
 from evdash.web.listing import listing, question
 from evdash.web.mount import mount_of
 from evdash.web.notes import notes_section
-from evdash.web.rendering import Notice, page, part
+from evdash.web.rendering import page, part
 from evdash.web.session.comparable import comparable
 from evdash.web.session.find import found_event
 from evdash.web.session.picture import picture
@@ -44,7 +44,6 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
     asking = question(request, scope, oldest_first=True, reading=reading)
     shown = listing(reader, asking, with_histogram=False)
     query = kept_query(request.GET)
-    taken_off = filter_taken_off(request.GET)
     context = {
         "facts": facts,
         "hand_over": hand_over(facts.session_id),
@@ -52,6 +51,7 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
         "listing": shown,
         "picture": picture(reader, facts, shown, asking.place.at, query),
         "toolbar": toolbar(request.GET, shown),
+        "taken_off": filter_taken_off(request.GET),
         "at": asking.place.at,
         "state_query": request.GET.urlencode(),
         "comparable": comparable(reader, facts),
@@ -63,7 +63,6 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
         context,
         coverage=reader.coverage,
         events=shown.page.events,
-        notices=[Notice(taken_off)] if taken_off else [],
         status=shown.status,
     )
 
