@@ -16,18 +16,25 @@ logger = logging.getLogger(__name__)
 
 
 def recorded_export(
-    who: str, event_filter: EventFilter, form: str, pieces: Iterator[bytes], *, user: User | None = None
+    who: str,
+    event_filter: EventFilter,
+    form: str,
+    pieces: Iterator[bytes],
+    *,
+    user: User | None = None,
+    sandbox: str = "",
 ) -> Iterator[bytes]:
     """The pieces of an export as they are. The access log has a row before the first of them, and another one after the
-    last or when they break off; none where whoever asked went away in between. `form` names the kind of file.
+    last or when they break off; none where whoever asked went away in between. `form` names the kind of file,
+    `sandbox` what is exported instead of the watched streams.
 
     Raises a database's error when the first row cannot be written: then nothing may be given out.
     """
     detail = {
-        "title": f"Export {event_filter.describe()} as {form}",
+        "title": f"Export {event_filter.describe()}{f' of {sandbox}' if sandbox else ''} as {form}",
         "asked": {"filter": event_filter.text(), "form": form},
     }
-    begun = record(who, "export", user=user, detail=detail, succeeded=None)
+    begun = record(who, "export", user=user, stream=sandbox, detail=detail, succeeded=None)
     return _given_out(begun, pieces)
 
 
@@ -49,6 +56,7 @@ def _end(begun: AccessLogEntry, outcome: str, *, succeeded: bool) -> None:
             begun.who,
             begun.action,
             user=begun.user,
+            stream=begun.stream,
             detail=begun.detail,
             outcome=outcome,
             succeeded=succeeded,

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
+from evdash.eventlog.log_reader import LogReader
 from evdash.eventlog.models import AgentSession
-from evdash.eventlog.reader import Reader
 from evdash.eventlog.session_states import KEPT_EVERY, keep_states
 from evdash.events.entry_id import EntryId
 from evdash.streams.reads import read_forward
@@ -47,7 +47,7 @@ class StateKeeping:
     def _all(self) -> Iterator[None]:
         """Everything that is to be kept now; comes back after every event."""
         while active := self._active():
-            log, through = Reader(self._worker.consumer.client, (), self._worker.projection.group), self._logged()
+            log, through = LogReader(self._worker.consumer.client, (), self._worker.projection.group), self._logged()
             for session_id, _, events in active:
                 yield
                 if events < KEPT_EVERY:

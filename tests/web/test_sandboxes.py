@@ -178,6 +178,8 @@ def test_it_has_no_notes_and_its_exports_are_of_copies(operator: Client, viewer:
     lines = b"".join(viewer.get(f"{PAGE}events.ndjson").streaming_content).splitlines()  # type: ignore[arg-type]
     assert len(lines) == 6
     assert TO.encode() in lines[0]
+    assert [access.begun.stream for access in recent(3)] == [TO, TO, TO]
+    assert recent(1)[0].title == f"Export all events of {TO} as NDJSON"
 
 
 def test_what_is_no_page_of_events_is_where_it_always_is(operator: Client) -> None:

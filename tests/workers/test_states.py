@@ -9,8 +9,8 @@ import pytest
 import redis
 
 from evdash.eventlog import session_states
+from evdash.eventlog.log_reader import LogReader
 from evdash.eventlog.models import SessionCheckpoint
-from evdash.eventlog.reader import Reader
 from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
 from evdash.events.profile import decode
@@ -67,7 +67,7 @@ def test_every_state_of_a_session_is_a_few_events_from_one_that_is_kept(
         while worker.step() or upkeep.run(idle=True, all_now=True):
             pass
     assert kept() == [10, 20, 30, 40, 50, 60, 70]
-    reader = Reader(valkey, [STREAM], GROUP)
+    reader = LogReader(valkey, [STREAM], GROUP)
     for number in range(1, 71):
         steps = list(reader.session_steps("s", EntryId(number, 0)))
         assert len(steps) <= 10
@@ -90,7 +90,7 @@ def test_it_goes_on_where_it_or_another_worker_was(
     for _ in range(60):  # the two were killed
         keepers[2].keep()
     assert kept() == list(range(10, 100, 10))
-    assert as_data(next(iter(Reader(valkey, [STREAM], GROUP).session_steps("s", EntryId(91, 0)))).before) == plain(
+    assert as_data(next(iter(LogReader(valkey, [STREAM], GROUP).session_steps("s", EntryId(91, 0)))).before) == plain(
         range(1, 91)
     )
 
@@ -115,7 +115,7 @@ def test_what_the_log_does_not_have_for_good_is_left_alone(valkey: redis.Redis, 
 def test_a_session_that_cannot_be_folded_stops_neither_the_others_nor_the_worker(
     valkey: redis.Redis, make_worker: MakeWorker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def breaks(reader: Reader, session_id: str, through: EntryId) -> Iterator[None]:
+    def breaks(reader: LogReader, session_id: str, through: EntryId) -> Iterator[None]:
         if session_id == "s":
             raise RuntimeError("no such thing")
         return session_states.keep_states(reader, session_id, through)

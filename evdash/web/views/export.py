@@ -15,6 +15,7 @@ from evdash.audit.exporting import recorded_export
 from evdash.eventlog.export import csv_lines, ndjson_lines
 from evdash.events.filter import EventFilter, FilterError
 from evdash.streams.client import StreamsUnavailable
+from evdash.web.mount import mount_of
 from evdash.web.paging import parameters
 from evdash.web.parameters import refuse_unknown
 
@@ -55,8 +56,11 @@ def given_out(
     503 where that cannot be told.
     """
     user = request.user if request.user.is_authenticated else None
+    mount = mount_of(request)
     try:
-        told = recorded_export(who_asks(request), event_filter, form, chunks, user=user)
+        told = recorded_export(
+            who_asks(request), event_filter, form, chunks, user=user, sandbox=mount.stream if mount else ""
+        )
     except DatabaseError as error:
         sentence = f"The access log cannot be written, so nothing is given out: {error}\n"
         return HttpResponse(sentence, status=503, content_type="text/plain; charset=utf-8")
