@@ -107,9 +107,5 @@ function begin() {
   const row = [...document.querySelectorAll(".rows > .row")].find((each) => entryIdOf(each) === at);
   if (row) document.dispatchEvent(new CustomEvent("evdash:choose", { detail: { row, isFromPicture: true } }));
 }
-document.addEventListener("evdash:nothing", (event) => {
-  const place = document.querySelector("[data-player=says]");
-  if (place) place.textContent = event.detail.words;
-});
 document.addEventListener("htmx:afterSettle", (event) => event.target.id === "main" && begin());
 begin();

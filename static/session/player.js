@@ -123,7 +123,9 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("evdash:select", (event) => {
   current = event.detail.row;
   placeScrubber();
+  say("");
 });
+document.addEventListener("evdash:nothing", (event) => say(event.detail.words));
 document.addEventListener("evdash:loaded", placeScrubber);
 document.addEventListener("htmx:afterSettle", (event) => {
   if (event.target.id !== "main") return;

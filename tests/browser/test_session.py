@@ -96,6 +96,9 @@ def test_keys_lead_to_errors_and_tool_events(page: Page, publisher: Publisher, s
     page.keyboard.press("t")
     expect(page.locator("[data-player=says]")).to_have_text("There is no such event in this direction.")
     is_selected(page, ids[3])
+    page.keyboard.press("e")
+    is_selected(page, ids[5])
+    expect(page.locator("[data-player=says]")).to_have_text("")
 
 
 def test_the_next_error_is_found_wherever_in_a_long_session_it_is(
