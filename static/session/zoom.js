@@ -60,32 +60,56 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "0") zoomTo(1);
 });
 
-// Dragging over the picture looks closer at what was dragged over.
+// Dragging over the picture looks closer at what was dragged over. It may begin on a mark: what is no click is told by
+// the distance.
 let drag = null;
+let hasBrushed = false;
+
+function brush(to) {
+  const { place, from } = drag;
+  const box = place.getBoundingClientRect();
+  const [left, right] = [from, to].sort((a, b) => a - b).map((x) => Math.min(box.right, Math.max(box.left, x)));
+  drag.brush ??= place.appendChild(Object.assign(document.createElement("div"), { className: "zoom-brush" }));
+  drag.brush.style.left = `${left - box.left + place.scrollLeft}px`;
+  drag.brush.style.width = `${right - left}px`;
+  place.classList.add("is-dragging");
+  hasBrushed = true;
+}
+
+function letGo() {
+  drag?.brush?.remove();
+  drag?.place.classList.remove("is-dragging");
+  drag = null;
+}
+
 document.addEventListener("pointerdown", (event) => {
   const place = event.target.closest?.("[data-zoom-room]");
-  if (!place || event.button !== 0 || event.target.closest("a") || event.pointerType === "touch") return;
-  drag = { from: event.clientX, brush: null };
+  hasBrushed = false;
+  if (!place || event.button !== 0 || event.pointerType === "touch") return;
+  drag = { place, from: event.clientX, brush: null };
 });
 document.addEventListener("pointermove", (event) => {
   if (!drag || (!drag.brush && Math.abs(event.clientX - drag.from) < DRAG_PX)) return;
-  const place = room();
-  const box = place.getBoundingClientRect();
-  drag.brush ??= place.appendChild(Object.assign(document.createElement("div"), { className: "zoom-brush" }));
-  const [left, right] = [drag.from, event.clientX].sort((a, b) => a - b).map((x) => Math.min(box.right, Math.max(box.left, x)));
-  drag.brush.style.left = `${left - box.left + place.scrollLeft}px`;
-  drag.brush.style.width = `${right - left}px`;
+  if (!event.buttons) return letGo(); // a scrollbar does not tell that it was released
+  brush(event.clientX);
   getSelection().removeAllRanges();
 });
 document.addEventListener("pointerup", () => {
-  const brush = drag?.brush;
-  drag = null;
-  if (!brush) return;
-  const place = room();
-  const [start, width, whole] = [brush.offsetLeft, brush.offsetWidth, place.scrollWidth];
-  brush.remove();
+  if (!drag?.brush) return letGo();
+  const place = drag.place;
+  const [start, width, whole] = [drag.brush.offsetLeft, drag.brush.offsetWidth, place.scrollWidth];
+  letGo();
   if (width > DRAG_PX) zoomTo((zoom * place.clientWidth) / width, (start + width / 2) / whole);
 });
+document.addEventListener("pointercancel", letGo);
+document.addEventListener("keydown", (event) => event.key === "Escape" && letGo());
+// The link under the pointer is not dragged away, and a brush that ends or is abandoned over it is no click.
+document.addEventListener("dragstart", (event) => drag && event.preventDefault());
+document.addEventListener("click", (event) => {
+  if (!hasBrushed || !event.detail) return; // a key's click has no number
+  event.preventDefault();
+  event.stopPropagation();
+}, true);
 
 // The selected mark comes into view.
 document.addEventListener("evdash:show", (event) => {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import count
+from time import time
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -44,6 +45,10 @@ def row(page: Page, entry_id: str) -> Locator:
     return page.locator(f".rows [data-entry$=' {entry_id}']")
 
 
+def mark(page: Page, entry_id: str) -> Locator:
+    return page.locator(f"[data-mark^='e-{entry_id}@']")
+
+
 def state(page: Page) -> Locator:
     return page.locator("#session-state")
 
@@ -72,7 +77,7 @@ def test_an_event_selected_in_the_list_is_selected_everywhere(page: Page, publis
 def test_a_mark_of_the_picture_selects_its_row(page: Page, publisher: Publisher, session: str) -> None:
     ids = story(publisher, session)
     page.goto(f"/sessions/{session}/")
-    page.locator(f"[data-mark^='e-{ids[4]}@']").click()
+    mark(page, ids[4]).click()
     is_selected(page, ids[4])
     expect(row(page, ids[4])).to_be_in_viewport()
 
@@ -198,13 +203,61 @@ def test_a_closer_look_at_the_picture_and_back(page: Page, publisher: Publisher,
     assert closer
     assert closer["width"] == pytest.approx(whole["width"] * 2, abs=2)
     expect(page.locator(".strip")).to_be_visible()
-    mark = page.locator(f"[data-mark^='e-{ids[5]}@']")
-    mark.focus()
+    mark(page, ids[5]).focus()
     expect(page.locator(".mark-card")).to_contain_text("The parcel service does not answer")
     page.keyboard.press("0")
     again = drawing.bounding_box()
     assert again
     assert again["width"] == whole["width"]
+
+
+def spread(publisher: Publisher, session: str) -> list[str]:
+    """Events ten seconds apart, so that their marks lie beside each other."""
+    now = time()
+    events = [NewEvent("message.added", session, "the reader", timestamp=now + 10 * n) for n in range(6)]
+    return [str(entry_id) for entry_id in publisher.publish_many(events)]
+
+
+def middle_of(element: Locator) -> tuple[float, float]:
+    box = element.bounding_box()
+    assert box
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def test_a_drag_that_begins_on_a_mark_looks_closer_and_selects_nothing(
+    page: Page, publisher: Publisher, session: str
+) -> None:
+    ids = spread(publisher, session)
+    page.goto(f"/sessions/{session}/")
+    whole = page.locator("[data-zoom]").bounding_box()
+    page.mouse.move(*middle_of(mark(page, ids[1])))
+    page.mouse.down()
+    page.mouse.move(*middle_of(mark(page, ids[3])), steps=5)
+    expect(page.locator(".zoom-brush")).to_be_visible()
+    page.mouse.up()
+    closer = page.locator("[data-zoom]").bounding_box()
+    assert whole
+    assert closer
+    assert closer["width"] == pytest.approx(whole["width"] * 5 / 2, rel=0.1)
+    expect(page.locator(".is-selected")).to_have_count(0)
+    mark(page, ids[2]).click()
+    is_selected(page, ids[2])
+
+
+def test_escape_abandons_a_drag_over_the_picture(page: Page, publisher: Publisher, session: str) -> None:
+    ids = spread(publisher, session)
+    page.goto(f"/sessions/{session}/")
+    x, y = middle_of(mark(page, ids[3]))
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 40, y, steps=3)
+    expect(page.locator(".zoom-brush")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator(".zoom-brush")).to_have_count(0)
+    page.mouse.move(x, y)
+    page.mouse.up()
+    expect(page.locator(".timeline")).not_to_have_class(re.compile("is-zoomed"))
+    expect(page.locator(".is-selected")).to_have_count(0)
 
 
 def test_who_reads_the_beginning_of_a_running_session_is_left_there(
