@@ -260,6 +260,33 @@ def test_escape_abandons_a_drag_over_the_picture(page: Page, publisher: Publishe
     expect(page.locator(".is-selected")).to_have_count(0)
 
 
+def test_the_policy_refuses_nothing_that_a_session_page_does(page: Page, publisher: Publisher, session: str) -> None:
+    """What the page's console complains of fails the test: see the fixture."""
+    many(publisher, session, 320)
+    ids = story(publisher, session)
+    page.goto(f"/sessions/{session}/")
+    page.locator("#results").evaluate("element => (element.style.scrollMargin = '1px')")
+    page.keyboard.press("+")
+    page.keyboard.press("j")
+    page.keyboard.press("e")
+    is_selected(page, ids[5])
+    page.keyboard.press("T")
+    is_selected(page, ids[3])
+    page.keyboard.press(".")
+    is_selected(page, ids[4])
+    page.get_by_role("combobox", name="speed").select_option("100")
+    page.get_by_role("button", name="Play").click()
+    expect(page.locator("[data-player=says]")).to_have_text("End of the session")
+    expect(state(page)).to_contain_text("State after event 327")
+    state(page).get_by_role("link", name="compare with this").click()
+    expect(state(page)).to_contain_text("What differs from")
+    page.get_by_role("link", name="Conversation").click()
+    expect(page.locator(".turn").first).to_be_visible()
+    page.goto(f"/compare/?a={session}&b={session}")
+    page.get_by_role("link", name="Swap A and B").click()
+    expect(page.get_by_text("Nothing differs")).to_be_visible()
+
+
 def test_who_reads_the_beginning_of_a_running_session_is_left_there(
     page: Page, publisher: Publisher, session: str
 ) -> None:
