@@ -38,7 +38,8 @@ def signs(text: str) -> str:
 
 def _mark(characters: str) -> SafeString:
     title = ", ".join(_name(character) for character in characters[:_LONGEST_RUN])
-    return format_html('<span class="unseen" title="{}">{}</span>', title, _signs(characters))
+    # With a direction of its own it stays whole beside any text, and does not decide the direction of that text.
+    return format_html('<span class="unseen" dir="ltr" title="{}">{}</span>', title, _signs(characters))
 
 
 def _signs(characters: str) -> str:

@@ -166,7 +166,7 @@ def test_a_calendar_has_a_square_for_each_day_and_links_those_with_events() -> N
 
 def test_what_cannot_be_seen_is_named_and_the_rest_is_escaped() -> None:
     assert str(visible("<a>\u202e&")) == (
-        '&lt;a&gt;<span class="unseen" title="U+202E RIGHT-TO-LEFT OVERRIDE">‹202E›</span>&amp;'
+        '&lt;a&gt;<span class="unseen" dir="ltr" title="U+202E RIGHT-TO-LEFT OVERRIDE">‹202E›</span>&amp;'
     )
     assert visible("a\r\nb\tc") == "a\r\nb\tc"
     assert signs("a\x00b") == "a‹00›b"
