@@ -1,6 +1,7 @@
 // The page of a session: the selected event is the same in picture, list, state and address.
 import "./session/zoom.js";
 import "./session/card.js";
+import "./session/covered.js";
 import "./session/player.js";
 
 const STATE_AFTER_MS = 120; // who steps quickly through a list wants the state where they stop
@@ -75,6 +76,14 @@ document.addEventListener("click", (event) => {
   const address = new URL(link.href);
   address.searchParams.set("part", "state");
   window.htmx.ajax("GET", address.pathname + address.search, { target: "#session-state", swap: "innerHTML" });
+});
+
+// On a narrow screen the state is one line until somebody wants all of it.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.("[data-state-toggle]");
+  if (!button) return;
+  button.setAttribute("aria-expanded", String(button.getAttribute("aria-expanded") === "false"));
+  document.querySelector(".row.is-selected")?.scrollIntoView({ block: "nearest" });
 });
 
 // A pinned or unpinned path, or another state to compare with: the panel says so in the address.

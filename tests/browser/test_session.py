@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from evdash.streams.publisher import NewEvent, Publisher
+from tests.running import wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -157,6 +158,76 @@ def test_the_player_goes_from_event_to_event(page: Page, publisher: Publisher, s
     is_selected(page, ids[1])
     page.get_by_role("button", name="One event on").click()
     is_selected(page, ids[2])
+
+
+def covered(page: Page) -> tuple[float, float]:
+    """Where what is stuck to the window's ends leaves off and begins."""
+    picture, bar = page.locator(".timeline").bounding_box(), page.locator("aside.session-state").bounding_box()
+    assert picture
+    assert bar
+    is_narrow = page.evaluate("innerWidth") < 1100
+    return (0 if is_narrow else picture["y"] + picture["height"]), bar["y"] if is_narrow else 900
+
+
+@pytest.mark.parametrize("width", [1440, 400])
+def test_what_is_selected_is_never_covered(page: Page, publisher: Publisher, session: str, width: int) -> None:
+    ids = many(publisher, session, 60)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"/sessions/{session}/")
+
+    def is_seen(entry_id: str) -> None:
+        is_selected(page, entry_id)
+        box = row(page, entry_id).bounding_box()
+        top, bottom = covered(page)
+        assert box
+        assert top <= box["y"]
+        assert box["y"] + box["height"] <= bottom
+
+    for number in (50, 51, 20):
+        page.locator("[data-player=scrub]").fill(str(number))
+        is_seen(ids[number])
+    page.locator("[data-player=scrub]").blur()
+    for key, number in (("j", 21), ("k", 20), (".", 21), (",", 20), ("k", 19)):
+        page.keyboard.press(key)
+        is_seen(ids[number])
+
+
+def test_the_state_stands_right_below_the_picture_however_high_that_is(
+    page: Page, publisher: Publisher, session: str
+) -> None:
+    ids = many(publisher, session, 60)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"/sessions/{session}/?at={ids[40]}")
+    is_selected(page, ids[40])
+
+    def distance() -> float:
+        picture, panel = page.locator(".timeline").bounding_box(), page.locator("aside.session-state").bounding_box()
+        assert picture
+        assert panel
+        return panel["y"] - picture["y"] - picture["height"]
+
+    wait_until(lambda: distance() == pytest.approx(12, abs=1))
+    page.locator(".timeline").evaluate("picture => (picture.style.paddingBottom = '50px')")
+    wait_until(lambda: distance() == pytest.approx(12, abs=1))
+
+
+def test_on_a_narrow_screen_the_state_is_a_line_that_opens(page: Page, publisher: Publisher, session: str) -> None:
+    ids = story(publisher, session)
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.goto(f"/sessions/{session}/")
+    expect(page.get_by_role("button", name="Details")).not_to_be_visible()
+    mark(page, ids[4]).click()
+    expect(state(page).get_by_role("heading", name="State after event 5")).to_be_in_viewport()
+    expect(state(page).locator(".changes")).not_to_be_visible()
+    page.get_by_role("button", name="Details").click()
+    expect(state(page).locator(".changes")).to_be_visible()
+    chosen, sheet = row(page, ids[4]).bounding_box(), page.locator("aside.session-state").bounding_box()
+    assert chosen
+    assert sheet
+    assert chosen["y"] + chosen["height"] <= sheet["y"]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("button", name="Details").click()
+    expect(state(page).locator(".changes")).not_to_be_visible()
 
 
 def test_a_watched_path_keeps_its_history_and_stands_in_the_address(
