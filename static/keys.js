@@ -1,4 +1,6 @@
 // The keys, as the overlay behind `?` lists them.
+import { isTyping } from "./typing.js";
+
 const rows = () => [...document.querySelectorAll(".rows.shows-duplicates > .row, .rows > .row:not(.is-folded)")];
 const summary = (row) => row.querySelector("summary");
 const PLACES = "olsureta";
@@ -46,6 +48,7 @@ const ACTIONS = {
   E: () => find(-1, "error", isError),
   t: () => find(1, "tool", isToolCall),
   T: () => find(-1, "tool", isToolCall),
+  v: () => document.querySelector("aside.session-state")?.focus({ preventScroll: true }),
   o: () => selected() && summary(selected()).click(),
   p: () => selected() && location.assign(selected().dataset.address),
   s: () => follow(selected()?.querySelector(".row-session a")),
@@ -65,9 +68,8 @@ const ACTIONS = {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-  const isTyping = event.target.closest?.("input, textarea, select, [contenteditable]");
-  if (event.key === "Escape" && isTyping) return event.target.blur();
-  if (isTyping) return;
+  if (event.key === "Escape" && isTyping(event)) return event.target.blur();
+  if (isTyping(event)) return;
   if (waitsForPlace) {
     waitsForPlace = false;
     if (PLACES.includes(event.key) && follow(document.querySelector(`[data-go="${event.key}"]`))) event.preventDefault();

@@ -9,6 +9,7 @@ import { Connection } from "./live/connection.js";
 import { Place } from "./live/place.js";
 import { Rows, latest } from "./live/rows.js";
 import { Status } from "./live/status.js";
+import { isTyping } from "./typing.js";
 
 let list = null; // the element
 let rows = null;
@@ -164,7 +165,7 @@ function look() {
 
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
+  if (isTyping(event)) return;
   if (event.key === "l") toggle();
   else if (event.key === "n") jump();
 });

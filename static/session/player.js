@@ -1,7 +1,10 @@
 // An incident watched as it happened: the selection goes from event to event, after the time that lay between them.
+import { isTyping } from "../typing.js";
+
 const LONGEST_PAUSE_MS = 2000; // where pauses are capped
 const SHORTEST_PAUSE_MS = 40;
 const LOADING_MS = 5000;
+const PRESSED_BY_SPACE = "button, [type=checkbox], summary:not(.row > details > summary)"; // rows are opened by Enter, too
 
 const rows = () => [...document.querySelectorAll(".rows > .row")];
 const control = (name) => document.querySelector(`[data-player="${name}"]`);
@@ -113,8 +116,7 @@ document.addEventListener("input", (event) => {
 });
 document.addEventListener("keydown", (event) => {
   if (!control("play") || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest?.("input, textarea, select, button, summary, a") && event.key === " ") return;
-  if (event.target.closest?.("input:not([type=range]), textarea, select")) return;
+  if (isTyping(event) || (event.key === " " && event.target.closest?.(PRESSED_BY_SPACE))) return;
   if (event.key === " ") {
     event.preventDefault();
     play();

@@ -1,5 +1,7 @@
 // Zooming into the picture of a session. It is drawn in per cent across, so that a wider drawing is a closer look; the
 // strip above shows which part of it is in view.
+import { isTyping } from "../typing.js";
+
 const LARGEST = 64;
 const DRAG_PX = 6;
 
@@ -54,7 +56,7 @@ document.addEventListener("scroll", (event) => event.target === room() && showVi
 addEventListener("resize", showView);
 
 document.addEventListener("keydown", (event) => {
-  if (!room() || event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, textarea, select")) return;
+  if (!room() || event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return;
   if (event.key === "+") zoomTo(zoom * 2, middle());
   else if (event.key === "-") zoomTo(zoom / 2, middle());
   else if (event.key === "0") zoomTo(1);
