@@ -186,7 +186,6 @@ def test_what_is_selected_is_never_covered(page: Page, publisher: Publisher, ses
     for number in (50, 51, 20):
         page.locator("[data-player=scrub]").fill(str(number))
         is_seen(ids[number])
-    page.locator("[data-player=scrub]").blur()
     for key, number in (("j", 21), ("k", 20), (".", 21), (",", 20), ("k", 19)):
         page.keyboard.press(key)
         is_seen(ids[number])
@@ -228,6 +227,37 @@ def test_on_a_narrow_screen_the_state_is_a_line_that_opens(page: Page, publisher
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.get_by_role("button", name="Details").click()
     expect(state(page).locator(".changes")).not_to_be_visible()
+
+
+def test_the_keys_do_what_they_are_said_to_wherever_the_focus_is(
+    page: Page, publisher: Publisher, session: str
+) -> None:
+    ids = story(publisher, session)
+    page.goto(f"/sessions/{session}/")
+    page.get_by_role("combobox", name="speed").select_option("100")
+    page.keyboard.press("j")
+    expect(row(page, ids[0]).locator("summary")).to_be_focused()
+    page.keyboard.press(" ")
+    expect(page.locator("[data-player=says]")).to_have_text("End of the session")
+    expect(page.locator("details[open]")).to_have_count(0)
+    page.get_by_role("checkbox", name="short pauses").focus()
+    page.keyboard.press("k")
+    is_selected(page, ids[-2])
+    page.keyboard.press("v")
+    expect(page.get_by_role("complementary", name="State at the selected event")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(state(page).get_by_role("link", name="compare with this")).to_be_focused()
+    page.keyboard.press("k")
+    is_selected(page, ids[-3])
+
+
+def test_the_keyboard_gets_past_the_picture(page: Page, publisher: Publisher, session: str) -> None:
+    story(publisher, session)
+    page.goto(f"/sessions/{session}/")
+    page.get_by_role("link", name="Skip the picture").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Conversation")).to_be_focused()
 
 
 def test_a_watched_path_keeps_its_history_and_stands_in_the_address(
