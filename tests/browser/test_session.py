@@ -388,6 +388,24 @@ def test_the_policy_refuses_nothing_that_a_session_page_does(page: Page, publish
     expect(page.get_by_text("Nothing differs")).to_be_visible()
 
 
+def test_on_paper_the_picture_is_whole_and_only_what_is_read_is_left(
+    page: Page, publisher: Publisher, session: str
+) -> None:
+    ids = story(publisher, session)
+    page.set_viewport_size({"width": 794, "height": 1123})
+    page.goto(f"/sessions/{session}/?at={ids[2]}")
+    is_selected(page, ids[2])
+    page.keyboard.press("+")
+    page.emulate_media(media="print")
+    drawing, room = page.locator("[data-zoom]").bounding_box(), page.locator("[data-zoom-room]").bounding_box()
+    assert drawing
+    assert room
+    assert drawing["width"] == pytest.approx(room["width"], abs=1)
+    expect(page.locator(".rows > .row")).to_have_count(7)
+    for unread in (".strip-room", ".session-bar", ".player", "aside.session-state", ".note-new", ".take-along"):
+        expect(page.locator(unread)).not_to_be_visible()
+
+
 def test_who_reads_the_beginning_of_a_running_session_is_left_there(
     page: Page, publisher: Publisher, session: str
 ) -> None:
