@@ -8,14 +8,15 @@ from typing import Literal
 from django.conf import settings
 
 from evdash.events.summaries import SessionSummary
+from evdash.web.session_times import session_times
 
 Status = Literal["ended", "running", "abandoned"]
 
 
 def session_status(summary: SessionSummary, now: datetime | None = None) -> Status:
-    """By the time in its last entry's ID: producers' clocks may be off."""
+    """By the time of its last event that pages tell."""
     if summary.ended:
         return "ended"
-    last = summary.last_id.time or summary.last_at
+    now = now or datetime.now(UTC)
     limit = timedelta(minutes=settings.EVDASH.abandoned_after_min)
-    return "abandoned" if (now or datetime.now(UTC)) - last > limit else "running"
+    return "abandoned" if now - session_times(summary, now).last.value > limit else "running"

@@ -52,6 +52,26 @@ def test_a_session_that_nobody_ended_was_left_after_a_while(browser: Client, wri
     assert "abandoned" in page.text
 
 
+def test_where_clocks_differ_both_are_told_and_the_status_goes_by_the_one_that_is_named(
+    browser: Client, write: Write
+) -> None:
+    now_s = time.time()
+    write(
+        *(
+            entry(f"{round((now_s - ago) * 1000)}-0", type="message.added", session_id="s", timestamp=stamp)
+            for ago, stamp in ((300, "2025-11-21T10:00:00Z"), (20, "2025-11-21T10:00:09Z"))
+        )
+    )
+    page = session(browser).text
+    assert "running" in page
+    assert re.search(r"last event \d+ s ago by Redis's clock 2025-11-21 10:00:09 by its producer's", page)
+    assert "4 min 40 s by Redis's clock 9 s by its producer's" in page
+    assert re.search(r"\d by Redis's clock 2025-11-21 10:00:00 by its producer's", page)
+    listed = seen(browser.get("/sessions/")).text
+    assert re.search(r"\d+ s ago by Redis's clock; 2025-11-21 10:00:09 by its producer's", listed)
+    assert "running" in listed
+
+
 def test_what_a_retry_wrote_is_folded_into_its_first_with_the_number(browser: Client, write: Write) -> None:
     first = {"type": "message.added", "id": "e1", "content": "once"}
     write(event(0, **first), *(event(n, **first) for n in range(1, 5)), event(9, type="message.added", id="e2"))

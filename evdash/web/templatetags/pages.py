@@ -13,6 +13,7 @@ from evdash.web import wording
 from evdash.web.addresses import session_address, user_address
 from evdash.web.kinds import Kind, kind_of
 from evdash.web.session_status import session_status
+from evdash.web.session_times import session_times
 
 register = template.Library()
 
@@ -20,6 +21,7 @@ register = template.Library()
 register.filter("session_address", session_address)
 register.filter("user_address", user_address)
 register.filter("session_status", session_status)
+register.filter("session_times", session_times)
 register.filter("span", wording.span)
 register.filter("milliseconds", wording.milliseconds)
 register.filter("filesize", wording.size)
