@@ -105,7 +105,7 @@ def not_drawn(earlier: int, later: int, buckets: Sequence[BucketLike]) -> str:
     if not buckets or not (earlier or later):
         return ""
     parts = [
-        f"{count(number, 'event')} {'lies' if number == 1 else 'lie'} {where} {moment:%d %b %Y}"
+        f"{count(number, 'event')} {'lies' if number == 1 else 'lie'} {where} {_minute(moment)} UTC"
         for number, where, moment in ((earlier, "before", buckets[0].start), (later, "after", buckets[-1].end))
         if number
     ]

@@ -203,7 +203,7 @@ def filter_bar(
         sentence=within.describe(),
         counts=_counts(within, summary, of),
         has_empty_range=own.has_empty_range(datetime.now(UTC)),
-        sampled=_sampled(summary),
+        sampled=_sampled(summary, with_histogram=with_histogram),
         facets=_facets(asked, summary, address),
         histogram=_histogram(own, summary, address) if with_histogram else None,
     )
@@ -285,12 +285,14 @@ def _counts(within: EventFilter, summary: FilterSummary, of: Count | None) -> st
     return f"{summary.events} {noun}, {summary.errors} {errors}{besides}"
 
 
-def _sampled(summary: FilterSummary) -> str:
+def _sampled(summary: FilterSummary, *, with_histogram: bool) -> str:
+    """What facets and histogram do not show."""
     parts = []
     if summary.sampled:
-        parts.append(f"Facets and histogram are those of the newest {summary.sample:,}.")
-    drawn = summary.histogram
-    parts.append(not_drawn(drawn.earlier, drawn.later, drawn.buckets))
+        parts.append(f"Facets{' and histogram' if with_histogram else ''} are those of the newest {summary.sample:,}.")
+    if with_histogram:
+        drawn = summary.histogram
+        parts.append(not_drawn(drawn.earlier, drawn.later, drawn.buckets))
     return " ".join(filter(None, parts))
 
 

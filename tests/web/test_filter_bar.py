@@ -71,6 +71,15 @@ def test_every_bar_of_the_histogram_is_a_link_to_its_range(browser: Client, writ
     assert sum(len(seen(browser.get(link)).rows) for link in ranged) == 9
 
 
+def test_what_the_histogram_leaves_out_is_told_to_the_minute_and_only_beside_one(browser: Client, write: Write) -> None:
+    stamps = (1_764_000_000, 1_764_000_001, 1_764_000_002, 2_000_000_000)
+    write(*(entry(f"{n}-1", type="a", session_id="s", timestamp=str(stamp)) for n, stamp in enumerate(stamps, 1)))
+    assert "1 event lies after 24 Nov 2025 16:00:03 UTC, too far off to be drawn." in seen(browser.get("/events/")).text
+    session = seen(browser.get("/sessions/s/"))
+    assert len(session.rows) == 4
+    assert "too far off" not in session.text
+
+
 def test_nothing_found_offers_ways_out(browser: Client, write: Write) -> None:
     write(entry("1-1", type="a"))
     page = seen(browser.get("/events/", {"q": "type:zzz"}))
