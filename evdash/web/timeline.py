@@ -1,8 +1,9 @@
 """The picture of a session: five lanes over time, idle stretches collapsed. Pure geometry.
 
 Across, per cent of the width. An event that has a latency is a bar that ends when the event was written; a call and
-its return (events/session/pairing.py) are joined by a bar between them; any other event is a tick. A stretch in which
-nothing happened that is much longer than the usual pause is drawn as a short zigzag that says how long it was.
+its return (web/calls.py) are joined by a bar between them, which runs out of the picture where the return is not in it;
+any other event is a tick. A stretch in which nothing happened that is much longer than the usual pause is drawn as a
+short zigzag that says how long it was.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from evdash.eventlog.records import Position
 from evdash.events.event import Event, datetime_from_us
 from evdash.events.one_line import one_line
-from evdash.events.session.pairing import pairs, took_ms
+from evdash.events.session.pairing import took_ms
 from evdash.web.addresses import element_id
+from evdash.web.calls import Calls
 from evdash.web.charts import Tick, round_step
 from evdash.web.kinds import LANES, Kind, kind_of, lane_of
 from evdash.web.readings import reading
@@ -51,7 +54,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A call and its return, joined; or a call that nothing has ended, up to the end of the picture."""
+    """A call and its return, joined; or a call that has no return, up to the end of the picture."""
 
     x: float
     width: float
@@ -118,9 +121,9 @@ class Scale:
         return round(x + (moment_us - at_us) * self.per_us, 3) if self.per_us else round(max(x, 50.0), 3)
 
 
-def timeline(events: Sequence[Event], pages: Sequence[str] = ()) -> Timeline | None:
-    """The picture of these events; None when there are none. `pages`: for each event the address of the page that has
-    its row, "" for the page with the picture."""
+def timeline(events: Sequence[Event], calls: Calls, pages: Sequence[str] = ()) -> Timeline | None:
+    """The picture of these events and the calls among them; None when there are none. `pages`: for each event the
+    address of the page that has its row, "" for the page with the picture."""
     if not events:
         return None
     lanes = [lane_of(event) for event in events]
@@ -128,7 +131,7 @@ def timeline(events: Sequence[Event], pages: Sequence[str] = ()) -> Timeline | N
     middle = {name: LANE_HEIGHT * index + LANE_HEIGHT / 2 for index, name in enumerate(LANES)}
     scale = Scale(sorted(_busy(event) for event in events))
     marks = tuple(
-        _mark(event, page, lane, middle[lane], scale)
+        _mark(event, page, lane, middle[lane], scale, calls.note(event))
         for event, page, lane in zip(events, pages or [""] * len(events), lanes, strict=True)
     )
     used = set(lanes)
@@ -139,7 +142,7 @@ def timeline(events: Sequence[Event], pages: Sequence[str] = ()) -> Timeline | N
             Lane(name, LANE_HEIGHT * index, middle[name], name not in used) for index, name in enumerate(LANES)
         ),
         marks=marks,
-        spans=_spans(events, middle, scale),
+        spans=_spans(events, calls, middle["tools"], scale),
         idle=tuple(_idle(start, end, scale) for start, end in scale.gaps),
         ticks=_ticks(scale),
         summary=f"{len(events):,} events from {_second(datetime_from_us(scale.start_us))} to "
@@ -171,10 +174,11 @@ def _idle_gaps(busy: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     return [(start + edge_us, end - edge_us) for start, end in gaps if end - start > least_us]
 
 
-def _mark(event: Event, page: str, lane: str, middle: float, scale: Scale) -> Mark:
+def _mark(event: Event, page: str, lane: str, middle: float, scale: Scale, note: str) -> Mark:
     start_us, end_us = _busy(event)
     row = element_id(event.stream, event.entry_id)
     x, bar_x = scale.x(end_us), scale.x(start_us)
+    head = f"{_clock(event.occurred_at)} {event.type or '(no type)'}"
     return Mark(
         element_id=row,
         address=f"{page}#{row}",
@@ -185,28 +189,29 @@ def _mark(event: Event, page: str, lane: str, middle: float, scale: Scale) -> Ma
         bar_x=bar_x,
         bar_width=round(x - bar_x, 3),
         y=middle - BAR_HEIGHT / 2,
-        title=signs(f"{_clock(event.occurred_at)} {event.type or '(no type)'}\n{one_line(str(reading(event)), 160)}"),
+        title=signs("\n".join(filter(None, (head, one_line(str(reading(event)), 160), note)))),
     )
 
 
-def _spans(events: Sequence[Event], middle: dict[str, float], scale: Scale) -> tuple[Span, ...]:
-    paired = pairs(events)
-    joined = [_span(call, end, middle["tools"], scale) for call, end in paired.ended]
-    return (*joined, *(_open_span(call, middle["tools"], scale) for call in paired.waiting))
+def _spans(events: Sequence[Event], calls: Calls, middle: float, scale: Scale) -> tuple[Span, ...]:
+    drawn = {Position.of(event) for event in events}
+    joined = (_span(call, end, middle, scale, is_drawn=Position.of(end) in drawn) for call, end in calls.ended)
+    return (*joined, *(_open_span(call, calls.note(call), middle, scale) for call in calls.open))
 
 
-def _open_span(call: Event, middle: float, scale: Scale) -> Span:
-    start = scale.x(call.occurred_us)
-    waited = span(timedelta(microseconds=max(0, scale.end_us - call.occurred_us)))
-    title = signs(one_line(f"{call.tool or call.type}: no return for {waited}", 160))
-    return Span(start, round(max(0.5, scale.x(scale.end_us) - start), 3), middle, False, title, is_open=True)
-
-
-def _span(call: Event, end: Event, middle: float, scale: Scale) -> Span:
-    start, stop = scale.x(call.occurred_us), scale.x(end.occurred_us)
+def _span(call: Event, end: Event, middle: float, scale: Scale, *, is_drawn: bool) -> Span:
+    start, stop = scale.x(call.occurred_us), scale.x(end.occurred_us) if is_drawn else 100.0
     took = milliseconds(took_ms(call.occurred_us, call.entry_id.ms, end))
-    title = signs(one_line(f"{call.tool or call.type}, {took} from call to return", 160))
-    return Span(start, round(max(0.0, stop - start), 3), middle, end.is_error, title)
+    title = (
+        f"{call.tool or call.type}, {took} from call to return{'' if is_drawn else ', which lies after this picture'}"
+    )
+    return Span(start, round(max(0.0, stop - start), 3), middle, end.is_error, signs(one_line(title, 200)))
+
+
+def _open_span(call: Event, note: str, middle: float, scale: Scale) -> Span:
+    start = scale.x(call.occurred_us)
+    title = signs(one_line(f"{call.tool or call.type}: {note}", 200))
+    return Span(start, round(max(0.5, scale.x(scale.end_us) - start), 3), middle, False, title, is_open=True)
 
 
 def _idle(start_us: int, end_us: int, scale: Scale) -> Idle:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from evdash.events.event import Event
 from evdash.events.one_line import one_line
 from evdash.web.calendar import calendar, calendar_range
+from evdash.web.calls import calls_among
 from evdash.web.charts import histogram_picture, time_ticks
-from evdash.web.timeline import LANE_HEIGHT, timeline
+from evdash.web.timeline import LANE_HEIGHT, Timeline, timeline
 from evdash.web.visible import signs, visible
 from evdash.web.wording import ago, milliseconds, percent, size, span
 from tests.builders import event
@@ -37,6 +38,13 @@ def buckets(*counts: tuple[int, int], minutes: int = 5) -> list[Bucket]:
 def at(after_ms: int, **fields: str) -> Event:
     time_ms = START_MS + after_ms
     return event(f"{time_ms}-0", timestamp=str(time_ms), **{"type": "message.added", "role": "user"} | fields)
+
+
+def drawn(*events: Event) -> Timeline:
+    """The picture of events after which nothing is known."""
+    picture = timeline(events, calls_among(events, end=None))
+    assert picture is not None
+    return picture
 
 
 def test_a_bar_is_as_high_as_its_share_and_errors_stand_at_its_foot() -> None:
@@ -79,8 +87,7 @@ def test_axis_labels_are_few_in_order_and_within(start: datetime, whole: timedel
 
 
 def test_a_latency_is_a_bar_that_ends_with_its_event_and_other_events_are_ticks() -> None:
-    picture = timeline([at(0), at(10_000, role="assistant", latency_ms="5000")])
-    assert picture is not None
+    picture = drawn(at(0), at(10_000, role="assistant", latency_ms="5000"))
     tick, bar = picture.marks
     assert tick.bar_width == 0
     assert (bar.x, bar.bar_x, bar.bar_width) == (99, 50, 49)
@@ -91,8 +98,7 @@ def test_a_call_and_its_return_are_joined() -> None:
     call = at(0, type="tool.called", tool="find", call_id="c")
     other = at(1_000)
     back = at(2_000, type="error.occurred", tool="find", call_id="c", error="no")
-    picture = timeline([call, other, back])
-    assert picture is not None
+    picture = drawn(call, other, back)
     (joined,) = picture.spans
     assert (joined.x, joined.width, joined.is_error) == (1, 98, True)
     assert joined.title == "find, 2 s from call to return"
@@ -101,8 +107,7 @@ def test_a_call_and_its_return_are_joined() -> None:
 def test_a_long_idle_stretch_is_collapsed_and_says_how_long_it_was() -> None:
     busy = [at(1_000 * n) for n in range(10)]
     later = [at(7_200_000 + 1_000 * n) for n in range(10)]
-    picture = timeline([*busy, *later])
-    assert picture is not None
+    picture = drawn(*busy, *later)
     (idle,) = picture.idle
     assert idle.label == "1 h 59 min"
     assert picture.marks[9].x < idle.x < idle.x + idle.width < picture.marks[10].x
@@ -110,8 +115,7 @@ def test_a_long_idle_stretch_is_collapsed_and_says_how_long_it_was() -> None:
 
 
 def test_even_pauses_are_not_collapsed() -> None:
-    picture = timeline([at(60_000 * n) for n in range(10)])
-    assert picture is not None
+    picture = drawn(*(at(60_000 * n) for n in range(10)))
     assert picture.idle == ()
 
 
@@ -126,8 +130,7 @@ _moments = st.lists(
 def test_every_mark_lies_within_and_in_the_order_of_time(moments: list[tuple[int, str, str]]) -> None:
     kinds = ("tool.called", "tool.returned")
     events = [at(ms, latency_ms=latency, call_id=call, type=kinds[ms % 2]) for ms, latency, call in moments]
-    picture = timeline(events)
-    assert picture is not None
+    picture = drawn(*events)
     assert all(0 <= m.bar_x <= m.x <= 100 for m in picture.marks)
     order = [
         mark.x
@@ -140,7 +143,7 @@ def test_every_mark_lies_within_and_in_the_order_of_time(moments: list[tuple[int
 
 
 def test_no_events_have_no_picture() -> None:
-    assert timeline([]) is None
+    assert timeline([], calls_among([], end=None)) is None
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,13 @@ import pytest
 from django.test import Client
 
 from evdash.eventlog import session_states
+from evdash.eventlog.gaps import record_gap
+from evdash.eventlog.models import Gap
+from evdash.eventlog.positions import lock_positions
 from evdash.events.entry import Entry
-from evdash.web.session import state_panel
-from tests.builders import entry
+from evdash.events.entry_id import EntryId
+from evdash.web.session import known_calls, state_panel
+from tests.builders import STREAM, entry
 from tests.web.conftest import Index, Write
 from tests.web.seen import Page, seen
 
@@ -38,9 +42,68 @@ def test_a_call_without_a_return_is_drawn_open_and_told(browser: Client, write: 
         event(182, type="message.added", role="user", content="Hello?"),
     )
     page = session(browser)
-    assert "refund: no return for 3 min" in page.html
+    assert "refund: no return until the last event so far, 3 min later" in page.html
     assert page.html.count("call is-open") == 1
     assert "1 call drawn here has no return: refund." in page.text
+
+
+def call_at(second: int, returned_at: int | None, events: int = 500) -> list[Entry]:
+    """A session of an event a second, in which one tool is called and, if ever, returns."""
+    kinds = {second: "tool.called", returned_at: "tool.returned"}
+    return [event(n, type=kinds.get(n, "message.added"), tool="track", role="user") for n in range(events)]
+
+
+def test_a_return_that_came_after_the_picture_ends_its_call(browser: Client, write: Write) -> None:
+    write(*call_at(298, returned_at=420))
+    page = session(browser)
+    assert "300 of 500 events are drawn" in page.text
+    assert "no return" not in page.html
+    assert "track, 2 min 2 s from call to return, which lies after this picture" in page.html
+    assert "call is-open" not in page.html
+
+
+def test_of_a_long_session_only_what_is_known_to_its_end_is_said_to_have_no_return(
+    browser: Client, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(*call_at(298, returned_at=None, events=700))
+    assert "track: no return until the last event so far, 6 min 41 s later" in session(browser).html
+    monkeypatch.setattr(known_calls, "READ_ON_MAX", 200)
+    assert "no return" not in session(browser).html
+    assert "no return" in session(browser, f"?at={at(420)}").html
+
+
+def test_nothing_is_said_of_calls_where_entries_are_missing(browser: Client, write: Write, index: Index) -> None:
+    write(
+        event(0, type="session.started"),
+        event(1, type="tool.returned", tool="track"),
+        event(4, type="tool.returned", tool="refund"),
+        event(5, type="tool.called", tool="track"),
+        event(9, type="tool.called", tool="refund"),
+        event(10, type="message.added"),
+    )
+    index()
+    page = session(browser)
+    assert "2 calls drawn here have no return: track, refund." in page.text
+    assert "2 returns drawn here have no call that is known: track, refund." in page.text
+    position = lock_positions("evdash-audit", [STREAM])[STREAM]
+    for second in (3, 7):
+        gap = EntryId.parse(at(second))
+        record_gap(position, Gap.Kind.REMOVED, gap, gap, 1)
+    page = session(browser)
+    assert "1 call drawn here has no return: refund." in page.text
+    assert "1 return drawn here has no call that is known: track." in page.text
+
+
+def test_of_a_return_whose_call_lies_before_the_picture_nothing_is_said(browser: Client, write: Write) -> None:
+    write(*call_at(50, returned_at=300))
+    assert "not known" not in session(browser, f"?at={at(400)}").text
+
+
+def test_a_call_written_twice_has_its_return(browser: Client, write: Write) -> None:
+    call = {"type": "tool.called", "tool": "track", "call_id": "c", "id": "e1"}
+    write(event(0, **call), event(1, **call), event(2, type="tool.returned", tool="track", call_id="c"))
+    assert "no return" not in session(browser).html
+    assert "no return" not in b"".join(browser.get("/sessions/s/export.html").streaming_content).decode()
 
 
 def test_a_session_that_nobody_ended_was_left_after_a_while(browser: Client, write: Write) -> None:

@@ -95,11 +95,13 @@ class Paired(NamedTuple):
 
     ended: list[tuple[Event, Event]]  # each with its return, in the order of the returns
     waiting: list[Event]  # those that nothing has ended, and that do not say themselves how they ended
+    alone: list[Event]  # the returns that end none of them
 
 
 def pairs(events: Iterable[Event]) -> Paired:
     """The calls among these events with what ended them."""
     calls: list[Event] = []
+    alone: list[Event] = []
     found: list[tuple[Event, Event]] = []
     waiting = OpenCalls()
     for event in events:
@@ -109,5 +111,7 @@ def pairs(events: Iterable[Event]) -> Paired:
         elif event.type in CALLS:
             waiting = waiting.with_call(event, Call("", len(calls)))
             calls.append(event)
+        elif event.type in RETURNS:
+            alone.append(event)
     ended = {id(call) for call, _ in found}
-    return Paired(found, [call for call in calls if id(call) not in ended and not is_complete(call)])
+    return Paired(found, [call for call in calls if id(call) not in ended and not is_complete(call)], alone)

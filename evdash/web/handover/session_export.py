@@ -17,7 +17,9 @@ from evdash.events.summaries import SessionSummary
 from evdash.notes.reading import all_notes_of_session
 from evdash.notes.records import NoteRecord
 from evdash.streams.client import StreamsUnavailable
+from evdash.web.calls import Calls
 from evdash.web.completeness import Completeness, session_completeness
+from evdash.web.session.known_calls import known_calls, without_duplicates
 
 # Events a chunk, of which all values are whole: so much is in memory at once.
 CHUNK_EVENTS: Final = 100
@@ -51,7 +53,8 @@ class SessionExport:
     streams: tuple[str, ...]
     completeness: Completeness
     gaps: tuple[MissingEntries, ...]
-    pictured: tuple[Event, ...]  # the first events, for the picture
+    pictured: tuple[Event, ...]  # the first events, for the picture, without duplicates
+    calls: Calls  # those among them
     has_notes: bool  # a sandbox has none
 
     @property
@@ -96,7 +99,9 @@ def session_export(
     with open_reader() as reader:
         facts = reader.session(session_id)
         within = EventFilter().also("session", session_id)
-        first = reader.first_page(within, limit=PICTURE_EVENTS if with_picture else 1).events if facts else ()
+        page = reader.first_page(within, limit=PICTURE_EVENTS if with_picture else 1)
+        first = without_duplicates(page)
+        calls = known_calls(reader, facts, page) if facts and with_picture else Calls()
         coverage = reader.coverage
     if coverage.unreachable:
         raise StreamsUnavailable(f"An export now would not be complete. {coverage.unreachable}")
@@ -115,6 +120,7 @@ def session_export(
         streams=reader.streams,
         completeness=session_completeness(facts, first[0] if first else None, coverage, gaps),
         gaps=gaps,
-        pictured=first if with_picture else (),
         has_notes=not coverage.is_of_copies,
+        pictured=tuple(first) if with_picture else (),
+        calls=calls,
     )

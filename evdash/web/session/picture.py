@@ -11,9 +11,10 @@ from evdash.eventlog.records import EventPage, Position
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter
-from evdash.events.session.pairing import pairs
 from evdash.events.summaries import SessionSummary
+from evdash.web.calls import Calls
 from evdash.web.listing import Listing
+from evdash.web.session.known_calls import known_calls, without_duplicates
 from evdash.web.session.strip import Strip, strip
 from evdash.web.timeline import Timeline, timeline
 from evdash.web.wording import count
@@ -34,23 +35,32 @@ class Picture:
 def picture(reader: Reader, summary: SessionSummary, shown: Listing, at: EntryId | None, query: str) -> Picture:
     """The picture around `at`, else around what the list shows. `query`: what the addresses in it keep."""
     found = _around(reader, summary, shown, at)
-    drawn = [event for event in found.events if Position.of(event) not in found.duplicates]
+    drawn = without_duplicates(found)
+    calls = known_calls(reader, summary, found)
     return Picture(
-        timeline(drawn, _addresses(drawn, shown, query)),
+        timeline(drawn, calls, _addresses(drawn, shown, query)),
         strip(reader.session_outline(summary), drawn, query),
-        " ".join(_notes(drawn, summary, len(found.duplicates))),
+        " ".join(_notes(drawn, calls, summary, len(found.duplicates))),
     )
 
 
-def _notes(drawn: Sequence[Event], summary: SessionSummary, duplicates: int) -> Iterator[str]:
+def _notes(drawn: Sequence[Event], calls: Calls, summary: SessionSummary, duplicates: int) -> Iterator[str]:
     if len(drawn) < summary.events:
         yield f"{len(drawn):,} of {summary.events:,} events are drawn; the strip above shows them all."
     if duplicates:
         are = "is" if duplicates == 1 else "are"
         yield f"{count(duplicates, 'duplicate')}, written again by a retry, {are} not drawn."
-    if waiting := [call.tool or call.type for call in pairs(drawn).waiting]:
-        names, have = ", ".join(dict.fromkeys(waiting[:5])), "has" if len(waiting) == 1 else "have"
-        yield f"{count(len(waiting), 'call')} drawn here {have} no return: {names}."
+    if calls.open:
+        have = "has" if len(calls.open) == 1 else "have"
+        yield f"{count(len(calls.open), 'call')} drawn here {have} no return: {_names(calls.open)}."
+    if calls.alone:
+        have = "has" if len(calls.alone) == 1 else "have"
+        yield f"{count(len(calls.alone), 'return')} drawn here {have} no call that is known: {_names(calls.alone)}."
+
+
+def _names(calls: Sequence[Event]) -> str:
+    """The tools of the first of these calls or returns."""
+    return ", ".join(dict.fromkeys(call.tool or call.type for call in calls[:5]))
 
 
 def _around(reader: Reader, summary: SessionSummary, shown: Listing, at: EntryId | None) -> EventPage:
