@@ -1,7 +1,7 @@
 // An open page follows what happens: it asks for itself anew and takes over what differs (static/sync.js). A page of
 // numbers does so when it hears of new events (static/live.js) and every now and then besides; a page whose list grows
 // by itself when the list has grown. Otherwise only how far the indexing is is asked.
-import { sync } from "./sync.js";
+import { sync, syncCallNotes } from "./sync.js";
 
 const NEWS_MS = 1000; // several events are one news
 const STATE_MS = 15_000;
@@ -78,7 +78,9 @@ function takeOver(fresh, withPage) {
     told.removeAttribute("hx-swap-oob");
     state().replaceWith(document.adoptNode(told));
   }
-  if (withPage) sync(main, fresh.body);
+  if (!withPage) return;
+  sync(main, fresh.body);
+  syncCallNotes(main, fresh.body);
 }
 
 function say(words) {

@@ -22,6 +22,19 @@ export function sync(old, fresh) {
   if (focused?.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true });
 }
 
+// What is said of calls changes with what comes after them, in lists that are left alone too.
+export function syncCallNotes(old, fresh) {
+  for (const row of fresh.querySelectorAll(".rows > .row")) {
+    const shown = old.querySelector(`[id="${CSS.escape(row.id)}"]`);
+    const [before, now] = [shown, row].map((each) => each?.querySelector("summary .row-waits") ?? null);
+    if (!shown || before?.textContent === now?.textContent) continue;
+    if (before && now) before.textContent = now.textContent;
+    else if (before) before.remove();
+    else if (shown.matches(".turn")) shown.querySelector(".row-tail").before(document.adoptNode(now), " ");
+    else shown.querySelector(".row-says").prepend(document.adoptNode(now), " ");
+  }
+}
+
 function syncNode(old, fresh) {
   if (old.nodeType !== Node.ELEMENT_NODE) {
     if (old.data !== fresh.data) old.data = fresh.data;

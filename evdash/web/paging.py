@@ -15,6 +15,7 @@ from evdash.eventlog.records import EventPage, InvalidPosition, Position
 from evdash.events.entry_id import EntryId, InvalidEntryId
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter
+from evdash.web.calls import Calls
 from evdash.web.rows import ROW_TEMPLATES, GapRow, Reading, Row, rows_of, told_in_order, with_gaps
 
 ROWS: Final = 100
@@ -155,6 +156,18 @@ def going_on(rows: RowList, page: EventPage, within: EventFilter, address: str, 
         earlier=ListEnd(page.older, link(address, query, before=page.older)) if page.older else None,
         later=ListEnd(page.newer, link(address, query, after=page.newer)) if page.newer else None,
     )
+
+
+def with_call_notes(rows: RowList, calls: Calls) -> RowList:
+    """With what is to be said of the calls among the rows. Rows that come live say nothing of the kind until the page
+    asks for itself anew (static/refresh.js), since their returns may come next."""
+
+    def noted(row: Row) -> Row:
+        note = calls.note(row.event)
+        return replace(row, call_note=note) if note else row
+
+    items = tuple(noted(item) if isinstance(item, Row) else item for item in rows.items)
+    return replace(rows, rows=tuple(map(noted, rows.rows)), items=items)
 
 
 def pager(page: EventPage, address: str, query: str, place: Place, *, oldest_first: bool = False) -> Pager:

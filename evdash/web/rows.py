@@ -48,6 +48,7 @@ class Row:
     more_duplicates: int = 0  # that follow this one, folded
     is_folded: bool = False
     clock: str = ""  # the sentence when its producer's clock is behind that of the event before
+    call_note: str = ""  # what is to be said of a call without a return, or of a return without a call
 
     @property
     def entry(self) -> str:

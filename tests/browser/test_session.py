@@ -72,7 +72,7 @@ def test_an_event_selected_in_the_list_is_selected_everywhere(page: Page, publis
     page.keyboard.press("j")
     is_selected(page, ids[2])
     expect(state(page)).to_contain_text("State after event 3")
-    expect(state(page)).to_contain_text("1, 1 open")
+    expect(state(page).locator(".open-calls")).to_contain_text("this event")
 
 
 def test_a_mark_of_the_picture_selects_its_row(page: Page, publisher: Publisher, session: str) -> None:
@@ -430,3 +430,19 @@ def test_the_state_at_the_end_grows_with_the_session(page: Page, publisher: Publ
     publisher.publish("message.added", session, "the reader", role="user", content="One more thing")
     expect(state(page)).to_contain_text("State after event 8")
     expect(state(page)).to_contain_text("One more thing")
+
+
+@pytest.mark.parametrize("view", ["events", "conversation"])
+def test_a_call_is_told_as_open_until_its_return_comes(
+    page: Page, publisher: Publisher, session: str, view: str
+) -> None:
+    publisher.publish("session.started", session, "the reader")
+    first = str(publisher.publish("tool.called", session, "the reader", tool="track", call_id="c1"))
+    page.goto(f"/sessions/{session}/?view={view}")
+    expect(row(page, first).locator(".row-waits")).to_have_text(re.compile("^no return for .+, by .+ UTC$"))
+    expect(page.locator(".call.is-open")).to_have_count(1)
+    second = str(publisher.publish("tool.called", session, "the reader", tool="refund", call_id="c2"))
+    publisher.publish("tool.returned", session, "the reader", tool="track", call_id="c1")
+    expect(row(page, first).locator(".row-waits")).to_have_count(0)
+    expect(row(page, second).locator(".row-waits")).to_have_text(re.compile("^no return for"))
+    expect(page.locator(".call.is-open")).to_have_count(1)

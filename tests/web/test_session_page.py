@@ -16,6 +16,8 @@ from evdash.eventlog.models import Gap
 from evdash.eventlog.positions import lock_positions
 from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
+from evdash.events.profile import decode
+from evdash.web.rows import render_row
 from evdash.web.session import known_calls, state_panel
 from tests.builders import STREAM, entry
 from tests.web.conftest import Index, Write
@@ -45,6 +47,47 @@ def test_a_call_without_a_return_is_drawn_open_and_told(browser: Client, write: 
     assert "refund: no return until the last event so far, 3 min later" in page.html
     assert page.html.count("call is-open") == 1
     assert "1 call drawn here has no return: refund." in page.text
+
+
+def test_an_open_call_is_told_in_its_row_its_mark_and_the_state(browser: Client, write: Write) -> None:
+    write(
+        event(0, type="session.started"),
+        event(1, type="tool.called", tool="refund", call_id="c2", arguments="order 7"),
+        event(181, type="session.ended"),
+    )
+    words = "no return until the session's end, 3 min later"
+    for view in ("events", "conversation"):
+        page = session(browser, f"?view={view}")
+        assert page.html.count('class="row-waits"') == 1
+        assert words in page.text
+        assert sum(label.endswith(f"\nrefund order 7\n{words}") for label in page.values("aria-label")) == 1
+    assert words in session(browser, "?q=type:tool.called").text  # a filter that leaves returns out
+    for query, told in ((f"&at={at(1)}", "this event"), ("", words)):
+        panel = session(browser, f"?part=state{query}").text
+        assert "open calls 1 " in panel
+        assert f"Open calls refund order 7 {told}" in panel
+
+
+def test_an_open_call_of_a_running_session_is_told_as_of_now(browser: Client, write: Write) -> None:
+    called_ms = round(time.time() * 1000) - 192_000
+    write(
+        entry(f"{called_ms}-0", type="tool.called", session_id="s", tool="refund"),
+        entry(f"{called_ms + 1000}-0", type="message.added", session_id="s", role="user"),
+    )
+    page = session(browser)
+    assert re.search(r"no return for 3 min 1\d s, by \d\d:\d\d:\d\d UTC", page.text)
+    panel = session(browser, f"?part=state&at={called_ms + 1000}-0").text
+    assert re.search(r"Open calls refund no return for 3 min 1\d s, by", panel)
+
+
+def test_what_comes_live_is_not_said_to_have_no_return(browser: Client, write: Write) -> None:
+    assert "row-waits" not in render_row(decode(event(1, type="tool.called", tool="refund")))
+
+
+def test_a_printed_list_tells_of_all_its_calls(browser: Client, write: Write) -> None:
+    write(*call_at(0, returned_at=None), event(600, type="tool.called", tool="refund"))
+    page = session(browser, "?rows=all")
+    assert page.html.count("row-waits") == 2
 
 
 def call_at(second: int, returned_at: int | None, events: int = 500) -> list[Entry]:

@@ -15,6 +15,7 @@ from django.template.loader import get_template
 
 from evdash.eventlog.records import MissingEntries
 from evdash.events.event import Event
+from evdash.web.calls import Calls
 from evdash.web.handover.session_export import ExportedEvent, SessionExport
 from evdash.web.notes import note_views
 from evdash.web.rows import GapRow, Row, gap_row, row_of
@@ -65,19 +66,26 @@ def _pieces(export: SessionExport, chunks: Iterator[list[ExportedEvent | Missing
         found = [item for item in chunk if isinstance(item, ExportedEvent)]
         events, errors = events + len(found), errors + sum(item.event.is_error for item in found)
         if chunk:
-            yield _rendered("exports/_events.html", items=_items(chunk))
+            yield _rendered("exports/_events.html", items=_items(chunk, export.calls))
     yield _rendered("exports/_tail.html", events=events, errors=errors)
 
 
-def _items(chunk: Sequence[ExportedEvent | MissingEntries]) -> list[WholeEvent | GapRow]:
+def _items(chunk: Sequence[ExportedEvent | MissingEntries], calls: Calls) -> list[WholeEvent | GapRow]:
     return [
-        _whole(item) if isinstance(item, ExportedEvent) else replace(gap_row(item), parked_address="") for item in chunk
+        _whole(item, calls) if isinstance(item, ExportedEvent) else replace(gap_row(item), parked_address="")
+        for item in chunk
     ]
 
 
-def _whole(item: ExportedEvent) -> WholeEvent:
+def _whole(item: ExportedEvent, calls: Calls) -> WholeEvent:
     # What leads to pages of evdash leads nowhere from a file.
-    row = replace(row_of(item.event, is_duplicate=item.is_duplicate), address="", session_address="", user_address="")
+    row = replace(
+        row_of(item.event, is_duplicate=item.is_duplicate),
+        address="",
+        session_address="",
+        user_address="",
+        call_note="" if item.is_duplicate else calls.note(item.event),
+    )
     return WholeEvent(row, item.number, _fields(item.event))
 
 

@@ -29,6 +29,7 @@ class Picture:
 
     timeline: Timeline | None
     strip: Strip | None
+    calls: Calls  # those among the events that are drawn
     note: str  # what part of it is drawn; "" for the whole
 
 
@@ -40,6 +41,7 @@ def picture(reader: Reader, summary: SessionSummary, shown: Listing, at: EntryId
     return Picture(
         timeline(drawn, calls, _addresses(drawn, shown, query)),
         strip(reader.session_outline(summary), drawn, query),
+        calls,
         " ".join(_notes(drawn, calls, summary, len(found.duplicates))),
     )
 

@@ -17,8 +17,10 @@ from evdash.events.one_line import one_line
 from evdash.events.session.data import MISSING, InvalidPath, Path, as_data, parse_path, path_text, value_in
 from evdash.events.session.diff import Change, diff
 from evdash.events.session.state import NOT_STARTED, SessionState
+from evdash.events.summaries import SessionSummary
 from evdash.web.paging import BadPlace
 from evdash.web.session.changes import VALUE_CHARS, ChangeGroup, change_groups, short
+from evdash.web.session.open_calls import OpenCall, open_calls
 from evdash.web.session.panel_query import PINS_MAX, PanelQuery
 from evdash.web.wording import count
 
@@ -72,6 +74,8 @@ class StatePanel:
     event: Event
     number: int  # of the event in its session, from 1
     facts: tuple[tuple[str, str], ...]
+    open_calls: tuple[OpenCall, ...]
+    more_open_calls: int
     incompleteness: str
     compared: str  # the event that is compared with, in words; "" for the one before
     changes: tuple[ChangeGroup, ...]
@@ -86,27 +90,30 @@ class StatePanel:
     compare_off: str
 
 
-def state_panel(reader: Reader, session_id: str, params: QueryDict) -> StatePanel | None:
+def state_panel(reader: Reader, summary: SessionSummary, params: QueryDict) -> StatePanel | None:
     """The panel at `at=` (without it: at the newest event), compared with `vs=`, with every `pin=` watched.
 
     None when the session has no event up to there. Raises BadPlace.
     """
     at, against = _entry_id(params, "at"), _entry_id(params, "vs")
     paths = _paths(params)
-    steps = list(reader.session_steps(session_id, at, history=HISTORY_EVENTS if paths else 1))
+    steps = list(reader.session_steps(summary.session_id, at, history=HISTORY_EVENTS if paths else 1))
     if not steps:
         return None
     last = steps[-1]
-    other = _state_at(reader, session_id, against) if against is not None else last.before
+    other = _state_at(reader, summary.session_id, against) if against is not None else last.before
     earlier, later = (last.after, other) if other.folded > last.after.folded else (other, last.after)
     changes = [change for change in diff(earlier, later) if change.path not in _BOOKKEEPING]
     query = PanelQuery(params, last.event.entry_id)
     told = [change for change in changes if change.path[0] not in _COUNTS]
     counts = [change for change in changes if change.path[0] in _COUNTS]
+    waiting = open_calls(reader, summary, last, query)
     return StatePanel(
         event=last.event,
         number=last.after.folded,
         facts=_facts(last.after),
+        open_calls=waiting,
+        more_open_calls=last.after.totals.open_calls - len(waiting),
         incompleteness=last.after.incompleteness,
         compared=f"{against}, event {other.folded:,}" if against is not None else "",
         changes=change_groups(told[:CHANGES_SHOWN], earlier, later, query),
@@ -146,12 +153,13 @@ def _state_at(reader: Reader, session_id: str, at: EntryId) -> SessionState:
 def _facts(state: SessionState) -> tuple[tuple[str, str], ...]:
     totals, context = state.totals, state.memory.context
     in_context = len(context.system) + len(context.messages) + len(context.summaries)
-    open_calls = f", {totals.open_calls:,} open" if totals.open_calls else ""
+    open_calls = (("open calls", f"{totals.open_calls:,}"),) if totals.open_calls else ()
     return (
         ("status", state.lifecycle.status + (f": {state.lifecycle.outcome}" if state.lifecycle.outcome else "")),
         ("messages", f"{totals.messages:,}, {in_context:,} in context"),
-        ("tool calls", f"{totals.tool_calls:,}{open_calls}"),
+        ("tool calls", f"{totals.tool_calls:,}"),
         ("searches", f"{totals.searches:,}"),
+        *open_calls,
         ("errors", f"{totals.errors:,}"),
         ("tokens", f"{state.tokens.total:,}"),
     )

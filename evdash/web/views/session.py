@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django_htmx.http import trigger_client_event
 
@@ -15,10 +17,12 @@ from evdash.web.handover.links import hand_over
 from evdash.web.listing import listing, question
 from evdash.web.mount import mount_of
 from evdash.web.notes import notes_section
+from evdash.web.paging import with_call_notes
 from evdash.web.rendering import page, part
 from evdash.web.session.comparable import comparable
 from evdash.web.session.find import found_event
-from evdash.web.session.picture import picture
+from evdash.web.session.known_calls import known_calls
+from evdash.web.session.picture import DRAWN_MAX, picture
 from evdash.web.session.state_panel import state_panel
 from evdash.web.session.toolbar import filter_taken_off, kept_query, query_showing, reading_of, toolbar
 from evdash.web.views.answers import explains_bad_places, said, unknown
@@ -44,12 +48,16 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
     asking = question(request, scope, oldest_first=True, reading=reading)
     shown = listing(reader, asking, with_histogram=False)
     query = kept_query(request.GET)
+    drawn = picture(reader, facts, shown, asking.place.at, query)
+    # A list that is filtered has calls without their returns, one that is printed has more than the picture.
+    is_more = len(shown.page.events) > DRAWN_MAX and not asking.asked.own
+    calls = known_calls(reader, facts, shown.page) if is_more else drawn.calls
     context = {
         "facts": facts,
         "hand_over": hand_over(facts.session_id),
         "notes": None if mount_of(request) else notes_section(Subject(facts.session_id), request.user),
-        "listing": shown,
-        "picture": picture(reader, facts, shown, asking.place.at, query),
+        "listing": replace(shown, list=with_call_notes(shown.list, calls)),
+        "picture": drawn,
         "toolbar": toolbar(request.GET, shown),
         "taken_off": filter_taken_off(request.GET),
         "at": asking.place.at,
@@ -69,7 +77,7 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
 
 def _state(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpResponse:
     """The state at one event: for the panel by itself, else as a page."""
-    panel = state_panel(reader, facts.session_id, request.GET)
+    panel = state_panel(reader, facts, request.GET)
     if panel is None:
         return said(
             request,
