@@ -81,6 +81,7 @@ function takeOver(fresh, withPage) {
   if (!withPage) return;
   sync(main, fresh.body);
   syncCallNotes(main, fresh.body);
+  document.dispatchEvent(new CustomEvent("evdash:synced"));
 }
 
 function say(words) {

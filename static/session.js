@@ -13,13 +13,18 @@ let shownAt = null;
 const picture = () => document.querySelector("[data-timeline]");
 const entryIdOf = (row) => row.dataset.entry.slice(row.dataset.entry.lastIndexOf(" ") + 1);
 
+// The mark of a row; a session that grows may have gathered its marks anew.
+function markSelected(row) {
+  for (const other of document.querySelectorAll(".mark.is-selected")) other.classList.remove("is-selected");
+  const mark = document.querySelector(`[data-mark~="${CSS.escape(row.id)}"]`);
+  mark?.classList.add("is-selected");
+  return mark;
+}
+
 function selected(row) {
   if (!picture()) return;
   const at = entryIdOf(row);
-  for (const other of document.querySelectorAll(".mark.is-selected")) other.classList.remove("is-selected");
-  const mark = document.querySelector(`[data-mark="${CSS.escape(row.id)}"]`);
-  mark?.classList.add("is-selected");
-  mark?.dispatchEvent(new CustomEvent("evdash:show", { bubbles: true }));
+  markSelected(row)?.dispatchEvent(new CustomEvent("evdash:show", { bubbles: true }));
   const address = new URL(location.href);
   for (const name of ["before", "after", "end", "part"]) address.searchParams.delete(name);
   address.searchParams.set("at", at);
@@ -50,11 +55,17 @@ async function loadState(at) {
 
 document.addEventListener("evdash:select", (event) => selected(event.detail.row));
 
+// Of a mark of several events each click selects the next.
+function rowOf(mark) {
+  const rows = mark.dataset.mark.split(" ").map((id) => document.getElementById(id));
+  return rows[(rows.findIndex((row) => row?.matches(".is-selected")) + 1) % rows.length];
+}
+
 // A row that is opened, or a mark whose row is in the list, is selected.
 document.addEventListener("click", (event) => {
   if (!picture() || event.ctrlKey || event.metaKey || event.shiftKey) return;
   const mark = event.target.closest?.(".mark");
-  const row = mark ? document.getElementById(mark.dataset.mark) : event.target.closest?.(".row");
+  const row = mark ? rowOf(mark) : event.target.closest?.(".row");
   if (!row || (!mark && !event.target.closest("summary"))) return;
   if (mark) event.preventDefault();
   document.dispatchEvent(new CustomEvent("evdash:choose", { detail: { row, isFromPicture: Boolean(mark) } }));
@@ -66,6 +77,11 @@ document.addEventListener("click", (event) => {
   if (!way || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   window.htmx.ajax("GET", way.href, { source: way, target: "#main", swap: "innerHTML show:none" });
+});
+
+document.addEventListener("evdash:synced", () => {
+  const row = document.querySelector(".row.is-selected");
+  if (row && picture()) markSelected(row);
 });
 
 // Links within the panel load the panel alone.

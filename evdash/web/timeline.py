@@ -2,13 +2,13 @@
 
 Across, per cent of the width. An event that has a latency is a bar that ends when the event was written; a call and
 its return (web/calls.py) are joined by a bar between them, which runs out of the picture where the return is not in it;
-any other event is a tick. A stretch in which nothing happened that is much longer than the usual pause is drawn as a
-short zigzag that says how long it was.
+any other event is a tick. Events at one place stand beside each other, or are one mark (web/places.py). A stretch in
+which nothing happened that is much longer than the usual pause is drawn as a short zigzag that says how long it was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,39 +17,18 @@ from evdash.eventlog.records import Position
 from evdash.events.event import Event, datetime_from_us
 from evdash.events.one_line import one_line
 from evdash.events.session.pairing import took_ms
-from evdash.web.addresses import element_id
 from evdash.web.calls import Calls
 from evdash.web.charts import Tick, round_step
-from evdash.web.kinds import LANES, Kind, kind_of, lane_of
-from evdash.web.readings import reading
+from evdash.web.kinds import LANES, lane_of
+from evdash.web.marks import Mark, Placed, busy, marks
+from evdash.web.places import places
+from evdash.web.scale import Scale
 from evdash.web.visible import signs
 from evdash.web.wording import milliseconds, span
 
 LANE_HEIGHT: Final = 26
-BAR_HEIGHT: Final = 12
-_MARGIN: Final = 1.0  # per cent kept free at both ends, so that the first and last marks are whole
-_IDLE_AT_LEAST_US: Final = 30_000_000
-_IDLE_TIMES_USUAL: Final = 6
-_ZIGZAG: Final = 2.4
-_ZIGZAGS_AT_MOST: Final = 30.0
 _LABELS: Final = 8
 _LABEL_ROOM: Final = 7.0  # per cent
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """One event in the picture."""
-
-    element_id: str
-    address: str
-    kind: Kind
-    lane: str
-    is_error: bool
-    x: float  # where the event was written
-    bar_x: float  # where its duration begins
-    bar_width: float  # 0: a tick
-    y: float
-    title: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,30 +76,6 @@ class Timeline:
     summary: str
 
 
-class Scale:
-    """From times to places: idle stretches shrink to a zigzag, what is left shares the rest evenly by time."""
-
-    def __init__(self, busy: Sequence[tuple[int, int]]) -> None:
-        self.start_us, self.end_us = busy[0][0], max(end for _, end in busy)
-        self.gaps = _idle_gaps(busy)
-        room = 100 - 2 * _MARGIN
-        self.zigzag = min(_ZIGZAG, _ZIGZAGS_AT_MOST / len(self.gaps)) if self.gaps else 0.0
-        active_us = self.end_us - self.start_us - sum(end - start for start, end in self.gaps)
-        self.per_us = (room - self.zigzag * len(self.gaps)) / active_us if active_us else 0.0
-
-    def x(self, moment_us: int) -> float:
-        """The place of a time, in per cent."""
-        x, at_us = _MARGIN, self.start_us
-        for start, end in self.gaps:
-            if moment_us <= start:
-                break
-            x += (start - at_us) * self.per_us
-            if moment_us < end:
-                return round(x + self.zigzag * (moment_us - start) / (end - start), 3)
-            x, at_us = x + self.zigzag, end
-        return round(x + (moment_us - at_us) * self.per_us, 3) if self.per_us else round(max(x, 50.0), 3)
-
-
 def timeline(events: Sequence[Event], calls: Calls, pages: Sequence[str] = ()) -> Timeline | None:
     """The picture of these events and the calls among them; None when there are none. `pages`: for each event the
     address of the page that has its row, "" for the page with the picture."""
@@ -129,11 +84,9 @@ def timeline(events: Sequence[Event], calls: Calls, pages: Sequence[str] = ()) -
     lanes = [lane_of(event) for event in events]
     height = LANE_HEIGHT * len(LANES)
     middle = {name: LANE_HEIGHT * index + LANE_HEIGHT / 2 for index, name in enumerate(LANES)}
-    scale = Scale(sorted(_busy(event) for event in events))
-    marks = tuple(
-        _mark(event, page, lane, middle[lane], scale, calls.note(event))
-        for event, page, lane in zip(events, pages or [""] * len(events), lanes, strict=True)
-    )
+    scale = Scale(sorted(busy(event) for event in events))
+    xs = places(events, lanes, scale)
+    placed = [Placed(*each) for each in zip(events, pages or [""] * len(events), lanes, xs, strict=True)]
     used = set(lanes)
     errors = sum(event.is_error for event in events)
     return Timeline(
@@ -141,8 +94,8 @@ def timeline(events: Sequence[Event], calls: Calls, pages: Sequence[str] = ()) -
         lanes=tuple(
             Lane(name, LANE_HEIGHT * index, middle[name], name not in used) for index, name in enumerate(LANES)
         ),
-        marks=marks,
-        spans=_spans(events, calls, middle["tools"], scale),
+        marks=marks(placed, middle, scale, calls),
+        spans=_spans(dict(zip(map(Position.of, events), xs, strict=True)), calls, middle["tools"]),
         idle=tuple(_idle(start, end, scale) for start, end in scale.gaps),
         ticks=_ticks(scale),
         summary=f"{len(events):,} events from {_second(datetime_from_us(scale.start_us))} to "
@@ -150,68 +103,25 @@ def timeline(events: Sequence[Event], calls: Calls, pages: Sequence[str] = ()) -
     )
 
 
-def _busy(event: Event) -> tuple[int, int]:
-    """When the event's work began and ended."""
-    started_us = event.occurred_us - round((event.latency_ms or 0) * 1000)
-    return max(started_us, 0), event.occurred_us
+def _spans(xs: Mapping[Position, float], calls: Calls, middle: float) -> tuple[Span, ...]:
+    joined = (_span(call, end, middle, xs) for call, end in calls.ended)
+    return (*joined, *(_open_span(call, calls.note(call), middle, xs) for call in calls.open))
 
 
-def _idle_gaps(busy: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The stretches without work that are much longer than the usual pause; `busy` is sorted."""
-    gaps: list[tuple[int, int]] = []
-    end_us = busy[0][1]
-    for start, end in busy[1:]:
-        if start > end_us:
-            gaps.append((end_us, start))
-        end_us = max(end_us, end)
-    if not gaps:
-        return []
-    lengths = sorted(end - start for start, end in gaps)
-    usual_us = lengths[(len(lengths) - 1) * 3 // 4] if len(lengths) > 3 else lengths[0]
-    least_us = max(_IDLE_AT_LEAST_US, _IDLE_TIMES_USUAL * usual_us)
-    # A little of the pause stays at both ends, so that what stands beside it does not touch the zigzag.
-    edge_us = round(min(usual_us, least_us / 10) / 2)
-    return [(start + edge_us, end - edge_us) for start, end in gaps if end - start > least_us]
-
-
-def _mark(event: Event, page: str, lane: str, middle: float, scale: Scale, note: str) -> Mark:
-    start_us, end_us = _busy(event)
-    row = element_id(event.stream, event.entry_id)
-    x, bar_x = scale.x(end_us), scale.x(start_us)
-    head = f"{_clock(event.occurred_at)} {event.type or '(no type)'}"
-    return Mark(
-        element_id=row,
-        address=f"{page}#{row}",
-        kind=kind_of(event.type),
-        lane=lane,
-        is_error=event.is_error,
-        x=x,
-        bar_x=bar_x,
-        bar_width=round(x - bar_x, 3),
-        y=middle - BAR_HEIGHT / 2,
-        title=signs("\n".join(filter(None, (head, one_line(str(reading(event)), 160), note)))),
-    )
-
-
-def _spans(events: Sequence[Event], calls: Calls, middle: float, scale: Scale) -> tuple[Span, ...]:
-    drawn = {Position.of(event) for event in events}
-    joined = (_span(call, end, middle, scale, is_drawn=Position.of(end) in drawn) for call, end in calls.ended)
-    return (*joined, *(_open_span(call, calls.note(call), middle, scale) for call in calls.open))
-
-
-def _span(call: Event, end: Event, middle: float, scale: Scale, *, is_drawn: bool) -> Span:
-    start, stop = scale.x(call.occurred_us), scale.x(end.occurred_us) if is_drawn else 100.0
+def _span(call: Event, end: Event, middle: float, xs: Mapping[Position, float]) -> Span:
+    start, stop = xs[Position.of(call)], xs.get(Position.of(end))
     took = milliseconds(took_ms(call.occurred_us, call.entry_id.ms, end))
-    title = (
-        f"{call.tool or call.type}, {took} from call to return{'' if is_drawn else ', which lies after this picture'}"
-    )
-    return Span(start, round(max(0.0, stop - start), 3), middle, end.is_error, signs(one_line(title, 200)))
+    beyond = ", which lies after this picture" if stop is None else ""
+    title = signs(one_line(f"{call.tool or call.type}, {took} from call to return{beyond}", 200))
+    width = round(max(0.0, (100.0 if stop is None else stop) - start), 3)
+    return Span(start, width, middle, end.is_error, title)
 
 
-def _open_span(call: Event, note: str, middle: float, scale: Scale) -> Span:
-    start = scale.x(call.occurred_us)
+def _open_span(call: Event, note: str, middle: float, xs: Mapping[Position, float]) -> Span:
+    start = xs[Position.of(call)]
     title = signs(one_line(f"{call.tool or call.type}: {note}", 200))
-    return Span(start, round(max(0.5, scale.x(scale.end_us) - start), 3), middle, False, title, is_open=True)
+    width = round(min(100 - start, max(0.5, max(xs.values()) - start)), 3)
+    return Span(start, width, middle, False, title, is_open=True)
 
 
 def _idle(start_us: int, end_us: int, scale: Scale) -> Idle:
@@ -244,10 +154,6 @@ def _ticks(scale: Scale) -> tuple[Tick, ...]:
                 )
             elapsed_us += step_us
     return tuple(ticks)
-
-
-def _clock(moment: datetime) -> str:
-    return moment.strftime("%H:%M:%S.") + f"{moment.microsecond // 1000:03d}"
 
 
 def _second(moment: datetime) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evdash.events.event import Event
@@ -13,6 +14,8 @@ from evdash.events.one_line import one_line
 from evdash.web.calendar import calendar, calendar_range
 from evdash.web.calls import calls_among
 from evdash.web.charts import histogram_picture, time_ticks
+from evdash.web.places import APART_AT_LEAST, SAME_PLACE, places
+from evdash.web.scale import Scale
 from evdash.web.timeline import LANE_HEIGHT, Timeline, timeline
 from evdash.web.visible import signs, visible
 from evdash.web.wording import ago, milliseconds, percent, size, span
@@ -132,14 +135,97 @@ def test_every_mark_lies_within_and_in_the_order_of_time(moments: list[tuple[int
     events = [at(ms, latency_ms=latency, call_id=call, type=kinds[ms % 2]) for ms, latency, call in moments]
     picture = drawn(*events)
     assert all(0 <= m.bar_x <= m.x <= 100 for m in picture.marks)
-    order = [
-        mark.x
-        for _, mark in sorted(zip((e.occurred_us for e in events), picture.marks, strict=True), key=lambda p: p[0])
-    ]
-    assert order == sorted(order)
+    assert sum(mark.events for mark in picture.marks) == len(events)
     assert all(0 <= s.x <= 100 and 0 <= s.width <= 100 for s in picture.spans)
     assert all(0 <= t.x <= 100 for t in picture.ticks)
     assert sum(i.width for i in picture.idle) <= 30.01
+
+
+def in_seconds(*seconds: int, lanes: tuple[str, ...] = ()) -> list[Event]:
+    """Events whose producer says whole seconds after the start, a millisecond apart in the stream."""
+    roles = lanes or ("user",) * len(seconds)
+    return [
+        event(f"{START_MS + n}-0", type="message.added", role=role, timestamp=str(START_MS // 1000 + second))
+        for n, (second, role) in enumerate(zip(seconds, roles, strict=True))
+    ]
+
+
+def test_events_of_one_second_stand_beside_each_other_in_the_streams_order() -> None:
+    assert [mark.x for mark in drawn(*in_seconds(0, 60, 60, 60, 100)).marks] == [1, 59.8, 60.5, 61.2, 99]
+    of_others = in_seconds(0, 60, 60, 60, 100, lanes=("user", "user", "tool", "tool", "user"))
+    assert [mark.x for mark in drawn(*of_others).marks] == [1, 59.8, 59.8, 60.5, 99]
+
+
+def test_events_that_have_no_room_beside_each_other_are_one_mark_that_tells_of_all() -> None:
+    events = in_seconds(0, *[300] * 5, *range(301, 600))
+    picture = drawn(*events)
+    together = next(mark for mark in picture.marks if mark.events > 1)
+    assert together.events == 5
+    assert len(together.element_ids.split()) == 5
+    assert together.address == f"#{together.element_ids.split()[0]}"
+    head, *lines = together.title.split("\n")
+    assert head == "5 events, 16:05:00.000"
+    assert len(lines) == 5
+    assert together.label == ""  # the next one is too near
+    with_room = drawn(*in_seconds(*[0] * 40, 1, *range(20, 60), lanes=("user",) * 40 + ("tool",) + ("user",) * 40))
+    assert (with_room.marks[0].events, with_room.marks[0].label) == (40, "40")
+    many = drawn(*in_seconds(0, *[300] * 40, *range(301, 600)))
+    assert next(mark for mark in many.marks if mark.events > 1).title.endswith("\nand 28 more")
+
+
+_lanes = st.sampled_from(("user", "assistant", "tool"))
+_crowd = st.lists(st.tuples(st.integers(0, 20), st.integers(1, 6), _lanes), min_size=1, max_size=30)
+
+
+@settings(deadline=None)
+@given(_crowd, st.sampled_from((1, 1_000, 86_400_000)))
+def test_marks_keep_the_order_of_time_and_of_the_stream_and_those_of_a_lane_stand_apart(
+    crowd: list[tuple[int, int, str]], step_ms: int
+) -> None:
+    moments = [(after * step_ms, lane) for after, times, lane in crowd for _ in range(times)]
+    events = [
+        event(f"{START_MS + n}-0", type="message.added", role=lane, timestamp=str(START_MS + ms))
+        for n, (ms, lane) in enumerate(moments)
+    ]
+    lanes = [lane for _, lane in moments]
+    scale = Scale(sorted((e.occurred_us, e.occurred_us) for e in events))
+    xs = places(events, lanes, scale)
+    ordered = sorted(range(len(events)), key=lambda n: events[n].occurred_us)
+    assert [xs[n] for n in ordered] == sorted(xs)
+    for n in ordered:
+        true = scale.x(events[n].occurred_us)
+        nexts = [x for e in events if (x := scale.x(e.occurred_us)) >= true + SAME_PLACE]
+        later = min(nexts, default=100.0)
+        assert true - SAME_PLACE < xs[n] <= later
+    for lane in set(lanes):
+        own = sorted({x for x, its in zip(xs, lanes, strict=True) if its == lane})
+        assert all(b - a >= SAME_PLACE - 0.002 for a, b in pairwise(own))
+    for moment in {e.occurred_us for e in events}:
+        same = [n for n, e in enumerate(events) if e.occurred_us == moment]
+        for lane in {lanes[n] for n in same}:
+            own = sorted(xs[n] for n in same if lanes[n] == lane)
+            apart = all(b - a >= APART_AT_LEAST - 0.002 for a, b in pairwise(own))
+            assert apart or len(set(own)) == 1
+
+
+@given(_crowd)
+def test_every_mark_is_reached_where_it_stands_and_no_two_of_a_lane_at_one_place(
+    crowd: list[tuple[int, int, str]],
+) -> None:
+    seconds = [after for after, times, _ in crowd for _ in range(times)]
+    lanes = tuple(lane for _, times, lane in crowd for _ in range(times))
+    picture = drawn(*in_seconds(*seconds, lanes=lanes))
+    for y in {mark.y for mark in picture.marks}:
+        own = sorted((mark for mark in picture.marks if mark.y == y), key=lambda mark: mark.x)
+        assert all(mark.touch_x < mark.x < mark.touch_x + mark.touch_width for mark in own)
+        assert all(a.touch_x + a.touch_width <= b.touch_x + 0.001 for a, b in pairwise(own))
+
+
+def test_a_bar_does_not_keep_the_pointer_from_what_stands_on_it() -> None:
+    under, on = in_seconds(9, 4)
+    long = event(f"{START_MS}-0", type="message.added", role="user", timestamp=f"{START_MS + 9_000}", latency_ms="8000")
+    assert [mark.is_under for mark in drawn(long, on).marks] == [True, False]
+    assert [mark.is_under for mark in drawn(long, under).marks] == [False, False]
 
 
 def test_no_events_have_no_picture() -> None:

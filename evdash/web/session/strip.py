@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from evdash.eventlog.records import OutlineSlot
 from evdash.events.event import Event, datetime_from_us
-from evdash.web.timeline import Scale
+from evdash.web.scale import Scale
 from evdash.web.wording import count
 
 HEIGHT: Final = 24
