@@ -31,14 +31,15 @@ function step(direction, wanted = () => true) {
   return false;
 }
 
-// The next such event on the page; where there is none on it, that of the whole session.
+// The next such event on the page; where there is none on it, or the list leaves events out, that of the whole session.
 function find(direction, what, wanted) {
   const way = document.querySelector(`[data-find="${what}"][data-way="${direction > 0 ? "next" : "previous"}"]`);
-  return step(direction, wanted) || follow(way);
+  const isFiltered = way && document.querySelector(".filter .chips");
+  return (!isFiltered && step(direction, wanted)) || follow(way);
 }
 
 const isError = (row) => row.classList.contains("is-error");
-const isToolCall = (row) => row.classList.contains("kind-tool");
+const isToolCall = (row) => "call" in row.dataset;
 const follow = (link) => link && (link.click(), true);
 
 const ACTIONS = {

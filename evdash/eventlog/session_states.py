@@ -33,6 +33,8 @@ class Pages(Protocol):
 
     def page(self, filter: EventFilter, *, after: Position | None, oldest_first: bool, limit: int) -> EventPage: ...
 
+    def gaps(self, after: EntryId, through: EntryId) -> tuple[MissingEntries, ...]: ...
+
     @property
     def logged_through(self) -> EntryId:
         """Everything up to here that any stream has is in the log."""
@@ -62,8 +64,11 @@ def steps(reader: Pages, session_id: str, through: EntryId | None, history: int 
         for event in page.events:
             if through is not None and event.entry_id > through:
                 return
+            if not state.folded and event.type != "session.started" and reader.gaps(EntryId.MIN, event.entry_id):
+                state = without_beginning(None)
             while gaps and gaps[0].last_id <= event.entry_id:
-                state = _told(state, gaps.pop(0), event)
+                gap = gaps.pop(0)
+                state = with_gap(state, position(event), gap.entries, gap.kind) if state.folded else state
             before, state = state, fold(state, event)
             if _is_due(state) and event.entry_id <= final:
                 _keep(session_id, event.entry_id, state)
@@ -100,13 +105,6 @@ def _every(events: int) -> int:
     while events > _KEPT_MAX * every:
         every *= 2
     return every
-
-
-def _told(state: SessionState, gap: MissingEntries, event: Event) -> SessionState:
-    """With what a gap before this event means: before a session's first event that is no start, the start is gone."""
-    if state.folded:
-        return with_gap(state, position(event), gap.entries, gap.kind)
-    return state if event.type == "session.started" else without_beginning(None)
 
 
 def _nearest(

@@ -18,7 +18,7 @@ from evdash.events.duplicates import Change, changes
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.events.profile import decode
-from evdash.events.session.fold import fold
+from evdash.events.session.fold import fold, without_beginning
 from evdash.events.session.state import NOT_STARTED, SessionState
 from evdash.events.summaries import SessionSummary, UserSummary, sessions_of, users_of
 from evdash.streams.reads import read_forward
@@ -101,7 +101,7 @@ class Contents:
         end = bisect_right(events, through, key=_entry_id)
         known = self._states[session_id]
         begin = max((number for number in known if number <= max(0, end - history)), default=0)
-        state = known.get(begin, NOT_STARTED)
+        state = known.get(begin) or _beginning(events)
         for number in range(begin, end):
             if number % _STATE_EVERY == 0:
                 known[number] = state
@@ -114,6 +114,11 @@ def _entry_id(event: Event) -> EntryId:
 
 
 NOTHING: Final = Contents((), 0, is_all=True)
+
+
+def _beginning(events: Sequence[Event]) -> SessionState:
+    """What is known before the first of these: of a session that does not begin with its start, not all was copied."""
+    return NOT_STARTED if not events or events[0].type == "session.started" else without_beginning(None)
 
 
 @dataclass(frozen=True, slots=True)

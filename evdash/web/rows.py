@@ -13,6 +13,7 @@ from django.urls import reverse
 from evdash.eventlog.records import UNREAD, MissingEntries, Position
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
+from evdash.events.session.pairing import CALLS
 from evdash.web.addresses import element_id, event_address, session_address, user_address
 from evdash.web.kinds import Kind, kind_of
 from evdash.web.readings import Reading as OneLine
@@ -54,6 +55,11 @@ class Row:
     def entry(self) -> str:
         """Stream and entry ID, the row's identity in a page."""
         return f"{self.event.stream} {self.event.entry_id}"
+
+    @property
+    def is_call(self) -> bool:
+        """Whether the ways to the next tool call lead to it."""
+        return self.event.type in CALLS
 
     @property
     def turn(self) -> Turn:

@@ -116,6 +116,20 @@ def test_the_state_at_the_end_is_known_when_just_that_is_kept(valkey: redis.Redi
     assert SessionCheckpoint.objects.filter(folded=20).exists()
 
 
+def test_a_session_that_begins_after_a_gap_and_with_no_start_may_lack_its_beginning(valkey: redis.Redis) -> None:
+    write(valkey, range(5, 20))
+    index(valkey)
+    assert state_at(valkey, 19)["missing_before"] == 0
+    SessionCheckpoint.objects.all().delete()
+    position = lock_positions("evdash-audit", [STREAM])[STREAM]
+    record_gap(position, Gap.Kind.REMOVED, EntryId(1, 0), EntryId(3, 0), 3)
+    assert [state_at(valkey, number)["missing_before"] for number in (5, 19, 19)] == [None, None, None]
+    valkey.xadd(STREAM, {**fields(1), "type": "session.started", "session_id": "other"}, id="21-0")
+    index(valkey)
+    [*_, step] = LogReader(valkey, [STREAM], GROUP).session_steps("other")
+    assert step.after.missing_before == 0
+
+
 def test_a_gap_right_after_a_checkpoint_is_in_the_states_after_it(valkey: redis.Redis) -> None:
     write(valkey, [*range(1, 11), *range(20, 26)])
     index(valkey)

@@ -78,6 +78,12 @@ def pages(reader: Reader, event_filter: EventFilter, limit: int) -> list[object]
     return found
 
 
+def last_step(reader: Reader, session_id: str, through: EntryId | None) -> tuple[object, ...]:
+    """Whether its beginning is there is another question of copies than of a log without gaps."""
+    [*_, step] = reader.session_steps(session_id, through)
+    return step.event, step.before._replace(missing_before=0), step.after._replace(missing_before=0)
+
+
 def answers(reader: Reader, limit: int) -> dict[str, object]:
     """Everything that pages ask."""
     everything: dict[str, object] = {"overview": reader.overview(), "groups": reader.error_groups()}
@@ -111,8 +117,8 @@ def answers(reader: Reader, limit: int) -> dict[str, object]:
         everything[f"session {summary.session_id}"] = (
             reader.session(summary.session_id),
             reader.session_outline(summary),
-            list(reader.session_steps(summary.session_id))[-1:],
-            list(reader.session_steps(summary.session_id, summary.first_id))[-1:],
+            last_step(reader, summary.session_id, None),
+            last_step(reader, summary.session_id, summary.first_id),
         )
     return everything
 
@@ -199,8 +205,8 @@ def test_states_are_those_of_the_whole_session_wherever_they_begin(monkeypatch: 
 
     monkeypatch.setattr(contents, "_STATE_EVERY", 3)
     events = [
-        decode(raw_entry(("type", "message.added"), ("session_id", "s"), ("content", str(n)), entry_id=f"{n}-0"))
-        for n in range(1, 20)
+        decode(raw_entry(("type", type_), ("session_id", "s"), ("content", str(n)), entry_id=f"{n}-0"))
+        for n, type_ in enumerate(["session.started", *["message.added"] * 18], start=1)
     ]
     held = Contents(events, 0, is_all=True)
     for number in (19, 3, 4, 12, 19, 1):
@@ -209,3 +215,5 @@ def test_states_are_those_of_the_whole_session_wherever_they_begin(monkeypatch: 
         assert len(steps) >= min(number, 5)
     assert list(held.steps("s", EntryId(0, 0), 5)) == []
     assert list(held.steps("other", EntryId.MAX, 5)) == []
+    [*_, without_start] = Contents(events[1:], 0, is_all=True).steps("s", EntryId.MAX, 1)
+    assert without_start.after.incompleteness.startswith("Incomplete: events before the first one here may be gone")

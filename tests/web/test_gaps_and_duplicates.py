@@ -11,8 +11,8 @@ from django.test import Client
 
 from evdash.eventlog.gaps import gaps_between, record_gap
 from evdash.eventlog.models import Gap
+from evdash.eventlog.opening import open_reader
 from evdash.eventlog.positions import lock_positions
-from evdash.eventlog.reader import open_reader
 from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
 from evdash.events.filter import EventFilter

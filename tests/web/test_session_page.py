@@ -243,16 +243,21 @@ def test_a_way_leads_out_of_a_filter_that_hides_what_it_finds_and_the_page_says_
     place = f"?at={at(400)}&view=raw&pin=totals.errors"
     assert answer["Location"] == f"/sessions/s/{place}&taken_off=type%3Amessage.added"
     page = seen(long.get(answer["Location"]))
-    assert (
-        "The filter type:message.added was taken off to show the event that was found, which it leaves out."
-        in page.text
-    )
+    assert "The filter type:message.added was taken off to show this event, which it leaves out." in page.text
     assert any(at(400) in row for row in page.rows)
     assert "taken_off" not in page.links["tool call ›"]
     assert "taken_off" not in page.links["Conversation"]
     assert "not understood" not in page.text
     broken = long.get("/sessions/s/?part=find&what=error&q=since%3Asoon")
     assert broken["Location"] == f"/sessions/s/?at={at(400)}&taken_off=since%3Asoon"
+
+
+def test_an_address_of_an_event_shows_it_whatever_filter_it_has(long: Client) -> None:
+    hidden = long.get(f"/sessions/s/?at={at(400)}&q=type%3Amessage.added&view=raw")
+    assert hidden["Location"] == f"?at={at(400)}&view=raw&taken_off=type%3Amessage.added"
+    assert session(long, f"?at={at(400)}&q=is%3Aerror").rows
+    assert session(long, "?at=5-5&q=is%3Aerror").rows  # no event of the session: the filter stays
+    session(long, f"?at={at(400)}&q=since%3Asoon", 400)
 
 
 @pytest.mark.parametrize("kept", ["q=is%3Aerror", "errors=1", "q=session%3Aother+text"])

@@ -81,7 +81,8 @@ def with_gap(state: SessionState, before: str, entries: int | None, why: str) ->
 
 
 def without_beginning(missing: int | None) -> SessionState:
-    """The state to begin with when so many events are gone from the beginning; None: nobody knows how many."""
+    """The state to begin with when so many events are gone from the beginning; None: there may be some, nobody
+    knows how many."""
     return NOT_STARTED._replace(missing_before=missing)
 
 

@@ -222,7 +222,7 @@ class SessionState(NamedTuple):
     folded: int = 0  # events, duplicates included
     at: str = ""  # position of the last event
     session_id: str = ""
-    missing_before: int | None = 0  # events that are gone from the beginning; None: some, nobody knows how many
+    missing_before: int | None = 0  # events that are gone from the beginning; None: maybe some, nobody knows how many
     lifecycle: Lifecycle = Lifecycle()
     totals: Totals = Totals()
     participants: Participants = Participants()
@@ -245,7 +245,7 @@ class SessionState(NamedTuple):
         """A sentence that says what is missing of this session; "" when nothing is known to be."""
         parts = []
         if self.missing_before is None:
-            parts.append("the events before the first one here are gone, nobody knows how many")
+            parts.append("events before the first one here may be gone, nobody knows how many")
         elif self.missing_before:
             number = self.missing_before
             parts.append(f"the first {number:,} events are gone" if number > 1 else "the first event is gone")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from evdash.eventlog.reader import Reader
-from evdash.eventlog.records import EventPage, Position
+from evdash.eventlog.records import Position
 from evdash.events.entry_id import EntryId, InvalidEntryId
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter
@@ -15,19 +16,29 @@ from evdash.events.summaries import SessionSummary
 from evdash.web.paging import BadPlace
 
 WHAT: Final = ("event", "error", "tool", "time")
+# A search stops at a bound where the log is far behind the stream; it goes on from there so often.
+_ROUNDS: Final = 8
 
 
-def found_event(reader: Reader, summary: SessionSummary, params: dict[str, str]) -> Event | None:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search came to."""
+
+    event: Event | None
+    searched_to: datetime | None = None  # without an event: the search came so far and no further; None: to the end
+
+
+def found_event(reader: Reader, summary: SessionSummary, params: dict[str, str]) -> Found:
     """The event of the session that `what=`, `way=` and `from=` or `time=` ask for, whatever the page's filter shows.
 
-    None when there is none. Raises BadPlace.
+    Raises BadPlace.
     """
     what, way = params.get("what", "event"), params.get("way", "next")
     if what not in WHAT or way not in ("next", "previous"):
         raise BadPlace("A session is searched for what=event, error, tool or time, way=next or previous.")
     within = EventFilter().also("session", summary.session_id)
     if what == "time":
-        return _first(reader.page(_since(within, summary, params.get("time", "")), oldest_first=True, limit=1))
+        return _first(reader, _since(within, summary, params.get("time", "")), None, oldest_first=True)
     if what == "error":
         within = within.errors()
     elif what == "tool":
@@ -35,14 +46,20 @@ def found_event(reader: Reader, summary: SessionSummary, params: dict[str, str])
             within = within.also("type", event_type)
     start = _from(params.get("from", ""))
     if way == "next":
-        after = Position(start.next(), "") if start else None
-        return _first(reader.page(within, after=after, oldest_first=True, limit=1))
-    before = Position(start, "") if start else None
-    return _first(reader.page(within, before=before, limit=1))
+        return _first(reader, within, Position(start.next(), "") if start else None, oldest_first=True)
+    return _first(reader, within, Position(start, "") if start else None, oldest_first=False)
 
 
-def _first(page: EventPage) -> Event | None:
-    return page.events[0] if page.events else None
+def _first(reader: Reader, within: EventFilter, place: Position | None, *, oldest_first: bool) -> Found:
+    for _ in range(_ROUNDS):
+        if oldest_first:
+            page = reader.page(within, after=place, oldest_first=True, limit=1)
+        else:
+            page = reader.page(within, before=place, limit=1)
+        place = page.newer if oldest_first else page.older
+        if page.events or page.searched_to is None or place is None:
+            return Found(page.events[0] if page.events else None)
+    return Found(None, page.searched_to)
 
 
 def _from(text: str) -> EntryId | None:

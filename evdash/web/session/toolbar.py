@@ -87,9 +87,7 @@ def query_showing(event: Event, params: QueryDict, now: datetime) -> str:
 def filter_taken_off(params: QueryDict) -> str:
     """The sentence that says which filter was taken off to show what was found; "" when none was."""
     text = one_line(params.get("taken_off", ""), 200)
-    return (
-        f"The filter {signs(text)} was taken off to show the event that was found, which it leaves out." if text else ""
-    )
+    return f"The filter {signs(text)} was taken off to show this event, which it leaves out." if text else ""
 
 
 def toolbar(params: QueryDict, shown: Listing) -> Toolbar:

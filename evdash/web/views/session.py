@@ -9,12 +9,15 @@ from django_htmx.http import trigger_client_event
 
 from evdash.eventlog.opening import open_reader
 from evdash.eventlog.reader import Reader
+from evdash.eventlog.records import Position
+from evdash.events.event import Event
+from evdash.events.filter import EventFilter
 from evdash.events.summaries import SessionSummary
 from evdash.notes.records import Subject
 from evdash.web.addresses import session_address
 from evdash.web.filter_bar import Scope
 from evdash.web.handover.links import hand_over
-from evdash.web.listing import listing, question
+from evdash.web.listing import Listing, Question, listing, question
 from evdash.web.mount import mount_of
 from evdash.web.notes import notes_section
 from evdash.web.paging import with_call_notes
@@ -47,6 +50,8 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
     scope = Scope("session", facts.session_id)
     asking = question(request, scope, oldest_first=True, reading=reading)
     shown = listing(reader, asking, with_histogram=False)
+    if hidden := _hidden(reader, asking, shown):
+        return HttpResponseRedirect(f"?{query_showing(hidden, request.GET, reader.now)}")
     query = kept_query(request.GET)
     drawn = picture(reader, facts, shown, asking.place.at, query)
     # A list that is filtered has calls without their returns, one that is printed has more than the picture.
@@ -75,6 +80,18 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
     )
 
 
+def _hidden(reader: Reader, asking: Question, shown: Listing) -> Event | None:
+    """The event that `at=` names and the filter does not show; None when it is shown, or is none of the session."""
+    at, scope = asking.place.at, asking.asked.scope
+    if at is None or not asking.asked.own or asking.asked.problem:
+        return None
+    if any(event.entry_id == at for event in shown.page.events):
+        return None
+    session = scope.applied(EventFilter())
+    there = reader.page(session, after=Position(at, ""), oldest_first=True, limit=1).events
+    return there[0] if there and there[0].entry_id == at else None
+
+
 def _state(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpResponse:
     """The state at one event: for the panel by itself, else as a page."""
     panel = state_panel(reader, facts, request.GET)
@@ -95,8 +112,13 @@ def _state(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpR
 
 def _found(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpResponse:
     """On to the event that was asked for."""
-    event = found_event(reader, facts, request.GET.dict())
-    nothing = "There is no such event in this direction."
+    found = found_event(reader, facts, request.GET.dict())
+    event, to = found.event, found.searched_to
+    nothing = (
+        f"No such event up to {to:%Y-%m-%d %H:%M:%S} UTC, as far as was searched: the log is far behind the stream."
+        if to
+        else "There is no such event in this direction."
+    )
     if event is None and request.htmx:  # type: ignore[attr-defined]
         return trigger_client_event(HttpResponse(status=204), "evdash:nothing", {"words": nothing})
     if event is None:
