@@ -19,15 +19,21 @@ from evdash.events.filter import EventFilter
 from evdash.streams.client import StreamsUnavailable
 from evdash.streams.operations.outcomes import OperationRefused, Outcome, Preview, entries_in_words, stream_state
 from evdash.streams.sandbox import EXPIRES_MAX_S, Ids, Provenance, why_no_sandbox, why_not_into
-from evdash.streams.sandbox_writer import SandboxWriter, size_of
+from evdash.streams.sandbox_writer import SandboxGone, SandboxWriter, size_of
 
 ENTRIES_MAX: Final = 100_000
 BYTES_MAX: Final = 250_000_000
 DURATION_MAX_S: Final = 86_400
 EXPIRES_S: Final = 86_400
 SPEED_MAX: Final = 100
+ALIVE_EVERY_S: Final = 5.0
+"""So often a replay says that it goes on, while it waits."""
 _BATCH_ENTRIES: Final = 500
 _BATCH_BYTES: Final = 2**20
+
+
+class Stopped(Exception):
+    """Whoever copies must end now; the message is the sentence that says why."""
 
 
 class Clock(Protocol):
@@ -37,7 +43,7 @@ class Clock(Protocol):
         """Seconds since whenever."""
 
     def sleep(self, seconds: float, /) -> None:
-        """Wait so long."""
+        """Wait so long. Raises Stopped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +95,8 @@ class Replay:
             stopped = self._copy(writer, first, entries)
         except KeyboardInterrupt:
             stopped = "It was interrupted."
+        except Stopped as end:
+            stopped = str(end)
         except StreamsUnavailable as error:
             stopped = str(error)
         except DatabaseError as error:
@@ -122,12 +130,22 @@ class Replay:
                 if batch:
                     writer.write(batch)
                 return too_much
-            if (wait_s := due_s - self.clock.monotonic()) > 0:
-                self.clock.sleep(wait_s)
+            self._wait(writer, due_s)
             batch.append(entry)
             size += size_of(entry)
         writer.write(batch)
         return ""
+
+    def _wait(self, writer: SandboxWriter, until_s: float) -> None:
+        while (left_s := until_s - self.clock.monotonic()) > 0:
+            self.clock.sleep(min(left_s, ALIVE_EVERY_S))
+            if left_s > ALIVE_EVERY_S:
+                try:
+                    writer.tell_alive()
+                except SandboxGone:
+                    raise
+                except StreamsUnavailable:  # it may be back when the next entry is due
+                    pass
 
     def _too_much(self, writer: SandboxWriter, batch: Sequence[Entry], size: int, duration_s: float) -> str:
         """More has been written to the streams since it was counted; the limits hold nevertheless."""
@@ -211,7 +229,8 @@ class Replay:
             query=self.query,
             ids=self.ids,
             pace=str(self._pace),
-            begun_at=datetime.now(UTC),
+            begun_at=(now := datetime.now(UTC)),
+            heard_at=now,
         )
 
 

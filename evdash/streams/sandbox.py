@@ -40,6 +40,7 @@ class Provenance:
     ids: Ids
     pace: str  # in words
     begun_at: datetime
+    heard_at: datetime | None = None  # when whoever copies said last that they still do; None: not told
     ended_at: datetime | None = None  # None: it is still being copied, or was ended without a word
     outcome: str = ""  # the sentence that says why it ended before its end; else empty
     sources: tuple[str, ...] = ()
@@ -57,12 +58,12 @@ class Provenance:
         """From such an object. Raises ValueError."""
         try:
             told: dict[str, Any] = json.loads(text)
-            for name in ("begun_at", "ended_at"):
-                told[name] = datetime.fromisoformat(told[name]) if told[name] else None
+            for name in ("begun_at", "heard_at", "ended_at"):
+                told[name] = datetime.fromisoformat(told[name]) if told.get(name) else None
             for name in ("first_id", "last_id"):
                 told[name] = EntryId(*told[name]) if told[name] else None
             return cls(**{**told, "sources": tuple(told["sources"])})
-        except (TypeError, KeyError) as error:
+        except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"{text[:60]!r} is no provenance") from error
 
 

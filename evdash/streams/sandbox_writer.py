@@ -73,6 +73,14 @@ class SandboxWriter:
                 raise
         self.provenance, self._last_id = grown, ids[-1]
 
+    def tell_alive(self) -> None:
+        """Say that the replay goes on, while nothing is written. Raises StreamsUnavailable."""
+        kept = call(self._client, "HEXISTS", provenance_key(self._stream), self._number)
+        if not kept:
+            raise SandboxGone(f"{self._stream} was deleted, or has expired, meanwhile.")
+        self.provenance = replace(self.provenance, heard_at=datetime.now(UTC))
+        call(self._client, "HSET", provenance_key(self._stream), self._number, self.provenance.to_json())
+
     def end(self, outcome: str = "") -> None:
         """Note that it has ended; `outcome` is the sentence that says why, where it did before its end.
 
@@ -110,6 +118,7 @@ class SandboxWriter:
             sources=tuple(dict.fromkeys((*so_far.sources, *(entry.stream for entry in entries)))),
             first_id=so_far.first_id or entries[0].entry_id,
             last_id=entries[-1].entry_id,
+            heard_at=datetime.now(UTC),
             entries=so_far.entries + len(entries),
             size_bytes=so_far.size_bytes + sum(map(size_of, entries)),
         )

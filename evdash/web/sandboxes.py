@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import redis
 from django.conf import settings
 
+from evdash.audit.replaying import ALIVE_EVERY_S
 from evdash.events.event import Event
 from evdash.streams.client import StreamsUnavailable
 from evdash.streams.sandbox import Provenance, Sandbox, origin, sandbox, sandboxes, why_no_sandbox
@@ -14,6 +17,9 @@ from evdash.web.addresses import event_address
 from evdash.web.mounting import outside
 from evdash.web.stream_addresses import sandbox_address, sandbox_operation_address
 from evdash.web.wording import count
+
+SILENT_S: Final = 4 * ALIVE_EVERY_S
+"""After so many seconds in which nothing was heard of a replay it is taken to have been broken off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +62,23 @@ class ReplayView:
         return f"{count(told.entries, 'entry', 'entries')}{of}, with {ids} IDs, {told.pace}"
 
     @property
+    def is_under_way(self) -> bool:
+        """Whether it is still being copied, as far as was heard."""
+        told = self.provenance
+        return (
+            told.ended_at is None
+            and told.heard_at is not None
+            and datetime.now(UTC) - told.heard_at < timedelta(seconds=SILENT_S)
+        )
+
+    @property
     def trouble(self) -> str:
-        """Why it is not all of them; "" when it is."""
-        if self.provenance.ended_at is None:
-            return "Not ended: it is still being copied, or was ended without a word."
-        return self.provenance.outcome
+        """Why it is not all of them; "" when it is, or is being copied."""
+        told = self.provenance
+        if told.ended_at is not None or self.is_under_way:
+            return told.outcome
+        heard = f" since {told.heard_at:%Y-%m-%d %H:%M:%S} UTC" if told.heard_at else ""
+        return f"Broken off without a word: nothing was heard of it{heard}."
 
 
 def is_sandbox(stream: str) -> bool:

@@ -192,7 +192,7 @@ def test_one_id_in_two_streams_is_refused_and_copied_with_new_ones(valkey: redis
 
 def test_at_a_speed_the_recorded_gaps_are_waited_for(valkey: redis.Redis, clock: FakeClock) -> None:
     said = replay("--session", "s-1", "--speed", "10")
-    assert clock.waits == [0.2, 6.0, 0.05]
+    assert clock.waits == [0.2, 5.0, 1.0, 0.05]  # every 5 s it says that it goes on
     assert "at 10 times the recorded speed, which takes 6 seconds." in said
     assert pairs(copies(valkey)) == pairs(ENTRIES)
 
@@ -212,7 +212,10 @@ def test_what_is_late_is_caught_up(clock: FakeClock, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(SandboxWriter, "write", slow)
     replay("--session", "s-1", "--speed", "1")
-    assert clock.waits == [56.0]  # 2 s were past when the first two were written, the last half second as well
+    assert clock.waits == [
+        *[5.0] * 11,
+        1.0,
+    ]  # 2 s were past when the first two were written, the last half second as well
 
 
 def test_ctrl_c_leaves_whole_entries_and_says_how_far_it_came(valkey: redis.Redis, clock: FakeClock) -> None:

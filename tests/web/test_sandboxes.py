@@ -109,7 +109,7 @@ def test_it_is_looked_at_first_then_done_with_a_reason(operator: Client, valkey:
 def test_the_form_says_what_to_type_for_a_replay_at_a_pace(
     operator: Client, capsys: pytest.CaptureFixture[str], q: str, entries: int | None
 ) -> None:
-    page = seen(operator.get(address("replay", q=q, to=TO, ids="new", expires="2h")))
+    page = seen(operator.get(address("replay", q=q, to=TO, ids="new", speed="10", max_gap="5s", expires="2h")))
     typed = re.search(r"manage\.py (replay .* 'say why')", page.text)
     assert typed
     name, *arguments = shlex.split(typed[1])

@@ -56,6 +56,11 @@ class OperationForm(forms.Form):
     # The operation can be looked at when one field of each of these is in the query.
     needs: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
+    @property
+    def after(self) -> str:
+        """Where to go when it is done or begun; "" for what the access log has of it."""
+        return ""
+
     def __init__(self, place: Place, query: QueryDict) -> None:
         self.place = place
         self.is_complete = all(any(name in query for name in names) for names in self.needs)

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.http import QueryDict
 from django.urls import reverse
 
+from evdash.audit.background import BackgroundReplay
 from evdash.audit.replaying import EXPIRES_S, Replay
 from evdash.events.filter import EventFilter, FilterError
 from evdash.events.time_bounds import TimeBound
@@ -23,6 +24,7 @@ from evdash.web.wording import count
 
 # A request should not take much longer than two seconds; the command copies more.
 ENTRIES_MAX: Final = 20_000
+SPEEDS: Final = (1, 2, 5, 10, 20, 50, 100)
 
 
 class SandboxForm(OperationForm):
@@ -67,12 +69,21 @@ class ReplayForm(SandboxForm):
         required=False,
         help_text="The original ones must come after what the sandbox has had. Where new ones came from is kept.",
     )
+    speed = forms.ChoiceField(
+        label="Pace",
+        choices=(("", "at once"), *((str(speed), f"{speed} times as fast as it happened") for speed in SPEEDS)),
+        required=False,
+        help_text="At a pace it is copied by this web server while you go on; the sandbox says how far it is.",
+    )
+    max_gap = forms.CharField(
+        label="No gap longer than", required=False, help_text="Where there is a pace: 5s, 1m. Empty: as long as it was."
+    )
     expires = forms.CharField(label="Expires after", required=False, help_text="24h if nothing is said; at most 30d.")
 
     @classmethod
     def suggested(cls, place: Place, query: QueryDict) -> dict[str, str]:
         name = f"{settings.EVDASH.sandbox_prefix}{datetime.now(UTC):%Y-%m-%d-%H%M%S}"
-        return {"to": name, "ids": "original", "expires": "24h"}
+        return {"to": name, "ids": "original", "max_gap": "5s", "expires": "24h"}
 
     def clean_q(self) -> str:
         try:
@@ -82,6 +93,10 @@ class ReplayForm(SandboxForm):
         if not event_filter:
             raise forms.ValidationError("Say which events: a session, a user, a range of time.")
         return event_filter.text()
+
+    def clean_max_gap(self) -> float | None:
+        bound = span_of(self.cleaned_data["max_gap"]) if self.cleaned_data["max_gap"] else TimeBound()
+        return bound.ago.total_seconds() if bound.ago else None
 
     def clean_expires(self) -> int:
         bound = span_of(self.cleaned_data["expires"]) if self.cleaned_data["expires"] else TimeBound()
@@ -99,22 +114,32 @@ class ReplayForm(SandboxForm):
             return reverse("events")
 
     @property
+    def after(self) -> str:
+        return sandbox_address(self.cleaned_data["to"]) if self.cleaned_data["speed"] else ""
+
+    @property
     def command(self) -> str:
-        """The same at a pace, for a terminal: a web request cannot take minutes. Of a form that is valid."""
+        """The same for a terminal. Of a form that is valid."""
         asked: dict[str, Any] = self.cleaned_data
         arguments = [f"--filter={asked['q']}", "--to", asked["to"], "--ids", asked["ids"] or "original"]
         arguments += ["--expires", self.data["expires"]] if self.data.get("expires") else []
-        arguments += ["--speed", "10", "--max-gap", "5s", "--reason", "say why"]
+        if asked["speed"]:
+            arguments += ["--speed", asked["speed"]]
+            arguments += ["--max-gap", self.data["max_gap"]] if self.data.get("max_gap") else []
+        arguments += ["--reason", "say why"]
         return f".venv/bin/python manage.py replay {shlex.join(arguments)}"
 
     def operation(self, reason: str) -> Operation:
         cleaned: dict[str, Any] = self.cleaned_data
-        return Replay(
+        speed = float(cleaned["speed"]) if cleaned["speed"] else None
+        return (BackgroundReplay if speed else Replay)(
             stream=cleaned["to"],
             query=cleaned["q"],
             who=self.who,
             reason=reason,
             ids=cleaned["ids"] or "original",
+            speed=speed,
+            max_gap_s=cleaned["max_gap"] if speed else None,
             expires_s=cleaned["expires"],
             entries_max=ENTRIES_MAX,
         )

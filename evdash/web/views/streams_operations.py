@@ -13,6 +13,7 @@ from django.shortcuts import redirect
 
 from evdash.accounts.roles import can_operate, operators_only
 from evdash.audit.access_log import last_of, record
+from evdash.audit.background import BackgroundReplay, begin
 from evdash.audit.operating import OutcomeNotRecorded, operate
 from evdash.eventlog.opening import open_reader
 from evdash.eventlog.reader import Reader
@@ -91,7 +92,7 @@ def _looked_at_or_done(
     if request.method == "POST" and form.is_complete and form.is_valid():
         problem = _done(request, form, client)
         if not problem and (done := last_of(cast(User, request.user))):
-            return redirect(AccessView(done).address)
+            return redirect(form.after or AccessView(done).address)
     context = {"form": form, "problem": problem, "reason": request.POST.get("reason", ""), "back": form.back}
     if form.is_complete and form.is_valid():
         context |= _previewed(form, client, reader)
@@ -108,7 +109,10 @@ def _done(request: HttpRequest, form: OperationForm, client: redis.Redis) -> str
             operation = form.as_seen(operation, EntryId.parse(before_id))
         if form.shows_growth and (more := _growth(operation, client, request.POST.get("seen", ""))):
             return more
-        operate(user.get_username(), operation, reason, client, user=user)
+        if isinstance(operation, BackgroundReplay):
+            begin(user.get_username(), operation, reason, user=user)
+        else:
+            operate(user.get_username(), operation, reason, client, user=user)
     except (OperationRefused, InvalidEntryId, *_TROUBLE) as error:
         return str(error)
     except DatabaseError as error:

@@ -1,0 +1,153 @@
+"""Replays at a pace, begun with a button: they go on by themselves, say how far they are, and end in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import redis
+from django.contrib.auth.models import User
+from django.test import Client
+
+from evdash.accounts.roles import make_operator
+from evdash.audit import background, replaying
+from evdash.audit.access_log import recent
+from evdash.streams.reads import read_forward
+from evdash.streams.sandbox import Provenance, provenance_key, sandbox
+from tests.builders import raw_entry
+from tests.web.conftest import Index, Write
+from tests.web.seen import seen
+from tests.web.test_sandboxes import PAGE, TO, address, signed_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def operator(transactional_db: None, valkey: redis.Redis, write: Write, index: Index) -> Iterator[Client]:
+    """An operator's browser on a session of five events, an hour between each of the last."""
+    hours = (0, 0, 0, 1, 2)
+    write(
+        *(
+            raw_entry(("type", "message.added"), ("session_id", "s-1"), entry_id=f"{3_600_000 * hour}-{n + 1}")
+            for n, hour in enumerate(hours)
+        )
+    )
+    index()
+    mia = User.objects.create_user("mia")
+    make_operator(mia)
+    yield signed_in(mia)
+    background._time.is_over.set()  # whatever is still under way
+    until(lambda: not background._under_way)
+    background._time.is_over.clear()
+
+
+def until(holds: Callable[[], object]) -> None:
+    for _ in range(500):
+        if holds():
+            return
+        time.sleep(0.02)
+    raise AssertionError("It has not come to that within 10 seconds.")
+
+
+def copies(valkey: redis.Redis, stream: str = TO) -> int:
+    return len(read_forward(valkey, stream, after=None, count=99))
+
+
+def told(valkey: redis.Redis, stream: str = TO) -> Provenance:
+    found = sandbox(valkey, stream)
+    assert found is not None
+    return found.replays[-1]
+
+
+def outcome() -> str:
+    ended = recent(1)[0].ended
+    return ended.outcome if ended else ""
+
+
+def begun(operator: Client, **asked: str) -> str:
+    """Press the button; returns where it leads."""
+    given = {"q": "session:s-1", "to": TO, "speed": "100", "max_gap": "", **asked}
+    response = operator.post(address("replay", **given), {"reason": "reproduce it"})
+    assert response.status_code == 302, response.content.decode()
+    return response["Location"]
+
+
+def test_it_is_looked_at_begun_and_goes_on_by_itself(operator: Client, valkey: redis.Redis) -> None:
+    page = seen(operator.get(address("replay", q="session:s-1", to=TO, speed="100", max_gap="10s")))
+    assert "at 100 times the recorded speed, no gap counted for longer than 10 s, which takes no time" in page.text
+    assert "--speed 100 --max-gap 10s" in page.text
+    assert begun(operator, max_gap="10s") == PAGE
+    until(lambda: told(valkey).ended_at)
+    assert copies(valkey) == 5
+    until(lambda: recent(1)[0].succeeded)
+    access = recent(1)[0]
+    assert (access.begun.who, access.begun.reason) == ("mia", "reproduce it")
+    assert outcome() == f"5 entries were copied into {TO}."
+
+
+def test_while_it_waits_the_sandbox_says_that_it_goes_on(
+    operator: Client, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replaying, "ALIVE_EVERY_S", 0.05)
+    page = seen(operator.get(begun(operator)))
+    until(lambda: copies(valkey) == 3)
+    heard = told(valkey).heard_at
+    until(lambda: told(valkey).heard_at != heard)
+    page = seen(operator.get(PAGE))
+    assert "being copied: 3 so far" in page.text
+    assert "Broken off" not in page.text
+    assert recent(1)[0].is_open
+
+    valkey.execute_command("DEL", provenance_key(TO), TO)
+    until(lambda: not recent(1)[0].is_open)
+    assert "was deleted, or has expired, meanwhile" in outcome()
+
+
+def test_the_end_of_the_server_is_noted_with_how_far_it_came(operator: Client, valkey: redis.Redis) -> None:
+    begun(operator)
+    until(lambda: copies(valkey) == 3)
+    background._end()
+    assert told(valkey).outcome == "evdash was stopped meanwhile."
+    assert told(valkey).entries == 3
+    assert outcome() == f"3 entries were copied into {TO}. evdash was stopped meanwhile."
+    assert "evdash was stopped meanwhile" in seen(operator.get(PAGE)).text
+
+
+def test_no_more_than_so_many_at_once(operator: Client, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "AT_ONCE", 1)
+    begun(operator)
+    until(lambda: copies(valkey) == 3)
+    where = address("replay", q="session:s-1", to="sandbox:two", speed="1", max_gap="")
+    refused = seen(operator.post(where, {"reason": "x"}), 409)
+    assert "replays are being copied already" in refused.text
+    assert sandbox(valkey, "sandbox:two") is None
+    assert (recent(1)[0].begun.stream, recent(1)[0].succeeded) == ("sandbox:two", False)
+
+
+def test_what_was_broken_off_without_a_word_is_told(operator: Client, valkey: redis.Redis) -> None:
+    begun(operator, max_gap="1s")
+    until(lambda: told(valkey).ended_at)
+    kept = told(valkey)
+    assert kept.heard_at is not None
+    silent = replace(kept, ended_at=None, heard_at=kept.heard_at - timedelta(minutes=1))
+    valkey.execute_command("HSET", provenance_key(TO), 1, silent.to_json())
+    assert "Broken off without a word: nothing was heard of it since" in seen(operator.get(PAGE)).text
+    older = silent.to_json().replace('"heard_at"', '"something_else"')
+    assert "Broken off" in seen(operator.get(PAGE)).text
+    assert Provenance.from_json(silent.to_json()) == silent
+    with pytest.raises(ValueError, match="is no provenance"):
+        Provenance.from_json(older)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"speed": "3"}, "3 is not one of the available choices"),
+        ({"speed": "10", "max_gap": "soon"}, "'soon' is no time"),
+    ],
+)
+def test_what_cannot_be_read_is_told_at_its_field(operator: Client, asked: dict[str, str], sentence: str) -> None:
+    assert sentence in seen(operator.get(address("replay", q="session:s-1", to=TO, **asked)), 400).text
