@@ -139,6 +139,7 @@ class Page:
     def subscribe(self, hub: Hub) -> Subscription:
         self.number += 1
         number = self.number
+        self.waiting = 0  # the page passes over what belongs to the one before
         self.subscription = Subscription(self.cursor, self.credit, lambda text: self.send(number, json.loads(text)))
         hub.join(self.subscription, self.filter)
         return self.subscription
@@ -155,7 +156,7 @@ class Page:
 
     def hear(self, messages: int) -> None:
         for number, message in self.network[:messages]:
-            if message["type"] == "waiting":
+            if message["type"] == "waiting" and number == self.number:
                 self.waiting = 0
                 if self.subscription:
                     self.subscription.waiting_seen()
