@@ -1,6 +1,7 @@
 // The page of a session: the selected event is the same in picture, list, state and address.
 import "./session/zoom.js";
 import "./session/card.js";
+import "./session/marks.js";
 import "./session/covered.js";
 import "./session/player.js";
 

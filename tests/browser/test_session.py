@@ -92,16 +92,16 @@ def test_an_address_with_an_event_opens_with_it_selected(page: Page, publisher: 
     expect(row(page, ids[3])).to_contain_text("Bremen")
 
 
-def test_keys_lead_to_errors_and_tool_events(page: Page, publisher: Publisher, session: str) -> None:
+def test_keys_lead_to_errors_and_tool_calls(page: Page, publisher: Publisher, session: str) -> None:
     ids = story(publisher, session)
     page.goto(f"/sessions/{session}/")
     page.keyboard.press("e")
     is_selected(page, ids[5])
     page.keyboard.press("T")
-    is_selected(page, ids[3])
+    is_selected(page, ids[2])
     page.keyboard.press("t")
     expect(page.locator("[data-player=says]")).to_have_text("There is no such event in this direction.")
-    is_selected(page, ids[3])
+    is_selected(page, ids[2])
     page.keyboard.press("e")
     is_selected(page, ids[5])
     expect(page.locator("[data-player=says]")).to_have_text("")
@@ -260,6 +260,33 @@ def test_the_keyboard_gets_past_the_picture(page: Page, publisher: Publisher, se
     expect(page.get_by_role("link", name="Conversation")).to_be_focused()
 
 
+def test_the_picture_is_one_stop_of_the_tab_key_and_arrows_go_through_it(
+    page: Page, publisher: Publisher, session: str
+) -> None:
+    ids = story(publisher, session)
+    page.goto(f"/sessions/{session}/")
+    marks = page.locator("[data-timeline] .mark")
+    expect(page.locator("[data-timeline] .mark[tabindex='0']")).to_have_count(1)
+    page.get_by_role("link", name="Skip the picture").focus()
+    page.keyboard.press("Tab")
+    expect(marks.first).to_be_focused()
+    expect(page.locator(".mark-card")).to_be_visible()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    expect(marks.nth(3)).to_be_focused()
+    page.keyboard.press("Enter")
+    is_selected(page, ids[3])
+    page.keyboard.press("End")
+    expect(marks.last).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    focused = "document.activeElement.getAttribute('aria-label')"
+    assert page.evaluate(focused) != marks.last.get_attribute("aria-label")
+    page.keyboard.press("Home")
+    expect(marks.first).to_be_focused()
+    row(page, ids[2]).locator("summary").click()
+    expect(page.locator("[data-timeline] .mark[tabindex='0']")).to_have_attribute("data-mark", re.compile(ids[2]))
+
+
 def test_a_watched_path_keeps_its_history_and_stands_in_the_address(
     page: Page, publisher: Publisher, session: str
 ) -> None:
@@ -372,9 +399,9 @@ def test_the_policy_refuses_nothing_that_a_session_page_does(page: Page, publish
     page.keyboard.press("e")
     is_selected(page, ids[5])
     page.keyboard.press("T")
-    is_selected(page, ids[3])
+    is_selected(page, ids[2])
     page.keyboard.press(".")
-    is_selected(page, ids[4])
+    is_selected(page, ids[3])
     page.get_by_role("combobox", name="speed").select_option("100")
     page.get_by_role("button", name="Play").click()
     expect(page.locator("[data-player=says]")).to_have_text("End of the session")
