@@ -38,7 +38,7 @@ class KnownEnd:
 
     last: Event
     now: datetime
-    status: Status | None  # of the session; None where they are of no one session
+    status: Status  # of the session
 
     def without_return(self, call_us: int, call_id: EntryId) -> str:
         """What is to be said of a call (when it occurred, Unix microseconds, and its entry) that nothing has ended.
