@@ -90,6 +90,7 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[data-panel]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
+  clearTimeout(timer); // what was about to be loaded is of the link's event, or of the one before
   const address = new URL(link.href);
   address.searchParams.set("part", "state");
   window.htmx.ajax("GET", address.pathname + address.search, { target: "#session-state", swap: "innerHTML" });

@@ -6,6 +6,7 @@ card.setAttribute("aria-hidden", "true"); // the mark's own label says it
 document.body.append(card);
 
 function show(mark) {
+  if (document.querySelector(".zoom-brush")) return;
   const [head, ...lines] = mark.getAttribute("aria-label").split("\n");
   card.replaceChildren(Object.assign(document.createElement("b"), { textContent: head }), lines.join("\n"));
   card.className = `mark-card ${[...mark.classList].filter((name) => name.startsWith("kind-")).join(" ")}`;

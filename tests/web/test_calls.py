@@ -27,11 +27,11 @@ def returned(after_ms: int, call_id: str = "c") -> Event:
     return at(after_ms, type="tool.returned", call_id=call_id, tool="find")
 
 
-def end(last: Event, status: Status | None = "ended", after_s: float = 3_600) -> KnownEnd:
+def end(last: Event, status: Status = "ended", after_s: float = 3_600) -> KnownEnd:
     return KnownEnd(last, START + timedelta(seconds=after_s), status)
 
 
-def said(call: Event, last: Event, status: Status | None, after_s: float = 3_600) -> str:
+def said(call: Event, last: Event, status: Status, after_s: float = 3_600) -> str:
     return calls_among([call, last] if last is not call else [call], end=end(last, status, after_s)).note(call)
 
 
@@ -39,7 +39,7 @@ def test_a_call_without_a_return_is_told_up_to_where_that_is_known() -> None:
     call, last = called(0), at(192_000)
     assert said(call, last, "ended") == "no return until the session's end, 3 min 12 s later"
     assert said(call, last, "abandoned") == "no return until the last event so far, 3 min 12 s later"
-    assert said(call, last, None) == "no return until the last event so far, 3 min 12 s later"
+    assert said(call, last, "abandoned") == "no return until the last event so far, 3 min 12 s later"
     assert said(call, call, "abandoned") == "no return, and nothing after it"
 
 

@@ -75,7 +75,7 @@ def test_an_open_call_of_a_running_session_is_told_as_of_now(browser: Client, wr
         entry(f"{called_ms + 1000}-0", type="message.added", session_id="s", role="user"),
     )
     page = session(browser)
-    assert re.search(r"no return for 3 min 1\d s, by \d\d:\d\d:\d\d UTC", page.text)
+    assert re.search(r"no return for 3 min 1\d s, by (\d\d \w{3} )?\d\d:\d\d:\d\d UTC", page.text)
     panel = session(browser, f"?part=state&at={called_ms + 1000}-0").text
     assert re.search(r"Open calls refund no return for 3 min 1\d s, by", panel)
 

@@ -38,17 +38,21 @@ def picture(reader: Reader, summary: SessionSummary, shown: Listing, at: EntryId
     found = _around(reader, summary, shown, at)
     drawn = without_duplicates(found)
     calls = known_calls(reader, summary, found)
+    whole = strip(reader.session_outline(summary), drawn, query)
     return Picture(
         timeline(drawn, calls, _addresses(drawn, shown, query)),
-        strip(reader.session_outline(summary), drawn, query),
+        whole,
         calls,
-        " ".join(_notes(drawn, calls, summary, len(found.duplicates))),
+        " ".join(_notes(drawn, calls, summary, len(found.duplicates), has_strip=whole is not None)),
     )
 
 
-def _notes(drawn: Sequence[Event], calls: Calls, summary: SessionSummary, duplicates: int) -> Iterator[str]:
+def _notes(
+    drawn: Sequence[Event], calls: Calls, summary: SessionSummary, duplicates: int, *, has_strip: bool
+) -> Iterator[str]:
     if len(drawn) < summary.events:
-        yield f"{len(drawn):,} of {summary.events:,} events are drawn; the strip above shows them all."
+        where = "; the strip above shows them all" if has_strip else ""
+        yield f"{len(drawn):,} of {summary.events:,} events are drawn{where}."
     if duplicates:
         are = "is" if duplicates == 1 else "are"
         yield f"{count(duplicates, 'duplicate')}, written again by a retry, {are} not drawn."
