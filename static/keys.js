@@ -52,7 +52,7 @@ const ACTIONS = {
   v: () => document.querySelector("aside.session-state")?.focus({ preventScroll: true }),
   o: () => selected() && summary(selected()).click(),
   p: () => selected() && location.assign(selected().dataset.address),
-  s: () => follow(selected()?.querySelector(".row-session a")),
+  s: () => follow(selected()?.querySelector(".row-session a") ?? document.querySelector(".event-page [data-session-of-event]")),
   "[": () => follow(document.querySelector("[data-page=previous]")),
   "]": () => follow(document.querySelector("[data-page=next]")),
   "/": () => {

@@ -5,10 +5,11 @@ import "./session/marks.js";
 import "./session/covered.js";
 import "./session/player.js";
 
-const STATE_AFTER_MS = 120; // who steps quickly through a list wants the state where they stop
+const STATE_AFTER_MS = 120; // who steps quickly through a list is shown no more states than so many
 const GROWS_AFTER_MS = 1000; // several events are one change
 
 let timer = 0;
+let wanted = null;
 let shownAt = null;
 
 const picture = () => document.querySelector("[data-timeline]");
@@ -36,8 +37,15 @@ function selected(row) {
     onward.searchParams.set("from", at);
     way.href = onward.href;
   }
-  clearTimeout(timer);
-  timer = setTimeout(() => loadState(at), STATE_AFTER_MS);
+  wanted = at;
+  timer ||= setTimeout(follow, STATE_AFTER_MS);
+}
+
+// The state follows a selection that moves quickly, one reading after the other.
+async function follow() {
+  const at = wanted;
+  await loadState(at);
+  timer = wanted === at ? 0 : setTimeout(follow, STATE_AFTER_MS);
 }
 
 async function loadState(at) {
@@ -91,6 +99,7 @@ document.addEventListener("click", (event) => {
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   clearTimeout(timer); // what was about to be loaded is of the link's event, or of the one before
+  timer = 0;
   const address = new URL(link.href);
   address.searchParams.set("part", "state");
   window.htmx.ajax("GET", address.pathname + address.search, { target: "#session-state", swap: "innerHTML" });

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from django.http import HttpRequest
 
 from evdash.eventlog.reader import Reader
-from evdash.eventlog.records import EventPage, Position
+from evdash.eventlog.records import Count, EventPage, Position
 from evdash.events.entry_id import EntryId
+from evdash.events.summaries import SessionSummary, UserSummary
 from evdash.web.addresses import page_address
 from evdash.web.filter_bar import (
     EVERYTHING,
@@ -66,8 +67,17 @@ def question(
     )
 
 
-def listing(reader: Reader, asking: Question, *, with_histogram: bool = True) -> Listing:
-    """The answer. A filter that cannot be read lists nothing."""
+def listing(
+    reader: Reader,
+    asking: Question,
+    *,
+    facts: SessionSummary | UserSummary | None = None,
+    with_histogram: bool = True,
+) -> Listing:
+    """The answer. A filter that cannot be read lists nothing.
+
+    `facts`: what is known of all events of the page's scope, however many there are.
+    """
     asked, place, address, oldest_first = asking.asked, asking.place, asking.address, asking.oldest_first
     if asked.problem:
         nothing = EventPage((), None, None, None, {})
@@ -79,11 +89,14 @@ def listing(reader: Reader, asking: Question, *, with_histogram: bool = True) ->
             True,
         )
     found = _page(reader, asking)
+    summary = summed_up(reader, asked)
+    if facts is not None and not asked.own:
+        summary = replace(summary, events=Count(facts.events), errors=Count(facts.errors))
     bar = filter_bar(
         asked,
         address,
         streams=reader.streams,
-        summary=summed_up(reader, asked),
+        summary=summary,
         of=without_errors_only(reader, asked),
         with_histogram=with_histogram,
     )

@@ -42,6 +42,7 @@ export class Connection {
       subscription: handlers.subscription,
       heard: (message, everyS) => this.#polled(message, everyS),
       signedOut: () => this.#end("signed out"),
+      gone: () => this.#end("gone"),
       failed: () => this.#pollingFailed(),
     });
     setInterval(() => this.#look(), LOOK_EVERY_MS);

@@ -41,6 +41,7 @@ export class Polling {
     try {
       const answer = await fetch(address, { headers: { "HX-Request": "true" } });
       if (answer.headers.has("HX-Redirect")) return this.#handlers.signedOut();
+      if (answer.status === 404) return this.#handlers.gone();
       if (!answer.ok) throw new Error(answer.statusText);
       const message = await answer.json();
       // Meanwhile the page may have asked for something else, or a socket may have answered.

@@ -10,6 +10,7 @@ const WORDS = {
   polling: (seconds) => `Live every ${seconds} s: WebSockets are blocked`,
   reconnecting: (since) => `Reconnecting since ${clock.format(since)}`,
   unreachable: (reason) => reason,
+  gone: () => "The sandbox is gone: it was deleted, or has expired",
   "signed out": () => "Signed out: reload the page to sign in",
   refused: (reason) => reason || "The server refused this page",
 };

@@ -2,7 +2,7 @@
 import { isTyping } from "../typing.js";
 
 const LONGEST_PAUSE_MS = 2000; // where pauses are capped
-const SHORTEST_PAUSE_MS = 40;
+const FRAME_MS = 40; // no more often is another event selected
 const LOADING_MS = 5000;
 const PRESSED_BY_SPACE = "button, [type=checkbox], summary:not(.row > details > summary)"; // rows are opened by Enter, too
 
@@ -10,8 +10,11 @@ const rows = () => [...document.querySelectorAll(".rows > .row")];
 const control = (name) => document.querySelector(`[data-player="${name}"]`);
 
 let timer = 0;
+let dueAt = 0; // when the event that was passed last was due
 let isPlaying = false;
+let runs = 0; // what a run before this one was waiting for is nobody's any more
 let current = null;
+let passed = null; // the selected row, or one after it that was due too soon to be selected
 
 function choose(row) {
   current = row;
@@ -20,15 +23,15 @@ function choose(row) {
 
 const here = () => (current?.isConnected ? current : document.querySelector(".row.is-selected"));
 
-function neighbour(direction) {
-  let row = direction > 0 ? here()?.nextElementSibling : here()?.previousElementSibling;
+function neighbour(direction, from = here()) {
+  let row = direction > 0 ? from?.nextElementSibling : from?.previousElementSibling;
   while (row && !row.matches(".row")) row = direction > 0 ? row.nextElementSibling : row.previousElementSibling;
   return row;
 }
 
 // The row after the last one that is loaded, once it has come; null at the end of the session.
-async function following() {
-  const next = here() ? neighbour(1) : rows()[0];
+async function following(row = here()) {
+  const next = row ? neighbour(1, row) : rows()[0];
   const onward = document.querySelector(".rows > .live-gap[data-after] a");
   if (next || !onward) return next;
   const loaded = new Promise((resolve) => {
@@ -37,32 +40,48 @@ async function following() {
   });
   onward.click();
   await loaded;
-  return neighbour(1);
+  return row ? neighbour(1, row) : rows()[0];
 }
 
 function pauseMs(from, to) {
   const speed = Number(control("speed")?.value ?? 1);
   const real = Math.max(0, Number(to.dataset.us) - Number(from?.dataset.us ?? to.dataset.us)) / 1000;
   const wanted = control("capped")?.checked ? Math.min(real, LONGEST_PAUSE_MS) : real;
-  return Math.max(SHORTEST_PAUSE_MS, wanted / speed);
+  return wanted / speed;
 }
 
+// What is due sooner than it can be shown is passed over, but for the last of it: the pace is kept.
 async function advance() {
-  const next = await following();
-  if (!isPlaying) return;
-  if (!next) return stop("End of the session");
-  timer = setTimeout(() => {
-    if (!isPlaying) return;
-    choose(next);
-    advance();
-  }, pauseMs(here(), next));
-  const waitsS = pauseMs(here(), next) / 1000;
-  say(waitsS > 3 ? `next event in ${Math.round(waitsS)} s` : "");
+  const run = ++runs;
+  passed = here();
+  let shownAt = performance.now();
+  for (;;) {
+    const askedAt = performance.now();
+    const next = await following(passed);
+    if (run !== runs) return;
+    if (!next) {
+      if (passed && passed !== here()) choose(passed);
+      return stop("End of the session");
+    }
+    const waitedMs = performance.now() - askedAt; // for rows to be loaded: nobody's pause
+    dueAt += pauseMs(passed, next) + waitedMs;
+    const leftMs = dueAt - performance.now();
+    if (leftMs >= FRAME_MS || performance.now() + leftMs - shownAt >= FRAME_MS) {
+      if (leftMs > 3000) say(`next event in ${Math.round(leftMs / 1000)} s`);
+      await new Promise((resolve) => (timer = setTimeout(resolve, Math.max(leftMs, 0))));
+      if (run !== runs) return;
+      choose(next);
+      say("");
+      shownAt = performance.now();
+    }
+    passed = next;
+  }
 }
 
 function play() {
   if (isPlaying) return stop("");
   isPlaying = true;
+  dueAt = performance.now();
   write();
   if (!here() && rows().length) choose(rows()[0]);
   advance();
@@ -70,6 +89,7 @@ function play() {
 
 function stop(words) {
   isPlaying = false;
+  runs += 1;
   clearTimeout(timer);
   write();
   say(words);
@@ -123,7 +143,7 @@ document.addEventListener("keydown", (event) => {
   } else if (event.key === "." || event.key === ",") step(event.key === "." ? 1 : -1);
 });
 document.addEventListener("evdash:select", (event) => {
-  current = event.detail.row;
+  current = passed = event.detail.row;
   placeScrubber();
   say("");
 });

@@ -9,7 +9,9 @@ from time import time
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from evdash.streams.client import open_client
 from evdash.streams.publisher import NewEvent, Publisher
+from tests.browser.conftest import Running
 from tests.running import wait_until
 
 pytestmark = pytest.mark.browser
@@ -249,6 +251,33 @@ def test_the_keys_do_what_they_are_said_to_wherever_the_focus_is(
     expect(state(page).get_by_role("link", name="compare with this")).to_be_focused()
     page.keyboard.press("k")
     is_selected(page, ids[-3])
+
+
+def test_at_any_speed_the_pace_is_kept_and_the_state_follows(page: Page, running: Running, session: str) -> None:
+    first_ms = round(time() * 1000) - 60_000
+    with open_client(running.redis_url) as client:
+        for number in range(90):
+            told = ("timestamp", (first_ms + 100 * number) / 1000, "role", "user", "content", f"text {number}")
+            client.execute_command("XADD", "memory:events", "*", "type", "message.added", "session_id", session, *told)
+    page.goto(f"/sessions/{session}/")
+    page.evaluate(
+        """() => {
+          window.seen = [];
+          new MutationObserver(() => {
+            const told = document.querySelector("#session-state h2")?.textContent;
+            if (told && window.seen.at(-1) !== told) window.seen.push(told);
+          }).observe(document.getElementById("session-state"), { childList: true, subtree: true });
+        }"""
+    )
+    page.get_by_role("combobox", name="speed").select_option("5")
+    began = time()
+    page.get_by_role("button", name="Play").click()
+    expect(page.locator("[data-player=says]")).to_have_text("End of the session")
+    took_s = time() - began
+    expect(page.locator("[data-entry].is-selected")).to_contain_text("text 89")
+    expect(state(page)).to_contain_text("State after event 90")
+    assert took_s > 1.7  # 8.9 s at five times the speed; how much longer depends on the machine
+    assert len(page.evaluate("window.seen")) > 3
 
 
 def test_the_keyboard_gets_past_the_picture(page: Page, publisher: Publisher, session: str) -> None:

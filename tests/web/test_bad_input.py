@@ -227,7 +227,7 @@ def test_an_id_of_any_characters_has_a_page(browser: Client, write: Write, name:
         raw_entry(("type", "a"), ("session_id", "another"), ("user_id", "another"), entry_id="1800000000000-0"),
     )
     for address in (session_address(name), user_address(name)):
-        assert address in seen(browser.get("/events/")).values("href") or f"{address}#" in " ".join(
+        assert address in seen(browser.get("/events/")).values("href") or f"{address}?at=" in " ".join(
             seen(browser.get("/events/")).values("href")
         )
         assert "/../" not in address

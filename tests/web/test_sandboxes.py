@@ -127,7 +127,7 @@ def test_the_form_says_what_to_type_for_a_replay_at_a_pace(
 def test_a_sandbox_opens_with_provenance_sessions_and_numbers(operator: Client, viewer: Client) -> None:
     replayed(operator, ids="new", expires="2h")
     page = seen(viewer.get(PAGE))
-    assert "6 entries, copies that count nowhere else. It expires" in viewer.get(PAGE).content.decode()
+    assert "copies, which count nowhere else. It expires" in viewer.get(PAGE).content.decode()
     assert "events in session s-1 6 entries of memory:events, with new IDs, at full speed mia" in page.text
     assert "“ reproduce it ”" in page.text
     assert page.links["s-1"] == f"{PAGE}sessions/s-1/"

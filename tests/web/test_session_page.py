@@ -266,6 +266,19 @@ def test_a_way_keeps_a_filter_that_shows_what_it_finds(long: Client, kept: str) 
     assert answer["Location"] == f"/sessions/s/?at={at(400)}&{kept}"
 
 
+def test_all_of_a_session_is_counted_however_long_it_is(long: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evdash.eventlog.filter_summary.SAMPLE_MAX", 50)
+    text = session(long).text
+    assert "500 events, 1 error" in text
+    assert "50+ events" in session(long, "?q=type:message.added").text
+
+
+def test_a_time_that_is_none_is_told_without_leaving_the_page(long: Client) -> None:
+    answer = long.get("/sessions/s/?part=find&what=time&time=99:99", headers={"HX-Request": "true"})
+    assert answer.status_code == 204
+    assert "is no time" in answer["HX-Trigger"]
+
+
 def test_what_is_not_there_or_cannot_be_read_is_a_sentence(long: Client) -> None:
     beyond = f"?part=find&what=error&from={at(400)}"
     assert "no such event in this direction" in session(long, beyond, 404).text

@@ -20,7 +20,7 @@ from evdash.web.handover.links import hand_over
 from evdash.web.listing import Listing, Question, listing, question
 from evdash.web.mount import mount_of
 from evdash.web.notes import notes_section
-from evdash.web.paging import with_call_notes
+from evdash.web.paging import BadPlace, with_call_notes
 from evdash.web.rendering import page, part
 from evdash.web.session.comparable import comparable
 from evdash.web.session.find import found_event
@@ -49,7 +49,7 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
     reading = reading_of(request.GET)
     scope = Scope("session", facts.session_id)
     asking = question(request, scope, oldest_first=True, reading=reading)
-    shown = listing(reader, asking, with_histogram=False)
+    shown = listing(reader, asking, facts=facts, with_histogram=False)
     if hidden := _hidden(reader, asking, shown):
         return HttpResponseRedirect(f"?{query_showing(hidden, request.GET, reader.now)}")
     query = kept_query(request.GET)
@@ -112,7 +112,12 @@ def _state(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpR
 
 def _found(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpResponse:
     """On to the event that was asked for."""
-    found = found_event(reader, facts, request.GET.dict())
+    try:
+        found = found_event(reader, facts, request.GET.dict())
+    except BadPlace as error:
+        if request.htmx:  # type: ignore[attr-defined]
+            return _told(str(error))
+        raise
     event, to = found.event, found.searched_to
     nothing = (
         f"No such event up to {to:%Y-%m-%d %H:%M:%S} UTC, as far as was searched: the log is far behind the stream."
@@ -120,7 +125,7 @@ def _found(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpR
         else "There is no such event in this direction."
     )
     if event is None and request.htmx:  # type: ignore[attr-defined]
-        return trigger_client_event(HttpResponse(status=204), "evdash:nothing", {"words": nothing})
+        return _told(nothing)
     if event is None:
         return said(
             request,
@@ -131,3 +136,8 @@ def _found(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpR
             subject=facts.session_id,
         )
     return HttpResponseRedirect(f"{session_address(facts.session_id)}?{query_showing(event, request.GET, reader.now)}")
+
+
+def _told(words: str) -> HttpResponse:
+    """A sentence for the page that asked, which stays as it is."""
+    return trigger_client_event(HttpResponse(status=204), "evdash:nothing", {"words": words})

@@ -30,7 +30,7 @@ def user(request: HttpRequest, user_id: str) -> HttpResponse:
     with open_reader() as reader:
         facts = reader.user(user_id)
         if facts is not None:
-            shown = listing(reader, asking, with_histogram=False)
+            shown = listing(reader, asking, facts=facts, with_histogram=False)
             sessions = reader.sessions(user_id=user_id, limit=SESSIONS)
             days = _calendar(reader, facts, asking.address)
     if facts is None:
