@@ -128,23 +128,22 @@ export class Skipped {
     if (isAboveRow) row.before(...ordered);
     else row.after(...ordered);
     for (const item of belonging) window.htmx?.process(item);
-    const reached = items.some((item) => this.#known.has(keyOf(item)) && !belonging.includes(item)) || belonging.length < items.length;
+    // A gap among the entries that spans pages is on each of them: only an event tells that the other side is reached.
+    const reached = items.filter(isRow).length > loaded.length;
     const way = isBefore === this.#newestFirst ? "next" : "previous";
-    if (reached || !loaded.length || !page.querySelector(`[data-page="${way}"]`)) {
+    const onward = page.querySelector(`[data-page="${way}"]`);
+    const side = isBefore ? "before" : "after";
+    // A search that found nothing as far as it went goes on from there.
+    const far = loaded.length ? positionOf(loaded.at(isBefore ? -1 : 0)) : onward && new URL(onward.href).searchParams.get(side);
+    if (reached || !onward || !far) {
       if (!isBefore && row.matches("[data-auto]")) this.#goLive(page);
       return row.remove();
     }
-    const far = loaded.at(isBefore ? -1 : 0);
-    if (isBefore) {
-      row.dataset.before = positionOf(far);
-      row.lastChild.href = this.#address(row);
-    } else {
-      row.dataset.after = positionOf(far);
-      const left = Math.max(0, Number(row.dataset.count ?? 1) - loaded.length);
-      if (left === 0 && row.dataset.count && !row.classList.contains("is-inexact")) row.remove();
-      else if (row.dataset.count) this.#tell(row, left);
-      else row.lastChild.href = this.#address(row);
-    }
+    row.dataset[side] = far;
+    const left = Math.max(0, Number(row.dataset.count ?? 1) - loaded.length);
+    if (isBefore || !row.dataset.count) row.lastChild.href = this.#address(row);
+    else if (left === 0 && !row.classList.contains("is-inexact")) row.remove();
+    else this.#tell(row, left);
   }
 
   // The list has come to the newest end: from here on new rows come by themselves.

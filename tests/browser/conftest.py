@@ -39,11 +39,12 @@ def browser_path(playwright: Playwright) -> str:
 
 @dataclass(frozen=True)
 class Running:
-    """The address of a running evdash and of its Redis."""
+    """The address of a running evdash and of its Redis, and where its data are."""
 
     address: str
     redis_url: str
     link: str
+    data: Path
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +62,7 @@ def started(directory: Path) -> Iterator[Running]:
         up.wait_for("Ctrl-C stops")
         link = up.wait_for(r"http://\S+/sign-in/\S+")[0]
         redis_url = up.wait_for(r"Redis +(redis://\S+)")[1]
-        yield Running(link.partition("/sign-in/")[0], redis_url, link)
+        yield Running(link.partition("/sign-in/")[0], redis_url, link, directory / "data")
     finally:
         up.stop()
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from time import time
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from evdash.configuration import CHECKOUT
 from evdash.streams.client import open_client
 from evdash.streams.publisher import NewEvent, Publisher
 from tests.browser.conftest import Running
@@ -42,6 +48,25 @@ def story(publisher: Publisher, session: str) -> list[str]:
 def many(publisher: Publisher, session: str, number: int) -> list[str]:
     events = [NewEvent("message.added", session, "the reader", {"content": f"text {n}"}) for n in range(number)]
     return [str(entry_id) for entry_id in publisher.publish_many(events)]
+
+
+@contextmanager
+def missing_entries(running: Running, first_id: str, last_id: str) -> Iterator[None]:
+    """A gap that the log tells of meanwhile."""
+
+    def run(code: str) -> None:
+        code = (
+            "from evdash.eventlog.gaps import *; from evdash.eventlog.models import Gap, GroupPosition; "
+            f"ends = [EntryId.parse(each) for each in ({first_id!r}, {last_id!r})]; {code}"
+        )
+        environment = os.environ | {"DJANGO_SETTINGS_MODULE": "evdash.settings", "EVDASH_DATA_DIR": str(running.data)}
+        subprocess.run([sys.executable, str(CHECKOUT / "manage.py"), "shell", "-c", code], env=environment, check=True)
+
+    run("record_gap(GroupPosition.objects.get(group=settings.EVDASH.audit_group), Gap.Kind.REMOVED, *ends, None)")
+    try:
+        yield
+    finally:
+        run("Gap.objects.filter(first_id=ends[0], last_id=ends[1]).delete()")
 
 
 def row(page: Page, entry_id: str) -> Locator:
@@ -141,10 +166,37 @@ def test_a_long_session_is_read_on_from_both_ends(page: Page, publisher: Publish
         had = page.locator(".rows > .row").count()
         ends.last.scroll_into_view_if_needed()
         expect(page.locator(".rows > .row")).not_to_have_count(had)
-    entries = page.locator(".rows > .row").evaluate_all("rows => rows.map(row => row.dataset.entry.split(' ')[1])")
-    assert entries == ids
+    assert entries_of(page) == ids
     new = str(publisher.publish("message.added", session, "the reader", content="at the end, which is live now"))
     expect(row(page, new)).to_have_count(1)
+
+
+def entries_of(page: Page) -> list[str]:
+    """The entry IDs of the list's rows, in their order."""
+    ids: list[str] = page.locator(".rows > .row").evaluate_all("rows => rows.map(row => row.dataset.entry.split(' ')[1])")
+    return ids
+
+
+def test_a_session_within_a_gap_is_read_on_to_both_ends(
+    page: Page, publisher: Publisher, running: Running, session: str
+) -> None:
+    ids = many(publisher, session, 520)
+    with missing_entries(running, ids[0], ids[-1]):
+        page.goto(f"/sessions/{session}/?at={ids[260]}")
+        is_selected(page, ids[260])
+        expect(page.locator(".rows > .gap")).to_have_count(1)
+        for entry_id, end in ((ids[-1], "last"), (ids[0], "first")):
+            for _ in range(4):
+                if row(page, entry_id).count():
+                    break
+                had = page.locator(".rows > .row").count()
+                getattr(page.locator(".live-gap"), end).scroll_into_view_if_needed()
+                expect(page.locator(".rows > .row")).not_to_have_count(had)
+        wait_until(lambda: entries_of(page) == ids)
+        expect(page.locator(".live-gap")).to_have_count(0)
+        expect(page.locator(".rows > .gap")).to_have_count(1)
+        new = str(publisher.publish("message.added", session, "the reader", content="at the end, which is live now"))
+        expect(row(page, new)).to_have_count(1)
 
 
 def test_the_player_goes_from_event_to_event(page: Page, publisher: Publisher, session: str) -> None:
