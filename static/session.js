@@ -37,6 +37,7 @@ function selected(row) {
     onward.searchParams.set("from", at);
     way.href = onward.href;
   }
+  writeReadings();
   wanted = at;
   timer ||= setTimeout(follow, STATE_AFTER_MS);
 }
@@ -44,8 +45,22 @@ function selected(row) {
 // The state follows a selection that moves quickly, one reading after the other.
 async function follow() {
   const at = wanted;
-  await loadState(at);
-  timer = wanted === at ? 0 : setTimeout(follow, STATE_AFTER_MS);
+  try {
+    await loadState(at);
+  } finally {
+    timer = wanted === at ? 0 : setTimeout(follow, STATE_AFTER_MS);
+  }
+}
+
+// The readings are of the place and the pins that the address has now.
+function writeReadings() {
+  for (const link of document.querySelectorAll("[data-reading]")) {
+    const address = new URL(location.href);
+    for (const name of ["view", "part", "taken_off"]) address.searchParams.delete(name);
+    if (link.dataset.reading !== "events") address.searchParams.set("view", link.dataset.reading);
+    address.hash = "";
+    link.href = address.href;
+  }
 }
 
 async function loadState(at) {
@@ -80,11 +95,13 @@ document.addEventListener("click", (event) => {
   document.dispatchEvent(new CustomEvent("evdash:choose", { detail: { row, isFromPicture: Boolean(mark) } }));
 });
 
-// Onward from what is selected; htmx would take the address that the link had when the page was made.
+// Onward from what is selected, or to another reading of it; htmx would take the address that the link had when the page
+// was made.
 document.addEventListener("click", (event) => {
-  const way = event.target.closest?.("[data-find]");
+  const way = event.target.closest?.("[data-find], [data-reading]");
   if (!way || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
+  if (way.matches("[data-reading]")) writeReadings();
   window.htmx.ajax("GET", way.href, { source: way, target: "#main", swap: "innerHTML show:none" });
 });
 
@@ -122,6 +139,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
   for (const name of ["pin", "vs"]) address.searchParams.delete(name);
   for (const [name, value] of new URLSearchParams(kept)) if (name === "pin" || name === "vs") address.searchParams.append(name, value);
   history.replaceState(history.state, "", address);
+  writeReadings();
 });
 
 // The state at the end grows with a running session.

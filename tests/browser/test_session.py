@@ -50,6 +50,12 @@ def many(publisher: Publisher, session: str, number: int) -> list[str]:
     return [str(entry_id) for entry_id in publisher.publish_many(events)]
 
 
+def entries_of(page: Page) -> list[str]:
+    """The entry IDs of the list's rows, in their order."""
+    entries: list[str] = page.locator(".rows > .row").evaluate_all("rows => rows.map(row => row.dataset.entry)")
+    return [entry.split(" ")[1] for entry in entries]
+
+
 @contextmanager
 def missing_entries(running: Running, first_id: str, last_id: str) -> Iterator[None]:
     """A gap that the log tells of meanwhile."""
@@ -169,12 +175,6 @@ def test_a_long_session_is_read_on_from_both_ends(page: Page, publisher: Publish
     assert entries_of(page) == ids
     new = str(publisher.publish("message.added", session, "the reader", content="at the end, which is live now"))
     expect(row(page, new)).to_have_count(1)
-
-
-def entries_of(page: Page) -> list[str]:
-    """The entry IDs of the list's rows, in their order."""
-    ids: list[str] = page.locator(".rows > .row").evaluate_all("rows => rows.map(row => row.dataset.entry.split(' ')[1])")
-    return ids
 
 
 def test_a_session_within_a_gap_is_read_on_to_both_ends(
@@ -387,6 +387,29 @@ def test_a_watched_path_keeps_its_history_and_stands_in_the_address(
     expect(pinned).to_contain_text("tokens.total")
     state(page).get_by_role("link", name="No longer watch tokens.total").click()
     expect(pinned).to_have_count(0)
+
+
+def test_another_reading_keeps_what_is_selected_and_watched(page: Page, publisher: Publisher, session: str) -> None:
+    ids = many(publisher, session, 80)
+    page.goto(f"/sessions/{session}/?q=type:message.added&pin=tokens.total")
+    for number in (0, 1, 2):
+        page.keyboard.press("j")
+        is_selected(page, ids[number])
+    page.locator("[data-player=scrub]").fill("40")
+    is_selected(page, ids[40])
+    expect(state(page)).to_contain_text("State after event 41")
+    state(page).get_by_role("link", name="compare with this").click()
+    page.wait_for_url("**vs=*")
+    for reading, kind in (("Conversation", "conversation"), ("Raw", "raw"), ("Events", "events")):
+        link = page.get_by_role("group", name="Readings of the list").get_by_role("link", name=reading)
+        assert f"at={ids[40]}" in (link.get_attribute("href") or "")
+        link.click()
+        expect(page.locator(f".rows-as-{kind}")).to_have_count(1)
+        is_selected(page, ids[40])
+        expect(row(page, ids[40])).to_be_in_viewport()
+        expect(page).to_have_url(re.compile(rf"(?=.*vs={ids[40]})(?=.*pin=tokens.total)(?=.*[?&]q=)"))
+        expect(state(page).locator(".pinned")).to_contain_text("tokens.total")
+    assert "view=" not in page.url
 
 
 def test_any_two_events_are_compared(page: Page, publisher: Publisher, session: str) -> None:

@@ -32,6 +32,7 @@ class ReadingLink:
     """One of the readings."""
 
     label: str
+    view: Reading
     address: str
     is_current: bool
 
@@ -102,7 +103,9 @@ def toolbar(params: QueryDict, shown: Listing) -> Toolbar:
         return f"?{urlencode([*asked.items(), *_kept(params)])}"
 
     return Toolbar(
-        readings=tuple(ReadingLink(label, _as(params, name), name == reading_of(params)) for name, label in READINGS),
+        readings=tuple(
+            ReadingLink(label, name, _as(params, name), name == reading_of(params)) for name, label in READINGS
+        ),
         ways=(
             Way("‹ error", "Previous error (E)", address("error", "previous"), "error", "previous"),
             Way("error ›", "Next error (e)", address("error", "next"), "error", "next"),
