@@ -156,8 +156,8 @@ document.addEventListener("evdash:live", () => {
 // The page that was opened at an event begins there.
 function begin() {
   const at = new URL(location.href).searchParams.get("at");
+  shownAt = at && at + location.search; // the panel loads itself
   if (!picture() || !at) return;
-  shownAt = at + location.search; // the panel loads itself
   const row = [...document.querySelectorAll(".rows > .row")].find((each) => entryIdOf(each) === at);
   if (row) document.dispatchEvent(new CustomEvent("evdash:choose", { detail: { row, isFromPicture: true } }));
 }

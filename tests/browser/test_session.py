@@ -140,6 +140,32 @@ def test_keys_lead_to_errors_and_tool_calls(page: Page, publisher: Publisher, se
     expect(page.locator("[data-player=says]")).to_have_text("")
 
 
+def test_back_leads_to_what_was_selected(page: Page, publisher: Publisher, session: str) -> None:
+    many(publisher, session, 150)
+    first = str(publisher.publish("error.occurred", session, "the reader", error="the first"))
+    many(publisher, session, 350)
+    second = str(publisher.publish("error.occurred", session, "the reader", error="the second"))
+    after = many(publisher, session, 150)
+    page.goto(f"/sessions/{session}/")
+    page.keyboard.press("e")
+    is_selected(page, first)
+    page.keyboard.press("e")
+    is_selected(page, second)
+    page.go_back()
+    is_selected(page, first)
+    expect(row(page, first)).to_be_in_viewport()
+    page.keyboard.press("k")
+    expect(page.locator(".row.is-selected")).not_to_have_attribute("data-entry", re.compile(first))
+    page.keyboard.press("j")
+    is_selected(page, first)
+    page.go_forward()
+    is_selected(page, second)
+    # The page goes on as before: it grows, and the button to what is new is there.
+    expect(page.locator("body > .mark-card, body > .live-jump")).to_have_count(2)
+    page.keyboard.press("j")
+    is_selected(page, after[0])
+
+
 def test_the_next_error_is_found_wherever_in_a_long_session_it_is(
     page: Page, publisher: Publisher, session: str
 ) -> None:
