@@ -161,6 +161,19 @@ function look() {
   if (list || (pulse !== null && pulse !== hadPulse)) connection.subscribe();
   else if (pulse === null) connection.close();
   count();
+  if (found && beginsAtEnd()) queueMicrotask(showEnd); // after what htmx scrolls to
+}
+
+// An address of the end is of what happens last. A list with the newest first begins with that.
+function beginsAtEnd() {
+  const address = new URL(location.href);
+  const isElsewhere = ["at", "before", "after"].some((name) => address.searchParams.has(name)) || address.hash;
+  return !rows.newestFirst && address.searchParams.get("end") === "1" && !isElsewhere;
+}
+
+function showEnd() {
+  place.goToEdge();
+  moved();
 }
 
 document.addEventListener("keydown", (event) => {

@@ -32,7 +32,9 @@ export class Place {
   // At once, and without an animation: new rows come meanwhile.
   goToEdge() {
     const page = document.scrollingElement;
-    page.scrollTo({ top: page.scrollTop + (this.#isNewestFirst() ? -1 : 1) * this.#distance(), behavior: "instant" });
+    // Above what is stuck to the window's lower end.
+    if (!this.#isNewestFirst()) this.#list()?.lastElementChild?.scrollIntoView({ block: "end", behavior: "instant" });
+    else page.scrollTo({ top: page.scrollTop - this.#distance(), behavior: "instant" });
     this.isAway = false;
   }
 

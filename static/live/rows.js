@@ -95,9 +95,9 @@ export class Rows {
   #keepingPlace(change, isLoading = false) {
     const page = document.scrollingElement;
     page.style.overflowAnchor = "none"; // the browser's own way of doing it would do it twice
-    if (!isLoading && !this.newestFirst && page.scrollHeight - page.scrollTop - page.clientHeight < AT_END_PX) {
+    if (!isLoading && !this.newestFirst && this.list.getBoundingClientRect().bottom - innerHeight < AT_END_PX) {
       change();
-      page.scrollTop = page.scrollHeight;
+      this.#newest?.scrollIntoView({ block: "nearest", behavior: "instant" });
       return;
     }
     const top = this.list.getBoundingClientRect().top;

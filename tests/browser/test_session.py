@@ -580,6 +580,34 @@ def test_who_reads_the_beginning_of_a_running_session_is_left_there(
     expect(state(page)).to_contain_text("State after event 4")
 
 
+@pytest.mark.parametrize("width", [1440, 400])
+def test_the_end_of_a_long_session_is_in_view_and_stays_so(
+    page: Page, publisher: Publisher, session: str, width: int
+) -> None:
+    ids = many(publisher, session, 350)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"/sessions/{session}/?end=1")
+
+    def is_seen(entry_id: str) -> None:
+        expect(row(page, entry_id)).to_be_in_viewport(ratio=1)
+        box = row(page, entry_id).bounding_box()
+        assert box
+        assert box["y"] + box["height"] <= covered(page)[1]
+
+    is_seen(ids[-1])
+    expect(page.locator("[data-live-status]").first).to_have_text("Live")
+    expect(page.locator(".rows > .row")).to_have_count(100)
+    for _ in range(2):
+        is_seen(many(publisher, session, 5)[-1])
+    expect(page.locator(".live-jump")).to_be_hidden()
+    page.goto(f"/sessions/{session}/?at={ids[10]}")
+    is_selected(page, ids[10])
+    new = str(publisher.publish("message.added", session, "the reader", content="far below"))
+    page.get_by_role("button", name="more below, jump to now").click()
+    page.wait_for_url("**end=1*")
+    is_seen(new)
+
+
 def test_the_state_at_the_end_grows_with_the_session(page: Page, publisher: Publisher, session: str) -> None:
     story(publisher, session)
     page.goto(f"/sessions/{session}/")
