@@ -70,12 +70,27 @@ async function loadState(at) {
   panel.setAttribute("aria-busy", "true");
   const address = new URL(location.href);
   address.searchParams.set("part", "state");
-  try {
-    await window.htmx.ajax("GET", address.pathname + address.search, { target: panel, swap: "innerHTML" });
-  } finally {
-    panel.removeAttribute("aria-busy");
-  }
+  await loadPanel(address, panel);
+  panel.removeAttribute("aria-busy");
 }
+
+// What goes wrong is told by the events below.
+function loadPanel(address, panel) {
+  return window.htmx.ajax("GET", address.pathname + address.search, { target: panel, swap: "innerHTML" }).catch(() => {});
+}
+
+function tellFailure(event, words) {
+  const panel = event.detail.target;
+  if (panel?.id !== "session-state") return;
+  shownAt = null; // selected again, it is asked for again
+  const reload = Object.assign(document.createElement("a"), { href: location.href.split("#")[0], textContent: "Reload it" });
+  const sentence = Object.assign(document.createElement("p"), { className: "notice" });
+  sentence.setAttribute("role", "status");
+  sentence.append(`The state cannot be loaded: ${words}. The page may be out of date. `, reload);
+  panel.replaceChildren(sentence);
+}
+document.addEventListener("htmx:responseError", (event) => tellFailure(event, event.detail.xhr.statusText || `status ${event.detail.xhr.status}`));
+document.addEventListener("htmx:sendError", (event) => tellFailure(event, "evdash does not answer"));
 
 document.addEventListener("evdash:select", (event) => selected(event.detail.row));
 
@@ -119,7 +134,7 @@ document.addEventListener("click", (event) => {
   timer = 0;
   const address = new URL(link.href);
   address.searchParams.set("part", "state");
-  window.htmx.ajax("GET", address.pathname + address.search, { target: "#session-state", swap: "innerHTML" });
+  loadPanel(address, "#session-state");
 });
 
 // On a narrow screen the state is one line until somebody wants all of it.

@@ -12,7 +12,7 @@ from itertools import count
 from time import time
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from evdash.configuration import CHECKOUT
 from evdash.streams.client import open_client
@@ -606,6 +606,27 @@ def test_the_end_of_a_long_session_is_in_view_and_stays_so(
     page.get_by_role("button", name="more below, jump to now").click()
     page.wait_for_url("**end=1*")
     is_seen(new)
+
+
+def test_a_state_that_cannot_be_loaded_says_so(context: BrowserContext, publisher: Publisher, session: str) -> None:
+    ids = story(publisher, session)
+    page = context.new_page()
+    failures: list[str] = []
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.goto(f"/sessions/{session}/")
+    page.route("**/*part=state*", lambda route: route.fulfill(status=404))
+    row(page, ids[1]).locator("summary").click()
+    expect(state(page)).to_contain_text("The state cannot be loaded: Not Found. The page may be out of date.")
+    expect(state(page)).not_to_have_attribute("aria-busy", "true")
+    page.unroute("**/*part=state*")
+    page.route("**/*part=state*", lambda route: route.abort())
+    page.keyboard.press("j")
+    expect(state(page)).to_contain_text("The state cannot be loaded: evdash does not answer.")
+    page.unroute("**/*part=state*")
+    state(page).get_by_role("link", name="Reload it").click()
+    is_selected(page, ids[2])
+    expect(state(page)).to_contain_text("State after event 3")
+    assert failures == []
 
 
 def test_the_state_at_the_end_grows_with_the_session(page: Page, publisher: Publisher, session: str) -> None:
