@@ -67,10 +67,12 @@ class Counted:
 
 def entries_of(filter: EventFilter, counted: Counted | None = None) -> Iterator[Entry]:
     """The entries in the order of their IDs, complete as exports are; the gaps between are added to `counted`."""
+    seen: set[tuple[str, str, EntryId]] = set()  # a gap reaches into as many pages as it spans
     for page in all_pages(filter, "A replay", limit=CHUNK_EVENTS):
         if counted is not None and page.events:
             end = page.events[-1].entry_id
-            counted.gaps += sum(gap.first_id <= end for gap in page.gaps)
+            seen.update((gap.stream, gap.kind, gap.first_id) for gap in page.gaps if gap.first_id <= end)
+            counted.gaps = len(seen)
         yield from (event.entry for event in page.events)
 
 

@@ -207,7 +207,8 @@ class Replay:
             f"The sandbox expires {_span(self.expires_s)} after the last one is copied.",
         ]
         if counted.gaps:
-            words.append(f"In {counted.gaps:,} places between them entries are missing from log and stream.")
+            places = "one place" if counted.gaps == 1 else f"{counted.gaps:,} places"
+            words.append(f"In {places} between them entries are missing from log and stream.")
         return " ".join(words)
 
     def _nothing(self) -> str:

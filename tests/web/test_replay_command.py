@@ -14,10 +14,13 @@ import redis
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from evdash.audit import replaying
+from evdash.audit import replay_reading, replaying
 from evdash.audit.access_log import recent
 from evdash.audit.replaying import Replay
 from evdash.configuration import CHECKOUT
+from evdash.eventlog.gaps import record_gap
+from evdash.eventlog.models import Gap
+from evdash.eventlog.positions import lock_positions
 from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
 from evdash.management.commands.replay import Command
@@ -127,6 +130,15 @@ def test_a_dry_run_tells_the_counts_and_writes_nothing(valkey: redis.Redis) -> N
     assert "Copies 1 entry of memory:events" in said
     assert keys(valkey) == before
     assert recent(1) == []
+
+
+def test_a_gap_that_spans_many_pages_is_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay_reading, "CHUNK_EVENTS", 1)
+    position = lock_positions("evdash-audit", [STREAM])[STREAM]
+    record_gap(position, Gap.Kind.REMOVED, EntryId(START_MS, 2), EntryId(START_MS + 62_300, 0), 40)
+    assert "In one place between them entries are missing" in replay("--session", "s-1", "--dry-run")
+    record_gap(position, Gap.Kind.REMOVED, EntryId(START_MS + 62_400, 0), EntryId(START_MS + 62_400, 0), 1)
+    assert "In 2 places between them entries are missing" in replay("--session", "s-1", "--dry-run")
 
 
 def test_provenance_says_who_when_what_and_why_and_expires_with_the_sandbox(valkey: redis.Redis) -> None:
