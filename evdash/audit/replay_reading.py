@@ -70,8 +70,9 @@ def entries_of(filter: EventFilter, counted: Counted | None = None) -> Iterator[
     seen: set[tuple[str, str, EntryId]] = set()  # a gap reaches into as many pages as it spans
     for page in all_pages(filter, "A replay", limit=CHUNK_EVENTS):
         if counted is not None and page.events:
-            end = page.events[-1].entry_id
-            seen.update((gap.stream, gap.kind, gap.first_id) for gap in page.gaps if gap.first_id <= end)
+            first, last = counted.first_id or page.events[0].entry_id, page.events[-1].entry_id
+            between = (gap for gap in page.gaps if gap.first_id <= last and gap.last_id >= first)
+            seen.update((gap.stream, gap.kind, gap.first_id) for gap in between)
             counted.gaps = len(seen)
         yield from (event.entry for event in page.events)
 

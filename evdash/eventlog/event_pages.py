@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
-from evdash.eventlog.gaps import gaps_between
+from evdash.eventlog.gaps import gap_before, gaps_between
 from evdash.eventlog.models import LoggedEvent
 from evdash.eventlog.query import LogQuery, log_query
 from evdash.eventlog.records import EventPage, MissingEntries, Position
@@ -64,9 +64,13 @@ def event_page(
     back = (kept[0] if kept else start) if before is not None or after is not None else None
     events = tuple(found[position] for position in (kept if forward == oldest_first else reversed(kept)))
     newer, older = (onward, back) if forward else (back, onward)
-    gaps = gaps_between(*_range(start, onward, forward=forward), filter, now, oldest_first=oldest_first)
-    if filter.values("session"):
-        gaps = _within(gaps, events, *((after, onward) if forward else (onward, before)))
+    low, high = _range(start, onward, forward=forward)
+    sessions = filter.values("session")
+    if sessions:
+        low, high = _within(low, high, events, *((after, onward) if forward else (onward, before)))
+    gaps = gaps_between(low, high, filter, now, oldest_first=oldest_first)
+    if sessions and older is None and filter == EventFilter().also("session", sessions[0]):
+        gaps = (*_lost_beginning(events), *gaps) if oldest_first else (*gaps, *_lost_beginning(events))
     return EventPage(
         events=events,
         newer=newer,
@@ -94,16 +98,22 @@ def _range(start: Position | None, onward: Position | None, *, forward: bool) ->
 
 
 def _within(
-    gaps: tuple[MissingEntries, ...], events: tuple[Event, ...], begin: Position | None, end: Position | None
-) -> tuple[MissingEntries, ...]:
-    """Those that lie between events: a session is one run of them, which goes on past a page's begin and end if it has
-    them, and else not past its first and last event."""
+    low: EntryId, high: EntryId, events: tuple[Event, ...], begin: Position | None, end: Position | None
+) -> tuple[EntryId, EntryId]:
+    """The part of a range that lies between events: a session is one run of them, which goes on past a page's begin and
+    end if it has them, and else not past its first and last event."""
     ids = [event.entry_id for event in events]
     first = begin.entry_id if begin else min(ids, default=None)
     last = end.entry_id if end else max(ids, default=None)
     if first is None or last is None:
-        return ()
-    return tuple(gap for gap in gaps if gap.first_id <= last and gap.last_id >= first)
+        return EntryId.MAX, EntryId.MIN
+    return max(low, first.previous()), min(high, last)
+
+
+def _lost_beginning(events: tuple[Event, ...]) -> tuple[MissingEntries, ...]:
+    """The gap in which what a session began with may be, where its first event is none that sessions begin with."""
+    first = min(events, key=lambda event: event.entry_id, default=None)
+    return gap_before(first.stream, first.entry_id) if first and first.type != "session.started" else ()
 
 
 def _beyond(query: LogQuery, start: Position | None, numbers: Mapping[str, int], *, forward: bool) -> LogQuery:

@@ -151,6 +151,14 @@ def gaps_between(
     )
 
 
+def gap_before(stream: str, entry_id: EntryId) -> tuple[MissingEntries, ...]:
+    """The last gap of a stream before one of its entries, if there is any."""
+    rows = Gap.objects.filter(
+        position__group=settings.EVDASH.audit_group, position__stream__name=stream, last_id__lt=entry_id
+    )
+    return tuple(_told(rows.order_by("-last_id")[:1]))
+
+
 def gaps_that_end(after: EntryId, through: EntryId) -> tuple[int, int]:
     """How many gaps of the log end in this range, and how many entries they are known to have."""
     rows = Gap.objects.filter(position__group=settings.EVDASH.audit_group, last_id__gt=after, last_id__lte=through)

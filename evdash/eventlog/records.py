@@ -88,7 +88,7 @@ class EventPage:
     searched_to: datetime | None  # the search stopped at its bound here, before the page was full
     cursor: Mapping[str, EntryId]  # per stream: up to where this reading knows it; where a live tail goes on
     duplicates: frozenset[Position] = frozenset()  # those of the events that are duplicates
-    gaps: tuple[MissingEntries, ...] = ()  # in the page's range, in the order of the events
+    gaps: tuple[MissingEntries, ...] = ()  # in the page's range, in the order of the events; before a session, too
 
 
 @dataclass(frozen=True, slots=True)

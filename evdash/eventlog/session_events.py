@@ -19,7 +19,7 @@ class SessionEvents:
 
     events: tuple[Event, ...]
     duplicates: frozenset[Position]
-    gaps: tuple[MissingEntries, ...]  # between them
+    gaps: tuple[MissingEntries, ...]  # between them, and before a first one that is no start
     has_earlier: bool  # entries before the first one were not read, because the log is far behind
     has_later: bool  # there may be events after the last one: the limit was met, or the log is far behind
 

@@ -14,7 +14,8 @@ from evdash.events.filter import Condition, EventFilter
 from evdash.live.frames import Cursor, Render, is_beyond
 from evdash.live.subscription import Missed, Unsent
 from evdash.streams.client import StreamsUnavailable
-from evdash.web.rows import Reading, render_gap
+from evdash.web.gap_rows import render_gap, whose
+from evdash.web.rows import Reading
 
 # A page that missed more is given the newest so many and a link to the rest, which are counted up to a bound.
 MISSED_ROWS = 100
@@ -47,9 +48,10 @@ def missed(filter: EventFilter, cursor: Cursor, tailed: Cursor, render: Render, 
             for after, through in _parts(seen, ends[stream])
             if (wanted := _in_stream(filter, stream)) and after < through
         ]
+        events = {position: event for each in found for position, event in each.events.items()}
+        of_whom = whose(reader, filter, events.values(), [gap for each in found for gap in each.gaps])
         if reader.unreachable:
             raise StreamsUnavailable(reader.unreachable)
-    events = {position: event for each in found for position, event in each.events.items()}
     ordered = sorted(events, key=lambda position: (position.entry_id, position.stream))
     shown = ordered[-MISSED_ROWS:]
     duplicates = frozenset[Position]().union(*(each.duplicates for each in found))
@@ -57,7 +59,7 @@ def missed(filter: EventFilter, cursor: Cursor, tailed: Cursor, render: Render, 
     from_id = shown[0].entry_id if len(shown) < len(ordered) else EntryId.MIN
     gaps = [gap for each in found for gap in each.gaps if gap.last_id >= from_id]
     items = [(p.entry_id, 1, render(events[p], reading, is_duplicate=p in duplicates)) for p in shown]
-    items += [(gap.last_id, 0, render_gap(gap)) for gap in gaps]
+    items += [(gap.last_id, 0, render_gap(gap, of_whom)) for gap in gaps]
     starts = [each.start for each in found if each.events or not each.is_all]
     return Missed(
         rows=tuple(html for _, _, html in sorted(items, key=lambda item: item[:2])),

@@ -21,6 +21,7 @@ from evdash.web.filter_bar import (
     summed_up,
     without_errors_only,
 )
+from evdash.web.gap_rows import whose
 from evdash.web.paging import ROWS, ROWS_AT_MOST, Pager, Place, RowList, going_on, link, pager, place_of, row_list
 from evdash.web.rows import Reading
 from evdash.web.stream_addresses import sandbox_operation_address
@@ -101,7 +102,8 @@ def listing(
         with_histogram=with_histogram,
     )
     own = asked.own.query_string()
-    rows_shown = row_list(found, asked.within, place, oldest_first=oldest_first, reading=asking.reading)
+    of_whom = whose(reader, asked.within, found.events, found.gaps)
+    rows_shown = row_list(found, asked.within, place, of_whom, oldest_first=oldest_first, reading=asking.reading)
     if oldest_first:
         rows_shown = going_on(rows_shown, found, asked.within, address, own)
     return Listing(

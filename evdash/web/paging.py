@@ -16,7 +16,8 @@ from evdash.events.entry_id import EntryId, InvalidEntryId
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter
 from evdash.web.calls import Calls
-from evdash.web.rows import ROW_TEMPLATES, GapRow, Reading, Row, rows_of, told_in_order, with_gaps
+from evdash.web.gap_rows import EVERYBODYS, GapRow, Whose
+from evdash.web.rows import ROW_TEMPLATES, Reading, Row, rows_of, told_in_order, with_gaps
 
 ROWS: Final = 100
 # With `rows=all`, for paper: more than this belongs into an export.
@@ -128,18 +129,21 @@ def row_list(
     page: EventPage,
     event_filter: EventFilter,
     place: Place,
+    whose: Whose = EVERYBODYS,
     *,
     oldest_first: bool = False,
     reading: Reading = "events",
 ) -> RowList:
     """The rows of a page; live where it shows the newest end."""
+    is_beginning = whose.noun == "session" and page.older is None
+    first_id = min((event.entry_id for event in page.events), default=None) if is_beginning else None
     is_newest_end = page.newer is None and (oldest_first or place.is_beginning)
     rows = rows_of(page.events, page.duplicates)
     if event_filter.values("session") and oldest_first:
         rows = told_in_order(rows)
     return RowList(
         rows=rows,
-        items=with_gaps(rows, page.gaps, oldest_first=oldest_first),
+        items=with_gaps(rows, page.gaps, whose, oldest_first=oldest_first, first_id=first_id),
         order="oldest-first" if oldest_first else "newest-first",
         values=json.dumps({"q": event_filter.text()}),
         live_query=event_filter.query_string() if is_newest_end else None,

@@ -8,18 +8,18 @@ from datetime import timedelta
 from typing import Final, Literal
 
 from django.template.loader import get_template
-from django.urls import reverse
 
-from evdash.eventlog.records import UNREAD, MissingEntries, Position
+from evdash.eventlog.records import MissingEntries, Position
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.events.session.pairing import CALLS
 from evdash.web.addresses import element_id, event_address, session_address, user_address
+from evdash.web.gap_rows import EVERYBODYS, GapRow, Whose, gap_row
 from evdash.web.kinds import Kind, kind_of
 from evdash.web.readings import Reading as OneLine
 from evdash.web.readings import reading as one_line_of
 from evdash.web.turns import Turn, turn_of
-from evdash.web.wording import count, size, span
+from evdash.web.wording import size, span
 
 Reading = Literal["events", "conversation", "raw"]
 """How a list shows its events."""
@@ -89,15 +89,6 @@ class RawField:
     size: str
 
 
-@dataclass(frozen=True, slots=True)
-class GapRow:
-    """What templates/events/_gap.html shows: entries of the list's range that neither log nor stream has."""
-
-    gap: MissingEntries
-    words: str
-    parked_address: str  # "" where the entries are not parked
-
-
 def row_of(event: Event, *, is_duplicate: bool = False) -> Row:
     """The event's row."""
     return Row(
@@ -145,45 +136,24 @@ def _clock_sentence(event: Event, before: Event | None) -> str:
     return f"Its producer's clock says {behind} earlier than the event before it in the stream."
 
 
-def with_gaps(rows: tuple[Row, ...], gaps: Sequence[MissingEntries], *, oldest_first: bool) -> tuple[Row | GapRow, ...]:
-    """The rows with the gaps of their range between them."""
+def with_gaps(
+    rows: tuple[Row, ...],
+    gaps: Sequence[MissingEntries],
+    whose: Whose = EVERYBODYS,
+    *,
+    oldest_first: bool,
+    first_id: EntryId | None = None,
+) -> tuple[Row | GapRow, ...]:
+    """The rows with the gaps of their range between them; `first_id`: of a session's first event, if it is here."""
 
     def place(item: Row | GapRow) -> EntryId:
         if isinstance(item, Row):
             return item.event.entry_id
         return item.gap.first_id if oldest_first else item.gap.last_id
 
-    items: list[Row | GapRow] = [*rows, *(gap_row(gap) for gap in gaps)]
+    told = (gap_row(gap, whose, is_before_first=first_id is not None and gap.last_id < first_id) for gap in gaps)
+    items: list[Row | GapRow] = [*rows, *told]
     return tuple(sorted(items, key=place, reverse=not oldest_first)) if gaps else rows
-
-
-def gap_row(gap: MissingEntries) -> GapRow:
-    """The row of a gap."""
-    entries = "An unknown number of entries" if gap.entries is None else count(gap.entries, "entry", "entries")
-    are = "is" if gap.entries == 1 else "are"
-    is_parked = gap.kind == "parked"
-    if gap.kind == UNREAD:
-        words = f"Entries of {gap.stream} may be missing here: the stream was trimmed, and no worker has compared yet."
-    else:
-        words = f"{entries} of {gap.stream} {are} missing here: {_REASONS[gap.kind]}."
-    return GapRow(
-        gap,
-        words,
-        reverse("stream-parked", args=[gap.stream]) if is_parked else "",
-    )
-
-
-_REASONS = {
-    "before": "removed from the stream before evdash first read it",
-    "removed": "removed from the stream before evdash had read them",
-    "acknowledged": "acknowledged by an operator without being applied",
-    "parked": "the log could not take it",
-}
-
-
-def render_gap(gap: MissingEntries) -> str:
-    """The gap's row as HTML, an <li>: the same bytes in a page and pushed to it."""
-    return get_template("events/_gap.html").render({"row": gap_row(gap)})
 
 
 def render_row(event: Event, reading: Reading = "events", *, is_duplicate: bool = False) -> str:

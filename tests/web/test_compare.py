@@ -275,8 +275,9 @@ def test_missing_entries_are_told(write: Write, index: Index, browser: Client) -
     gap = EntryId(START_MS + 500, 0)
     record_gap(lock_positions("evdash-audit", [STREAM])[STREAM], Gap.Kind.REMOVED, gap, gap, 1, reason="")
     page = compared(browser)
-    assert "Entries are missing in A at one place" in page.text
-    assert "Entries are missing in B" not in page.text
+    assert "missing beside the events of A, at one place: whether any of them were A's nobody knows" in page.text
+    assert "the events of B" not in page.text
+    assert "Events of B before its first one may be missing: entries of memory:events are." in page.text
 
 
 def test_while_the_log_is_far_behind_the_page_says_what_was_not_read(

@@ -16,7 +16,7 @@ from evdash.eventlog.positions import lock_positions
 from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
 from evdash.events.filter import EventFilter
-from tests.builders import STREAM, raw_entry
+from tests.builders import STREAM, entry, raw_entry
 from tests.web.conftest import Index, Write
 
 pytestmark = pytest.mark.django_db
@@ -33,8 +33,8 @@ def retried(write: Write) -> None:
     write(message("1700000000000-0", "e1"), message("1700000001000-0", "e1"), message("1700000002000-0", "e2"))
 
 
-def missing(kind: Gap.Kind, first: str, last: str, entries: int | None) -> None:
-    position = lock_positions("evdash-audit", [STREAM])[STREAM]
+def missing(kind: Gap.Kind, first: str, last: str, entries: int | None, stream: str = STREAM) -> None:
+    position = lock_positions("evdash-audit", [stream])[stream]
     record_gap(position, kind, EntryId.parse(first), EntryId.parse(last), entries, reason="")
 
 
@@ -76,11 +76,57 @@ def test_a_gap_stands_where_the_entries_were(browser: Client, retried: None, ind
     assert oldest_first.index("12 entries of") < oldest_first.index("1 entry of")
 
 
-def test_a_session_is_not_touched_by_gaps_before_and_after_it(browser: Client, retried: None, index: Index) -> None:
+def test_a_session_is_not_touched_by_gaps_before_and_after_it(browser: Client, write: Write, index: Index) -> None:
+    write(entry("1700000000000-0", type="session.started", session_id="s1"), message("1700000001000-0", "e1"))
     index()
     missing(Gap.Kind.BEFORE, "0-1", "1600000000000-0", 7)
+    missing(Gap.Kind.REMOVED, "1800000000000-0", "1800000000000-9", 7)
     assert "7 entries" not in browser.get("/sessions/s1/").content.decode()
-    assert "7 entries" in browser.get("/events/").content.decode()
+    assert browser.get("/events/").content.decode().count("7 entries") == 2
+
+
+def test_a_session_that_may_have_lost_its_beginning_says_so_before_its_first_event(
+    browser: Client, retried: None, index: Index
+) -> None:
+    index()
+    missing(Gap.Kind.BEFORE, "0-1", "1600000000000-0", 7)
+    missing(Gap.Kind.REMOVED, "1650000000000-0", "1650000000000-9", 8)
+    html = browser.get("/sessions/s1/").content.decode()
+    told = "Events before this one may be missing. 8 entries of memory:events are missing before it: "
+    assert html.index(told) < html.index('data-entry="')
+    assert "7 entries" not in html
+    assert told not in browser.get("/sessions/s1/?q=type:message.added").content.decode()
+    assert told not in browser.get("/sessions/s1/?after=1700000000000-0%40memory:events").content.decode()
+    assert "before this one" not in browser.get("/events/").content.decode()
+
+
+def test_whether_missing_entries_were_of_a_session_or_a_user_nobody_knows(
+    browser: Client, retried: None, index: Index
+) -> None:
+    index()
+    missing(Gap.Kind.REMOVED, "1700000000000-1", "1700000000500-0", 12)
+    missing(Gap.Kind.PARKED, "1700000001500-0", "1700000001500-0", 1)
+    for address, noun in (("/sessions/s1/", "session"), ("/users/u1/", "user"), ("/events/?q=session:s1", "session")):
+        html = browser.get(address).content.decode().replace("&#x27;", "'")
+        assert f"before evdash had read them. Whether any of them were this {noun}'s nobody knows." in html
+        assert f"the log could not take it. Whether it was this {noun}'s the log does not know." in html
+    assert "Whether" not in browser.get("/events/").content.decode()
+
+
+def test_a_gap_of_a_stream_in_which_a_session_has_nothing_is_told_as_that(
+    browser: Client, retried: None, write: Write, index: Index
+) -> None:
+    write(entry("1700000001700-0", stream="other", type="message.added", session_id="s2"))
+    index()
+    index(["other"])
+    missing(Gap.Kind.REMOVED, "0-1", "1700000001600-0", 40, "other")
+    told = "40 entries of other, in which nothing of this session is known, are missing: removed"
+    assert told in browser.get("/sessions/s1/").content.decode()
+    assert told in b"".join(browser.get("/sessions/s1/transcript.md").streaming_content).decode()
+    compared = browser.get("/compare/?a=s1&b=s2").content.decode()
+    assert "Entries of other, in which nothing of A is known, are missing at one place" in compared
+    write(entry("1700000001800-0", stream="other", type="message.added", session_id="s1"))
+    assert "40 entries of other are missing here" in browser.get("/sessions/s1/").content.decode()
 
 
 def test_an_audit_with_gaps_is_not_called_complete(browser: Client, retried: None, index: Index) -> None:
@@ -125,7 +171,8 @@ def test_no_gap_of_a_session_falls_between_two_pages(write: Write, index: Index,
     index()
     for first, last in [("1-0", "9-0"), ("10-1", "10-1"), ("11-1", "11-9"), ("13-1", "14-9"), ("16-0", "17-0")]:
         missing(Gap.Kind.REMOVED, first, last, 3)
-    within, inside = EventFilter().also("session", "s1"), {"10-1", "11-1", "13-1"}
+    # The one before: what the session began with is not known.
+    within, inside = EventFilter().also("session", "s1"), {"1-0", "10-1", "11-1", "13-1"}
     with open_reader() as reader:
         pages = [reader.page(within, oldest_first=True, limit=limit)]
         while pages[-1].newer:
@@ -136,4 +183,5 @@ def test_no_gap_of_a_session_falls_between_two_pages(write: Write, index: Index,
         around = [reader.around(within, EntryId(11, n), oldest_first=True, limit=20) for n in (0, 5)]
     for read in (pages, backward, around):
         assert {str(gap.first_id) for page in read for gap in page.gaps} == inside
+        assert sum(str(gap.first_id) == "1-0" for page in read for gap in page.gaps) == (2 if read is around else 1)
     assert all(len(page.gaps) == len(set(page.gaps)) for page in around)

@@ -250,12 +250,12 @@ class SessionState(NamedTuple):
             number = self.missing_before
             parts.append(f"the first {number:,} events are gone" if number > 1 else "the first event is gone")
         if self.gaps:
+            places = "one place" if len(self.gaps) == 1 else f"{len(self.gaps):,} places"
             parts.append(
-                f"entries are missing at {len(self.gaps):,} places"
-                if len(self.gaps) > 1
-                else "entries are missing at one place"
+                f"entries of the streams are missing at {places}, whether any were this session's nobody knows"
             )
-        return f"Incomplete: {'; '.join(parts)}." if parts else ""
+        known = "Incomplete" if self.missing_before else "Maybe incomplete"
+        return f"{known}: {'; '.join(parts)}." if parts else ""
 
 
 NOT_STARTED = SessionState()

@@ -16,9 +16,10 @@ from django.template.loader import get_template
 from evdash.eventlog.records import MissingEntries
 from evdash.events.event import Event
 from evdash.web.calls import Calls
+from evdash.web.gap_rows import GapRow, gap_row
 from evdash.web.handover.session_export import ExportedEvent, SessionExport
 from evdash.web.notes import note_views
-from evdash.web.rows import GapRow, Row, gap_row, row_of
+from evdash.web.rows import Row, row_of
 from evdash.web.timeline import timeline
 from evdash.web.wording import size
 
@@ -66,13 +67,15 @@ def _pieces(export: SessionExport, chunks: Iterator[list[ExportedEvent | Missing
         found = [item for item in chunk if isinstance(item, ExportedEvent)]
         events, errors = events + len(found), errors + sum(item.event.is_error for item in found)
         if chunk:
-            yield _rendered("exports/_events.html", items=_items(chunk, export.calls))
+            yield _rendered("exports/_events.html", items=_items(chunk, export))
     yield _rendered("exports/_tail.html", events=events, errors=errors)
 
 
-def _items(chunk: Sequence[ExportedEvent | MissingEntries], calls: Calls) -> list[WholeEvent | GapRow]:
+def _items(chunk: Sequence[ExportedEvent | MissingEntries], export: SessionExport) -> list[WholeEvent | GapRow]:
     return [
-        _whole(item, calls) if isinstance(item, ExportedEvent) else replace(gap_row(item), parked_address="")
+        _whole(item, export.calls)
+        if isinstance(item, ExportedEvent)
+        else replace(gap_row(item, export.whose), parked_address="")
         for item in chunk
     ]
 

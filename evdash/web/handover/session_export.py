@@ -19,6 +19,7 @@ from evdash.notes.records import NoteRecord
 from evdash.streams.client import StreamsUnavailable
 from evdash.web.calls import Calls
 from evdash.web.completeness import Completeness, session_completeness
+from evdash.web.gap_rows import Whose, whose
 from evdash.web.session.known_calls import known_calls, without_duplicates
 
 # Events a chunk, of which all values are whole: so much is in memory at once.
@@ -53,6 +54,7 @@ class SessionExport:
     streams: tuple[str, ...]
     completeness: Completeness
     gaps: tuple[MissingEntries, ...]
+    whose: Whose
     pictured: tuple[Event, ...]  # the first events, for the picture, without duplicates
     calls: Calls  # those among them
     has_notes: bool  # a sandbox has none
@@ -102,6 +104,8 @@ def session_export(
         page = reader.first_page(within, limit=PICTURE_EVENTS if with_picture else 1)
         first = without_duplicates(page)
         calls = known_calls(reader, facts, page) if facts and with_picture else Calls()
+        gaps = reader.gaps(facts.first_id.previous(), facts.last_id) if facts else ()
+        of_it = whose(reader, within, page.events, gaps)
         coverage = reader.coverage
     if coverage.unreachable:
         raise StreamsUnavailable(f"An export now would not be complete. {coverage.unreachable}")
@@ -111,7 +115,6 @@ def session_export(
             if reader.has_read_all
             else "No event of such a session is in the part of the streams that was read: the log is further behind."
         )
-    gaps = reader.gaps(facts.first_id.previous(), facts.last_id)
     return SessionExport(
         facts=facts,
         exported_at=datetime.now(UTC),
@@ -120,6 +123,7 @@ def session_export(
         streams=reader.streams,
         completeness=session_completeness(facts, first[0] if first else None, coverage, gaps),
         gaps=gaps,
+        whose=of_it,
         has_notes=not coverage.is_of_copies,
         pictured=tuple(first) if with_picture else (),
         calls=calls,

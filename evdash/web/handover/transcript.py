@@ -16,10 +16,10 @@ from evdash.eventlog.records import MissingEntries
 from evdash.events.event import Event
 from evdash.events.session.pairing import CALLS, Call, OpenCalls, is_complete
 from evdash.notes.records import NoteRecord
+from evdash.web.gap_rows import Whose, gap_row
 from evdash.web.handover.session_export import ExportedEvent, SessionExport
 from evdash.web.kinds import kind_of
 from evdash.web.readings import IDENTITY, reading
-from evdash.web.rows import gap_row
 from evdash.web.visible import signs
 from evdash.web.wording import count, span
 
@@ -48,7 +48,7 @@ def _pieces(export: SessionExport, chunks: Iterator[list[ExportedEvent | Missing
         yield "".join(
             _event(item, calls, with_stream=len(export.streams) > 1)
             if isinstance(item, ExportedEvent)
-            else f"**Gap.** {_code(_gap(item))}\n\n"
+            else f"**Gap.** {_code(_gap(item, export.whose))}\n\n"
             for item in chunk
         ).encode()
     if waiting := calls.waiting:
@@ -208,8 +208,8 @@ def _note(note: NoteRecord) -> str:
     return heading + _fence(note.text, "markdown")
 
 
-def _gap(gap: MissingEntries) -> str:
-    return f"{gap_row(gap).words} Between {gap.first_id} and {gap.last_id}. {gap.reason}".strip()
+def _gap(gap: MissingEntries, whose: Whose) -> str:
+    return f"{gap_row(gap, whose).words} Between {gap.first_id} and {gap.last_id}. {gap.reason}".strip()
 
 
 def _fence(text: str, kind: str = "text") -> str:

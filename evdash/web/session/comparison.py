@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -18,6 +18,7 @@ from evdash.eventlog.session_comparison import (
     ComparedSession,
     SessionComparison,
 )
+from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.events.one_line import one_line
 from evdash.events.session.alignment import FieldDifference, Verdict, differing
@@ -188,15 +189,41 @@ def notices(compared: SessionComparison) -> tuple[Notice, ...]:
             found.append(Notice(f"Of {name} the first {first} are compared, and the totals are theirs.", "warning"))
         elif session.has_later:
             found.append(Notice(f"Later events of {name} were not read: the log is too far behind.", "warning"))
-        if session.gaps:
-            places = "one place" if len(session.gaps) == 1 else f"{len(session.gaps):,} places"
-            missing = f"Entries are missing in {name} at {places}"
-            found.append(Notice(f"{missing}: what stands alone may have had its counterpart there.", "warning"))
+        found += [Notice(words, "warning") for words in _gaps_in_words(name, session, _places_of(compared, name))]
     if compared.is_bounded:
         found.append(Notice("The sessions differ so much that more rows may stand alone than need be."))
     if compared.a.session_id == compared.b.session_id:
         found.append(Notice("A and B are the same session."))
     return tuple(found)
+
+
+def _places_of(compared: SessionComparison, name: str) -> list[Position]:
+    places = (row.a if name == "A" else row.b for row in compared.rows)
+    return [place for place in places if place]
+
+
+def _gaps_in_words(name: str, session: ComparedSession, places: Sequence[Position]) -> Iterator[str]:
+    """What the gaps in a session's time leave open, and one before it; `places`: of its events."""
+    if not session.gaps:
+        return
+    first = min((place.entry_id for place in places), default=EntryId.MIN)
+    streams = {place.stream for place in places}
+    before = [gap for gap in session.gaps if gap.last_id < first]
+    strange = [gap for gap in session.gaps if gap.stream not in streams and not session.has_later]
+    nobody_knows = f"whether any of them were {name}'s nobody knows"
+    if before:
+        yield f"Events of {name} before its first one may be missing: entries of {before[0].stream} are."
+    if own := len(session.gaps) - len(before) - len(strange):
+        missing = f"Entries of the streams are missing beside the events of {name}, at {_places(own)}: {nobody_knows}"
+        yield f"{missing}. What stands alone may have had its counterpart there."
+    if strange:
+        names = ", ".join(sorted({gap.stream for gap in strange}))
+        missing = f"Entries of {names}, in which nothing of {name} is known, are missing at {_places(len(strange))}"
+        yield f"{missing}: {nobody_knows}."
+
+
+def _places(number: int) -> str:
+    return "one place" if number == 1 else f"{number:,} places"
 
 
 def _positions(rows: Sequence[ComparedRow], shown: Sequence[Stretch]) -> list[Position]:

@@ -174,8 +174,8 @@ def test_what_is_missing_is_said() -> None:
     assert without_beginning(12).incompleteness == "Incomplete: the first 12 events are gone."
     unknown = with_gap(fold(without_beginning(None), at(0)), place(5), 3, "trimmed unread")
     assert unknown.incompleteness == (
-        "Incomplete: events before the first one here may be gone, nobody knows how many; "
-        "entries are missing at one place."
+        "Maybe incomplete: events before the first one here may be gone, nobody knows how many; "
+        "entries of the streams are missing at one place, whether any were this session's nobody knows."
     )
     assert as_data(unknown)["gaps"] == {place(5): {"at": place(5), "entries": 3, "why": "trimmed unread"}}
 
