@@ -158,6 +158,25 @@ def test_a_session_that_nobody_ended_was_left_after_a_while(browser: Client, wri
     assert "abandoned" in page.text
 
 
+def test_the_state_at_the_last_event_says_the_status_as_the_page_does(browser: Client, write: Write) -> None:
+    write(event(0, type="session.started"), event(1, type="message.added"), event(2, type="message.added"))
+    assert "status abandoned" in session(browser, "?part=state").text
+    assert "status abandoned" in session(browser, f"?part=state&at={at(2)}").text
+    assert "status running" in session(browser, f"?part=state&at={at(1)}").text
+    write(event(3, type="session.ended", outcome="resolved"))
+    assert "status running" in session(browser, f"?part=state&at={at(2)}").text
+    assert "status ended: resolved" in session(browser, "?part=state").text
+
+
+def test_what_comes_after_the_end_makes_no_other_status(browser: Client, write: Write, index: Index) -> None:
+    write(event(0, type="session.started"), event(1, type="session.ended", outcome="resolved"))
+    write(event(2, type="message.added"), event(3, type="session.started"))
+    for _ in range(2):
+        assert "outcome resolved" in session(browser).text
+        assert "status ended: resolved, 2 events after its end" in session(browser, "?part=state").text
+        index()
+
+
 def test_where_clocks_differ_both_are_told_and_the_status_goes_by_the_one_that_is_named(
     browser: Client, write: Write
 ) -> None:

@@ -26,7 +26,7 @@ from evdash.events.session.state import (
     SessionState,
 )
 
-FOLD_VERSION: Final = 1
+FOLD_VERSION: Final = 2
 """Counted up with every change of what the fold says: checkpoints of another version are not read."""
 
 _FIELDS_KEPT: Final = 20
@@ -111,12 +111,8 @@ def _life(state: SessionState, event: Event, at: str) -> SessionState:
     return state._replace(lifecycle=life, totals=totals)
 
 
-def _start(state: SessionState, event: Event, at: str) -> SessionState:
-    """A session that starts anew after its end runs again."""
-    return state._replace(lifecycle=state.lifecycle._replace(status="running", ended_us=None, outcome=""))
-
-
 def _end(state: SessionState, event: Event, at: str) -> SessionState:
+    """The last end counts, as in summaries: what comes after it, a start as well, is told as events after the end."""
     outcome = text(event, "outcome", "reason")[:_NAME_CHARS]
     return state._replace(
         lifecycle=state.lifecycle._replace(
@@ -211,7 +207,7 @@ def _in_words(error: Exception) -> str:
 ALWAYS: tuple[Aspect, ...] = (_life, _participants, _clock, with_call, _latency, _tokens, _error)
 """What every event may change, and may so without the others."""
 BY_TYPE: dict[str, tuple[Aspect, ...]] = {
-    "session.started": (_start,),
+    "session.started": (),
     "session.ended": (_end,),
     "message.added": (with_message,),
     "summary.created": (with_summary,),

@@ -22,6 +22,7 @@ from evdash.web.paging import BadPlace
 from evdash.web.session.changes import VALUE_CHARS, ChangeGroup, change_groups, short
 from evdash.web.session.open_calls import OpenCall, open_calls
 from evdash.web.session.panel_query import PINS_MAX, PanelQuery
+from evdash.web.session_status import session_status
 from evdash.web.wording import count
 
 CHANGES_SHOWN: Final = 60
@@ -111,7 +112,7 @@ def state_panel(reader: Reader, summary: SessionSummary, params: QueryDict) -> S
     return StatePanel(
         event=last.event,
         number=last.after.folded,
-        facts=_facts(last.after),
+        facts=_facts(last.after, _status(reader, summary, last)),
         open_calls=waiting,
         more_open_calls=last.after.totals.open_calls - len(waiting),
         incompleteness=last.after.incompleteness,
@@ -150,12 +151,21 @@ def _state_at(reader: Reader, session_id: str, at: EntryId) -> SessionState:
     return state
 
 
-def _facts(state: SessionState) -> tuple[tuple[str, str], ...]:
+def _status(reader: Reader, summary: SessionSummary, last: Step) -> str:
+    """What it was at the step; at the last event that is known what it is now, as the page says it."""
+    life = last.after.lifecycle
+    is_newest = last.event.entry_id >= summary.last_id
+    word = session_status(summary, reader.now) if is_newest and life.status == "running" else life.status
+    after_end = f", {count(life.events_after_end, 'event')} after its end" if life.events_after_end else ""
+    return f"{word}{f': {life.outcome}' if life.outcome else ''}{after_end}"
+
+
+def _facts(state: SessionState, status: str) -> tuple[tuple[str, str], ...]:
     totals, context = state.totals, state.memory.context
     in_context = len(context.system) + len(context.messages) + len(context.summaries)
     open_calls = (("open calls", f"{totals.open_calls:,}"),) if totals.open_calls else ()
     return (
-        ("status", state.lifecycle.status + (f": {state.lifecycle.outcome}" if state.lifecycle.outcome else "")),
+        ("status", status),
         ("messages", f"{totals.messages:,}, {in_context:,} in context"),
         ("tool calls", f"{totals.tool_calls:,}"),
         ("searches", f"{totals.searches:,}"),

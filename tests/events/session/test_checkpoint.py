@@ -27,8 +27,8 @@ def state() -> SessionState:
 
 def test_a_checkpoint_of_another_version_is_not_read(state: SessionState, monkeypatch: pytest.MonkeyPatch) -> None:
     dumped = dump(state)
-    monkeypatch.setattr(checkpoint, "FOLD_VERSION", 2)
-    with pytest.raises(UnreadableCheckpoint, match=r"begins with b'evdash session 1', and version 2 of the fold"):
+    monkeypatch.setattr(checkpoint, "FOLD_VERSION", 3)
+    with pytest.raises(UnreadableCheckpoint, match=r"begins with b'evdash session 2', and version 3 of the fold"):
         load(dumped)
 
 

@@ -28,7 +28,10 @@ def test_a_session_is_not_started_then_runs_then_has_ended() -> None:
     late = fold(ended, at(6000, role="user", content="hello?"))
     assert (late.lifecycle.status, late.lifecycle.events_after_end) == ("ended", 1)
     again = fold(late, at(7000, type="session.started"))
-    assert (again.lifecycle.status, again.lifecycle.outcome) == ("running", "")
+    assert again.lifecycle[:6] == ended.lifecycle[:6]
+    assert again.lifecycle.events_after_end == 2
+    anew = fold(again, at(8000, type="session.ended", outcome="escalated")).lifecycle
+    assert (anew.outcome, anew.events_after_end) == ("escalated", 0)
 
 
 def test_a_session_whose_start_is_not_said_runs_from_its_first_event_on() -> None:
