@@ -115,6 +115,24 @@ def test_of_a_long_session_only_what_is_known_to_its_end_is_said_to_have_no_retu
     assert "no return" in session(browser, f"?at={at(420)}").html
 
 
+def test_a_filter_that_leads_past_the_picture_tells_of_its_calls(browser: Client, write: Write) -> None:
+    write(*call_at(450, returned_at=None), event(600, type="tool.called", tool="refund"))
+    for query in ("?q=tool:refund", "?q=type:tool.called", f"?at={at(600)}", f"?q=tool:refund&at={at(600)}"):
+        assert "no return, and nothing after it" in session(browser, query).text
+    assert session(browser, "?q=type:tool.called").html.count("row-waits") == 2
+
+
+def test_a_filter_tells_of_no_call_that_returned_or_whose_end_is_far(
+    browser: Client, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(*call_at(350, returned_at=420))
+    assert "no return" not in session(browser, "?q=type:tool.called").html
+    write(event(600, type="tool.called", tool="refund"), event(601, type="message.added"))
+    assert session(browser, "?q=type:tool.called").html.count("row-waits") == 1
+    monkeypatch.setattr(known_calls, "READ_ON_MAX", 1)
+    assert "row-waits" not in session(browser, "?q=type:tool.called").html
+
+
 def test_nothing_is_said_of_calls_where_entries_are_missing(browser: Client, write: Write, index: Index) -> None:
     write(
         event(0, type="session.started"),

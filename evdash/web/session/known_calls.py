@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from evdash.eventlog.gaps import GAPS_MAX
@@ -11,7 +12,7 @@ from evdash.eventlog.records import EventPage, Position
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter
-from evdash.events.session.pairing import Paired, pairs
+from evdash.events.session.pairing import CALLS, Paired, pairs
 from evdash.events.summaries import SessionSummary
 from evdash.web.calls import Calls, KnownEnd, calls_among
 from evdash.web.session_status import session_status
@@ -37,6 +38,16 @@ def known_calls(reader: Reader, summary: SessionSummary, shown: EventPage) -> Ca
         no_return_before=_sound_from(reader, paired, EntryId.MAX if status == "running" else last.entry_id),
         no_call_from=_sound_up_to(reader, paired, events[0]) if shown.older is None else EntryId.MIN,
     )
+
+
+def calls_in_filtered(reader: Reader, summary: SessionSummary, listed: Sequence[Event], drawn: Calls) -> Calls:
+    """What is known of the calls that a filter lists, beside those that are `drawn`: the picture does not go where the
+    filter leads. A call that is further from the end than is read on has nothing to be told of."""
+    if not any(event.type in CALLS and not drawn.note(event) for event in listed):
+        return drawn
+    last = reader.page(EventFilter().also("session", summary.session_id), limit=READ_ON_MAX)
+    at_end = known_calls(reader, summary, replace(last, events=last.events[::-1]))
+    return replace(drawn, notes={**at_end.notes, **drawn.notes})
 
 
 def without_duplicates(page: EventPage) -> list[Event]:

@@ -24,7 +24,7 @@ from evdash.web.paging import BadPlace, with_call_notes
 from evdash.web.rendering import page, part
 from evdash.web.session.comparable import comparable
 from evdash.web.session.find import found_event
-from evdash.web.session.known_calls import known_calls
+from evdash.web.session.known_calls import calls_in_filtered, known_calls
 from evdash.web.session.picture import DRAWN_MAX, picture
 from evdash.web.session.state_panel import state_panel
 from evdash.web.session.toolbar import filter_taken_off, kept_query, query_showing, reading_of, toolbar
@@ -54,9 +54,11 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
         return HttpResponseRedirect(f"?{query_showing(hidden, request.GET, reader.now)}")
     query = kept_query(request.GET)
     drawn = picture(reader, facts, shown, asking.place.at, query)
-    # A list that is filtered has calls without their returns, one that is printed has more than the picture.
-    is_more = len(shown.page.events) > DRAWN_MAX and not asking.asked.own
-    calls = known_calls(reader, facts, shown.page) if is_more else drawn.calls
+    calls = drawn.calls
+    if asking.asked.own and facts.events > DRAWN_MAX:  # calls without their returns, maybe far from the picture
+        calls = calls_in_filtered(reader, facts, shown.page.events, drawn.calls)
+    elif not asking.asked.own and len(shown.page.events) > DRAWN_MAX:  # printed, it has more than the picture
+        calls = known_calls(reader, facts, shown.page)
     context = {
         "facts": facts,
         "hand_over": hand_over(facts.session_id),
