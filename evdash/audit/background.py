@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -83,11 +83,13 @@ class BackgroundReplay(Replay):
 def begin(user_name: str, replay: BackgroundReplay, reason: str, *, user: User | None = None) -> None:
     """Begin the replay and leave it to a thread; what comes of it is in the access log.
 
-    Comes back when the sandbox is there. Raises what `operate` raises until then.
+    Comes back when the sandbox is there, or after half a minute. Raises what `operate` raises until then.
     """
     run = _Run(user_name, replay, reason, user)
     run.start()
-    run.begun.result(timeout=_BEGUN_WITHIN_S)
+    wait([run.begun], timeout=_BEGUN_WITHIN_S)
+    if run.begun.done():
+        run.begun.result()
 
 
 class _Run(threading.Thread):
