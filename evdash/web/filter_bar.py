@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-from django.http import QueryDict
 from django.urls import reverse
 
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Count, FilterSummary
 from evdash.events.conditions import IS, Condition
-from evdash.events.filter import EventFilter, FilterError
+from evdash.events.filter import EventFilter
 from evdash.events.grammar import KEYS
 from evdash.events.time_bounds import TimeBound
+from evdash.web.asked import Asked, Problem
 from evdash.web.charts import HistogramPicture, histogram_picture, not_drawn
-from evdash.web.paging import link, parameters
+from evdash.web.paging import link
 
 FACET_VALUES: Final = 12
 _FACETS: Final = (
@@ -64,34 +64,6 @@ class Facet:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """Where and why a filter cannot be read."""
-
-    sentence: str
-    before: str
-    rest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What a page pins beside what a person filters: the session, the user, errors only."""
-
-    key: str = ""
-    value: str = ""
-
-    def applied(self, event_filter: EventFilter) -> EventFilter:
-        """The filter within the scope. Other values of its key would be alternatives to it, so they go."""
-        if not self.key:
-            return event_filter
-        kept = tuple(c for c in event_filter.conditions if c.key != self.key or c.negated)
-        return replace(event_filter, conditions=kept).also(self.key, self.value)
-
-
-EVERYTHING: Final = Scope()
-ERRORS: Final = Scope(IS, "error")
-
-
-@dataclass(frozen=True, slots=True)
 class FilterBar:
     """What templates/filter/_bar.html and _facets.html show."""
 
@@ -129,31 +101,6 @@ class FilterBar:
     def keys(self) -> str:
         """The keys of the grammar, for completing them."""
         return " ".join(KEYS)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A filter as a person asked for it, and what the page makes of it."""
-
-    own: EventFilter
-    scope: Scope
-    problem: Problem | None
-    text: str
-
-    @property
-    def within(self) -> EventFilter:
-        """The filter within the page's scope."""
-        return self.scope.applied(self.own)
-
-
-def asked_filter(query: QueryDict, scope: Scope = EVERYTHING) -> Asked:
-    """The filter of a query string; one that cannot be read lets everything of the scope through and says why."""
-    try:
-        own = EventFilter.from_query(parameters(query))
-    except FilterError as error:
-        problem = Problem(str(error), error.text[: error.position], error.text[error.position :])
-        return Asked(EventFilter(), scope, problem, query.get("q", error.text))
-    return Asked(own, scope, None, own.text())
 
 
 def filter_bar(

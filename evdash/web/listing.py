@@ -11,16 +11,8 @@ from evdash.eventlog.records import Count, EventPage, Position
 from evdash.events.entry_id import EntryId
 from evdash.events.summaries import SessionSummary, UserSummary
 from evdash.web.addresses import page_address
-from evdash.web.filter_bar import (
-    EVERYTHING,
-    Asked,
-    FilterBar,
-    Scope,
-    asked_filter,
-    filter_bar,
-    summed_up,
-    without_errors_only,
-)
+from evdash.web.asked import EVERYTHING, Asked, Scope, asked_filter
+from evdash.web.filter_bar import FilterBar, filter_bar, summed_up, without_errors_only
 from evdash.web.gap_rows import whose
 from evdash.web.paging import ROWS, ROWS_AT_MOST, Pager, Place, RowList, going_on, link, pager, place_of, row_list
 from evdash.web.rows import Reading

@@ -12,7 +12,7 @@ from django.http import QueryDict
 from evdash.events.event import Event
 from evdash.events.filter import PARAMETERS
 from evdash.events.one_line import one_line
-from evdash.web.filter_bar import Scope, asked_filter
+from evdash.web.asked import Scope, asked_filter
 from evdash.web.listing import Listing
 from evdash.web.paging import BadPlace
 from evdash.web.rows import Reading

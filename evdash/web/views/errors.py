@@ -9,7 +9,7 @@ from evdash.eventlog.error_groups import ErrorGroupRecord
 from evdash.eventlog.opening import open_reader
 from evdash.events.conditions import TEXT
 from evdash.events.filter import EventFilter
-from evdash.web.filter_bar import ERRORS
+from evdash.web.asked import ERRORS
 from evdash.web.listing import listing, question
 from evdash.web.paging import link
 from evdash.web.rendering import page

@@ -14,8 +14,9 @@ from evdash.eventlog.latencies import OperationLatency
 from evdash.eventlog.opening import open_reader
 from evdash.events.filter import EventFilter
 from evdash.web.addresses import page_address
+from evdash.web.asked import Asked, asked_filter
 from evdash.web.charts import histogram_picture, not_drawn, shares
-from evdash.web.filter_bar import Asked, asked_filter, filter_bar
+from evdash.web.filter_bar import filter_bar
 from evdash.web.mount import mount_of
 from evdash.web.paging import link, newest
 from evdash.web.rendering import Notice, page

@@ -15,7 +15,7 @@ from evdash.events.filter import EventFilter
 from evdash.events.summaries import SessionSummary
 from evdash.notes.records import Subject
 from evdash.web.addresses import session_address
-from evdash.web.filter_bar import Scope
+from evdash.web.asked import Scope
 from evdash.web.handover.links import hand_over
 from evdash.web.listing import Listing, Question, listing, question
 from evdash.web.mount import mount_of

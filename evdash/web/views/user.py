@@ -12,9 +12,9 @@ from evdash.eventlog.opening import open_reader
 from evdash.eventlog.reader import Reader
 from evdash.events.filter import EventFilter
 from evdash.events.summaries import UserSummary
+from evdash.web.asked import Scope
 from evdash.web.calendar import Calendar, calendar, calendar_range
 from evdash.web.completeness import completeness
-from evdash.web.filter_bar import Scope
 from evdash.web.listing import listing, question
 from evdash.web.paging import link
 from evdash.web.rendering import page
