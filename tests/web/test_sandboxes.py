@@ -234,6 +234,8 @@ def test_an_entry_opens_and_leads_to_the_one_it_is_a_copy_of(operator: Client, v
     for copy, original in ((copies[1], "1764000001000-0"), (copies[7], "1764000061000-0")):
         where = f"{PAGE}events/{TO.replace(':', '%3A')}/{copy.entry_id}/"
         assert operator.get(f"/events/{TO.replace(':', '%3A')}/{copy.entry_id}/")["Location"] == where
+        elsewhere = operator.get(f"/events/{TO.replace(':', '%3A')}/{copy.entry_id}/?field=0")
+        assert elsewhere["Location"] == f"{where}?field=0"
         page = seen(operator.get(where))
         assert "A copy of this entry" in page.text
         assert page.links["this entry"] == f"/events/memory%3Aevents/{original}/"

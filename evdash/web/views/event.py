@@ -22,7 +22,7 @@ from evdash.web.fields import data_links, field_views, hex_dump, whole_value
 from evdash.web.mount import mount_of
 from evdash.web.mounting import mounted_below
 from evdash.web.notes import notes_section
-from evdash.web.paging import parameters
+from evdash.web.paging import link, parameters
 from evdash.web.readings import reading
 from evdash.web.rendering import page
 from evdash.web.rows import row_of, rows_of
@@ -36,7 +36,7 @@ def event(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
     mount = mount_of(request)
     if mount is None and is_sandbox(stream):
         with mounted_below(mounted_prefix(stream)):
-            return redirect(event_address(stream, entry_id))
+            return redirect(link(event_address(stream, entry_id), request.GET.urlencode()))
     with open_reader() as reader:
         found = reader.event(stream, entry_id)
         neighbours = reader.neighbours(found) if found and not _wants_value(request) else Neighbours(None, None)
