@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+import redis
 from django import forms
+from django.contrib.auth.models import User
 from django.http import QueryDict
 from django.urls import reverse
 
+from evdash.audit.operating import operate
 from evdash.events.entry_id import EntryId, InvalidEntryId
 from evdash.events.time_bounds import InvalidTimeBound, TimeBound
 from evdash.streams.info import GroupInfo, StreamInfo
@@ -55,6 +58,10 @@ class OperationForm(forms.Form):
     of_group: ClassVar[bool] = True
     # The operation can be looked at when one field of each of these is in the query.
     needs: ClassVar[tuple[tuple[str, ...], ...]] = ()
+
+    def carry_out(self, operation: Operation, reason: str, client: redis.Redis, user: User) -> None:
+        """Do what the form asked for. Raises what `operate` raises."""
+        operate(user.get_username(), operation, reason, client, user=user)
 
     @property
     def after(self) -> str:

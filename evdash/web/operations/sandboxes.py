@@ -6,12 +6,14 @@ import shlex
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
+import redis
 from django import forms
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.http import QueryDict
 from django.urls import reverse
 
-from evdash.audit.background import BackgroundReplay
+from evdash.audit.background import BackgroundReplay, begin
 from evdash.audit.replaying import EXPIRES_S, Replay
 from evdash.events.filter import EventFilter, FilterError
 from evdash.events.time_bounds import TimeBound
@@ -112,6 +114,12 @@ class ReplayForm(SandboxForm):
             return link(reverse("events"), EventFilter.parse(asked).query_string())
         except FilterError:
             return reverse("events")
+
+    def carry_out(self, operation: Operation, reason: str, client: redis.Redis, user: User) -> None:
+        if isinstance(operation, BackgroundReplay):
+            begin(user.get_username(), operation, reason, user=user)
+        else:
+            super().carry_out(operation, reason, client, user)
 
     @property
     def after(self) -> str:

@@ -13,8 +13,7 @@ from django.shortcuts import redirect
 
 from evdash.accounts.roles import can_operate, operators_only
 from evdash.audit.access_log import last_of, record
-from evdash.audit.background import BackgroundReplay, begin
-from evdash.audit.operating import OutcomeNotRecorded, operate
+from evdash.audit.operating import OutcomeNotRecorded
 from evdash.eventlog.opening import open_reader
 from evdash.eventlog.reader import Reader
 from evdash.events.entry_id import EntryId, InvalidEntryId
@@ -109,10 +108,7 @@ def _done(request: HttpRequest, form: OperationForm, client: redis.Redis) -> str
             operation = form.as_seen(operation, EntryId.parse(before_id))
         if form.shows_growth and (more := _growth(operation, client, request.POST.get("seen", ""))):
             return more
-        if isinstance(operation, BackgroundReplay):
-            begin(user.get_username(), operation, reason, user=user)
-        else:
-            operate(user.get_username(), operation, reason, client, user=user)
+        form.carry_out(operation, reason, client, user)
     except (OperationRefused, InvalidEntryId, *_TROUBLE) as error:
         return str(error)
     except DatabaseError as error:
