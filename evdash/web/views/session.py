@@ -122,7 +122,7 @@ def _found(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpR
         raise
     event, to = found.event, found.searched_to
     nothing = (
-        f"No such event up to {to:%Y-%m-%d %H:%M:%S} UTC, as far as was searched: the log is far behind the stream."
+        f"There is no such event up to {to:%Y-%m-%d %H:%M:%S} UTC, which is as far as was searched."
         if to
         else "There is no such event in this direction."
     )
