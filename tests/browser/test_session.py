@@ -602,6 +602,8 @@ def test_the_end_of_a_long_session_is_in_view_and_stays_so(
     expect(page.locator(".live-jump")).to_be_hidden()
     page.goto(f"/sessions/{session}/?at={ids[10]}")
     is_selected(page, ids[10])
+    # What comes before the page hears of news is not counted: it is among the later events that can be loaded.
+    expect(page.locator("[data-live-status]").first).to_have_text("Live")
     new = str(publisher.publish("message.added", session, "the reader", content="far below"))
     page.get_by_role("button", name="more below, jump to now").click()
     page.wait_for_url("**end=1*")
