@@ -49,6 +49,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "evdash.accounts.middleware.SignInRequired",
+    "evdash.web.redis_budget.RedisBudget",
     "evdash.web.mount.SandboxMount",
     "axes.middleware.AxesMiddleware",
 ]

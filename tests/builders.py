@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
+import redis
 from hypothesis import strategies as st
 
 from evdash.events.entry import Entry
 from evdash.events.entry_id import MAX_HALF, EntryId
 from evdash.events.event import Event
 from evdash.events.profile import decode
+from evdash.streams.shared_tail import SharedTail
 
 STREAM = "memory:events"
+GROUPS = ("evdash-audit", "evdash-analytics", "evdash-debug")
+
+
+def tail_of(client: redis.Redis, *streams: str, groups: Sequence[str] = GROUPS) -> SharedTail:
+    """A tail of these streams that nothing else uses."""
+    return SharedTail(client, streams or (STREAM,), groups)
 
 
 def entry(entry_id: str = "1700000000000-0", stream: str = STREAM, **fields: str | bytes) -> Entry:

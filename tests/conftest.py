@@ -6,9 +6,16 @@ from pathlib import Path
 import pytest
 import redis
 
+from evdash.eventlog.opening import shared_tail
 from evdash.streams import embedded
 from evdash.streams.client import open_client
 from evdash.streams.embedded import EmbeddedServer
+
+
+@pytest.fixture(autouse=True)
+def _tail_of_its_own() -> None:
+    """The tail that a process keeps is that of one test: the next one empties server and database."""
+    shared_tail.cache_clear()
 
 
 @pytest.fixture(scope="session")

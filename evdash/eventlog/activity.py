@@ -13,65 +13,69 @@ from django.db.models import QuerySet
 from evdash.eventlog.models import AgentSession, AgentUser, Participation, UserDay
 from evdash.eventlog.records import DayCount, SessionPage, UserPage
 from evdash.eventlog.rows import session_of_row, user_of_row
+from evdash.eventlog.unlogged import Unlogged
 from evdash.events.duplicates import Change
 from evdash.events.entry_id import EntryId
-from evdash.events.summaries import SessionSummary, UserSummary, sessions_of, users_of
+from evdash.events.summaries import SessionSummary, UserSummary, sessions_of
 
 # More streams than this are not followed at once, and entries of one ID are in different streams.
 TIES_MAX = 64
 
 
 def session_page(
-    unlogged: Sequence[Change], *, before: EntryId | None, after: EntryId | None, user_id: str | None, limit: int
+    unlogged: Unlogged, *, before: EntryId | None, after: EntryId | None, user_id: str | None, limit: int
 ) -> SessionPage:
     """Sessions by last entry; with `user_id` those in which that user took part, by the user's last entry there."""
     rows: QuerySet[Any]
     if user_id is None:
         rows = AgentSession.objects.all()
-        touched = {session_id: summary.last_id for session_id, summary in sessions_of(unlogged).items()}
+        sessions = unlogged.sessions
     else:
         rows = Participation.objects.filter(user_id=user_id)
-        own = [change for change in unlogged if change.event.user_id == user_id]
-        touched = {session_id: summary.last_id for session_id, summary in sessions_of(own).items()}
+        sessions = sessions_of(unlogged.of_user(user_id))
+    touched = {session_id: summary.last_id for session_id, summary in sessions.items()}
     keys, newer, older = _page(rows, "session_id", touched, before, after, limit)
     summaries = session_summaries(unlogged, keys)
     return SessionPage(tuple(summaries[key] for key in keys), newer, older)
 
 
-def user_page(unlogged: Sequence[Change], *, before: EntryId | None, after: EntryId | None, limit: int) -> UserPage:
+def user_page(unlogged: Unlogged, *, before: EntryId | None, after: EntryId | None, limit: int) -> UserPage:
     """Users by last entry."""
-    touched = {user_id: summary.last_id for user_id, summary in users_of(unlogged).items()}
+    touched = {user_id: summary.last_id for user_id, summary in unlogged.users.items()}
     keys, newer, older = _page(AgentUser.objects.all(), "user_id", touched, before, after, limit)
     summaries = user_summaries(unlogged, keys)
     return UserPage(tuple(summaries[key] for key in keys), newer, older)
 
 
-def session_summaries(unlogged: Sequence[Change], session_ids: Collection[str]) -> Mapping[str, SessionSummary]:
+def session_summaries(unlogged: Unlogged, session_ids: Collection[str]) -> Mapping[str, SessionSummary]:
     """The summaries of those of these sessions that have any event."""
     wanted = set(session_ids)
-    additions = sessions_of(change for change in unlogged if change.event.session_id in wanted)
     known = {row.session_id: session_of_row(row) for row in AgentSession.objects.filter(session_id__in=wanted)}
-    for session_id, addition in additions.items():
+    for session_id in wanted & unlogged.sessions.keys():
+        addition = unlogged.sessions[session_id]
         known[session_id] = known[session_id].merged(addition) if session_id in known else addition
     return known
 
 
-def user_summaries(unlogged: Sequence[Change], user_ids: Collection[str]) -> Mapping[str, UserSummary]:
+def user_summaries(unlogged: Unlogged, user_ids: Collection[str]) -> Mapping[str, UserSummary]:
     """The summaries of those of these users that have any event."""
     wanted = set(user_ids)
-    own = [change for change in unlogged if change.event.user_id in wanted]
     known = {row.user_id: user_of_row(row) for row in AgentUser.objects.filter(user_id__in=wanted)}
-    new_sessions = _sessions_not_logged(own)
-    for user_id, addition in users_of(own).items():
+    touched = wanted & unlogged.users.keys()
+    new_sessions = _sessions_not_logged([change for user_id in touched for change in unlogged.of_user(user_id)])
+    for user_id in touched:
+        addition = unlogged.users[user_id]
         summary = known[user_id].merged(addition) if user_id in known else addition
         known[user_id] = replace(summary, sessions=summary.sessions + len(new_sessions[user_id]))
     return known
 
 
-def user_days(unlogged: Sequence[Change], user_id: str, since: date, until: date) -> Mapping[date, DayCount]:
+def user_days(unlogged: Unlogged, user_id: str, since: date, until: date) -> Mapping[date, DayCount]:
     """The user's days from `since` up to and with `until` on which anything happened (UTC)."""
     rows = UserDay.objects.filter(user_id=user_id, day__gte=since, day__lte=until)
-    return days_of(unlogged, user_id, since, until, {row.day: DayCount(row.events, row.errors) for row in rows})
+    return days_of(
+        unlogged.of_user(user_id), user_id, since, until, {row.day: DayCount(row.events, row.errors) for row in rows}
+    )
 
 
 def days_of(

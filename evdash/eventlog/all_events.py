@@ -9,6 +9,7 @@ from evdash.eventlog.opening import open_reader
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import EventPage, Position
 from evdash.events.filter import EventFilter
+from evdash.streams.budget import PAGE_BUDGET_S, redis_budget
 from evdash.streams.client import StreamsUnavailable
 
 
@@ -29,7 +30,8 @@ def all_pages(filter: EventFilter, what: str, *, limit: int) -> Iterator[EventPa
 def _read_on(reader: Reader, filter: EventFilter, end: Position | None, what: str, limit: int) -> Iterator[EventPage]:
     position: Position | None = None
     while end is not None:
-        page = reader.page(filter, after=position, oldest_first=True, limit=limit)
+        with redis_budget(PAGE_BUDGET_S):
+            page = reader.page(filter, after=position, oldest_first=True, limit=limit)
         if reader.unreachable:
             raise StreamsUnavailable(f"{what} was broken off. {reader.unreachable}")
         events = tuple(event for event in page.events if event.entry_id <= end.entry_id)

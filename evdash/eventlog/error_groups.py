@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-
-import redis
 
 from evdash.eventlog.models import ErrorGroup, ErrorGroupMember
 from evdash.eventlog.positions import all_stream_numbers
 from evdash.eventlog.snapshot import snapshot
-from evdash.eventlog.stream_part import StreamPart
-from evdash.eventlog.unlogged import unapplied_changes
+from evdash.eventlog.unlogged import unapplied
 from evdash.events.entry_id import EntryId
 from evdash.events.error_groups import ErrorGroupSummary, error_groups_of
 from evdash.events.event import datetime_from_us
+from evdash.streams.shared_tail import SharedTail, TailReading
 
 GROUPS_MAX = 50
 
@@ -39,11 +36,10 @@ class ErrorGroupRecord:
     last_id: EntryId
 
 
-def error_groups(client: redis.Redis, streams: Sequence[str], group: str) -> list[ErrorGroupRecord]:
+def error_groups(tail: SharedTail, reading: TailReading, group: str) -> list[ErrorGroupRecord]:
     """The groups that were hit last, at most GROUPS_MAX."""
-    tail = StreamPart(client, streams, group).tail()
     with snapshot():
-        added = error_groups_of(unapplied_changes(tail.events, group, all_stream_numbers(streams)))
+        added = error_groups_of(unapplied(tail, reading, group, all_stream_numbers(tail.streams)).of_errors())
         rows = list(ErrorGroup.objects.order_by("-last_id", "fingerprint")[:GROUPS_MAX])
         rows += ErrorGroup.objects.filter(fingerprint__in=added).exclude(pk__in=[row.pk for row in rows])
         found = {row.fingerprint: _merged(row, added.get(row.fingerprint)) for row in rows}

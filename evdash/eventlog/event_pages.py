@@ -36,9 +36,9 @@ def event_page(
     """At most `limit` events of the filter next to a position; see Reader.page. `numbers` order equal entry IDs."""
     forward = after is not None or (oldest_first and before is None)
     start = (after or _BEGINNING) if forward else before
-    matches = filter.predicate(now)
+    # One more is asked for than the page needs: the entry at the start itself may be among them.
     edge = None if start is None else start.entry_id.previous() if forward else start.entry_id.next()
-    window = stream_part.window("forward" if forward else "backward", edge, matches=matches, limit=limit)
+    window = stream_part.window("forward" if forward else "backward", edge, filter, now, limit=limit + 1)
 
     def place(position: Position) -> tuple[EntryId, int]:
         return position.entry_id, numbers.get(position.stream, -1)

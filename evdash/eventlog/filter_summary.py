@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -14,8 +14,10 @@ from evdash.eventlog.models import TypeCount
 from evdash.eventlog.query import duplicates_query, log_query
 from evdash.eventlog.records import FACETS, Count, FacetValue, FilterSummary
 from evdash.eventlog.time_slots import DAY_S
+from evdash.eventlog.unlogged import Unlogged
 from evdash.events.conditions import ATTRIBUTES, IS, Condition
 from evdash.events.duplicates import Change
+from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter
 
@@ -36,25 +38,28 @@ class Sampled(NamedTuple):
 
 
 def filter_summary(
-    unlogged: Sequence[Change], unlogged_complete: bool, numbers: Mapping[str, int], filter: EventFilter, now: datetime
+    unlogged: Unlogged, unlogged_complete: bool, numbers: Mapping[str, int], filter: EventFilter, now: datetime
 ) -> FilterSummary:
     """What can be said of all events of the filter, within the sample's bound. Reads one database state."""
     matches = filter.predicate(now)
-    from_stream = [_sampled(each.event) for each in unlogged if each.counts == 1 and matches(each.event)]
+    fitting = [change for change in unlogged.found(filter.driver()) if matches(change.event)]
+    counted_ones = [change.event for change in fitting if change.counts == 1]
+    if len(counted_ones) > SAMPLE_MAX:
+        counted_ones = sorted(counted_ones, key=_place, reverse=True)[: SAMPLE_MAX + 1]
+    from_stream = list(map(_sampled, counted_ones))
     query = log_query(filter, now)
     bound = query.bound(newest_first=True)
     rows = query.matching.filter(is_duplicate=False)
-    for each in unlogged:
-        if each.counts < 0:
-            rows = rows.exclude(stream_id=numbers[each.event.stream], entry_id=each.event.entry_id)
+    for each in unlogged.taken_back:
+        rows = rows.exclude(stream_id=numbers[each.event.stream], entry_id=each.event.entry_id)
     if bound is not None:
         rows = rows.filter(entry_id__gte=bound)
     newest = rows.order_by("-entry_id", "-stream_id")[: SAMPLE_MAX + 1]
     sample = [*from_stream, *_from_log(newest.values_list(*_SAMPLED), numbers)]
     complete = unlogged_complete and bound is None and len(sample) <= SAMPLE_MAX
     sample = sample[:SAMPLE_MAX]
-    events, errors = _counts(sample, complete, unlogged, unlogged_complete, numbers, filter, now)
-    duplicates = _duplicates(unlogged, matches, filter, now)
+    events, errors = _counts(sample, complete, fitting, unlogged_complete, numbers, filter, now)
+    duplicates = _duplicates(fitting, filter, now)
     return _of_sample(sample, events, errors, duplicates, filter, now, complete=complete)
 
 
@@ -95,12 +100,14 @@ def _of_sample(
     )
 
 
-def _duplicates(
-    unlogged: Sequence[Change], matches: Callable[[Event], bool], filter: EventFilter, now: datetime
-) -> Count:
+def _duplicates(fitting: Sequence[Change], filter: EventFilter, now: datetime) -> Count:
     logged = duplicates_query(filter, now)[:DUPLICATES_MAX].count()
-    in_stream = sum(each.is_duplicate and matches(each.event) for each in unlogged)
+    in_stream = sum(each.is_duplicate for each in fitting)
     return Count(logged + in_stream, exact=logged < DUPLICATES_MAX)
+
+
+def _place(event: Event) -> EntryId:
+    return event.entry_id
 
 
 def _sampled(event: Event) -> Sampled:
@@ -122,14 +129,14 @@ def _facet(sample: Sequence[Sampled], index: int) -> tuple[FacetValue, ...]:
 def _counts(
     sample: Sequence[Sampled],
     complete: bool,
-    unlogged: Sequence[Change],
+    fitting: Sequence[Change],
     unlogged_complete: bool,
     numbers: Mapping[str, int],
     filter: EventFilter,
     now: datetime,
 ) -> tuple[Count, Count]:
     if not complete and _is_counted(filter):
-        events, errors = counted(unlogged, numbers, filter, now)
+        events, errors = counted(fitting, numbers, filter)
         return Count(events, unlogged_complete), Count(errors, unlogged_complete)
     return Count(len(sample), complete), Count(sum(each.is_error for each in sample), complete)
 
@@ -139,13 +146,11 @@ def _is_counted(filter: EventFilter) -> bool:
     return not (filter.since or filter.until) and {c.key for c in filter.conditions} <= {"type", "stream", IS}
 
 
-def counted(
-    unlogged: Sequence[Change], numbers: Mapping[str, int], filter: EventFilter, now: datetime
-) -> tuple[int, int]:
-    """Events and errors of a filter on types, streams and errors alone, from the counts kept by type."""
-    matches = filter.predicate(now)
-    events = sum(each.counts for each in unlogged if matches(each.event))
-    errors = sum(each.counts for each in unlogged if each.event.is_error and matches(each.event))
+def counted(fitting: Sequence[Change], numbers: Mapping[str, int], filter: EventFilter) -> tuple[int, int]:
+    """Events and errors of a filter on types, streams and errors alone, from the counts kept by type and what
+    `fitting`, the changes that the filter lets through, add to them."""
+    events = sum(each.counts for each in fitting)
+    errors = sum(each.counts for each in fitting if each.event.is_error)
     names = {number: name for name, number in numbers.items()}
     totals = TypeCount.objects.filter(width_s=DAY_S).values_list("type", "stream_id")
     for type_, stream_id, all_events, all_errors in totals.annotate(Sum("events"), Sum("errors")):

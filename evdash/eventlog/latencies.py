@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-import redis
 from django.db.models import Sum
 
 from evdash.eventlog.models import LatencyCount, TypeCount
@@ -15,11 +14,11 @@ from evdash.eventlog.positions import all_stream_numbers
 from evdash.eventlog.query import slots_between
 from evdash.eventlog.ranges import in_us, within
 from evdash.eventlog.snapshot import snapshot
-from evdash.eventlog.stream_part import StreamPart
 from evdash.eventlog.time_slots import DAY_S
-from evdash.eventlog.unlogged import unapplied_changes
+from evdash.eventlog.unlogged import unapplied
 from evdash.events.duplicates import Change
 from evdash.events.latency import bucket_of, operation, percentile_ms
+from evdash.streams.shared_tail import SharedTail, TailReading
 
 OPERATIONS_MAX = 12
 
@@ -46,19 +45,19 @@ class Latencies:
 
 
 def latencies(
-    client: redis.Redis, streams: Sequence[str], group: str, since: datetime | None, until: datetime | None
+    tail: SharedTail, reading: TailReading, group: str, since: datetime | None, until: datetime | None
 ) -> Latencies:
     """The latencies of a range of whole minutes, or of everything."""
-    tail = StreamPart(client, streams, group).tail()
     range_us = in_us(since, until)
     with snapshot():
-        counts = _counts(within(unapplied_changes(tail.events, group, all_stream_numbers(streams)), range_us))
+        added = unapplied(tail, reading, group, all_stream_numbers(tail.streams)).changes
+        counts = _counts(within(added, range_us))
         rows = LatencyCount.objects.filter(slots_between(*range_us)).values_list("operation", "bucket")
         for name, bucket, events in rows.annotate(Sum("events")):
             counts[name][bucket] += events
         types = set(TypeCount.objects.filter(width_s=DAY_S, type__in=list(counts)).values_list("type", flat=True))
-    types |= {event.type for event in tail.events}
-    return _latencies(counts, types, complete=tail.stopped_at is None)
+    types |= {change.event.type for change in added}
+    return _latencies(counts, types, complete=reading.reaches(group))
 
 
 def latencies_of(changes: Iterable[Change], since: datetime | None, until: datetime | None) -> Latencies:

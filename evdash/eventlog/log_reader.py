@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, date, datetime
+from functools import cached_property
 
-import redis
 from django.conf import settings
 
 from evdash.eventlog import activity, overviews
@@ -15,7 +15,7 @@ from evdash.eventlog.filter_summary import filter_summary
 from evdash.eventlog.gaps import gaps_between, missing_in_all
 from evdash.eventlog.latencies import Latencies, latencies
 from evdash.eventlog.models import LoggedEvent
-from evdash.eventlog.positions import all_stream_numbers, compared_through
+from evdash.eventlog.positions import all_stream_numbers, committed, compared_through
 from evdash.eventlog.ranges import whole_minutes
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import (
@@ -36,31 +36,45 @@ from evdash.eventlog.session_outline import session_outline
 from evdash.eventlog.session_states import Step, steps
 from evdash.eventlog.snapshot import snapshot
 from evdash.eventlog.stream_part import StreamPart
-from evdash.eventlog.unlogged import first_alike, unlogged_changes
-from evdash.events.duplicates import Change
+from evdash.eventlog.unlogged import Unlogged, first_alike, unlogged
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
 from evdash.events.filter import EventFilter
 from evdash.events.summaries import SessionSummary, UserSummary
-from evdash.streams.info import first_left, stream_info
+from evdash.streams.client import StreamsUnavailable
+from evdash.streams.info import first_left_of
+from evdash.streams.shared_tail import TAIL_ENTRIES, SharedTail
 
 
 class LogReader(Reader):
-    """A reading of the streams that evdash watches. While Redis is out of reach it gives what the log has."""
+    """A reading of the streams that evdash watches. While Redis is out of reach it gives what the log has.
 
-    def __init__(self, client: redis.Redis, streams: Sequence[str], group: str, now: datetime | None = None) -> None:
+    `tail`: that of the process. What it gives is of one moment, that of the first question.
+    """
+
+    def __init__(self, tail: SharedTail, group: str, now: datetime | None = None) -> None:
         self.now = now or datetime.now(UTC)
-        self.streams = tuple(streams)
-        self._client, self._group = client, group
-        self._numbers = all_stream_numbers(streams)
-        self._stream_part = StreamPart(client, streams, group)
+        self.streams = tail.streams
+        self._tail, self._group = tail, group
+
+    @cached_property
+    def _numbers(self) -> Mapping[str, int]:
+        return all_stream_numbers(self.streams)
+
+    @cached_property
+    def _stream_part(self) -> StreamPart:
+        """The tail after the watermarks. SQL is asked before Redis: what is committed meanwhile is in both, or in the
+        log, and never in neither."""
+        _ = self._numbers  # a stream that is new to the log gets its number before any snapshot is taken
+        reading = self._tail.read(committed(self._tail.groups, self.streams))
+        return StreamPart(self._tail, reading, self._group)
 
     @property
     def coverage(self) -> Coverage:
-        tail = self._stream_part.tail()
+        stream_part = self._stream_part
         with snapshot():
-            behind = sum(change.is_new for change in self._unlogged())
-        return Coverage(behind, tail.stopped_at is not None, self._stream_part.unreachable)
+            behind = self._unlogged().entries
+        return Coverage(behind, not stream_part.is_complete, stream_part.unreachable)
 
     @property
     def unreachable(self) -> str:
@@ -68,7 +82,7 @@ class LogReader(Reader):
 
     @property
     def has_read_all(self) -> bool:
-        return self._stream_part.tail().stopped_at is None and not self.unreachable
+        return self._stream_part.is_complete and not self.unreachable
 
     def page(
         self,
@@ -95,16 +109,16 @@ class LogReader(Reader):
         if found.events or found.searched_to is None:
             return found
         # The log is so far behind that the search stops before it has found any.
-        matches = filter.predicate(self.now)
-        known = [event.entry_id for event in self._stream_part.tail().events if matches(event)]
+        known = self._stream_part.window("backward", None, filter, self.now, limit=TAIL_ENTRIES).events
         if not known:
             return found
-        start = Position(min(known).previous(), "")
+        start = Position(min(event.entry_id for event in known).previous(), "")
         return self.page(filter, after=start, oldest_first=True, limit=limit)
 
     def ends(self) -> Mapping[str, EntryId]:
-        infos = {stream: stream_info(self._client, stream) for stream in self.streams}
-        return {stream: info.last_generated_id if info else EntryId.MIN for stream, info in infos.items()}
+        if self.unreachable:
+            raise StreamsUnavailable(self.unreachable)
+        return {stream: each.end for stream, each in self._stream_part.reading.slices.items()}
 
     def removed_unread(self, seen: Position) -> MissingEntries | None:
         # Workers record as gaps what they find missing whenever they have caught up; this is for what they have not
@@ -112,7 +126,8 @@ class LogReader(Reader):
         if self.unreachable:
             return None
         known = max(seen.entry_id, compared_through([self._group], seen.stream))
-        first = first_left(self._client, seen.stream, known)
+        info = self._stream_part.reading.slices[seen.stream].info
+        first = first_left_of(info, known) if info else None
         if first is None:
             return None
         return MissingEntries(seen.stream, UNREAD, known.next(), first.previous(), None, self.now, "")
@@ -151,12 +166,12 @@ class LogReader(Reader):
         user_id: str | None = None,
         limit: int = 50,
     ) -> SessionPage:
-        self._stream_part.tail()
+        self._read_stream()
         with snapshot():
             return activity.session_page(self._unlogged(), before=before, after=after, user_id=user_id, limit=limit)
 
     def session(self, session_id: str) -> SessionSummary | None:
-        self._stream_part.tail()
+        self._read_stream()
         with snapshot():
             return activity.session_summaries(self._unlogged(), [session_id]).get(session_id)
 
@@ -166,28 +181,28 @@ class LogReader(Reader):
     @property
     def logged_through(self) -> EntryId:
         """The entry ID up to which the log has everything that any stream has; EntryId.MAX where it has all."""
-        tail = self._stream_part.tail()
-        if tail.stopped_at is not None:
+        if not self._stream_part.is_complete:
             return min(self._stream_part.watermarks.values())
-        return min((event.entry_id.previous() for event in tail.events), default=EntryId.MAX)
+        uncommitted = self._stream_part.reading.uncommitted(self._group)
+        return min((held.entry_id.previous() for held in uncommitted), default=EntryId.MAX)
 
     def session_outline(self, summary: SessionSummary) -> tuple[OutlineSlot, ...]:
-        self._stream_part.tail()
+        self._read_stream()
         with snapshot():
             return session_outline(self._unlogged(), summary)
 
     def users(self, *, before: EntryId | None = None, after: EntryId | None = None, limit: int = 50) -> UserPage:
-        self._stream_part.tail()
+        self._read_stream()
         with snapshot():
             return activity.user_page(self._unlogged(), before=before, after=after, limit=limit)
 
     def user(self, user_id: str) -> UserSummary | None:
-        self._stream_part.tail()
+        self._read_stream()
         with snapshot():
             return activity.user_summaries(self._unlogged(), [user_id]).get(user_id)
 
     def user_days(self, user_id: str, since: date, until: date) -> Mapping[date, DayCount]:
-        self._stream_part.tail()
+        self._read_stream()
         with snapshot():
             return activity.user_days(self._unlogged(), user_id, since, until)
 
@@ -199,15 +214,15 @@ class LogReader(Reader):
 
     def latencies(self, since: datetime | None = None, until: datetime | None = None) -> Latencies:
         since, until = whole_minutes(since, until)
-        return latencies(self._client, self.streams, settings.EVDASH.analytics_group, since, until)
+        return latencies(self._tail, self._stream_part.reading, settings.EVDASH.analytics_group, since, until)
 
     def error_groups(self) -> list[ErrorGroupRecord]:
-        return error_groups(self._client, self.streams, settings.EVDASH.debug_group)
+        return error_groups(self._tail, self._stream_part.reading, settings.EVDASH.debug_group)
 
-    def _unlogged(self) -> list[Change]:
-        """What the events of the tail that the log does not have change.
+    def _read_stream(self) -> None:
+        """Read the stream now, before a snapshot of the log is taken."""
+        _ = self._stream_part
 
-        Asked inside the snapshot whose rows they are added to, after the stream was read: what is committed between
-        is in the log, and never in both or in neither.
-        """
-        return unlogged_changes(self._stream_part.tail().events, self._numbers)
+    def _unlogged(self) -> Unlogged:
+        """What the events of the tail that the log does not have change; asked inside the snapshot it is added to."""
+        return unlogged(self._tail, self._stream_part.reading, self._group, self._numbers)

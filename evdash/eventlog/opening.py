@@ -13,6 +13,7 @@ from django.conf import settings
 from evdash.eventlog.log_reader import LogReader
 from evdash.eventlog.reader import Reader
 from evdash.streams.client import open_client
+from evdash.streams.shared_tail import SharedTail
 
 _instead: ContextVar[Callable[[], Reader] | None] = ContextVar("_instead", default=None)
 
@@ -20,11 +21,10 @@ _instead: ContextVar[Callable[[], Reader] | None] = ContextVar("_instead", defau
 @contextmanager
 def open_reader() -> Iterator[Reader]:
     """A reading of the configured streams; within `reading_from` one by the reader that is opened there."""
-    configuration = settings.EVDASH
     if instead := _instead.get():
         yield instead()
     else:
-        yield LogReader(client_of_pages(configuration.redis_url), configuration.streams, configuration.audit_group)
+        yield LogReader(tail_of_process(), settings.EVDASH.audit_group)
 
 
 @contextmanager
@@ -35,6 +35,19 @@ def reading_from(open_another: Callable[[], Reader]) -> Iterator[None]:
         yield
     finally:
         _instead.reset(before)
+
+
+def tail_of_process() -> SharedTail:
+    """The tail of the configured streams, of which this process has one."""
+    configuration = settings.EVDASH
+    groups = (configuration.audit_group, configuration.analytics_group, configuration.debug_group)
+    return shared_tail(client_of_pages(configuration.redis_url), configuration.streams, groups)
+
+
+@cache
+def shared_tail(client: redis.Redis, streams: tuple[str, ...], groups: tuple[str, ...]) -> SharedTail:
+    """The tail that all readings of these streams share in this process."""
+    return SharedTail(client, streams, groups)
 
 
 @cache

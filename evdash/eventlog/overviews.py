@@ -17,6 +17,7 @@ from evdash.eventlog.query import id_range, log_query, slots_between
 from evdash.eventlog.ranges import RangeUs, in_us, within
 from evdash.eventlog.records import ACTIVE_WITHIN, Count, FacetValue, Histogram, Overview
 from evdash.eventlog.time_slots import DAY_S, HOUR_S, MINUTE_S
+from evdash.eventlog.unlogged import Unlogged
 from evdash.events.clocks import AHEAD_AT_MOST_US, credible_us
 from evdash.events.duplicates import Change
 from evdash.events.entry_id import EntryId
@@ -31,7 +32,7 @@ SLOTS_MAX = 3_000
 
 
 def overview(
-    unlogged: Sequence[Change],
+    unlogged: Unlogged,
     complete: bool,
     recent_errors: tuple[Event, ...],
     since: datetime | None,
@@ -41,7 +42,7 @@ def overview(
     """The numbers of a range of whole minutes. Reads one database state; `unlogged` is what it does not have, or the
     newest of that, where it is not `complete`."""
     range_us = in_us(since, until)
-    inside = within(unlogged, range_us)
+    inside = within(unlogged.changes, range_us)
     slots = TypeCount.objects.filter(slots_between(*range_us))
     types: Counter[str] = Counter()
     for change in inside:
@@ -110,7 +111,7 @@ def _histogram(
     return weighted_histogram([*counts, *from_stream], range_us, now, least_width_s=width_s)
 
 
-def _under_way(unlogged: Sequence[Change], range_us: RangeUs, rows: QuerySet[Any], key: str, added: Set[str]) -> Count:
+def _under_way(range_us: RangeUs, rows: QuerySet[Any], key: str, added: Set[str]) -> Count:
     """How many sessions or users have their first entry before the range's end and their last after its start."""
     first_id, last_id = id_range(*range_us)
     recent = rows.filter(last_id__gte=first_id or EntryId.MIN).order_by("last_id")
@@ -119,18 +120,18 @@ def _under_way(unlogged: Sequence[Change], range_us: RangeUs, rows: QuerySet[Any
     return Count(len(keys | added), exact=len(found) < COUNT_MAX)
 
 
-def _sessions(unlogged: Sequence[Change], inside: Sequence[Change], all_time: bool, range_us: RangeUs) -> Count:
+def _sessions(unlogged: Unlogged, inside: Sequence[Change], all_time: bool, range_us: RangeUs) -> Count:
     if not all_time:
         added = {change.event.session_id for change in inside if change.event.session_id}
-        return _under_way(unlogged, range_us, AgentSession.objects.all(), "session_id", added)
-    return _tallied("sessions", AgentSession.objects.all(), "session_id", sessions_of(unlogged))
+        return _under_way(range_us, AgentSession.objects.all(), "session_id", added)
+    return _tallied("sessions", AgentSession.objects.all(), "session_id", unlogged.sessions)
 
 
-def _users(unlogged: Sequence[Change], inside: Sequence[Change], all_time: bool, range_us: RangeUs) -> Count:
+def _users(unlogged: Unlogged, inside: Sequence[Change], all_time: bool, range_us: RangeUs) -> Count:
     if not all_time:
         added = {change.event.user_id for change in inside if change.event.user_id}
-        return _under_way(unlogged, range_us, AgentUser.objects.all(), "user_id", added)
-    return _tallied("users", AgentUser.objects.all(), "user_id", users_of(unlogged))
+        return _under_way(range_us, AgentUser.objects.all(), "user_id", added)
+    return _tallied("users", AgentUser.objects.all(), "user_id", unlogged.users)
 
 
 def _tallied(name: str, rows: QuerySet[Any], key: str, in_stream: Mapping[str, object]) -> Count:
@@ -139,25 +140,25 @@ def _tallied(name: str, rows: QuerySet[Any], key: str, in_stream: Mapping[str, o
     return Count(tally + len(in_stream) - logged)
 
 
-def _active_sessions(unlogged: Sequence[Change], now: datetime) -> Count:
+def _active_sessions(unlogged: Unlogged, now: datetime) -> Count:
     heard_since = _entry_id_at(now - ACTIVE_WITHIN)
-    touched = session_summaries(unlogged, sessions_of(unlogged))
+    touched = session_summaries(unlogged, unlogged.sessions.keys())
     active = {key for key, summary in touched.items() if summary.last_id >= heard_since and not summary.ended}
     rows = AgentSession.objects.filter(last_id__gte=heard_since, ended_id__isnull=True)
     found = rows.values_list("session_id", flat=True)[:COUNT_MAX]
     return Count(len(active | (set(found) - set(touched))), exact=len(found) < COUNT_MAX)
 
 
-def _arrived_since(unlogged: Sequence[Change], moment: datetime, now: datetime) -> int:
+def _arrived_since(unlogged: Unlogged, moment: datetime, now: datetime) -> int:
     first_id, last_id = _entry_id_at(moment), _entry_id_at(now + timedelta(minutes=1))
     logged = LoggedEvent.objects.filter(entry_id__gte=first_id, entry_id__lte=last_id)
-    return logged.count() + sum(first_id <= change.event.entry_id <= last_id for change in unlogged)
+    return logged.count() + sum(first_id <= change.event.entry_id <= last_id for change in unlogged.changes)
 
 
-def _ends(unlogged: Sequence[Change]) -> tuple[datetime | None, datetime | None]:
+def _ends(unlogged: Unlogged) -> tuple[datetime | None, datetime | None]:
     """When the oldest and the newest entry say that they occurred, as far as that is credible."""
     rows = LoggedEvent.objects.values_list("entry_id", "occurred_us")
-    ends = [(change.event.entry_id, change.event.occurred_us) for change in unlogged]
+    ends = [(change.event.entry_id, change.event.occurred_us) for change in unlogged.changes]
     ends += [*rows.order_by("entry_id")[:1], *rows.order_by("-entry_id")[:1]]
     if not ends:
         return None, None

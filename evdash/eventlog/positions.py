@@ -31,6 +31,12 @@ def watermark(group: str, stream: str) -> EntryId:
     return row.watermark if row else EntryId.MIN
 
 
+def committed(groups: Iterable[str], streams: Iterable[str]) -> Mapping[tuple[str, str], EntryId]:
+    """The watermarks of these groups by group and stream; without those that never committed anything."""
+    rows = GroupPosition.objects.filter(group__in=set(groups), stream__name__in=set(streams))
+    return {(group, name): mark for group, name, mark in rows.values_list("group", "stream__name", "watermark")}
+
+
 @dataclass(frozen=True, slots=True)
 class MadeAnew:
     """That a stream is another one than before: emptied, replaced, or back from an older file."""

@@ -40,7 +40,7 @@ class LogQuery:
 
 def log_query(filter: EventFilter, now: datetime) -> LogQuery:
     """The filter's rows, with relative times seen from `now`."""
-    driver = _driver(filter)
+    driver = filter.driver()
     rows = LoggedEvent.objects.all()
     since_us, until_us = filter.range_us(now)
     first_id, last_id = id_range(since_us, until_us)
@@ -80,16 +80,6 @@ def duplicates_query(filter: EventFilter, now: datetime) -> QuerySet[LoggedEvent
     if until_us is not None:
         rows = rows.filter(occurred_us__lt=until_us)
     return rows
-
-
-def _driver(filter: EventFilter) -> Condition | None:
-    """The condition whose index finds the fewest rows: one session, else one user, else errors, else one type."""
-    alone = {
-        group[0].key: group[0]
-        for group in filter.alternatives()
-        if len(group) == 1 and not group[0].negated and not group[0].prefix
-    }
-    return alone.get("session") or alone.get("user") or alone.get(IS) or alone.get("type")
 
 
 def _by_index(condition: Condition) -> Q:

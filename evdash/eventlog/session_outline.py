@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from django.db.models import Count, F, Q, QuerySet
@@ -11,6 +11,7 @@ from django.db.models.functions import Cast, Floor
 
 from evdash.eventlog.models import LoggedEvent
 from evdash.eventlog.records import OutlineSlot
+from evdash.eventlog.unlogged import Unlogged
 from evdash.events.duplicates import Change
 from evdash.events.summaries import SessionSummary
 
@@ -18,9 +19,9 @@ from evdash.events.summaries import SessionSummary
 SLOTS: Final = 1_000
 
 
-def session_outline(unlogged: Sequence[Change], summary: SessionSummary) -> tuple[OutlineSlot, ...]:
+def session_outline(unlogged: Unlogged, summary: SessionSummary) -> tuple[OutlineSlot, ...]:
     """The session's time in at most SLOTS equal slots, those without events left out, in the order of time."""
-    return outline_of(unlogged, summary, _logged(summary, _width_us(summary)))
+    return outline_of(unlogged.of_session(summary.session_id), summary, _logged(summary, _width_us(summary)))
 
 
 def outline_of(

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
 from typing import Literal
 
-import redis
-
-from evdash.eventlog.positions import watermark
 from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
+from evdash.events.filter import EventFilter, Predicate
 from evdash.events.profile import decode
 from evdash.streams.client import StreamsUnavailable
-from evdash.streams.groups import GroupConsumer
 from evdash.streams.reads import read_backward, read_entry, read_forward
+from evdash.streams.shared_tail import Held, SharedTail, StreamSlice, TailReading, key_of
 
-# How much one reading takes from one stream. Decoding so many entries takes some 0.25 s; a page that is cut here says
-# so and offers to read on.
+# How much one page reads from one stream where somebody goes on beyond what the tail holds. Decoding so many entries
+# takes some 0.3 s; a page that is cut here says so and offers to read on.
 STREAM_READ_MAX = 10_000
 STREAM_READ_MAX_BYTES = 32 * 2**20
 _FIRST_STEP = 200
@@ -29,129 +29,167 @@ Direction = Literal["backward", "forward"]
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Events of the streams past their watermarks, as far as they were read."""
+    """Events of the streams past their watermarks, as far as they are known."""
 
     events: tuple[Event, ...]
-    # Where reading stopped early: what lies further in the direction of reading is not known. None: all was read.
+    # Where they stop early: what lies further in this direction is not known. None: nothing does.
     stopped_at: EntryId | None
-    newest: Mapping[str, EntryId]  # per stream, the newest entry read, else the watermark
+    newest: Mapping[str, EntryId]  # per stream: everything up to there is in the log or in the window
 
 
 @dataclass(slots=True)
-class _Read:
-    """What was read of one stream."""
+class _Found:
+    """What one stream gave."""
 
     events: list[Event]
-    newest: EntryId | None = None
     stopped_at: EntryId | None = None
 
 
 class StreamPart:
-    """The streams past their watermarks, for one reading. Redis out of reach is a sentence in `unreachable`."""
+    """The streams past the watermarks of one group, for one page.
 
-    def __init__(self, client: redis.Redis, streams: Sequence[str], group: str) -> None:
-        self.client = client
-        self.streams = tuple(streams)
-        self.unreachable = ""
-        self.watermarks = {stream: self._watermark(stream, group) for stream in self.streams}
-        self._tail: Window | None = None
+    The tail of the process has it. Only who goes on from a place that the tail does not reach reads a stream.
+    """
 
-    def _watermark(self, stream: str, group: str) -> EntryId:
-        """What both the log and the group know as committed; the group knows when the stream is another one now."""
-        committed = watermark(group, stream)
-        try:
-            acknowledged = GroupConsumer(self.client, group, consumer="").watermark(stream)
-        except StreamsUnavailable as outage:
-            self.unreachable = str(outage)
-            return committed
-        return min(committed, acknowledged or EntryId.MIN)
+    def __init__(self, tail: SharedTail, reading: TailReading, group: str) -> None:
+        self.reading = reading
+        self._tail, self._group = tail, group
+        self.unreachable = reading.unreachable
 
-    def tail(self) -> Window:
-        """The newest entries past the watermarks, newest first; read once."""
-        if self._tail is None:
-            self._tail = self.window("backward")
-        return self._tail
+    @property
+    def is_complete(self) -> bool:
+        """Whether the tail reaches down to the watermarks; True while Redis cannot be asked: then it is left out."""
+        return self.reading.reaches(self._group)
+
+    @property
+    def watermarks(self) -> Mapping[str, EntryId]:
+        """By stream: what the group has committed for certain."""
+        return {stream: each.watermarks[self._group] for stream, each in self.reading.slices.items()}
 
     def window(
-        self,
-        direction: Direction,
-        start: EntryId | None = None,
-        *,
-        matches: Callable[[Event], bool] | None = None,
-        limit: int | None = None,
+        self, direction: Direction, start: EntryId | None, filter: EventFilter, now: datetime, *, limit: int
     ) -> Window:
-        """The entries past the watermarks next to `start` (excluded; None: the end to begin at) in this direction.
-
-        With `matches` only those events, and with `limit` no further than that more than so many were found.
-        """
-        reads = {
-            stream: self._read(stream, direction, start, mark, matches, limit)
-            for stream, mark in self.watermarks.items()
-        }
-        stops = [read.stopped_at for read in reads.values() if read.stopped_at is not None]
+        """The events of the filter past the watermarks, next to `start` (excluded; None: the end to begin at) in this
+        direction: more than `limit` of them, or all up to `stopped_at`."""
+        matches = filter.predicate(now)
         forward = direction == "forward"
+        indexed = self._indexed(filter)
+        found = [
+            self._found(stream, each, forward, start, matches, filter.needs_search_text, indexed, limit)
+            for stream, each in self.reading.slices.items()
+        ]
+        stops = [each.stopped_at for each in found if each.stopped_at is not None]
         stopped_at = (min(stops) if forward else max(stops)) if stops else None
         return Window(
             tuple(
                 event
-                for read in reads.values()
-                for event in read.events
+                for each in found
+                for event in each.events
                 if stopped_at is None or (event.entry_id <= stopped_at if forward else event.entry_id >= stopped_at)
             ),
             stopped_at,
-            self.watermarks | {stream: read.newest for stream, read in reads.items() if read.newest is not None},
+            {stream: max(each.position, each.watermarks[self._group]) for stream, each in self.reading.slices.items()},
         )
 
     def event(self, stream: str, entry_id: EntryId) -> Event | None:
         """This entry of one of the streams shown, committed or not; None when it has none such."""
-        if stream not in self.streams or self.unreachable:
+        known = self.reading.slices.get(stream)
+        if known is None or self.unreachable:
+            return None
+        if held := known.held(entry_id):
+            return held.event
+        if known.info is None or not self._may_have(known, entry_id):
             return None
         try:
-            entry = read_entry(self.client, stream, entry_id)
+            entry = read_entry(self._tail.client, stream, entry_id)
         except StreamsUnavailable as outage:
             self.unreachable = str(outage)
             return None
         return decode(entry) if entry else None
 
-    def _read(
+    def _may_have(self, known: StreamSlice, entry_id: EntryId) -> bool:
+        """Whether the stream may have an entry that the slice does not: before it, or after it by now."""
+        first_id = known.info.first_id if known.info else None
+        return entry_id > known.position or (
+            first_id is not None and first_id <= entry_id <= max(known.start, known.watermarks[self._group])
+        )
+
+    def _indexed(self, filter: EventFilter) -> Mapping[str, list[Held]] | None:
+        """By stream, the events that the filter can let through, oldest first; None: an index does not tell."""
+        driver = filter.driver()
+        if driver is None:
+            return None
+        by_stream: dict[str, list[Held]] = {stream: [] for stream in self.reading.slices}
+        for held in self.reading.found(key_of(driver), self._group):
+            by_stream[held.event.stream].append(held)
+        for several in by_stream.values():
+            several.sort(key=lambda held: held.entry_id)
+        return by_stream
+
+    def _found(
         self,
         stream: str,
-        direction: Direction,
+        known: StreamSlice,
+        forward: bool,
         start: EntryId | None,
-        mark: EntryId,
-        matches: Callable[[Event], bool] | None,
-        limit: int | None,
-    ) -> _Read:
-        read = _Read([])
+        matches: Predicate,
+        needs_text: bool,
+        indexed: Mapping[str, list[Held]] | None,
+        limit: int,
+    ) -> _Found:
+        mark = known.watermarks[self._group]
+        is_complete = known.is_complete(self._group)
+        if not forward and start is not None and start <= mark.next():
+            return _Found([])  # the log has everything before `start`
+        if not is_complete and start is not None and not self.unreachable:
+            # Somebody has come to the end of what the tail holds, and goes on from there.
+            if forward and mark <= start < known.start:
+                return self._read(stream, forward, start, mark, matches, limit)
+            # `start` is one past the ID to begin at, which is one past where the tail begins.
+            if not forward and start <= known.start.next().next():
+                return self._read(stream, forward, start, mark, matches, limit)
+        if forward and not is_complete and (start is None or start < mark):
+            return _Found([], stopped_at=mark)  # what comes after it is beyond the tail
+        held = known.after(mark) if indexed is None else indexed[stream]
+        side: Iterable[Held]
+        if forward:
+            side = held if start is None else (each for each in held if each.entry_id > start)
+        else:
+            side = reversed(held)
+            side = side if start is None else (each for each in side if each.entry_id < start)
+        fitting = (each.event for each in side if matches(each.event, each.search_text if needs_text else None))
+        events = list(islice(fitting, limit + 1))
+        if not forward and not is_complete and len(events) <= limit:
+            return _Found(events, stopped_at=known.start.next())
+        return _Found(events)
+
+    def _read(
+        self, stream: str, forward: bool, start: EntryId, mark: EntryId, matches: Predicate, limit: int
+    ) -> _Found:
+        found = _Found([])
         count = size = 0
         step = _FIRST_STEP
+        after = start
         while not self.unreachable:
-            entries = self._entries(stream, direction, start, mark, step)
-            if entries:
-                newest = entries[-1] if direction == "forward" else entries[0]
-                read.newest = max(newest.entry_id, read.newest or EntryId.MIN)
-            events = [decode(entry) for entry in entries]
-            read.events += events if matches is None else filter(matches, events)
+            entries = self._entries(stream, forward, after, mark, step)
+            found.events += [event for event in map(decode, entries) if matches(event)]
             if len(entries) < step:
                 break
-            start = entries[-1].entry_id
+            after = entries[-1].entry_id
             count += len(entries)
             size += sum(len(name) + len(value) for entry in entries for name, value in entry.pairs)
-            enough = limit is not None and len(read.events) > limit
-            if enough or count >= STREAM_READ_MAX or size >= STREAM_READ_MAX_BYTES:
-                read.stopped_at = start
+            if len(found.events) > limit or count >= STREAM_READ_MAX or size >= STREAM_READ_MAX_BYTES:
+                found.stopped_at = after
                 break
             fitting = (STREAM_READ_MAX_BYTES - size) * count // max(size, 1)
             step = max(1, min(_LARGEST_STEP, fitting, STREAM_READ_MAX - count))
-        return read
+        return found
 
-    def _entries(
-        self, stream: str, direction: Direction, start: EntryId | None, mark: EntryId, count: int
-    ) -> list[Entry]:
+    def _entries(self, stream: str, forward: bool, start: EntryId, mark: EntryId, count: int) -> list[Entry]:
         try:
-            if direction == "forward":
-                return read_forward(self.client, stream, after=max(mark, start or EntryId.MIN), count=count)
-            return read_backward(self.client, stream, before=start, after=mark, count=count)
+            if forward:
+                return read_forward(self._tail.client, stream, after=max(mark, start), count=count)
+            return read_backward(self._tail.client, stream, before=start, after=mark, count=count)
         except StreamsUnavailable as outage:
             self.unreachable = str(outage)
             return []

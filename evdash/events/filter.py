@@ -150,6 +150,15 @@ class EventFilter:
         since_us, until_us = self.range_us(now)
         return since_us is not None and until_us is not None and until_us <= since_us
 
+    def driver(self) -> Condition | None:
+        """The condition whose index finds the fewest events: one session, else one user, else errors, else one type."""
+        alone = {
+            group[0].key: group[0]
+            for group in self.alternatives()
+            if len(group) == 1 and not group[0].negated and not group[0].prefix
+        }
+        return alone.get("session") or alone.get("user") or alone.get(IS) or alone.get("type")
+
     @property
     def needs_search_text(self) -> bool:
         """Whether an event's search text must be known to test it."""

@@ -184,23 +184,35 @@ class UserSummary:
 
 def sessions_of(changes: Iterable[Change]) -> Mapping[str, SessionSummary]:
     """What these changes add to sessions; events without a session are in none."""
-    summaries: dict[str, SessionSummary] = {}
+    return added_to_sessions({}, changes)
+
+
+def added_to_sessions(
+    summaries: Mapping[str, SessionSummary], changes: Iterable[Change]
+) -> Mapping[str, SessionSummary]:
+    """These summaries with the changes added, in a new mapping."""
+    together = dict(summaries)
     for change in changes:
         session_id = change.event.session_id
         if session_id:
             summary = SessionSummary.of(change)
-            known = summaries.get(session_id)
-            summaries[session_id] = known.merged(summary) if known else summary
-    return summaries
+            known = together.get(session_id)
+            together[session_id] = known.merged(summary) if known else summary
+    return together
 
 
 def users_of(changes: Iterable[Change]) -> Mapping[str, UserSummary]:
     """What these changes add to users, `sessions` left at 0; events without a user are in none."""
-    summaries: dict[str, UserSummary] = {}
+    return added_to_users({}, changes)
+
+
+def added_to_users(summaries: Mapping[str, UserSummary], changes: Iterable[Change]) -> Mapping[str, UserSummary]:
+    """These summaries with the changes added, in a new mapping."""
+    together = dict(summaries)
     for change in changes:
         user_id = change.event.user_id
         if user_id:
             summary = UserSummary.of(change)
-            known = summaries.get(user_id)
-            summaries[user_id] = known.merged(summary) if known else summary
-    return summaries
+            known = together.get(user_id)
+            together[user_id] = known.merged(summary) if known else summary
+    return together

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from evdash.events.duplicates import identity
@@ -21,14 +21,23 @@ from evdash.web.rows import Reading
 IDENTITIES_MAX = 20_000
 
 
+EventsOf = Callable[[Sequence[Entry], Cursor], Sequence[Event]]
+
+
+def _decoded(entries: Sequence[Entry], _before: Cursor) -> Sequence[Event]:
+    return [decode(entry) for entry in entries]
+
+
 class Hub:
     """Knows no sockets, no Redis and no clock: whoever drives it brings entries and times.
 
     An event is decoded once, matched once for each distinct filter, and rendered once at most in each reading.
     """
 
-    def __init__(self, render: Render) -> None:
+    def __init__(self, render: Render, events_of: EventsOf | None = None) -> None:
+        """`events_of` gives the events of new entries, with the position before them; without it they are decoded."""
         self._render = render
+        self._events_of = events_of or _decoded
         self._topics: dict[tuple[str, Reading], Topic] = {}
         self._topic_of: dict[Follower, Topic] = {}
         self._identities: OrderedDict[bytes, None] = OrderedDict()
@@ -58,10 +67,11 @@ class Hub:
         for stream, first in {entry.stream: entry.entry_id for entry in reversed(entries)}.items():
             if first <= self.position.get(stream, EntryId.MIN):
                 self._begin_anew(stream, now_s)
+        before = dict(self.position)
         for entry in entries:
             self.position[entry.stream] = entry.entry_id
         if self._topics:
-            arrivals = [self._arrival(decode(entry)) for entry in entries]
+            arrivals = [self._arrival(event) for event in self._events_of(entries, before)]
             for topic in self._topics.values():
                 topic.take(arrivals, now)
             self.tick(now_s)

@@ -24,7 +24,7 @@ def missed_rows(request: HttpRequest) -> HttpResponse:
     """
     try:
         asked = cursor_of(_cursor(request))
-        with open_reader() as reader:
+        with open_reader() as reader:  # asks neither Redis nor SQL for its streams
             cursor = {stream: asked[stream] for stream in reader.streams if stream in asked}
         reading = reading_of(request.GET.get("reading", "events"))
         told = missed(filter_of(request.GET.get("query", "")), cursor, cursor, render_row, reading)

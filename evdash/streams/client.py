@@ -7,7 +7,7 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import redis
@@ -16,24 +16,29 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ConstantBackoff
 from redis.connection import parse_url
 from redis.retry import Retry
+from redis.utils import SENTINEL
 
 from evdash.streams.address import InvalidRedisUrl, redis_url, shown_address
+from evdash.streams.budget import budget_in_use, call_left_s, spending
 
 __all__ = [
     "InvalidRedisUrl",
     "Refused",
     "StillLoading",
     "StreamsUnavailable",
+    "TooSlow",
     "call",
     "call_all",
     "call_async",
     "call_at_once",
+    "call_each",
     "keep_raw",
     "open_async_client",
     "open_blocking_client",
     "open_client",
     "reaching",
     "redis_url",
+    "refusal",
     "shown_address",
 ]
 
@@ -72,6 +77,10 @@ class Refused(StreamsUnavailable):
         self.answer = answer
 
 
+class TooSlow(StreamsUnavailable):
+    """Redis did not answer in time, so that to ask it again would cost as much again."""
+
+
 class StillLoading(StreamsUnavailable):
     """Redis answers, and has yet to load its data."""
 
@@ -84,6 +93,7 @@ def open_client(url: str | None = None) -> redis.Redis:
     options = _options(url, ANSWER_TIMEOUT_S)
     # Only a lost connection is worth a second try: after a time-out a page would wait twice as long for nothing.
     options["retry"] = Retry(ConstantBackoff(0.05), 1, (redis.ConnectionError,))
+    options["connection_class"] = _WITHIN_BUDGET[options.get("connection_class", redis.Connection)]
     return keep_raw(redis.Redis.from_pool(redis.ConnectionPool(**options)))
 
 
@@ -103,6 +113,47 @@ def open_async_client(url: str | None, block_ms: int = 0) -> redis.asyncio.Redis
     elif options.get("connection_class") is redis.SSLConnection:
         options["connection_class"] = redis.asyncio.SSLConnection
     return keep_raw(redis.asyncio.Redis.from_pool(redis.asyncio.ConnectionPool(**options)))
+
+
+class _WithinBudget(redis.connection.AbstractConnection):
+    """A connection that waits no longer than the budget of its call allows (budget.py)."""
+
+    @property
+    def socket_connect_timeout(self) -> float | int | None:
+        return _shorter(self._socket_connect_timeout, call_left_s())
+
+    @socket_connect_timeout.setter
+    def socket_connect_timeout(self, value: float | int | None) -> None:
+        self._socket_connect_timeout = value
+
+    def read_response(self, *args: Any, timeout: Any = SENTINEL, **options: Any) -> Any:
+        left_s = call_left_s()
+        if timeout is SENTINEL and left_s is not None:
+            timeout = _shorter(self.socket_timeout, left_s)
+        return super().read_response(*args, timeout=timeout, **options)
+
+
+def _shorter(one_s: float | None, other_s: float | None) -> float | None:
+    return min((each for each in (one_s, other_s) if each is not None), default=None)
+
+
+class _TcpWithinBudget(_WithinBudget, redis.Connection):
+    pass
+
+
+class _TlsWithinBudget(_WithinBudget, redis.SSLConnection):
+    pass
+
+
+class _UnixWithinBudget(_WithinBudget, redis.UnixDomainSocketConnection):
+    pass
+
+
+_WITHIN_BUDGET = {
+    redis.Connection: _TcpWithinBudget,
+    redis.SSLConnection: _TlsWithinBudget,
+    redis.UnixDomainSocketConnection: _UnixWithinBudget,
+}
 
 
 def _options(url: str | None, answer_timeout_s: float) -> dict[str, Any]:
@@ -142,6 +193,14 @@ def call_all(client: redis.Redis, *commands: Command, stream: str = "") -> list[
         return pipeline.execute()
 
 
+def call_each(client: redis.Redis, *commands: Command) -> list[Any]:
+    """As `call_all`; a command that Redis refuses has its ResponseError in the place of a reply."""
+    with reaching(client), client.pipeline(transaction=False) as pipeline:
+        for command in commands:
+            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+        return pipeline.execute(raise_on_error=False)
+
+
 def call_at_once(client: redis.Redis, *commands: Command, stream: str = "") -> list[Any]:
     """As `call_all`, with nothing of anybody else's in between (MULTI): all of one moment. One stream's keys only."""
     with reaching(client, stream), client.pipeline(transaction=True) as pipeline:
@@ -158,15 +217,29 @@ async def call_async(client: redis.asyncio.Redis, *command: str | bytes | int, s
 
 @contextmanager
 def reaching(client: AnyClient, stream: str = "") -> Iterator[None]:
-    """Turns every failure of a call to Redis into StreamsUnavailable with its sentence."""
+    """Turn every failure of a call to Redis into StreamsUnavailable with its sentence.
+
+    Raises TooSlow at once where the budget of the page (budget.py) is spent.
+    """
+    budget = budget_in_use()
+    if budget is not None and budget.is_spent:
+        raise TooSlow(f"Redis at {_address(client)} did not answer within {budget.total_s:g} s.")
     try:
-        yield
+        with spending(budget) if budget is not None else nullcontext():
+            yield
     except redis.ResponseError as error:
-        raise Refused(_sentence(error, _address(client), stream), str(error)) from error
+        raise refusal(client, error, stream) from error
     except redis.BusyLoadingError as error:
         raise StillLoading(_sentence(error, _address(client), stream)) from error
+    except (redis.TimeoutError, TimeoutError) as error:
+        raise TooSlow(_sentence(error, _address(client), stream)) from error
     except (redis.RedisError, OSError) as error:
         raise StreamsUnavailable(_sentence(error, _address(client), stream)) from error
+
+
+def refusal(client: AnyClient, error: redis.ResponseError, stream: str = "") -> Refused:
+    """What a refusal in a reply of `call_each` means, to be raised."""
+    return Refused(_sentence(error, _address(client), stream), str(error))
 
 
 def _address(client: AnyClient) -> str:

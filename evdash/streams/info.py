@@ -92,7 +92,7 @@ def watermark(last_delivered: EntryId, oldest_pending: EntryId | None) -> EntryI
 def stream_info(client: redis.Redis, stream: str) -> StreamInfo | None:
     """What is known about the stream, or None when there is no such key."""
     reply = _existing(client, "XINFO STREAM", stream)
-    return None if reply is None else _stream_info(reply, _memory_bytes(client, stream))
+    return None if reply is None else stream_info_of(reply, _memory_bytes(client, stream))
 
 
 def first_left(client: redis.Redis, stream: str, known: EntryId) -> EntryId | None:
@@ -101,9 +101,11 @@ def first_left(client: redis.Redis, stream: str, known: EntryId) -> EntryId | No
     Where all were removed: the ID after the last that ever was. None as well for a stream that was made anew.
     """
     reply = _existing(client, "XINFO STREAM", stream)
-    if reply is None:
-        return None
-    info = _stream_info(reply, memory_bytes=None)
+    return None if reply is None else first_left_of(stream_info_of(reply), known)
+
+
+def first_left_of(info: StreamInfo, known: EntryId) -> EntryId | None:
+    """As `first_left`, of what is known about the stream."""
     first = info.first_id or info.last_generated_id.next()
     if first <= known.next() or info.last_generated_id <= known or info.entries_added == info.length:
         return None
@@ -115,7 +117,7 @@ def group_infos(client: redis.Redis, stream: str) -> list[GroupInfo]:
     stream_reply = _existing(client, "XINFO STREAM", stream)
     if stream_reply is None:
         return []
-    info = _stream_info(stream_reply, memory_bytes=None)
+    info = stream_info_of(stream_reply)
     groups = [replies.record(reply) for reply in _existing(client, "XINFO GROUPS", stream) or ()]
     found = (_group_info(client, stream, info, group) for group in groups)
     return sorted((group for group in found if group is not None), key=lambda group: group.name)
@@ -131,7 +133,8 @@ def _existing(client: redis.Redis, command: str, stream: str) -> Any:
         raise
 
 
-def _stream_info(reply: Any, memory_bytes: int | None) -> StreamInfo:
+def stream_info_of(reply: Any, memory_bytes: int | None = None) -> StreamInfo:
+    """What a raw reply of XINFO STREAM says."""
     told = replies.record(reply)
     return StreamInfo(
         length=int(told["length"]),

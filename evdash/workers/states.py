@@ -12,6 +12,7 @@ from evdash.eventlog.models import AgentSession
 from evdash.eventlog.session_states import KEPT_EVERY, keep_states
 from evdash.events.entry_id import EntryId
 from evdash.streams.reads import read_forward
+from evdash.streams.shared_tail import SharedTail
 from evdash.workers.outages import OUTAGES
 from evdash.workers.worker import Worker
 
@@ -47,7 +48,8 @@ class StateKeeping:
     def _all(self) -> Iterator[None]:
         """Everything that is to be kept now; comes back after every event."""
         while active := self._active():
-            log, through = LogReader(self._worker.consumer.client, (), self._worker.projection.group), self._logged()
+            group = self._worker.projection.group
+            log, through = LogReader(SharedTail(self._worker.consumer.client, (), (group,)), group), self._logged()
             for session_id, _, events in active:
                 yield
                 if events < KEPT_EVERY:

@@ -13,7 +13,7 @@ from evdash.events.entry import Entry
 from evdash.projections.audit import AuditProjection
 from evdash.streams.groups import GroupConsumer
 from evdash.workers.worker import Worker
-from tests.builders import STREAM
+from tests.builders import STREAM, tail_of
 
 GROUP = "evdash-audit"
 
@@ -39,6 +39,6 @@ def make_worker(valkey: redis.Redis) -> MakeWorker:
 @pytest.fixture
 def make_reader(valkey: redis.Redis) -> MakeReader:
     def make(streams: Sequence[str] = (STREAM,)) -> Reader:
-        return LogReader(valkey, streams, GROUP)
+        return LogReader(tail_of(valkey, *streams), GROUP)
 
     return make

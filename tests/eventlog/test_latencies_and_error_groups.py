@@ -9,8 +9,7 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evdash.eventlog.error_groups import error_groups
-from evdash.eventlog.latencies import latencies
+from evdash.eventlog.log_reader import LogReader
 from evdash.events.entry import Entry
 from evdash.events.error_groups import masked
 from evdash.events.latency import RELATIVE_ERROR, bucket_of, latency_ms_of, percentile_ms
@@ -19,8 +18,8 @@ from evdash.projections.debug import DebugProjection
 from evdash.projections.projection import Projection
 from evdash.streams.groups import GroupConsumer
 from evdash.workers.worker import Worker
-from tests.builders import STREAM, event, raw_entry
-from tests.eventlog.conftest import write
+from tests.builders import STREAM, event, raw_entry, tail_of
+from tests.eventlog.conftest import GROUP, write
 
 
 def entry_of(number: int) -> Entry:
@@ -52,16 +51,14 @@ def test_latencies_and_error_groups_do_not_depend_on_how_far_the_workers_are(val
     write(valkey, ENTRIES)
     analytics = worker(valkey, AnalyticsProjection("evdash-analytics"))
     debug = worker(valkey, DebugProjection("evdash-debug"))
+    kept = tail_of(valkey)
     told = []
     for _ in range(9):
-        told.append(
-            (
-                latencies(valkey, [STREAM], "evdash-analytics", None, None),
-                error_groups(valkey, [STREAM], "evdash-debug"),
-            )
-        )
+        for tail in (kept, tail_of(valkey)):
+            reader = LogReader(tail, GROUP)
+            told.append((reader.latencies(), reader.error_groups()))
         for each in (analytics, debug):
-            if len(told) == 1:
+            if len(told) == 2:
                 each.connect()
             each.step()
     assert all(each == told[0] for each in told)

@@ -22,10 +22,12 @@ from evdash.events.event import Event
 from evdash.events.filter import EventFilter
 from evdash.events.profile import decode
 from evdash.events.summaries import sessions_of, users_of
-from tests.builders import STREAM, raw_entry
-from tests.eventlog.conftest import MakeReader, MakeWorker, write
+from evdash.streams import shared_tail
+from tests.builders import STREAM, raw_entry, tail_of
+from tests.eventlog.conftest import GROUP, MakeReader, MakeWorker, write
 
 STREAMS = (STREAM, "other")
+PAGES_MAX = 200
 FILTERS = [EventFilter.parse(text) for text in ("", "is:error", "session:s1", "-type:a", '"x"', "user:u1 type:a")]
 
 _values = st.sampled_from(["", "a", "b", "error.occurred"])
@@ -51,7 +53,7 @@ def all_pages(reader: Reader, event_filter: EventFilter, *, oldest_first: bool, 
     """Every position, page by page from the beginning, in the order shown."""
     positions: list[Position] = []
     page = reader.page(event_filter, oldest_first=oldest_first, limit=limit)
-    while True:
+    for _ in range(PAGES_MAX):
         positions += [Position.of(event) for event in page.events]
         if oldest_first and page.newer:
             page = reader.page(event_filter, after=page.newer, oldest_first=True, limit=limit)
@@ -59,6 +61,7 @@ def all_pages(reader: Reader, event_filter: EventFilter, *, oldest_first: bool, 
             page = reader.page(event_filter, before=page.older, limit=limit)
         else:
             return positions
+    raise AssertionError(f"The list does not end: {page.newer=} {page.older=}")
 
 
 def expected_order(events: Sequence[Event]) -> list[Position]:
@@ -110,6 +113,8 @@ def test_pages_and_lists_are_the_same_however_far_the_log_is(
         patch.setattr(query, "SCAN_ROWS", bound)
         patch.setattr(stream_part, "STREAM_READ_MAX", bound)
         patch.setattr(stream_part, "_FIRST_STEP", min(bound, 200))
+        patch.setattr(shared_tail, "TAIL_ENTRIES", bound)
+        patch.setattr(shared_tail, "_FIRST_STEP", min(bound, 200))
         reader = make_reader(STREAMS)
         for event_filter in FILTERS:
             fitting = expected_order([event for event in events if event_filter.matches(event)])
@@ -166,7 +171,7 @@ def test_an_unreachable_redis_leaves_the_log_and_a_sentence(
     worker.step()
     from evdash.streams.client import open_client
 
-    reader = LogReader(open_client("redis://127.0.0.1:1"), (STREAM,), "evdash-audit")
+    reader = LogReader(tail_of(open_client("redis://127.0.0.1:1")), GROUP)
     page = reader.page(EventFilter())
     assert [str(event.entry_id) for event in page.events] == ["1-1"]
     assert "127.0.0.1:1 cannot be reached" in reader.coverage.unreachable

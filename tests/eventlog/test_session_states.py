@@ -19,7 +19,7 @@ from evdash.events.session.fold import fold_all
 from evdash.projections.audit import AuditProjection
 from evdash.streams.groups import GroupConsumer
 from evdash.workers.worker import Worker
-from tests.builders import STREAM, entry
+from tests.builders import STREAM, entry, tail_of
 
 pytestmark = pytest.mark.django_db
 
@@ -43,7 +43,7 @@ def index(valkey: redis.Redis) -> None:
 
 
 def state_at(valkey: redis.Redis, number: int) -> dict[str, object]:
-    steps = list(LogReader(valkey, [STREAM], GROUP).session_steps("s", EntryId(number, 0)))
+    steps = list(LogReader(tail_of(valkey, STREAM, groups=[GROUP]), GROUP).session_steps("s", EntryId(number, 0)))
     return as_data(steps[-1].after)
 
 
@@ -69,7 +69,7 @@ def test_a_state_from_a_checkpoint_is_the_state_from_the_start(valkey: redis.Red
     assert SessionCheckpoint.objects.count() == 5
     for number in (9, 10, 11, 35, 57):
         assert state_at(valkey, number) == folded(range(1, number + 1))
-    steps = list(LogReader(valkey, [STREAM], GROUP).session_steps("s", EntryId(57, 0)))
+    steps = list(LogReader(tail_of(valkey, STREAM, groups=[GROUP]), GROUP).session_steps("s", EntryId(57, 0)))
     assert [step.after.folded for step in steps] == list(range(51, 58))
 
 
@@ -100,7 +100,7 @@ def test_a_state_has_as_much_history_as_is_asked_for_or_all(valkey: redis.Redis)
     write(valkey, range(1, 61))
     index(valkey)
     assert state_at(valkey, 60)["folded"] == 60
-    reader = LogReader(valkey, [STREAM], GROUP)
+    reader = LogReader(tail_of(valkey, STREAM, groups=[GROUP]), GROUP)
     for through, history, first in [(60, 1, 51), (60, 10, 51), (60, 11, 41), (55, 25, 31), (60, 60, 1), (60, 999, 1)]:
         steps = list(reader.session_steps("s", EntryId(through, 0), history=history))
         assert [step.after.folded for step in steps] == list(range(first, through + 1))
@@ -111,7 +111,7 @@ def test_the_state_at_the_end_is_known_when_just_that_is_kept(valkey: redis.Redi
     write(valkey, range(1, 21))
     index(valkey)
     for _ in range(2):
-        steps = list(LogReader(valkey, [STREAM], GROUP).session_steps("s"))
+        steps = list(LogReader(tail_of(valkey, STREAM, groups=[GROUP]), GROUP).session_steps("s"))
         assert steps[-1].after.folded == 20
     assert SessionCheckpoint.objects.filter(folded=20).exists()
 
@@ -126,7 +126,7 @@ def test_a_session_that_begins_after_a_gap_and_with_no_start_may_lack_its_beginn
     assert [state_at(valkey, number)["missing_before"] for number in (5, 19, 19)] == [None, None, None]
     valkey.xadd(STREAM, {**fields(1), "type": "session.started", "session_id": "other"}, id="21-0")
     index(valkey)
-    [*_, step] = LogReader(valkey, [STREAM], GROUP).session_steps("other")
+    [*_, step] = LogReader(tail_of(valkey, STREAM, groups=[GROUP]), GROUP).session_steps("other")
     assert step.after.missing_before == 0
 
 
@@ -160,7 +160,9 @@ def test_another_stream_keeps_no_state_from_being_kept_unless_it_has_an_earlier_
     index(valkey)
 
     def state() -> dict[str, object]:
-        steps = list(LogReader(valkey, [STREAM, "other"], GROUP).session_steps("s", EntryId(57, 0)))
+        steps = list(
+            LogReader(tail_of(valkey, STREAM, "other", groups=[GROUP]), GROUP).session_steps("s", EntryId(57, 0))
+        )
         return as_data(steps[-1].after)
 
     assert state() == folded(range(1, 58))

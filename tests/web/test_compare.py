@@ -16,6 +16,7 @@ from evdash.eventlog.positions import lock_positions
 from evdash.events.entry import Entry
 from evdash.events.entry_id import EntryId
 from evdash.events.profile import decode
+from evdash.streams import shared_tail
 from tests.builders import STREAM, raw_entry
 from tests.web.conftest import Index, Write
 from tests.web.seen import Page, seen
@@ -285,6 +286,8 @@ def test_while_the_log_is_far_behind_the_page_says_what_was_not_read(
 ) -> None:
     monkeypatch.setattr(stream_part, "STREAM_READ_MAX", 10)
     monkeypatch.setattr(stream_part, "_FIRST_STEP", 5)
+    monkeypatch.setattr(shared_tail, "TAIL_ENTRIES", 10)
+    monkeypatch.setattr(shared_tail, "_FIRST_STEP", 5)
     write(*run("early", *(said(f"{n}") for n in range(12))))
     write(*run("s-1", *(said(f"{n}") for n in range(5)), minute=1), *run("s-2", said("0"), minute=2))
     page = compared(browser)

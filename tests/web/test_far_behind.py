@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 
 from evdash.eventlog import stream_part
+from evdash.streams import shared_tail
 from tests.builders import raw_entry
 from tests.web.conftest import Index, Write
 
@@ -17,6 +18,8 @@ def _far_behind(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     """Forty entries, and only ten are read: the session `early` is not among the newest ten, `late` is."""
     monkeypatch.setattr(stream_part, "STREAM_READ_MAX", 10)
     monkeypatch.setattr(stream_part, "_FIRST_STEP", 5)
+    monkeypatch.setattr(shared_tail, "TAIL_ENTRIES", 10)
+    monkeypatch.setattr(shared_tail, "_FIRST_STEP", 5)
     for i in range(40):
         session = "early" if i < 3 else "late" if i >= 34 else f"s{i}"
         kind = "error.occurred" if i % 2 else "message.added"

@@ -20,7 +20,7 @@ from evdash.projections.rebuild import rebuild
 from evdash.workers import states
 from evdash.workers.states import StateKeeping
 from evdash.workers.upkeep import Upkeep
-from tests.builders import STREAM, entry
+from tests.builders import STREAM, entry, tail_of
 from tests.eventlog.conftest import GROUP, MakeWorker, write
 
 pytestmark = pytest.mark.django_db
@@ -67,7 +67,7 @@ def test_every_state_of_a_session_is_a_few_events_from_one_that_is_kept(
         while worker.step() or upkeep.run(idle=True, all_now=True):
             pass
     assert kept() == [10, 20, 30, 40, 50, 60, 70]
-    reader = LogReader(valkey, [STREAM], GROUP)
+    reader = LogReader(tail_of(valkey, STREAM), GROUP)
     for number in range(1, 71):
         steps = list(reader.session_steps("s", EntryId(number, 0)))
         assert len(steps) <= 10
@@ -90,9 +90,9 @@ def test_it_goes_on_where_it_or_another_worker_was(
     for _ in range(60):  # the two were killed
         keepers[2].keep()
     assert kept() == list(range(10, 100, 10))
-    assert as_data(next(iter(LogReader(valkey, [STREAM], GROUP).session_steps("s", EntryId(91, 0)))).before) == plain(
-        range(1, 91)
-    )
+    assert as_data(
+        next(iter(LogReader(tail_of(valkey, STREAM), GROUP).session_steps("s", EntryId(91, 0)))).before
+    ) == plain(range(1, 91))
 
 
 def test_what_the_log_does_not_have_for_good_is_left_alone(valkey: redis.Redis, make_worker: MakeWorker) -> None:

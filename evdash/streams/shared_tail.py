@@ -1,0 +1,520 @@
+"""The newest events of the streams, read once and decoded once for everything in this process.
+
+Pages, counts, facets and live push take their part of it. It is read when somebody wants it: one round trip tells where
+the streams end and how far the consumer groups are, and only what came since is read and decoded.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Final
+
+import redis
+
+from evdash.events.conditions import ATTRIBUTES, IS, Condition
+from evdash.events.duplicates import identity
+from evdash.events.entry import Entry
+from evdash.events.entry_id import EntryId
+from evdash.events.event import Event
+from evdash.events.profile import decode
+from evdash.events.search_text import search_text
+from evdash.streams import replies
+from evdash.streams.budget import PAGE_BUDGET_S, redis_budget
+from evdash.streams.client import StreamsUnavailable, TooSlow, call_each, refusal
+from evdash.streams.info import StreamInfo, stream_info_of, watermark
+from evdash.streams.reads import read_backward, read_forward
+
+# What is held at most. To decode so many entries takes some 0.3 s, and they take some 40 MB.
+TAIL_ENTRIES: Final = 10_000
+TAIL_BYTES: Final = 32 * 2**20
+# Older ones are dropped when there are so many more: dropping makes the index anew.
+_SLACK: Final = 1.1
+_DROP_COMMITTED: Final = 1_000
+_FIRST_STEP: Final = 200
+_LARGEST_STEP: Final = 2_000
+# After Redis has not answered in time, pages do not wait for it until this is over; then one of them tries.
+HOLD_OFF_S: Final = 1.0
+TRY_S: Final = 0.5
+
+INDEXED: Final = ("session", "user", "type")
+
+
+class Held:
+    """An event that the tail holds, with what is worked out of it once."""
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+        self.entry_id = event.entry_id
+        self.number = 0  # in the order in which the tail came to hold its events
+        self.size = sum(len(name) + len(value) for name, value in event.entry.pairs)
+
+    @cached_property
+    def identity(self) -> bytes | None:
+        return identity(self.event)
+
+    @cached_property
+    def search_text(self) -> str:
+        return search_text(self.event)
+
+
+Key = tuple[str, str]
+"""What an index is asked by: the key of a filter and its value."""
+
+
+def key_of(condition: Condition) -> Key:
+    """The key that finds the events of a condition on a session, a user, a type, or errors."""
+    return condition.key, condition.value
+
+
+def _keys(event: Event) -> Iterator[Key]:
+    for name in INDEXED:
+        yield name, getattr(event, ATTRIBUTES[name])
+    if event.is_error:
+        yield IS, "error"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSlice:
+    """One stream at one moment: what the tail held of it, and what Redis said of it."""
+
+    start: EntryId  # everything of the stream after this, up to `position`, is in the slice
+    position: EntryId
+    info: StreamInfo | None  # None: there is no such stream
+    watermarks: Mapping[str, EntryId]  # by group: what it has committed for certain
+    _held: Sequence[Held]
+    _length: int
+
+    def after(self, entry_id: EntryId) -> Sequence[Held]:
+        """What is held after this entry ID, oldest first."""
+        return self._held[bisect_right(self._held, entry_id, 0, self._length, key=_entry_id) : self._length]
+
+    def is_complete(self, group: str) -> bool:
+        """Whether everything that the group has not committed is in the slice."""
+        return self.start <= self.watermarks[group]
+
+    def held(self, entry_id: EntryId) -> Held | None:
+        """The event of this entry; None when the slice does not have it."""
+        index = bisect_right(self._held, entry_id, 0, self._length, key=_entry_id) - 1
+        return self._held[index] if index >= 0 and self._held[index].entry_id == entry_id else None
+
+    @property
+    def end(self) -> EntryId:
+        """The last entry ID that was ever given."""
+        return self.info.last_generated_id if self.info else EntryId.MIN
+
+
+def _entry_id(held: Held) -> EntryId:
+    return held.entry_id
+
+
+@dataclass(frozen=True, slots=True)
+class TailReading:
+    """The tail at one moment. It never changes, whatever the tail reads meanwhile."""
+
+    slices: Mapping[str, StreamSlice]
+    epoch: int  # another one: entries may have been taken away or put before others since
+    lengths: tuple[int, ...]  # how many events each stream had, in the order of `slices`
+    unreachable: str = ""  # the sentence when Redis could not be asked; then nothing is held
+    upto: int = 0  # the numbers of the events held are below this
+    _index: Mapping[Key, Sequence[Held]] = field(default_factory=dict)
+
+    def found(self, key: Key, group: str) -> list[Held]:
+        """The events with this key that the group has not committed, in no certain order."""
+        known = self._index.get(key, ())
+        marks = {stream: each.watermarks[group] for stream, each in self.slices.items()}
+        return [
+            held for held in known[: len(known)] if held.number < self.upto and held.entry_id > marks[held.event.stream]
+        ]
+
+    def uncommitted(self, group: str) -> Iterator[Held]:
+        """All events that the group has not committed, stream by stream, oldest first."""
+        for each in self.slices.values():
+            yield from each.after(each.watermarks[group])
+
+    def reaches(self, group: str) -> bool:
+        """Whether everything that the group has not committed is held; True where Redis could not be asked."""
+        return all(each.is_complete(group) for each in self.slices.values())
+
+
+@dataclass(slots=True)
+class _Stream:
+    """What is held of one stream, and what Redis said of it when it was last asked."""
+
+    start: EntryId | None = None  # None: nothing was read yet
+    position: EntryId = EntryId.MIN
+    held: list[Held] = field(default_factory=list)
+    info: StreamInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What Redis says of one stream and of the groups on it."""
+
+    info: StreamInfo | None
+    ends: tuple[tuple[bytes, ...], ...]  # the first and the last entry as they are: ID and pairs
+    acknowledged: Mapping[str, EntryId]  # by group; a group that does not exist is missing
+
+
+@dataclass(frozen=True, slots=True)
+class _Outage:
+    sentence: str
+    ask_again_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TailFigures:
+    """What the tail of this process holds."""
+
+    entries: int
+    bytes: int
+    contact_age_s: float | None  # since Redis last answered it; None: never
+    too_slow: int  # how often Redis did not answer within the time of a page
+
+
+class SharedTail:
+    """Safe for use by several threads. One of them reads from Redis at a time; nobody waits for it to be held."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        streams: Sequence[str],
+        groups: Sequence[str],
+        *,
+        entries_max: int | None = None,
+        bytes_max: int | None = None,
+    ) -> None:
+        self.client = client
+        self.streams = tuple(dict.fromkeys(streams))
+        self.groups = tuple(dict.fromkeys(groups))
+        self._entries_max = entries_max or TAIL_ENTRIES
+        self._bytes_max = bytes_max or TAIL_BYTES
+        self._reading = threading.Lock()  # taken before `_lock`, and never inside it
+        self._lock = threading.Lock()
+        self._streams = {stream: _Stream() for stream in self.streams}
+        self._index: dict[Key, list[Held]] = {}
+        self._bytes = 0
+        self._numbers = 0
+        self._epoch = 0
+        self._outage: _Outage | None = None
+        self._contact_at: datetime | None = None
+        self._contact_s: float | None = None
+        self._too_slow = 0
+
+    def read(self, committed: Mapping[Key, EntryId]) -> TailReading:
+        """The tail as it is now, with everything that the groups have not committed, as far as its bound allows.
+
+        `committed`: by group and stream, what SQL says to be committed; asked before this. Never raises for an outage
+        of Redis: the reading says so. Takes at most PAGE_BUDGET_S of waiting for Redis, and nothing for a while after
+        that has been in vain.
+        """
+        with self._reading:
+            if self._outage and time.monotonic() < self._outage.ask_again_s:
+                return self._without_redis(committed, self._outage.sentence)
+            try:
+                with redis_budget(TRY_S if self._outage else PAGE_BUDGET_S):
+                    answers = self._ask()
+                    watermarks = {
+                        stream: {
+                            group: min(
+                                committed.get((group, stream), EntryId.MIN),
+                                answer.acknowledged.get(group, EntryId.MIN),
+                            )
+                            for group in self.groups
+                        }
+                        for stream, answer in answers.items()
+                    }
+                    if self._outage:  # another server may answer now, or this one from an older file
+                        self._forget(self.streams)
+                    for stream, answer in answers.items():
+                        self._bring_up(stream, answer, min(watermarks[stream].values(), default=EntryId.MAX))
+            except StreamsUnavailable as outage:
+                return self._without_redis(committed, self._note_outage(outage))
+            self._outage = None
+            self._contact_at, self._contact_s = datetime.now(UTC), time.monotonic()
+            with self._lock:
+                reading = self._reading_of(answers, watermarks)
+                self._drop(watermarks)
+            return reading
+
+    def take(self, entries: Sequence[Entry], after: Mapping[str, EntryId]) -> list[Event]:
+        """The events of entries that somebody else has read, each stream's from `after` it on without a gap.
+
+        Those that go on from what is held are held as well, so that nobody decodes them again.
+        """
+        events = [known.event if (known := self._known(entry)) else decode(entry) for entry in entries]
+        with self._lock:
+            for event in events:
+                state, since = self._streams.get(event.stream), after.get(event.stream)
+                if state is None or state.start is None or since is None:
+                    continue
+                if state.start <= since <= state.position < event.entry_id:
+                    self._append(state, Held(event))
+        return events
+
+    def figures(self) -> TailFigures:
+        """What is held at the moment."""
+        with self._lock:
+            entries = sum(len(state.held) for state in self._streams.values())
+            age_s = None if self._contact_s is None else time.monotonic() - self._contact_s
+            return TailFigures(entries, self._bytes, age_s, self._too_slow)
+
+    def _known(self, entry: Entry) -> Held | None:
+        state = self._streams.get(entry.stream)
+        if state is None:
+            return None
+        with self._lock:
+            index = bisect_right(state.held, entry.entry_id, key=_entry_id) - 1
+            held = state.held[index] if index >= 0 else None
+        return held if held and held.event.entry == entry else None
+
+    # Asking Redis. Only by the thread that has `_reading`.
+
+    def _ask(self) -> dict[str, _Answer]:
+        """Everything about all streams and groups in one round trip, the ends of the streams last."""
+        asked = [
+            (
+                ("XINFO GROUPS", stream),
+                *(("XPENDING", stream, group) for group in self.groups),
+                ("XINFO STREAM", stream),
+            )
+            for stream in self.streams
+        ]
+        told = iter(call_each(self.client, *(command for commands in asked for command in commands)) if asked else ())
+        return {
+            stream: self._answer(stream, [next(told) for _ in commands])
+            for stream, commands in zip(self.streams, asked, strict=True)
+        }
+
+    def _answer(self, stream: str, told: list[Any]) -> _Answer:
+        groups, *pending, about = (self._accepted(stream, reply) for reply in told)
+        if about is None:
+            return _Answer(None, (), {})
+        delivered = {
+            replies.text(group["name"]): EntryId.parse(group["last-delivered-id"])
+            for group in map(replies.record, groups or ())
+        }
+        acknowledged = {
+            group: watermark(delivered[group], EntryId.parse(reply[1]) if reply[1] else None)
+            for group, reply in zip(self.groups, pending, strict=True)
+            if reply is not None and group in delivered
+        }
+        record = replies.record(about)
+        ends = tuple(_flat(record[end]) for end in ("first-entry", "last-entry") if record.get(end))
+        return _Answer(stream_info_of(about), ends, acknowledged)
+
+    def _accepted(self, stream: str, reply: Any) -> Any:
+        """The reply; None for a stream or group that does not exist. Raises Refused."""
+        if not isinstance(reply, redis.ResponseError):
+            return reply
+        if "no such key" in str(reply).lower() or "NOGROUP" in str(reply):
+            return None
+        raise refusal(self.client, reply, stream) from reply
+
+    def _note_outage(self, outage: StreamsUnavailable) -> str:
+        is_slow = isinstance(outage, TooSlow)
+        self._too_slow += is_slow
+        since = f" It last answered at {self._contact_at:%H:%M:%S} UTC." if self._contact_at else ""
+        self._outage = _Outage(f"{outage}{since}", time.monotonic() + (HOLD_OFF_S if is_slow else 0.0))
+        return self._outage.sentence
+
+    def _bring_up(self, stream: str, answer: _Answer, floor: EntryId) -> None:
+        """Hold what the stream has after `floor`, as far as the bound allows."""
+        state, info = self._streams[stream], answer.info
+        if info is None or info.first_id is None:
+            if state.held:
+                self._forget([stream])
+            state.start = min(floor, info.last_generated_id if info else EntryId.MIN)
+            state.position = info.last_generated_id if info else EntryId.MIN
+        else:
+            if state.start is not None and self._is_another(state, answer):
+                self._forget([stream])
+            self._drop_before(state, info.first_id, floor)
+            if state.start is not None:
+                self._read_on(stream, state, info)
+            if state.start is None:
+                state.start = state.position = max(info.last_generated_id, state.position)
+            if state.start > floor:
+                self._read_back(stream, state, floor)
+        state.info = info
+
+    def _is_another(self, state: _Stream, answer: _Answer) -> bool:
+        """Whether the stream does not go on where it was: deleted and created again, restored, or entries deleted."""
+        before, now = state.info, answer.info
+        if before is None or now is None:
+            return True
+        if now.last_generated_id < before.last_generated_id or before.max_deleted_id != now.max_deleted_id:
+            return True
+        if before.entries_added is not None and now.entries_added is not None:
+            if now.entries_added < before.entries_added:
+                return True
+        elif now.first_id == before.first_id and now.length < before.length:
+            return True
+        with self._lock:
+            return any(
+                (held := _at(state.held, EntryId.parse(raw_id))) is not None
+                and tuple(part for pair in held.event.entry.pairs for part in pair) != pairs
+                for raw_id, *rest in answer.ends
+                for pairs in (tuple(rest),)
+            )
+
+    def _drop_before(self, state: _Stream, first_id: EntryId, floor: EntryId) -> None:
+        """Let go of what is no longer in the stream; where nothing lies between, the tail reaches down to `floor`."""
+        with self._lock:
+            if state.held and state.held[0].entry_id < first_id:
+                self._keep(lambda each, held: each is not state or held.entry_id >= first_id)
+            if state.start is not None and state.start < first_id:
+                state.start = min(state.start, floor)
+
+    def _read_on(self, stream: str, state: _Stream, info: StreamInfo) -> None:
+        """Read what came since. More than the tail holds at all is left out: then nothing is held any more."""
+        added = (info.entries_added or 0) - ((state.info and state.info.entries_added) or 0)
+        count = 0
+        while state.position < info.last_generated_id:
+            if max(added, count) > self._entries_max:
+                self._forget([stream])
+                return
+            added = 0
+            after = state.position
+            entries = read_forward(self.client, stream, after=after, count=_LARGEST_STEP)
+            count += len(entries)
+            held = [Held(decode(entry)) for entry in entries]
+            with self._lock:
+                for each in held:
+                    if each.entry_id > state.position:
+                        self._append(state, each)
+                if len(entries) < _LARGEST_STEP:
+                    state.position = max(state.position, info.last_generated_id)
+
+    def _read_back(self, stream: str, state: _Stream, floor: EntryId) -> None:
+        """Read what lies before what is held, down to `floor` or to the bound."""
+        found: list[Held] = []
+        size = 0
+        room = max(self._entries_max - sum(len(each.held) for each in self._streams.values()), 0)
+        room = room if state.held else max(room, self._entries_max // len(self.streams))
+        room_bytes = max(self._bytes_max - self._bytes, 0)
+        start = state.start or EntryId.MIN
+        step = _FIRST_STEP
+        while len(found) < room and size < room_bytes:
+            step = min(step, room - len(found))
+            before = None if start == EntryId.MAX else start.next()
+            entries = read_backward(self.client, stream, before=before, after=floor, count=step)
+            found += [Held(decode(entry)) for entry in entries]
+            if len(entries) < step:
+                start = floor
+                break
+            start = entries[-1].entry_id.previous()
+            size = sum(held.size for held in found)
+            fitting = (room_bytes - size) * len(found) // max(size, 1)
+            step = max(1, min(_LARGEST_STEP, fitting))
+        with self._lock:
+            if found:
+                state.held = [*reversed(found), *state.held]
+                self._index_anew()
+            state.start = start
+
+    # What is held. All of these are called with `_lock`, but for `_forget`.
+
+    def _append(self, state: _Stream, held: Held) -> None:
+        held.number = self._numbers
+        self._numbers += 1
+        self._bytes += held.size
+        state.held.append(held)
+        state.position = held.entry_id
+        for key in _keys(held.event):
+            self._index.setdefault(key, []).append(held)
+
+    def _keep(self, wanted: Callable[[_Stream, Held], bool]) -> None:
+        for state in self._streams.values():
+            state.held = [held for held in state.held if wanted(state, held)]
+        self._index_anew()
+
+    def _index_anew(self) -> None:
+        """New lists and a new index: readings go on with those that they have."""
+        self._index, self._bytes = {}, 0
+        self._epoch += 1
+        for state in self._streams.values():
+            known, state.held = state.held, []
+            position = state.position
+            for held in known:
+                copy = Held.__new__(Held)
+                copy.__dict__.update(held.__dict__)
+                self._append(state, copy)
+            state.position = position
+
+    def _forget(self, streams: Iterable[str]) -> None:
+        with self._lock:
+            for stream in streams:
+                state = self._streams[stream]
+                state.start, state.position, state.held, state.info = None, EntryId.MIN, [], None
+            self._index_anew()
+
+    def _drop(self, watermarks: Mapping[str, Mapping[str, EntryId]]) -> None:
+        """Let go of what every group has committed, and of the oldest beyond the bound."""
+        committed = {stream: min(marks.values(), default=EntryId.MIN) for stream, marks in watermarks.items()}
+        droppable = {
+            stream: bisect_right(state.held, committed[stream], key=_entry_id)
+            for stream, state in self._streams.items()
+        }
+        cutoff = self._cutoff()
+        if sum(droppable.values()) < _DROP_COMMITTED and cutoff is None:
+            return
+        for stream, state in self._streams.items():
+            dropped = max(droppable[stream], bisect_right(state.held, cutoff, key=_entry_id) if cutoff else 0)
+            if dropped:
+                state.start = max(state.start or EntryId.MIN, state.held[dropped - 1].entry_id)
+                state.held = state.held[dropped:]
+        self._index_anew()
+
+    def _cutoff(self) -> EntryId | None:
+        """The newest entry ID that the bound leaves no room for; None: there is room for all."""
+        every = [held for state in self._streams.values() for held in state.held]
+        if len(every) <= self._entries_max * _SLACK and self._bytes <= self._bytes_max * _SLACK:
+            return None
+        every.sort(key=_entry_id)
+        left, size = self._entries_max, self._bytes_max
+        for index in range(len(every) - 1, -1, -1):
+            left, size = left - 1, size - every[index].size
+            if left < 0 or (size < 0 and index < len(every) - 1):
+                return every[index].entry_id
+        return None
+
+    def _reading_of(
+        self, answers: Mapping[str, _Answer], watermarks: Mapping[str, Mapping[str, EntryId]]
+    ) -> TailReading:
+        slices = {
+            stream: StreamSlice(
+                state.start or EntryId.MIN,
+                state.position,
+                answers[stream].info,
+                watermarks[stream],
+                state.held,
+                len(state.held),
+            )
+            for stream, state in self._streams.items()
+        }
+        lengths = tuple(len(state.held) for state in self._streams.values())
+        return TailReading(slices, self._epoch, lengths, "", self._numbers, self._index)
+
+    def _without_redis(self, committed: Mapping[Key, EntryId], sentence: str) -> TailReading:
+        slices = {}
+        for stream in self.streams:
+            marks = {group: committed.get((group, stream), EntryId.MIN) for group in self.groups}
+            slices[stream] = StreamSlice(EntryId.MIN, EntryId.MIN, None, marks, (), 0)
+        return TailReading(slices, -1, tuple(0 for _ in slices), sentence)
+
+
+def _at(held: Sequence[Held], entry_id: EntryId) -> Held | None:
+    index = bisect_right(held, entry_id, key=_entry_id) - 1
+    return held[index] if index >= 0 and held[index].entry_id == entry_id else None
+
+
+def _flat(raw_entry: Any) -> tuple[bytes, ...]:
+    """ID, then names and values in turn."""
+    raw_id, raw_pairs = raw_entry
+    return (raw_id, *raw_pairs)

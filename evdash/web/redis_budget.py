@@ -1,0 +1,22 @@
+"""A middleware: all that a page asks of Redis together takes a bounded time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponseBase
+
+from evdash.streams.budget import PAGE_BUDGET_S, redis_budget
+
+
+class RedisBudget:
+    """Gives every page PAGE_BUDGET_S of waiting for Redis. What changes something (POST) takes the time it needs."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.method not in ("GET", "HEAD"):
+            return self._get_response(request)
+        with redis_budget(PAGE_BUDGET_S):
+            return self._get_response(request)

@@ -1,0 +1,166 @@
+"""A tail that has been kept for long gives what one gives that is read anew, whatever has happened to the streams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import redis
+from django.db import transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from evdash.eventlog.log_reader import LogReader
+from evdash.events.filter import EventFilter
+from evdash.events.profile import decode
+from evdash.projections.debug import DebugProjection
+from evdash.streams import shared_tail
+from evdash.streams.groups import GroupConsumer
+from evdash.streams.shared_tail import SharedTail
+from evdash.workers.worker import Worker
+from tests.builders import STREAM, tail_of
+from tests.eventlog.conftest import GROUP, MakeWorker
+from tests.eventlog.test_reader import all_pages
+
+STREAMS = (STREAM, "other")
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+FILTERS = [EventFilter.parse(text) for text in ("", "is:error", "session:s1", "user:u1", "type:a", "-type:a", '"x"')]
+
+
+@dataclass(frozen=True)
+class Written:
+    """An entry to be added at the end of a stream."""
+
+    stream: str
+    type: str
+    session: str
+    user: str
+    own_id: str
+
+
+_STEPS = st.one_of(
+    st.builds(
+        Written,
+        st.sampled_from(STREAMS),
+        st.sampled_from(["a", "b", "error.occurred"]),
+        st.sampled_from(["", "s1", "s2"]),
+        st.sampled_from(["", "u1"]),
+        st.sampled_from(["", "e1", "e2"]),
+    ),
+    st.sampled_from(
+        ["audit", "audit", "debug", "read and die", "trim", "delete one", "delete the stream", "empty the stream"]
+    ),
+)
+
+
+class Site:
+    """A server with a producer and workers, each taking one step when it is told."""
+
+    def __init__(self, valkey: redis.Redis, make_worker: MakeWorker) -> None:
+        self.valkey = valkey
+        self.audit = make_worker(streams=STREAMS, batch_size=3)
+        self.debug = Worker(
+            GroupConsumer(valkey, "evdash-debug", "c"), DebugProjection("evdash-debug"), STREAMS, batch_size=4
+        )
+        self.clock_ms = 1_767_312_000_000
+        self.connected: set[Worker] = set()
+
+    def do(self, step: Written | str) -> None:
+        self.clock_ms += 1
+        if isinstance(step, Written):
+            fields = {"type": step.type, "session_id": step.session, "user_id": step.user, "id": step.own_id}
+            flat = [part for pair in (fields | {"content": "x" if step.session else "y"}).items() for part in pair]
+            self.valkey.execute_command("XADD", step.stream, f"{self.clock_ms}-1", *flat)
+        elif step in ("audit", "debug"):
+            self._work(self.audit if step == "audit" else self.debug)
+        elif step == "read and die":
+            self._connect(self.audit)
+            self.audit.projection.apply([decode(each) for each in self.audit.consumer.read_new(STREAMS, 2, 0)])
+            self.connected.discard(self.audit)
+        elif step == "trim":
+            self.valkey.execute_command("XTRIM", STREAM, "MAXLEN", 2)
+        elif step == "delete one":
+            for entry_id, _ in self.valkey.execute_command("XRANGE", STREAM, "-", "+", "COUNT", 2)[1:]:
+                self.valkey.execute_command("XDEL", STREAM, entry_id)
+        else:
+            self.valkey.execute_command(
+                "DEL" if step == "delete the stream" else "XTRIM",
+                STREAM,
+                *(() if step == "delete the stream" else ("MAXLEN", 0)),
+            )
+            if step == "delete the stream":
+                self.connected.clear()
+
+    def _connect(self, worker: Worker) -> None:
+        if worker not in self.connected:
+            worker.connect()
+            self.connected.add(worker)
+
+    def _work(self, worker: Worker) -> None:
+        self._connect(worker)
+        worker.step()
+
+
+def answers(tail: SharedTail) -> dict[str, Any]:
+    """Everything that pages ask of a reader."""
+    reader = LogReader(tail, GROUP, NOW)
+    sessions, users = reader.sessions(), reader.users()
+    return {
+        "coverage": reader.coverage,
+        "pages": [
+            [reader.page(each, oldest_first=oldest_first, limit=4) for oldest_first in (True, False)]
+            for each in FILTERS
+        ],
+        "summaries": [reader.summary(each) for each in FILTERS],
+        "sessions": sessions,
+        "of one": [reader.session(each.session_id) for each in sessions.sessions],
+        "outlines": [reader.session_outline(each) for each in sessions.sessions],
+        "users": users,
+        "user": [reader.user(each.user_id) for each in users.users],
+        "overview": reader.overview(),
+        "latencies": reader.latencies(),
+        "error groups": reader.error_groups(),
+        "through": reader.logged_through,
+        "ends": reader.ends(),
+    }
+
+
+@pytest.mark.django_db
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(
+    steps=st.lists(_STEPS, max_size=30),
+    looks=st.integers(1, 4),
+    bound=st.sampled_from([3, 10_000]),
+    dropped_from=st.sampled_from([1, 1_000]),
+)
+def test_a_kept_tail_gives_what_a_new_one_gives(
+    valkey: redis.Redis,
+    make_worker: MakeWorker,
+    steps: Sequence[Written | str],
+    looks: int,
+    bound: int,
+    dropped_from: int,
+) -> None:
+    valkey.flushall()
+    with transaction.atomic(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shared_tail, "TAIL_ENTRIES", bound)
+        patch.setattr(shared_tail, "_DROP_COMMITTED", dropped_from)
+        site = Site(valkey, make_worker)
+        kept = tail_of(valkey, *STREAMS)
+        for number, step in enumerate(steps):
+            site.do(step)
+            if number % looks == 0 or number == len(steps) - 1:
+                new = tail_of(valkey, *STREAMS)
+                if bound > len(steps):
+                    assert answers(kept) == answers(new)
+                for each in FILTERS:
+                    for oldest_first in (True, False):
+                        listed = [
+                            all_pages(LogReader(tail, GROUP, NOW), each, oldest_first=oldest_first, limit=4)
+                            for tail in (kept, new)
+                        ]
+                        assert listed[0] == listed[1]
+        transaction.set_rollback(True)

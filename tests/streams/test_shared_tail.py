@@ -1,0 +1,178 @@
+"""The tail that a process keeps: read once, decoded once, bounded, and quick to say that Redis does not answer."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import redis
+
+from evdash.events.entry import Entry
+from evdash.events.entry_id import EntryId
+from evdash.events.event import Event
+from evdash.streams import shared_tail
+from evdash.streams.budget import redis_budget
+from evdash.streams.client import TooSlow, call, open_client
+from evdash.streams.embedded import EmbeddedServer
+from evdash.streams.reads import read_forward
+from evdash.streams.shared_tail import SharedTail, TailReading
+from tests.builders import GROUPS, STREAM, tail_of
+
+AUDIT = GROUPS[0]
+
+
+def add(client: redis.Redis, *ids: str, stream: str = STREAM, **fields: str) -> None:
+    for entry_id in ids:
+        written = {"type": "message.added", "session_id": "s1"} | fields
+        client.execute_command("XADD", stream, entry_id, *(part for pair in written.items() for part in pair))
+
+
+def ids_of(reading: TailReading) -> list[str]:
+    return [str(held.entry_id) for held in reading.uncommitted(AUDIT)]
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The IDs of the entries that the tail decodes, as often as it does."""
+    found: list[str] = []
+    decode = shared_tail.decode
+
+    def counted(entry: Entry) -> Event:
+        found.append(str(entry.entry_id))
+        return decode(entry)
+
+    monkeypatch.setattr(shared_tail, "decode", counted)
+    return found
+
+
+def test_each_entry_is_decoded_once_whoever_wants_it(valkey: redis.Redis, decoded: list[str]) -> None:
+    add(valkey, "1-1", "2-1")
+    tail = tail_of(valkey)
+    assert ids_of(tail.read({})) == ["1-1", "2-1"]
+    add(valkey, "3-1")
+    first = tail.read({})
+    assert ids_of(first) == ids_of(tail.read({})) == ["1-1", "2-1", "3-1"]
+    add(valkey, "4-1")
+    new = read_forward(valkey, STREAM, after=EntryId(2, 1), count=10)
+    events = tail.take(new, {STREAM: EntryId(2, 1)})
+    assert [str(event.entry_id) for event in events] == ["3-1", "4-1"]
+    assert ids_of(tail.read({})) == ["1-1", "2-1", "3-1", "4-1"]
+    assert sorted(decoded) == ["1-1", "2-1", "3-1", "4-1"]
+    assert ids_of(first) == ["1-1", "2-1", "3-1"]  # a reading stays as it is
+
+
+def test_what_comes_from_elsewhere_after_a_gap_is_not_held(valkey: redis.Redis) -> None:
+    add(valkey, "1-1")
+    tail = tail_of(valkey)
+    tail.read({})
+    add(valkey, "2-1", "3-1")
+    later = read_forward(valkey, STREAM, after=EntryId(2, 1), count=10)
+    assert [str(event.entry_id) for event in tail.take(later, {STREAM: EntryId(2, 1)})] == ["3-1"]
+    assert ids_of(tail.read({})) == ["1-1", "2-1", "3-1"]
+
+
+def test_the_index_finds_what_a_plain_look_finds(valkey: redis.Redis) -> None:
+    for number in range(1, 30):
+        error = {"error": "no"} if number % 5 == 0 else {}
+        add(valkey, f"{number}-1", session_id=f"s{number % 3}", user_id=f"u{number % 2}", **error)
+    tail = tail_of(valkey)
+    tail.read({})
+    add(valkey, "30-1", session_id="s1", user_id="u1")
+    reading = tail.read({})
+    every = [held.event for held in reading.uncommitted(AUDIT)]
+    for key, fits in {
+        ("session", "s1"): lambda event: event.session_id == "s1",
+        ("user", "u1"): lambda event: event.user_id == "u1",
+        ("type", "message.added"): lambda event: event.type == "message.added",
+        ("is", "error"): lambda event: event.is_error,
+        ("session", "nowhere"): lambda event: False,
+    }.items():
+        assert {held.entry_id for held in reading.found(key, AUDIT)} == {e.entry_id for e in every if fits(e)}
+
+
+def test_the_oldest_go_when_there_are_too_many_or_too_large_ones(valkey: redis.Redis) -> None:
+    add(valkey, *(f"{number}-1" for number in range(1, 41)))
+    tail = SharedTail(valkey, (STREAM,), GROUPS, entries_max=10)
+    reading = tail.read({})
+    assert ids_of(reading) == [f"{number}-1" for number in range(31, 41)]
+    assert not reading.reaches(AUDIT)
+    for number in range(41, 60):
+        add(valkey, f"{number}-1")
+        tail.read({})
+    assert tail.figures().entries <= 12
+    assert ids_of(tail.read({}))[-1] == "59-1"
+    small = SharedTail(valkey, (STREAM,), GROUPS, bytes_max=300)
+    small.read({})
+    assert 0 < small.figures().bytes <= 300 * 1.1 + 40
+
+
+def test_a_stream_that_was_written_anew_with_the_same_ids_is_read_anew(valkey: redis.Redis) -> None:
+    add(valkey, "1-1", "2-1", content="old")
+    tail = tail_of(valkey)
+    tail.read({})
+    valkey.delete(STREAM)
+    add(valkey, "1-1", "2-1", content="new")
+    held = list(tail.read({}).uncommitted(AUDIT))
+    assert [each.event.data["content"] for each in held] == ["new", "new"]
+
+
+@dataclass(frozen=True)
+class Hanging:
+    """A server that hangs, and a client of it."""
+
+    client: redis.Redis
+    pid: int
+
+    def go_on(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+
+@pytest.fixture
+def hanging(server: EmbeddedServer) -> Iterator[Hanging]:
+    """A server whose process hangs: it takes connections and answers nothing."""
+    client = open_client(server.url)
+    add(client, "1-1")
+    pid = int(client.info("server")["process_id"])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield Hanging(client, pid)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_a_redis_that_hangs_is_waited_for_once_and_heard_again(
+    hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_tail, "PAGE_BUDGET_S", 0.1)
+    monkeypatch.setattr(shared_tail, "HOLD_OFF_S", 3_600.0)
+    asked: list[Sequence[Any]] = []
+    call_each = shared_tail.call_each
+    monkeypatch.setattr(shared_tail, "call_each", lambda *given: asked.append(given) or call_each(*given))
+    tail = tail_of(hanging.client)
+    assert "did not answer in time" in tail.read({}).unreachable
+    assert "did not answer in time" in tail.read({}).unreachable
+    assert len(asked) == 1  # the second reading did not wait
+    assert tail.figures().too_slow == 1
+    hanging.go_on()
+    monkeypatch.setattr(tail, "_outage", None)
+    assert ids_of(tail.read({})) == ["1-1"]
+
+
+def test_the_calls_of_a_page_share_one_budget(hanging: Hanging) -> None:
+    with redis_budget(0.1) as budget:
+        with pytest.raises(TooSlow):
+            call(hanging.client, "XLEN", STREAM)
+        assert budget.is_spent
+        with pytest.raises(TooSlow, match=r"did not answer within 0\.1 s"):
+            call(hanging.client, "XLEN", STREAM)
+
+
+def test_an_inner_budget_is_part_of_the_outer_one(hanging: Hanging) -> None:
+    with redis_budget(0.1) as outer:
+        with redis_budget(10), pytest.raises(TooSlow):
+            call(hanging.client, "XLEN", STREAM)
+        assert outer.is_spent
