@@ -206,6 +206,15 @@ class Configuration:
     port: int = variable(
         "EVDASH_PORT", 8000, "The port that the web server listens on.", option="--port", least=1, most=65535
     )
+    requests_at_once: int = variable(
+        "EVDASH_REQUESTS_AT_ONCE", 4, "How many pages one web process makes at once.", least=1, most=64
+    )
+    requests_waiting: int = variable(
+        "EVDASH_REQUESTS_WAITING",
+        64,
+        "How many more wait, for 5 s at most. Others get a page with status 503 that says so.",
+        most=10_000,
+    )
     allowed_hosts: tuple[str, ...] = variable(
         "EVDASH_ALLOWED_HOSTS",
         LOOPBACK_NAMES,
@@ -264,7 +273,10 @@ class Configuration:
                 "DATABASE_URL names a PostgreSQL server, but its driver is not installed: "
                 f"run `{sys.executable} -m pip install -r requirements-postgresql.txt`."
             )
-        return {"default": database}
+        else:
+            database["OPTIONS"] = {"connect_timeout": 3} | cast(dict[str, Any], database.get("OPTIONS", {}))
+        # The threads that make pages keep their connections.
+        return {"default": database | {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}}
 
     def address(self) -> str:
         """Where browsers find evdash, without a slash at the end."""

@@ -2,6 +2,8 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
+handler500 = "evdash.web.views.outages.server_error"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("evdash.accounts.urls")),
     path("", include("evdash.health.urls")),

@@ -23,6 +23,7 @@ BELOW: dict[str, set[str]] = {
     "sandboxes": {"eventlog", "streams", "events"},
     "web": {"sandboxes", "notes", "audit", "projections", "accounts", "eventlog", "streams", "events"},
     "live": {"web", "accounts", "eventlog", "streams", "events"},
+    "serving": set(),
     "health": {"live", "accounts", "eventlog", "streams", "events"},
 }
 FORBIDDEN_PACKAGES = {

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 
-from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIRequest
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.http import content_disposition_header
@@ -64,9 +62,7 @@ def given_out(
     except DatabaseError as error:
         sentence = f"The access log cannot be written, so nothing is given out: {error}\n"
         return HttpResponse(sentence, status=503, content_type="text/plain; charset=utf-8")
-    # Under ASGI Django would gather an ordinary iterator in memory before it sends the first byte.
-    one_by_one = _one_by_one(told) if isinstance(request, ASGIRequest) else told
-    response = StreamingHttpResponse(one_by_one, content_type=content_type)
+    response = StreamingHttpResponse(told, content_type=content_type)
     response["Cache-Control"] = "private, no-store"
     response["Content-Disposition"] = content_disposition_header(True, name)
     return response
@@ -78,10 +74,3 @@ def who_asks(request: HttpRequest) -> str:
         return request.user.get_username()
     token = token_of(request)
     return f"the program with the token {token.name}" if token else "a program"
-
-
-async def _one_by_one(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Each chunk made in Django's thread, as the one before it is on its way."""
-    next_chunk = sync_to_async(lambda: next(chunks, None))
-    while (chunk := await next_chunk()) is not None:
-        yield chunk

@@ -1,0 +1,176 @@
+"""Pages over HTTP, made by a bounded number of threads.
+
+Django's own handler gives each synchronous view a thread of its own. Fifty readers are then fifty threads that compete
+for one interpreter, each with a new database connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any, Final, TypeVar, cast
+
+from django.conf import settings
+from django.core import signals
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.core.handlers.base import BaseHandler
+from django.db.backends.signals import connection_created
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.template.loader import render_to_string
+from django.urls import set_script_prefix
+
+from evdash.serving.abandonment import Abandoned, Abandonment
+from evdash.serving.slots import Busy, Slots
+
+WAIT_MAX_S: Final = 5.0
+"""How long a request waits for a thread before it is refused."""
+RETRY_AFTER_S: Final = 3
+LOCKED_MAX_MS: Final = 4_000
+"""How long a page waits for a lock of the database."""
+_STATIC_MIDDLEWARE: Final = "servestatic.middleware.ServeStaticMiddleware"
+_ANSWERED_AT_ONCE: Final = ("/healthz",)
+
+Scope = dict[str, Any]
+Receive = Callable[[], Any]
+Send = Callable[[Any], Any]
+Result = TypeVar("Result")
+
+
+class Pages(ASGIHandler):
+    """The ASGI application for pages: every synchronous view and middleware runs in one of `at_once` threads.
+
+    What a client does not wait for any longer is not begun, or ends at its next SQL statement, unless it changes
+    something.
+    """
+
+    def __init__(self, at_once: int, waiting_max: int, wait_max_s: float = WAIT_MAX_S) -> None:
+        BaseHandler.__init__(self)
+        self._at_once = at_once
+        self._bounds = at_once, waiting_max, wait_max_s
+        self._threads = ThreadPoolExecutor(max_workers=at_once + 1, thread_name_prefix="page")
+        self._slots: Slots | None = None
+        self._load_synchronous()
+        connection_created.connect(_wait_not_long, dispatch_uid="evdash.serving.pages")
+
+    def _load_synchronous(self) -> None:
+        """Static files never come here, and the middleware for them would need an event loop for every request."""
+        every = settings.MIDDLEWARE
+        settings.MIDDLEWARE = [each for each in every if each != _STATIC_MIDDLEWARE]
+        try:
+            self.load_middleware(is_async=False)
+        finally:
+            settings.MIDDLEWARE = every
+
+    @property
+    def slots(self) -> Slots:
+        """Those of the running event loop."""
+        if self._slots is None:
+            self._slots = Slots(*self._bounds)
+        return self._slots
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body_file = await self.read_body(receive)
+        except RequestAborted:
+            return
+        abandonment = Abandonment()
+        with body_file:
+            listening = asyncio.create_task(self.listen_for_disconnect(receive))
+            answering = asyncio.create_task(self._answer(scope, body_file, send, abandonment))
+            try:
+                await asyncio.wait({listening, answering}, return_when=asyncio.FIRST_COMPLETED)
+                if not answering.done():
+                    self.slots.counts.abandoned += 1
+                    if not abandonment.has_begun:
+                        answering.cancel()
+                    elif scope["method"] in ("GET", "HEAD"):
+                        abandonment.abandon()
+                await asyncio.wait({answering})
+                if not answering.cancelled():
+                    answering.result()
+            finally:
+                listening.cancel()
+                answering.cancel()
+                await asyncio.gather(listening, answering, return_exceptions=True)
+
+    async def _answer(self, scope: Scope, body_file: Any, send: Send, abandonment: Abandonment) -> None:
+        if scope["path"] in _ANSWERED_AT_ONCE:
+            response = await self._in_thread(self._made, scope, body_file, abandonment)
+        else:
+            try:
+                async with self.slots.taken():
+                    abandonment.has_begun = True
+                    response = await self._in_thread(self._made, scope, body_file, abandonment)
+            except Busy as busy:
+                response = busy_page(busy)
+        if response.streaming:
+            await self._send_stream(cast(StreamingHttpResponse, response), send, abandonment)
+        else:
+            await self.send_response(response, send)
+
+    async def _in_thread(self, work: Callable[..., Result], *given: Any) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, copy_context().run, work, *given)
+
+    def _made(self, scope: Scope, body_file: Any, abandonment: Abandonment) -> HttpResponseBase:
+        set_script_prefix(get_script_prefix(scope))
+        signals.request_started.send(sender=self.__class__, scope=scope)
+        request, refusal = self.create_request(scope, body_file)
+        if request is None:
+            response = cast(HttpResponseBase, refusal)
+        else:
+            with abandonment.ends_statements():
+                response = self.get_response(request)
+        if not response.streaming:
+            response.close()
+        return response
+
+    async def _send_stream(self, response: StreamingHttpResponse, send: Send, abandonment: Abandonment) -> None:
+        """Make each piece when the one before it is on its way. Between two of them others have their turn."""
+        pieces = iter(cast(Iterator[bytes], response.streaming_content))
+        await send({"type": "http.response.start", "status": response.status_code, "headers": _headers(response)})
+        try:
+            while not abandonment.is_abandoned:
+                async with self.slots.turn():
+                    piece = await self._in_thread(self._next, pieces, abandonment)
+                if piece is None:
+                    break
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            await self._in_thread(response.close)
+
+    def _next(self, pieces: Iterator[bytes], abandonment: Abandonment) -> bytes | None:
+        with abandonment.ends_statements():
+            try:
+                return next(pieces, None)
+            except Abandoned:
+                return None
+
+
+def _headers(response: HttpResponseBase) -> list[tuple[bytes, bytes]]:
+    headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
+    cookies = [(b"Set-Cookie", each.output(header="").encode("ascii").strip()) for each in response.cookies.values()]
+    return headers + cookies
+
+
+def busy_page(busy: Busy) -> HttpResponse:
+    """The page of a request that there was no room for."""
+    response = HttpResponse(
+        render_to_string("503.html", {"title": "evdash is busy", "sentence": str(busy)}), status=503
+    )
+    response["Retry-After"] = str(RETRY_AFTER_S)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _wait_not_long(connection: Any, **_: Any) -> None:
+    """A page says that the database is locked rather than wait for it as long as a worker would."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(f"PRAGMA busy_timeout = {LOCKED_MAX_MS}")
+        else:
+            cursor.execute(f"SET lock_timeout = {LOCKED_MAX_MS}")
+            cursor.execute(f"SET statement_timeout = {LOCKED_MAX_MS}")

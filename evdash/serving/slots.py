@@ -1,0 +1,76 @@
+"""How many requests one web process works on at once, and how many wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+
+class Busy(Exception):
+    """There is no room for one more request; the message is the sentence for its page."""
+
+    def __init__(self, reason: Literal["queue full", "waited too long"], sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class Counts:
+    """Counted by the event loop alone; read by anybody."""
+
+    in_progress: int = 0
+    waiting: int = 0
+    refused_full: int = 0
+    refused_waited: int = 0
+    abandoned: int = 0
+
+
+class Slots:
+    """First come, first served. Belongs to one event loop."""
+
+    def __init__(self, at_once: int, waiting_max: int, wait_max_s: float) -> None:
+        self._at_once, self._waiting_max, self._wait_max_s = at_once, waiting_max, wait_max_s
+        self._free = asyncio.Semaphore(at_once)
+        self.counts = Counts()
+
+    @asynccontextmanager
+    async def taken(self) -> AsyncIterator[None]:
+        """Inside, one of the slots is taken. Raises Busy when there is none within the bounds."""
+        counts = self.counts
+        if self._free.locked():
+            if counts.waiting >= self._waiting_max:
+                counts.refused_full += 1
+                raise Busy("queue full", self._sentence())
+            counts.waiting += 1
+            try:
+                async with asyncio.timeout(self._wait_max_s):
+                    await self._free.acquire()
+            except TimeoutError:
+                counts.refused_waited += 1
+                raise Busy("waited too long", self._sentence()) from None
+            finally:
+                counts.waiting -= 1
+        else:
+            await self._free.acquire()
+        counts.in_progress += 1
+        try:
+            yield
+        finally:
+            counts.in_progress -= 1
+            self._free.release()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """As `taken`, for a piece of an answer that has begun: waits as long as it takes."""
+        async with self._free:
+            self.counts.in_progress += 1
+            try:
+                yield
+            finally:
+                self.counts.in_progress -= 1
+
+    def _sentence(self) -> str:
+        return f"evdash is busy: {self._at_once} pages are being made and {self.counts.waiting} wait."

@@ -1,0 +1,24 @@
+"""The page of an error: what it says when the database is to blame."""
+
+from __future__ import annotations
+
+import sys
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500: status 503 and a sentence while SQL cannot be used, else status 500."""
+    error = sys.exc_info()[1]
+    if not isinstance(error, OperationalError | InterfaceError):
+        return HttpResponse(render_to_string("500.html"), status=500)
+    reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else "it gave no reason"
+    sentence = f"evdash cannot use its database now: {reason}."
+    response = HttpResponse(
+        render_to_string("503.html", {"title": "The database cannot be used", "sentence": sentence}), status=503
+    )
+    response["Retry-After"] = "3"
+    response["Cache-Control"] = "no-store"
+    return response
