@@ -3,10 +3,11 @@
 # make test-database  the tests of the event log and its workers on the server that DATABASE_URL names
 # make soak    faults on and on, an hour of them: workers killed, Redis gone, commits failing (ARGS="--hours 8")
 # make bench-live  how live carries load: 200 sockets, then one page under 10,000 events/s; two minutes (ARGS="--json")
+# make bench-load  how quick pages are while events arrive, as ratios to the same pages at rest; two minutes (ARGS="--readers 50")
 # make format  put the code into its form
 # Each sets up .venv first, once, and again when the requirements have changed.
 
-.PHONY: run test test-database soak bench-live format install
+.PHONY: run test test-database soak bench-live bench-load format install
 .DEFAULT_GOAL := run
 
 VENV := .venv
@@ -35,6 +36,9 @@ soak: install
 
 bench-live: install
 	@exec $(BIN)/python -m tests.benchmarks.live $(ARGS)
+
+bench-load: install
+	@exec $(BIN)/python -m tests.benchmarks.pages $(ARGS)
 
 format: install
 	$(BIN)/ruff format .

@@ -53,13 +53,24 @@ class Served:
         return "; ".join(f"{cookie.name}={cookie.value}" for cookie in cookies)
 
     def cost(self) -> Cost:
-        """Of the web server's process. The CPU time is exact to a second only where `ps` is no better."""
-        columns = ["ps", "-o", "rss=", "-o", "time=", "-p", str(self.server_pid)]
-        rss_kib, time = subprocess.run(columns, capture_output=True, text=True, check=True).stdout.split()
-        # https://docs.kernel.org/scheduler/sched-stats.html: of the thread that runs the event loop, in ns
-        waits = Path(f"/proc/{self.server_pid}/schedstat")
-        waited_ns = int(waits.read_text().split()[1]) if waits.exists() else 0
-        return Cost(int(rss_kib) / 1024, seconds_of(time), waited_ns / 1e9)
+        """Of the web processes together. The CPU time is exact to a second only where `ps` is no better."""
+        columns = ["ps", "-A", "-o", "pid=", "-o", "ppid=", "-o", "rss=", "-o", "time="]
+        lines = subprocess.run(columns, capture_output=True, text=True, check=True).stdout.splitlines()
+        processes = {int(pid): (int(parent), int(rss), time) for pid, parent, rss, time in map(str.split, lines)}
+        family = [self.server_pid]
+        for each in family:
+            family += [pid for pid, (parent, _, _) in processes.items() if parent == each]
+        return Cost(
+            rss_mib=sum(processes[pid][1] for pid in family) / 1024,
+            cpu_s=sum(seconds_of(processes[pid][2]) for pid in family),
+            waited_s=sum(map(_waited_s, family)),
+        )
+
+
+def _waited_s(pid: int) -> float:
+    """https://docs.kernel.org/scheduler/sched-stats.html: of the thread that runs the event loop."""
+    waits = Path(f"/proc/{pid}/schedstat")
+    return int(waits.read_text().split()[1]) / 1e9 if waits.exists() else 0.0
 
 
 def seconds_of(time: str) -> float:
