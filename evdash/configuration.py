@@ -152,6 +152,13 @@ class Configuration:
     batch_size: int = variable(
         "EVDASH_BATCH_SIZE", 500, "How many entries a worker reads and writes at a time.", least=1, most=100_000
     )
+    batch_ms: int = variable(
+        "EVDASH_BATCH_MS",
+        200,
+        "How long after its XADD an entry is in the event log at the latest, while workers keep up: between two "
+        "batches they let entries gather for that long, less the time a batch takes. 0 reads each entry as it comes.",
+        most=10_000,
+    )
     block_ms: int = variable(
         "EVDASH_BLOCK_MS", 2000, "How long a worker waits for new entries before it looks around.", least=1, most=60_000
     )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from evdash.eventlog.models import LatencyCount
-from evdash.eventlog.positions import stream_numbers
 from evdash.eventlog.time_slots import WIDTHS_S, slot_start_s
 from evdash.events.duplicates import Change
 from evdash.events.latency import bucket_of, operation
@@ -19,8 +18,7 @@ class AnalyticsProjection(CountingProjection):
 
     name = "analytics"
 
-    def _add(self, changed: Sequence[Change]) -> None:
-        numbers = stream_numbers({change.event.stream for change in changed})
+    def _add(self, changed: Sequence[Change], numbers: Mapping[str, int]) -> None:
         added: Counter[tuple[int, int, str, int, int]] = Counter()
         for change in changed:
             event = change.event
@@ -29,6 +27,8 @@ class AnalyticsProjection(CountingProjection):
                 for width_s in WIDTHS_S:
                     start_s = slot_start_s(event.occurred_us, width_s)
                     added[width_s, start_s, operation(event), bucket, numbers[event.stream]] += change.counts
+        if not added:
+            return
         found = LatencyCount.objects.filter(
             width_s__in=WIDTHS_S,
             start_s__in={key[1] for key in added},

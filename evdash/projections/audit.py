@@ -39,10 +39,10 @@ class AuditProjection(Projection):
                 row = LoggedEvent.objects.filter(stream_id=number, entry_id=change.event.entry_id)
                 row.update(is_duplicate=change.is_duplicate)
 
-    def _add(self, changed: Sequence[Change]) -> None:
+    def _add(self, changed: Sequence[Change], numbers: Mapping[str, int]) -> None:
         read_models.add_to_sessions(changed)
         read_models.add_to_users(changed)
-        read_models.add_to_type_counts(changed, stream_numbers({change.event.stream for change in changed}))
+        read_models.add_to_type_counts(changed, numbers)
 
     def _applied_between(self, position: GroupPosition, after: EntryId, through: EntryId) -> int:
         rows = LoggedEvent.objects.filter(stream_id=position.stream_id, entry_id__gt=after, entry_id__lte=through)
@@ -66,7 +66,7 @@ class AuditProjection(Projection):
             changed = changes_of(events, counted_in_log)
             rows = [row_of_change(change, numbers[change.event.stream]) for change in changed if change.is_new]
             read_models.save(LoggedEvent, ["entry_id", "stream"], rows)
-            self._add(changed)
+            self._add(changed, numbers)
             count += len(events)
         return count
 

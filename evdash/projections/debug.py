@@ -17,8 +17,10 @@ class DebugProjection(CountingProjection):
 
     name = "debug"
 
-    def _add(self, changed: Sequence[Change]) -> None:
+    def _add(self, changed: Sequence[Change], numbers: Mapping[str, int]) -> None:
         groups = error_groups_of(changed)
+        if not groups:
+            return
         sessions = _add_members("session", {key: group.sessions for key, group in groups.items()})
         users = _add_members("user", {key: group.users for key, group in groups.items()})
         known = {row.fingerprint: row for row in ErrorGroup.objects.filter(fingerprint__in=groups)}

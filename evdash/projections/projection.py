@@ -44,7 +44,7 @@ class Projection(ABC):
             if new:
                 changed = changes_of(new, partial(self._counted, positions=positions))
                 self._record(changed, positions)
-                self._add(changed)
+                self._add(changed, _numbers(positions))
                 for stream in {event.stream for event in new}:
                     close_gaps(positions[stream], [event.entry_id for event in new if event.stream == stream])
             self._note(new, positions, time.perf_counter_ns() - started_ns)
@@ -120,7 +120,7 @@ class Projection(ABC):
             positions = lock_positions(self.group, {event.stream for event in events})
             changed = changes_of(events, partial(self._counted, positions=positions))
             self._record(changed, positions)
-            self._add(changed)
+            self._add(changed, _numbers(positions))
             for stream, position in positions.items():
                 ids = [event.entry_id for event in events if event.stream == stream]
                 close_gaps(position, [entry_id for entry_id in ids if (position.pk, entry_id) not in applied])
@@ -174,8 +174,8 @@ class Projection(ABC):
         """Write down that these were applied."""
 
     @abstractmethod
-    def _add(self, changed: Sequence[Change]) -> None:
-        """Write what follows from these."""
+    def _add(self, changed: Sequence[Change], numbers: Mapping[str, int]) -> None:
+        """Write what follows from these. `numbers`: the log's numbers of their streams."""
 
     @abstractmethod
     def _clear(self) -> None:
@@ -217,3 +217,7 @@ class CountingProjection(Projection):
 
     def _clear(self) -> None:
         AppliedEntry.objects.filter(position__group=self.group).delete()
+
+
+def _numbers(positions: Positions) -> Mapping[str, int]:
+    return {stream: position.stream_id for stream, position in positions.items()}

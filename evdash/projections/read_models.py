@@ -67,11 +67,12 @@ def _add_to_participations(changes: Sequence[Change]) -> Counter[str]:
         if event.user_id and event.session_id:
             key = (event.user_id, event.session_id)
             last_ids[key] = max(event.entry_id, last_ids.get(key, EntryId.MIN))
+    found = Participation.objects.filter(
+        user_id__in={user_id for user_id, _ in last_ids}, session_id__in={session_id for _, session_id in last_ids}
+    )
     known = {
-        (row.user_id, row.session_id): row.last_id
-        for row in Participation.objects.filter(
-            user_id__in={user_id for user_id, _ in last_ids}, session_id__in={session_id for _, session_id in last_ids}
-        )
+        (user_id, session_id): last_id
+        for user_id, session_id, last_id in found.values_list("user_id", "session_id", "last_id")
     }
     rows = [
         Participation(user_id=key[0], session_id=key[1], last_id=max(last_id, known.get(key, EntryId.MIN)))
@@ -89,18 +90,17 @@ def _add_to_user_days(changes: Sequence[Change]) -> None:
             count = counts[event.user_id, event.occurred_at.date()]
             count[0] += change.counts
             count[1] += change.counts * event.is_error
-    known = {
-        (row.user_id, row.day): row
-        for row in UserDay.objects.filter(
-            user_id__in={user_id for user_id, _ in counts}, day__in={day for _, day in counts}
-        )
-    }
-    rows = []
-    for key, (events_added, errors_added) in counts.items():
-        row = known.get(key) or UserDay(user_id=key[0], day=key[1], events=0, errors=0)
-        row.events += events_added
-        row.errors += errors_added
-        rows.append(UserDay(user_id=row.user_id, day=row.day, events=row.events, errors=row.errors))
+    found = UserDay.objects.filter(
+        user_id__in={user_id for user_id, _ in counts}, day__in={day for _, day in counts}
+    ).values_list("user_id", "day", "events", "errors")
+    for user_id, day, events, errors in found:
+        if (user_id, day) in counts:
+            counts[user_id, day][0] += events
+            counts[user_id, day][1] += errors
+    rows = [
+        UserDay(user_id=user_id, day=day, events=events, errors=errors)
+        for (user_id, day), (events, errors) in counts.items()
+    ]
     save(UserDay, ["user_id", "day"], rows)
 
 
@@ -127,14 +127,14 @@ def add_to_type_counts(changes: Sequence[Change], stream_numbers: Mapping[str, i
         start_s__in={key[1] for key in rows},
         type__in={key[2] for key in rows},
         stream_id__in=set(stream_numbers.values()),
-    )
-    for before in known:
-        row = rows.get((before.width_s, before.start_s, before.type, before.stream_id))
+    ).values_list("width_s", "start_s", "type", "stream_id", "events", "errors", "first_id", "last_id")
+    for width_s, start_s, type_, number, events, errors, first_id, last_id in known:
+        row = rows.get((width_s, start_s, type_, number))
         if row is not None:
-            row.events += before.events
-            row.errors += before.errors
-            row.first_id = min(row.first_id, before.first_id)
-            row.last_id = max(row.last_id, before.last_id)
+            row.events += events
+            row.errors += errors
+            row.first_id = min(row.first_id, first_id)
+            row.last_id = max(row.last_id, last_id)
     save(TypeCount, ["width_s", "start_s", "type", "stream"], list(rows.values()))
 
 

@@ -101,6 +101,13 @@ class GroupConsumer:
         """Acknowledge these entries; returns the watermark after it."""
         return self._watermark(stream, ("XACK", stream, self.group, *map(str, entry_ids)) if entry_ids else None)
 
+    def lags(self, streams: Sequence[str]) -> list[int | None]:
+        """Return for each stream how many entries no consumer of the group was given; None where Redis does not say.
+
+        Redis counts that from version 7 on, and not over entries deleted in the middle. Raises GroupMissing.
+        """
+        return [self._group(stream, self._call(stream, "XINFO GROUPS", stream)).get("lag") for stream in streams]
+
     def watermark(self, stream: str) -> EntryId | None:
         """Everything up to here was delivered to the group and acknowledged; None when there is no such group."""
         try:
@@ -117,9 +124,12 @@ class GroupConsumer:
         return info.watermark(self._last_delivered(stream, groups), oldest_pending)
 
     def _last_delivered(self, stream: str, groups_reply: Any) -> EntryId:
+        return EntryId.parse(self._group(stream, groups_reply)["last-delivered-id"])
+
+    def _group(self, stream: str, groups_reply: Any) -> dict[str, Any]:
         for group in map(replies.record, groups_reply):
             if replies.text(group["name"]) == self.group:
-                return EntryId.parse(group["last-delivered-id"])
+                return group
         raise group_missing(stream, self.group)
 
     def _call(self, stream: str, *command: str | int) -> Any:

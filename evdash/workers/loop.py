@@ -10,6 +10,7 @@ import time
 from django.db import connection
 
 from evdash.streams.groups import GroupMissing
+from evdash.workers.gathering import gather
 from evdash.workers.outages import OUTAGES
 from evdash.workers.upkeep import Upkeep
 
@@ -19,9 +20,12 @@ FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
 
 
-def run(upkeep: Upkeep, stop: threading.Event, *, block_ms: int, until_caught_up: bool = False) -> int:
+def run(
+    upkeep: Upkeep, stop: threading.Event, *, block_ms: int, batch_ms: int = 0, until_caught_up: bool = False
+) -> int:
     """Carry batches over until `stop` is set, or with `until_caught_up` until none is left.
 
+    Between two batches entries gather for up to `batch_ms` (gathering.py), never with `until_caught_up`.
     Returns how many entries were carried over. An outage of Redis or SQL is logged once and waited out; with
     `until_caught_up` it is raised instead, because then somebody waits for the end.
     """
@@ -38,6 +42,9 @@ def run(upkeep: Upkeep, stop: threading.Event, *, block_ms: int, until_caught_up
                 connected = True
             handled = worker.step(0 if until_caught_up else block_ms)
             handled += upkeep.run(idle=handled == 0, all_now=until_caught_up and handled == 0)
+            carried += handled
+            if not until_caught_up:
+                gather(worker, stop, batch_ms)
         except OUTAGES as error:
             if until_caught_up and not isinstance(error, GroupMissing):
                 raise
@@ -53,7 +60,6 @@ def run(upkeep: Upkeep, stop: threading.Event, *, block_ms: int, until_caught_up
         if failed_at_s is not None and time.monotonic() - failed_at_s >= pause_s / 2:
             logger.info("%s: it works again.", group)
             failed_at_s, pause_s = None, FIRST_PAUSE_S
-        carried += handled
         if handled == 0 and until_caught_up:
             if worker.retry_in_s is None:
                 break

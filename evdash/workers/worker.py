@@ -43,9 +43,15 @@ class Worker:
         self._pending_after: dict[str, EntryId] = {}
         # When the entries that could not be applied are tried again, by stream, on the monotonic clock.
         self._retry_at_s: dict[str, float] = {}
+        # The watermarks that SQL has, as far as this worker knows. Without one, SQL is asked.
+        self._recorded: dict[str, EntryId] = {}
+        self.read_at_s: float | None = None
+        """When the last step read new entries, on the monotonic clock. None: it read none, or a full batch."""
 
     def connect(self) -> None:
         """Make sure that the groups exist and stand no further than the tables; what is pending here comes first."""
+        self._recorded.clear()
+        self.read_at_s = None
         for stream in self.streams:
             committed = watermark(self.projection.group, stream)
             acknowledged = self.consumer.watermark(stream)
@@ -70,6 +76,7 @@ class Worker:
         Raises StreamsUnavailable, GroupMissing or a database's error; then nothing is lost: what was not acknowledged
         is delivered again after the next `connect`.
         """
+        self.read_at_s = None
         self._retry_what_is_due()
         while self._pending_after:
             stream, after = next(iter(self._pending_after.items()))
@@ -81,12 +88,23 @@ class Worker:
                 return len(deliveries)
             del self._pending_after[stream]
         entries = self.consumer.read_new(self.streams, self.batch_size, self._wait_ms(block_ms))
-        for stream, batch in _by_stream(entries).items():
+        read_at_s = time.monotonic()
+        batches = _by_stream(entries)
+        for stream, batch in batches.items():
             self.carry(stream, [Delivery(stream, entry.entry_id, entry) for entry in batch], first_time=True)
         if not entries:
             for stream in self.streams:
                 self.record_watermark(stream, self.consumer.watermark(stream))
+        elif max(map(len, batches.values())) < self.batch_size:
+            self.read_at_s = read_at_s
         return len(entries)
+
+    def has_full_batch(self) -> bool:
+        """Return whether a stream has a full batch that the group was not given yet. Raises as `step` does.
+
+        False where Redis does not count that: servers before 7, or a range with deleted entries.
+        """
+        return any(lag is not None and lag >= self.batch_size for lag in self.consumer.lags(self.streams))
 
     def claim(self) -> int:
         """Carry over what other consumers of the group have left lying; returns how many entries that were."""
@@ -113,8 +131,10 @@ class Worker:
     def look_at_pending(self) -> int:
         """Have the next step begin with what is pending here: an operator may have claimed it for this consumer.
 
+        Another worker of the group may have recorded an older watermark, so that SQL is asked for it again, too.
         Carries nothing over itself, so it returns 0.
         """
+        self._recorded.clear()
         for stream in self.streams:
             self._pending_after.setdefault(stream, EntryId.MIN)
         return 0
@@ -130,8 +150,13 @@ class Worker:
 
     def record_watermark(self, stream: str, entry_id: EntryId | None) -> None:
         """Write down how far the group certainly is, if that has changed."""
-        if entry_id is not None and entry_id != watermark(self.projection.group, stream):
+        if entry_id is None:
+            return
+        if stream not in self._recorded:
+            self._recorded[stream] = watermark(self.projection.group, stream)
+        if entry_id != self._recorded[stream]:
             set_watermark(self.projection.group, stream, entry_id)
+            self._recorded[stream] = entry_id
 
     def _retry_what_is_due(self) -> None:
         now_s = time.monotonic()

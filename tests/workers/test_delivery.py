@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 import redis
@@ -112,10 +112,10 @@ class Ends(AuditProjection):
         super().__init__(group)
         self.deadly = {EntryId.parse(entry_id) for entry_id in entry_ids}
 
-    def _add(self, changed: Sequence[Change]) -> None:
+    def _add(self, changed: Sequence[Change], numbers: Mapping[str, int]) -> None:
         if self.deadly & {change.event.entry_id for change in changed}:
             raise Ended
-        super()._add(changed)
+        super()._add(changed, numbers)
 
 
 def test_what_ends_the_worker_again_and_again_is_tried_alone_and_then_parked_unseen(
@@ -147,7 +147,7 @@ def test_a_database_that_takes_small_writes_only_is_an_outage_however_long_and_p
     write(valkey, ENTRIES)
 
     class Locked(AuditProjection):
-        def _add(self, changed: Sequence[Change]) -> None:
+        def _add(self, changed: Sequence[Change], numbers: Mapping[str, int]) -> None:
             raise OperationalError("canceling statement due to lock timeout")
 
     for _ in range(40):
@@ -207,10 +207,10 @@ def test_a_value_that_no_index_takes_is_the_entrys_fault_and_no_outage(
         sqlstate = "54000"  # as PostgreSQL says of a value past a third of a page
 
     class Indexes(AuditProjection):
-        def _add(self, changed: Sequence[Change]) -> None:
+        def _add(self, changed: Sequence[Change], numbers: Mapping[str, int]) -> None:
             if any(change.event.entry_id.ms == 4 for change in changed):
                 raise OperationalError("index row size 4016 exceeds maximum 2712") from TooLong()
-            super()._add(changed)
+            super()._add(changed, numbers)
 
     worker = make_worker()
     worker.projection = worker.carrier.projection = Indexes(GROUP)
