@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, build_opener
 
 from evdash.configuration import CHECKOUT, declarations
-from tests.running import Up, free_port
+from tests.running import Up, children_of, free_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,17 @@ class Served:
         return "; ".join(f"{cookie.name}={cookie.value}" for cookie in cookies)
 
     def cost(self) -> Cost:
-        """Of the web server's process. The CPU time is exact to a second only where `ps` is no better."""
-        columns = ["ps", "-o", "rss=", "-o", "time=", "-p", str(self.server_pid)]
+        """Of all processes of the web server. The CPU time is exact to a second only where `ps` is no better."""
+        costs = [self._cost_of(pid) for pid in (self.server_pid, *children_of(self.server_pid))]
+        return Cost(
+            sum(cost.rss_mib for cost in costs), sum(cost.cpu_s for cost in costs), sum(cost.waited_s for cost in costs)
+        )
+
+    def _cost_of(self, pid: int) -> Cost:
+        columns = ["ps", "-o", "rss=", "-o", "time=", "-p", str(pid)]
         rss_kib, time = subprocess.run(columns, capture_output=True, text=True, check=True).stdout.split()
         # https://docs.kernel.org/scheduler/sched-stats.html: of the thread that runs the event loop, in ns
-        waits = Path(f"/proc/{self.server_pid}/schedstat")
+        waits = Path(f"/proc/{pid}/schedstat")
         waited_ns = int(waits.read_text().split()[1]) if waits.exists() else 0
         return Cost(int(rss_kib) / 1024, seconds_of(time), waited_ns / 1e9)
 

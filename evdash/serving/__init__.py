@@ -1,0 +1,1 @@
+"""The web server: bounded work in several processes behind one port."""
