@@ -8,8 +8,10 @@ from django.core.management import execute_from_command_line
 from django.db import DatabaseError
 
 from evdash.command_options import take_options
-from evdash.configuration import ConfigurationError
+from evdash.configuration import Configuration, ConfigurationError
 from evdash.embedded_address import take_embedded_address
+from evdash.ports import PortTaken
+from evdash.serving.processes import run, serves_in_processes
 
 
 def main() -> None:
@@ -17,8 +19,10 @@ def main() -> None:
     try:
         take_options(sys.argv)
         take_embedded_address(sys.argv)
+        if sys.argv[1:2] == ["serve"] and serves_in_processes(sys.argv, Configuration.from_environment()):
+            sys.exit(run(sys.argv, Configuration.from_environment()))
         execute_from_command_line(sys.argv)
-    except ConfigurationError as error:
+    except (ConfigurationError, PortTaken) as error:
         sys.exit(str(error))
     except DatabaseError as error:
         if "--traceback" in sys.argv:

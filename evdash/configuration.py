@@ -89,6 +89,13 @@ class Variable:
         return ConfigurationError(f"{name} cannot be {value}: it takes {self.allowed(kind)}.")
 
 
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def variable(name: str, default: Any, meaning: str, **more: Any) -> Any:
     """A field of Configuration that is read from the environment variable `name`."""
     declared = Variable(name, default, meaning, **more)
@@ -221,6 +228,14 @@ class Configuration:
         64,
         "How many more wait, for 5 s at most. Others get a page with status 503 that says so.",
         most=10_000,
+    )
+    web_processes: int = variable(
+        "EVDASH_WEB_PROCESSES",
+        min(available_cores(), 4),
+        "How many processes serve pages and sockets behind the port: one for each core, at most 4, unless set.",
+        default_in_words="fits the machine",
+        least=1,
+        most=64,
     )
     allowed_hosts: tuple[str, ...] = variable(
         "EVDASH_ALLOWED_HOSTS",

@@ -2,6 +2,9 @@
 
 import socket
 
+# Connections that wait while every web process is busy; the system may allow fewer (net.core.somaxconn).
+BACKLOG = 1024
+
 
 class PortTaken(Exception):
     """The address cannot be listened on; the message is the sentence to show."""
@@ -9,12 +12,26 @@ class PortTaken(Exception):
 
 def refuse_taken_port(host: str, port: int) -> None:
     """Raise PortTaken unless the web server could listen there now."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise PortTaken(
-                f"The web server cannot listen on {host} port {port}: {error.strerror or error}. "
-                "Another one is chosen with --port, another address with --host."
-            ) from error
+    _bound(host, port).close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening, non-blocking socket. Raises PortTaken."""
+    listener = _bound(host, port)
+    listener.listen(BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise PortTaken(
+            f"The web server cannot listen on {host} port {port}: {error.strerror or error}. "
+            "Another one is chosen with --port, another address with --host."
+        ) from error
+    return bound

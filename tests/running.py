@@ -31,6 +31,13 @@ def exists(pid: int) -> bool:
     return bool(state) and not state.startswith("Z")
 
 
+def children_of(parent: int) -> dict[int, str]:
+    """The running children of a process: their process IDs and command lines."""
+    listed = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,ppid=,command="], capture_output=True, text=True).stdout
+    rows = (line.split(maxsplit=2) for line in listed.splitlines())
+    return {int(pid): command for pid, its_parent, command in rows if int(its_parent) == parent}
+
+
 def wait_until(true: Callable[[], object], within_s: float = 20.0) -> None:
     deadline = time.monotonic() + within_s
     while not true():
@@ -64,12 +71,10 @@ class Up:
 
     def children(self) -> dict[str, int]:
         """Its running programs and their process IDs: `manage.py serve`, `valkey-server` and so on."""
-        listed = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,ppid=,command="], capture_output=True, text=True).stdout
         found: dict[str, int] = {}
-        for line in listed.splitlines():
-            pid, parent, command = line.split(maxsplit=2)
-            if int(parent) == self.process.pid and (name := re.search(r"manage\.py \w+|valkey-server", command)):
-                found[name[0]] = int(pid)
+        for pid, command in children_of(self.process.pid).items():
+            if name := re.search(r"manage\.py \w+|valkey-server", command):
+                found[name[0]] = pid
         return found
 
     def stop(self) -> str:

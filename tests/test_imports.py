@@ -23,7 +23,7 @@ BELOW: dict[str, set[str]] = {
     "sandboxes": {"eventlog", "streams", "events"},
     "web": {"sandboxes", "notes", "audit", "projections", "accounts", "eventlog", "streams", "events"},
     "live": {"web", "accounts", "eventlog", "streams", "events"},
-    "serving": set(),
+    "serving": {"web", "live", "accounts", "eventlog", "streams", "events", "health"},
     "health": {"live", "accounts", "eventlog", "streams", "events"},
 }
 FORBIDDEN_PACKAGES = {
@@ -63,6 +63,14 @@ def test_a_room_imports_only_what_is_below_it(room: str) -> None:
             if first == "evdash" and neighbour in BELOW:
                 assert neighbour in BELOW[room] | {room}, f"{module} imports {name}"
             assert first not in FORBIDDEN_PACKAGES.get(room, set()), f"{module} imports {name}"
+
+
+def test_only_web_processes_have_figures() -> None:
+    """Workers and commands need no prometheus_client, which evdash.figures imports."""
+    for module in MODULES:
+        if any(name.startswith("evdash.figures") for name in imported(module)):
+            room = module.relative_to(CHECKOUT / "evdash").parts[0]
+            assert room in {"live", "health", "serving", "asgi.py"}, f"{module} imports evdash.figures"
 
 
 def test_every_room_is_known() -> None:

@@ -12,8 +12,8 @@ from django.conf import settings
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from evdash import figures
 from evdash.eventlog.totals import gap_totals, group_totals
-from evdash.live.counts import counts
 from evdash.streams.client import Refused, StreamsUnavailable, call, open_client
 from evdash.streams.info import group_infos, stream_info
 from evdash.streams.parked import parked_count
@@ -28,7 +28,7 @@ class Metrics(Collector):
         yield from _of_groups()
         yield from _of_gaps()
         yield from _of_redis()
-        yield from _of_this_process()
+        yield from figures.collect()
 
 
 def _of_groups() -> Iterator[Metric]:
@@ -105,10 +105,3 @@ class _Streams:
             self.parked.add_metric((stream,), parked_count(client, stream))
         except Refused:  # the key is no stream, or this user may not ask
             return
-
-
-def _of_this_process() -> Iterator[Metric]:
-    yield GaugeMetricFamily("evdash_open_sockets", "Sockets open in this web process.", value=counts.open_sockets)
-    yield CounterMetricFamily(
-        "evdash_rows_pushed", "Rows that this web process has pushed to open pages.", value=counts.rows_pushed
-    )

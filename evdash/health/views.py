@@ -37,7 +37,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     """What was done and what is left to do, as Prometheus reads it."""
-    # Imported here: it takes some 50 ms, and most web processes are never asked.
+    # Imported here: commands import the addresses (`manage.py check`) and need no prometheus_client.
     from prometheus_client.exposition import choose_encoder
 
     from evdash.health.metrics import Metrics

@@ -15,10 +15,10 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
+from evdash import figures
 from evdash.accounts.sockets import SIGNED_OUT
 from evdash.live.attendance import SOCKETS_PER_PERSON, attendance_of_process
 from evdash.live.catch_up import missed, newest_unsent
-from evdash.live.counts import counts
 from evdash.live.credit import Credit
 from evdash.live.feed import feed_of_process
 from evdash.live.messages import Acknowledge, InvalidMessage, Jump, Subscribe, WaitingSeen, parse
@@ -61,11 +61,11 @@ class LiveConsumer(AsyncWebsocketConsumer):
     """
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        counts.open_sockets += 1
+        figures.OPEN_SOCKETS.inc()
         try:
             await super().__call__(scope, receive, send)
         finally:  # also when the server gives up on the socket without telling
-            counts.open_sockets -= 1
+            figures.OPEN_SOCKETS.dec()
             self._let_go()
 
     def __init__(self) -> None:

@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from evdash import figures
 from evdash.eventlog.records import Position
 from evdash.events.entry_id import EntryId
-from evdash.live.counts import counts
 from evdash.live.credit import Credit
 from evdash.live.frames import Cursor, Frame, Gap, later, rows_message, written
 
@@ -177,5 +177,5 @@ class Subscription:
 
     def _send(self, message: str, rows: int) -> None:
         self._credit.spend(rows, len(message))
-        counts.rows_pushed += rows
+        figures.ROWS_PUSHED.inc(rows)
         self._deliver(message)

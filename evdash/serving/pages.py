@@ -22,6 +22,8 @@ from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.template.loader import render_to_string
 from django.urls import set_script_prefix
 
+from evdash import figures
+from evdash.eventlog.opening import tail_of_process
 from evdash.serving.abandonment import Abandoned, Abandonment
 from evdash.serving.slots import Busy, Slots
 
@@ -84,6 +86,7 @@ class Pages(ASGIHandler):
                 await asyncio.wait({listening, answering}, return_when=asyncio.FIRST_COMPLETED)
                 if not answering.done():
                     self.slots.counts.abandoned += 1
+                    figures.REQUESTS_ABANDONED.inc()
                     if not abandonment.has_begun:
                         answering.cancel()
                     elif scope["method"] in ("GET", "HEAD"):
@@ -123,6 +126,7 @@ class Pages(ASGIHandler):
         else:
             with abandonment.ends_statements():
                 response = self.get_response(request)
+            _note_tail()
         if not response.streaming:
             response.close()
         return response
@@ -148,6 +152,14 @@ class Pages(ASGIHandler):
                 return next(pieces, None)
             except Abandoned:
                 return None
+
+
+def _note_tail() -> None:
+    held = tail_of_process().figures()
+    figures.TAIL_ENTRIES.set(held.entries)
+    figures.TAIL_BYTES.set(held.bytes)
+    if held.contact_age_s is not None:
+        figures.TAIL_CONTACT_AGE.set(held.contact_age_s)
 
 
 def _headers(response: HttpResponseBase) -> list[tuple[bytes, bytes]]:

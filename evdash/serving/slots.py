@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Literal
+
+from evdash import figures
 
 
 class Busy(Exception):
@@ -43,34 +45,44 @@ class Slots:
         if self._free.locked():
             if counts.waiting >= self._waiting_max:
                 counts.refused_full += 1
+                figures.REQUESTS_REFUSED.labels("queue full").inc()
                 raise Busy("queue full", self._sentence())
             counts.waiting += 1
+            figures.REQUESTS_WAITING.inc()
             try:
                 async with asyncio.timeout(self._wait_max_s):
                     await self._free.acquire()
             except TimeoutError:
                 counts.refused_waited += 1
+                figures.REQUESTS_REFUSED.labels("waited too long").inc()
                 raise Busy("waited too long", self._sentence()) from None
             finally:
                 counts.waiting -= 1
+                figures.REQUESTS_WAITING.dec()
         else:
             await self._free.acquire()
-        counts.in_progress += 1
         try:
-            yield
+            with self._progress():
+                yield
         finally:
-            counts.in_progress -= 1
             self._free.release()
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """As `taken`, for a piece of an answer that has begun: waits as long as it takes."""
         async with self._free:
-            self.counts.in_progress += 1
-            try:
+            with self._progress():
                 yield
-            finally:
-                self.counts.in_progress -= 1
+
+    @contextmanager
+    def _progress(self) -> Iterator[None]:
+        self.counts.in_progress += 1
+        figures.REQUESTS_IN_PROGRESS.inc()
+        try:
+            yield
+        finally:
+            self.counts.in_progress -= 1
+            figures.REQUESTS_IN_PROGRESS.dec()
 
     def _sentence(self) -> str:
         return f"evdash is busy: {self._at_once} pages are being made and {self.counts.waiting} wait."

@@ -18,5 +18,10 @@ class RedisBudget:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.method not in ("GET", "HEAD"):
             return self._get_response(request)
-        with redis_budget(PAGE_BUDGET_S):
-            return self._get_response(request)
+        with redis_budget(PAGE_BUDGET_S) as budget:
+            response = self._get_response(request)
+        if budget.is_spent:
+            from evdash.figures import REDIS_DEADLINE_HITS  # here: commands load middleware, too
+
+            REDIS_DEADLINE_HITS.inc()
+        return response

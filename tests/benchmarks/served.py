@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, build_opener
 
 from evdash.configuration import CHECKOUT, declarations
-from tests.running import Up, free_port
+from tests.running import Up, children_of, free_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +53,19 @@ class Served:
         return "; ".join(f"{cookie.name}={cookie.value}" for cookie in cookies)
 
     def cost(self) -> Cost:
-        """Of the web processes together. The CPU time is exact to a second only where `ps` is no better."""
-        columns = ["ps", "-A", "-o", "pid=", "-o", "ppid=", "-o", "rss=", "-o", "time="]
-        lines = subprocess.run(columns, capture_output=True, text=True, check=True).stdout.splitlines()
-        processes = {int(pid): (int(parent), int(rss), time) for pid, parent, rss, time in map(str.split, lines)}
-        family = [self.server_pid]
-        for each in family:
-            family += [pid for pid, (parent, _, _) in processes.items() if parent == each]
+        """Of all processes of the web server. The CPU time is exact to a second only where `ps` is no better."""
+        costs = [self._cost_of(pid) for pid in (self.server_pid, *children_of(self.server_pid))]
         return Cost(
-            rss_mib=sum(processes[pid][1] for pid in family) / 1024,
-            cpu_s=sum(seconds_of(processes[pid][2]) for pid in family),
-            waited_s=sum(map(_waited_s, family)),
+            sum(cost.rss_mib for cost in costs), sum(cost.cpu_s for cost in costs), sum(cost.waited_s for cost in costs)
         )
 
-
-def _waited_s(pid: int) -> float:
-    """https://docs.kernel.org/scheduler/sched-stats.html: of the thread that runs the event loop."""
-    waits = Path(f"/proc/{pid}/schedstat")
-    return int(waits.read_text().split()[1]) / 1e9 if waits.exists() else 0.0
+    def _cost_of(self, pid: int) -> Cost:
+        columns = ["ps", "-o", "rss=", "-o", "time=", "-p", str(pid)]
+        rss_kib, time = subprocess.run(columns, capture_output=True, text=True, check=True).stdout.split()
+        # https://docs.kernel.org/scheduler/sched-stats.html: of the thread that runs the event loop, in ns
+        waits = Path(f"/proc/{pid}/schedstat")
+        waited_ns = int(waits.read_text().split()[1]) if waits.exists() else 0
+        return Cost(int(rss_kib) / 1024, seconds_of(time), waited_ns / 1e9)
 
 
 def seconds_of(time: str) -> float:

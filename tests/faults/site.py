@@ -78,6 +78,7 @@ class Site:
     def _end_web(self, how: signal.Signals = signal.SIGKILL) -> None:
         if self._web is not None:
             _end(self._web, how)
+            wait_until(lambda: not is_listened_on(self._port))  # its processes end a moment after a parent is killed
         self._web = None
 
     def _manage(self, command: str) -> subprocess.Popen[bytes]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import redis
@@ -11,12 +15,12 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
+from evdash import figures
 from evdash.accounts.tokens import create_token
 from evdash.configuration import CHECKOUT
 from evdash.eventlog.models import Gap, GroupPosition, Stream
 from evdash.events.entry_id import EntryId
 from evdash.health.metrics import Metrics
-from evdash.live.counts import counts
 from evdash.streams.groups import GroupConsumer
 from evdash.streams.parked import park
 from tests.builders import STREAM, entry
@@ -138,14 +142,39 @@ def test_a_key_that_is_no_stream_keeps_the_others_figures(valkey: redis.Redis, s
     assert sample("evdash_stream_length", stream=STREAM) not in told
 
 
-def test_what_this_process_pushes_is_told(valkey: redis.Redis, scrape: Scrape, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counts, "open_sockets", 2)
-    monkeypatch.setattr(counts, "rows_pushed", 300)
+def test_what_this_process_pushes_is_told(valkey: redis.Redis, scrape: Scrape) -> None:
+    before = scrape()
+    figures.OPEN_SOCKETS.inc(2)
+    figures.ROWS_PUSHED.inc(300)
 
     told = scrape()
+    figures.OPEN_SOCKETS.dec(2)
 
-    assert told[sample("evdash_open_sockets")] == 2
-    assert told[sample("evdash_rows_pushed_total")] == 300
+    for name, added in (("evdash_open_sockets", 2), ("evdash_rows_pushed_total", 300)):
+        assert told[sample(name)] == before[sample(name)] + added
+    assert not any(name.endswith("_created") for name, _ in told)
+
+
+def test_figures_of_processes_that_share_a_directory_are_summed(tmp_path: Path) -> None:
+    def run(lines: str) -> str:
+        command = [sys.executable, "-c", f"from evdash import figures\n{lines}"]
+        environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+        return subprocess.run(
+            command, env=environment, cwd=CHECKOUT, capture_output=True, text=True, check=True
+        ).stdout  # fmt: skip
+
+    for age in (3, 5):
+        run(
+            f"figures.OPEN_SOCKETS.inc({age}); figures.ROWS_PUSHED.inc(10); figures.TAIL_CONTACT_AGE.set({age})\n"
+            "figures.REQUESTS_REFUSED.labels('queue').inc()"
+        )
+
+    told = run("for each in figures.collect(): print(*[(s.name, s.labels, s.value) for s in each.samples], sep='\\n')")
+
+    assert "('evdash_open_sockets', {}, 8.0)" in told
+    assert "('evdash_rows_pushed_total', {}, 20.0)" in told
+    assert "('evdash_tail_contact_age_seconds', {}, 5.0)" in told
+    assert "('evdash_requests_refused_total', {'reason': 'queue'}, 2.0)" in told
 
 
 def test_a_newer_prometheus_is_answered_in_its_format(client: Client) -> None:

@@ -17,11 +17,11 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from pytest_django.fixtures import Settings
 
+from evdash import figures
 from evdash.accounts.sockets import SIGNED_OUT
 from evdash.eventlog import positions
 from evdash.events.entry_id import EntryId
 from evdash.live import attendance, catch_up, consumer
-from evdash.live.counts import counts
 from evdash.live.feed import feed_of_process
 from evdash.live.frames import FRAME_ROWS
 from evdash.live.subscription import Subscription
@@ -42,6 +42,12 @@ async def until(true: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
+def figure(name: str) -> float:
+    value = figures.REGISTRY.get_sample_value(name)
+    assert value is not None
+    return value
+
+
 async def test_a_new_event_comes_as_the_row_of_the_pages(open_page: OpenPage, add: Add) -> None:
     page = await open_page()
     await page.subscribe()
@@ -54,16 +60,16 @@ async def test_a_new_event_comes_as_the_row_of_the_pages(open_page: OpenPage, ad
 
 
 async def test_open_sockets_and_pushed_rows_are_counted(open_page: OpenPage, add: Add) -> None:
-    pushed = counts.rows_pushed
+    pushed = figure("evdash_rows_pushed_total")
     page = await open_page()
     await open_page()
     await page.subscribe()
-    assert counts.open_sockets == 2
+    assert figure("evdash_open_sockets") == 2
     add()
     await page.until(lambda message: message["type"] == "rows")
-    assert counts.rows_pushed == pushed + 1
+    assert figure("evdash_rows_pushed_total") == pushed + 1
     await page.socket.disconnect()
-    await until(lambda: counts.open_sockets == 1)
+    await until(lambda: figure("evdash_open_sockets") == 1)
 
 
 async def test_what_lies_between_page_load_and_subscription_comes_first(open_page: OpenPage, add: Add) -> None:

@@ -1,8 +1,8 @@
-"""`manage.py serve`: the web server, pages and sockets in one process."""
+"""`manage.py serve`: one process of the web server. With several of them, serving/processes.py starts each of them."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +13,7 @@ from evdash.command_options import add_options
 from evdash.plain_command import PlainCommand
 from evdash.ports import PortTaken, refuse_taken_port
 from evdash.served_address import record
+from evdash.serving.processes import INHERITED_OPTION, Inherited
 
 
 class Command(PlainCommand):
@@ -21,8 +22,16 @@ class Command(PlainCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_options(parser)  # read before the settings were (manage.py)
+        parser.add_argument(INHERITED_OPTION, type=Inherited.adopt, help=SUPPRESS)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        inherited: Inherited | None = options["inherited"]
+        if inherited is not None:
+            inherited.end_with_parent()
+            from evdash.asgi import application
+
+            inherited.serve(application)
+            return
         configuration = settings.EVDASH
         try:
             refuse_taken_port(configuration.host, configuration.port)

@@ -7,6 +7,8 @@ import signal
 import socket
 import time
 from argparse import ArgumentParser
+from http.client import HTTPConnection, HTTPException
+from select import select
 from typing import Any
 
 from django.conf import settings
@@ -122,17 +124,25 @@ class Command(PlainCommand):
     def _wait_until_served(self, web: Child) -> None:
         deadline = time.monotonic() + READY_WAIT_S
         host = "localhost" if self.configuration.host in WILDCARD_HOSTS else self.configuration.host
-        while not self.signals:
-            if web.exit_code is not None:
-                raise CommandError(f"The web server ended with exit code {web.exit_code} as it was started.")
-            try:
-                socket.create_connection((host, self.configuration.port), timeout=1).close()
-            except OSError:
+        connection = HTTPConnection(host, self.configuration.port, timeout=1)
+        try:
+            while not self.signals:
+                if web.exit_code is not None:
+                    raise CommandError(f"The web server ended with exit code {web.exit_code} as it was started.")
                 if time.monotonic() > deadline:
-                    raise CommandError("The web server did not get ready in 30 s.") from None
-                time.sleep(0.02)
-            else:
-                return
+                    raise CommandError("The web server did not get ready in 30 s.")
+                try:
+                    if connection.sock is None:
+                        connection.request("GET", "/healthz")
+                    # The web server's parent listens before its processes answer.
+                    if select([connection.sock], [], [], LOOK_EVERY_S)[0]:
+                        connection.getresponse()  # of any status: EVDASH_ALLOWED_HOSTS may leave this name out
+                        return
+                except (OSError, HTTPException):
+                    connection.close()
+                    time.sleep(0.02)
+        finally:
+            connection.close()
 
     def _tell(self, link: str, redis_url: str, server: EmbeddedServer | None) -> None:
         stream = self.configuration.streams[0]

@@ -14,6 +14,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exc_info()[1]
     if not isinstance(error, OperationalError | InterfaceError):
         return HttpResponse(render_to_string("500.html"), status=500)
+    from evdash.figures import SQL_DEADLINE_HITS  # here: commands load the addresses, too
+
+    SQL_DEADLINE_HITS.inc()
     reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else "it gave no reason"
     sentence = f"evdash cannot use its database now: {reason}."
     response = HttpResponse(

@@ -1,0 +1,271 @@
+"""The processes of `manage.py serve`: a light parent that owns the listening socket, and children that serve on it.
+
+The parent imports neither Django's apps nor Twisted (27 MiB resident, a child about 100). It starts one child, waits
+until that serves, then starts the others: settings that stop a child are reported once, and end the parent.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+from evdash.configuration import CHECKOUT, Configuration
+from evdash.ports import listen
+from evdash.served_address import record
+
+logger = logging.getLogger(__name__)
+
+INHERITED_OPTION: Final = "--inherited"
+"""The option of `serve` with which the parent gives a child two file descriptors: the listener and its link."""
+FIGURES_DIRECTORY: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Where prometheus_client keeps the figures of several processes (evdash/figures.py)."""
+
+# `up` waits 20 s for the parent, and the parent must end within 10 s of the signal.
+STOP_WAIT_S: Final = 8.0
+FIRST_PAUSE_S: Final = 1.0
+LONGEST_PAUSE_S: Final = 30.0
+# A child that has lived this long did not fail because of its start: the next pause is the first one again.
+STABLE_AFTER_S: Final = 60.0
+
+
+def serves_in_processes(argv: Sequence[str], configuration: Configuration) -> bool:
+    """Return whether this command line is that of a parent."""
+    return (
+        argv[1:2] == ["serve"]
+        and configuration.web_processes > 1
+        and not {"-h", "--help", INHERITED_OPTION} & set(argv)
+    )
+
+
+def run(argv: Sequence[str], configuration: Configuration) -> int:
+    """Serve in children until SIGTERM or SIGINT. Return the exit code.
+
+    Raises PortTaken. A first child that ends before it serves ends the parent with the exit code of the child.
+    """
+    logging.basicConfig(format="{levelname} {name}: {message}", style="{", level=logging.INFO)
+    with Parent(argv, configuration) as parent:
+        return parent.run()
+
+
+@dataclass(slots=True)
+class _Child:
+    """One web process: running, or waiting for its next start."""
+
+    number: int
+    process: subprocess.Popen[bytes] | None = None
+    link: socket.socket | None = None
+    started_s: float = 0.0
+    due_s: float = 0.0
+    pause_s: float = field(default=FIRST_PAUSE_S)
+
+
+class Parent:
+    """The process that binds the port, starts the children and restarts those that die. A context manager."""
+
+    def __init__(self, argv: Sequence[str], configuration: Configuration) -> None:
+        self._argv = argv
+        self._configuration = configuration
+        self._signals = 0
+        self._is_served = False
+        self._selector = selectors.DefaultSelector()
+        self._children = [_Child(number) for number in range(1, configuration.web_processes + 1)]
+
+    def __enter__(self) -> Self:
+        self._wake_up, wakes = socket.socketpair()
+        for end in (self._wake_up, wakes):
+            end.setblocking(False)
+        self._wakes = wakes  # referenced, so that it stays open
+        signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+        self._selector.register(self._wake_up, selectors.EVENT_READ)
+        self._listener = listen(self._configuration.host, self._configuration.port)
+        self._figures = tempfile.mkdtemp(prefix="evdash-figures-")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+        self._end_children()
+        shutil.rmtree(self._figures, ignore_errors=True)
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self._signals += 1
+
+    def run(self) -> int:
+        """Return the exit code: 0 after a signal, that of the first child when it ended before it served."""
+        first, *others = self._children
+        self._start(first)
+        while not self._signals:
+            for child in self._wait():
+                code = self._ended(child)
+                if code is not None and not self._is_served:
+                    return code if code >= 0 else 128 - code
+            if self._is_served:
+                for child in [first, *others]:
+                    if child.process is None and child.due_s <= time.monotonic():
+                        self._start(child)
+        return 0
+
+    def _start(self, child: _Child) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            handed = (self._listener.fileno(), theirs.fileno())
+            child.process = subprocess.Popen(  # noqa: S603 - our own arguments
+                [
+                    sys.executable,
+                    str(CHECKOUT / "manage.py"),
+                    *self._argv[1:],
+                    INHERITED_OPTION,
+                    ",".join(map(str, handed)),
+                ],
+                env={**os.environ, FIGURES_DIRECTORY: self._figures},
+                stdin=subprocess.DEVNULL,
+                pass_fds=handed,
+                start_new_session=True,  # Ctrl-C in the terminal reaches the parent alone, which passes it on
+            )
+        ours.setblocking(False)
+        child.link = ours
+        child.started_s = time.monotonic()
+        self._selector.register(ours, selectors.EVENT_READ, child)
+
+    def _wait(self) -> list[_Child]:
+        """Wait for a signal, a child or the next start that is due. Return the children that have ended."""
+        due = [child.due_s for child in self._children if child.process is None] if self._is_served else []
+        timeout_s = max(min(due) - time.monotonic(), 0) if due else None
+        ended = []
+        for key, _ in self._selector.select(timeout_s):
+            if key.data is None:
+                _receive(self._wake_up)
+            elif _receive(key.data.link) == b"":
+                ended.append(key.data)
+            elif not self._is_served:
+                self._is_served = True
+                record(self._configuration)
+        return ended
+
+    def _ended(self, child: _Child) -> int | None:
+        """Note that the child has closed its link, which it holds for as long as it lives. Return its exit code."""
+        process, link = child.process, child.link
+        if process is None or link is None:
+            return None
+        self._selector.unregister(link)
+        link.close()
+        code = _exit_code(process)
+        self._forget_figures(process.pid)
+        child.process = child.link = None
+        if self._is_served and not self._signals:
+            if time.monotonic() - child.started_s >= STABLE_AFTER_S:
+                child.pause_s = FIRST_PAUSE_S
+            logger.warning(
+                "Web process %d ended with exit code %d; starting it again in %.0f s.",
+                child.number,
+                code,
+                child.pause_s,
+            )
+            child.due_s = time.monotonic() + child.pause_s
+            child.pause_s = min(child.pause_s * 2, LONGEST_PAUSE_S)
+        return code
+
+    def _forget_figures(self, pid: int) -> None:
+        """Take the gauges of an ended process out of the sums. Its counters stay."""
+        from prometheus_client.multiprocess import mark_process_dead  # 6 MiB that most parents never need
+
+        mark_process_dead(pid, self._figures)  # type: ignore[no-untyped-call]
+
+    def _end_children(self) -> None:
+        """Let every child finish; kill what is left after STOP_WAIT_S or at the next signal."""
+        asked = max(self._signals, 1)
+        running = [child.process for child in self._children if child.process is not None]
+        for process in running:
+            process.terminate()
+        deadline = time.monotonic() + STOP_WAIT_S
+        while any(process.poll() is None for process in running):
+            remaining_s = deadline - time.monotonic()
+            if self._signals > asked or remaining_s <= 0:
+                break
+            # A child closes its link a moment before it has ended.
+            for key, _ in self._selector.select(min(remaining_s, 0.05)):
+                if key.data is None:
+                    _receive(self._wake_up)
+                elif _receive(key.data.link) == b"":
+                    self._selector.unregister(key.fileobj)
+        for process in running:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def _exit_code(process: subprocess.Popen[bytes]) -> int:
+    """Return the exit code of a child that is ending, and has until STOP_WAIT_S to do so."""
+    try:
+        return process.wait(STOP_WAIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+def _receive(end: socket.socket) -> bytes:
+    """Return what has arrived; empty at the end of the stream."""
+    try:
+        return end.recv(64)
+    except BlockingIOError:
+        return b" "
+    except ConnectionError:
+        return b""
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """What a child has from its parent: the listening socket, and a link that ends when the parent does."""
+
+    listener: socket.socket
+    link: socket.socket
+
+    @classmethod
+    def adopt(cls, text: str) -> Self:
+        """Return the sockets behind the value of INHERITED_OPTION. Raises ValueError or OSError for any other."""
+        listener, link = (socket.socket(fileno=int(number)) for number in text.split(","))
+        for each in (listener, link):
+            each.set_inheritable(False)
+        return cls(listener, link)
+
+    def end_with_parent(self) -> None:
+        """Watch the link in a thread: when the parent is gone, end as after SIGTERM, at the latest in STOP_WAIT_S."""
+        threading.Thread(target=self._end_with_parent, name="parent-watch", daemon=True).start()
+
+    def _end_with_parent(self) -> None:
+        self.link.setblocking(True)
+        while _receive(self.link):
+            pass
+        logger.warning("The parent of this web process has ended; it ends, too.")
+        shutil.rmtree(os.environ.get(FIGURES_DIRECTORY, ""), ignore_errors=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(STOP_WAIT_S)
+        os._exit(1)
+
+    def serve(self, application: Any) -> None:
+        """Serve the ASGI application on the listener until SIGTERM. Twisted's reactor must not have run before."""
+        from daphne.server import Server
+        from twisted.internet import reactor
+
+        def adopt_listener() -> None:
+            reactor.adoptStreamPort(self.listener.fileno(), self.listener.family, server.http_factory)
+            self.listener.close()  # the reactor has a duplicate
+            self.link.send(b".")
+
+        server = Server(application, endpoints=["inherited"], server_name="evdash", ready_callable=adopt_listener)
+        # daphne's own endpoint `fd:` takes every descriptor for an IPv4 socket.
+        server.endpoints = []
+        server.run()

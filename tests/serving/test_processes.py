@@ -1,0 +1,228 @@
+"""`manage.py serve` with several processes: real ones, on one port."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+
+from evdash.configuration import CHECKOUT, declarations
+from tests.running import children_of, exists, free_port, is_listened_on, wait_until
+
+
+class Serve:
+    """A running `manage.py serve`."""
+
+    def __init__(self, directory: Path, *, processes: int = 2, host: str = "127.0.0.1", **variables: str) -> None:
+        self.port = free_port()
+        self.host = host
+        self.log = directory / "serve.log"
+        left_out = {"DJANGO_SETTINGS_MODULE", *(declared.name for _, _, declared in declarations())}
+        self.environment = {name: value for name, value in os.environ.items() if name not in left_out} | {
+            "EVDASH_DATA_DIR": str(directory / "data"),
+            "EVDASH_PORT": str(self.port),
+            "EVDASH_HOST": host,
+            "EVDASH_WEB_PROCESSES": str(processes),
+            "REDIS_URL": "redis://127.0.0.1:1",  # nothing that these tests ask needs it
+            "TMPDIR": str(directory),
+            **variables,
+        }
+        self._processes = processes
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, str(CHECKOUT / "manage.py"), "serve"],
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def children(self) -> set[int]:
+        return set(children_of(self.process.pid))
+
+    def ask(self, path: str = "/healthz", **headers: str) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        request = urllib.request.Request(f"http://{host}:{self.port}{path}", headers=headers)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return str(answer.read().decode())
+
+    def wait_until_served(self) -> set[int]:
+        """All processes, when each of them listens; their IDs."""
+
+        def served() -> bool:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                return bool(self.ask())
+            except URLError:
+                return False
+
+        wait_until(served)
+        wait_until(lambda: len(self.children()) == self._processes)
+        return self.children()
+
+    def answering(self, children: set[int]) -> set[int]:
+        """Those that answer when they alone are not stopped."""
+        found = set()
+        for child in children:
+            others = children - {child}
+            for other in others:
+                os.kill(other, signal.SIGSTOP)
+            try:
+                assert self.ask() == "evdash lives.\n"
+                found.add(child)
+            finally:
+                for other in others:
+                    os.kill(other, signal.SIGCONT)
+        return found
+
+    def end(self) -> None:
+        children = self.children()
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        for child in children:
+            if exists(child):
+                os.kill(child, signal.SIGKILL)
+
+
+Start = Callable[..., Serve]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Start]:
+    started: list[Serve] = []
+
+    def start(**options: str) -> Serve:
+        directory = tmp_path / str(len(started))
+        directory.mkdir()
+        started.append(Serve(directory, **options))  # type: ignore[arg-type]
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.end()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_each_process_answers_on_the_one_port(serve: Start, host: str) -> None:
+    running = serve(host=host)
+    children = running.wait_until_served()
+
+    assert len(children) == 2
+    assert running.answering(children) == children
+
+
+def test_a_killed_process_is_started_again_while_the_other_answers(serve: Start) -> None:
+    running = serve()
+    children = running.wait_until_served()
+    killed = min(children)
+
+    os.kill(killed, signal.SIGKILL)
+
+    wait_until(lambda: "ended with exit code -9; starting it again in 1 s" in running.log.read_text())
+    assert running.ask() == "evdash lives.\n"
+    again = running.wait_until_served()
+    assert killed not in again
+    assert running.answering(again) == again
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_parent_ends_all_in_order(serve: Start, number: signal.Signals) -> None:
+    running = serve()
+    children = running.wait_until_served()
+
+    running.process.send_signal(number)
+
+    assert running.process.wait(10) == 0
+    assert not any(exists(child) for child in children)
+    assert "ended with exit code" not in running.log.read_text()
+    assert not list(running.log.parent.glob("evdash-figures-*"))
+
+
+def test_a_process_that_does_not_end_is_killed(serve: Start) -> None:
+    running = serve()
+    children = running.wait_until_served()
+    os.kill(min(children), signal.SIGSTOP)
+
+    running.process.terminate()
+
+    assert running.process.wait(10) == 0
+    assert not any(exists(child) for child in children)
+
+
+def test_the_processes_end_with_a_parent_that_is_killed(serve: Start) -> None:
+    running = serve()
+    children = running.wait_until_served()
+
+    running.process.kill()
+    running.process.wait()
+
+    wait_until(lambda: not any(exists(child) for child in children))
+    assert not is_listened_on(running.port)
+    assert not list(running.log.parent.glob("evdash-figures-*"))
+
+
+def test_a_taken_port_is_a_sentence(serve: Start) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        running = serve(EVDASH_PORT=str(port))
+        assert running.process.wait(20) == 1
+    (line,) = running.log.read_text().splitlines()
+    assert line.startswith(f"The web server cannot listen on 127.0.0.1 port {port}: ")
+
+
+def test_settings_that_stop_a_process_stop_the_parent_and_are_reported_once(serve: Start) -> None:
+    running = serve(EVDASH_STREAMS="a,a")
+
+    assert running.process.wait(20) == 1
+    assert running.log.read_text().count("evdash.E001") == 1
+
+
+def test_one_process_has_no_parent(serve: Start) -> None:
+    running = serve(processes=1)
+    wait_until(lambda: is_listened_on(running.port))
+
+    assert running.ask() == "evdash lives.\n"
+    assert not running.children()
+    running.process.terminate()
+    assert running.process.wait(10) == 0
+
+
+def test_metrics_are_those_of_all_processes(serve: Start) -> None:
+    running = serve()
+
+    def manage(*arguments: str) -> str:
+        command = [sys.executable, str(CHECKOUT / "manage.py"), *arguments]
+        return subprocess.run(command, env=running.environment, capture_output=True, text=True, check=True).stdout
+
+    manage("migrate")
+    token = manage("create_token", "prometheus").split()[-1]
+    children = running.wait_until_served()
+    running.answering(children)
+
+    files = {path.name for path in running.log.parent.glob("evdash-figures-*/*.db")}
+    assert files >= {f"gauge_livesum_{child}.db" for child in children}
+    told = running.ask("/metrics", Authorization=f"Bearer {token}")
+    assert re.findall(r"^evdash_open_sockets (\S+)$", told, re.MULTILINE) == ["0.0"]
+    assert "pid=" not in told
+
+    os.kill(min(children), signal.SIGKILL)
+    wait_until(lambda: "starting it again" in running.log.read_text())
+    assert f"gauge_livesum_{min(children)}.db" not in {
+        path.name for path in running.log.parent.glob("evdash-figures-*/*.db")
+    }
