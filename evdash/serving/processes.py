@@ -250,7 +250,12 @@ class Inherited:
         while _receive(self.link):
             pass
         logger.warning("The parent of this web process has ended; it ends, too.")
-        shutil.rmtree(os.environ.get(FIGURES_DIRECTORY, ""), ignore_errors=True)
+        directory = os.environ.get(FIGURES_DIRECTORY, "")
+        for _ in range(20):  # a process that is just starting may add files meanwhile
+            shutil.rmtree(directory, ignore_errors=True)
+            if not os.path.exists(directory):
+                break
+            time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(STOP_WAIT_S)
         os._exit(1)
