@@ -262,12 +262,17 @@ class Inherited:
 
     def serve(self, application: Any) -> None:
         """Serve the ASGI application on the listener until SIGTERM. Twisted's reactor must not have run before."""
-        from daphne.server import Server
+        from daphne.server import Server  # before every other import of Twisted: it chooses the reactor
         from twisted.internet import reactor
 
+        from evdash.serving.fair_port import FairPort
+
         def adopt_listener() -> None:
-            reactor.adoptStreamPort(self.listener.fileno(), self.listener.family, server.http_factory)
-            self.listener.close()  # the reactor has a duplicate
+            port = FairPort._fromListeningDescriptor(  # type: ignore[no-untyped-call]
+                reactor, self.listener.fileno(), self.listener.family, server.http_factory
+            )
+            port.startListening()
+            self.listener.close()  # the port has a duplicate
             self.link.send(b".")
 
         server = Server(application, endpoints=["inherited"], server_name="evdash", ready_callable=adopt_listener)
