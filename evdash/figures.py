@@ -8,7 +8,8 @@ takes some 40 ms. https://prometheus.github.io/client_python/multiprocess/
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, disable_created_metrics
@@ -20,6 +21,27 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY: Final = CollectorRegistry()
 
 
+class Age:
+    """Seconds since something last happened. They grow until `set` is called again, in whichever process is asked."""
+
+    def __init__(self, name: str, documentation: str) -> None:
+        self.name = name
+        # The clock is one for all processes: https://docs.python.org/3/library/time.html#time.monotonic
+        self._happened_s = Gauge(name, documentation, registry=REGISTRY, multiprocess_mode="liveall")
+
+    def set(self, age_s: float) -> None:
+        """Note that it happened so long ago in this process."""
+        self._happened_s.set(time.monotonic() - age_s)
+
+    def of_the_oldest(self, metric: Metric) -> Metric:
+        """Return the age in the process where it is longest ago; without a sample while it has happened in none."""
+        happened_s = [sample.value for sample in metric.samples if sample.value]
+        ages = Metric(metric.name, metric.documentation, "gauge")
+        if happened_s:
+            ages.add_sample(metric.name, {}, time.monotonic() - min(happened_s))
+        return ages
+
+
 def _sum(name: str, documentation: str) -> Gauge:
     return Gauge(name, documentation, registry=REGISTRY, multiprocess_mode="livesum")
 
@@ -28,17 +50,17 @@ OPEN_SOCKETS: Final = _sum("evdash_open_sockets", "Sockets open in all web proce
 ROWS_PUSHED: Final = Counter("evdash_rows_pushed", "Rows pushed to open pages.", registry=REGISTRY)
 TAIL_ENTRIES: Final = _sum("evdash_tail_entries", "Entries in memory of the tails of all web processes.")
 TAIL_BYTES: Final = _sum("evdash_tail_bytes", "Bytes of those entries.")
-TAIL_CONTACT_AGE: Final = Gauge(
+TAIL_CONTACT_AGE: Final = Age(
     "evdash_tail_contact_age_seconds",
     "Seconds since Redis last answered a tail, of the web process where it is longest ago.",
-    registry=REGISTRY,
-    multiprocess_mode="livemax",
 )
 REQUESTS_IN_PROGRESS: Final = _sum("evdash_requests_in_progress", "Requests that are being answered.")
 REQUESTS_WAITING: Final = _sum("evdash_requests_waiting", "Requests that wait for their turn.")
 REQUESTS_REFUSED: Final = Counter(
     "evdash_requests_refused", "Requests refused because of load.", labelnames=("reason",), registry=REGISTRY
 )
+for _reason in ("queue full", "waited too long"):  # 0 until there are any, as of the other figures
+    REQUESTS_REFUSED.labels(_reason)
 REQUESTS_ABANDONED: Final = Counter(
     "evdash_requests_abandoned", "Requests whose client went away before the answer.", registry=REGISTRY
 )
@@ -50,8 +72,13 @@ SQL_DEADLINE_HITS: Final = Counter(
 )
 
 
-def collect() -> Iterable[Metric]:
-    """Return the figures of all web processes that share the directory; without one, of this process."""
+def collect() -> Iterator[Metric]:
+    """Yield the figures of all web processes that share the directory; without one, of this process."""
+    for metric in _collected():
+        yield TAIL_CONTACT_AGE.of_the_oldest(metric) if metric.name == TAIL_CONTACT_AGE.name else metric
+
+
+def _collected() -> Iterable[Metric]:
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return REGISTRY.collect()
     collector = MultiProcessCollector(None)  # type: ignore[no-untyped-call]

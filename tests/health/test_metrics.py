@@ -155,6 +155,9 @@ def test_what_this_process_pushes_is_told(valkey: redis.Redis, scrape: Scrape) -
     assert not any(name.endswith("_created") for name, _ in told)
 
 
+PRINT_FIGURES = "for each in figures.collect(): print(*[(s.name, s.labels, s.value) for s in each.samples], sep='\\n')"
+
+
 def test_figures_of_processes_that_share_a_directory_are_summed(tmp_path: Path) -> None:
     def run(lines: str) -> str:
         command = [sys.executable, "-c", f"from evdash import figures\n{lines}"]
@@ -163,18 +166,32 @@ def test_figures_of_processes_that_share_a_directory_are_summed(tmp_path: Path) 
             command, env=environment, cwd=CHECKOUT, capture_output=True, text=True, check=True
         ).stdout  # fmt: skip
 
-    for age in (3, 5):
+    for number in (3, 5):
         run(
-            f"figures.OPEN_SOCKETS.inc({age}); figures.ROWS_PUSHED.inc(10); figures.TAIL_CONTACT_AGE.set({age})\n"
-            "figures.REQUESTS_REFUSED.labels('queue').inc()"
+            f"figures.OPEN_SOCKETS.inc({number}); figures.ROWS_PUSHED.inc(10)\n"
+            "figures.REQUESTS_REFUSED.labels('queue full').inc()"
         )
 
-    told = run("for each in figures.collect(): print(*[(s.name, s.labels, s.value) for s in each.samples], sep='\\n')")
+    told = run(PRINT_FIGURES)
 
     assert "('evdash_open_sockets', {}, 8.0)" in told
     assert "('evdash_rows_pushed_total', {}, 20.0)" in told
-    assert "('evdash_tail_contact_age_seconds', {}, 5.0)" in told
-    assert "('evdash_requests_refused_total', {'reason': 'queue'}, 2.0)" in told
+    assert "('evdash_requests_refused_total', {'reason': 'queue full'}, 2.0)" in told
+    assert "('evdash_requests_refused_total', {'reason': 'waited too long'}, 0.0)" in told
+
+
+def test_the_age_of_the_tail_is_that_of_the_oldest_and_grows_without_being_set(tmp_path: Path) -> None:
+    def run(lines: str) -> list[float]:
+        environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+        command = [sys.executable, "-c", f"from evdash import figures\n{lines}\n{PRINT_FIGURES}"]
+        told = subprocess.run(command, env=environment, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+        return [float(age) for age in re.findall(r"'evdash_tail_contact_age_seconds', {}, (\S+)\)", told)]
+
+    assert run("") == []  # no tail of any process has heard from Redis
+    (first,) = run("figures.TAIL_CONTACT_AGE.set(100)")
+    (second,) = run("figures.TAIL_CONTACT_AGE.set(5)")
+
+    assert second > first > 100
 
 
 def test_a_newer_prometheus_is_answered_in_its_format(client: Client) -> None:
