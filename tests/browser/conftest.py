@@ -57,6 +57,7 @@ def started(directory: Path) -> Iterator[Running]:
     left_out = {"DJANGO_SETTINGS_MODULE", *(declared.name for _, _, declared in declarations())}
     environment = {name: value for name, value in os.environ.items() if name not in left_out}
     environment["EVDASH_DATA_DIR"] = str(directory / "data")
+    environment["EVDASH_WEB_PROCESSES"] = "2"  # whatever the machine: no page may depend on the process that answers
     up = Up(environment, directory / "up.log", "--port", str(free_port()), "--no-demo")
     try:
         up.wait_for("Ctrl-C stops")

@@ -10,12 +10,16 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.error import URLError
 
 import pytest
+from websockets import Origin
+from websockets.sync.client import ClientConnection, connect
 
 from evdash.configuration import CHECKOUT, declarations
+from tests.benchmarks.served import Served
 from tests.running import children_of, exists, free_port, is_listened_on, wait_until
 
 
@@ -73,16 +77,36 @@ class Serve:
         """Those that answer when they alone are not stopped."""
         found = set()
         for child in children:
-            others = children - {child}
-            for other in others:
-                os.kill(other, signal.SIGSTOP)
-            try:
+            with self.stopped(children - {child}):
                 assert self.ask() == "evdash lives.\n"
                 found.add(child)
-            finally:
-                for other in others:
-                    os.kill(other, signal.SIGCONT)
         return found
+
+    @contextmanager
+    def stopped(self, children: set[int]) -> Iterator[None]:
+        """Inside, these processes do nothing, and others answer."""
+        for child in children:
+            os.kill(child, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for child in children:
+                os.kill(child, signal.SIGCONT)
+
+    def site(self) -> Served:
+        """As benchmarks know it: with persons who sign in."""
+        address = f"http://{self.host}:{self.port}"
+        return Served(address, redis_url="", link="", server_pid=self.process.pid, environment=self.environment)
+
+    def live_page(self, cookie: str) -> ClientConnection:
+        """A socket that is accepted; closed with its context."""
+        address = f"{self.host}:{self.port}"
+        return connect(
+            f"ws://{address}/live/socket/",
+            origin=Origin(f"http://{address}"),
+            additional_headers={"Cookie": cookie},
+            proxy=None,
+        )
 
     def end(self) -> None:
         children = self.children()
@@ -213,13 +237,21 @@ def test_metrics_are_those_of_all_processes(serve: Start) -> None:
     manage("migrate")
     token = manage("create_token", "prometheus").split()[-1]
     children = running.wait_until_served()
-    running.answering(children)
+    cookie = running.site().cookie("ada")
 
-    files = {path.name for path in running.log.parent.glob("evdash-figures-*/*.db")}
-    assert files >= {f"gauge_livesum_{child}.db" for child in children}
-    told = running.ask("/metrics", Authorization=f"Bearer {token}")
-    assert re.findall(r"^evdash_open_sockets (\S+)$", told, re.MULTILINE) == ["0.0"]
-    assert "pid=" not in told
+    def open_sockets() -> list[str]:
+        told = running.ask("/metrics", Authorization=f"Bearer {token}")
+        assert "pid=" not in told
+        return re.findall(r"^evdash_open_sockets (\S+)$", told, re.MULTILINE)
+
+    assert open_sockets() == ["0.0"]
+    with ExitStack() as opened:
+        for stopped in sorted(children):  # the other one answers, so each has two
+            with running.stopped({stopped}):
+                for _ in range(2):
+                    opened.enter_context(running.live_page(cookie))
+        assert open_sockets() == ["4.0"]
+    wait_until(lambda: open_sockets() == ["0.0"])
 
     os.kill(min(children), signal.SIGKILL)
     wait_until(lambda: "starting it again" in running.log.read_text())
