@@ -29,7 +29,9 @@ AT_ONCE: Final = 4
 """So many are carried out by one process."""
 _BEGUN_WITHIN_S: Final = 30.0
 _ENDED_WITHIN_S: Final = 3.0
-_FULL: Final = f"{AT_ONCE} replays are being copied already: wait for one to end, or delete its sandbox."
+_FULL: Final = (
+    f"{AT_ONCE} replays are being copied already by this web process: wait for one to end, or delete its sandbox."
+)
 
 
 class _UntilTheEnd:
