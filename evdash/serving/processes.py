@@ -92,7 +92,7 @@ class Parent:
             signal.signal(number, self._on_signal)
         self._selector.register(self._wake_up, selectors.EVENT_READ)
         self._listener = listen(self._configuration.host, self._configuration.port)
-        self._figures = tempfile.mkdtemp(prefix="evdash-figures-")
+        self._figures = _empty_directory(self._configuration)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -207,6 +207,20 @@ class Parent:
                 process.wait()
 
 
+def _empty_directory(configuration: Configuration) -> str:
+    """Return where the children of a parent that has the port keep their figures.
+
+    The name is that of the address: what a parent that was killed has left there goes at the next start.
+    """
+    directory = configuration.data_dir / f"figures-{configuration.host}-{configuration.port}"
+    shutil.rmtree(directory, ignore_errors=True)
+    try:
+        directory.mkdir(mode=0o700, parents=True)
+    except OSError:  # a server with a read-only data directory serves all the same
+        return tempfile.mkdtemp(prefix="evdash-figures-")
+    return str(directory)
+
+
 def _exit_code(process: subprocess.Popen[bytes]) -> int:
     """Return the exit code of a child that is ending, and has until STOP_WAIT_S to do so."""
     try:
@@ -250,12 +264,6 @@ class Inherited:
         while _receive(self.link):
             pass
         logger.warning("The parent of this web process has ended; it ends, too.")
-        directory = os.environ.get(FIGURES_DIRECTORY, "")
-        for _ in range(20):  # a process that is just starting may add files meanwhile
-            shutil.rmtree(directory, ignore_errors=True)
-            if not os.path.exists(directory):
-                break
-            time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(STOP_WAIT_S)
         os._exit(1)

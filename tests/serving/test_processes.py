@@ -11,6 +11,7 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 
@@ -18,7 +19,8 @@ import pytest
 from websockets import Origin
 from websockets.sync.client import ClientConnection, connect
 
-from evdash.configuration import CHECKOUT, declarations
+from evdash.configuration import CHECKOUT, Configuration, declarations
+from evdash.serving.processes import _empty_directory
 from tests.benchmarks.served import Served
 from tests.running import children_of, exists, free_port, is_listened_on, wait_until
 
@@ -30,14 +32,14 @@ class Serve:
         self.port = free_port()
         self.host = host
         self.log = directory / "serve.log"
+        self.data = directory / "data"
         left_out = {"DJANGO_SETTINGS_MODULE", *(declared.name for _, _, declared in declarations())}
         self.environment = {name: value for name, value in os.environ.items() if name not in left_out} | {
-            "EVDASH_DATA_DIR": str(directory / "data"),
+            "EVDASH_DATA_DIR": str(self.data),
             "EVDASH_PORT": str(self.port),
             "EVDASH_HOST": host,
             "EVDASH_WEB_PROCESSES": str(processes),
             "REDIS_URL": "redis://127.0.0.1:1",  # nothing that these tests ask needs it
-            "TMPDIR": str(directory),
             **variables,
         }
         self._processes = processes
@@ -173,7 +175,7 @@ def test_a_signal_to_the_parent_ends_all_in_order(serve: Start, number: signal.S
     assert running.process.wait(10) == 0
     assert not any(exists(child) for child in children)
     assert "ended with exit code" not in running.log.read_text()
-    assert not list(running.log.parent.glob("evdash-figures-*"))
+    assert not list(running.data.glob("figures-*"))
 
 
 def test_a_process_that_does_not_end_is_killed(serve: Start) -> None:
@@ -196,7 +198,33 @@ def test_the_processes_end_with_a_parent_that_is_killed(serve: Start) -> None:
 
     wait_until(lambda: not any(exists(child) for child in children))
     assert not is_listened_on(running.port)
-    assert not list(running.log.parent.glob("evdash-figures-*"))
+
+
+def test_figures_that_a_killed_parent_left_go_at_the_next_start(serve: Start, tmp_path: Path) -> None:
+    killed = serve()
+    children = killed.wait_until_served()
+    killed.process.kill()
+    wait_until(lambda: not any(exists(child) for child in children))
+
+    again = serve(EVDASH_DATA_DIR=str(killed.data), EVDASH_PORT=str(killed.port))
+    again.port = killed.port
+    new = again.wait_until_served()
+    again.answering(new)
+
+    files = {path.name for path in killed.data.glob("figures-*/*.db")}
+    assert {f"gauge_livesum_{child}.db" for child in new} <= files
+    assert not any(str(child) in name for child in children for name in files)
+
+
+def test_a_data_directory_that_cannot_be_written_keeps_no_figures(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    configuration = replace(Configuration.from_environment(), data_dir=tmp_path / "data")
+
+    directory = Path(_empty_directory(configuration))
+
+    assert list(directory.iterdir()) == []
+    assert tmp_path not in directory.parents
+    directory.rmdir()
 
 
 def test_a_taken_port_is_a_sentence(serve: Start) -> None:
@@ -255,6 +283,4 @@ def test_metrics_are_those_of_all_processes(serve: Start) -> None:
 
     os.kill(min(children), signal.SIGKILL)
     wait_until(lambda: "starting it again" in running.log.read_text())
-    assert f"gauge_livesum_{min(children)}.db" not in {
-        path.name for path in running.log.parent.glob("evdash-figures-*/*.db")
-    }
+    assert f"gauge_livesum_{min(children)}.db" not in {path.name for path in running.data.glob("figures-*/*.db")}
