@@ -106,7 +106,8 @@ class Pages(ASGIHandler):
             try:
                 async with self.slots.taken():
                     abandonment.has_begun = True
-                    response = await self._in_thread(self._made, scope, body_file, abandonment)
+                    with figures.PAGE_SECONDS.time():
+                        response = await self._in_thread(self._made, scope, body_file, abandonment)
             except Busy as busy:
                 response = busy_page(busy)
         if response.streaming:

@@ -263,16 +263,19 @@ def test_metrics_are_those_of_all_processes(serve: Start) -> None:
         return subprocess.run(command, env=running.environment, capture_output=True, text=True, check=True).stdout
 
     manage("migrate")
-    token = manage("create_token", "prometheus").split()[-1]
+    authorized = {"Authorization": f"Bearer {manage('create_token', 'prometheus').split()[-1]}"}
     children = running.wait_until_served()
     cookie = running.site().cookie("ada")
 
     def open_sockets() -> list[str]:
-        told = running.ask("/metrics", Authorization=f"Bearer {token}")
+        told = running.ask("/metrics", **authorized)
         assert "pid=" not in told
         return re.findall(r"^evdash_open_sockets (\S+)$", told, re.MULTILINE)
 
     assert open_sockets() == ["0.0"]
+    pages = re.search(r"^evdash_page_seconds_count (\S+)$", running.ask("/metrics", **authorized), re.MULTILINE)
+    assert pages is not None
+    assert float(pages[1]) >= 2  # the form of the sign-in, and what it leads to
     with ExitStack() as opened:
         for stopped in sorted(children):  # the other one answers, so each has two
             with running.stopped({stopped}):
