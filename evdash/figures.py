@@ -71,10 +71,12 @@ PAGE_SECONDS: Final = Histogram(
     registry=REGISTRY,
 )
 REDIS_DEADLINE_HITS: Final = Counter(
-    "evdash_redis_deadline_hits", "Redis calls ended by the deadline of their request.", registry=REGISTRY
+    "evdash_redis_deadline_hits", "Pages that spent the time that they may wait for Redis.", registry=REGISTRY
 )
 SQL_DEADLINE_HITS: Final = Counter(
-    "evdash_sql_deadline_hits", "SQL statements ended by the deadline of their request.", registry=REGISTRY
+    "evdash_sql_deadline_hits",
+    "Pages that could not be made because the database was locked or did not answer.",
+    registry=REGISTRY,
 )
 
 

@@ -14,10 +14,6 @@ from evdash import figures
 class Busy(Exception):
     """There is no room for one more request; the message is the sentence for its page."""
 
-    def __init__(self, reason: Literal["queue full", "waited too long"], sentence: str) -> None:
-        super().__init__(sentence)
-        self.reason = reason
-
 
 @dataclass(slots=True)
 class Counts:
@@ -45,8 +41,7 @@ class Slots:
         if self._free.locked():
             if counts.waiting >= self._waiting_max:
                 counts.refused_full += 1
-                figures.REQUESTS_REFUSED.labels("queue full").inc()
-                raise Busy("queue full", self._sentence())
+                raise self._refused("queue full")
             counts.waiting += 1
             figures.REQUESTS_WAITING.inc()
             try:
@@ -54,8 +49,7 @@ class Slots:
                     await self._free.acquire()
             except TimeoutError:
                 counts.refused_waited += 1
-                figures.REQUESTS_REFUSED.labels("waited too long").inc()
-                raise Busy("waited too long", self._sentence()) from None
+                raise self._refused("waited too long") from None
             finally:
                 counts.waiting -= 1
                 figures.REQUESTS_WAITING.dec()
@@ -84,5 +78,6 @@ class Slots:
             self.counts.in_progress -= 1
             figures.REQUESTS_IN_PROGRESS.dec()
 
-    def _sentence(self) -> str:
-        return f"evdash is busy: {self._at_once} pages are being made and {self.counts.waiting} wait."
+    def _refused(self, reason: Literal["queue full", "waited too long"]) -> Busy:
+        figures.REQUESTS_REFUSED.labels(reason).inc()
+        return Busy(f"evdash is busy: {self._at_once} pages are being made and {self.counts.waiting} wait.")

@@ -95,17 +95,11 @@ def stream_info(client: redis.Redis, stream: str) -> StreamInfo | None:
     return None if reply is None else stream_info_of(reply, _memory_bytes(client, stream))
 
 
-def first_left(client: redis.Redis, stream: str, known: EntryId) -> EntryId | None:
+def first_left_of(info: StreamInfo, known: EntryId) -> EntryId | None:
     """The first entry that a stream has after `known` if others before it may have been removed; None if none can.
 
     Where all were removed: the ID after the last that ever was. None as well for a stream that was made anew.
     """
-    reply = _existing(client, "XINFO STREAM", stream)
-    return None if reply is None else first_left_of(stream_info_of(reply), known)
-
-
-def first_left_of(info: StreamInfo, known: EntryId) -> EntryId | None:
-    """As `first_left`, of what is known about the stream."""
     first = info.first_id or info.last_generated_id.next()
     if first <= known.next() or info.last_generated_id <= known or info.entries_added == info.length:
         return None

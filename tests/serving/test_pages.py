@@ -201,7 +201,7 @@ async def test_a_locked_database_is_a_page_with_a_sentence() -> None:
     async with asked(Pages(at_once=1, waiting_max=1), "/locked/") as (request,):
         await request.task
     assert request.status == 503
-    assert b"evdash cannot use its database now: database is locked." in request.body
+    assert b"Another process has locked the database." in request.body
 
 
 async def test_a_streamed_answer_comes_piece_by_piece() -> None:

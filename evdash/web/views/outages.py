@@ -10,15 +10,18 @@ from django.template.loader import render_to_string
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: status 503 and a sentence while SQL cannot be used, else status 500."""
+    """Django's handler500: status 503 and a sentence while SQL cannot be used, else the page of a fault, status 500."""
     error = sys.exc_info()[1]
     if not isinstance(error, OperationalError | InterfaceError):
         return HttpResponse(render_to_string("500.html"), status=500)
     from evdash.figures import SQL_DEADLINE_HITS  # here: commands load the addresses, too
 
     SQL_DEADLINE_HITS.inc()
-    reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else "it gave no reason"
-    sentence = f"evdash cannot use its database now: {reason}."
+    # The driver's own words name addresses, and this page may be that of a stranger. The server's output has them.
+    is_locked = "locked" in str(error) or "lock timeout" in str(error)
+    sentence = (
+        "Another process has locked the database." if is_locked else "The database did not answer, or not in time."
+    )
     response = HttpResponse(
         render_to_string("503.html", {"title": "The database cannot be used", "sentence": sentence}), status=503
     )
