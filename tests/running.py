@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -27,8 +28,18 @@ def is_listened_on(port: int) -> bool:
 
 def exists(pid: int) -> bool:
     """Whether the process is there and not only waiting to be noticed as ended."""
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+    state = _state(pid)
     return bool(state) and not state.startswith("Z")
+
+
+def suspend(pid: int) -> None:
+    """Send SIGSTOP to the process, and wait until it has stopped: a later signal could still overtake this one."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: _state(pid).startswith("T"))
+
+
+def _state(pid: int) -> str:
+    return subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
 
 
 def children_of(parent: int) -> dict[int, str]:

@@ -19,7 +19,7 @@ from evdash.streams.client import StillLoading, call, call_all, open_client
 from evdash.streams.embedded import EmbeddedServer
 from evdash.streams.info import group_infos
 from tests.house.conftest import ManagePy
-from tests.running import Up, exists, free_port, is_listened_on, wait_until
+from tests.running import Up, exists, free_port, is_listened_on, suspend, wait_until
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_second_ctrl_c_kills_what_does_not_end(running: Up) -> None:
     running.wait_for("Ctrl-C stops")
     web_port = int(running.wait_for(r"http://127.0.0.1:(\d+)/sign-in/")[1])
     worker = running.children()["manage.py work"]
-    os.kill(worker, signal.SIGSTOP)
+    suspend(worker)
 
     running.process.send_signal(signal.SIGINT)
     wait_until(lambda: not is_listened_on(web_port))

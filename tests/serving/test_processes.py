@@ -22,7 +22,7 @@ from websockets.sync.client import ClientConnection, connect
 from evdash.configuration import CHECKOUT, Configuration, declarations
 from evdash.serving.processes import _empty_directory
 from tests.benchmarks.served import Served
-from tests.running import children_of, exists, free_port, is_listened_on, wait_until
+from tests.running import children_of, exists, free_port, is_listened_on, suspend, wait_until
 
 
 class Serve:
@@ -88,7 +88,7 @@ class Serve:
     def stopped(self, children: set[int]) -> Iterator[None]:
         """Inside, these processes do nothing, and others answer."""
         for child in children:
-            os.kill(child, signal.SIGSTOP)
+            suspend(child)
         try:
             yield
         finally:
@@ -181,7 +181,7 @@ def test_a_signal_to_the_parent_ends_all_in_order(serve: Start, number: signal.S
 def test_a_process_that_does_not_end_is_killed(serve: Start) -> None:
     running = serve()
     children = running.wait_until_served()
-    os.kill(min(children), signal.SIGSTOP)
+    suspend(min(children))
 
     running.process.terminate()
 

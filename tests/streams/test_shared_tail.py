@@ -21,6 +21,7 @@ from evdash.streams.embedded import EmbeddedServer
 from evdash.streams.reads import read_forward
 from evdash.streams.shared_tail import SharedTail, TailReading
 from tests.builders import GROUPS, STREAM, tail_of
+from tests.running import suspend
 
 AUDIT = GROUPS[0]
 
@@ -137,7 +138,7 @@ def hanging(server: EmbeddedServer) -> Iterator[Hanging]:
     client = open_client(server.url)
     add(client, "1-1")
     pid = int(client.info("server")["process_id"])
-    os.kill(pid, signal.SIGSTOP)
+    suspend(pid)
     try:
         yield Hanging(client, pid)
     finally:
