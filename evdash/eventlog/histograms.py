@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from evdash.eventlog.records import Bucket, Histogram
@@ -25,7 +25,7 @@ _WIDTHS_S = (
 
 
 def histogram_of(
-    events: Sequence[tuple[int, bool]], range_us: tuple[int | None, int | None], now: datetime
+    events: Iterable[tuple[int, bool]], range_us: tuple[int | None, int | None], now: datetime
 ) -> Histogram:
     """The histogram of (Unix microseconds, is error) pairs.
 

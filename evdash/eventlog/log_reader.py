@@ -11,7 +11,7 @@ from django.conf import settings
 from evdash.eventlog import activity, overviews
 from evdash.eventlog.error_groups import ErrorGroupRecord, error_groups
 from evdash.eventlog.event_pages import event_page, events_of
-from evdash.eventlog.filter_summary import filter_summary
+from evdash.eventlog.filter_summary import filter_count, filter_summary
 from evdash.eventlog.gaps import gaps_between, missing_in_all
 from evdash.eventlog.latencies import Latencies, latencies
 from evdash.eventlog.models import LoggedEvent
@@ -20,6 +20,7 @@ from evdash.eventlog.ranges import whole_minutes
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import (
     UNREAD,
+    Count,
     Coverage,
     DayCount,
     EventPage,
@@ -142,6 +143,11 @@ class LogReader(Reader):
         complete = self.has_read_all
         with snapshot():
             return filter_summary(self._unlogged(), complete, self._numbers, filter, self.now)
+
+    def count(self, filter: EventFilter) -> Count:
+        complete = self.has_read_all
+        with snapshot():
+            return filter_count(self._unlogged(), complete, self._numbers, filter, self.now)
 
     def event(self, stream: str, entry_id: EntryId) -> Event | None:
         rows = LoggedEvent.objects.filter(stream_id=self._numbers.get(stream, -1), entry_id=entry_id)

@@ -16,6 +16,7 @@ from evdash.eventlog.overviews import RECENT_ERRORS, overview_of
 from evdash.eventlog.ranges import whole_minutes
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import (
+    Count,
     Coverage,
     DayCount,
     EventPage,
@@ -106,6 +107,9 @@ class SandboxReader(Reader):
 
     def summary(self, filter: EventFilter) -> FilterSummary:
         return summary_of(self._contents.changes[::-1], filter, self.now)
+
+    def count(self, filter: EventFilter) -> Count:
+        return self.summary(filter).events
 
     def event(self, stream: str, entry_id: EntryId) -> Event | None:
         return self._contents.event(entry_id) if stream == self._stream else None

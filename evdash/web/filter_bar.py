@@ -173,7 +173,7 @@ def summed_up(reader: Reader, asked: Asked) -> FilterSummary:
 
 def without_errors_only(reader: Reader, asked: Asked) -> Count | None:
     """How many events there are when those that are no errors count as well; None where they do anyway."""
-    return reader.summary(asked.within.errors(False)).events if asked.within.errors_only else None
+    return reader.count(asked.within.errors(False)) if asked.within.errors_only else None
 
 
 def _chips(own: EventFilter, address: str) -> tuple[BarLink, ...]:
