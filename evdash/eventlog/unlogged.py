@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -18,8 +17,6 @@ from evdash.events.event import Event
 from evdash.events.summaries import SessionSummary, UserSummary, added_to_sessions, added_to_users
 from evdash.streams.shared_tail import Held, SharedTail, TailReading, key_of
 
-# Requests that run at once have readings of slightly different moments.
-_SNAPSHOTS: Final = 4
 _PARAMETERS_MAX: Final = 5_000
 
 
@@ -33,8 +30,8 @@ class Unlogged:
     users: Mapping[str, UserSummary] = field(default_factory=dict)  # `sessions` of each left at 0
     taken_back: tuple[Change, ...] = ()  # events of the tables that are duplicates of these
     _by_number: Mapping[int, Change] = field(default_factory=dict)
-    _counted: Mapping[bytes, Counted] = field(default_factory=dict)
-    _logged: frozenset[int] = frozenset()
+    _alike: Mapping[bytes, tuple[int, ...]] = field(default_factory=dict)  # by identity, the numbers that have it
+    _logged: Mapping[int, bytes | None] = field(default_factory=dict)  # past the watermark and yet in the tables
 
     @property
     def entries(self) -> int:
@@ -72,18 +69,17 @@ class Unlogged:
 class _Tables:
     """How the tables of a group tell what is in them."""
 
-    has: Callable[[EntryId, EntryId], set[tuple[int, EntryId]]]  # entries of a range, by the stream's number
+    has: Callable[[int, EntryId, EntryId], list[EntryId]]  # of a stream, by its number, the entries of a range
     counted: Callable[[Collection[bytes]], Mapping[bytes, Counted]]
     with_summaries: bool
 
 
 class _Kept:
-    """The last answers for one tail and group: the next one adds to them what came since."""
+    """The last answer for one tail and group. The next one differs from it by what came and went since."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.basis: tuple[int, tuple[int, ...]] | None = None
-        self.answers: deque[Unlogged] = deque(maxlen=_SNAPSHOTS)
+        self.answer: Unlogged | None = None
 
 
 _kept: WeakKeyDictionary[SharedTail, dict[str, _Kept]] = WeakKeyDictionary()
@@ -94,23 +90,24 @@ def unlogged(tail: SharedTail, reading: TailReading, group: str, numbers: Mappin
     """What the log lacks. Asked inside the snapshot whose rows it is added to, after the stream was read: what is
     committed between is in the log, and never in both or in neither."""
 
-    def has(oldest: EntryId, newest: EntryId) -> set[tuple[int, EntryId]]:
-        rows = LoggedEvent.objects.filter(entry_id__gte=oldest, entry_id__lte=newest)
-        return set(rows.values_list("stream_id", "entry_id"))
+    def has(stream_id: int, oldest: EntryId, newest: EntryId) -> list[EntryId]:
+        rows = LoggedEvent.objects.filter(stream_id=stream_id, entry_id__gte=oldest, entry_id__lte=newest)
+        return list(rows.values_list("entry_id", flat=True))
 
     return _unlogged(tail, reading, group, numbers, _Tables(has, counted_in_log, with_summaries=True))
 
 
 def unapplied(tail: SharedTail, reading: TailReading, group: str, numbers: Mapping[str, int]) -> Unlogged:
     """As `unlogged`: what the group's projection has not applied, without sessions and users."""
-    positions = dict(GroupPosition.objects.filter(group=group).values_list("pk", "stream_id"))
+    positions = dict(GroupPosition.objects.filter(group=group).values_list("stream_id", "pk"))
 
-    def has(oldest: EntryId, newest: EntryId) -> set[tuple[int, EntryId]]:
-        rows = AppliedEntry.objects.filter(position_id__in=positions, entry_id__gte=oldest, entry_id__lte=newest)
-        return {(positions[position], entry_id) for position, entry_id in rows.values_list("position_id", "entry_id")}
+    def has(stream_id: int, oldest: EntryId, newest: EntryId) -> list[EntryId]:
+        position = positions.get(stream_id)
+        rows = AppliedEntry.objects.filter(position_id=position, entry_id__gte=oldest, entry_id__lte=newest)
+        return list(rows.values_list("entry_id", flat=True))
 
     def counted(identities: Collection[bytes]) -> Mapping[bytes, Counted]:
-        rows = AppliedEntry.objects.filter(identity__in=identities, position_id__in=positions)
+        rows = AppliedEntry.objects.filter(identity__in=identities, position_id__in=positions.values())
         return first_of_each(rows.values_list("identity", "entry_id", "occurred_us"))
 
     return _unlogged(tail, reading, group, numbers, _Tables(has, counted, with_summaries=False))
@@ -119,78 +116,95 @@ def unapplied(tail: SharedTail, reading: TailReading, group: str, numbers: Mappi
 def _unlogged(
     tail: SharedTail, reading: TailReading, group: str, numbers: Mapping[str, int], tables: _Tables
 ) -> Unlogged:
-    held = list(reading.uncommitted(group))
-    if not held:
-        return Unlogged(reading, group)
-    ids = [each.entry_id for each in held]
-    there = tables.has(min(ids), max(ids))
-    logged = frozenset(each.number for each in held if there and (numbers[each.event.stream], each.entry_id) in there)
+    held: dict[int, Held] = {}
+    logged: dict[int, bytes | None] = {}
+    for stream, each in reading.slices.items():
+        uncommitted = each.after(each.watermarks[group])
+        if not uncommitted:
+            continue
+        held |= {known.number: known for known in uncommitted}
+        for entry_id in tables.has(numbers[stream], uncommitted[0].entry_id, uncommitted[-1].entry_id):
+            if (known := each.held(entry_id)) and held.pop(known.number, None):
+                logged[known.number] = known.identity
     with _kept_lock:
         kept = _kept.setdefault(tail, {}).setdefault(group, _Kept())
     with kept.lock:
-        # While the log is so far behind that the tail does not reach down to it, this stays the same as it catches up:
-        # an event whose first is among what the tail lacks is marked when the log has come to the tail.
-        basis = (
-            reading.epoch,
-            tuple(
-                len(each.after(each.watermarks[group])) - length
-                for each, length in zip(reading.slices.values(), reading.lengths, strict=True)
-            ),
-        )
-        if basis != kept.basis:
-            kept.basis = basis
-            kept.answers.clear()
-        before = _nearest(kept.answers, reading, logged)
-        if before is not None and before.reading.lengths == reading.lengths:
-            return before
-        known = before.reading.upto if before else 0
-        answer = _extended(
-            before or Unlogged(reading, group),
-            reading,
-            [each for each in held if each.number >= known and each.number not in logged],
-            logged,
-            tables,
-        )
-        kept.answers.append(answer)
-        return answer
+        before = kept.answer
+        # While the log is so far behind that the tail does not reach down to it, what the log gains is not held, and
+        # an event that is held may repeat it.
+        if before is None or before.reading.reaches(group) != reading.reaches(group):
+            before = Unlogged(reading, group)
+        kept.answer = _changed(before, reading, held, logged, tables)
+        return kept.answer
 
 
-def _nearest(answers: Iterable[Unlogged], reading: TailReading, logged: frozenset[int]) -> Unlogged | None:
-    """The answer that lacks the fewest events of this reading, and has none more."""
-    fitting = [
-        answer
-        for answer in answers
-        if answer.reading.upto <= reading.upto
-        and answer._logged == frozenset(number for number in logged if number < answer.reading.upto)
-    ]
-    return max(fitting, key=lambda answer: answer.reading.upto, default=None)
-
-
-def _extended(
-    before: Unlogged, reading: TailReading, held: Sequence[Held], logged: frozenset[int], tables: _Tables
+def _changed(
+    before: Unlogged,
+    reading: TailReading,
+    held: Mapping[int, Held],
+    logged: Mapping[int, bytes | None],
+    tables: _Tables,
 ) -> Unlogged:
-    """With these events as well, which came after the others."""
-    identities = [each.identity for each in held]
-    asked = {key for key in identities if key and key not in before._counted}
-    counted = {**_in_parts(tables.counted, asked), **before._counted}
-    found = changes([each.event for each in held], counted, identities)
-    number_of = {id(each.event): each.number for each in held}
-    by_number = {number_of[id(change.event)]: change for change in found if change.is_new}
-    counted_now = dict(before._counted)
-    counted_now |= {key: counted[key] for key in asked if key in counted}
-    for change in found:
-        if change.counts == 1 and change.identity:
-            counted_now[change.identity] = Counted(change.event.entry_id, change.event.occurred_us)
-    return Unlogged(
-        reading,
-        before.group,
-        added_to_sessions(before.sessions, found) if tables.with_summaries else {},
-        added_to_users(before.users, found) if tables.with_summaries else {},
-        (*before.taken_back, *(change for change in found if not change.is_new)),
-        {**before._by_number, **by_number},
-        counted_now,
-        logged,
+    """Return the answer that has these events instead of those of `before`.
+
+    Only what came and went is worked out, with what has the same identity or is of the same session or user.
+    """
+    gone = before._by_number.keys() - held.keys()
+    come = held.keys() - before._by_number.keys()
+    moved = logged.keys() ^ before._logged.keys()
+    if not (gone or come or moved):
+        return replace(before, reading=reading)
+    touched = {before._by_number[number].identity for number in gone}
+    touched |= {held[number].identity for number in come}
+    touched |= {logged[number] if number in logged else before._logged[number] for number in moved}
+    alike = _alike_now(before, gone, [held[number] for number in come])
+    again = come | {number for key in touched if key for number in alike.get(key, ())}
+    worked_out = [held[number] for number in sorted(again)]
+    identities = [each.identity for each in worked_out]
+    counted = _in_parts(tables.counted, {key for key in identities if key})
+    found = changes([each.event for each in worked_out], counted, identities)
+    number_of = {id(each.event): each.number for each in worked_out}
+    stale = [before._by_number[number] for number in gone | (again - come)]
+    stale += [change for change in before.taken_back if change.identity in touched]
+    by_number = {number: change for number, change in before._by_number.items() if number not in gone}
+    by_number |= {number_of[id(change.event)]: change for change in found if change.is_new}
+    taken_back = (
+        *(change for change in before.taken_back if change.identity not in touched),
+        *(change for change in found if not change.is_new),
     )
+    answer = Unlogged(reading, before.group, {}, {}, taken_back, by_number, alike, logged)
+    if not tables.with_summaries:
+        return answer
+    session_ids = {change.event.session_id for change in stale}
+    user_ids = {change.event.user_id for change in stale}
+    sessions = added_to_sessions(
+        {key: summary for key, summary in before.sessions.items() if key not in session_ids},
+        [change for change in found if change.event.session_id not in session_ids],
+    )
+    users = added_to_users(
+        {key: summary for key, summary in before.users.items() if key not in user_ids},
+        [change for change in found if change.event.user_id not in user_ids],
+    )
+    return replace(
+        answer,
+        sessions=added_to_sessions(sessions, [each for key in session_ids if key for each in answer.of_session(key)]),
+        users=added_to_users(users, [each for key in user_ids if key for each in answer.of_user(key)]),
+    )
+
+
+def _alike_now(before: Unlogged, gone: Collection[int], come: Iterable[Held]) -> dict[bytes, tuple[int, ...]]:
+    """Return by identity the numbers that have it, without those that are gone and with those that have come."""
+    alike = dict(before._alike)
+    for number in gone:
+        key = before._by_number[number].identity
+        if key is None:
+            continue
+        if rest := tuple(each for each in alike.pop(key) if each != number):
+            alike[key] = rest
+    for held in come:
+        if held.identity:
+            alike[held.identity] = (*alike.get(held.identity, ()), held.number)
+    return alike
 
 
 def _in_parts(

@@ -33,7 +33,7 @@ from evdash.streams.reads import read_backward, read_forward
 # What is held at most. To decode so many entries takes some 0.3 s, and they take some 40 MB.
 TAIL_ENTRIES: Final = 10_000
 TAIL_BYTES: Final = 32 * 2**20
-# Older ones are dropped when there are so many more: dropping makes the index anew.
+# Older ones are dropped when there are so many more: dropping makes the index anew, which takes some 10 ms.
 _SLACK: Final = 1.1
 _DROP_COMMITTED: Final = 1_000
 _FIRST_STEP: Final = 200
@@ -51,7 +51,7 @@ class Held:
     def __init__(self, event: Event) -> None:
         self.event = event
         self.entry_id = event.entry_id
-        self.number = 0  # in the order in which the tail came to hold its events
+        self.number = 0  # in the order in which the tail came to hold its events; no other event ever has it
         self.size = sum(len(name) + len(value) for name, value in event.entry.pairs)
 
     @cached_property
@@ -118,8 +118,6 @@ class TailReading:
     """The tail at one moment. It never changes, whatever the tail reads meanwhile."""
 
     slices: Mapping[str, StreamSlice]
-    epoch: int  # another one: entries may have been taken away or put before others since
-    lengths: tuple[int, ...]  # how many events each stream had, in the order of `slices`
     unreachable: str = ""  # the sentence when Redis could not be asked; then nothing is held
     upto: int = 0  # the numbers of the events held are below this
     _index: Mapping[Key, Sequence[Held]] = field(default_factory=dict)
@@ -200,7 +198,6 @@ class SharedTail:
         self._index: dict[Key, list[Held]] = {}
         self._bytes = 0
         self._numbers = 0
-        self._epoch = 0
         self._outage: _Outage | None = None
         self._contact_at: datetime | None = None
         self._contact_s: float | None = None
@@ -414,6 +411,8 @@ class SharedTail:
             step = max(1, min(_LARGEST_STEP, fitting))
         with self._lock:
             if found:
+                for held in found:
+                    self._give_number(held)
                 state.held = [*reversed(found), *state.held]
                 self._index_anew()
             state.start = start
@@ -421,11 +420,17 @@ class SharedTail:
     # What is held. All of these are called with `_lock`, but for `_forget`.
 
     def _append(self, state: _Stream, held: Held) -> None:
-        held.number = self._numbers
-        self._numbers += 1
-        self._bytes += held.size
+        self._give_number(held)
         state.held.append(held)
         state.position = held.entry_id
+        self._note(held)
+
+    def _give_number(self, held: Held) -> None:
+        held.number = self._numbers
+        self._numbers += 1
+
+    def _note(self, held: Held) -> None:
+        self._bytes += held.size
         for key in _keys(held.event):
             self._index.setdefault(key, []).append(held)
 
@@ -435,17 +440,11 @@ class SharedTail:
         self._index_anew()
 
     def _index_anew(self) -> None:
-        """New lists and a new index: readings go on with those that they have."""
+        """After new lists of what is held a new index: readings go on with the lists and the index that they have."""
         self._index, self._bytes = {}, 0
-        self._epoch += 1
         for state in self._streams.values():
-            known, state.held = state.held, []
-            position = state.position
-            for held in known:
-                copy = Held.__new__(Held)
-                copy.__dict__.update(held.__dict__)
-                self._append(state, copy)
-            state.position = position
+            for held in state.held:
+                self._note(held)
 
     def _forget(self, streams: Iterable[str]) -> None:
         with self._lock:
@@ -498,15 +497,14 @@ class SharedTail:
             )
             for stream, state in self._streams.items()
         }
-        lengths = tuple(len(state.held) for state in self._streams.values())
-        return TailReading(slices, self._epoch, lengths, "", self._numbers, self._index)
+        return TailReading(slices, "", self._numbers, self._index)
 
     def _without_redis(self, committed: Mapping[Key, EntryId], sentence: str) -> TailReading:
         slices = {}
         for stream in self.streams:
             marks = {group: committed.get((group, stream), EntryId.MIN) for group in self.groups}
             slices[stream] = StreamSlice(EntryId.MIN, EntryId.MIN, None, marks, (), 0)
-        return TailReading(slices, -1, tuple(0 for _ in slices), sentence)
+        return TailReading(slices, sentence)
 
 
 def _at(held: Sequence[Held], entry_id: EntryId) -> Held | None:

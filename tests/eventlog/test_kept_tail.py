@@ -51,7 +51,17 @@ _STEPS = st.one_of(
         st.sampled_from(["", "e1", "e2"]),
     ),
     st.sampled_from(
-        ["audit", "audit", "debug", "read and die", "trim", "delete one", "delete the stream", "empty the stream"]
+        [
+            "audit",
+            "audit",
+            "debug",
+            "read and die",
+            "read and hang",
+            "trim",
+            "delete one",
+            "delete the stream",
+            "empty the stream",
+        ]
     ),
 )
 
@@ -80,6 +90,9 @@ class Site:
             self._connect(self.audit)
             self.audit.projection.apply([decode(each) for each in self.audit.consumer.read_new(STREAMS, 2, 0)])
             self.connected.discard(self.audit)
+        elif step == "read and hang":
+            self._connect(self.audit)
+            GroupConsumer(self.valkey, GROUP, "hanging").read_new(STREAMS, 1, 0)
         elif step == "trim":
             self.valkey.execute_command("XTRIM", STREAM, "MAXLEN", 2)
         elif step == "delete one":
