@@ -221,7 +221,7 @@ class Configuration:
         "EVDASH_PORT", 8000, "The port that the web server listens on.", option="--port", least=1, most=65535
     )
     requests_at_once: int = variable(
-        "EVDASH_REQUESTS_AT_ONCE", 4, "How many pages one web process makes at once.", least=1, most=64
+        "EVDASH_REQUESTS_AT_ONCE", 2, "How many pages one web process makes at once.", least=1, most=64
     )
     requests_waiting: int = variable(
         "EVDASH_REQUESTS_WAITING",

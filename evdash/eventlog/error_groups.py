@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from evdash.eventlog.models import ErrorGroup, ErrorGroupMember
+from django.db import connection
+
+from evdash.eventlog.models import ErrorGroup
 from evdash.eventlog.positions import all_stream_numbers
 from evdash.eventlog.snapshot import snapshot
 from evdash.eventlog.unlogged import unapplied
@@ -15,6 +19,12 @@ from evdash.events.event import datetime_from_us
 from evdash.streams.shared_tail import SharedTail, TailReading
 
 GROUPS_MAX = 50
+_MEMBERS_AT_ONCE = 5_000
+# One statement for all groups: Django's querysets cannot compare rows with a list of rows.
+_KNOWN = """
+    SELECT fingerprint, kind, count(*) FROM eventlog_errorgroupmember
+    WHERE (fingerprint, kind, name) IN (VALUES {}) GROUP BY fingerprint, kind
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +52,8 @@ def error_groups(tail: SharedTail, reading: TailReading, group: str) -> list[Err
         added = error_groups_of(unapplied(tail, reading, group, all_stream_numbers(tail.streams)).of_errors())
         rows = list(ErrorGroup.objects.order_by("-last_id", "fingerprint")[:GROUPS_MAX])
         rows += ErrorGroup.objects.filter(fingerprint__in=added).exclude(pk__in=[row.pk for row in rows])
-        found = {row.fingerprint: _merged(row, added.get(row.fingerprint)) for row in rows}
+        known = _known(added.values())
+        found = {row.fingerprint: _merged(row, added.get(row.fingerprint), known) for row in rows}
     for fingerprint, summary in added.items():
         if fingerprint not in found:
             found[fingerprint] = group_of_summary(summary)
@@ -50,7 +61,7 @@ def error_groups(tail: SharedTail, reading: TailReading, group: str) -> list[Err
     return [record for record in ordered if record.events][:GROUPS_MAX]
 
 
-def _merged(row: ErrorGroup, added: ErrorGroupSummary | None) -> ErrorGroupRecord:
+def _merged(row: ErrorGroup, added: ErrorGroupSummary | None, known: Mapping[tuple[str, str], int]) -> ErrorGroupRecord:
     first, last_id, first_us, last_us, events = (
         (row.first_id, row.first_stream), row.last_id, row.first_us, row.last_us, row.events,
     )  # fmt: skip
@@ -58,8 +69,8 @@ def _merged(row: ErrorGroup, added: ErrorGroupSummary | None) -> ErrorGroupRecor
     if added is not None:
         first, last_id = min(first, added.first), max(last_id, added.last_id)
         first_us, last_us, events = min(first_us, added.first_us), max(last_us, added.last_us), events + added.events
-        sessions += len(added.sessions) - _known(row.fingerprint, "session", added.sessions)
-        users += len(added.users) - _known(row.fingerprint, "user", added.users)
+        sessions += len(added.sessions) - known.get((row.fingerprint, "session"), 0)
+        users += len(added.users) - known.get((row.fingerprint, "user"), 0)
     return ErrorGroupRecord(
         fingerprint=row.fingerprint,
         type=row.type,
@@ -77,8 +88,23 @@ def _merged(row: ErrorGroup, added: ErrorGroupSummary | None) -> ErrorGroupRecor
     )
 
 
-def _known(fingerprint: str, kind: str, names: frozenset[str]) -> int:
-    return ErrorGroupMember.objects.filter(fingerprint=fingerprint, kind=kind, name__in=names).count()
+def _known(added: Collection[ErrorGroupSummary]) -> Mapping[tuple[str, str], int]:
+    """Return by group and kind ("session", "user") how many of the names that are added the tables have."""
+    wanted = [
+        (each.fingerprint, kind, name)
+        for each in added
+        for kind, names in (("session", each.sessions), ("user", each.users))
+        for name in names
+    ]
+    known: Counter[tuple[str, str]] = Counter()
+    for start in range(0, len(wanted), _MEMBERS_AT_ONCE):
+        part = wanted[start : start + _MEMBERS_AT_ONCE]
+        statement = _KNOWN.format(", ".join(["(%s, %s, %s)"] * len(part)))
+        with connection.cursor() as cursor:
+            cursor.execute(statement, [value for row in part for value in row])
+            for fingerprint, kind, number in cursor.fetchall():
+                known[fingerprint, kind] += number
+    return known
 
 
 def group_of_summary(summary: ErrorGroupSummary) -> ErrorGroupRecord:

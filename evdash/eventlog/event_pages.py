@@ -13,7 +13,7 @@ from evdash.eventlog.query import LogQuery, log_query
 from evdash.eventlog.records import EventPage, MissingEntries, Position
 from evdash.eventlog.rows import event_of_values
 from evdash.eventlog.snapshot import snapshot
-from evdash.eventlog.stream_part import StreamPart
+from evdash.eventlog.stream_part import Direction, StreamPart
 from evdash.eventlog.unlogged import duplicates_among
 from evdash.events.entry_id import EntryId
 from evdash.events.event import Event
@@ -32,13 +32,15 @@ def event_page(
     after: Position | None,
     oldest_first: bool,
     limit: int,
+    reads_on: bool,
 ) -> EventPage:
     """At most `limit` events of the filter next to a position; see Reader.page. `numbers` order equal entry IDs."""
     forward = after is not None or (oldest_first and before is None)
     start = (after or _BEGINNING) if forward else before
     # One more is asked for than the page needs: the entry at the start itself may be among them.
     edge = None if start is None else start.entry_id.previous() if forward else start.entry_id.next()
-    window = stream_part.window("forward" if forward else "backward", edge, filter, now, limit=limit + 1)
+    direction: Direction = "forward" if forward else "backward"
+    window = stream_part.window(direction, edge, filter, now, limit=limit + 1, reads_on=reads_on)
 
     def place(position: Position) -> tuple[EntryId, int]:
         return position.entry_id, numbers.get(position.stream, -1)

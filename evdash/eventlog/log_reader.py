@@ -93,6 +93,7 @@ class LogReader(Reader):
         after: Position | None = None,
         oldest_first: bool = False,
         limit: int = 100,
+        reads_on: bool = True,
     ) -> EventPage:
         return event_page(
             self._stream_part,
@@ -103,6 +104,7 @@ class LogReader(Reader):
             after=after,
             oldest_first=oldest_first,
             limit=limit,
+            reads_on=reads_on,
         )
 
     def first_page(self, filter: EventFilter, *, limit: int) -> EventPage:
@@ -190,7 +192,7 @@ class LogReader(Reader):
         if not self._stream_part.is_complete:
             return min(self._stream_part.watermarks.values())
         uncommitted = self._stream_part.reading.uncommitted(self._group)
-        return min((held.entry_id.previous() for held in uncommitted), default=EntryId.MAX)
+        return min((held.entry_id.previous() for held in uncommitted.values()), default=EntryId.MAX)
 
     def session_outline(self, summary: SessionSummary) -> tuple[OutlineSlot, ...]:
         self._read_stream()

@@ -152,13 +152,13 @@ def _active_sessions(unlogged: Unlogged, now: datetime) -> Count:
 def _arrived_since(unlogged: Unlogged, moment: datetime, now: datetime) -> int:
     first_id, last_id = _entry_id_at(moment), _entry_id_at(now + timedelta(minutes=1))
     logged = LoggedEvent.objects.filter(entry_id__gte=first_id, entry_id__lte=last_id)
-    return logged.count() + sum(first_id <= change.event.entry_id <= last_id for change in unlogged.changes)
+    return logged.count() + unlogged.arrived_between(first_id, last_id)
 
 
 def _ends(unlogged: Unlogged) -> tuple[datetime | None, datetime | None]:
     """When the oldest and the newest entry say that they occurred, as far as that is credible."""
     rows = LoggedEvent.objects.values_list("entry_id", "occurred_us")
-    ends = [(change.event.entry_id, change.event.occurred_us) for change in unlogged.changes]
+    ends = [(event.entry_id, event.occurred_us) for event in unlogged.ends()]
     ends += [*rows.order_by("entry_id")[:1], *rows.order_by("-entry_id")[:1]]
     if not ends:
         return None, None

@@ -63,11 +63,13 @@ class Reader(ABC):
         after: Position | None = None,
         oldest_first: bool = False,
         limit: int = 100,
+        reads_on: bool = True,
     ) -> EventPage:
         """At most `limit` events of the filter: those next to `before` or `after` (both excluded), or of the end.
 
         The end is the newest, with `oldest_first` the oldest; in that order the page's events stand. A search that
-        meets its bound first gives fewer, says in `searched_to` how far it came, and where to go on.
+        meets its bound first gives fewer, says in `searched_to` how far it came, and where to go on. `reads_on`: where
+        the start lies between the log and the tail, whether a stream is read, as when a person goes on from there.
         """
 
     def around(self, filter: EventFilter, at: EntryId, *, oldest_first: bool = False, limit: int = 100) -> EventPage:

@@ -67,15 +67,23 @@ class StreamPart:
         return {stream: each.watermarks[self._group] for stream, each in self.reading.slices.items()}
 
     def window(
-        self, direction: Direction, start: EntryId | None, filter: EventFilter, now: datetime, *, limit: int
+        self,
+        direction: Direction,
+        start: EntryId | None,
+        filter: EventFilter,
+        now: datetime,
+        *,
+        limit: int,
+        reads_on: bool = True,
     ) -> Window:
         """The events of the filter past the watermarks, next to `start` (excluded; None: the end to begin at) in this
-        direction: more than `limit` of them, or all up to `stopped_at`."""
+        direction: more than `limit` of them, or all up to `stopped_at`. `reads_on`: read a stream where `start` is one
+        that the tail does not reach."""
         matches = filter.predicate(now)
         forward = direction == "forward"
         indexed = self._indexed(filter)
         found = [
-            self._found(stream, each, forward, start, matches, filter.needs_search_text, indexed, limit)
+            self._found(stream, each, forward, start, matches, filter.needs_search_text, indexed, limit, reads_on)
             for stream, each in self.reading.slices.items()
         ]
         stops = [each.stopped_at for each in found if each.stopped_at is not None]
@@ -136,18 +144,21 @@ class StreamPart:
         needs_text: bool,
         indexed: Mapping[str, list[Held]] | None,
         limit: int,
+        reads_on: bool,
     ) -> _Found:
         mark = known.watermarks[self._group]
         is_complete = known.is_complete(self._group)
         if not forward and start is not None and start <= mark.next():
             return _Found([])  # the log has everything before `start`
-        if not is_complete and start is not None and not self.unreachable:
+        # Backward, `start` is one past the ID to begin at, which is one past where the tail begins.
+        is_between = start is not None and (
+            mark <= start < known.start if forward else start <= known.start.next().next()
+        )
+        if start is not None and is_between and not is_complete and not self.unreachable:
             # Somebody has come to the end of what the tail holds, and goes on from there.
-            if forward and mark <= start < known.start:
+            if reads_on:
                 return self._read(stream, forward, start, mark, matches, limit)
-            # `start` is one past the ID to begin at, which is one past where the tail begins.
-            if not forward and start <= known.start.next().next():
-                return self._read(stream, forward, start, mark, matches, limit)
+            return _Found([], stopped_at=start)
         if forward and not is_complete and (start is None or start < mark):
             return _Found([], stopped_at=mark)  # what comes after it is beyond the tail
         held = known.after(mark) if indexed is None else indexed[stream]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -42,6 +43,20 @@ class Unlogged:
     def changes(self) -> list[Change]:
         """All of them."""
         return [*self._by_number.values(), *self.taken_back]
+
+    def ends(self) -> list[Event]:
+        """Return the first and the last event of each stream that the tables lack or have just gained."""
+        parts = [each.after(each.watermarks[self.group]) for each in self.reading.slices.values()]
+        return [held.event for part in parts if part for held in (part[0], part[-1])]
+
+    def arrived_between(self, first_id: EntryId, last_id: EntryId) -> int:
+        """Return how many entries from `first_id` through `last_id` the tables lack."""
+        parts = (
+            each.after(max(first_id.previous(), each.watermarks[self.group])) for each in self.reading.slices.values()
+        )
+        return sum(
+            held.number in self._by_number for part in parts for held in part[: bisect_right(part, last_id, key=_place)]
+        )
 
     def found(self, driver: Condition | None) -> list[Change]:
         """Those that can meet the condition, which is one that the tail has an index for; all for None."""
@@ -116,16 +131,15 @@ def unapplied(tail: SharedTail, reading: TailReading, group: str, numbers: Mappi
 def _unlogged(
     tail: SharedTail, reading: TailReading, group: str, numbers: Mapping[str, int], tables: _Tables
 ) -> Unlogged:
-    held: dict[int, Held] = {}
+    held = reading.uncommitted(group)
     logged: dict[int, bytes | None] = {}
     for stream, each in reading.slices.items():
-        uncommitted = each.after(each.watermarks[group])
-        if not uncommitted:
-            continue
-        held |= {known.number: known for known in uncommitted}
-        for entry_id in tables.has(numbers[stream], uncommitted[0].entry_id, uncommitted[-1].entry_id):
-            if (known := each.held(entry_id)) and held.pop(known.number, None):
-                logged[known.number] = known.identity
+        if uncommitted := each.after(each.watermarks[group]):
+            for entry_id in tables.has(numbers[stream], uncommitted[0].entry_id, uncommitted[-1].entry_id):
+                if (known := each.held(entry_id)) and known.number in held:
+                    logged[known.number] = known.identity
+    if logged:
+        held = {number: each for number, each in held.items() if number not in logged}
     with _kept_lock:
         kept = _kept.setdefault(tail, {}).setdefault(group, _Kept())
     with kept.lock:
@@ -259,3 +273,7 @@ def duplicates_among(events: Sequence[Event]) -> frozenset[Position]:
     for key, event in keyed:
         first[key] = min(event.entry_id, first.get(key, event.entry_id))
     return frozenset(Position.of(event) for key, event in keyed if event.entry_id > first[key])
+
+
+def _place(held: Held) -> EntryId:
+    return held.entry_id

@@ -71,6 +71,7 @@ class SandboxReader(Reader):
         after: Position | None = None,
         oldest_first: bool = False,
         limit: int = 100,
+        reads_on: bool = True,
     ) -> EventPage:
         forward = after is not None or (oldest_first and before is None)
         side = self._side(self._among(filter), before, after, forward=forward)

@@ -121,6 +121,7 @@ class TailReading:
     unreachable: str = ""  # the sentence when Redis could not be asked; then nothing is held
     upto: int = 0  # the numbers of the events held are below this
     _index: Mapping[Key, Sequence[Held]] = field(default_factory=dict)
+    _uncommitted: dict[str, Mapping[int, Held]] = field(default_factory=dict)  # answers of `uncommitted`
 
     def found(self, key: Key, group: str) -> list[Held]:
         """The events with this key that the group has not committed, in no certain order."""
@@ -130,10 +131,13 @@ class TailReading:
             held for held in known[: len(known)] if held.number < self.upto and held.entry_id > marks[held.event.stream]
         ]
 
-    def uncommitted(self, group: str) -> Iterator[Held]:
-        """All events that the group has not committed, stream by stream, oldest first."""
-        for each in self.slices.values():
-            yield from each.after(each.watermarks[group])
+    def uncommitted(self, group: str) -> Mapping[int, Held]:
+        """By their numbers all events that the group has not committed, stream by stream, oldest first."""
+        known = self._uncommitted.get(group)
+        if known is None:
+            parts = (each.after(each.watermarks[group]) for each in self.slices.values())
+            known = self._uncommitted[group] = {held.number: held for part in parts for held in part}
+        return known
 
     def reaches(self, group: str) -> bool:
         """Whether everything that the group has not committed is held; True where Redis could not be asked."""

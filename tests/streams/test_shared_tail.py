@@ -33,7 +33,7 @@ def add(client: redis.Redis, *ids: str, stream: str = STREAM, **fields: str) -> 
 
 
 def ids_of(reading: TailReading) -> list[str]:
-    return [str(held.entry_id) for held in reading.uncommitted(AUDIT)]
+    return [str(held.entry_id) for held in reading.uncommitted(AUDIT).values()]
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_the_index_finds_what_a_plain_look_finds(valkey: redis.Redis) -> None:
     tail.read({})
     add(valkey, "30-1", session_id="s1", user_id="u1")
     reading = tail.read({})
-    every = [held.event for held in reading.uncommitted(AUDIT)]
+    every = [held.event for held in reading.uncommitted(AUDIT).values()]
     for key, fits in {
         ("session", "s1"): lambda event: event.session_id == "s1",
         ("user", "u1"): lambda event: event.user_id == "u1",
@@ -117,7 +117,7 @@ def test_a_stream_that_was_written_anew_with_the_same_ids_is_read_anew(valkey: r
     tail.read({})
     valkey.delete(STREAM)
     add(valkey, "1-1", "2-1", content="new")
-    held = list(tail.read({}).uncommitted(AUDIT))
+    held = list(tail.read({}).uncommitted(AUDIT).values())
     assert [each.event.data["content"] for each in held] == ["new", "new"]
 
 

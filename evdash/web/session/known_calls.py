@@ -66,7 +66,9 @@ def _following(
     while page.newer is not None and len(following) < READ_ON_MAX:
         if not any(Position.of(call) in here for call in pairs([*events, *following]).waiting):
             break
-        page = reader.page(within, after=page.newer, oldest_first=True, limit=_STEP)
+        page = reader.page(within, after=page.newer, oldest_first=True, limit=_STEP, reads_on=False)
+        if not page.events:  # what comes next lies between the log and the tail
+            break
         following += without_duplicates(page)
     return following, page.newer is None and reader.has_read_all
 
