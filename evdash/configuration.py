@@ -232,7 +232,8 @@ class Configuration:
     web_processes: int = variable(
         "EVDASH_WEB_PROCESSES",
         min(available_cores(), 4),
-        "How many processes serve pages and sockets behind the port: one for each core, at most 4, unless set.",
+        "How many processes make pages behind the port: one for each core, at most 4, unless set. With more than 1, "
+        "another one has the sockets of live pages.",
         default_in_words="fits the machine",
         least=1,
         most=64,

@@ -195,9 +195,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
         )
 
     def _jump(self) -> bool:
-        """Read the newest of what was only counted, if anything was. Meanwhile the subscription holds what comes."""
+        """Bring the newest of what was only counted, if anything was. While it is read the subscription holds what
+        comes: reading takes long when a hundred pages ask at once, so it is done only for what is not at hand."""
         if self._wanted is None or not isinstance(self._follower, Subscription):
             return False
+        if self._follower.bring_newest():
+            return True
         unsent = self._follower.jump()
         if unsent is not None:
             read = partial(_newest_unsent, self._wanted.filter, unsent, render_row, self._wanted.reading)

@@ -81,17 +81,17 @@ class Frame:
     @property
     def shown(self) -> int:
         """How many rows the message has."""
-        return self._fitting[1]
+        return self.fitting[1]
 
     @cached_property
     def message(self) -> str:
         """What is sent to a page."""
-        html, shown = self._fitting
+        html, shown = self.fitting
         return rows_message(html, shown, self.cursor, Gap(self.count - shown, self.start))
 
     @cached_property
-    def _fitting(self) -> tuple[str, int]:
-        """The newest rows that fit into a frame, and their number; the newest one always does."""
+    def fitting(self) -> tuple[str, int]:
+        """The HTML of the newest rows that fit into a message, and their number; the newest one always does."""
         rows: list[str] = []
         size = 0
         for arrival in reversed(self.arrivals):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -10,7 +11,8 @@ from evdash import figures
 from evdash.eventlog.records import Position
 from evdash.events.entry_id import EntryId
 from evdash.live.credit import Credit
-from evdash.live.frames import Cursor, Frame, Gap, later, rows_message, written
+from evdash.live.frames import FRAME_ROWS, Arrival, Cursor, Frame, Gap, later, rows_message, written
+from evdash.web.rows import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class Subscription:
         self._held: list[Frame | _Anew] | None = []
         self._gap: Gap | None = None
         self._gap_since: Cursor = {}
+        self._unsent: deque[Arrival] = deque(maxlen=FRAME_ROWS)  # the newest of the gap, as far as they came as frames
+        self._reading: Reading = "events"
         self._told_waiting: int | None = None  # a count was sent, and the page has not answered
 
     @property
@@ -97,6 +101,8 @@ class Subscription:
             rest = replace(rest, cursor={**rest.cursor, **ahead})
         if not self._credit.is_available:
             self._skip(Gap(rest.count, rest.start), since)
+            self._unsent.extend(rest.arrivals)
+            self._reading = rest.reading
             self._tell_waiting()
             return
         self._send(rest.message, rest.shown)
@@ -133,15 +139,30 @@ class Subscription:
     def credit_returned(self) -> None:
         """The page has acknowledged something: what was counted until now is told before the next row is sent."""
         if self._gap and self._credit.is_available:
-            gap, self._gap = self._gap, None
+            gap = self._take_gap(self._gap)
             self._send(rows_message("", 0, self.cursor, gap), 0)
+
+    def bring_newest(self) -> bool:
+        """Send the newest of what was only counted, and the count of the rest. Return whether they were at hand.
+
+        Where they are not, `jump` tells what to read.
+        """
+        gap, unsent = self._gap, tuple(self._unsent)
+        if self._held is not None or gap is None or not self._credit.is_available:
+            return False
+        if len(unsent) < FRAME_ROWS and not (gap.is_exact and len(unsent) == gap.count):
+            return False
+        self._take_gap(gap)
+        html, shown = Frame(unsent, (), self.cursor, self._reading).fitting
+        self._send(rows_message(html, shown, self.cursor, replace(gap, count=gap.count - shown)), shown)
+        return True
 
     def jump(self) -> Unsent | None:
         """What was only counted, to be read and given to `catch_up`: until then frames are held. None: nothing was."""
         if self._held is not None or self._gap is None:
             return None
-        unsent = Unsent(self._gap, self._gap_since, dict(self.cursor))
-        self._held, self._gap = [], None  # what it was told of waiting, the page may not have seen yet
+        unsent = Unsent(self._take_gap(self._gap), self._gap_since, dict(self.cursor))
+        self._held = []  # what it was told of waiting, the page may not have seen yet
         return unsent
 
     def waiting_seen(self) -> None:
@@ -164,6 +185,12 @@ class Subscription:
             self._held.append(_Anew(stream))
         else:
             self.cursor[stream] = EntryId.MIN
+            self._unsent.clear()
+
+    def _take_gap(self, gap: Gap) -> Gap:
+        self._gap = None
+        self._unsent.clear()
+        return gap
 
     def _skip(self, gap: Gap, since: Cursor) -> None:
         if self._gap is None:

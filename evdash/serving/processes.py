@@ -1,7 +1,8 @@
-"""The processes of `manage.py serve`: a light parent that owns the listening socket, and children that serve on it.
+"""The processes of `manage.py serve`: a light parent that owns the listening socket, and children that serve.
 
-The parent imports neither Django's apps nor Twisted (27 MiB resident, a child about 100). It starts one child, waits
-until that serves, then starts the others: settings that stop a child are reported once, and end the parent.
+Some children make pages, one more has the sockets of live pages (serving/accepting.py). The parent imports neither
+Django's apps nor Twisted (27 MiB resident, a child about 100). It starts one child, waits until that serves, then
+starts the others: settings that stop a child are reported once, and end the parent.
 """
 
 from __future__ import annotations
@@ -28,12 +29,14 @@ from evdash.served_address import record
 logger = logging.getLogger(__name__)
 
 INHERITED_OPTION: Final = "--inherited"
-"""The option of `serve` with which the parent gives a child two file descriptors: the listener and its link."""
+"""The option of `serve` with which the parent gives a child file descriptors (see Inherited)."""
 FIGURES_DIRECTORY: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Where prometheus_client keeps the figures of several processes (evdash/figures.py)."""
 
 # `up` waits 20 s for the parent, and the parent must end within 10 s of the signal.
 STOP_WAIT_S: Final = 8.0
+PAGES_NICE: Final = 5
+"""What pages yield of the processor to sockets, workers and Redis, as long as there is too little for all."""
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 30.0
 # A child that has lived this long did not fail because of its start: the next pause is the first one again.
@@ -64,6 +67,7 @@ class _Child:
     """One web process: running, or waiting for its next start."""
 
     number: int
+    has_sockets: bool  # else it makes pages
     process: subprocess.Popen[bytes] | None = None
     link: socket.socket | None = None
     started_s: float = 0.0
@@ -80,7 +84,8 @@ class Parent:
         self._signals = 0
         self._is_served = False
         self._selector = selectors.DefaultSelector()
-        self._children = [_Child(number) for number in range(1, configuration.web_processes + 1)]
+        pages = configuration.web_processes
+        self._children = [_Child(number, has_sockets=number > pages) for number in range(1, pages + 2)]
 
     def __enter__(self) -> Self:
         self._wake_up, wakes = socket.socketpair()
@@ -92,11 +97,14 @@ class Parent:
             signal.signal(number, self._on_signal)
         self._selector.register(self._wake_up, selectors.EVENT_READ)
         self._listener = listen(self._configuration.host, self._configuration.port)
+        # Connections wait in here while the process for sockets is started again.
+        self._sockets, self._handed = socket.socketpair()
         self._figures = _empty_directory(self._configuration)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener.close()
+        for each in (self._listener, self._sockets, self._handed):
+            each.close()
         self._end_children()
         shutil.rmtree(self._figures, ignore_errors=True)
 
@@ -121,7 +129,8 @@ class Parent:
     def _start(self, child: _Child) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            handed = (self._listener.fileno(), theirs.fileno())
+            accepts = [self._handed] if child.has_sockets else [self._sockets, self._listener]
+            handed = [each.fileno() for each in (theirs, *accepts)]
             child.process = subprocess.Popen(  # noqa: S603 - our own arguments
                 [
                     sys.executable,
@@ -242,18 +251,19 @@ def _receive(end: socket.socket) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Inherited:
-    """What a child has from its parent: the listening socket, and a link that ends when the parent does."""
+    """What a child has from its parent."""
 
-    listener: socket.socket
-    link: socket.socket
+    link: socket.socket  # ends when the parent does
+    sockets: socket.socket  # where connections of live pages are handed over, or come from
+    listener: socket.socket | None  # None: this child has the sockets
 
     @classmethod
     def adopt(cls, text: str) -> Self:
         """Return the sockets behind the value of INHERITED_OPTION. Raises ValueError or OSError for any other."""
-        listener, link = (socket.socket(fileno=int(number)) for number in text.split(","))
-        for each in (listener, link):
+        link, sockets, *listener = (socket.socket(fileno=int(number)) for number in text.split(","))
+        for each in (link, sockets, *listener):
             each.set_inheritable(False)
-        return cls(listener, link)
+        return cls(link, sockets, listener[0] if listener else None)
 
     def end_with_parent(self) -> None:
         """Watch the link in a thread: when the parent is gone, end as after SIGTERM, at the latest in STOP_WAIT_S."""
@@ -269,21 +279,24 @@ class Inherited:
         os._exit(1)
 
     def serve(self, application: Any) -> None:
-        """Serve the ASGI application on the listener until SIGTERM. Twisted's reactor must not have run before."""
+        """Serve the ASGI application until SIGTERM. Twisted's reactor must not have run before."""
         from daphne.server import Server  # before every other import of Twisted: it chooses the reactor
         from twisted.internet import reactor
 
-        from evdash.serving.fair_port import FairPort
+        from evdash.serving.accepting import Acceptor, Receiver
 
-        def adopt_listener() -> None:
-            port = FairPort._fromListeningDescriptor(  # type: ignore[no-untyped-call]
-                reactor, self.listener.fileno(), self.listener.family, server.http_factory
-            )
-            port.startListening()
-            self.listener.close()  # the port has a duplicate
+        if self.listener is not None:
+            os.nice(PAGES_NICE)
+
+        def begin() -> None:
+            if self.listener is None:
+                Receiver(reactor, self.sockets, server.http_factory)
+            else:
+                acceptor = Acceptor(reactor, self.listener, server.http_factory, self.sockets)
+                reactor.addSystemEventTrigger("before", "shutdown", acceptor.stop)  # type: ignore[arg-type]
             self.link.send(b".")
 
-        server = Server(application, endpoints=["inherited"], server_name="evdash", ready_callable=adopt_listener)
+        server = Server(application, endpoints=["inherited"], server_name="evdash", ready_callable=begin)
         # daphne's own endpoint `fd:` takes every descriptor for an IPv4 socket.
         server.endpoints = []
         server.run()

@@ -256,6 +256,7 @@ class SharedTail:
                     continue
                 if state.start <= since <= state.position < event.entry_id:
                     self._append(state, Held(event))
+            self._drop({})
         return events
 
     def figures(self) -> TailFigures:
@@ -458,10 +459,10 @@ class SharedTail:
             self._index_anew()
 
     def _drop(self, watermarks: Mapping[str, Mapping[str, EntryId]]) -> None:
-        """Let go of what every group has committed, and of the oldest beyond the bound."""
+        """Let go of what, by these watermarks, every group has committed, and of the oldest beyond the bound."""
         committed = {stream: min(marks.values(), default=EntryId.MIN) for stream, marks in watermarks.items()}
         droppable = {
-            stream: bisect_right(state.held, committed[stream], key=_entry_id)
+            stream: bisect_right(state.held, committed.get(stream, EntryId.MIN), key=_entry_id)
             for stream, state in self._streams.items()
         }
         cutoff = self._cutoff()
@@ -476,10 +477,10 @@ class SharedTail:
 
     def _cutoff(self) -> EntryId | None:
         """The newest entry ID that the bound leaves no room for; None: there is room for all."""
-        every = [held for state in self._streams.values() for held in state.held]
-        if len(every) <= self._entries_max * _SLACK and self._bytes <= self._bytes_max * _SLACK:
+        entries = sum(len(state.held) for state in self._streams.values())
+        if entries <= self._entries_max * _SLACK and self._bytes <= self._bytes_max * _SLACK:
             return None
-        every.sort(key=_entry_id)
+        every = sorted((held for state in self._streams.values() for held in state.held), key=_entry_id)
         left, size = self._entries_max, self._bytes_max
         for index in range(len(every) - 1, -1, -1):
             left, size = left - 1, size - every[index].size

@@ -188,13 +188,13 @@ async def test_a_page_that_does_not_acknowledge_is_told_what_waits_and_then_gets
     open_page: OpenPage, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("evdash.live.credit.IN_FLIGHT_ROWS", 2)
+    monkeypatch.setattr("evdash.live.subscription.FRAME_ROWS", 1)
     monkeypatch.setattr("evdash.live.topic.FRAME_INTERVAL_S", 0.0)
     page = await open_page()
     await page.subscribe()
     for _ in range(2):
         add()
         await page.until(lambda message: message["type"] == "rows")
-    monkeypatch.setattr(catch_up, "MISSED_ROWS", 1)
     ids = [add() for _ in range(3)]
     waiting = await page.until(lambda message: message["type"] == "waiting")
     assert waiting["count"] >= 1
@@ -391,7 +391,7 @@ async def test_a_jump_brings_the_newest_of_what_waits(
 ) -> None:
     monkeypatch.setattr("evdash.live.credit.IN_FLIGHT_ROWS", 1)
     monkeypatch.setattr("evdash.live.topic.FRAME_INTERVAL_S", 0.0)
-    monkeypatch.setattr(catch_up, "MISSED_ROWS", 2)
+    monkeypatch.setattr("evdash.live.subscription.FRAME_ROWS", 2)
     page = await open_page()
     await page.subscribe("session=s1")
     ids = [add()]

@@ -280,6 +280,35 @@ def test_a_jump_gives_the_newest_of_what_was_only_counted_and_one_gap_before(
     assert page.seen == ["s 1-0", 3, "s 5-0", "s 6-0", 1, "s 8-0"]
 
 
+def test_the_newest_of_what_was_only_counted_is_sent_without_reading_while_it_is_at_hand(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credits, "IN_FLIGHT_ROWS", 1)
+    monkeypatch.setattr("evdash.live.subscription.FRAME_ROWS", 2)
+    monkeypatch.setattr("evdash.live.topic.FRAME_INTERVAL_S", 0.0)
+    page = join(hub, Page())
+    for number in range(1, 7):
+        hub.take(entries(number), NOW, now_s=10.0 + number)
+    assert not page.subscription.bring_newest()  # nothing is acknowledged
+    page.credit.acknowledge(page.shown)
+    monkeypatch.setattr(credits, "IN_FLIGHT_ROWS", 100)
+    assert page.subscription.bring_newest()
+    assert page.seen == ["s 1-0", 3, "s 5-0", "s 6-0"]
+    assert not page.subscription.bring_newest()
+    assert page.subscription.jump() is None
+
+
+def test_of_what_a_reading_had_to_count_the_newest_is_not_at_hand(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credits, "IN_FLIGHT_ROWS", 1)
+    page = join(hub, Page())
+    hub.take(entries(1, 2), NOW, now_s=10.0)
+    hub.take(entries(3), NOW, now_s=11.0)
+    page.subscription.begin_anew("s")
+    page.credit.acknowledge(page.shown)
+    assert not page.subscription.bring_newest()
+    assert page.subscription.jump() is not None
+
+
 def test_there_is_nothing_to_jump_to_for_a_page_that_has_everything(hub: Hub) -> None:
     page = join(hub, Page())
     hub.take(entries(1), NOW, now_s=10.0)

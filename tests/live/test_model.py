@@ -125,10 +125,12 @@ class LivePages(RuleBasedStateMachine):
             return catch_up.missed(page.filter, subscription.cursor, subscription.tailed, render)
 
     @precondition(lambda self: self.pages)
-    @rule(page=numbers, meanwhile=st.integers(0, 2))
-    def jump(self, page: int, meanwhile: int) -> None:
+    @rule(page=numbers, meanwhile=st.integers(0, 2), is_at_hand=st.booleans())
+    def jump(self, page: int, meanwhile: int, is_at_hand: bool) -> None:
         """The page wants the newest of what was only counted; reading that takes a while, too."""
         wanting = self.page(page)
+        if is_at_hand and wanting.subscription and wanting.subscription.bring_newest():
+            return
         unsent = wanting.subscription.jump() if wanting.subscription else None
         if wanting.subscription and unsent:
             with self.reader(meanwhile):
@@ -195,5 +197,6 @@ def test_every_page_is_told_everything_once_in_order_within_its_credit(
     monkeypatch.setattr(credits, "IN_FLIGHT_ROWS", IN_FLIGHT_ROWS)
     monkeypatch.setattr(topic, "FRAME_ROWS", 4)
     monkeypatch.setattr(catch_up, "MISSED_ROWS", 5)
+    monkeypatch.setattr("evdash.live.subscription.FRAME_ROWS", 5)
     monkeypatch.setattr(catch_up, "MISSED_COUNT_MAX", count_max)
     run_state_machine_as_test(machine, settings=settings(max_examples=100, stateful_step_count=50, deadline=None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ from urllib.error import URLError
 
 import pytest
 from websockets import Origin
+from websockets.protocol import State
 from websockets.sync.client import ClientConnection, connect
 
 from evdash.configuration import CHECKOUT, Configuration, declarations
@@ -55,6 +57,12 @@ class Serve:
     def children(self) -> set[int]:
         return set(children_of(self.process.pid))
 
+    def with_sockets(self) -> int:
+        """The child that has the sockets: it alone is not given the listener."""
+        commands = children_of(self.process.pid)
+        (found,) = (child for child, command in commands.items() if command.split()[-1].count(",") == 1)
+        return found
+
     def ask(self, path: str = "/healthz", **headers: str) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         request = urllib.request.Request(f"http://{host}:{self.port}{path}", headers=headers)
@@ -62,7 +70,7 @@ class Serve:
             return str(answer.read().decode())
 
     def wait_until_served(self) -> set[int]:
-        """All processes, when each of them listens; their IDs."""
+        """The processes that make pages, when each of them runs; their IDs."""
 
         def served() -> bool:
             assert self.process.poll() is None, self.log.read_text()
@@ -72,8 +80,8 @@ class Serve:
                 return False
 
         wait_until(served)
-        wait_until(lambda: len(self.children()) == self._processes)
-        return self.children()
+        wait_until(lambda: len(self.children()) == self._processes + 1)
+        return self.children() - {self.with_sockets()}
 
     def answering(self, children: set[int]) -> set[int]:
         """Those that answer when they alone are not stopped."""
@@ -127,6 +135,12 @@ class Serve:
 Start = Callable[..., Serve]
 
 
+def manage(running: Serve, *arguments: str) -> str:
+    """What a command prints that has the settings of this server."""
+    command = [sys.executable, str(CHECKOUT / "manage.py"), *arguments]
+    return subprocess.run(command, env=running.environment, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Start]:
     started: list[Serve] = []
@@ -140,6 +154,13 @@ def serve(tmp_path: Path) -> Iterator[Start]:
     yield start
     for each in started:
         each.end()
+
+
+def subscribe(live: ClientConnection, number: int) -> None:
+    """Ask for everything, and wait until that is heard."""
+    live.send(json.dumps({"type": "subscribe", "number": number, "query": "", "cursor": {}}))
+    while json.loads(live.recv(10)) != {"type": "subscribed", "number": number}:
+        pass
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -163,6 +184,22 @@ def test_a_killed_process_is_started_again_while_the_other_answers(serve: Start)
     again = running.wait_until_served()
     assert killed not in again
     assert running.answering(again) == again
+
+
+def test_live_pages_have_a_process_of_their_own(serve: Start) -> None:
+    running = serve()
+    manage(running, "migrate")
+    pages = running.wait_until_served()
+    cookie = running.site().cookie("ada")
+    with running.live_page(cookie) as live:
+        subscribe(live, 1)
+        with running.stopped(pages):
+            subscribe(live, 2)
+        os.kill(running.with_sockets(), signal.SIGKILL)
+        wait_until(lambda: live.state is State.CLOSED)
+    with running.live_page(cookie):  # waits until the process has been started again
+        assert running.ask() == "evdash lives.\n"
+        assert "starting it again" in running.log.read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -258,12 +295,8 @@ def test_one_process_has_no_parent(serve: Start) -> None:
 def test_metrics_are_those_of_all_processes(serve: Start) -> None:
     running = serve()
 
-    def manage(*arguments: str) -> str:
-        command = [sys.executable, str(CHECKOUT / "manage.py"), *arguments]
-        return subprocess.run(command, env=running.environment, capture_output=True, text=True, check=True).stdout
-
-    manage("migrate")
-    authorized = {"Authorization": f"Bearer {manage('create_token', 'prometheus').split()[-1]}"}
+    manage(running, "migrate")
+    authorized = {"Authorization": f"Bearer {manage(running, 'create_token', 'prometheus').split()[-1]}"}
     children = running.wait_until_served()
     cookie = running.site().cookie("ada")
 

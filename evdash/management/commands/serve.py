@@ -13,7 +13,7 @@ from evdash.command_options import add_options
 from evdash.plain_command import PlainCommand
 from evdash.ports import PortTaken, refuse_taken_port
 from evdash.served_address import record
-from evdash.serving.garbage import collect_seldom
+from evdash.serving.garbage import collect_seldom, load_all
 from evdash.serving.processes import INHERITED_OPTION, Inherited
 
 
@@ -31,6 +31,7 @@ class Command(PlainCommand):
             inherited.end_with_parent()
             from evdash.asgi import application
 
+            load_all()
             collect_seldom()
             inherited.serve(application)
             return
@@ -47,5 +48,6 @@ class Command(PlainCommand):
 
         endpoints = build_endpoint_description_strings(host=configuration.host, port=configuration.port)
         record(configuration)
+        load_all()
         collect_seldom()
         Server(application=application, endpoints=endpoints, server_name="evdash").run()

@@ -1,0 +1,172 @@
+"""How the processes of the web server share its connections.
+
+Pages and sockets do not share a process: 100 sockets that shared two processes with ten readers had each event after
+3.8 s, in a process of their own after some 0.2 s. Whoever accepts a connection looks at the first bytes that it sends,
+and hands the one of a live page to the process for sockets.
+
+Pages are spread evenly. The kernel wakes every idle process for a new connection, and the same one tends to win: of 50
+connections that stayed open, one of two processes got up to 49. Here a process waits before it accepts, longer if it
+has more connections. The split was then 24 to 26 on a quiet machine and at worst 19 to 31 on a busy one; 300
+connections came to 154 and 146.
+
+SO_REUSEPORT with a socket for each process gave 16 to 34 at worst (it hashes addresses). It was not chosen: the kernel
+goes on giving connections to a process that hangs, and macOS does not spread them.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.internet import tcp
+
+logger = logging.getLogger(__name__)
+
+LIVE_START: Final = b"GET /live/socket/"
+"""How the request of a live page begins (live/routing.py)."""
+WAIT_PER_CONNECTION_S: Final = 0.000_1
+# A process accepts one connection for each wait, so at least 200 in a second.
+LONGEST_WAIT_S: Final = 0.005
+# Without file descriptors nothing can be accepted for a while.
+ERROR_PAUSE_S: Final = 1.0
+SILENCE_MAX_S: Final = 60.0
+"""How long a connection may stay open before it sends its first byte."""
+
+
+def wait_s(connections: int) -> float:
+    """Return how long a process with so many open connections leaves a new one to the others, in seconds."""
+    return min(connections * WAIT_PER_CONNECTION_S, LONGEST_WAIT_S)
+
+
+class _Reader:
+    """What a reactor of Twisted reads from. Subclasses say what happens when `socket` can be read."""
+
+    def __init__(self, reactor: Any, reads: socket.socket) -> None:
+        reads.setblocking(False)
+        self.reactor = reactor
+        self.socket = reads
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    def logPrefix(self) -> str:  # noqa: N802 - the name is Twisted's
+        return type(self).__name__
+
+    def connectionLost(self, reason: object) -> None:  # noqa: N802 - the name is Twisted's
+        self.socket.close()
+
+    def doRead(self) -> None:  # noqa: N802 - the name is Twisted's
+        raise NotImplementedError
+
+
+def adopt(reactor: Any, connection: socket.socket, factory: Any) -> None:
+    """Serve a connection with the factory in this process, and close this object of it."""
+    with connection:
+        try:
+            reactor.adoptStreamConnection(connection.fileno(), connection.family, factory)
+        except OSError:  # the client has gone
+            logger.debug("A connection ended before it was served.", exc_info=True)
+
+
+class Acceptor(_Reader):
+    """Accepts connections on a socket that several processes share."""
+
+    def __init__(self, reactor: Any, listener: socket.socket, factory: Any, sockets: socket.socket | None) -> None:
+        """`sockets`: where connections of live pages are handed on; None: they are served like all others."""
+        super().__init__(reactor, listener)
+        self._factory, self._sockets = factory, sockets
+        self._is_stopped = False
+        reactor.addReader(self)
+
+    def stop(self) -> None:
+        """Accept no more connections."""
+        self._is_stopped = True
+        self.reactor.removeReader(self)
+
+    def doRead(self) -> None:  # noqa: N802 - the name is Twisted's
+        self.reactor.removeReader(self)
+        connections = sum(isinstance(each, tcp.Server | _FirstBytes) for each in self.reactor.getReaders())
+        self.reactor.callLater(wait_s(connections), self._accept_one)
+
+    def _accept_one(self) -> None:
+        if self._is_stopped:
+            return
+        try:
+            connection, _ = self.socket.accept()
+        except BlockingIOError:  # another process was quicker
+            self._go_on()
+        except OSError as error:
+            logger.warning("A connection could not be accepted: %s.", error)
+            self.reactor.callLater(ERROR_PAUSE_S, self._go_on)
+        else:
+            _FirstBytes(self.reactor, connection, self._route)
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if not self._is_stopped:
+            self.reactor.addReader(self)
+
+    def _route(self, connection: socket.socket, first: bytes) -> None:
+        if first.startswith(LIVE_START) and self._sockets is not None and hand_over(connection, self._sockets):
+            return
+        adopt(self.reactor, connection, self._factory)
+
+
+class _FirstBytes(_Reader):
+    """A connection that has sent nothing yet."""
+
+    def __init__(self, reactor: Any, connection: socket.socket, route: Callable[[socket.socket, bytes], None]) -> None:
+        super().__init__(reactor, connection)
+        self._route = route
+        self._timer = reactor.callLater(SILENCE_MAX_S, self._end)
+        reactor.addReader(self)
+
+    def doRead(self) -> None:  # noqa: N802 - the name is Twisted's
+        try:
+            first = self.socket.recv(len(LIVE_START), socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError:
+            first = b""
+        self._timer.cancel()
+        if first:
+            self.reactor.removeReader(self)
+            self._route(self.socket, first)
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        self.reactor.removeReader(self)
+        self.socket.close()
+
+
+def hand_over(connection: socket.socket, sockets: socket.socket) -> bool:
+    """Give a connection to the process at the other end of `sockets`. Return whether there was room for it."""
+    try:
+        socket.send_fds(sockets, [b"."], [connection.fileno()])
+    except OSError:
+        return False
+    connection.close()
+    return True
+
+
+class Receiver(_Reader):
+    """Serves the connections that other processes hand over."""
+
+    def __init__(self, reactor: Any, handed: socket.socket, factory: Any) -> None:
+        super().__init__(reactor, handed)
+        self._factory = factory
+        reactor.addReader(self)
+
+    def doRead(self) -> None:  # noqa: N802 - the name is Twisted's
+        try:
+            _, descriptors, _, _ = socket.recv_fds(self.socket, 1, 1)
+        except BlockingIOError:
+            return
+        for descriptor in descriptors:
+            connection = socket.socket(fileno=descriptor)
+            connection.setblocking(False)
+            connection.set_inheritable(False)
+            adopt(self.reactor, connection, self._factory)
