@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -59,6 +60,8 @@ REQUESTS_WAITING: Final = _sum("evdash_requests_waiting", "Requests that wait fo
 REQUESTS_REFUSED: Final = Counter(
     "evdash_requests_refused", "Requests refused because of load.", labelnames=("reason",), registry=REGISTRY
 )
+_REFUSED_S: Final[deque[float]] = deque(maxlen=10_000)
+REFUSED_WITHIN_S: Final = 60.0
 for _reason in ("queue full", "waited too long"):  # 0 until there are any, as of the other figures
     REQUESTS_REFUSED.labels(_reason)
 REQUESTS_ABANDONED: Final = Counter(
@@ -92,3 +95,15 @@ def _collected() -> Iterable[Metric]:
     collector = MultiProcessCollector(None)  # type: ignore[no-untyped-call]
     merged: Iterable[Metric] = collector.collect()  # type: ignore[no-untyped-call]
     return merged
+
+
+def note_refusal(reason: str) -> None:
+    """Count a request that was refused because of load."""
+    REQUESTS_REFUSED.labels(reason).inc()
+    _REFUSED_S.append(time.monotonic())
+
+
+def refused_lately() -> int:
+    """Return how many requests this process has refused within the last REFUSED_WITHIN_S, 10,000 at most."""
+    since_s = time.monotonic() - REFUSED_WITHIN_S
+    return sum(refused_s >= since_s for refused_s in list(_REFUSED_S))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from evdash import figures
+from evdash.web.wording import count
 
 
 class Busy(Exception):
@@ -79,5 +80,7 @@ class Slots:
             figures.REQUESTS_IN_PROGRESS.dec()
 
     def _refused(self, reason: Literal["queue full", "waited too long"]) -> Busy:
-        figures.REQUESTS_REFUSED.labels(reason).inc()
-        return Busy(f"evdash is busy: {self._at_once} pages are being made and {self.counts.waiting} wait.")
+        figures.note_refusal(reason)
+        return Busy(
+            f"evdash is busy: it makes {count(self._at_once, 'page')} at once, and {self.counts.waiting} more wait."
+        )

@@ -151,7 +151,7 @@ async def test_one_more_than_may_wait_gets_a_page_that_says_so() -> None:
             await third.task
             assert third.status == 503
             assert third.headers[b"Retry-After"] == b"3"
-            assert b"evdash is busy: 1 pages are being made and 1 wait." in third.body
+            assert b"evdash is busy: it makes 1 page at once, and 1 more wait." in third.body
     assert (first.status, second.status) == (200, 200)
     assert application.slots.counts.refused_full == 1
 

@@ -10,6 +10,7 @@ import redis
 from django.test import Client
 from pytest_django.fixtures import Settings
 
+from evdash import figures
 from evdash.events.entry import Entry
 from tests.builders import STREAM, entry
 from tests.web.conftest import Index, Write
@@ -75,6 +76,19 @@ def test_the_overview_counts_and_leads_to_what_it_counted(filled: Client) -> Non
     assert next(iter(types)).endswith("4")
     assert len(seen(filled.get(next(iter(types.values())))).rows) == 4
     assert page.rows == [f"{STREAM} {START_MS + 63_000}-0"]
+
+
+def test_the_overview_says_for_a_minute_that_requests_were_refused(
+    filled: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "in the last minute it refused at least"
+    assert told not in seen(filled.get("/")).text
+    for _ in range(2):
+        figures.note_refusal("queue full")
+    assert f"{told} 2 requests." in seen(filled.get("/")).text
+    monkeypatch.setattr(figures, "REFUSED_WITHIN_S", 0.0)
+    assert told not in seen(filled.get("/")).text
+    figures._REFUSED_S.clear()
 
 
 def test_events_stand_newest_first_with_a_sentence_and_facets(filled: Client) -> None:

@@ -13,6 +13,7 @@ from evdash.accounts.roles import can_operate
 from evdash.eventlog.latencies import OperationLatency
 from evdash.eventlog.opening import open_reader
 from evdash.events.filter import EventFilter
+from evdash.figures import refused_lately
 from evdash.web.addresses import page_address
 from evdash.web.asked import Asked, asked_filter
 from evdash.web.charts import histogram_picture, not_drawn, shares
@@ -21,6 +22,7 @@ from evdash.web.mount import mount_of
 from evdash.web.paging import link, newest
 from evdash.web.rendering import Notice, page
 from evdash.web.rows import rows_of
+from evdash.web.wording import count
 
 SESSIONS_IN_SANDBOX: Final = 10
 
@@ -63,6 +65,14 @@ def overview(request: HttpRequest) -> HttpResponse:
     }
     dropped = bool(replace(asked.own, since=None, until=None))
     notices = [Notice("The overview is over a time range only; other conditions belong to Events.")] if dropped else []
+    if refused := refused_lately():
+        notices.append(
+            Notice(
+                f"evdash is overloaded: in the last minute it refused at least {count(refused, 'request')}. "
+                "On a machine with more cores, set EVDASH_WEB_PROCESSES higher.",
+                "warning",
+            )
+        )
     return page(
         request,
         "overview/page.html",
