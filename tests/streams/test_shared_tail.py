@@ -20,7 +20,7 @@ from evdash.streams.client import TooSlow, call, open_client
 from evdash.streams.embedded import EmbeddedServer
 from evdash.streams.reads import read_forward
 from evdash.streams.shared_tail import SharedTail, TailReading
-from tests.builders import GROUPS, STREAM, tail_of
+from tests.builders import GROUPS, STREAM, entry, tail_of
 from tests.running import suspend
 
 AUDIT = GROUPS[0]
@@ -109,6 +109,19 @@ def test_the_oldest_go_when_there_are_too_many_or_too_large_ones(valkey: redis.R
     small = SharedTail(valkey, (STREAM,), GROUPS, bytes_max=300)
     small.read({})
     assert 0 < small.figures().bytes <= 300 * 1.1 + 40
+
+
+def test_what_live_pages_bring_stays_within_the_bound_while_no_page_is_asked_for(valkey: redis.Redis) -> None:
+    add(valkey, "1-1")
+    tail = SharedTail(valkey, (STREAM,), GROUPS, entries_max=10)
+    before = tail.read({})
+    for number in range(2, 60):
+        taken = [entry(f"{number}-1", content=str(number))]
+        tail.take(taken, {STREAM: EntryId(number - 1, 1)})
+        assert tail.figures().entries <= 11
+    assert ids_of(before) == ["1-1"]
+    add(valkey, *(f"{number}-1" for number in range(2, 61)))
+    assert ids_of(tail.read({})) == [f"{number}-1" for number in range(51, 61)]
 
 
 def test_a_stream_that_was_written_anew_with_the_same_ids_is_read_anew(valkey: redis.Redis) -> None:
