@@ -32,6 +32,7 @@ WAIT_MAX_S: Final = 5.0
 RETRY_AFTER_S: Final = 3
 LOCKED_MAX_MS: Final = 4_000
 """How long a page waits for a lock of the database."""
+_LOOK_EVERY_S: Final = 0.25
 _STATIC_MIDDLEWARE: Final = "servestatic.middleware.ServeStaticMiddleware"
 _ANSWERED_AT_ONCE: Final = ("/healthz",)
 
@@ -101,13 +102,13 @@ class Pages(ASGIHandler):
 
     async def _answer(self, scope: Scope, body_file: Any, send: Send, abandonment: Abandonment) -> None:
         if scope["path"] in _ANSWERED_AT_ONCE:
-            response = await self._in_thread(self._made, scope, body_file, abandonment)
+            response = await self._in_thread(abandonment, self._made, scope, body_file, abandonment)
         else:
             try:
                 async with self.slots.taken():
                     abandonment.has_begun = True
                     with figures.PAGE_SECONDS.time():
-                        response = await self._in_thread(self._made, scope, body_file, abandonment)
+                        response = await self._in_thread(abandonment, self._made, scope, body_file, abandonment)
             except Busy as busy:
                 response = busy_page(busy)
         if response.streaming:
@@ -115,18 +116,19 @@ class Pages(ASGIHandler):
         else:
             await self.send_response(response, send)
 
-    async def _in_thread(self, work: Callable[..., Result], *given: Any) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, copy_context().run, work, *given)
+    async def _in_thread(self, abandonment: Abandonment, work: Callable[..., Result], *given: Any) -> Result:
+        running = asyncio.get_running_loop().run_in_executor(self._threads, copy_context().run, work, *given)
+        while not (await asyncio.wait({running}, timeout=_LOOK_EVERY_S))[0]:
+            abandonment.end_hanging()
+        return running.result()
 
     def _made(self, scope: Scope, body_file: Any, abandonment: Abandonment) -> HttpResponseBase:
         set_script_prefix(get_script_prefix(scope))
-        signals.request_started.send(sender=self.__class__, scope=scope)
-        request, refusal = self.create_request(scope, body_file)
-        if request is None:
-            response = cast(HttpResponseBase, refusal)
-        else:
-            with abandonment.ends_statements():
-                response = self.get_response(request)
+        with abandonment.ends_statements():
+            signals.request_started.send(sender=self.__class__, scope=scope)
+            request, refusal = self.create_request(scope, body_file)
+            response = self.get_response(request) if request else cast(HttpResponseBase, refusal)
+        if request:
             _note_tail()
         if not response.streaming:
             response.close()
@@ -139,13 +141,13 @@ class Pages(ASGIHandler):
         try:
             while not abandonment.is_abandoned:
                 async with self.slots.turn():
-                    piece = await self._in_thread(self._next, pieces, abandonment)
+                    piece = await self._in_thread(abandonment, self._next, pieces, abandonment)
                 if piece is None:
                     break
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
-            await self._in_thread(response.close)
+            await self._in_thread(abandonment, response.close)
 
     def _next(self, pieces: Iterator[bytes], abandonment: Abandonment) -> bytes | None:
         with abandonment.ends_statements():

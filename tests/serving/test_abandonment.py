@@ -1,0 +1,76 @@
+"""Statements of a database that hangs end, so that their page can say so."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from evdash.serving import abandonment
+from evdash.serving.abandonment import Abandonment
+
+PQTRANS_IDLE, PQTRANS_ACTIVE = 0, 1
+
+
+class Hanging:
+    """What waits for a server, as psycopg does: on a socket."""
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = socket.socketpair()
+        self.begun = threading.Event()
+
+    def wait(self) -> bytes:
+        self.begun.set()
+        return self.ours.recv(1)
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    hanging = Hanging()
+    yield hanging
+    for end in (hanging.ours, hanging.theirs):
+        end.close()
+
+
+@pytest.mark.parametrize("has_executed", [False, True])
+@pytest.mark.parametrize(
+    ("status", "after_s", "is_cut"),
+    [(PQTRANS_ACTIVE, 0.0, True), (PQTRANS_ACTIVE, 60.0, False), (PQTRANS_IDLE, 0.0, False)],
+)
+def test_a_database_that_does_not_answer_loses_its_connection(
+    hanging: Hanging, status: int, after_s: float, is_cut: bool, has_executed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(abandonment, "HANGING_AFTER_S" if has_executed else "CHECK_MAX_S", after_s)
+    pgconn = SimpleNamespace(socket=hanging.ours.fileno(), transaction_status=status)
+    database = SimpleNamespace(connection=SimpleNamespace(pgconn=pgconn))
+    monkeypatch.setattr(abandonment, "connections", {"default": database})
+    page = Abandonment()
+    page._has_executed = has_executed
+    page.end_hanging()  # nothing has begun
+    told: list[bytes] = []
+
+    def work() -> None:
+        with page.ends_statements():
+            told.append(hanging.wait())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    hanging.begun.wait(10)
+    page.end_hanging()
+    if not is_cut:
+        hanging.theirs.send(b"1")
+    thread.join(10)
+    assert told == ([b""] if is_cut else [b"1"])
+    hanging.ours.close()
+    page.end_hanging()
+
+
+def test_a_statement_that_ends_begins_the_wait_anew() -> None:
+    page = Abandonment()
+    page._active_since_s = 0.0
+    context = {"connection": SimpleNamespace(connection=None)}
+    assert page._execute(lambda *_: 1, "SELECT 1", None, False, context) == 1
+    assert page._active_since_s is None
