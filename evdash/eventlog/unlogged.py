@@ -143,12 +143,7 @@ def _unlogged(
     with _kept_lock:
         kept = _kept.setdefault(tail, {}).setdefault(group, _Kept())
     with kept.lock:
-        before = kept.answer
-        # While the log is so far behind that the tail does not reach down to it, what the log gains is not held, and
-        # an event that is held may repeat it.
-        if before is None or before.reading.reaches(group) != reading.reaches(group):
-            before = Unlogged(reading, group)
-        kept.answer = _changed(before, reading, held, logged, tables)
+        kept.answer = _changed(kept.answer or Unlogged(reading, group), reading, held, logged, tables)
         return kept.answer
 
 
@@ -166,12 +161,17 @@ def _changed(
     gone = before._by_number.keys() - held.keys()
     come = held.keys() - before._by_number.keys()
     moved = logged.keys() ^ before._logged.keys()
-    if not (gone or come or moved):
+    # While the log is so far behind that the tail does not reach down to it, what the log gains is not held, and an
+    # event that is held may repeat it.
+    has_come_to_tail = reading.reaches(before.group) and not before.reading.reaches(before.group)
+    if not (gone or come or moved or has_come_to_tail):
         return replace(before, reading=reading)
     touched = {before._by_number[number].identity for number in gone}
     touched |= {held[number].identity for number in come}
     touched |= {logged[number] if number in logged else before._logged[number] for number in moved}
     alike = _alike_now(before, gone, [held[number] for number in come])
+    if has_come_to_tail:
+        touched |= _in_parts(tables.counted, alike.keys()).keys()
     again = come | {number for key in touched if key for number in alike.get(key, ())}
     worked_out = [held[number] for number in sorted(again)]
     identities = [each.identity for each in worked_out]
