@@ -256,7 +256,13 @@ class SharedTail:
                     continue
                 if state.start <= since <= state.position < event.entry_id:
                     self._append(state, Held(event))
-            self._drop({})
+        # Whoever reads lets go of the oldest when it is through; nobody else may while it counts on what is held.
+        if self._reading.acquire(blocking=False):
+            try:
+                with self._lock:
+                    self._drop({})
+            finally:
+                self._reading.release()
         return events
 
     def figures(self) -> TailFigures:
