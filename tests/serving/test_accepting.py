@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 from collections.abc import Callable, Iterator
@@ -132,6 +133,30 @@ def test_a_live_page_is_served_with_the_pages_where_nobody_takes_it(
     for _ in range(2):
         pages.read()
     assert pages.received() == [LIVE]
+
+
+def test_a_live_page_is_served_with_the_pages_where_no_more_can_be_handed_over(
+    listener: socket.socket, connect: Connect, factory: Factory, handing: tuple[socket.socket, socket.socket]
+) -> None:
+    pages = Reactor()
+    Acceptor(pages, listener, factory, handing[0])
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            handing[0].send(b"." * 4_096)
+    connect(LIVE)
+    for _ in range(2):
+        pages.read()
+    assert pages.received() == [LIVE]
+
+
+def test_a_receiver_ends_with_those_who_hand_over(
+    factory: Factory, handing: tuple[socket.socket, socket.socket]
+) -> None:
+    reactor = Reactor()
+    receiver = Receiver(reactor, handing[1], factory)
+    handing[0].close()
+    receiver.doRead()
+    assert not reactor.getReaders()
 
 
 def test_a_client_that_leaves_or_says_nothing_is_let_go(
