@@ -197,11 +197,15 @@ async def test_a_statement_ends_when_its_reader_leaves_and_the_slot_is_free() ->
     assert application.slots.counts.abandoned == 1
 
 
-async def test_a_locked_database_is_a_page_with_a_sentence() -> None:
-    async with asked(Pages(at_once=1, waiting_max=1), "/locked/") as (request,):
+@pytest.mark.parametrize(
+    ("method", "outcome"),
+    [("GET", b"Nothing was changed."), ("POST", b"Look whether it was done before you repeat it.")],
+)
+async def test_a_locked_database_is_a_page_with_a_sentence(method: str, outcome: bytes) -> None:
+    async with asked(Pages(at_once=1, waiting_max=1), "/locked/", method=method) as (request,):
         await request.task
     assert request.status == 503
-    assert b"Another process has locked the database." in request.body
+    assert b"Another process has locked the database. " + outcome in request.body
 
 
 async def test_a_streamed_answer_comes_piece_by_piece() -> None:

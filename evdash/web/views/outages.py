@@ -22,8 +22,13 @@ def server_error(request: HttpRequest) -> HttpResponse:
     sentence = (
         "Another process has locked the database." if is_locked else "The database did not answer, or not in time."
     )
+    # A connection may be lost after the server has committed, and before it has said so.
+    outcome = "" if request.method in ("GET", "HEAD") else "Look whether it was done before you repeat it."
     response = HttpResponse(
-        render_to_string("503.html", {"title": "The database cannot be used", "sentence": sentence}), status=503
+        render_to_string(
+            "503.html", {"title": "The database cannot be used", "sentence": sentence, "outcome": outcome}
+        ),
+        status=503,
     )
     response["Retry-After"] = "3"
     response["Cache-Control"] = "no-store"
