@@ -1,8 +1,4 @@
-"""How often a web process looks for garbage in cycles.
-
-The tail holds some 400,000 objects that live for seconds. With Python's own thresholds, a process that took in 1,000
-events a second spent 40 % of its time on looking through them, up to 0.5 s at once, while every thread waited.
-"""
+"""What a web process does before it serves."""
 
 from __future__ import annotations
 
@@ -11,7 +7,9 @@ from typing import Final
 
 from django.urls import get_resolver
 
-# New objects that bring about a collection, and how many collections of one generation bring about one of the next.
+# The tail holds some 400,000 objects that live for seconds. With Python's own thresholds, a process that took in 1,000
+# events a second spent 40 % of its time on looking through them, up to 0.5 s at once, while every thread waited. Here:
+# new objects that bring about a collection, and how many collections of one generation bring about one of the next.
 THRESHOLDS: Final = (50_000, 20, 20)
 
 

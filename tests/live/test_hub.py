@@ -298,7 +298,7 @@ def test_the_newest_of_what_was_only_counted_is_sent_without_reading_while_it_is
     assert page.subscription.jump() is None
 
 
-def test_of_what_a_reading_had_to_count_the_newest_is_not_at_hand(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_newest_of_a_stream_that_was_made_anew_is_not_at_hand(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(credits, "IN_FLIGHT_ROWS", 1)
     page = join(hub, Page())
     hub.take(entries(1, 2), NOW, now_s=10.0)

@@ -13,8 +13,8 @@ from evdash.command_options import add_options
 from evdash.plain_command import PlainCommand
 from evdash.ports import PortTaken, refuse_taken_port
 from evdash.served_address import record
-from evdash.serving.garbage import collect_seldom, load_all
 from evdash.serving.processes import INHERITED_OPTION, Inherited
+from evdash.serving.startup import collect_seldom, load_all
 
 
 class Command(PlainCommand):
