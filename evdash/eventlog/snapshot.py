@@ -20,8 +20,7 @@ def snapshot() -> Iterator[None]:
         try:
             yield
         finally:
-            with connection.cursor() as cursor:
-                cursor.execute("ROLLBACK")
+            connection.rollback()  # no statement: those of a page whose reader has gone away are refused
     else:
         with transaction.atomic():
             with connection.cursor() as cursor:

@@ -9,8 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from evdash.eventlog.models import Stream
+from evdash.eventlog.snapshot import snapshot
 from evdash.serving import abandonment
-from evdash.serving.abandonment import Abandonment
+from evdash.serving.abandonment import Abandoned, Abandonment
 
 PQTRANS_IDLE, PQTRANS_ACTIVE = 0, 1
 
@@ -66,6 +68,17 @@ def test_a_database_that_does_not_answer_loses_its_connection(
     assert told == ([b""] if is_cut else [b"1"])
     hanging.ours.close()
     page.end_hanging()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_page_that_is_abandoned_in_a_snapshot_leaves_the_connection_to_the_next() -> None:
+    abandoned = Abandonment()
+    with pytest.raises(Abandoned), abandoned.ends_statements(), snapshot():
+        assert not Stream.objects.exists()
+        abandoned.abandon()
+        Stream.objects.exists()
+    with Abandonment().ends_statements(), snapshot():
+        assert not Stream.objects.exists()
 
 
 def test_a_statement_that_ends_begins_the_wait_anew() -> None:
