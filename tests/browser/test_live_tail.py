@@ -145,7 +145,7 @@ def test_who_scrolls_into_the_list_reads_undisturbed_and_jumps_to_now(
     entry = row.get_attribute("data-entry")
     read = page.locator(f"[data-entry='{entry}']")
     read.scroll_into_view_if_needed()
-    read.locator(".opened").get_by_role("link").first.wait_for()
+    read.locator(".opened-head").wait_for()
     before = read.bounding_box()
     publish(publisher, session, *map(str, range(20)))
     jump = page.get_by_role("button", name="20 new, jump to now")
