@@ -26,6 +26,7 @@ from evdash import figures
 from evdash.eventlog.opening import tail_of_process
 from evdash.serving.abandonment import Abandoned, Abandonment
 from evdash.serving.slots import Busy, Slots
+from evdash.web.downloads import Download
 
 WAIT_MAX_S: Final = 5.0
 """How long a request waits for a thread before it is refused."""
@@ -55,6 +56,8 @@ class Pages(ASGIHandler):
         self._bounds = at_once, waiting_max, wait_max_s
         self._threads = ThreadPoolExecutor(max_workers=at_once + 1, thread_name_prefix="page")
         self._slots: Slots | None = None
+        self._answers: set[asyncio.Task[None]] = set()
+        self._is_ending = False
         self._load_synchronous()
         connection_created.connect(_wait_not_long, dispatch_uid="evdash.serving.pages")
 
@@ -83,6 +86,8 @@ class Pages(ASGIHandler):
         with body_file:
             listening = asyncio.create_task(self.listen_for_disconnect(receive))
             answering = asyncio.create_task(self._answer(scope, body_file, send, abandonment))
+            self._answers.add(answering)
+            answering.add_done_callback(self._answers.discard)
             try:
                 await asyncio.wait({listening, answering}, return_when=asyncio.FIRST_COMPLETED)
                 if not answering.done():
@@ -99,6 +104,12 @@ class Pages(ASGIHandler):
                 listening.cancel()
                 answering.cancel()
                 await asyncio.gather(listening, answering, return_exceptions=True)
+
+    async def finish(self, max_s: float) -> None:
+        """Return when nothing is worked on any more, or after `max_s`. A download that runs ends at its next piece."""
+        self._is_ending = True
+        if self._answers:
+            await asyncio.wait(self._answers, timeout=max_s)
 
     async def _answer(self, scope: Scope, body_file: Any, send: Send, abandonment: Abandonment) -> None:
         if scope["path"] in _ANSWERED_AT_ONCE:
@@ -141,6 +152,8 @@ class Pages(ASGIHandler):
         try:
             while not abandonment.is_abandoned:
                 async with self.slots.turn():
+                    if self._is_ending and isinstance(response, Download):
+                        response.break_off("evdash was stopped.")
                     piece = await self._in_thread(abandonment, self._next, pieces, abandonment)
                 if piece is None:
                     break

@@ -20,11 +20,14 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from evdash.configuration import CHECKOUT, Configuration
 from evdash.ports import listen
 from evdash.served_address import record
+
+if TYPE_CHECKING:
+    from evdash.serving.pages import Pages
 
 logger = logging.getLogger(__name__)
 
@@ -278,12 +281,10 @@ class Inherited:
         time.sleep(STOP_WAIT_S)
         os._exit(1)
 
-    def serve(self, application: Any) -> None:
+    def serve(self, application: Any, pages: Pages) -> None:
         """Serve the ASGI application until SIGTERM. Twisted's reactor must not have run before."""
-        from daphne.server import Server  # before every other import of Twisted: it chooses the reactor
-        from twisted.internet import reactor
-
         from evdash.serving.accepting import Acceptor, Receiver
+        from evdash.serving.server import PacedServer, reactor
 
         if self.listener is not None:
             os.nice(PAGES_NICE)
@@ -296,7 +297,7 @@ class Inherited:
                 reactor.addSystemEventTrigger("before", "shutdown", acceptor.stop)  # type: ignore[arg-type]
             self.link.send(b".")
 
-        server = Server(application, endpoints=["inherited"], server_name="evdash", ready_callable=begin)
+        server = PacedServer(application, pages, endpoints=["inherited"], ready_callable=begin)
         # daphne's own endpoint `fd:` takes every descriptor for an IPv4 socket.
         server.endpoints = []
         server.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from django.urls import path
 
 from evdash.health.urls import urlpatterns as health
 from evdash.serving.pages import Pages
+from evdash.web.downloads import Download
 from evdash.web.urls import urlpatterns as web
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -64,7 +66,18 @@ def pieces(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(iter([b"a", b"b", b"c"]))
 
 
+def lines() -> Iterator[bytes]:
+    yield b"first\n"
+    yield b"second\n"
+
+
+def download(request: HttpRequest) -> HttpResponse | Download:
+    door.view(request)
+    return Download(lines(), "NDJSON", recorded=lambda pieces: pieces)
+
+
 urlpatterns = [
+    path("download/", download),
     path("waits/", waits),
     path("queries/", queries),
     path("locked/", locked),
@@ -214,3 +227,26 @@ async def test_a_streamed_answer_comes_piece_by_piece() -> None:
         await request.task
     assert (request.status, request.body) == (200, b"abc")
     assert application.slots.counts.in_progress == 0
+
+
+async def test_the_end_waits_for_pages_and_breaks_downloads_off() -> None:
+    application = Pages(at_once=2, waiting_max=1)
+    async with asked(application, "/waits/", "/download/") as (page, download):
+        await until(lambda: door.inside == 2)
+        ending = asyncio.create_task(application.finish(max_s=15))
+        await asyncio.sleep(0)
+        assert not ending.done()
+        door.open.set()
+        await ending
+        assert (page.status, page.body) == (200, b"made")
+        first, last = download.body.splitlines()
+        assert first == b"first"
+        assert json.loads(last) == {"incomplete": True, "reason": "evdash was stopped."}
+
+
+async def test_the_end_does_not_wait_for_ever() -> None:
+    application = Pages(at_once=1, waiting_max=1)
+    async with asked(application, "/waits/") as (page,):
+        await until(lambda: door.inside == 1)
+        await application.finish(max_s=0.05)
+        assert page.status == 0

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,6 +18,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 import pytest
+import redis
 from websockets import Origin
 from websockets.protocol import State
 from websockets.sync.client import ClientConnection, connect
@@ -68,6 +70,14 @@ class Serve:
         request = urllib.request.Request(f"http://{host}:{self.port}{path}", headers=headers)
         with urllib.request.urlopen(request, timeout=20) as answer:
             return str(answer.read().decode())
+
+    @contextmanager
+    def asking(self, path: str, cookie: str) -> Iterator[socket.socket]:
+        """A connection on which the page was asked for, and from which nothing was read."""
+        with socket.create_connection((self.host, self.port), timeout=20) as connection:
+            head = f"GET {path} HTTP/1.0\r\nHost: {self.host}\r\nCookie: {cookie}\r\n\r\n"
+            connection.sendall(head.encode())
+            yield connection
 
     def wait_until_served(self) -> set[int]:
         """The processes that make pages, when each of them runs; their IDs."""
@@ -156,6 +166,11 @@ def serve(tmp_path: Path) -> Iterator[Start]:
         each.end()
 
 
+def ranges_asked(valkey: redis.Redis) -> int:
+    """How often the server was asked for a part of a stream."""
+    return int(valkey.info("commandstats").get("cmdstat_xrange", {"calls": 0})["calls"])
+
+
 def subscribe(live: ClientConnection, number: int) -> None:
     """Ask for everything, and wait until that is heard."""
     live.send(json.dumps({"type": "subscribe", "number": number, "query": "", "cursor": {}}))
@@ -213,6 +228,35 @@ def test_a_signal_to_the_parent_ends_all_in_order(serve: Start, number: signal.S
     assert not any(exists(child) for child in children)
     assert "ended with exit code" not in running.log.read_text()
     assert not list(running.data.glob("figures-*"))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_export_keeps_the_pace_of_its_reader_and_says_that_the_server_was_stopped(
+    serve: Start, valkey: redis.Redis, valkey_url: str, processes: int
+) -> None:
+    pipeline = valkey.pipeline(transaction=False)
+    for number in range(10_000):
+        pipeline.xadd("memory:events", {"type": "message.added", "content": f"{number} " + 2_000 * "a"})
+    pipeline.execute()
+    running = serve(processes=processes, REDIS_URL=valkey_url)
+    manage(running, "migrate")
+    wait_until(lambda: is_listened_on(running.port))
+    cookie = running.site().cookie("ada")
+    with running.asking("/events.ndjson", cookie) as reader:
+        answer = reader.recv(100)
+        wait_until(lambda: ranges_asked(valkey) == (time.sleep(0.5), ranges_asked(valkey))[1])
+
+        running.process.terminate()
+
+        while received := reader.recv(2**20):
+            answer += received
+    assert running.process.wait(10) == 0
+    assert answer.startswith(b"HTTP/1.0 200")
+    assert 100_000 < len(answer) < 15_000_000
+    *whole, last = answer.splitlines()
+    assert json.loads(whole[-1])["stream"] == "memory:events"
+    assert json.loads(last) == {"incomplete": True, "reason": "evdash was stopped."}
+    assert "An export as NDJSON is incomplete: evdash was stopped." in running.log.read_text()
 
 
 def test_a_process_that_does_not_end_is_killed(serve: Start) -> None:

@@ -13,8 +13,8 @@ from django.test import Client
 
 from evdash.audit.models import AccessLogEntry
 from evdash.streams.client import StreamsUnavailable
+from evdash.web.downloads import incomplete_line
 from evdash.web.views import export
-from evdash.web.views.export import incomplete_line
 
 pytestmark = pytest.mark.django_db
 

@@ -29,11 +29,11 @@ class Command(PlainCommand):
         inherited: Inherited | None = options["inherited"]
         if inherited is not None:
             inherited.end_with_parent()
-            from evdash.asgi import application
+            from evdash.asgi import application, pages
 
             load_all()
             collect_seldom()
-            inherited.serve(application)
+            inherited.serve(application, pages)
             return
         configuration = settings.EVDASH
         try:
@@ -42,12 +42,12 @@ class Command(PlainCommand):
             raise CommandError(str(taken)) from taken
         # Imported here, where nothing else is left that could refuse to start: they take most of a second.
         from daphne.endpoints import build_endpoint_description_strings
-        from daphne.server import Server
 
-        from evdash.asgi import application
+        from evdash.asgi import application, pages
+        from evdash.serving.server import PacedServer
 
         endpoints = build_endpoint_description_strings(host=configuration.host, port=configuration.port)
         record(configuration)
         load_all()
         collect_seldom()
-        Server(application=application, endpoints=endpoints, server_name="evdash").run()
+        PacedServer(application, pages, endpoints=endpoints).run()

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import json
-import logging
 from collections.abc import Callable, Iterator
-from csv import writer as csv_writer
 
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.utils.html import escape
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.http import content_disposition_header
 
 from evdash.accounts.tokens import token_of, token_or_session
@@ -18,11 +13,10 @@ from evdash.audit.exporting import recorded_export
 from evdash.eventlog.export import csv_lines, ndjson_lines
 from evdash.events.filter import EventFilter, FilterError
 from evdash.streams.client import StreamsUnavailable
+from evdash.web.downloads import Download
 from evdash.web.mount import mount_of
 from evdash.web.paging import parameters
 from evdash.web.parameters import refuse_unknown
-
-logger = logging.getLogger(__name__)
 
 
 @token_or_session
@@ -62,39 +56,19 @@ def given_out(
     """
     user = request.user if request.user.is_authenticated else None
     mount = mount_of(request)
+
+    def recorded(pieces: Iterator[bytes]) -> Iterator[bytes]:
+        sandbox = mount.stream if mount else ""
+        return recorded_export(who_asks(request), event_filter, form, pieces, user=user, sandbox=sandbox)
+
     try:
-        told = recorded_export(
-            who_asks(request), event_filter, form, chunks, user=user, sandbox=mount.stream if mount else ""
-        )
+        response = Download(chunks, form, recorded=recorded, content_type=content_type)
     except DatabaseError as error:
         sentence = f"The access log cannot be written, so nothing is given out: {error}\n"
         return HttpResponse(sentence, status=503, content_type="text/plain; charset=utf-8")
-    response = StreamingHttpResponse(_ended_in_words(told, form), content_type=content_type)
     response["Cache-Control"] = "private, no-store"
     response["Content-Disposition"] = content_disposition_header(True, name)
     return response
-
-
-def _ended_in_words(pieces: Iterator[bytes], form: str) -> Iterator[bytes]:
-    """The pieces; where Redis or SQL is lost in the middle, the file ends with a line that says so."""
-    try:
-        yield from pieces
-    except (StreamsUnavailable, DatabaseError) as outage:
-        logger.warning("An export as %s is incomplete: %s", form, outage)
-        yield incomplete_line(form, " ".join(str(outage).split())).encode()
-
-
-def incomplete_line(form: str, reason: str) -> str:
-    """The last line of a file of this form that is not complete."""
-    if form == "NDJSON":
-        return json.dumps({"incomplete": True, "reason": reason}, ensure_ascii=False) + "\n"
-    if form == "CSV":
-        text = io.StringIO()
-        csv_writer(text).writerow([f"# incomplete: {reason}"])
-        return text.getvalue()
-    if form == "HTML file":
-        return f"<p><strong>This file is incomplete: {escape(reason)}</strong></p>\n"
-    return f"\n\n**This file is incomplete:** {reason}\n"
 
 
 def who_asks(request: HttpRequest) -> str:

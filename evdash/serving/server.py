@@ -1,0 +1,104 @@
+"""daphne's server, with two things that it lacks: long answers keep the pace of their readers, and end in words.
+
+daphne hands every piece of an answer to Twisted at once: an export whose reader is slow would be in memory as a whole.
+And it cancels what it works on when it is told to stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from daphne.server import Server  # before every other import of Twisted: it chooses the reactor
+from twisted.internet import reactor, tcp
+from twisted.internet.defer import Deferred
+
+from evdash.serving.pages import Pages
+
+__all__ = ["PacedServer", "reactor"]
+
+FINISH_MAX_S: Final = 4.0
+"""How long pages and exports have to end after SIGTERM. The parent waits STOP_WAIT_S for all of it."""
+FLUSH_MAX_S: Final = 1.0
+"""How long what is then written has to go out."""
+
+
+class _Pace:
+    """Whether the reader of an answer takes more of it: a producer (IPushProducer), as Twisted calls it.
+
+    Twisted says no when 64 KiB wait to be sent, and yes when none do.
+    """
+
+    def __init__(self) -> None:
+        self._flows = asyncio.Event()
+        self._flows.set()
+
+    def pauseProducing(self) -> None:  # noqa: N802 - the name is Twisted's
+        self._flows.clear()
+
+    def resumeProducing(self) -> None:  # noqa: N802 - the name is Twisted's
+        self._flows.set()
+
+    def stopProducing(self) -> None:  # noqa: N802 - the name is Twisted's
+        self._flows.set()
+
+    async def wait(self) -> None:
+        await self._flows.wait()
+
+
+class PacedServer(Server):  # type: ignore[misc]
+    """Serves an ASGI application. `pages` is told when the server has to end."""
+
+    def __init__(self, application: Any, pages: Pages, **options: Any) -> None:
+        super().__init__(application, server_name="evdash", **options)
+        self._pages = pages
+        self._paces: WeakKeyDictionary[Any, _Pace] = WeakKeyDictionary()
+
+    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        """Pass a message of the application on; return when the reader takes more."""
+        is_piece = message["type"] == "http.response.body"
+        has_more = is_piece and message.get("more_body", False)
+        pace = self._paces.get(protocol)
+        if has_more and pace is None and getattr(protocol, "channel", None) is not None and not protocol.finished:
+            pace = self._paces[protocol] = _Pace()
+            protocol.registerProducer(pace, True)
+        elif is_piece and not has_more and pace is not None:
+            self._let_go(protocol)
+        await super().handle_reply(protocol, message)
+        if has_more and pace is not None:
+            await pace.wait()
+
+    def protocol_disconnected(self, protocol: Any) -> None:
+        """Let an answer go on that waits for a reader who has gone: it ends by itself."""
+        self._let_go(protocol)
+        super().protocol_disconnected(protocol)
+
+    def _let_go(self, protocol: Any) -> None:
+        pace = self._paces.pop(protocol, None)
+        if pace is not None:
+            pace.stopProducing()
+            if getattr(protocol, "channel", None) is not None:
+                protocol.unregisterProducer()
+
+    def kill_all_applications(self) -> Deferred[None]:
+        """Let pages and exports end, and what they wrote go out; then end all else. Called before Twisted stops."""
+        return Deferred.fromFuture(asyncio.ensure_future(self._end()))
+
+    async def _end(self) -> None:
+        await self._pages.finish(FINISH_MAX_S)
+        deadline_s = asyncio.get_running_loop().time() + FLUSH_MAX_S
+        while _unsent() and asyncio.get_running_loop().time() < deadline_s:  # noqa: ASYNC110 - Twisted tells of no flush
+            await asyncio.sleep(0.02)
+        running = [
+            task
+            for details in self.connections.values()
+            if (task := details.get("application_instance")) is not None and not task.done()
+        ]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+def _unsent() -> bool:
+    return any(isinstance(each, tcp.Server) for each in reactor.getWriters())  # type: ignore[misc]

@@ -1,0 +1,64 @@
+"""Files made piece by piece while they are sent. One that cannot be ended says so in its last line."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from csv import writer as csv_writer
+from typing import Any
+
+from django.db import DatabaseError
+from django.http import StreamingHttpResponse
+from django.utils.html import escape
+
+from evdash.streams.client import StreamsUnavailable
+
+logger = logging.getLogger(__name__)
+
+Pieces = Iterator[bytes]
+
+
+class BrokenOff(Exception):
+    """A file ends early; the message is the sentence that says why."""
+
+
+class Download(StreamingHttpResponse):
+    """A file of events. It ends with a line that says so when Redis or SQL is lost, or when it is broken off."""
+
+    def __init__(self, pieces: Pieces, form: str, *, recorded: Callable[[Pieces], Pieces], **options: Any) -> None:
+        """`form` names the kind of file. `recorded` is given the pieces and returns them: it sees how they end."""
+        self._reason = ""
+        super().__init__(_ended_in_words(recorded(self._until_broken_off(pieces)), form), **options)
+
+    def break_off(self, reason: str) -> None:
+        """Let the next piece be the last line, which gives this sentence as the reason."""
+        self._reason = reason
+
+    def _until_broken_off(self, pieces: Pieces) -> Pieces:
+        for piece in pieces:
+            yield piece
+            if self._reason:
+                raise BrokenOff(self._reason)
+
+
+def _ended_in_words(pieces: Pieces, form: str) -> Pieces:
+    try:
+        yield from pieces
+    except (StreamsUnavailable, DatabaseError, BrokenOff) as cause:
+        logger.warning("An export as %s is incomplete: %s", form, cause)
+        yield incomplete_line(form, " ".join(str(cause).split())).encode()
+
+
+def incomplete_line(form: str, reason: str) -> str:
+    """Return the last line of a file of this form that is not complete."""
+    if form == "NDJSON":
+        return json.dumps({"incomplete": True, "reason": reason}, ensure_ascii=False) + "\n"
+    if form == "CSV":
+        text = io.StringIO()
+        csv_writer(text).writerow([f"# incomplete: {reason}"])
+        return text.getvalue()
+    if form == "HTML file":
+        return f"<p><strong>This file is incomplete: {escape(reason)}</strong></p>\n"
+    return f"\n\n**This file is incomplete:** {reason}\n"
