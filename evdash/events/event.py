@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal
 
 from evdash.events.clocks import credible_us
@@ -24,6 +25,29 @@ class Field:
     value: str  # what is not UTF-8 stands as \xNN
     raw: bytes
     is_text: bool  # False: the raw value is not UTF-8
+
+
+def text_of(raw: bytes) -> tuple[str, bool]:
+    """Return the text of a raw value, and whether it is UTF-8. What is not stands as \\xNN."""
+    try:
+        return raw.decode("utf-8"), True
+    except UnicodeDecodeError:
+        return raw.decode("utf-8", errors="backslashreplace"), False
+
+
+def name_of(raw_name: bytes) -> str:
+    """Return the text of a field name: one object for all equal names, as long as they are short and not many."""
+    return _known_name(raw_name) if len(raw_name) <= 64 else text_of(raw_name)[0]
+
+
+@lru_cache(maxsize=4096)
+def _known_name(raw_name: bytes) -> str:
+    return text_of(raw_name)[0]
+
+
+def _field(raw_name: bytes, raw_value: bytes) -> Field:
+    value, is_text = text_of(raw_value)
+    return Field(name_of(raw_name), value, raw_value, is_text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +76,13 @@ class Event:
     tokens: int
     version: int | None  # the schema version that the entry carries
     simulated: bool  # written by the demonstration
-    fields: tuple[Field, ...]  # every pair, in the entry's order
     data: Mapping[str, Any]  # the last value of each name, and the keys of a JSON object in `data`; the newest version
     remarks: tuple[str, ...]  # sentences: what could not be understood
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """Every pair, in the entry's order. Made anew by each access: most events are never shown in full."""
+        return tuple(_field(name, value) for name, value in self.entry.pairs)
 
     @property
     def stream(self) -> str:

@@ -24,7 +24,7 @@ def parse(text: str) -> Any:
         raise InvalidJson("looks like JSON and is not valid JSON") from None
     if text.count("[") + text.count("{") > DEPTH_MAX and _is_deeper(value, DEPTH_MAX):
         raise InvalidJson(f"is JSON nested deeper than {DEPTH_MAX} levels, which is not read")
-    return _encodable(value) if _SURROGATE_ESCAPE.search(text) else value
+    return _encodable(value) if "\\u" in text and _SURROGATE_ESCAPE.search(text) else value
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

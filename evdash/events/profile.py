@@ -8,12 +8,12 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from evdash.events.clocks import runs_ahead
 from evdash.events.entry import Entry
 from evdash.events.entry_id import MAX_DATETIME_MS
-from evdash.events.event import Event, Field, TimeSource, datetime_from_us
+from evdash.events.event import Event, TimeSource, datetime_from_us, name_of, text_of
 from evdash.events.json_object import InvalidJson, parse
 from evdash.events.timestamps import InvalidTimestamp, parse_timestamp
 from evdash.events.upcasters import UPCASTERS, Upcasters
@@ -72,9 +72,9 @@ DEFAULT_PROFILE = WireProfile()
 def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upcasters = UPCASTERS) -> Event:
     """The event that an entry says. Never raises: what cannot be understood is kept and told in `remarks`."""
     remarks: list[str] = []
-    fields = tuple(_field(name, value) for name, value in entry.pairs)
-    data: Mapping[str, Any] = _data(fields, profile, remarks)
-    version = _version(fields, data, profile, remarks)
+    flat = _flat(entry, remarks)
+    data: Mapping[str, Any] = _with_json(flat, profile, remarks)
+    version = _version(flat, data, profile, remarks)
     if version is not None:
         lifted = upcasters.lift(data, version, lambda data: _first(profile.type, data)[1])
         data = lifted.data
@@ -113,49 +113,45 @@ def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upca
         tokens=_tokens(profile, data, remarks),
         version=version,
         simulated="simulated" in data and _text(data["simulated"]).lower() in ("1", "true"),
-        fields=fields,
         data=data,
         remarks=tuple(remarks),
     )
 
 
-def _field(raw_name: bytes, raw_value: bytes) -> Field:
-    name = raw_name.decode("utf-8", errors="backslashreplace")
+def _flat(entry: Entry, remarks: list[str]) -> dict[str, str]:
+    """The last value of each field name, as text."""
+    flat: dict[str, str] = {}
+    for raw_name, raw_value in entry.pairs:
+        name = name_of(raw_name)
+        if name in flat:
+            remarks.append(f"The field {_shown(name)} stands more than once; the last one is read.")
+        flat[name], is_text = text_of(raw_value)
+        if not is_text:
+            remarks.append(f"The value of {_shown(name)} is not UTF-8 text.")
+    return flat
+
+
+def _with_json(flat: dict[str, str], profile: WireProfile, remarks: list[str]) -> dict[str, Any]:
+    """The flat fields, and the keys of the JSON object in one of them."""
+    nested = flat.get(profile.json_object, "")
+    if nested.lstrip()[:1] != "{":
+        return cast(dict[str, Any], flat)
     try:
-        return Field(name, raw_value.decode("utf-8"), raw_value, True)
-    except UnicodeDecodeError:
-        return Field(name, raw_value.decode("utf-8", errors="backslashreplace"), raw_value, False)
+        parsed = parse(nested)
+    except InvalidJson as invalid:
+        remarks.append(f"The field {profile.json_object} {invalid}.")
+        return cast(dict[str, Any], flat)
+    return {**parsed, **flat, profile.json_object: parsed}
 
 
-def _data(fields: tuple[Field, ...], profile: WireProfile, remarks: list[str]) -> dict[str, Any]:
-    data: dict[str, Any] = {}
-    for field in fields:
-        if field.name in data:
-            remarks.append(f"The field {_shown(field.name)} stands more than once; the last one is read.")
-        if not field.is_text:
-            remarks.append(f"The value of {_shown(field.name)} is not UTF-8 text.")
-        data[field.name] = field.value
-    nested = data.get(profile.json_object)
-    if isinstance(nested, str) and nested.lstrip()[:1] == "{":
-        try:
-            parsed = parse(nested)
-        except InvalidJson as invalid:
-            remarks.append(f"The field {profile.json_object} {invalid}.")
-        else:
-            data = {**parsed, **data, profile.json_object: parsed}
-    return data
-
-
-def _version(
-    fields: tuple[Field, ...], data: Mapping[str, Any], profile: WireProfile, remarks: list[str]
-) -> int | None:
+def _version(flat: Mapping[str, str], data: Mapping[str, Any], profile: WireProfile, remarks: list[str]) -> int | None:
     """The schema version that the entry carries. What only might be one (`v`) is none, unless it is such a number."""
     for name in (*profile.version, *profile.flat_version):
         if name not in data or not (text := _text(data[name]).strip()):
             continue
         if name in profile.version and not _VERSION.fullmatch(text):
             remarks.append(f"{name} {_shown(text)} is no whole number from 1 to 999: the event is read as it is.")
-        elif _VERSION.fullmatch(text) and (name in profile.version or any(field.name == name for field in fields)):
+        elif _VERSION.fullmatch(text) and (name in profile.version or name in flat):
             return int(text)
     return None
 
@@ -163,7 +159,8 @@ def _version(
 def _first(names: tuple[str, ...], data: Mapping[str, Any]) -> tuple[str, str]:
     """Name and text of the first of these fields that says anything."""
     for name in names:
-        if name in data and (text := _text(data[name])):
+        value = data.get(name)
+        if value is not None and (text := _text(value)):
             return name, text
     return "", ""
 
@@ -219,14 +216,20 @@ def _number(value: Any) -> float | None:
 
 
 def _latency_ms(profile: WireProfile, data: Mapping[str, Any], remarks: list[str]) -> float | None:
-    name, text = _first(profile.latency_ms, data)
-    number = _number(text) if text else None
-    if text and number is None:
-        remarks.append(f"{name} {_shown(text)} is no length of time: it is not counted.")
-    return number
+    for name in profile.latency_ms:
+        value = data.get(name)
+        if value is None or value == "":
+            continue
+        number = None if isinstance(value, bool) else _number(value)
+        if number is None:
+            remarks.append(f"{name} {_shown(_text(value))} is no length of time: it is not counted.")
+        return number
+    return None
 
 
 def _whole_number(name: str, value: Any, remarks: list[str]) -> int:
+    if type(value) is int and 0 <= value < 10**15:
+        return value
     text = _text(value).strip()
     if _WHOLE_NUMBER.fullmatch(text):
         return int(text)

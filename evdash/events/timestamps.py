@@ -28,7 +28,8 @@ def parse_timestamp(text: str) -> int:
         return _from_number(text)
     try:
         moment = datetime.fromisoformat(text)
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        if moment.tzinfo is not UTC:
+            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise InvalidTimestamp(f"{text[:60]!r} is neither a Unix time nor ISO 8601") from None
     unix_us = us_from_datetime(moment)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from evdash.events.entry import Entry
@@ -16,7 +17,14 @@ def entries(stream: str, reply: Any) -> list[Entry]:
 
 def entry(stream: str, raw_id: bytes, raw_pairs: list[bytes]) -> Entry:
     """One entry from its ID and the flat list of its names and values."""
-    return Entry(stream, EntryId.parse(raw_id), tuple(zip(raw_pairs[::2], raw_pairs[1::2], strict=True)))
+    # One object for all equal names, as long as they are short and not many: thousands of entries are held.
+    names = [_shared(name) if len(name) <= 64 else name for name in raw_pairs[::2]]
+    return Entry(stream, EntryId.parse(raw_id), tuple(zip(names, raw_pairs[1::2], strict=True)))
+
+
+@lru_cache(maxsize=4096)
+def _shared(raw_name: bytes) -> bytes:
+    return raw_name
 
 
 def by_stream(reply: Any) -> Iterator[tuple[str, list[Any]]]:
