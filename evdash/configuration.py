@@ -226,7 +226,7 @@ class Configuration:
     requests_waiting: int = variable(
         "EVDASH_REQUESTS_WAITING",
         64,
-        "How many more wait, for 5 s at most. Others get a page with status 503 that says so.",
+        "How many more wait, for 4 s at most. Others get a page with status 503 that says so.",
         most=10_000,
     )
     web_processes: int = variable(

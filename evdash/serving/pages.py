@@ -28,7 +28,7 @@ from evdash.serving.abandonment import Abandoned, Abandonment
 from evdash.serving.slots import Busy, Slots
 from evdash.web.downloads import Download
 
-WAIT_MAX_S: Final = 5.0
+WAIT_MAX_S: Final = 4.0
 """How long a request waits for a thread before it is refused."""
 RETRY_AFTER_S: Final = 3
 LOCKED_MAX_MS: Final = 4_000
