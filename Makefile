@@ -29,7 +29,7 @@ test: install
 
 test-database: install
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-postgresql.txt
-	$(BIN)/pytest tests/eventlog tests/workers
+	$(BIN)/pytest tests/eventlog tests/ingest
 
 soak: install
 	@exec $(BIN)/python -m tests.faults.run --hours 1 $(ARGS)

@@ -7,15 +7,15 @@ import sys
 from django.core.management import execute_from_command_line
 from django.db import DatabaseError
 
-from evdash.command_options import take_options
-from evdash.configuration import Configuration, ConfigurationError
-from evdash.embedded_address import take_embedded_address
-from evdash.ports import PortTaken
+from evdash.config.command_line import take_options
+from evdash.config.environment import Configuration, ConfigurationError
 from evdash.serving.processes import run, serves_in_processes
+from evdash.supervisor.addresses import take_embedded_address
+from evdash.supervisor.ports import PortTaken
 
 
 def main() -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "evdash.settings")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "evdash.config.settings")
     try:
         take_options(sys.argv)
         take_embedded_address(sys.argv)

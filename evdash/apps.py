@@ -3,7 +3,7 @@
 from django.apps import AppConfig
 from django.conf import settings
 
-from evdash.configuration import ConfigurationError
+from evdash.config.environment import ConfigurationError
 from evdash.events.upcasters import UpcastersInvalid, load
 
 
@@ -11,7 +11,7 @@ class EvdashConfig(AppConfig):
     name = "evdash"
 
     def ready(self) -> None:
-        from evdash import checks  # noqa: F401 - registers them
+        from evdash.config import checks  # noqa: F401 - registers them
 
         if settings.EVDASH.upcasters:
             _load_upcasters(settings.EVDASH.upcasters)

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import redis
 from hypothesis import strategies as st
 
-from evdash.events.entry import Entry
-from evdash.events.entry_id import MAX_HALF, EntryId
+from evdash.events.decoding import decode
+from evdash.events.entry import MAX_HALF, Entry, EntryId
 from evdash.events.event import Event
-from evdash.events.profile import decode
 from evdash.streams.shared_tail import SharedTail
 
 STREAM = "memory:events"

@@ -1,15 +1,21 @@
 """What tests of several rooms share: a real Valkey, one for each test process."""
 
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
 
-from evdash.eventlog.opening import shared_tail
-from evdash.streams import embedded
+from evdash.config.environment import CHECKOUT, declarations
+from evdash.eventlog.current_reader import shared_tail
+from evdash.streams import embedded_server as embedded
 from evdash.streams.client import open_client
-from evdash.streams.embedded import EmbeddedServer
+from evdash.streams.embedded_server import EmbeddedServer
+
+ManagePy = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(autouse=True)
@@ -40,3 +46,27 @@ def slowly_loading(monkeypatch: pytest.MonkeyPatch) -> None:
     """Embedded servers take 50 µs longer for each command of their file: a small file is as good as a large one."""
     options = embedded._options
     monkeypatch.setattr(embedded, "_options", lambda port: [*options(port), "--key-load-delay", "50"])
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """The environment of a new user: none of evdash's variables but a data directory of the test's own."""
+    left_out = {"DJANGO_SETTINGS_MODULE", *(declared.name for _, _, declared in declarations())}
+    kept = {name: value for name, value in os.environ.items() if name not in left_out}
+    return kept | {"EVDASH_DATA_DIR": str(tmp_path / "data")}
+
+
+@pytest.fixture
+def manage_py(environment: dict[str, str]) -> ManagePy:
+    """Run `manage.py` with arguments, and variables by keyword, to its end."""
+
+    def run(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, str(CHECKOUT / "manage.py"), *arguments],
+            env=environment | variables,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    return run

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from evdash.configuration import CHECKOUT
+from evdash.config.environment import CHECKOUT
 
 
 def free_port() -> int:

@@ -11,11 +11,11 @@ from threading import Event
 import redis
 
 from evdash.demo.simulation import HISTORY_S, simulate
-from evdash.events.entry_id import EntryId
-from evdash.events.profile import decode
-from evdash.streams.info import stream_info
+from evdash.events.decoding import decode
+from evdash.events.entry import EntryId
 from evdash.streams.publisher import NewEvent, Publisher
 from evdash.streams.reads import read_forward
+from evdash.streams.stream_info import stream_info
 
 MAX_LENGTH = 200_000
 """Entries that the stream keeps, some two days: a demonstration left alone must not fill the memory."""

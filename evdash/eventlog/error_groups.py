@@ -9,12 +9,12 @@ from datetime import datetime
 
 from django.db import connection
 
+from evdash.eventlog.group_progress import all_stream_numbers
 from evdash.eventlog.models import ErrorGroup
-from evdash.eventlog.positions import all_stream_numbers
-from evdash.eventlog.snapshot import snapshot
-from evdash.eventlog.unlogged import unapplied
-from evdash.events.entry_id import EntryId
-from evdash.events.error_groups import ErrorGroupSummary, error_groups_of
+from evdash.eventlog.read_transaction import snapshot
+from evdash.eventlog.stream_deltas import unapplied
+from evdash.events.entry import EntryId
+from evdash.events.error_fingerprints import ErrorGroupSummary, error_groups_of
 from evdash.events.event import datetime_from_us
 from evdash.streams.shared_tail import SharedTail, TailReading
 

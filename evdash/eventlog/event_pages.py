@@ -7,17 +7,17 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
+from evdash.eventlog.event_query import LogQuery, log_query
 from evdash.eventlog.gaps import gap_before, gaps_between
 from evdash.eventlog.models import LoggedEvent
-from evdash.eventlog.query import LogQuery, log_query
+from evdash.eventlog.read_transaction import snapshot
 from evdash.eventlog.records import EventPage, MissingEntries, Position
-from evdash.eventlog.rows import event_of_values
-from evdash.eventlog.snapshot import snapshot
-from evdash.eventlog.stream_part import Direction, StreamPart
-from evdash.eventlog.unlogged import duplicates_among
-from evdash.events.entry_id import EntryId
+from evdash.eventlog.row_mapping import event_of_values
+from evdash.eventlog.stream_deltas import duplicates_among
+from evdash.eventlog.stream_tail import Direction, StreamPart
+from evdash.events.entry import EntryId
 from evdash.events.event import Event
-from evdash.events.filter import EventFilter
+from evdash.events.filters.event_filter import EventFilter
 
 _BEGINNING = Position(EntryId.MIN, "")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
-from evdash.events.entry_id import EntryId
+from evdash.events.entry import EntryId
 
 if TYPE_CHECKING:
     _BinaryField = models.BinaryField[EntryId, EntryId]

@@ -12,17 +12,16 @@ from django.db.models import IntegerField, QuerySet, Sum
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast
 
-from evdash.eventlog.histograms import histogram_of
+from evdash.eventlog.event_query import duplicates_query, log_query
 from evdash.eventlog.models import LoggedEvent, TypeCount
-from evdash.eventlog.query import duplicates_query, log_query
 from evdash.eventlog.records import FACETS, Count, FacetValue, FilterSummary
-from evdash.eventlog.time_slots import DAY_S
-from evdash.eventlog.unlogged import Unlogged
-from evdash.events.conditions import ATTRIBUTES, IS, Condition
-from evdash.events.duplicates import Change
-from evdash.events.entry_id import EntryId
+from evdash.eventlog.stream_deltas import Unlogged
+from evdash.eventlog.time_buckets import DAY_S, histogram_of
+from evdash.events.deduplication import Change
+from evdash.events.entry import EntryId
 from evdash.events.event import Event
-from evdash.events.filter import EventFilter
+from evdash.events.filters.event_filter import EventFilter
+from evdash.events.filters.keys import ATTRIBUTES, IS, Condition
 
 # The newest matches that counts, facets and histogram look at: so many take some 20 ms.
 SAMPLE_MAX = 5_000

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from evdash.eventlog.models import Gap, GroupPosition
 from evdash.eventlog.records import MissingEntries, MissingInAll
-from evdash.events.entry_id import EntryId
-from evdash.events.filter import EventFilter
+from evdash.events.entry import EntryId
+from evdash.events.filters.event_filter import EventFilter
 
 # Told on one page; a page across more of them says the newest.
 GAPS_MAX = 50

@@ -9,15 +9,14 @@ from datetime import datetime
 
 from django.db.models import Sum
 
+from evdash.eventlog.event_query import slots_between
+from evdash.eventlog.group_progress import all_stream_numbers
 from evdash.eventlog.models import LatencyCount, TypeCount
-from evdash.eventlog.positions import all_stream_numbers
-from evdash.eventlog.query import slots_between
-from evdash.eventlog.ranges import in_us, within
-from evdash.eventlog.snapshot import snapshot
-from evdash.eventlog.time_slots import DAY_S
-from evdash.eventlog.unlogged import unapplied
-from evdash.events.duplicates import Change
-from evdash.events.latency import bucket_of, operation, percentile_ms
+from evdash.eventlog.read_transaction import snapshot
+from evdash.eventlog.stream_deltas import unapplied
+from evdash.eventlog.time_buckets import DAY_S, in_us, within
+from evdash.events.deduplication import Change
+from evdash.events.latency_sketch import bucket_of, operation, percentile_ms
 from evdash.streams.shared_tail import SharedTail, TailReading
 
 OPERATIONS_MAX = 12

@@ -8,15 +8,16 @@ from functools import cached_property
 
 from django.conf import settings
 
-from evdash.eventlog import activity, overviews
+from evdash.eventlog import summaries as activity
+from evdash.eventlog import summaries as overviews
 from evdash.eventlog.error_groups import ErrorGroupRecord, error_groups
 from evdash.eventlog.event_pages import event_page, events_of
 from evdash.eventlog.filter_summary import filter_count, filter_summary
 from evdash.eventlog.gaps import gaps_between, missing_in_all
+from evdash.eventlog.group_progress import all_stream_numbers, committed, compared_through
 from evdash.eventlog.latencies import Latencies, latencies
 from evdash.eventlog.models import LoggedEvent
-from evdash.eventlog.positions import all_stream_numbers, committed, compared_through
-from evdash.eventlog.ranges import whole_minutes
+from evdash.eventlog.read_transaction import snapshot
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import (
     UNREAD,
@@ -33,18 +34,18 @@ from evdash.eventlog.records import (
     SessionPage,
     UserPage,
 )
-from evdash.eventlog.session_outline import session_outline
-from evdash.eventlog.session_states import Step, steps
-from evdash.eventlog.snapshot import snapshot
-from evdash.eventlog.stream_part import StreamPart
-from evdash.eventlog.unlogged import Unlogged, first_alike, unlogged
-from evdash.events.entry_id import EntryId
+from evdash.eventlog.session_queries import session_outline
+from evdash.eventlog.session_snapshots import Step, steps
+from evdash.eventlog.stream_deltas import Unlogged, first_alike, unlogged
+from evdash.eventlog.stream_tail import StreamPart
+from evdash.eventlog.time_buckets import whole_minutes
+from evdash.events.entry import EntryId
 from evdash.events.event import Event
-from evdash.events.filter import EventFilter
+from evdash.events.filters.event_filter import EventFilter
 from evdash.events.summaries import SessionSummary, UserSummary
 from evdash.streams.client import StreamsUnavailable
-from evdash.streams.info import first_left_of
 from evdash.streams.shared_tail import TAIL_ENTRIES, SharedTail
+from evdash.streams.stream_info import first_left_of
 
 
 class LogReader(Reader):

@@ -23,10 +23,10 @@ from evdash.eventlog.records import (
     SessionPage,
     UserPage,
 )
-from evdash.eventlog.session_states import Step
-from evdash.events.entry_id import EntryId
+from evdash.eventlog.session_snapshots import Step
+from evdash.events.entry import EntryId
 from evdash.events.event import Event
-from evdash.events.filter import EventFilter
+from evdash.events.filters.event_filter import EventFilter
 from evdash.events.summaries import SessionSummary, UserSummary
 
 

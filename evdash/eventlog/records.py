@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from evdash.events.entry_id import EntryId, InvalidEntryId
+from evdash.events.entry import EntryId, InvalidEntryId
 from evdash.events.event import Event
 from evdash.events.summaries import SessionSummary, UserSummary
 

@@ -1,10 +1,91 @@
-"""A stream entry as Redis holds it, before anything is read into it."""
+"""Entry IDs of Redis Streams: `ms-seq`, both halves unsigned 64-bit.
+
+Format and order: https://redis.io/docs/latest/develop/data-types/streams/#entry-ids
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import ClassVar, NamedTuple, Self
 
-from evdash.events.entry_id import EntryId
+MAX_HALF = 2**64 - 1
+# datetime ends with the year 9999; an ID's time half goes on for half a billion years.
+MAX_DATETIME_MS = 253_402_300_799_999
+
+_PATTERN = re.compile(r"(\d{1,20})(?:-(\d{1,20}))?", re.ASCII)
+
+
+class InvalidEntryId(ValueError):
+    """The text is no entry ID; the message says which text and what one looks like."""
+
+
+class _Halves(NamedTuple):
+    ms: int
+    seq: int
+
+
+class EntryId(_Halves):
+    """One entry's place in a stream. Compares exactly as Redis orders entries."""
+
+    __slots__ = ()
+
+    MIN: ClassVar[EntryId]
+    MAX: ClassVar[EntryId]
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> Self:
+        """The ID written as `ms-seq`, or as `ms` alone, which Redis reads as `ms-0`.
+
+        Raises InvalidEntryId for anything else, a half past 2^64-1 included.
+        """
+        if isinstance(text, bytes):
+            text = text.decode("ascii", errors="replace")
+        match = _PATTERN.fullmatch(text)
+        if match:
+            ms, seq = int(match[1]), int(match[2] or 0)
+            if ms <= MAX_HALF and seq <= MAX_HALF:
+                return cls(ms, seq)
+        raise InvalidEntryId(
+            f"{text[:60]!r} is not an entry ID: expected milliseconds-sequence, such as 1700000000000-0"
+        )
+
+    @classmethod
+    def from_bytes(cls, packed: bytes) -> Self:
+        """The ID from its 16 bytes (see `to_bytes`)."""
+        return cls(int.from_bytes(packed[:8], "big"), int.from_bytes(packed[8:16], "big"))
+
+    def to_bytes(self) -> bytes:
+        """16 bytes, big-endian, so that their order as bytes is the order of the IDs."""
+        return self.ms.to_bytes(8, "big") + self.seq.to_bytes(8, "big")
+
+    @property
+    def time(self) -> datetime | None:
+        """The time in the ID (UTC), or None past the year 9999."""
+        if self.ms > MAX_DATETIME_MS:
+            return None
+        seconds, ms = divmod(self.ms, 1000)
+        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=ms * 1000)
+
+    def next(self) -> EntryId:
+        """The ID right after this one; EntryId.MAX stays where it is."""
+        if self.seq < MAX_HALF:
+            return EntryId(self.ms, self.seq + 1)
+        return EntryId(self.ms + 1, 0) if self.ms < MAX_HALF else self
+
+    def previous(self) -> EntryId:
+        """The ID right before this one; EntryId.MIN stays where it is."""
+        if self.seq > 0:
+            return EntryId(self.ms, self.seq - 1)
+        return EntryId(self.ms - 1, MAX_HALF) if self.ms > 0 else self
+
+    def __str__(self) -> str:
+        return f"{self.ms}-{self.seq}"
+
+
+EntryId.MIN = EntryId(0, 0)
+EntryId.MAX = EntryId(MAX_HALF, MAX_HALF)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Literal
 
-from evdash.events.clocks import credible_us
-from evdash.events.entry import Entry
-from evdash.events.entry_id import EntryId
+from evdash.events.clock_skew import credible_us
+from evdash.events.entry import Entry, EntryId
 
 UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from evdash.events.duplicates import Change
-from evdash.events.entry_id import EntryId
+from evdash.events.deduplication import Change
+from evdash.events.entry import EntryId
 from evdash.events.event import Event, datetime_from_us
 
 

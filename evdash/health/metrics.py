@@ -12,11 +12,11 @@ from django.conf import settings
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from evdash import figures
-from evdash.eventlog.totals import gap_totals, group_totals
+from evdash import metrics as figures
+from evdash.eventlog.group_progress import gap_totals, group_totals
 from evdash.streams.client import Refused, StreamsUnavailable, call, open_client
-from evdash.streams.info import group_infos, stream_info
-from evdash.streams.parked import parked_count
+from evdash.streams.dead_letters import parked_count
+from evdash.streams.stream_info import group_infos, stream_info
 
 GROUP = ("group", "stream")
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from evdash.eventlog.opening import open_reader
+from evdash.eventlog.current_reader import open_reader
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import EventPage, MissingEntries, Position
-from evdash.events.entry_id import EntryId
+from evdash.events.entry import EntryId
 from evdash.events.event import Event
-from evdash.events.filter import Condition, EventFilter
+from evdash.events.filters.event_filter import Condition, EventFilter
 from evdash.live.frames import Cursor, Render, is_beyond
 from evdash.live.subscription import Missed, Unsent
 from evdash.streams.client import StreamsUnavailable
-from evdash.web.gap_rows import render_gap, whose
-from evdash.web.rows import Reading
+from evdash.web.event_display.gap_row import render_gap, whose
+from evdash.web.event_display.row import Reading
 
 # A page that missed more is given the newest so many and a link to the rest, which are counted up to a bound.
 MISSED_ROWS = 100

@@ -15,20 +15,17 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
-from evdash import figures
+from evdash import metrics as figures
 from evdash.accounts.sockets import SIGNED_OUT
-from evdash.live.attendance import SOCKETS_PER_PERSON, attendance_of_process
 from evdash.live.catch_up import missed, newest_unsent
-from evdash.live.credit import Credit
-from evdash.live.feed import feed_of_process
-from evdash.live.messages import Acknowledge, InvalidMessage, Jump, Subscribe, WaitingSeen, parse
-from evdash.live.pulse import Pulse
-from evdash.live.sign_in import is_still_signed_in
-from evdash.live.subscription import Missed, Subscription
-from evdash.live.topic import Follower
+from evdash.live.filter_group import Follower
+from evdash.live.protocol import Acknowledge, InvalidMessage, Jump, Subscribe, WaitingSeen, parse
+from evdash.live.socket_registry import SOCKETS_PER_PERSON, attendance_of_process, is_still_signed_in
+from evdash.live.stream_tailer import feed_of_process
+from evdash.live.subscription import Credit, Missed, Pulse, Subscription
 from evdash.streams.client import StreamsUnavailable
 from evdash.streams.tail import TailState
-from evdash.web.rows import render_row
+from evdash.web.event_display.row import render_row
 
 logger = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from evdash.eventlog.records import Position
-from evdash.events.entry_id import EntryId
+from evdash.events.entry import EntryId
 from evdash.events.event import Event
-from evdash.events.search_text import search_text
-from evdash.web.rows import Reading
+from evdash.events.filters.search_text import search_text
+from evdash.web.event_display.row import Reading
 
 FRAME_ROWS = 100
 FRAME_BYTES = 128 * 1024

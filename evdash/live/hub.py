@@ -6,16 +6,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from evdash.events.duplicates import identity
-from evdash.events.entry import Entry
-from evdash.events.entry_id import EntryId
+from evdash.events.decoding import decode
+from evdash.events.deduplication import identity
+from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
-from evdash.events.filter import EventFilter
-from evdash.events.profile import decode
+from evdash.events.filters.event_filter import EventFilter
+from evdash.live.filter_group import Follower, Topic
 from evdash.live.frames import Arrival, Cursor, Render
 from evdash.live.subscription import Missed, Subscription
-from evdash.live.topic import Follower, Topic
-from evdash.web.rows import Reading
+from evdash.web.event_display.row import Reading
 
 # Retries follow soon: so many identities are remembered to mark them.
 IDENTITIES_MAX = 20_000

@@ -8,12 +8,12 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_GET
 
-from evdash.eventlog.opening import open_reader
+from evdash.eventlog.current_reader import open_reader
 from evdash.live.catch_up import missed
 from evdash.live.frames import written
-from evdash.live.messages import InvalidMessage, cursor_of, filter_of, reading_of
+from evdash.live.protocol import InvalidMessage, cursor_of, filter_of, reading_of
 from evdash.streams.client import StreamsUnavailable
-from evdash.web.rows import render_row
+from evdash.web.event_display.row import render_row
 
 
 @require_GET

@@ -7,12 +7,46 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from evdash import figures
+from evdash import metrics as figures
 from evdash.eventlog.records import Position
-from evdash.events.entry_id import EntryId
-from evdash.live.credit import Credit
+from evdash.events.entry import EntryId
 from evdash.live.frames import FRAME_ROWS, Arrival, Cursor, Frame, Gap, later, rows_message, written
-from evdash.web.rows import Reading
+from evdash.web.event_display.row import Reading
+
+# A page that stops reading costs the server no more than this, one frame, and its few small messages.
+IN_FLIGHT_ROWS = 200
+IN_FLIGHT_BYTES = 256 * 1024  # counted in characters, nearly all of which are one byte
+
+
+class Credit:
+    """Counts messages with rows. Acknowledgements name how many the page has shown since the socket was opened."""
+
+    def __init__(self) -> None:
+        self._in_flight: deque[tuple[int, int]] = deque()
+        self._rows = 0
+        self._bytes = 0
+        self._acknowledged = 0
+
+    @property
+    def is_available(self) -> bool:
+        """Whether another message may be sent."""
+        return self._rows < IN_FLIGHT_ROWS and self._bytes < IN_FLIGHT_BYTES
+
+    def spend(self, rows: int, size: int) -> None:
+        """A message was sent."""
+        self._in_flight.append((rows, size))
+        self._rows += rows
+        self._bytes += size
+
+    def acknowledge(self, total: int) -> None:
+        """The page has shown `total` messages by now. Raises ValueError for more than were sent."""
+        if total > self._acknowledged + len(self._in_flight):
+            raise ValueError(f"{total} messages were acknowledged, {self._acknowledged + len(self._in_flight)} sent")
+        while self._acknowledged < total:
+            rows, size = self._in_flight.popleft()
+            self._rows -= rows
+            self._bytes -= size
+            self._acknowledged += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,3 +240,41 @@ class Subscription:
         self._credit.spend(rows, len(message))
         figures.ROWS_PUSHED.inc(rows)
         self._deliver(message)
+
+
+class Pulse:
+    """Tells a page how many events of its filter have come, and nothing more until it has looked.
+
+    Takes the place of a Subscription. Needs no cursor: a page that was away reads itself anew when it is back.
+    """
+
+    def __init__(self, deliver: Callable[[str], None]) -> None:
+        self.tailed: Cursor = {}
+        self._deliver = deliver
+        self._untold = 0
+        self._is_told = False  # and the page has not looked yet
+
+    def take(self, frame: Frame) -> None:
+        """The next frame of the filter."""
+        self._untold += frame.count
+        self._tell()
+
+    def waiting_seen(self) -> None:
+        """The page has looked."""
+        self._is_told = False
+        self._tell()
+
+    def credit_returned(self) -> None:
+        """Rows were acknowledged, of which this page has none."""
+
+    def tell_alive(self, cursor: Cursor) -> None:
+        """Let the page know that the connection stands."""
+        self._deliver(json.dumps({"type": "alive"}))
+
+    def begin_anew(self, stream: str) -> None:
+        """The stream was made anew; whatever comes from it is news."""
+
+    def _tell(self) -> None:
+        if self._untold and not self._is_told:
+            self._deliver(json.dumps({"type": "news", "count": self._untold}))
+            self._untold, self._is_told = 0, True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from evdash.events.entry_id import EntryId
+from evdash.events.entry import EntryId
 from evdash.events.event import Event
 
 

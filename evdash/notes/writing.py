@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from evdash.audit.access_log import record
+from evdash.audit_log.audit_log import record
 from evdash.notes.models import Note, NoteVersion
 from evdash.notes.reading import find_note, notes_on
 from evdash.notes.records import NoteRecord, Subject

@@ -22,8 +22,8 @@ from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.template.loader import render_to_string
 from django.urls import set_script_prefix
 
-from evdash import figures
-from evdash.eventlog.opening import tail_of_process
+from evdash import metrics as figures
+from evdash.eventlog.current_reader import tail_of_process
 from evdash.serving.abandonment import Abandoned, Abandonment
 from evdash.serving.slots import Busy, Slots
 from evdash.web.downloads import Download

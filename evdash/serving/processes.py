@@ -22,9 +22,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from evdash.configuration import CHECKOUT, Configuration
-from evdash.ports import listen
-from evdash.served_address import record
+from evdash.config.environment import CHECKOUT, Configuration
+from evdash.supervisor.addresses import record
+from evdash.supervisor.ports import listen
 
 if TYPE_CHECKING:
     from evdash.serving.pages import Pages
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 INHERITED_OPTION: Final = "--inherited"
 """The option of `serve` with which the parent gives a child file descriptors (see Inherited)."""
 FIGURES_DIRECTORY: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""Where prometheus_client keeps the figures of several processes (evdash/figures.py)."""
+"""Where prometheus_client keeps the figures of several processes (evdash/metrics.py)."""
 
 ARENAS: Final = {"MALLOC_ARENA_MAX": "2"}
 """Of its heaps glibc makes up to eight for each core, and each keeps free memory. With two, the processes together took

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from evdash import figures
-from evdash.web.wording import count
+from evdash import metrics as figures
+from evdash.web.formatting import count
 
 
 class Busy(Exception):

@@ -16,7 +16,7 @@ from typing import Any, Self
 import redis
 import redis.asyncio
 
-from evdash.events.entry_id import EntryId
+from evdash.events.entry import EntryId
 from evdash.streams.client import (
     DEFAULT_URL,
     Command,

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import redis
 
-from evdash.events.entry import Entry
-from evdash.events.entry_id import EntryId
+from evdash.events.entry import Entry, EntryId
 from evdash.streams import replies
 from evdash.streams.client import call, call_all
 

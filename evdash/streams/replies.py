@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from evdash.events.entry import Entry
-from evdash.events.entry_id import EntryId
+from evdash.events.entry import Entry, EntryId
 
 
 def entries(stream: str, reply: Any) -> list[Entry]:

@@ -13,11 +13,11 @@ from datetime import datetime
 
 import redis
 
-from evdash.events.entry_id import EntryId
-from evdash.streams import counts, replies
+from evdash.events.entry import EntryId
+from evdash.streams import replies
+from evdash.streams import stream_info as counts
 from evdash.streams.client import Refused, call_at_once
-from evdash.streams.counts import Count, scan
-from evdash.streams.info import GroupInfo, StreamInfo, group_infos, stream_info
+from evdash.streams.stream_info import Count, GroupInfo, StreamInfo, group_infos, scan, stream_info
 
 
 class TrimRefused(Exception):

@@ -17,18 +17,17 @@ from typing import Any, Final
 
 import redis
 
-from evdash.events.conditions import ATTRIBUTES, IS, Condition
-from evdash.events.duplicates import identity
-from evdash.events.entry import Entry
-from evdash.events.entry_id import EntryId
+from evdash.events.decoding import decode
+from evdash.events.deduplication import identity
+from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
-from evdash.events.profile import decode
-from evdash.events.search_text import search_text
+from evdash.events.filters.keys import ATTRIBUTES, IS, Condition
+from evdash.events.filters.search_text import search_text
 from evdash.streams import replies
 from evdash.streams.budget import PAGE_BUDGET_S, redis_budget
 from evdash.streams.client import StreamsUnavailable, TooSlow, call_each, refusal
-from evdash.streams.info import StreamInfo, stream_info_of, watermark
 from evdash.streams.reads import read_backward, read_forward
+from evdash.streams.stream_info import StreamInfo, stream_info_of, watermark
 
 # What is held at most. To decode so many entries takes some 0.3 s, and they take some 40 MB.
 TAIL_ENTRIES: Final = 10_000

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import redis.asyncio
 
-from evdash.events.entry import Entry
-from evdash.events.entry_id import EntryId
+from evdash.events.entry import Entry, EntryId
 from evdash.streams import replies
 from evdash.streams.client import Refused, StreamsUnavailable, call_async, open_async_client
 

@@ -21,7 +21,7 @@ class RedisBudget:
         with redis_budget(PAGE_BUDGET_S) as budget:
             response = self._get_response(request)
         if budget.is_spent:
-            from evdash.figures import REDIS_DEADLINE_HITS  # here: commands load middleware, too
+            from evdash.metrics import REDIS_DEADLINE_HITS  # here: commands load middleware, too
 
             REDIS_DEADLINE_HITS.inc()
         return response

@@ -2,13 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Final, Generic, Literal, TypeVar
 
 from django.conf import settings
 
+from evdash.events.clock_skew import written_at
 from evdash.events.summaries import SessionSummary
-from evdash.web.session_times import session_times
+
+# The clocks of two machines that are kept right are closer to each other, and an event is written soon.
+AGREE_WITHIN: Final = timedelta(minutes=1)
+
+Value = TypeVar("Value", datetime, timedelta)
+
+
+@dataclass(frozen=True, slots=True)
+class Told(Generic[Value]):
+    """A time or a length. With `said`, what the producers' clocks say, it is by Redis's clock."""
+
+    value: Value
+    said: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTimes:
+    """What a page tells of a session's time."""
+
+    started: Told[datetime]
+    last: Told[datetime]
+    length: Told[timedelta]
+
+
+def session_times(summary: SessionSummary, now: datetime | None = None) -> SessionTimes:
+    """The session's ends and its length. Redis's clock counts where both are known and differ: it is one clock, so
+    that ends by it are in order, and it tells whether the session runs."""
+    latest = (now or datetime.now(UTC)) + AGREE_WITHIN
+    first, last = (written_at(entry_id, latest) for entry_id in (summary.first_id, summary.last_id))
+    return SessionTimes(
+        started=_told(summary.started_at, first),
+        last=_told(summary.last_at, last),
+        length=_told(summary.duration, last - first if first and last else None),
+    )
+
+
+def _told(said: Value, by_redis: Value | None) -> Told[Value]:
+    if by_redis is None or abs(by_redis - said) <= AGREE_WITHIN:
+        return Told(said)
+    return Told(by_redis, said)
+
 
 Status = Literal["ended", "running", "abandoned"]
 

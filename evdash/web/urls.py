@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from evdash.web.addresses import EntryIdConverter, OpaqueConverter
-from evdash.web.operations import OperationConverter
-from evdash.web.operations.sandboxes import SandboxOperationConverter
-from evdash.web.stream_addresses import NameConverter
-from evdash.web.views.access_log import access_log, access_log_entry
-from evdash.web.views.compare import compare
-from evdash.web.views.errors import errors
-from evdash.web.views.event import event
-from evdash.web.views.events import events
-from evdash.web.views.export import csv, ndjson
-from evdash.web.views.live import live
-from evdash.web.views.notes import event_notes, note, note_deleted, session_notes
-from evdash.web.views.overview import overview
-from evdash.web.views.session import session
-from evdash.web.views.session_export import session_file, session_transcript
-from evdash.web.views.sessions import sessions
-from evdash.web.views.state import state
-from evdash.web.views.streams import stream_group, stream_parked, streams
-from evdash.web.views.streams_operations import sandbox_operation, stream_operation
-from evdash.web.views.user import user
-from evdash.web.views.users import users
+from evdash.web.links import EntryIdConverter, NameConverter, OpaqueConverter
+from evdash.web.pages.audit_log import access_log, access_log_entry
+from evdash.web.pages.compare.view import compare
+from evdash.web.pages.event import event
+from evdash.web.pages.events import errors, events, live
+from evdash.web.pages.exports import csv, ndjson
+from evdash.web.pages.notes import event_notes, note, note_deleted, session_notes
+from evdash.web.pages.overview import overview
+from evdash.web.pages.session.view import session
+from evdash.web.pages.session_export.view import session_file, session_transcript
+from evdash.web.pages.sessions import sessions
+from evdash.web.pages.status import state
+from evdash.web.pages.streams.forms import OperationConverter
+from evdash.web.pages.streams.forms.sandboxes import SandboxOperationConverter
+from evdash.web.pages.streams.operations import sandbox_operation, stream_operation
+from evdash.web.pages.streams.view import stream_group, stream_parked, streams
+from evdash.web.pages.users import user, users
 
 register_converter(OpaqueConverter, "opaque")
 register_converter(NameConverter, "name")

@@ -16,6 +16,6 @@ export const isRow = (element) => element.hasAttribute("data-entry");
 export const idOf = (row) => row.dataset.entry.slice(row.dataset.entry.lastIndexOf(" ") + 1);
 export const streamOf = (row) => row.dataset.entry.slice(0, row.dataset.entry.lastIndexOf(" "));
 export const positionOf = (row) => `${idOf(row)}@${streamOf(row)}`;
-// A row, or a gap among the entries themselves (templates/events/_gap.html), with what tells it from others.
+// A row, or a gap among the entries themselves (templates/event_display/_gap.html), with what tells it from others.
 export const keyOf = (element) => element.dataset.entry ?? element.dataset.key;
 export const placeOf = (element) => (isRow(element) ? idOf(element) : element.dataset.at);

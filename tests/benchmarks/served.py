@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, build_opener
 
-from evdash.configuration import CHECKOUT, declarations
+from evdash.config.environment import CHECKOUT, declarations
 from tests.running import Up, children_of, free_port
 
 

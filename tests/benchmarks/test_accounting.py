@@ -8,11 +8,10 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from evdash.events.entry import Entry
-from evdash.events.entry_id import EntryId
+from evdash.events.decoding import decode
+from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
-from evdash.events.filter import EventFilter
-from evdash.events.profile import decode
+from evdash.events.filters.event_filter import EventFilter
 from evdash.streams.publisher import NewEvent
 from tests.benchmarks.figures import spread
 from tests.benchmarks.load import event, mixed_filters

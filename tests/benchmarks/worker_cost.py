@@ -25,8 +25,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from evdash.configuration import CHECKOUT, declarations
-from evdash.streams.embedded import EmbeddedServer
+from evdash.config.environment import CHECKOUT, declarations
+from evdash.streams.embedded_server import EmbeddedServer
 from tests.benchmarks.figures import Spread, spread
 from tests.benchmarks.load import Load
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
 
-from evdash.configuration import declarations
+from evdash.config.environment import declarations
 from evdash.streams.publisher import Publisher
 from tests.running import Up, free_port
 

@@ -10,11 +10,11 @@ import redis
 from playwright.sync_api import Browser, Page, expect
 
 from evdash.streams.client import open_client
-from evdash.streams.info import group_infos
-from evdash.streams.parked import park, parked_count
-from evdash.streams.pending import pending_entries
+from evdash.streams.consumer_group import pending_entries
+from evdash.streams.dead_letters import park, parked_count
 from evdash.streams.publisher import Publisher
 from evdash.streams.reads import read_entry
+from evdash.streams.stream_info import group_infos
 from tests.browser.conftest import Running
 
 pytestmark = pytest.mark.browser

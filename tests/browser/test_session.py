@@ -14,7 +14,7 @@ from time import time
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from evdash.configuration import CHECKOUT
+from evdash.config.environment import CHECKOUT
 from evdash.streams.client import open_client
 from evdash.streams.publisher import NewEvent, Publisher
 from tests.browser.conftest import Running
@@ -65,7 +65,10 @@ def missing_entries(running: Running, first_id: str, last_id: str) -> Iterator[N
             "from evdash.eventlog.gaps import *; from evdash.eventlog.models import Gap, GroupPosition; "
             f"ends = [EntryId.parse(each) for each in ({first_id!r}, {last_id!r})]; {code}"
         )
-        environment = os.environ | {"DJANGO_SETTINGS_MODULE": "evdash.settings", "EVDASH_DATA_DIR": str(running.data)}
+        environment = os.environ | {
+            "DJANGO_SETTINGS_MODULE": "evdash.config.settings",
+            "EVDASH_DATA_DIR": str(running.data),
+        }
         subprocess.run([sys.executable, str(CHECKOUT / "manage.py"), "shell", "-c", code], env=environment, check=True)
 
     run("record_gap(GroupPosition.objects.get(group=settings.EVDASH.audit_group), Gap.Kind.REMOVED, *ends, None)")

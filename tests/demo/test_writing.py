@@ -8,10 +8,9 @@ import redis
 
 from evdash.demo.simulation import HISTORY_S
 from evdash.demo.writing import may_write, run, with_entry_ids, write_live
-from evdash.events.entry import Entry
-from evdash.events.entry_id import EntryId
-from evdash.events.profile import decode
-from evdash.streams.groups import GroupConsumer
+from evdash.events.decoding import decode
+from evdash.events.entry import Entry, EntryId
+from evdash.streams.consumer_group import GroupConsumer
 from evdash.streams.publisher import NewEvent, Publisher
 from evdash.streams.reads import read_forward
 

@@ -10,9 +10,9 @@ import redis
 from evdash.eventlog.log_reader import LogReader
 from evdash.eventlog.reader import Reader
 from evdash.events.entry import Entry
-from evdash.projections.audit import AuditProjection
-from evdash.streams.groups import GroupConsumer
-from evdash.workers.worker import Worker
+from evdash.ingest.projections.event_log import AuditProjection
+from evdash.ingest.worker import Worker
+from evdash.streams.consumer_group import GroupConsumer
 from tests.builders import STREAM, tail_of
 
 GROUP = "evdash-audit"

@@ -11,10 +11,11 @@ import pytest
 import redis
 from django.conf import settings
 
-from evdash.eventlog import export, opening
+from evdash.eventlog import current_reader as opening
+from evdash.eventlog import export
 from evdash.eventlog.export import csv_lines, ndjson_lines
-from evdash.events.entry_id import EntryId
-from evdash.events.filter import EventFilter
+from evdash.events.entry import EntryId
+from evdash.events.filters.event_filter import EventFilter
 from evdash.streams.client import StreamsUnavailable, open_client
 from tests.builders import raw_entry
 from tests.eventlog.conftest import MakeWorker, write

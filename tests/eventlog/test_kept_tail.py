@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evdash.eventlog.log_reader import LogReader
-from evdash.events.filter import EventFilter
-from evdash.events.profile import decode
-from evdash.projections.debug import DebugProjection
+from evdash.events.decoding import decode
+from evdash.events.filters.event_filter import EventFilter
+from evdash.ingest.projections.error_groups import DebugProjection
+from evdash.ingest.worker import Worker
 from evdash.streams import shared_tail
-from evdash.streams.groups import GroupConsumer
+from evdash.streams.consumer_group import GroupConsumer
 from evdash.streams.shared_tail import SharedTail
-from evdash.workers.worker import Worker
 from tests.builders import STREAM, tail_of
 from tests.eventlog.conftest import GROUP, MakeWorker
 from tests.eventlog.test_reader import all_pages

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from evdash.eventlog.log_reader import LogReader
 from evdash.events.entry import Entry
-from evdash.events.error_groups import masked
-from evdash.events.latency import RELATIVE_ERROR, bucket_of, latency_ms_of, percentile_ms
-from evdash.projections.analytics import AnalyticsProjection
-from evdash.projections.debug import DebugProjection
-from evdash.projections.projection import Projection
-from evdash.streams.groups import GroupConsumer
-from evdash.workers.worker import Worker
+from evdash.events.error_fingerprints import masked
+from evdash.events.latency_sketch import RELATIVE_ERROR, bucket_of, latency_ms_of, percentile_ms
+from evdash.ingest.projections.base import Projection
+from evdash.ingest.projections.error_groups import DebugProjection
+from evdash.ingest.projections.latency import AnalyticsProjection
+from evdash.ingest.worker import Worker
+from evdash.streams.consumer_group import GroupConsumer
 from tests.builders import STREAM, event, raw_entry, tail_of
 from tests.eventlog.conftest import GROUP, write
 

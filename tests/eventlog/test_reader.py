@@ -11,16 +11,16 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evdash.eventlog import query, stream_part
+from evdash.eventlog import event_query as query
+from evdash.eventlog import stream_tail as stream_part
 from evdash.eventlog.log_reader import LogReader
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Position
-from evdash.events.duplicates import changes
-from evdash.events.entry import Entry
-from evdash.events.entry_id import MAX_HALF, EntryId
+from evdash.events.decoding import decode
+from evdash.events.deduplication import changes
+from evdash.events.entry import MAX_HALF, Entry, EntryId
 from evdash.events.event import Event
-from evdash.events.filter import EventFilter
-from evdash.events.profile import decode
+from evdash.events.filters.event_filter import EventFilter
 from evdash.events.summaries import sessions_of, users_of
 from evdash.streams import shared_tail
 from tests.builders import STREAM, raw_entry, tail_of
@@ -66,7 +66,7 @@ def all_pages(reader: Reader, event_filter: EventFilter, *, oldest_first: bool, 
 
 def expected_order(events: Sequence[Event]) -> list[Position]:
     """By entry ID, then by the log's number of the stream."""
-    from evdash.eventlog.positions import all_stream_numbers
+    from evdash.eventlog.group_progress import all_stream_numbers
 
     numbers = all_stream_numbers(STREAMS)
     return sorted(map(Position.of, events), key=lambda place: (place.entry_id, numbers[place.stream]))

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evdash.eventlog.time_slots import DAY_S, MINUTE_S, slots_of_range
+from evdash.eventlog.time_buckets import DAY_S, MINUTE_S, slots_of_range
 
 
 @given(st.integers(0, 40_000), st.integers(0, 40_000))

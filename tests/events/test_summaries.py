@@ -5,7 +5,7 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evdash.events.duplicates import changes
+from evdash.events.deduplication import changes
 from evdash.events.event import Event
 from evdash.events.summaries import SessionSummary, UserSummary, sessions_of
 from tests.builders import event

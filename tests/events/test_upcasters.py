@@ -13,13 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evdash.events import upcasters
-from evdash.events.entry import Entry
-from evdash.events.entry_id import EntryId
+from evdash.events.decoding import decode
+from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
-from evdash.events.filter import EventFilter
-from evdash.events.older_spellings import VERSION_1
-from evdash.events.profile import decode
-from evdash.events.upcasters import UPCASTERS, Upcasters, UpcastersInvalid, load
+from evdash.events.filters.event_filter import EventFilter
+from evdash.events.upcasters import UPCASTERS, VERSION_1, Upcasters, UpcastersInvalid, load
 from tests.builders import entry, event, raw_values, wild_pairs
 
 

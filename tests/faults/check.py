@@ -9,18 +9,17 @@ from pathlib import Path
 
 import django
 
-os.environ["DJANGO_SETTINGS_MODULE"] = "evdash.settings"
+os.environ["DJANGO_SETTINGS_MODULE"] = "evdash.config.settings"
 django.setup()
 
 from django.conf import settings  # noqa: E402 - after the setup
 
 from evdash.eventlog.gaps import record_gap  # noqa: E402
 from evdash.eventlog.models import Gap, GroupPosition  # noqa: E402
-from evdash.events.entry import Entry  # noqa: E402
-from evdash.events.entry_id import EntryId  # noqa: E402
-from evdash.projections.all import projections  # noqa: E402
-from evdash.projections.rebuild import rebuild  # noqa: E402
-from tests.workers.folds import actual, applied, assert_equal, expected  # noqa: E402
+from evdash.events.entry import Entry, EntryId  # noqa: E402
+from evdash.ingest.projections.registry import projections  # noqa: E402
+from evdash.ingest.rebuild import rebuild  # noqa: E402
+from tests.ingest.folds import actual, applied, assert_equal, expected  # noqa: E402
 
 
 def main(written: Path) -> None:

@@ -23,12 +23,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from evdash.configuration import CHECKOUT, declarations
-from evdash.events.entry import Entry
-from evdash.events.entry_id import EntryId
+from evdash.config.environment import CHECKOUT, declarations
+from evdash.events.entry import Entry, EntryId
 from evdash.streams.client import StreamsUnavailable, call, open_client
-from evdash.streams.embedded import EmbeddedServer
-from evdash.streams.info import group_infos
+from evdash.streams.embedded_server import EmbeddedServer
+from evdash.streams.stream_info import group_infos
 
 STREAMS = ("memory:events", "tools")
 GROUPS = ("evdash-audit", "evdash-analytics", "evdash-debug")

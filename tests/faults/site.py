@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from evdash.configuration import CHECKOUT, declarations
-from evdash.streams.embedded import EmbeddedServer
+from evdash.config.environment import CHECKOUT, declarations
+from evdash.streams.embedded_server import EmbeddedServer
 from tests.faults.proxy import HOST, Proxy
 from tests.running import free_port, is_listened_on, wait_until
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from evdash.configuration import CHECKOUT
+from evdash.config.environment import CHECKOUT
 
 
 @pytest.mark.parametrize("seed", [1, 7])

@@ -29,7 +29,7 @@ def fail_at_commits(share: float, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    os.environ["DJANGO_SETTINGS_MODULE"] = "evdash.settings"
+    os.environ["DJANGO_SETTINGS_MODULE"] = "evdash.config.settings"
     django.setup()
     fail_at_commits(float(os.environ["FAULTS_COMMIT_SHARE"]), int(os.environ["FAULTS_SEED"]))
     call_command("work", *sys.argv[1:])

@@ -15,14 +15,14 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from evdash import figures
+from evdash import metrics as figures
 from evdash.accounts.tokens import create_token
-from evdash.configuration import CHECKOUT
+from evdash.config.environment import CHECKOUT
 from evdash.eventlog.models import Gap, GroupPosition, Stream
-from evdash.events.entry_id import EntryId
+from evdash.events.entry import EntryId
 from evdash.health.metrics import Metrics
-from evdash.streams.groups import GroupConsumer
-from evdash.streams.parked import park
+from evdash.streams.consumer_group import GroupConsumer
+from evdash.streams.dead_letters import park
 from tests.builders import STREAM, entry
 
 pytestmark = pytest.mark.django_db

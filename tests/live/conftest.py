@@ -18,8 +18,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from evdash.asgi import application
-from evdash.events.entry_id import EntryId
+from evdash.config.asgi import application
+from evdash.events.entry import EntryId
 from evdash.live import consumer
 from tests.builders import STREAM
 

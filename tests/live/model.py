@@ -9,14 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from evdash.eventlog.records import Position
-from evdash.events.entry import Entry
-from evdash.events.entry_id import EntryId
+from evdash.events.decoding import decode
+from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
-from evdash.events.filter import EventFilter
-from evdash.events.profile import decode
-from evdash.live.credit import Credit
+from evdash.events.filters.event_filter import EventFilter
 from evdash.live.hub import Hub
-from evdash.live.subscription import Subscription
+from evdash.live.subscription import Credit, Subscription
 from tests.builders import entry
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

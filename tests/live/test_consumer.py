@@ -17,17 +17,18 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from evdash import figures
+from evdash import metrics as figures
 from evdash.accounts.sockets import SIGNED_OUT
-from evdash.eventlog import positions
-from evdash.events.entry_id import EntryId
-from evdash.live import attendance, catch_up, consumer
-from evdash.live.feed import feed_of_process
+from evdash.eventlog import group_progress as positions
+from evdash.events.entry import EntryId
+from evdash.live import catch_up, consumer
+from evdash.live import socket_registry as attendance
 from evdash.live.frames import FRAME_ROWS
+from evdash.live.stream_tailer import feed_of_process
 from evdash.live.subscription import Subscription
 from evdash.streams import tail
 from evdash.streams.client import open_client, shown_address
-from evdash.streams.embedded import EmbeddedServer
+from evdash.streams.embedded_server import EmbeddedServer
 from tests.builders import STREAM
 from tests.live.conftest import OpenPage
 
@@ -187,9 +188,9 @@ async def test_a_burst_is_capped_and_counted(open_page: OpenPage, valkey: redis.
 async def test_a_page_that_does_not_acknowledge_is_told_what_waits_and_then_gets_its_newest_and_a_gap(
     open_page: OpenPage, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evdash.live.credit.IN_FLIGHT_ROWS", 2)
+    monkeypatch.setattr("evdash.live.subscription.IN_FLIGHT_ROWS", 2)
     monkeypatch.setattr("evdash.live.subscription.FRAME_ROWS", 1)
-    monkeypatch.setattr("evdash.live.topic.FRAME_INTERVAL_S", 0.0)
+    monkeypatch.setattr("evdash.live.filter_group.FRAME_INTERVAL_S", 0.0)
     page = await open_page()
     await page.subscribe()
     for _ in range(2):
@@ -389,8 +390,8 @@ async def test_reading_the_past_for_too_long_sends_the_page_away(
 async def test_a_jump_brings_the_newest_of_what_waits(
     open_page: OpenPage, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evdash.live.credit.IN_FLIGHT_ROWS", 1)
-    monkeypatch.setattr("evdash.live.topic.FRAME_INTERVAL_S", 0.0)
+    monkeypatch.setattr("evdash.live.subscription.IN_FLIGHT_ROWS", 1)
+    monkeypatch.setattr("evdash.live.filter_group.FRAME_INTERVAL_S", 0.0)
     monkeypatch.setattr("evdash.live.subscription.FRAME_ROWS", 2)
     page = await open_page()
     await page.subscribe("session=s1")
@@ -399,7 +400,7 @@ async def test_a_jump_brings_the_newest_of_what_waits(
     ids += [add() for _ in range(5)]
     add(session_id="another")
     await until(lambda: waiting() == 5)
-    monkeypatch.setattr("evdash.live.credit.IN_FLIGHT_ROWS", 200)
+    monkeypatch.setattr("evdash.live.subscription.IN_FLIGHT_ROWS", 200)
     await page.say(type="jump")
     await page.acknowledge()
     message = await page.until(lambda message: message["type"] == "rows")

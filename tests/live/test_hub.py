@@ -10,16 +10,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from evdash.eventlog.records import Position
-from evdash.events.entry import Entry
-from evdash.events.entry_id import EntryId
+from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
-from evdash.events.filter import EventFilter
-from evdash.live import credit as credits
+from evdash.events.filters.event_filter import EventFilter
 from evdash.live import frames
-from evdash.live.credit import Credit
+from evdash.live import subscription as credits
 from evdash.live.hub import Hub
-from evdash.live.pulse import Pulse
-from evdash.live.subscription import Missed, Subscription
+from evdash.live.subscription import Credit, Missed, Pulse, Subscription
 from tests.builders import entry
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -263,7 +260,7 @@ def test_a_jump_gives_the_newest_of_what_was_only_counted_and_one_gap_before(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(credits, "IN_FLIGHT_ROWS", 1)
-    monkeypatch.setattr("evdash.live.topic.FRAME_INTERVAL_S", 0.0)
+    monkeypatch.setattr("evdash.live.filter_group.FRAME_INTERVAL_S", 0.0)
     page = join(hub, Page())
     for number in range(1, 7):
         hub.take(entries(number), NOW, now_s=10.0 + number)
@@ -285,7 +282,7 @@ def test_the_newest_of_what_was_only_counted_is_sent_without_reading_while_it_is
 ) -> None:
     monkeypatch.setattr(credits, "IN_FLIGHT_ROWS", 1)
     monkeypatch.setattr("evdash.live.subscription.FRAME_ROWS", 2)
-    monkeypatch.setattr("evdash.live.topic.FRAME_INTERVAL_S", 0.0)
+    monkeypatch.setattr("evdash.live.filter_group.FRAME_INTERVAL_S", 0.0)
     page = join(hub, Page())
     for number in range(1, 7):
         hub.take(entries(number), NOW, now_s=10.0 + number)
@@ -318,7 +315,7 @@ def test_there_is_nothing_to_jump_to_for_a_page_that_has_everything(hub: Hub) ->
 def test_a_page_of_numbers_is_told_of_news_and_again_when_it_has_looked(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evdash.live.topic.FRAME_INTERVAL_S", 0.0)
+    monkeypatch.setattr("evdash.live.filter_group.FRAME_INTERVAL_S", 0.0)
     told: list[dict[str, object]] = []
     pulse = Pulse(lambda text: told.append(json.loads(text)))
     hub.join(pulse, EVERYTHING)

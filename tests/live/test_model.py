@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from evdash.events.entry import Entry
-from evdash.events.filter import EventFilter
-from evdash.live import catch_up, topic
-from evdash.live import credit as credits
+from evdash.events.filters.event_filter import EventFilter
+from evdash.live import catch_up
+from evdash.live import filter_group as topic
+from evdash.live import subscription as credits
 from evdash.live.hub import Hub
 from evdash.live.subscription import Missed, Subscription
 from tests.live.model import ANEW_MS, FIRST_MS, IN_FLIGHT_ROWS, NOW, Page, World, WorldReader, render

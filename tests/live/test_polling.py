@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from evdash.events.entry_id import EntryId
+from evdash.events.entry import EntryId
 from tests.builders import STREAM
 
 pytestmark = pytest.mark.django_db

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from evdash.eventlog.models import Stream
-from evdash.eventlog.snapshot import snapshot
+from evdash.eventlog.read_transaction import snapshot
 from evdash.serving import abandonment
 from evdash.serving.abandonment import Abandoned, Abandonment
 

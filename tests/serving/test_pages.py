@@ -85,7 +85,7 @@ urlpatterns = [
     *health,
     *web,
 ]
-handler500 = "evdash.web.views.outages.server_error"
+handler500 = "evdash.web.error_pages.server_error"
 
 
 @pytest.fixture(autouse=True)

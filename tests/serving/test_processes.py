@@ -23,7 +23,7 @@ from websockets import Origin
 from websockets.protocol import State
 from websockets.sync.client import ClientConnection, connect
 
-from evdash.configuration import CHECKOUT, Configuration, declarations
+from evdash.config.environment import CHECKOUT, Configuration, declarations
 from evdash.serving.processes import _empty_directory
 from tests.benchmarks.served import Served
 from tests.running import children_of, exists, free_port, is_listened_on, suspend, wait_until

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from evdash.streams.client import keep_raw
-from evdash.streams.embedded import EmbeddedServer
+from evdash.streams.embedded_server import EmbeddedServer
 
 
 @pytest.fixture(params=["fakeredis", "valkey"])

@@ -2,8 +2,7 @@
 
 import redis
 
-from evdash.streams.arrivals import READ_MAX, WINDOW_S, Arrivals, arrivals
-from evdash.streams.info import stream_info
+from evdash.streams.stream_info import READ_MAX, WINDOW_S, Arrivals, arrivals, stream_info
 
 
 def write(client: redis.Redis, count: int, age_s: int) -> None:

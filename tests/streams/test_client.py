@@ -16,7 +16,7 @@ from evdash.streams.client import (
     open_blocking_client,
     open_client,
 )
-from evdash.streams.embedded import EmbeddedServer
+from evdash.streams.embedded_server import EmbeddedServer
 from evdash.streams.reads import read_forward
 
 

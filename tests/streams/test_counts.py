@@ -1,9 +1,9 @@
 import pytest
 import redis
 
-from evdash.events.entry_id import EntryId
-from evdash.streams import counts
-from evdash.streams.counts import Count, scan
+from evdash.events.entry import EntryId
+from evdash.streams import stream_info as counts
+from evdash.streams.stream_info import Count, scan
 
 
 def fill(client: redis.Redis, count: int, value: str = "1") -> list[EntryId]:

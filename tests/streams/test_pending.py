@@ -5,11 +5,10 @@ from typing import Any
 import pytest
 import redis
 
-from evdash.events.entry_id import EntryId
-from evdash.streams import pending
+from evdash.events.entry import EntryId
+from evdash.streams import consumer_group as pending
 from evdash.streams.client import open_client
-from evdash.streams.groups import GroupConsumer, GroupMissing
-from evdash.streams.pending import claim, pending_entries
+from evdash.streams.consumer_group import GroupConsumer, GroupMissing, claim, pending_entries
 from tests.streams.conftest import wait_until
 
 HOUR_MS = 3_600_000

@@ -5,11 +5,11 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evdash.events.profile import decode
+from evdash.events.decoding import decode
 from evdash.streams import publisher as publishing
 from evdash.streams.address import InvalidRedisUrl
 from evdash.streams.client import StreamsUnavailable, open_client
-from evdash.streams.embedded import EmbeddedServer
+from evdash.streams.embedded_server import EmbeddedServer
 from evdash.streams.publisher import AsyncPublisher, InvalidNewEvent, NewEvent, Publisher
 from evdash.streams.reads import read_entry, read_forward
 

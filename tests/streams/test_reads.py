@@ -3,7 +3,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evdash.events.entry_id import EntryId
+from evdash.events.entry import EntryId
 from evdash.streams.reads import read_backward, read_entry, read_forward
 
 PAIRS = st.lists(st.tuples(st.binary(max_size=40), st.binary(max_size=200)), min_size=1, max_size=8)

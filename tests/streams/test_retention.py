@@ -11,14 +11,14 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evdash.events.entry_id import EntryId
-from evdash.streams import counts, retention
+from evdash.events.entry import EntryId
+from evdash.streams import retention
+from evdash.streams import stream_info as counts
 from evdash.streams.client import open_client
-from evdash.streams.counts import Count
-from evdash.streams.groups import GroupConsumer
-from evdash.streams.info import stream_info
+from evdash.streams.consumer_group import GroupConsumer
 from evdash.streams.reads import read_forward
 from evdash.streams.retention import TrimRefused, committed_by_all, plan_safe_trim, plan_trim, retain, trim
+from evdash.streams.stream_info import Count, stream_info
 
 
 def fill(client: redis.Redis, number: int, since: int = 1) -> None:

@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 import redis
 
-from evdash.events.entry import Entry
-from evdash.events.entry_id import EntryId
+from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
 from evdash.streams import shared_tail
 from evdash.streams.budget import redis_budget
 from evdash.streams.client import TooSlow, call, open_client
-from evdash.streams.embedded import EmbeddedServer
+from evdash.streams.embedded_server import EmbeddedServer
 from evdash.streams.reads import read_forward
 from evdash.streams.shared_tail import SharedTail, TailReading
 from tests.builders import GROUPS, STREAM, entry, tail_of

@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 import redis
 
-from evdash.events.entry import Entry
-from evdash.events.entry_id import EntryId
+from evdash.events.entry import Entry, EntryId
 from evdash.streams import tail as tailing
 from evdash.streams.client import StreamsUnavailable, open_client
-from evdash.streams.embedded import EmbeddedServer
+from evdash.streams.embedded_server import EmbeddedServer
 from evdash.streams.tail import Tail, TailState
 
 

@@ -12,9 +12,9 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from evdash.events.entry import Entry
-from evdash.projections.audit import AuditProjection
-from evdash.streams.groups import GroupConsumer
-from evdash.workers.worker import Worker
+from evdash.ingest.projections.event_log import AuditProjection
+from evdash.ingest.worker import Worker
+from evdash.streams.consumer_group import GroupConsumer
 from tests.builders import STREAM
 
 Write = Callable[..., None]

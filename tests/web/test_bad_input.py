@@ -10,12 +10,11 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 
-from evdash.events.entry import Entry
-from evdash.events.entry_id import EntryId
-from evdash.web.addresses import session_address, user_address
+from evdash.events.entry import Entry, EntryId
+from evdash.web.links import session_address, user_address
 from tests.builders import entry, raw_entry
 from tests.web.conftest import Index, Write
-from tests.web.seen import Page, seen
+from tests.web.parsed_page import Page, seen
 
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 MEGABYTE = "long text & <b> " * 65_536

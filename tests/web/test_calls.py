@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evdash.eventlog.records import Position
-from evdash.events.entry_id import EntryId
+from evdash.events.entry import EntryId
 from evdash.events.event import Event
-from evdash.events.session.pairing import pairs
-from evdash.web.calls import UNKNOWN_CALL, KnownEnd, calls_among
+from evdash.events.session.call_matching import pairs
+from evdash.web.event_display.calls import UNKNOWN_CALL, KnownEnd, calls_among
 from evdash.web.session_status import Status
 from tests.events.session.sessions import START_MS, at
 

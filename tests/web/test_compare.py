@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from evdash.eventlog import session_comparison, stream_part
+from evdash.eventlog import session_queries as session_comparison
+from evdash.eventlog import stream_tail as stream_part
 from evdash.eventlog.gaps import record_gap
+from evdash.eventlog.group_progress import lock_positions
 from evdash.eventlog.models import Gap
-from evdash.eventlog.positions import lock_positions
-from evdash.events.entry import Entry
-from evdash.events.entry_id import EntryId
-from evdash.events.profile import decode
+from evdash.events.decoding import decode
+from evdash.events.entry import Entry, EntryId
 from evdash.streams import shared_tail
 from tests.builders import STREAM, raw_entry
 from tests.web.conftest import Index, Write
-from tests.web.seen import Page, seen
+from tests.web.parsed_page import Page, seen
 from tests.web.test_bad_input import BAD
 
 pytestmark = pytest.mark.django_db
@@ -196,7 +196,7 @@ def test_of_longer_sessions_the_beginning_is_compared_and_said_to_be(
     write: Write, browser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session_comparison, "EVENTS_COMPARED", 3)
-    monkeypatch.setattr("evdash.web.session.comparison.EVENTS_COMPARED", 3)
+    monkeypatch.setattr("evdash.web.pages.compare.presenter.EVENTS_COMPARED", 3)
     write(*run("s-1", *(said(f"{n}") for n in range(5))), *run("s-2", said("0"), said("1"), minute=1))
     page = compared(browser)
     assert rows(page) == ["same", "same", "only-a"]

@@ -7,8 +7,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evdash.web.session.folding import ROWS, folded, pages
-from evdash.web.session.text_difference import SHOWN_CHARS, MarkedText, marked
+from evdash.web.pages.compare.presenter import ROWS, folded, pages
+from evdash.web.pages.compare.text_diff import SHOWN_CHARS, MarkedText, marked
 
 _runs = st.lists(st.tuples(st.booleans(), st.integers(1, 450)), max_size=12)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from evdash.eventlog import stream_part
+from evdash.eventlog import stream_tail as stream_part
 from evdash.streams import shared_tail
 from tests.builders import raw_entry
 from tests.web.conftest import Index, Write

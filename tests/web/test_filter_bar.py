@@ -7,7 +7,7 @@ from django.test import Client
 
 from tests.builders import entry
 from tests.web.conftest import Write
-from tests.web.seen import seen
+from tests.web.parsed_page import seen
 
 
 @pytest.mark.parametrize("path", ["/events/", "/errors/", "/live/", "/sessions/s/", "/users/u/"])

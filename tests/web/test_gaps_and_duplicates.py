@@ -9,13 +9,12 @@ import pytest
 import redis
 from django.test import Client
 
+from evdash.eventlog.current_reader import open_reader
 from evdash.eventlog.gaps import gaps_between, record_gap
+from evdash.eventlog.group_progress import lock_positions
 from evdash.eventlog.models import Gap
-from evdash.eventlog.opening import open_reader
-from evdash.eventlog.positions import lock_positions
-from evdash.events.entry import Entry
-from evdash.events.entry_id import EntryId
-from evdash.events.filter import EventFilter
+from evdash.events.entry import Entry, EntryId
+from evdash.events.filters.event_filter import EventFilter
 from tests.builders import STREAM, entry, raw_entry
 from tests.web.conftest import Index, Write
 

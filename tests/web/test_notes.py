@@ -9,10 +9,10 @@ from django.test import Client
 
 from evdash.eventlog.models import AgentSession, LoggedEvent, Stream
 from evdash.notes import writing
-from evdash.web.addresses import notes_address, session_address
+from evdash.web.links import notes_address, session_address
 from tests.builders import STREAM, entry, raw_entry
 from tests.web.conftest import Index, Write
-from tests.web.seen import seen
+from tests.web.parsed_page import seen
 from tests.web.test_bad_input import AWKWARD
 
 SESSION = "/sessions/s-1/"

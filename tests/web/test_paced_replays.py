@@ -13,13 +13,14 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from evdash.accounts.roles import make_operator
-from evdash.audit import background, replaying
-from evdash.audit.access_log import recent
+from evdash.audit_log.audit_log import recent
+from evdash.replay import background
+from evdash.replay import replay as replaying
 from evdash.streams.reads import read_forward
 from evdash.streams.sandbox import Provenance, provenance_key, sandbox
 from tests.builders import raw_entry
 from tests.web.conftest import Index, Write
-from tests.web.seen import seen
+from tests.web.parsed_page import seen
 from tests.web.test_sandboxes import PAGE, TO, address, signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)

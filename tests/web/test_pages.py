@@ -10,11 +10,11 @@ import redis
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from evdash import figures
+from evdash import metrics as figures
 from evdash.events.entry import Entry
 from tests.builders import STREAM, entry
 from tests.web.conftest import Index, Write
-from tests.web.seen import seen
+from tests.web.parsed_page import seen
 
 START_MS = 1_764_000_000_000
 

@@ -10,15 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evdash.events.event import Event
-from evdash.events.one_line import one_line
-from evdash.web.calendar import calendar, calendar_range
-from evdash.web.calls import calls_among
-from evdash.web.charts import histogram_picture, time_ticks
-from evdash.web.places import APART_AT_LEAST, SAME_PLACE, places
-from evdash.web.scale import Scale
-from evdash.web.timeline import LANE_HEIGHT, Timeline, timeline
-from evdash.web.visible import signs, visible
-from evdash.web.wording import ago, milliseconds, percent, size, span
+from evdash.events.text import one_line
+from evdash.web.charts.axis import Scale
+from evdash.web.charts.calendar import calendar, calendar_range
+from evdash.web.charts.histogram import histogram_picture, time_ticks
+from evdash.web.charts.timeline import APART_AT_LEAST, LANE_HEIGHT, SAME_PLACE, Timeline, places, timeline
+from evdash.web.control_characters import signs, visible
+from evdash.web.event_display.calls import calls_among
+from evdash.web.formatting import ago, milliseconds, percent, size, span
 from tests.builders import event
 
 START_MS = 1_764_000_000_000

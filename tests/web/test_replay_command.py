@@ -14,20 +14,19 @@ import redis
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from evdash.audit import replay_reading, replaying
-from evdash.audit.access_log import recent
-from evdash.audit.replaying import Replay
-from evdash.configuration import CHECKOUT
+from evdash.audit_log.audit_log import recent
+from evdash.config.environment import CHECKOUT
 from evdash.eventlog.gaps import record_gap
+from evdash.eventlog.group_progress import lock_positions
 from evdash.eventlog.models import Gap
-from evdash.eventlog.positions import lock_positions
-from evdash.events.entry import Entry
-from evdash.events.entry_id import EntryId
+from evdash.events.entry import Entry, EntryId
 from evdash.management.commands.replay import Command
-from evdash.streams import sandbox_writer
+from evdash.replay import replay as replay_reading
+from evdash.replay import replay as replaying
+from evdash.replay.replay import Replay
+from evdash.streams import sandbox as sandbox_writer
 from evdash.streams.reads import read_forward
-from evdash.streams.sandbox import delete_sandbox, origin, sandbox, sandboxes
-from evdash.streams.sandbox_writer import SandboxWriter
+from evdash.streams.sandbox import SandboxWriter, delete_sandbox, origin, sandbox, sandboxes
 from tests.builders import STREAM, raw_entry
 from tests.web.conftest import Index, Write
 

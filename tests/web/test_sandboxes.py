@@ -14,15 +14,15 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from evdash.accounts.roles import make_operator
-from evdash.audit.access_log import recent
-from evdash.events.entry_id import EntryId
+from evdash.audit_log.audit_log import recent
+from evdash.events.entry import EntryId
 from evdash.streams.client import open_client
 from evdash.streams.reads import read_forward
 from evdash.streams.sandbox import sandbox
-from evdash.web.operations import sandboxes as forms
+from evdash.web.pages.streams.forms import sandboxes as forms
 from tests.builders import STREAM
 from tests.web.conftest import Index, Write
-from tests.web.seen import Page, seen
+from tests.web.parsed_page import Page, seen
 from tests.web.test_pages import conversation
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -250,7 +250,7 @@ def test_an_entry_opens_and_leads_to_the_one_it_is_a_copy_of(operator: Client, v
 def test_redis_out_of_reach_is_said(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     replayed(operator)
     away = open_client("redis://127.0.0.1:1")
-    monkeypatch.setattr("evdash.web.mount.client_of_pages", lambda url: away)
+    monkeypatch.setattr("evdash.web.sandbox_middleware.client_of_pages", lambda url: away)
     page = seen(operator.get(f"{PAGE}events/"), 503)
     assert "cannot be reached" in page.text
     assert page.links["Events"] == "/events/"

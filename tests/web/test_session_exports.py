@@ -17,18 +17,17 @@ from django.test import Client
 from markdown_it import MarkdownIt
 
 from evdash.accounts.tokens import create_token
-from evdash.audit import exporting
-from evdash.audit.access_log import recent
+from evdash.audit_log import export_log as exporting
+from evdash.audit_log.audit_log import recent
 from evdash.eventlog.models import Gap, GroupPosition
-from evdash.events.entry import Entry
-from evdash.events.entry_id import EntryId
+from evdash.events.entry import Entry, EntryId
 from evdash.streams.client import StreamsUnavailable
-from evdash.web.addresses import session_address
-from evdash.web.handover import session_export
-from evdash.web.views import export
+from evdash.web.links import session_address
+from evdash.web.pages import exports as export
+from evdash.web.pages.session_export import export as session_export
 from tests.builders import STREAM, entry, raw_entry
 from tests.web.conftest import Index, Write
-from tests.web.seen import seen
+from tests.web.parsed_page import seen
 from tests.web.test_bad_input import AWKWARD, BAD
 from tests.web.test_pages import START_MS, conversation
 

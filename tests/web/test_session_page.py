@@ -10,18 +10,18 @@ from urllib.parse import parse_qs, urlencode
 import pytest
 from django.test import Client
 
-from evdash.eventlog import session_states
+from evdash.eventlog import session_snapshots as session_states
 from evdash.eventlog.gaps import record_gap
+from evdash.eventlog.group_progress import lock_positions
 from evdash.eventlog.models import Gap
-from evdash.eventlog.positions import lock_positions
-from evdash.events.entry import Entry
-from evdash.events.entry_id import EntryId
-from evdash.events.profile import decode
-from evdash.web.rows import render_row
-from evdash.web.session import known_calls, state_panel
+from evdash.events.decoding import decode
+from evdash.events.entry import Entry, EntryId
+from evdash.web.event_display.row import render_row
+from evdash.web.pages.session import state_panel
+from evdash.web.pages.session import timeline as known_calls
 from tests.builders import STREAM, entry
 from tests.web.conftest import Index, Write
-from tests.web.seen import Page, seen
+from tests.web.parsed_page import Page, seen
 
 pytestmark = pytest.mark.django_db
 

@@ -6,10 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from evdash.events.duplicates import Change
+from evdash.events.deduplication import Change
 from evdash.events.summaries import SessionSummary, sessions_of
-from evdash.web.session_status import session_status
-from evdash.web.session_times import Told, session_times
+from evdash.web.session_status import Told, session_status, session_times
 from tests.builders import event
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

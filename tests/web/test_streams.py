@@ -12,15 +12,15 @@ from django.test import Client
 from django.urls import resolve, reverse
 from pytest_django.fixtures import Settings
 
+from evdash.eventlog.group_progress import MINUTES, throughput
 from evdash.eventlog.models import GroupPosition
-from evdash.eventlog.throughput import MINUTES, throughput
-from evdash.events.entry_id import EntryId
-from evdash.projections.audit import AuditProjection
-from evdash.streams.parked import park
+from evdash.events.entry import EntryId
+from evdash.ingest.projections.event_log import AuditProjection
+from evdash.streams.dead_letters import park
 from evdash.streams.reads import read_entry
 from tests.builders import STREAM, entry
 from tests.web.conftest import Index, Write
-from tests.web.seen import seen
+from tests.web.parsed_page import seen
 
 GROUP = "evdash-audit"
 GROUP_PAGE = f"/streams/{STREAM}/groups/{GROUP}/"

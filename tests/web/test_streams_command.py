@@ -13,15 +13,15 @@ import redis
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from evdash.audit.access_log import recent
-from evdash.configuration import CHECKOUT
-from evdash.events.entry_id import EntryId
+from evdash.audit_log.audit_log import recent
+from evdash.config.environment import CHECKOUT
+from evdash.events.entry import EntryId
+from evdash.ingest.projections.event_log import AuditProjection
 from evdash.management.commands.streams import Command
-from evdash.projections.audit import AuditProjection
-from evdash.streams.info import group_infos
-from evdash.streams.parked import park, parked_count, parked_entries
-from evdash.streams.pending import pending_entries
+from evdash.streams.consumer_group import pending_entries
+from evdash.streams.dead_letters import park, parked_count, parked_entries
 from evdash.streams.reads import read_entry, read_forward
+from evdash.streams.stream_info import group_infos
 from tests.builders import STREAM, entry
 from tests.web.conftest import Index, Write
 

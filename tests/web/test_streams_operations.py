@@ -16,18 +16,18 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from evdash.accounts.roles import make_operator
-from evdash.audit import operating
-from evdash.audit.access_log import recent
+from evdash.audit_log import run_operation as operating
+from evdash.audit_log.audit_log import recent
 from evdash.eventlog.models import Gap
-from evdash.events.entry_id import EntryId
-from evdash.streams.info import GroupInfo, group_infos, stream_info
-from evdash.streams.parked import park, parked_count, parked_entries
-from evdash.streams.pending import pending_entries
+from evdash.events.entry import EntryId
+from evdash.streams.consumer_group import pending_entries
+from evdash.streams.dead_letters import park, parked_count, parked_entries
 from evdash.streams.reads import read_entry
-from evdash.web.views.streams_operations import NOT_ALLOWED
+from evdash.streams.stream_info import GroupInfo, group_infos, stream_info
+from evdash.web.pages.streams.operations import NOT_ALLOWED
 from tests.builders import STREAM, entry
 from tests.web.conftest import Index, Write
-from tests.web.seen import Page, seen
+from tests.web.parsed_page import Page, seen
 
 pytestmark = pytest.mark.django_db(transaction=True)  # operations write the access log in transactions of their own
 

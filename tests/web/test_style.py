@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from evdash.configuration import CHECKOUT
+from evdash.config.environment import CHECKOUT
 
 TOKENS = {
     name: (light, dark)
@@ -44,7 +44,7 @@ def test_every_sign_that_is_used_is_drawn() -> None:
     templates = "".join(path.read_text() for path in (CHECKOUT / "templates").rglob("*.html"))
     drawn = set(re.findall(r'id="glyph-(\w+)"', templates))
     assert set(re.findall(r"#glyph-(\w+)", templates)) <= drawn
-    kinds = (CHECKOUT / "evdash/web/kinds.py").read_text()
+    kinds = (CHECKOUT / "evdash/web/event_display/event_types.py").read_text()
     assert set(re.findall(r'Kind\("\w+", "(\w+)"\)', kinds)) <= drawn
 
 

@@ -17,8 +17,8 @@ from typing import Any, Final, Literal
 
 from evdash.events.event import Event
 from evdash.events.session.edit_script import corresponding
-from evdash.events.session.fold import fold_all
 from evdash.events.session.reading import text
+from evdash.events.session.reducer import fold_all
 from evdash.events.session.state import SessionState
 
 # What differs between two runs that did the same.

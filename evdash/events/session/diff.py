@@ -10,7 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from evdash.events.session.data import Path, data_of, fields_of, path_text
+from evdash.events.session.paths import Path, data_of, fields_of, path_text
 from evdash.events.session.persistent import PersistentList, PersistentMap
 from evdash.events.session.state import Hidden, SessionState
 

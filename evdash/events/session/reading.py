@@ -6,8 +6,8 @@ import json
 from typing import Any, Final
 
 from evdash.events.event import Event
-from evdash.events.json_object import InvalidJson, parse
-from evdash.events.one_line import one_line
+from evdash.events.json_values import InvalidJson, parse
+from evdash.events.text import one_line
 
 BEGINNING_CHARS: Final = 200
 # Longer texts are not parsed only to count what is in them.

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from evdash.events.session.call_matching import OpenCalls
 from evdash.events.session.identities import Identities
-from evdash.events.session.pairing import OpenCalls
 from evdash.events.session.persistent import PersistentList, PersistentMap
 
 

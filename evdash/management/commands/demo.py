@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.management.base import CommandError
 
 from evdash.demo.writing import MAX_LENGTH, may_write, run
-from evdash.plain_command import PlainCommand
+from evdash.management.base import PlainCommand
 from evdash.streams.client import StreamsUnavailable, open_client
 from evdash.streams.publisher import Publisher
 

@@ -14,14 +14,14 @@ from typing import Any, Final
 
 from django.core.management.base import CommandError
 
-from evdash.audit.exporting import recorded_export
+from evdash.audit_log.export_log import recorded_export
 from evdash.eventlog.export import ndjson_lines
-from evdash.events.filter import EventFilter
-from evdash.plain_command import PlainCommand
+from evdash.events.filters.event_filter import EventFilter
+from evdash.management.base import PlainCommand
 from evdash.streams.client import StreamsUnavailable
-from evdash.web.handover.html_file import html_file
-from evdash.web.handover.session_export import SessionUnknown, session_export
-from evdash.web.handover.transcript import transcript
+from evdash.web.pages.session_export.export import SessionUnknown, session_export
+from evdash.web.pages.session_export.html_file import html_file
+from evdash.web.pages.session_export.transcript import transcript
 
 FORMATS: Final = {"ndjson": "NDJSON", "markdown": "transcript", "html": "HTML file"}  # and what the access log says
 

@@ -10,9 +10,9 @@ from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import DatabaseError
 
-from evdash.plain_command import PlainCommand
-from evdash.projections.all import projections
-from evdash.projections.rebuild import rebuild
+from evdash.ingest.projections.registry import projections
+from evdash.ingest.rebuild import rebuild
+from evdash.management.base import PlainCommand
 from evdash.streams.client import StreamsUnavailable
 
 

@@ -10,13 +10,13 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
-from evdash.audit.operating import OutcomeNotRecorded, operate, system_user
-from evdash.audit.replaying import EXPIRES_S, SPEED_MAX, Replay
-from evdash.events.filter import EventFilter, FilterError
-from evdash.events.time_bounds import InvalidTimeBound, TimeBound
-from evdash.plain_command import PlainCommand
+from evdash.audit_log.run_operation import OutcomeNotRecorded, operate, system_user
+from evdash.events.filters.event_filter import EventFilter, FilterError
+from evdash.events.filters.time_range import InvalidTimeBound, TimeBound
+from evdash.management.base import PlainCommand
+from evdash.replay.replay import EXPIRES_S, SPEED_MAX, Replay
 from evdash.streams.client import StreamsUnavailable, open_client
-from evdash.streams.operations import OperationRefused
+from evdash.streams.commands import OperationRefused
 
 
 class Command(PlainCommand):

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from evdash.accounts.tokens import revoke_token
-from evdash.plain_command import PlainCommand
+from evdash.management.base import PlainCommand
 
 
 class Command(PlainCommand):

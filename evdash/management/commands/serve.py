@@ -8,13 +8,13 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError
 
-from evdash.checks import TAG
-from evdash.command_options import add_options
-from evdash.plain_command import PlainCommand
-from evdash.ports import PortTaken, refuse_taken_port
-from evdash.served_address import record
+from evdash.config.checks import TAG
+from evdash.config.command_line import add_options
+from evdash.management.base import PlainCommand
 from evdash.serving.processes import INHERITED_OPTION, Inherited
 from evdash.serving.startup import collect_seldom, load_all
+from evdash.supervisor.addresses import record
+from evdash.supervisor.ports import PortTaken, refuse_taken_port
 
 
 class Command(PlainCommand):
@@ -29,7 +29,7 @@ class Command(PlainCommand):
         inherited: Inherited | None = options["inherited"]
         if inherited is not None:
             inherited.end_with_parent()
-            from evdash.asgi import application, pages
+            from evdash.config.asgi import application, pages
 
             load_all()
             collect_seldom()
@@ -43,7 +43,7 @@ class Command(PlainCommand):
         # Imported here, where nothing else is left that could refuse to start: they take most of a second.
         from daphne.endpoints import build_endpoint_description_strings
 
-        from evdash.asgi import application, pages
+        from evdash.config.asgi import application, pages
         from evdash.serving.server import PacedServer
 
         endpoints = build_endpoint_description_strings(host=configuration.host, port=configuration.port)

@@ -7,8 +7,8 @@ from django.conf import settings
 
 from evdash.accounts.one_time_links import DEFAULT_USER, LIFETIME, create_link, person
 from evdash.accounts.roles import can_operate, make_operator, make_viewer
-from evdash.plain_command import PlainCommand
-from evdash.served_address import served_address
+from evdash.management.base import PlainCommand
+from evdash.supervisor.addresses import served_address
 
 
 class Command(PlainCommand):

@@ -11,16 +11,14 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
-from evdash.audit.operating import OutcomeNotRecorded, operate, system_user
-from evdash.events.entry_id import EntryId, InvalidEntryId
-from evdash.events.time_bounds import InvalidTimeBound, TimeBound
-from evdash.plain_command import PlainCommand
-from evdash.projections.all import projections
-from evdash.projections.redeliver import DiscardParked, RedeliverParked
+from evdash.audit_log.run_operation import OutcomeNotRecorded, operate, system_user
+from evdash.events.entry import EntryId, InvalidEntryId
+from evdash.events.filters.time_range import InvalidTimeBound, TimeBound
+from evdash.ingest.projections.registry import projections
+from evdash.ingest.redelivery import DiscardParked, RedeliverParked
+from evdash.management.base import PlainCommand
 from evdash.streams.client import StreamsUnavailable, open_client
-from evdash.streams.deliveries import GroupMissing
-from evdash.streams.info import stream_info
-from evdash.streams.operations import (
+from evdash.streams.commands import (
     AcknowledgeEntries,
     ClaimEntries,
     CreateGroup,
@@ -33,8 +31,9 @@ from evdash.streams.operations import (
     SetPosition,
     Trim,
 )
-from evdash.streams.parked import parked_entries
-from evdash.streams.pending import PendingEntry
+from evdash.streams.consumer_group import GroupMissing, PendingEntry
+from evdash.streams.dead_letters import parked_entries
+from evdash.streams.stream_info import stream_info
 
 # So many parked entries are redelivered by `--all` at once.
 PARKED_MAX = 10_000

@@ -17,15 +17,15 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from evdash.accounts.one_time_links import DEFAULT_USER, create_link, person
-from evdash.checks import TAG
-from evdash.command_options import add_options
-from evdash.configuration import WILDCARD_HOSTS, Configuration
-from evdash.plain_command import PlainCommand
-from evdash.ports import PortTaken, refuse_taken_port
-from evdash.processes import Child
+from evdash.config.checks import TAG
+from evdash.config.command_line import add_options
+from evdash.config.environment import WILDCARD_HOSTS, Configuration
+from evdash.management.base import PlainCommand
 from evdash.streams.client import StreamsUnavailable, open_client, shown_address
-from evdash.streams.embedded import EmbeddedServer, EmbeddedServerError
+from evdash.streams.embedded_server import EmbeddedServer, EmbeddedServerError
 from evdash.streams.loading import Progress, wait_until_loaded
+from evdash.supervisor.ports import PortTaken, refuse_taken_port
+from evdash.supervisor.processes import Child
 
 LOOK_EVERY_S = 0.05
 READY_WAIT_S = 30.0

@@ -11,18 +11,17 @@ from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import connection
 
-from evdash.configuration import Configuration
-from evdash.plain_command import PlainCommand
-from evdash.projections.all import projections
-from evdash.projections.projection import Projection
+from evdash.config.environment import Configuration
+from evdash.ingest.batch import OUTAGES
+from evdash.ingest.projections.base import Projection
+from evdash.ingest.projections.registry import projections
+from evdash.ingest.retention import Retention
+from evdash.ingest.runner import Upkeep, run
+from evdash.ingest.snapshots import StateKeeping
+from evdash.ingest.worker import Worker
+from evdash.management.base import PlainCommand
 from evdash.streams.client import open_blocking_client
-from evdash.streams.groups import GroupConsumer
-from evdash.workers.loop import run
-from evdash.workers.outages import OUTAGES
-from evdash.workers.retention import Retention
-from evdash.workers.states import StateKeeping
-from evdash.workers.upkeep import Upkeep
-from evdash.workers.worker import Worker
+from evdash.streams.consumer_group import GroupConsumer
 
 # Pages add what analytics and debug have not applied yet from the stream, so that these two may take larger batches:
 # a fourth of the batches, and of their fixed cost. A full batch does not wait anyway.

@@ -10,7 +10,7 @@ from django.contrib.staticfiles import finders
 from django.utils.safestring import SafeString
 
 from evdash.notes.records import Subject
-from evdash.web.addresses import element_id
+from evdash.web.links import element_id
 
 register = template.Library()
 

@@ -8,12 +8,11 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from evdash.web import visible as visible_text
-from evdash.web import wording
-from evdash.web.addresses import session_address, user_address
-from evdash.web.kinds import Kind, kind_of
-from evdash.web.session_status import session_status
-from evdash.web.session_times import session_times
+from evdash.web import control_characters as visible_text
+from evdash.web import formatting as wording
+from evdash.web.event_display.event_types import Kind, kind_of
+from evdash.web.links import session_address, user_address
+from evdash.web.session_status import session_status, session_times
 
 register = template.Library()
 

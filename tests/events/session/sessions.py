@@ -6,10 +6,9 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from evdash.events.entry import Entry
-from evdash.events.entry_id import EntryId
+from evdash.events.decoding import decode
+from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
-from evdash.events.profile import decode
 from tests.builders import event, wild_pairs
 
 START_MS = 1_764_000_000_000

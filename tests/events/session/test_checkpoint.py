@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from evdash.events.event import Event
-from evdash.events.session import checkpoint
-from evdash.events.session.checkpoint import EVENTS_BETWEEN, Checkpoints, UnreadableCheckpoint, dump, is_due, load
+from evdash.events.session import snapshot as checkpoint
 from evdash.events.session.diff import diff
-from evdash.events.session.fold import fold, fold_all
+from evdash.events.session.reducer import fold, fold_all
+from evdash.events.session.snapshot import EVENTS_BETWEEN, Checkpoints, UnreadableCheckpoint, dump, is_due, load
 from evdash.events.session.state import NOT_STARTED, SessionState
 from tests.events.session.sessions import at
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from evdash.events.event import Event
-from evdash.events.session import fold as fold_module
-from evdash.events.session.data import as_data
-from evdash.events.session.fold import fold, fold_all, with_gap, without_beginning
+from evdash.events.session import reducer as fold_module
+from evdash.events.session.paths import as_data
+from evdash.events.session.reducer import fold, fold_all, with_gap, without_beginning
 from evdash.events.session.state import NOT_STARTED, SessionState
 from tests.events.session.sessions import START_MS, at, place
 

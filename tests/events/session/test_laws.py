@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evdash.events.event import Event
-from evdash.events.session.checkpoint import Checkpoints, dump, load
-from evdash.events.session.data import MISSING, as_data, parse_path, path_text, value_at, value_in
 from evdash.events.session.diff import apply, diff
-from evdash.events.session.fold import fold, fold_all
+from evdash.events.session.paths import MISSING, as_data, parse_path, path_text, value_at, value_in
+from evdash.events.session.reducer import fold, fold_all
+from evdash.events.session.snapshot import Checkpoints, dump, load
 from evdash.events.session.state import NOT_STARTED, SessionState
 from tests.events.session.sessions import sessions
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evdash.events.event import Event
-from evdash.events.session.pairing import pairs, took_ms
+from evdash.events.session.call_matching import pairs, took_ms
 from tests.events.session.sessions import START_MS, at
 
 

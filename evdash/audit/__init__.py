@@ -1,1 +1,0 @@
-"""What makes the log evidence: who did what to the streams and groups, when and why."""

@@ -1,0 +1,66 @@
+"""Exports in the access log: who took which events out of evdash, when, and how much of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from django.contrib.auth.models import User
+from django.db import DatabaseError
+
+from evdash.audit_log.audit_log import record
+from evdash.audit_log.models import AccessLogEntry
+from evdash.events.filters.event_filter import EventFilter
+
+logger = logging.getLogger(__name__)
+
+
+def recorded_export(
+    who: str,
+    event_filter: EventFilter,
+    form: str,
+    pieces: Iterator[bytes],
+    *,
+    user: User | None = None,
+    sandbox: str = "",
+) -> Iterator[bytes]:
+    """The pieces of an export as they are. The access log has a row before the first of them, and another one after the
+    last or when they break off; none where whoever asked went away in between. `form` names the kind of file,
+    `sandbox` what is exported instead of the watched streams.
+
+    Raises a database's error when the first row cannot be written: then nothing may be given out.
+    """
+    detail = {
+        "title": f"Export {event_filter.describe()}{f' of {sandbox}' if sandbox else ''} as {form}",
+        "asked": {"filter": event_filter.text(), "form": form},
+    }
+    begun = record(who, "export", user=user, stream=sandbox, detail=detail, succeeded=None)
+    return _given_out(begun, pieces)
+
+
+def _given_out(begun: AccessLogEntry, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    given = 0
+    try:
+        for piece in pieces:
+            yield piece
+            given += len(piece)
+    except Exception as error:
+        _end(begun, f"Broken off after {given:,} bytes: {error}", succeeded=False)
+        raise
+    _end(begun, f"{given:,} bytes were given out.", succeeded=True)
+
+
+def _end(begun: AccessLogEntry, outcome: str, *, succeeded: bool) -> None:
+    try:
+        record(
+            begun.who,
+            begun.action,
+            user=begun.user,
+            stream=begun.stream,
+            detail=begun.detail,
+            outcome=outcome,
+            succeeded=succeeded,
+            begun=begun,
+        )
+    except DatabaseError as error:  # the events are out, and the log says that it was begun
+        logger.warning("The access log cannot be told how export %d ended: %s", begun.pk, error)

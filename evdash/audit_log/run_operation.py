@@ -1,0 +1,107 @@
+"""Carrying out an operation on a stream or group: looked at first, with a reason, and in the access log."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping
+from typing import Any, Final
+
+import redis
+from django.contrib.auth.models import User
+from django.db import DatabaseError, transaction
+
+from evdash.audit_log.audit_log import plain, record
+from evdash.audit_log.models import AccessLogEntry
+from evdash.ingest.redelivery import note_consequences
+from evdash.streams.commands import Operation, OperationRefused, Outcome
+
+NO_REASON: Final = "Give a reason: it is kept in the access log with what is done."
+
+
+class OutcomeNotRecorded(Exception):
+    """The operation is done, but the access log could not be told what came of it."""
+
+
+def operate(
+    user_name: str, operation: Operation, reason: str, client: redis.Redis, *, user: User | None = None
+) -> Outcome:
+    """Carry the operation out and return what came of it.
+
+    The access log has a row before anything is changed and another one after it, whatever happens in between. Raises
+    OperationRefused when there is no reason or the operation itself refuses, OutcomeNotRecorded, and what the operation
+    raises. Must not be called within a transaction, which could take the rows back.
+    """
+    preview = operation.preview(client)
+    told: dict[str, Any] = {
+        "stream": operation.stream,
+        "group": getattr(operation, "group", ""),
+        "reason": reason.strip(),
+        "user": user,
+        "detail": {
+            "title": operation.title,
+            "asked": plain(operation),
+            "preview": preview.sentence,
+            "affected": preview.affected,
+        },
+    }
+    refused = preview.refused if reason.strip() else NO_REASON
+    if refused:
+        _write(user_name, operation.action, **told, outcome=refused, succeeded=False)
+        raise OperationRefused(refused)
+    begun = _write(user_name, operation.action, **told, succeeded=None)
+    try:
+        outcome = operation.execute(client)
+    except BaseException as error:
+        _write_end(begun, told, outcome=_in_words(error), succeeded=False)
+        raise
+    told["detail"] |= {"done": outcome.done, "done_ids": outcome.done_ids, "failed": outcome.failed}
+    _note(operation, outcome, reason)
+    _write_end(
+        begun,
+        told,
+        before=outcome.before,
+        after=outcome.after,
+        outcome=f"{outcome.sentence} {outcome.stopped}".strip(),
+        succeeded=outcome.succeeded,
+    )
+    return outcome
+
+
+def system_user() -> str:
+    """Who operates from a terminal: the system's user. Raises OperationRefused where there is none to be named."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError) as error:
+        raise OperationRefused("The system does not say who you are: set the variable USER to your name.") from error
+
+
+def _note(operation: Operation, outcome: Outcome, reason: str) -> None:
+    try:
+        note_consequences(operation, outcome, reason)
+    except DatabaseError as error:
+        raise OutcomeNotRecorded(
+            f"{outcome.sentence} What it has kept from the log could not be recorded as a gap: {error}. A worker that "
+            "finds it missing applies it."
+        ) from error
+
+
+def _write(who: str, action: str, **told: Any) -> AccessLogEntry:
+    with transaction.atomic(durable=True):
+        return record(who, action, **told)
+
+
+def _write_end(begun: AccessLogEntry, told: Mapping[str, Any], **came_of_it: Any) -> None:
+    try:
+        _write(begun.who, begun.action, begun=begun, **told, **came_of_it)
+    except DatabaseError as error:
+        raise OutcomeNotRecorded(
+            f"{came_of_it['outcome']} The access log has what was begun, but what came of it could not be added to it: "
+            f"{error}."
+        ) from error
+
+
+def _in_words(error: BaseException) -> str:
+    words = str(error).strip()
+    if isinstance(error, OperationRefused):  # meanwhile: the preview would still have done it
+        return words
+    return f"Broken off: {words if words.endswith('.') else f'{type(error).__name__} {words}'.strip() + '.'}"

@@ -1,0 +1,1 @@
+"""Settings, URLs, the ASGI application, environment variables and system checks."""

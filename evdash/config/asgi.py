@@ -1,0 +1,30 @@
+"""The ASGI application: pages over HTTP, live events over WebSocket."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "evdash.config.settings")
+
+static_files = get_asgi_application()
+
+# Models can be imported from here on.
+from django.conf import settings  # noqa: E402
+
+from evdash.accounts.sockets import SignedInSocket  # noqa: E402
+from evdash.live.routing import websocket_urlpatterns  # noqa: E402
+from evdash.serving.pages import Pages  # noqa: E402
+
+pages = Pages(settings.EVDASH.requests_at_once, settings.EVDASH.requests_waiting)
+
+
+async def http(scope: dict[str, Any], receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
+    """Static files take no thread; everything else is a page."""
+    application = static_files if scope["path"].startswith(settings.STATIC_URL) else pages
+    await application(scope, receive, send)
+
+
+application = ProtocolTypeRouter({"http": http, "websocket": SignedInSocket(URLRouter(websocket_urlpatterns))})

@@ -1,0 +1,153 @@
+"""Django system checks: settings that are right one by one and cannot work together."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+from evdash.config.environment import LOOPBACK_NAMES, WILDCARD_HOSTS, Configuration, declaration
+from evdash.streams.dead_letters import parked_stream
+
+TAG = "evdash"
+SHORTEST_SECRET_KEY = 32
+CLAIM_IDLE_PER_BLOCK = 3
+"""How many waits long a worker must have been silent, at least, before its entries may be taken over."""
+
+
+@register(TAG)
+def configuration_works(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Every combination in `settings.EVDASH` that would fail, lose or give away something later."""
+    configuration: Configuration = settings.EVDASH
+    return [
+        *streams_differ(configuration),
+        *groups_differ(configuration),
+        *parked_entries_are_not_read_again(configuration),
+        *claims_wait_long_enough(configuration),
+        *an_exact_length_is_a_length(configuration),
+        *visitors_are_let_in(configuration),
+        *embedded_server_is_known(configuration),
+        *nothing_is_given_away(configuration),
+    ]
+
+
+def streams_differ(configuration: Configuration) -> list[CheckMessage]:
+    twice = [name for name, times in Counter(configuration.streams).items() if times > 1]
+    if not twice:
+        return []
+    message = f"EVDASH_STREAMS names {', '.join(twice)} more than once."
+    return [Error(message, hint="Name every stream once.", id="evdash.E001")]
+
+
+def groups_differ(configuration: Configuration) -> list[CheckMessage]:
+    variables: dict[str, list[str]] = {}
+    for field in ("audit_group", "analytics_group", "debug_group"):
+        variables.setdefault(getattr(configuration, field), []).append(declaration(field).name)
+    return [
+        Error(
+            f"{' and '.join(names)} are {'both' if len(names) == 2 else 'all'} {group!r}: each would be given only a "
+            "part of the events.",
+            hint="Give each of the three groups a name of its own.",
+            id="evdash.E006",
+        )
+        for group, names in variables.items()
+        if len(names) > 1
+    ]
+
+
+def parked_entries_are_not_read_again(configuration: Configuration) -> list[CheckMessage]:
+    return [
+        Error(
+            f"EVDASH_STREAMS names {parked_stream(stream)}, where evdash puts what it cannot apply of {stream}: it "
+            "would read its own notes as events.",
+            hint="Leave it out: the Streams page shows parked entries.",
+            id="evdash.E007",
+        )
+        for stream in configuration.streams
+        if parked_stream(stream) in configuration.streams
+    ]
+
+
+def claims_wait_long_enough(configuration: Configuration) -> list[CheckMessage]:
+    if configuration.claim_idle_ms >= CLAIM_IDLE_PER_BLOCK * configuration.block_ms:
+        return []
+    least = CLAIM_IDLE_PER_BLOCK * configuration.block_ms
+    return [
+        Error(
+            f"EVDASH_CLAIM_IDLE_MS is {configuration.claim_idle_ms} and EVDASH_BLOCK_MS {configuration.block_ms}: "
+            "workers would take entries from each other that are being worked on.",
+            hint=f"Set EVDASH_CLAIM_IDLE_MS to {least} or more, or EVDASH_BLOCK_MS to less.",
+            id="evdash.E008",
+        )
+    ]
+
+
+def an_exact_length_is_a_length(configuration: Configuration) -> list[CheckMessage]:
+    if configuration.max_length or not configuration.max_length_exact:
+        return []
+    return [
+        Error(
+            "EVDASH_MAX_LENGTH_EXACT is on, but EVDASH_MAX_LENGTH is 0: streams keep all of their entries.",
+            hint="Set EVDASH_MAX_LENGTH to how many entries a stream keeps, or leave EVDASH_MAX_LENGTH_EXACT off.",
+            id="evdash.E009",
+        )
+    ]
+
+
+def visitors_are_let_in(configuration: Configuration) -> list[CheckMessage]:
+    if configuration.host not in WILDCARD_HOSTS or set(configuration.allowed_hosts) - set(LOOPBACK_NAMES):
+        return []
+    return [
+        Error(
+            f"EVDASH_HOST (or --host) is {configuration.host}, open to other machines, but EVDASH_ALLOWED_HOSTS "
+            "names only this one: they would all be refused.",
+            hint="Set EVDASH_ALLOWED_HOSTS to the names and addresses that browsers use, with commas between them.",
+            id="evdash.E002",
+        )
+    ]
+
+
+def embedded_server_is_known(configuration: Configuration) -> list[CheckMessage]:
+    if not configuration.embedded or configuration.redis_url:
+        return []
+    return [
+        Error(
+            "EVDASH_EMBEDDED is set, but there is no REDIS_URL.",
+            hint="Leave EVDASH_EMBEDDED to `manage.py up`, which sets both for the processes that it starts.",
+            id="evdash.E003",
+        )
+    ]
+
+
+def nothing_is_given_away(configuration: Configuration) -> list[CheckMessage]:
+    messages: list[CheckMessage] = []
+    open_to_others = f"[{configuration.host}]" not in LOOPBACK_NAMES and configuration.host not in LOOPBACK_NAMES
+    if configuration.debug and open_to_others:
+        messages.append(
+            Error(
+                f"EVDASH_DEBUG is on while EVDASH_HOST (or --host) is {configuration.host}: Django's debug pages would "
+                "show settings and data to other machines.",
+                hint="Leave EVDASH_DEBUG off, or listen on 127.0.0.1.",
+                id="evdash.E004",
+            )
+        )
+    if configuration.secret_key and len(configuration.secret_key) < SHORTEST_SECRET_KEY:
+        messages.append(
+            Error(
+                f"EVDASH_SECRET_KEY has fewer than {SHORTEST_SECRET_KEY} characters: sessions could be forged.",
+                hint="Leave it empty, and evdash makes one; or take 50 random characters.",
+                id="evdash.E005",
+            )
+        )
+    if open_to_others and not configuration.https:
+        messages.append(
+            Warning(
+                f"EVDASH_HOST (or --host) is {configuration.host} and EVDASH_HTTPS is off: passwords and events cross "
+                "the network readable.",
+                hint="Put a proxy with TLS before evdash and set EVDASH_HTTPS=yes.",
+                id="evdash.W001",
+            )
+        )
+    return messages

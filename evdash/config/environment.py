@@ -1,0 +1,326 @@
+"""What can be set: every environment variable of evdash, declared once with its type, default and meaning.
+
+The settings are read from here, README's table is compared with it (tests), and the options of `manage.py
+up` and `serve` (command_options.py) are another way to set the same variables.
+"""
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Self, cast
+
+import dj_database_url
+from environs import Env, EnvError
+
+from evdash.streams.address import InvalidRedisUrl, redis_url
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+WILDCARD_HOSTS = ("0.0.0.0", "::", "")  # noqa: S104 - recognised here, not bound
+
+
+class ConfigurationError(Exception):
+    """A variable has a value that cannot be: a sentence with the variable, the value and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable: its name, what it takes and what it does."""
+
+    name: str
+    default: Any
+    meaning: str
+    default_in_words: str = ""
+    """For README, where the default is computed or says nothing by itself."""
+    takes: str = ""
+    """What is allowed, where the type does not say all of it."""
+    option: str = ""
+    """The option of `up` and `serve` that sets it; one that begins with `--no-` takes no value and sets it to "no"."""
+    least: int = 0
+    most: int = sys.maxsize
+    secret: bool = False
+    """The value is repeated in no message."""
+
+    def allowed(self, kind: type) -> str:
+        """What may be written, in words, where a value of `kind` is read."""
+        if self.takes:
+            return self.takes
+        if kind is bool:
+            return "yes or no"
+        if kind is int and self.most != sys.maxsize:
+            return f"a whole number from {self.least} to {self.most}"
+        if kind is int:
+            return f"a whole number of at least {self.least}"
+        if kind is Path:
+            return "the path of a directory"
+        return "text" if kind is str else "a list with commas between its values"
+
+    def read(self, kind: type) -> Any:
+        """The value in the environment, of type `kind`; the default when it is not set or empty."""
+        text = os.environ.get(self.name, "")
+        if not text.strip():
+            return self.default
+        env = Env()
+        try:
+            if kind is bool:
+                return env.bool(self.name)
+            if kind is int:
+                number = env.int(self.name)
+                if not self.least <= number <= self.most:
+                    raise self.error(kind)
+                return number
+            if kind is Path:
+                return env.path(self.name).expanduser()
+            if kind is str:
+                return env.str(self.name).strip()
+            values: list[str] = env.list(self.name)
+            return tuple(value.strip() for value in values if value.strip()) or self.default
+        except EnvError as error:
+            raise self.error(kind) from error
+
+    def error(self, kind: type) -> ConfigurationError:
+        """The sentence that refuses the present value."""
+        value = "(not shown)" if self.secret else repr(os.environ.get(self.name, ""))
+        name = f"{self.name} (or {self.option})" if self.option else self.name
+        return ConfigurationError(f"{name} cannot be {value}: it takes {self.allowed(kind)}.")
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def variable(name: str, default: Any, meaning: str, **more: Any) -> Any:
+    """A field of Configuration that is read from the environment variable `name`."""
+    declared = Variable(name, default, meaning, **more)
+    return field(metadata={"variable": declared}, repr=not declared.secret)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """The values of all variables, read and checked. `settings.EVDASH` is the one in use."""
+
+    data_dir: Path = variable(
+        "EVDASH_DATA_DIR",
+        CHECKOUT / "data",
+        "Where evdash keeps its secret key, the SQLite file and what the embedded server holds. Created if missing.",
+        default_in_words="`data` in the checkout",
+        option="--data-dir",
+    )
+    redis_url: str = variable(
+        "REDIS_URL",
+        "",
+        "The server whose streams are shown: `redis://`, `rediss://`, `unix://` or a bare `host:port`.",
+        default_in_words="none: `up` starts an embedded Valkey",
+        secret=True,  # it may hold a password
+    )
+    redis_password: str = variable(
+        "REDIS_PASSWORD", "", "The password of that server, where the URL has none.", secret=True
+    )
+    embedded: bool = variable(
+        "EVDASH_EMBEDDED", False, "Set by `up` for the processes it starts: REDIS_URL is its own embedded server."
+    )
+    embedded_port: int = variable(
+        "EVDASH_EMBEDDED_PORT",
+        0,
+        "The port of the embedded server.",
+        default_in_words="the last one again, or a free one",
+        most=65535,
+    )
+    streams: tuple[str, ...] = variable("EVDASH_STREAMS", ("memory:events",), "The streams to show, comma separated.")
+    sandbox_prefix: str = variable(
+        "EVDASH_SANDBOX_PREFIX", "sandbox:", "How the names of the streams begin that events may be replayed into."
+    )
+    upcasters: str = variable(
+        "EVDASH_UPCASTERS",
+        "",
+        "A Python module that lifts older versions of your events (see the wire format), imported at the start.",
+        takes="the dotted name of a Python module",
+    )
+    audit_group: str = variable("EVDASH_AUDIT_GROUP", "evdash-audit", "The consumer group that fills the event log.")
+    analytics_group: str = variable(
+        "EVDASH_ANALYTICS_GROUP", "evdash-analytics", "The consumer group that counts how long operations take."
+    )
+    debug_group: str = variable(
+        "EVDASH_DEBUG_GROUP", "evdash-debug", "The consumer group that puts equal errors together."
+    )
+    consumer: str = variable(
+        "EVDASH_CONSUMER",
+        "",
+        "The name of a worker in its group. Each worker needs its own.",
+        default_in_words="host name and process ID",
+    )
+    batch_size: int = variable(
+        "EVDASH_BATCH_SIZE", 500, "How many entries a worker reads and writes at a time.", least=1, most=100_000
+    )
+    batch_ms: int = variable(
+        "EVDASH_BATCH_MS",
+        200,
+        "How long after its XADD an entry is in the event log at the latest, while workers keep up: between two "
+        "batches they let entries gather for that long, less the time a batch takes. 0 reads each entry as it comes.",
+        most=10_000,
+    )
+    block_ms: int = variable(
+        "EVDASH_BLOCK_MS", 2000, "How long a worker waits for new entries before it looks around.", least=1, most=60_000
+    )
+    claim_idle_ms: int = variable(
+        "EVDASH_CLAIM_IDLE_MS",
+        60_000,
+        "How long an entry stays with a worker that says nothing before another worker of the group takes it over.",
+        least=1000,
+        most=86_400_000,
+    )
+    max_deliveries: int = variable(
+        "EVDASH_MAX_DELIVERIES", 5, "How often an entry is tried before it is parked.", least=1, most=1000
+    )
+    max_length: int = variable(
+        "EVDASH_MAX_LENGTH",
+        0,
+        "How many entries a stream keeps: workers trim older ones that every group has committed. 0 keeps all.",
+    )
+    max_length_exact: bool = variable(
+        "EVDASH_MAX_LENGTH_EXACT",
+        False,
+        "Whether streams are trimmed to exactly that length. Otherwise Redis removes whole nodes, which is quicker.",
+    )
+    retention_hours: int = variable(
+        "EVDASH_RETENTION_HOURS",
+        0,
+        "How many hours a stream keeps entries: workers trim older ones that every group has committed. 0 keeps all.",
+        most=876_000,  # a hundred years
+    )
+    abandoned_after_min: int = variable(
+        "EVDASH_ABANDONED_AFTER_MIN",
+        60,
+        "After how many minutes without an event a session that has not ended is called abandoned.",
+        least=1,
+        most=525_600,  # a year
+    )
+    demo: bool = variable(
+        "EVDASH_DEMO",
+        True,
+        "Whether simulated agents write to an embedded server that is empty.",
+        option="--no-demo",
+    )
+    database_url: str = variable(
+        "DATABASE_URL",
+        "",
+        "The database of the event log: `postgres://user:password@host:5432/name` or `sqlite:///path`.",
+        default_in_words="SQLite, `evdash.sqlite3` in the data directory",
+        takes="postgres://user:password@host:5432/name or sqlite:///path",
+        secret=True,
+    )
+    host: str = variable("EVDASH_HOST", "127.0.0.1", "The address that the web server listens on.", option="--host")
+    port: int = variable(
+        "EVDASH_PORT", 8000, "The port that the web server listens on.", option="--port", least=1, most=65535
+    )
+    requests_at_once: int = variable(
+        "EVDASH_REQUESTS_AT_ONCE", 2, "How many pages one web process makes at once.", least=1, most=64
+    )
+    requests_waiting: int = variable(
+        "EVDASH_REQUESTS_WAITING",
+        64,
+        "How many more wait, for 4 s at most. Others get a page with status 503 that says so.",
+        most=10_000,
+    )
+    web_processes: int = variable(
+        "EVDASH_WEB_PROCESSES",
+        min(available_cores(), 4),
+        "How many processes make pages behind the port: one for each core, at most 4, unless set. With more than 1, "
+        "another one has the sockets of live pages.",
+        default_in_words="fits the machine",
+        least=1,
+        most=64,
+    )
+    allowed_hosts: tuple[str, ...] = variable(
+        "EVDASH_ALLOWED_HOSTS",
+        LOOPBACK_NAMES,
+        "The names by which browsers may reach evdash, comma separated. EVDASH_HOST is one of them unless it stands "
+        "for every address.",
+    )
+    https: bool = variable(
+        "EVDASH_HTTPS",
+        False,
+        "Whether browsers reach evdash by https, through a proxy that sets X-Forwarded-Proto. Cookies are then sent by "
+        "https only.",
+    )
+    secret_key: str = variable(
+        "EVDASH_SECRET_KEY",
+        "",
+        "Signs sessions. The same for every web process.",
+        default_in_words="created in the data directory, readable by its owner only",
+        secret=True,
+    )
+    debug: bool = variable("EVDASH_DEBUG", False, "Django's debug pages, for developing only.")
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read every variable. Raises ConfigurationError for the first that cannot be."""
+        values = {name: declared.read(kind) for name, kind, declared in declarations()}
+        values["consumer"] = values["consumer"] or f"{socket.gethostname()}-{os.getpid()}"
+        values["data_dir"] = values["data_dir"].absolute()
+        if values["redis_url"]:
+            try:
+                values["redis_url"] = redis_url(values["redis_url"], values["redis_password"])
+            except InvalidRedisUrl as error:
+                raise ConfigurationError(f"REDIS_URL cannot be used: {error}") from error
+        configuration = cls(**values)
+        configuration.databases()
+        return configuration
+
+    def databases(self) -> dict[str, Any]:
+        """Django's DATABASES. Raises ConfigurationError when DATABASE_URL cannot be read."""
+        url = self.database_url or f"sqlite:///{self.data_dir / 'evdash.sqlite3'}"
+        try:
+            database = dict(dj_database_url.parse(url))
+        except ValueError as error:
+            raise declaration("database_url").error(str) from error
+        if database["ENGINE"] == "django.db.backends.sqlite3":
+            # Readers and one writer at a time without blocking each other; a writer waits for the lock from its
+            # first statement on instead of failing in the middle (52,000 rows/s measured like this).
+            database["OPTIONS"] = {
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+            }
+        elif database["ENGINE"] != "django.db.backends.postgresql":
+            raise declaration("database_url").error(str)
+        elif find_spec("psycopg") is None:
+            raise ConfigurationError(
+                "DATABASE_URL names a PostgreSQL server, but its driver is not installed: "
+                f"run `{sys.executable} -m pip install -r requirements-postgresql.txt`."
+            )
+        else:
+            database["OPTIONS"] = {"connect_timeout": 3} | cast(dict[str, Any], database.get("OPTIONS", {}))
+        # The threads that make pages keep their connections.
+        return {"default": database | {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}}
+
+    def address(self) -> str:
+        """Where browsers find evdash, without a slash at the end."""
+        if self.https:
+            return f"https://{next((name for name in self.hosts() if name not in LOOPBACK_NAMES), 'localhost')}"
+        host = "127.0.0.1" if self.host in WILDCARD_HOSTS else self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    def hosts(self) -> list[str]:
+        """Django's ALLOWED_HOSTS: those allowed, and the one listened on if it is a name or one address."""
+        listened_on = f"[{self.host}]" if ":" in self.host else self.host
+        own = [] if self.host in WILDCARD_HOSTS or listened_on in self.allowed_hosts else [listened_on]
+        return [*self.allowed_hosts, *own]
+
+
+def declarations() -> Iterator[tuple[str, type, Variable]]:
+    """Field, type and variable of everything that can be set, in README's order."""
+    for each in fields(Configuration):
+        yield each.name, cast(type, each.type), each.metadata["variable"]
+
+
+def declaration(name: str) -> Variable:
+    """The variable behind the field `name` of Configuration."""
+    return next(declared for field_name, _, declared in declarations() if field_name == name)

@@ -1,0 +1,40 @@
+"""The key that signs sessions, kept in the data directory."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from django.core.management.utils import get_random_secret_key
+
+from evdash.config.environment import ConfigurationError
+
+NAME = "secret_key"
+
+
+def secret_key(data_dir: Path) -> str:
+    """The key in `data_dir`, created on the first call, readable by its owner only.
+
+    Several processes may call at once: each writes a key of its own beside the place and links it there, which works
+    for exactly one, and then all read the same whole file. Raises ConfigurationError when the directory cannot be used.
+    """
+    path = data_dir / NAME
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            create(path)
+        return path.read_text(encoding="ascii")
+    except OSError as error:
+        raise ConfigurationError(
+            f"EVDASH_DATA_DIR (or --data-dir) cannot be {str(data_dir)!r}: "
+            f"it takes a directory that can be written to ({error.strerror or error})."
+        ) from error
+
+
+def create(path: Path) -> None:
+    """Write a new key to `path` unless another process was quicker."""
+    with NamedTemporaryFile("w", encoding="ascii", dir=path.parent, prefix=path.name) as own:  # mode 0600
+        own.write(get_random_secret_key())
+        own.flush()
+        with suppress(FileExistsError):
+            os.link(own.name, path)

@@ -1,0 +1,12 @@
+"""Every address of evdash."""
+
+from django.urls import URLPattern, URLResolver, include, path
+
+handler500 = "evdash.web.error_pages.server_error"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("evdash.accounts.urls")),
+    path("", include("evdash.health.urls")),
+    path("", include("evdash.live.urls")),
+    path("", include("evdash.web.urls")),
+]

@@ -1,0 +1,138 @@
+"""An EventFilter as a query of the event log, and bounds that keep its cost apart from the length of history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import BooleanField, Q, QuerySet, TextField, Value
+from django.db.models.functions import Coalesce, Left, StrIndex
+from django.db.models.lookups import Exact, GreaterThan
+
+from evdash.eventlog.models import LoggedEvent, Stream, TypeCount
+from evdash.eventlog.time_buckets import LAST_SLOT_END_S, MINUTE_S, slot_start_s, slots_of_range
+from evdash.events.entry import EntryId
+from evdash.events.filters.event_filter import EventFilter
+from evdash.events.filters.keys import ATTRIBUTES, IS, Condition
+
+# How many rows a search looks at that no index answers (a text, say) before it stops and says how far it came.
+SCAN_ROWS = 50_000
+
+_NOTHING = Q(pk__in=[])
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """The rows of a filter: those that an index finds, and those of them that the rest of the filter lets through."""
+
+    indexed: QuerySet[LoggedEvent]
+    matching: QuerySet[LoggedEvent]
+    exact: bool  # the index alone answers the filter
+
+    def bound(self, *, newest_first: bool) -> EntryId | None:
+        """Where a search in this direction stops after SCAN_ROWS rows; None: before that it is through."""
+        if self.exact:
+            return None
+        order = ("-entry_id", "-stream_id") if newest_first else ("entry_id", "stream_id")
+        row = self.indexed.order_by(*order).values_list("entry_id", flat=True)[SCAN_ROWS : SCAN_ROWS + 1]
+        return next(iter(row), None)
+
+
+def log_query(filter: EventFilter, now: datetime) -> LogQuery:
+    """The filter's rows, with relative times seen from `now`."""
+    driver = filter.driver()
+    rows = LoggedEvent.objects.all()
+    since_us, until_us = filter.range_us(now)
+    first_id, last_id = id_range(since_us, until_us)
+    if first_id is not None:
+        rows = rows.filter(entry_id__gte=first_id)
+    if last_id is not None:
+        rows = rows.filter(entry_id__lte=last_id)
+    if driver:
+        rows = rows.filter(_by_index(driver))
+    # Opaque to the indexes, so that SQLite, which keeps no statistics, does not walk a worse one.
+    rest = [group for group in filter.alternatives() if group != (driver,)]
+    matching = rows
+    for group in rest:
+        any_of = Q()
+        for condition in group:
+            test = _opaque(condition)
+            any_of |= ~test if condition.negated else test
+        matching = matching.filter(any_of)
+    if since_us is not None:
+        matching = matching.filter(occurred_us__gte=since_us)
+    if until_us is not None:
+        matching = matching.filter(occurred_us__lt=until_us)
+    return LogQuery(rows, matching, exact=not rest and since_us is None and until_us is None)
+
+
+def duplicates_query(filter: EventFilter, now: datetime) -> QuerySet[LoggedEvent]:
+    """The duplicates among the filter's rows. They are few and have an index of their own, which is made to be used."""
+    rows = LoggedEvent.objects.filter(is_duplicate=True)
+    for group in filter.alternatives():
+        any_of = Q()
+        for condition in group:
+            any_of |= ~_opaque(condition) if condition.negated else _opaque(condition)
+        rows = rows.filter(any_of)
+    since_us, until_us = filter.range_us(now)
+    if since_us is not None:
+        rows = rows.filter(occurred_us__gte=since_us)
+    if until_us is not None:
+        rows = rows.filter(occurred_us__lt=until_us)
+    return rows
+
+
+def _by_index(condition: Condition) -> Q:
+    if condition.key == IS:
+        return Q(is_error=True)
+    return _NOTHING if _is_unwritten(condition.value) else Q(**{ATTRIBUTES[condition.key]: condition.value})
+
+
+def _is_unwritten(value: str) -> bool:
+    """Whether no column can hold this: decoding writes NUL as \\x00, since PostgreSQL's text cannot hold it."""
+    return "\x00" in value
+
+
+def _opaque(condition: Condition) -> Q:
+    if condition.key == IS:
+        return Q(Exact(Coalesce("is_error", Value(False), output_field=BooleanField()), True))
+    if condition.key == "stream":
+        # Streams are few: they are compared here, so that a prefix means the same as in the predicate.
+        names = Stream.objects.values_list("pk", "name")
+        return Q(stream_id__in=[pk for pk, name in names if _is_or_starts(name, condition)])
+    if condition.key in ATTRIBUTES:
+        column = ATTRIBUTES[condition.key]
+        if _is_unwritten(condition.value):
+            return _NOTHING
+        if not condition.prefix:
+            return Q(Exact(Coalesce(column, Value(""), output_field=TextField()), condition.value))
+        start = Left(column, len(condition.value)) if condition.value else Value("", output_field=TextField())
+        return Q(Exact(start, condition.value))
+    return Q(GreaterThan(StrIndex("search_text", Value(condition.needle(), output_field=TextField())), 0))
+
+
+def _is_or_starts(name: str, condition: Condition) -> bool:
+    return name.startswith(condition.value) if condition.prefix else name == condition.value
+
+
+def id_range(since_us: int | None, until_us: int | None) -> tuple[EntryId | None, EntryId | None]:
+    """Between which entry IDs the logged events of a time range lie, to the minute; None at an open end.
+
+    Event times come from producers and entry IDs from Redis; the log is ordered by the latter.
+    """
+    if since_us is None and until_us is None:
+        return None, None
+    rows = TypeCount.objects.filter(slots_between(since_us, until_us))
+    first_id = next(iter(rows.order_by("first_id").values_list("first_id", flat=True)[:1]), EntryId.MAX)
+    last_id = next(iter(rows.order_by("-last_id").values_list("last_id", flat=True)[:1]), EntryId.MIN)
+    return first_id, last_id
+
+
+def slots_between(since_us: int | None, until_us: int | None) -> Q:
+    """The rows of TypeCount that add up to a range, widened to whole minutes."""
+    since_s = slot_start_s(since_us, MINUTE_S) if since_us is not None and since_us > 0 else 0
+    until_s = slot_start_s(until_us + MINUTE_S * 1_000_000 - 1, MINUTE_S) if until_us is not None else LAST_SLOT_END_S
+    any_of = Q(pk__in=[])
+    for width_s, start_s, end_s in slots_of_range(since_s, until_s):
+        any_of |= Q(width_s=width_s, start_s__gte=start_s, start_s__lt=end_s)
+    return any_of

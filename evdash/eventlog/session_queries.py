@@ -1,0 +1,204 @@
+"""Two sessions side by side: where the events of each row lie, so that a page reads only those it shows."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import Final
+
+from django.db.models import Count, F, Q, QuerySet
+from django.db.models.fields import BigIntegerField
+from django.db.models.functions import Cast, Floor
+
+from evdash.eventlog.models import LoggedEvent
+from evdash.eventlog.reader import Reader
+from evdash.eventlog.records import MissingEntries, OutlineSlot, Position
+from evdash.eventlog.stream_deltas import Unlogged
+from evdash.events.deduplication import Change
+from evdash.events.event import Event
+from evdash.events.filters.event_filter import EventFilter
+from evdash.events.session.alignment import Contrast, Verdict, align
+from evdash.events.session.reducer import fold_all
+from evdash.events.session.state import SessionState
+from evdash.events.summaries import SessionSummary
+
+# Finer than any screen shows, so that idle stretches can be told from busy ones.
+SLOTS: Final = 1_000
+
+
+def session_outline(unlogged: Unlogged, summary: SessionSummary) -> tuple[OutlineSlot, ...]:
+    """The session's time in at most SLOTS equal slots, those without events left out, in the order of time."""
+    return outline_of(unlogged.of_session(summary.session_id), summary, _logged(summary, _width_us(summary)))
+
+
+def outline_of(
+    changes: Iterable[Change], summary: SessionSummary, counted: Mapping[int, tuple[int, int]] | None = None
+) -> tuple[OutlineSlot, ...]:
+    """The same of these changes, and of what is `counted` already: by the slot's number its events and errors."""
+    width_us = _width_us(summary)
+    found = dict(counted or {})
+    for change in changes:
+        event = change.event
+        if event.session_id != summary.session_id:
+            continue
+        index = (event.occurred_us - summary.started_us) // width_us
+        events, errors = found.get(index, (0, 0))
+        found[index] = (events + change.counts, errors + change.counts * event.is_error)
+    return tuple(
+        OutlineSlot(summary.started_us + index * width_us, width_us, events, errors)
+        for index, (events, errors) in sorted(found.items())
+        if events > 0
+    )
+
+
+def _width_us(summary: SessionSummary) -> int:
+    return max(1, -(-(summary.last_us - summary.started_us + 1) // SLOTS))
+
+
+def _logged(summary: SessionSummary, width_us: int) -> dict[int, tuple[int, int]]:
+    rows: QuerySet[LoggedEvent] = LoggedEvent.objects.filter(session_id=summary.session_id, is_duplicate=False)
+    slot = Cast(Floor((F("occurred_us") - summary.started_us) * 1.0 / width_us), BigIntegerField())
+    told = rows.annotate(slot=slot).values_list("slot").order_by()
+    counted = told.annotate(events=Count("pk"), errors=Count("pk", filter=Q(is_error=True)))
+    return {index: (events, errors) for index, events, errors in counted}
+
+
+_CHUNK_EVENTS: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEvents:
+    """A session's events, oldest first, duplicates included."""
+
+    events: tuple[Event, ...]
+    duplicates: frozenset[Position]
+    gaps: tuple[MissingEntries, ...]  # between them, and before a first one that is no start
+    has_earlier: bool  # entries before the first one were not read, because the log is far behind
+    has_later: bool  # there may be events after the last one: the limit was met, or the log is far behind
+
+
+def session_events(reader: Reader, session_id: str, *, limit: int) -> SessionEvents:
+    """The session's oldest events that are known, at most `limit` of them."""
+    within = EventFilter().also("session", session_id)
+    page = reader.first_page(within, limit=min(limit, _CHUNK_EVENTS))
+    has_earlier = page.older is not None
+    events, duplicates, gaps = list(page.events), set(page.duplicates), list(page.gaps)
+    while page.newer is not None and page.searched_to is None and len(events) < limit:
+        page = reader.page(within, after=page.newer, oldest_first=True, limit=min(limit - len(events), _CHUNK_EVENTS))
+        events += page.events
+        duplicates |= page.duplicates
+        gaps += [gap for gap in page.gaps if gap not in gaps]
+    return SessionEvents(tuple(events), frozenset(duplicates), tuple(gaps), has_earlier, page.newer is not None)
+
+
+EVENTS_COMPARED: Final = 20_000
+"""Of each session, from its start."""
+
+# Two sessions of 20,000 events take some 5 s of one core to read, fold and align. As positions they take some 10 MB.
+_KEPT_FROM_EVENTS: Final = 2_000
+_KEPT: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedSession:
+    """One of the two, as far as it was read."""
+
+    session_id: str
+    started_us: int  # Unix microseconds; what the rows' times are counted from
+    events: int  # that were compared, duplicates included
+    duplicates: frozenset[Position]
+    gaps: tuple[MissingEntries, ...]
+    has_earlier: bool  # as in SessionEvents
+    has_later: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedRow:
+    """Where the events lie that correspond; None on the side that has none."""
+
+    a: Position | None
+    b: Position | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class SessionComparison:
+    """Every event of both is in one row, in its order."""
+
+    a: ComparedSession
+    b: ComparedSession
+    rows: tuple[ComparedRow, ...]
+    first_divergence: int | None  # the number of the first row that is not the same, from 0
+    contrasts: tuple[Contrast, ...]
+    is_bounded: bool  # as in Alignment
+
+
+_Key = tuple[tuple[str, ...], SessionSummary, SessionSummary]
+"""Of the streams that are read: a sandbox may have the same sessions."""
+
+
+class _Memory:
+    """The comparisons of long sessions that were asked for last: each page of one asks anew."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._kept: OrderedDict[_Key, SessionComparison] = OrderedDict()
+
+    def get(self, key: _Key) -> SessionComparison | None:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def keep(self, key: _Key, comparison: SessionComparison) -> None:
+        with self._lock:
+            self._kept[key] = comparison
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+
+
+_memory = _Memory()
+
+
+def session_comparison(reader: Reader, a: SessionSummary, b: SessionSummary) -> SessionComparison:
+    """The sessions compared; the summaries are what `reader.session` gave.
+
+    A long comparison is remembered until a summary changes, as it does by every event: of counts, or of the last entry.
+    """
+    is_long = a.events + b.events >= _KEPT_FROM_EVENTS and reader.has_read_all
+    key = (reader.streams, a, b)
+    if is_long and (known := _memory.get(key)):
+        return known
+    ours, theirs = (session_events(reader, each.session_id, limit=EVENTS_COMPARED) for each in (a, b))
+    states = fold_all(ours.events), fold_all(theirs.events)
+    alignment = align(ours.events, theirs.events, states)
+    comparison = SessionComparison(
+        _compared(a, ours, states[0]),
+        _compared(b, theirs, states[1]),
+        tuple(ComparedRow(_position(row.a), _position(row.b), row.verdict) for row in alignment.rows),
+        alignment.first_divergence,
+        alignment.contrasts,
+        alignment.is_bounded,
+    )
+    if is_long and reader.has_read_all:
+        _memory.keep(key, comparison)
+    return comparison
+
+
+def _compared(summary: SessionSummary, read: SessionEvents, state: SessionState) -> ComparedSession:
+    started_us = state.lifecycle.started_us
+    return ComparedSession(
+        session_id=summary.session_id,
+        started_us=summary.started_us if started_us is None else started_us,
+        events=len(read.events),
+        duplicates=read.duplicates,
+        gaps=read.gaps,
+        has_earlier=read.has_earlier,
+        has_later=read.has_later,
+    )
+
+
+def _position(event: Event | None) -> Position | None:
+    return Position.of(event) if event else None

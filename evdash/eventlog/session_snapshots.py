@@ -1,0 +1,159 @@
+"""The state of a session at any of its events: folded from the nearest checkpoint on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from django.db import DatabaseError, transaction
+from django.db.models import QuerySet
+
+from evdash.eventlog.gaps import GAPS_MAX, gaps_that_end
+from evdash.eventlog.models import LoggedEvent, SessionCheckpoint
+from evdash.eventlog.records import EventPage, MissingEntries, Position
+from evdash.events.entry import EntryId
+from evdash.events.event import Event
+from evdash.events.filters.event_filter import EventFilter
+from evdash.events.session.reducer import fold, position, with_gap, without_beginning
+from evdash.events.session.snapshot import UnreadableCheckpoint, dump, load
+from evdash.events.session.state import NOT_STARTED, SessionState
+
+logger = logging.getLogger(__name__)
+
+_STEP = 500
+# A kept state of 20,000 events is 1.5 MB: no more than so many are kept of a session.
+KEPT_EVERY = 1_000
+_KEPT_MAX = 32
+
+
+class Pages(Protocol):
+    """The part of a reader that is needed here."""
+
+    def page(self, filter: EventFilter, *, after: Position | None, oldest_first: bool, limit: int) -> EventPage: ...
+
+    def gaps(self, after: EntryId, through: EntryId) -> tuple[MissingEntries, ...]: ...
+
+    @property
+    def logged_through(self) -> EntryId:
+        """Everything up to here that any stream has is in the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An event of a session, with the states before and after it."""
+
+    before: SessionState
+    event: Event
+    after: SessionState
+
+
+def steps(reader: Pages, session_id: str, through: EntryId | None, history: int = 1) -> Iterator[Step]:
+    """The session's events up to an entry ID (None: all), from the nearest checkpoint on, each with its states.
+
+    At least so many of them as `history` says, or all. Keeps checkpoints on the way, of what the log has for good.
+    Raises nothing of its own; where the events at the beginning are gone, or some between, the states say so.
+    """
+    final = reader.logged_through
+    state, place = _nearest(session_id, through, history, final)
+    within = EventFilter().also("session", session_id)
+    while True:
+        page = reader.page(within, after=place, oldest_first=True, limit=_STEP)
+        gaps = list(page.gaps)
+        for event in page.events:
+            if through is not None and event.entry_id > through:
+                return
+            if not state.folded and event.type != "session.started" and reader.gaps(EntryId.MIN, event.entry_id):
+                state = without_beginning(None)
+            while gaps and gaps[0].last_id <= event.entry_id:
+                gap = gaps.pop(0)
+                state = with_gap(state, position(event), gap.entries, gap.kind) if state.folded else state
+            before, state = state, fold(state, event)
+            if _is_due(state) and event.entry_id <= final:
+                _keep(session_id, event.entry_id, state)
+            yield Step(before, event, state)
+        if page.newer is None:
+            return
+        place = page.newer
+
+
+def keep_states(reader: Pages, session_id: str, through: EntryId) -> Iterator[None]:
+    """Keep the states up to an entry ID that are due and are not kept; comes back after every event, to be paused.
+
+    Up to there the log must have everything.
+    """
+    kept = SessionCheckpoint.objects.filter(session_id=session_id).order_by("-entry_id")
+    last_id, folded = kept.values_list("entry_id", "folded").first() or (EntryId.MIN, 0)
+    logged = LoggedEvent.objects.filter(session_id=session_id, entry_id__gt=last_id, entry_id__lte=through)
+    there = folded + logged.count()
+    due = there - there % _every(there)
+    if due > folded:
+        for step in steps(reader, session_id, through):
+            yield
+            if step.after.folded >= due:
+                return
+
+
+def _is_due(state: SessionState) -> bool:
+    return state.folded % _every(state.folded) == 0
+
+
+def _every(events: int) -> int:
+    """How many events after another a state is kept: 1,000, in long sessions 2,000, 4,000 and so on."""
+    every = KEPT_EVERY
+    while events > _KEPT_MAX * every:
+        every *= 2
+    return every
+
+
+def _nearest(
+    session_id: str, through: EntryId | None, history: int, final: EntryId
+) -> tuple[SessionState, Position | None]:
+    """The last kept state with so many events after it up to an entry ID, and where those begin.
+
+    Only one before which no stream has anything more, and the log exactly the events that it was folded from.
+    """
+    logged = LoggedEvent.objects.filter(session_id=session_id)
+    counted = logged if through is None else logged.filter(entry_id__lte=through)
+    first = counted.order_by("-entry_id").values_list("entry_id", flat=True)[history - 1 : history].first()
+    if first is None:
+        return NOT_STARTED, None
+    kept = SessionCheckpoint.objects.filter(session_id=session_id, entry_id__lt=first, entry_id__lte=final)
+    checkpoint = kept.order_by("-entry_id").first()
+    if checkpoint is None:
+        return NOT_STARTED, None
+    try:
+        state = load(bytes(checkpoint.state))
+        _refuse_outgrown(state, logged.filter(entry_id__lte=checkpoint.entry_id), checkpoint.entry_id)
+        return state, Position.parse(state.at)
+    except UnreadableCheckpoint as error:
+        logger.info("The kept states of session %r are of no use any more: %s", session_id[:80], error)
+        SessionCheckpoint.objects.filter(session_id=session_id).delete()
+        return NOT_STARTED, None
+
+
+def _refuse_outgrown(state: SessionState, logged: QuerySet[LoggedEvent], through: EntryId) -> None:
+    """Raise UnreadableCheckpoint when entries have come, or gaps among them, since the state was folded."""
+    there = logged.count()
+    if there != state.folded:
+        raise UnreadableCheckpoint(f"the log has {there:,} events up to it, it was made of {state.folded:,}")
+    first = logged.order_by("entry_id").values_list("entry_id", flat=True)[0]
+    told = gaps_that_end(first, through)
+    known = (len(state.gaps), sum(gap.entries or 0 for gap in state.gaps))
+    # Of more gaps a page does not tell all, and neither does a state.
+    if told[0] <= GAPS_MAX and told != known:
+        raise UnreadableCheckpoint(
+            f"there are {told[0]:,} gaps up to it, it was made with {known[0]:,}, or smaller ones"
+        )
+
+
+def _keep(session_id: str, entry_id: EntryId, state: SessionState) -> None:
+    if SessionCheckpoint.objects.filter(session_id=session_id, entry_id=entry_id).exists():
+        return
+    checkpoint = SessionCheckpoint(session_id=session_id, entry_id=entry_id, folded=state.folded, state=dump(state))
+    try:
+        with transaction.atomic():
+            SessionCheckpoint.objects.bulk_create([checkpoint], ignore_conflicts=True)
+    except DatabaseError as error:  # a saving of time only: the next reading makes it
+        logger.warning("A state of session %r could not be kept: %s", session_id[:80], error)

@@ -1,0 +1,279 @@
+"""The events of the streams that the tables do not have yet, and which of all events are duplicates."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from evdash.eventlog.models import AppliedEntry, GroupPosition, LoggedEvent
+from evdash.eventlog.records import Position
+from evdash.events.deduplication import Change, Counted, changes, identity
+from evdash.events.entry import EntryId
+from evdash.events.event import Event
+from evdash.events.filters.keys import Condition
+from evdash.events.summaries import SessionSummary, UserSummary, added_to_sessions, added_to_users
+from evdash.streams.shared_tail import Held, SharedTail, TailReading, key_of
+
+_PARAMETERS_MAX: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Unlogged:
+    """What the uncommitted events of a reading that a group's tables do not have change of what the tables say."""
+
+    reading: TailReading
+    group: str
+    sessions: Mapping[str, SessionSummary] = field(default_factory=dict)  # what they add to sessions
+    users: Mapping[str, UserSummary] = field(default_factory=dict)  # `sessions` of each left at 0
+    taken_back: tuple[Change, ...] = ()  # events of the tables that are duplicates of these
+    _by_number: Mapping[int, Change] = field(default_factory=dict)
+    _alike: Mapping[bytes, tuple[int, ...]] = field(default_factory=dict)  # by identity, the numbers that have it
+    _logged: Mapping[int, bytes | None] = field(default_factory=dict)  # past the watermark and yet in the tables
+
+    @property
+    def entries(self) -> int:
+        """How many entries the tables lack of what was read."""
+        return len(self._by_number)
+
+    @property
+    def changes(self) -> list[Change]:
+        """All of them."""
+        return [*self._by_number.values(), *self.taken_back]
+
+    def ends(self) -> list[Event]:
+        """Return the first and the last event of each stream that the tables lack or have just gained."""
+        parts = [each.after(each.watermarks[self.group]) for each in self.reading.slices.values()]
+        return [held.event for part in parts if part for held in (part[0], part[-1])]
+
+    def arrived_between(self, first_id: EntryId, last_id: EntryId) -> int:
+        """Return how many entries from `first_id` through `last_id` the tables lack."""
+        parts = (
+            each.after(max(first_id.previous(), each.watermarks[self.group])) for each in self.reading.slices.values()
+        )
+        return sum(
+            held.number in self._by_number for part in parts for held in part[: bisect_right(part, last_id, key=_place)]
+        )
+
+    def found(self, driver: Condition | None) -> list[Change]:
+        """Those that can meet the condition, which is one that the tail has an index for; all for None."""
+        if driver is None:
+            return self.changes
+        held = self.reading.found(key_of(driver), self.group)
+        return [*(self._by_number[each.number] for each in held if each.number in self._by_number), *self.taken_back]
+
+    def of_session(self, session_id: str) -> list[Change]:
+        """Those of one session."""
+        found = self.found(Condition("session", session_id))
+        return [change for change in found if change.event.session_id == session_id]
+
+    def of_user(self, user_id: str) -> list[Change]:
+        """Those of one user."""
+        found = self.found(Condition("user", user_id))
+        return [change for change in found if change.event.user_id == user_id]
+
+    def of_errors(self) -> list[Change]:
+        """Those of errors."""
+        return [change for change in self.found(Condition("is", "error")) if change.event.is_error]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """How the tables of a group tell what is in them."""
+
+    has: Callable[[int, EntryId, EntryId], list[EntryId]]  # of a stream, by its number, the entries of a range
+    counted: Callable[[Collection[bytes]], Mapping[bytes, Counted]]
+    with_summaries: bool
+
+
+class _Kept:
+    """The last answer for one tail and group. The next one differs from it by what came and went since."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.answer: Unlogged | None = None
+
+
+_kept: WeakKeyDictionary[SharedTail, dict[str, _Kept]] = WeakKeyDictionary()
+_kept_lock = threading.Lock()
+
+
+def unlogged(tail: SharedTail, reading: TailReading, group: str, numbers: Mapping[str, int]) -> Unlogged:
+    """What the log lacks. Asked inside the snapshot whose rows it is added to, after the stream was read: what is
+    committed between is in the log, and never in both or in neither."""
+
+    def has(stream_id: int, oldest: EntryId, newest: EntryId) -> list[EntryId]:
+        rows = LoggedEvent.objects.filter(stream_id=stream_id, entry_id__gte=oldest, entry_id__lte=newest)
+        return list(rows.values_list("entry_id", flat=True))
+
+    return _unlogged(tail, reading, group, numbers, _Tables(has, counted_in_log, with_summaries=True))
+
+
+def unapplied(tail: SharedTail, reading: TailReading, group: str, numbers: Mapping[str, int]) -> Unlogged:
+    """As `unlogged`: what the group's projection has not applied, without sessions and users."""
+    positions = dict(GroupPosition.objects.filter(group=group).values_list("stream_id", "pk"))
+
+    def has(stream_id: int, oldest: EntryId, newest: EntryId) -> list[EntryId]:
+        position = positions.get(stream_id)
+        rows = AppliedEntry.objects.filter(position_id=position, entry_id__gte=oldest, entry_id__lte=newest)
+        return list(rows.values_list("entry_id", flat=True))
+
+    def counted(identities: Collection[bytes]) -> Mapping[bytes, Counted]:
+        rows = AppliedEntry.objects.filter(identity__in=identities, position_id__in=positions.values())
+        return first_of_each(rows.values_list("identity", "entry_id", "occurred_us"))
+
+    return _unlogged(tail, reading, group, numbers, _Tables(has, counted, with_summaries=False))
+
+
+def _unlogged(
+    tail: SharedTail, reading: TailReading, group: str, numbers: Mapping[str, int], tables: _Tables
+) -> Unlogged:
+    held = reading.uncommitted(group)
+    logged: dict[int, bytes | None] = {}
+    for stream, each in reading.slices.items():
+        if uncommitted := each.after(each.watermarks[group]):
+            for entry_id in tables.has(numbers[stream], uncommitted[0].entry_id, uncommitted[-1].entry_id):
+                if (known := each.held(entry_id)) and known.number in held:
+                    logged[known.number] = known.identity
+    if logged:
+        held = {number: each for number, each in held.items() if number not in logged}
+    with _kept_lock:
+        kept = _kept.setdefault(tail, {}).setdefault(group, _Kept())
+    with kept.lock:
+        kept.answer = _changed(kept.answer or Unlogged(reading, group), reading, held, logged, tables)
+        return kept.answer
+
+
+def _changed(
+    before: Unlogged,
+    reading: TailReading,
+    held: Mapping[int, Held],
+    logged: Mapping[int, bytes | None],
+    tables: _Tables,
+) -> Unlogged:
+    """Return the answer that has these events instead of those of `before`.
+
+    Only what came and went is worked out, with what has the same identity or is of the same session or user.
+    """
+    gone = before._by_number.keys() - held.keys()
+    come = held.keys() - before._by_number.keys()
+    moved = logged.keys() ^ before._logged.keys()
+    # While the log is so far behind that the tail does not reach down to it, what the log gains is not held, and an
+    # event that is held may repeat it.
+    has_come_to_tail = reading.reaches(before.group) and not before.reading.reaches(before.group)
+    if not (gone or come or moved or has_come_to_tail):
+        return replace(before, reading=reading)
+    touched = {before._by_number[number].identity for number in gone}
+    touched |= {held[number].identity for number in come}
+    touched |= {logged[number] if number in logged else before._logged[number] for number in moved}
+    alike = _alike_now(before, gone, [held[number] for number in come])
+    if has_come_to_tail:
+        touched |= _in_parts(tables.counted, alike.keys()).keys()
+    again = come | {number for key in touched if key for number in alike.get(key, ())}
+    worked_out = [held[number] for number in sorted(again)]
+    identities = [each.identity for each in worked_out]
+    counted = _in_parts(tables.counted, {key for key in identities if key})
+    found = changes([each.event for each in worked_out], counted, identities)
+    number_of = {id(each.event): each.number for each in worked_out}
+    stale = [before._by_number[number] for number in gone | (again - come)]
+    stale += [change for change in before.taken_back if change.identity in touched]
+    by_number = {number: change for number, change in before._by_number.items() if number not in gone}
+    by_number |= {number_of[id(change.event)]: change for change in found if change.is_new}
+    taken_back = (
+        *(change for change in before.taken_back if change.identity not in touched),
+        *(change for change in found if not change.is_new),
+    )
+    answer = Unlogged(reading, before.group, {}, {}, taken_back, by_number, alike, logged)
+    if not tables.with_summaries:
+        return answer
+    session_ids = {change.event.session_id for change in stale}
+    user_ids = {change.event.user_id for change in stale}
+    sessions = added_to_sessions(
+        {key: summary for key, summary in before.sessions.items() if key not in session_ids},
+        [change for change in found if change.event.session_id not in session_ids],
+    )
+    users = added_to_users(
+        {key: summary for key, summary in before.users.items() if key not in user_ids},
+        [change for change in found if change.event.user_id not in user_ids],
+    )
+    return replace(
+        answer,
+        sessions=added_to_sessions(sessions, [each for key in session_ids if key for each in answer.of_session(key)]),
+        users=added_to_users(users, [each for key in user_ids if key for each in answer.of_user(key)]),
+    )
+
+
+def _alike_now(before: Unlogged, gone: Collection[int], come: Iterable[Held]) -> dict[bytes, tuple[int, ...]]:
+    """Return by identity the numbers that have it, without those that are gone and with those that have come."""
+    alike = dict(before._alike)
+    for number in gone:
+        key = before._by_number[number].identity
+        if key is None:
+            continue
+        if rest := tuple(each for each in alike.pop(key) if each != number):
+            alike[key] = rest
+    for held in come:
+        if held.identity:
+            alike[held.identity] = (*alike.get(held.identity, ()), held.number)
+    return alike
+
+
+def _in_parts(
+    counted: Callable[[Collection[bytes]], Mapping[bytes, Counted]], identities: Collection[bytes]
+) -> dict[bytes, Counted]:
+    every = list(identities)
+    found: dict[bytes, Counted] = {}
+    for start in range(0, len(every), _PARAMETERS_MAX):
+        found |= counted(every[start : start + _PARAMETERS_MAX])
+    return found
+
+
+def changes_of(
+    events: Sequence[Event], counted: Callable[[Collection[bytes]], Mapping[bytes, Counted]]
+) -> list[Change]:
+    """What these new events change, with what is `counted` of their identities so far."""
+    identities = [identity(event) for event in events]
+    return changes(events, counted({key for key in identities if key}), identities)
+
+
+def counted_in_log(identities: Collection[bytes]) -> Mapping[bytes, Counted]:
+    """The entries that the log counts, of these identities."""
+    rows = LoggedEvent.objects.filter(identity__in=identities, is_duplicate=False)
+    return first_of_each(rows.values_list("identity", "entry_id", "occurred_us"))
+
+
+def first_of_each(rows: Iterable[tuple[bytes | memoryview | None, EntryId, int]]) -> Mapping[bytes, Counted]:
+    """By identity the row of the lowest entry ID, which is the one that counts."""
+    first: dict[bytes, Counted] = {}
+    for raw, entry_id, occurred_us in rows:
+        key = bytes(raw or b"")
+        before = first.get(key)
+        if before is None or entry_id < before.entry_id:
+            first[key] = Counted(entry_id, occurred_us)
+    return first
+
+
+def first_alike(event: Event) -> EntryId | None:
+    """The entry of the log that this one is a duplicate of; None when it is none."""
+    key = identity(event)
+    counted = counted_in_log({key}).get(key) if key else None
+    return counted.entry_id if counted and counted.entry_id < event.entry_id else None
+
+
+def duplicates_among(events: Sequence[Event]) -> frozenset[Position]:
+    """Those of these events of which an earlier one is in the log or among them.
+
+    One whose first is past the log and on another page is known to the counts, and marked when the log has both.
+    """
+    keyed = [(key, event) for event in events if (key := identity(event))]
+    first = {key: counted.entry_id for key, counted in counted_in_log({key for key, _ in keyed}).items()}
+    for key, event in keyed:
+        first[key] = min(event.entry_id, first.get(key, event.entry_id))
+    return frozenset(Position.of(event) for key, event in keyed if event.entry_id > first[key])
+
+
+def _place(held: Held) -> EntryId:
+    return held.entry_id

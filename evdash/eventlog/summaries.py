@@ -1,0 +1,350 @@
+"""Lists of sessions and users by their last entry: the read models, and what the stream adds to them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db.models import Min, QuerySet, Sum
+
+from evdash.eventlog.event_query import id_range, log_query, slots_between
+from evdash.eventlog.filter_summary import SAMPLE_MAX
+from evdash.eventlog.models import AgentSession, AgentUser, LoggedEvent, Participation, Tally, TypeCount, UserDay
+from evdash.eventlog.records import (
+    ACTIVE_WITHIN,
+    Count,
+    DayCount,
+    FacetValue,
+    Histogram,
+    Overview,
+    SessionPage,
+    UserPage,
+)
+from evdash.eventlog.row_mapping import session_of_row, user_of_row
+from evdash.eventlog.stream_deltas import Unlogged
+from evdash.eventlog.time_buckets import DAY_S, HOUR_S, MINUTE_S, RangeUs, in_us, weighted_histogram, within
+from evdash.events.clock_skew import AHEAD_AT_MOST_US, credible_us
+from evdash.events.deduplication import Change
+from evdash.events.entry import EntryId
+from evdash.events.event import Event, datetime_from_us, us_from_datetime
+from evdash.events.filters.event_filter import EventFilter
+from evdash.events.summaries import SessionSummary, UserSummary, sessions_of, users_of
+
+# More streams than this are not followed at once, and entries of one ID are in different streams.
+TIES_MAX = 64
+
+
+def session_page(
+    unlogged: Unlogged, *, before: EntryId | None, after: EntryId | None, user_id: str | None, limit: int
+) -> SessionPage:
+    """Sessions by last entry; with `user_id` those in which that user took part, by the user's last entry there."""
+    rows: QuerySet[Any]
+    if user_id is None:
+        rows = AgentSession.objects.all()
+        sessions = unlogged.sessions
+    else:
+        rows = Participation.objects.filter(user_id=user_id)
+        sessions = sessions_of(unlogged.of_user(user_id))
+    touched = {session_id: summary.last_id for session_id, summary in sessions.items()}
+    keys, newer, older = _page(rows, "session_id", touched, before, after, limit)
+    summaries = session_summaries(unlogged, keys)
+    return SessionPage(tuple(summaries[key] for key in keys), newer, older)
+
+
+def user_page(unlogged: Unlogged, *, before: EntryId | None, after: EntryId | None, limit: int) -> UserPage:
+    """Users by last entry."""
+    touched = {user_id: summary.last_id for user_id, summary in unlogged.users.items()}
+    keys, newer, older = _page(AgentUser.objects.all(), "user_id", touched, before, after, limit)
+    summaries = user_summaries(unlogged, keys)
+    return UserPage(tuple(summaries[key] for key in keys), newer, older)
+
+
+def session_summaries(unlogged: Unlogged, session_ids: Collection[str]) -> Mapping[str, SessionSummary]:
+    """The summaries of those of these sessions that have any event."""
+    wanted = set(session_ids)
+    known = {row.session_id: session_of_row(row) for row in AgentSession.objects.filter(session_id__in=wanted)}
+    for session_id in wanted & unlogged.sessions.keys():
+        addition = unlogged.sessions[session_id]
+        known[session_id] = known[session_id].merged(addition) if session_id in known else addition
+    return known
+
+
+def user_summaries(unlogged: Unlogged, user_ids: Collection[str]) -> Mapping[str, UserSummary]:
+    """The summaries of those of these users that have any event."""
+    wanted = set(user_ids)
+    known = {row.user_id: user_of_row(row) for row in AgentUser.objects.filter(user_id__in=wanted)}
+    touched = wanted & unlogged.users.keys()
+    new_sessions = _sessions_not_logged([change for user_id in touched for change in unlogged.of_user(user_id)])
+    for user_id in touched:
+        addition = unlogged.users[user_id]
+        summary = known[user_id].merged(addition) if user_id in known else addition
+        known[user_id] = replace(summary, sessions=summary.sessions + len(new_sessions[user_id]))
+    return known
+
+
+def user_days(unlogged: Unlogged, user_id: str, since: date, until: date) -> Mapping[date, DayCount]:
+    """The user's days from `since` up to and with `until` on which anything happened (UTC)."""
+    rows = UserDay.objects.filter(user_id=user_id, day__gte=since, day__lte=until)
+    return days_of(
+        unlogged.of_user(user_id), user_id, since, until, {row.day: DayCount(row.events, row.errors) for row in rows}
+    )
+
+
+def days_of(
+    changes: Iterable[Change],
+    user_id: str,
+    since: date,
+    until: date,
+    counted: Mapping[date, DayCount] | None = None,
+) -> Mapping[date, DayCount]:
+    """The user's days of these changes, and of what is `counted` already."""
+    days = dict(counted or {})
+    for change in changes:
+        event = change.event
+        day = event.occurred_at.date()
+        if event.user_id == user_id and since <= day <= until:
+            count = days.get(day, DayCount(0, 0))
+            days[day] = DayCount(count.events + change.counts, count.errors + change.counts * event.is_error)
+    return {day: count for day, count in days.items() if count.events}
+
+
+def _sessions_not_logged(changes: Sequence[Change]) -> Mapping[str, set[str]]:
+    """By user, the sessions of these changes in which the log does not know the user."""
+    events = [change.event for change in changes]
+    pairs = {(event.user_id, event.session_id) for event in events if event.session_id}
+    logged = Participation.objects.filter(
+        user_id__in={user_id for user_id, _ in pairs}, session_id__in={session_id for _, session_id in pairs}
+    )
+    new: dict[str, set[str]] = defaultdict(set)
+    for user_id, session_id in pairs - set(logged.values_list("user_id", "session_id")):
+        new[user_id].add(session_id)
+    return new
+
+
+def _page(
+    rows: QuerySet[Any],
+    key_column: str,
+    touched: Mapping[str, EntryId],
+    before: EntryId | None,
+    after: EntryId | None,
+    limit: int,
+) -> tuple[list[str], EntryId | None, EntryId | None]:
+    """Keys by last entry, newest first, and where the neighbouring pages begin. `touched`: what the stream adds.
+
+    Keys of one last entry ID (of different streams, so there are few) are never parted by the end of a page.
+    """
+    forward = after is not None
+    start = after or before
+    logged = dict(rows.filter(**{f"{key_column}__in": list(touched)}).values_list(key_column, "last_id"))
+    found = {key: max(last_id, logged.get(key, EntryId.MIN)) for key, last_id in touched.items()}
+    untouched = rows.exclude(**{f"{key_column}__in": list(touched)}) if touched else rows
+    if start is not None:
+        untouched = untouched.filter(**{"last_id__gt" if forward else "last_id__lt": start})
+    ordered = untouched.order_by("last_id" if forward else "-last_id")
+    found.update(ordered.values_list(key_column, "last_id")[: limit + TIES_MAX])
+    return page_by_last_id(found, before, after, limit)
+
+
+def page_by_last_id(
+    found: Mapping[str, EntryId], before: EntryId | None, after: EntryId | None, limit: int
+) -> tuple[list[str], EntryId | None, EntryId | None]:
+    """Of these keys with their last entries those of the page, newest first, and where its neighbours begin."""
+    forward = after is not None
+    start = after or before
+    found = {
+        key: last_id
+        for key, last_id in found.items()
+        if start is None or (last_id > start if forward else last_id < start)
+    }
+    places = sorted(((last_id, key) for key, last_id in found.items()), reverse=not forward)
+    end = limit
+    while limit <= end < len(places) and places[end][0] == places[end - 1][0]:
+        end += 1
+    kept, more = places[:end], len(places) > end
+    onward = kept[-1][0] if more else None
+    back = (kept[0][0] if kept else start) if start is not None else None
+    shown = list(reversed(kept)) if forward else kept
+    return [key for _, key in shown], onward if forward else back, back if forward else onward
+
+
+COUNT_MAX = 10_000
+TYPES_MAX = 12
+RECENT_ERRORS = 8
+SLOTS_MAX = 3_000
+
+
+def overview(
+    unlogged: Unlogged,
+    complete: bool,
+    recent_errors: tuple[Event, ...],
+    since: datetime | None,
+    until: datetime | None,
+    now: datetime,
+) -> Overview:
+    """The numbers of a range of whole minutes. Reads one database state; `unlogged` is what it does not have, or the
+    newest of that, where it is not `complete`."""
+    range_us = in_us(since, until)
+    inside = within(unlogged.changes, range_us)
+    slots = TypeCount.objects.filter(slots_between(*range_us))
+    types: Counter[str] = Counter()
+    for change in inside:
+        types[change.event.type] += change.counts
+    errors = sum(change.counts * change.event.is_error for change in inside)
+    for type_, type_events, type_errors in slots.values_list("type").annotate(Sum("events"), Sum("errors")):
+        types[type_] += type_events
+        errors += type_errors
+    events = sum(types.values())
+    all_time = since is None and until is None
+    first_at, last_at = _ends(unlogged)
+    return Overview(
+        since=since,
+        until=until,
+        events=Count(events, complete),
+        errors=Count(errors, complete),
+        sessions=_at_least(_sessions(unlogged, inside, all_time, range_us), complete),
+        users=_at_least(_users(unlogged, inside, all_time, range_us), complete),
+        active_sessions=_at_least(_active_sessions(unlogged, now), complete),
+        per_second=_arrived_since(unlogged, now - timedelta(minutes=1), now) / 60,
+        types=_most_frequent(types),
+        histogram=_histogram(inside, events, since, until, range_us, now),
+        recent_errors=recent_errors,
+        first_at=first_at if complete else None,
+        last_at=last_at,
+    )
+
+
+def _most_frequent(types: Mapping[str, int]) -> tuple[FacetValue, ...]:
+    ordered = sorted((-number, type_) for type_, number in types.items() if number)
+    return tuple(FacetValue(type_, -number) for number, type_ in ordered[:TYPES_MAX])
+
+
+def _at_least(count: Count, complete: bool) -> Count:
+    return Count(count.value, count.exact and complete)
+
+
+def _histogram(
+    inside: Sequence[Change],
+    events: int,
+    since: datetime | None,
+    until: datetime | None,
+    range_us: RangeUs,
+    now: datetime,
+) -> Histogram:
+    """From the events themselves where they are few, else from the counts by minute, hour or day."""
+    from_stream = [(c.event.occurred_us, c.counts, c.counts * c.event.is_error) for c in inside if c.counts]
+    if events <= SAMPLE_MAX:
+        rows = log_query(EventFilter().between(since, until), now).matching.filter(is_duplicate=False)
+        logged = [(unix_us, 1, int(is_error)) for unix_us, is_error in rows.values_list("occurred_us", "is_error")]
+        return weighted_histogram([*from_stream, *logged], range_us, now)
+    minutes = TypeCount.objects.filter(slots_between(*range_us), width_s=MINUTE_S)
+    if since is None and until is None:
+        minutes = TypeCount.objects.filter(width_s=MINUTE_S)
+    first_s = next(iter(minutes.order_by("start_s").values_list("start_s", flat=True)[:1]), 0)
+    ahead_s = (us_from_datetime(now) + AHEAD_AT_MOST_US) // 1_000_000
+    credible = minutes.filter(start_s__lte=ahead_s) if until is None else minutes
+    last_s = next(iter(credible.order_by("-start_s").values_list("start_s", flat=True)[:1]), 0)
+    width_s = next((w for w in (MINUTE_S, HOUR_S) if (last_s - first_s) / w <= SLOTS_MAX), DAY_S)
+    slots = TypeCount.objects.filter(width_s=width_s, start_s__gte=first_s // width_s * width_s, start_s__lte=last_s)
+    sums = slots.values_list("start_s").annotate(Sum("events"), Sum("errors"))
+    counts = [(start_s * 1_000_000, slot_events, slot_errors) for start_s, slot_events, slot_errors in sums]
+    beyond = minutes.filter(start_s__gt=last_s).aggregate(Min("start_s"), Sum("events"), Sum("errors"))
+    if beyond["events__sum"]:  # however far they are spread, they are not drawn
+        counts.append((beyond["start_s__min"] * 1_000_000, beyond["events__sum"], beyond["errors__sum"]))
+    return weighted_histogram([*counts, *from_stream], range_us, now, least_width_s=width_s)
+
+
+def _under_way(range_us: RangeUs, rows: QuerySet[Any], key: str, added: Set[str]) -> Count:
+    """How many sessions or users have their first entry before the range's end and their last after its start."""
+    first_id, last_id = id_range(*range_us)
+    recent = rows.filter(last_id__gte=first_id or EntryId.MIN).order_by("last_id")
+    found = recent.values_list(key, "first_id")[:COUNT_MAX]
+    keys = {name for name, began in found if last_id is None or began <= last_id}
+    return Count(len(keys | added), exact=len(found) < COUNT_MAX)
+
+
+def _sessions(unlogged: Unlogged, inside: Sequence[Change], all_time: bool, range_us: RangeUs) -> Count:
+    if not all_time:
+        added = {change.event.session_id for change in inside if change.event.session_id}
+        return _under_way(range_us, AgentSession.objects.all(), "session_id", added)
+    return _tallied("sessions", AgentSession.objects.all(), "session_id", unlogged.sessions)
+
+
+def _users(unlogged: Unlogged, inside: Sequence[Change], all_time: bool, range_us: RangeUs) -> Count:
+    if not all_time:
+        added = {change.event.user_id for change in inside if change.event.user_id}
+        return _under_way(range_us, AgentUser.objects.all(), "user_id", added)
+    return _tallied("users", AgentUser.objects.all(), "user_id", unlogged.users)
+
+
+def _tallied(name: str, rows: QuerySet[Any], key: str, in_stream: Mapping[str, object]) -> Count:
+    tally = Tally.objects.filter(name=name).values_list("value", flat=True).first() or 0
+    logged = rows.filter(**{f"{key}__in": list(in_stream)}).count() if in_stream else 0
+    return Count(tally + len(in_stream) - logged)
+
+
+def _active_sessions(unlogged: Unlogged, now: datetime) -> Count:
+    heard_since = _entry_id_at(now - ACTIVE_WITHIN)
+    touched = session_summaries(unlogged, unlogged.sessions.keys())
+    active = {key for key, summary in touched.items() if summary.last_id >= heard_since and not summary.ended}
+    rows = AgentSession.objects.filter(last_id__gte=heard_since, ended_id__isnull=True)
+    found = rows.values_list("session_id", flat=True)[:COUNT_MAX]
+    return Count(len(active | (set(found) - set(touched))), exact=len(found) < COUNT_MAX)
+
+
+def _arrived_since(unlogged: Unlogged, moment: datetime, now: datetime) -> int:
+    first_id, last_id = _entry_id_at(moment), _entry_id_at(now + timedelta(minutes=1))
+    logged = LoggedEvent.objects.filter(entry_id__gte=first_id, entry_id__lte=last_id)
+    return logged.count() + unlogged.arrived_between(first_id, last_id)
+
+
+def _ends(unlogged: Unlogged) -> tuple[datetime | None, datetime | None]:
+    """When the oldest and the newest entry say that they occurred, as far as that is credible."""
+    rows = LoggedEvent.objects.values_list("entry_id", "occurred_us")
+    ends = [(event.entry_id, event.occurred_us) for event in unlogged.ends()]
+    ends += [*rows.order_by("entry_id")[:1], *rows.order_by("-entry_id")[:1]]
+    if not ends:
+        return None, None
+    (first_id, first_us), (last_id, last_us) = min(ends), max(ends)
+    return datetime_from_us(credible_us(first_us, first_id)), datetime_from_us(credible_us(last_us, last_id))
+
+
+def _entry_id_at(moment: datetime) -> EntryId:
+    return EntryId(us_from_datetime(moment) // 1000, 0)
+
+
+def overview_of(
+    changes: Sequence[Change],
+    recent_errors: tuple[Event, ...],
+    since: datetime | None,
+    until: datetime | None,
+    now: datetime,
+) -> Overview:
+    """The same of these changes alone, oldest first, which take nothing back. Sessions and users are those with an
+    event in the range."""
+    range_us = in_us(since, until)
+    inside = within(changes, range_us)
+    counted = [change.event for change in inside if change.counts]
+    types = Counter(event.type for event in counted)
+    heard_since = _entry_id_at(now - ACTIVE_WITHIN)
+    active = sum(each.last_id >= heard_since and not each.ended for each in sessions_of(changes).values())
+    first_id, last_id = _entry_id_at(now - timedelta(minutes=1)), _entry_id_at(now + timedelta(minutes=1))
+    arrived = sum(first_id <= change.event.entry_id <= last_id for change in changes)
+    ends = (changes[0].event, changes[-1].event) if changes else None
+    return Overview(
+        since=since,
+        until=until,
+        events=Count(len(counted)),
+        errors=Count(sum(event.is_error for event in counted)),
+        sessions=Count(len(sessions_of(inside))),
+        users=Count(len(users_of(inside))),
+        active_sessions=Count(active),
+        per_second=arrived / 60,
+        types=_most_frequent(types),
+        histogram=weighted_histogram([(e.occurred_us, 1, int(e.is_error)) for e in counted], range_us, now),
+        recent_errors=recent_errors,
+        first_at=datetime_from_us(ends[0].credible_us) if ends else None,
+        last_at=datetime_from_us(ends[1].credible_us) if ends else None,
+    )

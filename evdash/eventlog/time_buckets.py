@@ -1,0 +1,162 @@
+"""The minutes, hours and days in which events are counted (UTC)."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from evdash.eventlog.records import Bucket, Histogram
+from evdash.events.clock_skew import AHEAD_AT_MOST_US
+from evdash.events.deduplication import Change
+from evdash.events.event import datetime_from_us, us_from_datetime
+
+MINUTE_S = 60
+HOUR_S = 3_600
+DAY_S = 86_400
+WIDTHS_S = (MINUTE_S, HOUR_S, DAY_S)
+LAST_SLOT_END_S = 253_402_300_800  # the end of the year 9999, where event times end
+
+
+def slot_start_s(unix_us: int, width_s: int) -> int:
+    """The start, in Unix seconds, of the slot of this width that holds the time."""
+    return unix_us // 1_000_000 // width_s * width_s
+
+
+def slots_of_range(since_s: int, until_s: int) -> list[tuple[int, int, int]]:
+    """The fewest slots that make up a range that starts and ends on whole minutes.
+
+    Returns (width_s, first start, end) of each run of slots: minutes, hours, days, hours, minutes; empty runs left out.
+    """
+    runs: list[tuple[int, int, int]] = []
+    head_s, tail_s = since_s, until_s
+    tail_runs: list[tuple[int, int, int]] = []
+    for width_s, wider_s in ((MINUTE_S, HOUR_S), (HOUR_S, DAY_S)):
+        inner_head_s = -(-head_s // wider_s) * wider_s
+        inner_tail_s = tail_s // wider_s * wider_s
+        if inner_head_s >= inner_tail_s:
+            runs.append((width_s, head_s, tail_s))
+            head_s = tail_s
+            break
+        runs.append((width_s, head_s, inner_head_s))
+        tail_runs.append((width_s, inner_tail_s, tail_s))
+        head_s, tail_s = inner_head_s, inner_tail_s
+    if head_s < tail_s:
+        runs.append((DAY_S, head_s, tail_s))
+    return [run for run in (*runs, *reversed(tail_runs)) if run[1] < run[2]]
+
+
+RangeUs = tuple[int | None, int | None]
+"""Unix microseconds."""
+
+
+def whole_minutes(since: datetime | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:
+    """The range widened to whole minutes, in which events are counted."""
+    since = since.replace(second=0, microsecond=0) if since else None
+    if until and (until.second or until.microsecond):
+        until = until.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    return since, until
+
+
+def in_us(since: datetime | None, until: datetime | None) -> RangeUs:
+    """The range in Unix microseconds."""
+    return (us_from_datetime(since) if since else None, us_from_datetime(until) if until else None)
+
+
+def within(changes: Iterable[Change], range_us: RangeUs) -> list[Change]:
+    """Those whose events occurred in the range."""
+    since_us, until_us = range_us
+    return [
+        change
+        for change in changes
+        if (since_us is None or change.event.occurred_us >= since_us)
+        and (until_us is None or change.event.occurred_us < until_us)
+    ]
+
+
+BUCKETS_MAX = 60
+SECOND_US = 1_000_000
+FAR_OFF_FEW_US = 2 * 365 * 86_400 * SECOND_US
+
+# Widths that a person reads easily: seconds, minutes, hours, days, weeks, and on by years.
+_WIDTHS_S = (
+    1, 2, 5, 10, 15, 30,
+    60, 120, 300, 600, 900, 1_800,
+    3_600, 7_200, 10_800, 21_600, 43_200,
+    86_400, 172_800, 604_800, 1_209_600, 2_592_000, 7_776_000,
+    31_536_000, 157_680_000, 315_360_000, 3_153_600_000, 31_536_000_000,
+)  # fmt: skip
+
+
+def histogram_of(
+    events: Iterable[tuple[int, bool]], range_us: tuple[int | None, int | None], now: datetime
+) -> Histogram:
+    """The histogram of (Unix microseconds, is error) pairs.
+
+    It spans the given range; at an open end the events themselves, without those whose time is far off the rest.
+    """
+    return weighted_histogram([(unix_us, 1, int(is_error)) for unix_us, is_error in events], range_us, now)
+
+
+def weighted_histogram(
+    counts: Sequence[tuple[int, int, int]],
+    range_us: tuple[int | None, int | None],
+    now: datetime,
+    *,
+    least_width_s: int = 1,
+) -> Histogram:
+    """As `histogram_of`, of (Unix microseconds, events, errors): counts that are already gathered in slots."""
+    if not counts:
+        return Histogram()
+    first_us, last_us = _trimmed_range(sorted(unix_us for unix_us, _, _ in counts), us_from_datetime(now))
+    since_us = range_us[0] if range_us[0] is not None else first_us
+    until_us = range_us[1] if range_us[1] is not None else last_us + 1
+    if range_us[0] is not None and range_us[1] is None:
+        until_us = max(until_us, min(us_from_datetime(now), since_us + 2 * (until_us - since_us)))
+    width_us = _width_s(since_us, until_us, least_width_s) * SECOND_US
+    start_us = since_us // width_us * width_us
+    number = max(1, -(-(until_us - start_us) // width_us))
+    events = [0] * number
+    errors = [0] * number
+    earlier = later = 0
+    for unix_us, events_there, errors_there in counts:
+        index = (unix_us - start_us) // width_us
+        if 0 <= index < number:
+            events[index] += events_there
+            errors[index] += errors_there
+        elif index < 0:
+            earlier += events_there
+        else:
+            later += events_there
+    edges = [datetime_from_us(_within_calendar(start_us + index * width_us)) for index in range(number + 1)]
+    buckets = tuple(Bucket(edges[i], edges[i + 1], events[i], errors[i]) for i in range(number))
+    return Histogram(buckets, width_us / SECOND_US, earlier, later)
+
+
+def _trimmed_range(times_us: Sequence[int], now_us: int) -> tuple[int, int]:
+    """From the first to the last time, without times that no clock can have and those that are far off the rest.
+
+    What lies more than a day ahead of now is left out, unless everything does; then a hundredth at either end, if that
+    makes it ten times shorter. Of a few, one is left out that is years away.
+    """
+    past_us = times_us[: bisect_right(times_us, now_us + AHEAD_AT_MOST_US)] or times_us
+    first_us, last_us = past_us[0], past_us[-1]
+    if len(past_us) < 3:
+        return first_us, last_us
+    cut = max(1, len(past_us) // 100)
+    inner_first_us, inner_last_us = past_us[cut], past_us[-1 - cut]
+    far_us = max(10 * (inner_last_us - inner_first_us), 10 * SECOND_US if len(past_us) >= 10 else FAR_OFF_FEW_US)
+    if inner_first_us - first_us > far_us:
+        first_us = inner_first_us
+    if last_us - inner_last_us > far_us:
+        last_us = inner_last_us
+    return first_us, last_us
+
+
+def _width_s(since_us: int, until_us: int, least_width_s: int) -> int:
+    wanted_s = (until_us - since_us) / BUCKETS_MAX / SECOND_US
+    return next((width for width in _WIDTHS_S if width >= wanted_s and width >= least_width_s), _WIDTHS_S[-1])
+
+
+def _within_calendar(unix_us: int) -> int:
+    return min(max(unix_us, 0), 253_402_300_799_999_999)

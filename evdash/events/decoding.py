@@ -1,0 +1,289 @@
+"""Wire profiles: which field of an entry means what. The default one reads flat fields and JSON in `data`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, cast
+
+from evdash.events.clock_skew import runs_ahead
+from evdash.events.entry import MAX_DATETIME_MS, Entry
+from evdash.events.event import Event, TimeSource, datetime_from_us, name_of, text_of, us_from_datetime
+from evdash.events.json_values import InvalidJson, parse
+from evdash.events.upcasters import UPCASTERS, Upcasters
+
+# The last second of the year 9999, where Python's datetime ends. A number is read in the coarsest unit in which it
+# does not lie past it, so no plausible time is ambiguous: as milliseconds, everything from 1978-01-12 on.
+_LAST_SECOND = 253_402_300_799
+_NUMBER = re.compile(r"[+-]?\d{1,25}(\.\d{1,12})?", re.ASCII)
+
+
+class InvalidTimestamp(ValueError):
+    """The text is no time that can be shown; the message says why."""
+
+
+def parse_timestamp(text: str) -> int:
+    """Unix microseconds of a producer's timestamp; a time without a zone is UTC.
+
+    Raises InvalidTimestamp for what is no time, lies before 1970 (Go's zero time among it) or past the year 9999.
+    """
+    text = text.strip()
+    if _NUMBER.fullmatch(text):
+        return _from_number(text)
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not UTC:
+            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidTimestamp(f"{text[:60]!r} is neither a Unix time nor ISO 8601") from None
+    unix_us = us_from_datetime(moment)
+    if unix_us <= 0:
+        raise InvalidTimestamp(f"{text[:60]!r} is not after 1970, so it is taken as not set")
+    return unix_us
+
+
+def _from_number(text: str) -> int:
+    number = Decimal(text)
+    if number <= 0:
+        raise InvalidTimestamp(f"{text[:60]!r} is not after 1970, so it is taken as not set")
+    for unit_per_second in (1, 10**3, 10**6, 10**9):
+        if number < (_LAST_SECOND + 1) * unit_per_second:
+            return int(number * 1_000_000 / unit_per_second)
+    raise InvalidTimestamp(f"{text[:60]!r} lies past the year 9999 in every unit from seconds to nanoseconds")
+
+
+IDENTIFIER_MAX_CHARS = 200
+
+ERROR_SEVERITIES = frozenset({"error", "critical"})
+_SEVERITY_ALIASES = {
+    "trace": "debug",
+    "information": "info",
+    "informational": "info",
+    "notice": "info",
+    "warn": "warning",
+    "err": "error",
+    "fatal": "critical",
+    "crit": "critical",
+    "panic": "critical",
+    "alert": "critical",
+    "emerg": "critical",
+    "emergency": "critical",
+}
+# An `error` field that says there is none.
+_NO_ERROR = frozenset({"", "0", "false", "none", "null", "nil", "no", "ok", "[]", "{}"})
+_VERSION = re.compile(r"[1-9]\d{0,2}", re.ASCII)
+_WHOLE_NUMBER = re.compile(r"\d{1,15}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class WireProfile:
+    """For each thing that evdash reads, the field names that may hold it, the first present one counts."""
+
+    event_id: tuple[str, ...] = ("id", "event_id")
+    type: tuple[str, ...] = ("type", "event_type", "event")
+    session_id: tuple[str, ...] = ("session_id", "sessionId")
+    user_id: tuple[str, ...] = ("user_id", "userId")
+    timestamp: tuple[str, ...] = ("timestamp", "ts", "occurred_at", "created_at")
+    severity: tuple[str, ...] = ("severity", "level")
+    error: tuple[str, ...] = ("error", "error_message")
+    error_text: tuple[str, ...] = ("error", "error_message", "message", "reason", "content")
+    code: tuple[str, ...] = ("error_code", "code", "error_type")
+    tool: tuple[str, ...] = ("tool", "tool_name")
+    model: tuple[str, ...] = ("model", "model_name")
+    agent: tuple[str, ...] = ("agent", "agent_name", "agent_id")
+    latency_ms: tuple[str, ...] = ("latency_ms",)
+    tokens: tuple[str, ...] = ("tokens", "total_tokens")
+    token_parts: tuple[str, ...] = ("input_tokens", "output_tokens", "prompt_tokens", "completion_tokens")
+    json_object: str = "data"
+    version: tuple[str, ...] = ("schema_version",)
+    # Often a version of something else when it stands in the event's data: read as flat fields only.
+    flat_version: tuple[str, ...] = ("version", "v")
+
+
+DEFAULT_PROFILE = WireProfile()
+
+
+def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upcasters = UPCASTERS) -> Event:
+    """The event that an entry says. Never raises: what cannot be understood is kept and told in `remarks`."""
+    remarks: list[str] = []
+    flat = _flat(entry, remarks)
+    data: Mapping[str, Any] = _with_json(flat, profile, remarks)
+    version = _version(flat, data, profile, remarks)
+    if version is not None:
+        lifted = upcasters.lift(data, version, lambda data: _first(profile.type, data)[1])
+        data = lifted.data
+        if lifted.remark:
+            remarks.append(lifted.remark)
+
+    def identifier(names: tuple[str, ...]) -> str:
+        return _identifier(names, data, remarks)
+
+    event_type = identifier(profile.type)
+    if not event_type:
+        remarks.append("The entry has no event type.")
+    severity = _SEVERITY_ALIASES.get(written := identifier(profile.severity).lower(), written)
+    error = _error_text(profile.error, data)
+    is_error = event_type == "error.occurred" or bool(error) or severity in ERROR_SEVERITIES
+    if is_error:
+        error = error or _error_text(profile.error_text, data)
+        severity = severity or "error"
+    occurred_us, time_source = _occurred(entry, profile, data, remarks)
+    return Event(
+        entry=entry,
+        event_id=identifier(profile.event_id),
+        type=event_type,
+        session_id=identifier(profile.session_id),
+        user_id=identifier(profile.user_id),
+        occurred_us=occurred_us,
+        time_source=time_source,
+        severity=severity,
+        is_error=is_error,
+        error=error,
+        code=identifier(profile.code),
+        tool=identifier(profile.tool),
+        model=identifier(profile.model),
+        agent=identifier(profile.agent),
+        latency_ms=_latency_ms(profile, data, remarks),
+        tokens=_tokens(profile, data, remarks),
+        version=version,
+        simulated="simulated" in data and _text(data["simulated"]).lower() in ("1", "true"),
+        data=data,
+        remarks=tuple(remarks),
+    )
+
+
+def _flat(entry: Entry, remarks: list[str]) -> dict[str, str]:
+    """The last value of each field name, as text."""
+    flat: dict[str, str] = {}
+    for raw_name, raw_value in entry.pairs:
+        name = name_of(raw_name)
+        if name in flat:
+            remarks.append(f"The field {_shown(name)} stands more than once; the last one is read.")
+        flat[name], is_text = text_of(raw_value)
+        if not is_text:
+            remarks.append(f"The value of {_shown(name)} is not UTF-8 text.")
+    return flat
+
+
+def _with_json(flat: dict[str, str], profile: WireProfile, remarks: list[str]) -> dict[str, Any]:
+    """The flat fields, and the keys of the JSON object in one of them."""
+    nested = flat.get(profile.json_object, "")
+    if nested.lstrip()[:1] != "{":
+        return cast(dict[str, Any], flat)
+    try:
+        parsed = parse(nested)
+    except InvalidJson as invalid:
+        remarks.append(f"The field {profile.json_object} {invalid}.")
+        return cast(dict[str, Any], flat)
+    return {**parsed, **flat, profile.json_object: parsed}
+
+
+def _version(flat: Mapping[str, str], data: Mapping[str, Any], profile: WireProfile, remarks: list[str]) -> int | None:
+    """The schema version that the entry carries. What only might be one (`v`) is none, unless it is such a number."""
+    for name in (*profile.version, *profile.flat_version):
+        if name not in data or not (text := _text(data[name]).strip()):
+            continue
+        if name in profile.version and not _VERSION.fullmatch(text):
+            remarks.append(f"{name} {_shown(text)} is no whole number from 1 to 999: the event is read as it is.")
+        elif _VERSION.fullmatch(text) and (name in profile.version or name in flat):
+            return int(text)
+    return None
+
+
+def _first(names: tuple[str, ...], data: Mapping[str, Any]) -> tuple[str, str]:
+    """Name and text of the first of these fields that says anything."""
+    for name in names:
+        value = data.get(name)
+        if value is not None and (text := _text(value)):
+            return name, text
+    return "", ""
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _identifier(names: tuple[str, ...], data: Mapping[str, Any], remarks: list[str]) -> str:
+    name, text = _first(names, data)
+    if "\x00" in text:  # PostgreSQL's text cannot hold it
+        text = text.replace("\x00", "\\x00")
+        remarks.append(f"The NUL characters in {name} are shown as \\x00.")
+    if len(text) > IDENTIFIER_MAX_CHARS:
+        remarks.append(f"{name} is {len(text):,} characters long: cut here, with a hash of the whole at its end.")
+        digest = hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+        text = f"{text[: IDENTIFIER_MAX_CHARS - 17]}…{digest}"
+    return text
+
+
+def _error_text(names: tuple[str, ...], data: Mapping[str, Any]) -> str:
+    _, text = _first(names, data)
+    return "" if text.strip().lower() in _NO_ERROR else text
+
+
+def _occurred(
+    entry: Entry, profile: WireProfile, data: Mapping[str, Any], remarks: list[str]
+) -> tuple[int, TimeSource]:
+    name, text = _first(profile.timestamp, data)
+    if name:
+        try:
+            occurred_us = parse_timestamp(text)
+        except InvalidTimestamp as error:
+            remarks.append(f"The {name} {error}; the time shown is the entry ID's.")
+        else:
+            if runs_ahead(occurred_us, entry.entry_id):
+                told = datetime_from_us(occurred_us).strftime("%Y-%m-%d %H:%M:%S")
+                remarks.append(f"The producer's clock says {told}, more than a day after the entry was written.")
+            return occurred_us, "timestamp"
+    if entry.entry_id.time is None:
+        remarks.append("The entry ID lies past the year 9999; the time shown is that year's end.")
+    return min(entry.entry_id.ms, MAX_DATETIME_MS) * 1000, "entry ID"
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) and 0 <= number < 1e12 else None
+
+
+def _latency_ms(profile: WireProfile, data: Mapping[str, Any], remarks: list[str]) -> float | None:
+    for name in profile.latency_ms:
+        value = data.get(name)
+        if value is None or value == "":
+            continue
+        number = None if isinstance(value, bool) else _number(value)
+        if number is None:
+            remarks.append(f"{name} {_shown(_text(value))} is no length of time: it is not counted.")
+        return number
+    return None
+
+
+def _whole_number(name: str, value: Any, remarks: list[str]) -> int:
+    if type(value) is int and 0 <= value < 10**15:
+        return value
+    text = _text(value).strip()
+    if _WHOLE_NUMBER.fullmatch(text):
+        return int(text)
+    if text:
+        remarks.append(f"{name} {_shown(text)} is no number of tokens: it is not counted.")
+    return 0
+
+
+def _tokens(profile: WireProfile, data: Mapping[str, Any], remarks: list[str]) -> int:
+    for name in profile.tokens:
+        if name in data:
+            return _whole_number(name, data[name], remarks)
+    return sum(_whole_number(name, data[name], remarks) for name in profile.token_parts if name in data)
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= 60 else name[:60] + "…")

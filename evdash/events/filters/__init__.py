@@ -1,0 +1,1 @@
+"""The filter language: keys, parser, predicate, URL query string, description."""

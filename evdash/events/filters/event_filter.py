@@ -1,0 +1,245 @@
+"""EventFilter: one value for the ORM query, the predicate, the query string, the sentence and the live subscription."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Protocol
+from urllib.parse import urlencode
+
+from evdash.events.event import Event, us_from_datetime
+from evdash.events.filters import parser as grammar
+from evdash.events.filters.keys import FIELD_PREFIX, IS, TEXT, Condition
+from evdash.events.filters.parser import FilterError
+from evdash.events.filters.search_text import search_text
+from evdash.events.filters.time_range import InvalidTimeBound, TimeBound
+
+__all__ = ["PARAMETERS", "Chip", "Condition", "EventFilter", "FilterError", "Predicate", "TimeBound"]
+
+PARAMETERS = ("q", "stream", "type", "session", "user", "severity", "text", "errors", "since", "until")
+"""The parameters of a query string that say a filter."""
+
+_ERRORS = Condition(IS, "error")
+_SWITCH = {"1": True, "true": True, "on": True, "yes": True, "": False, "0": False, "false": False, "off": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One part of a filter as a person sees it, and the query string of the filter without it."""
+
+    label: str
+    query_string: str
+
+
+class Predicate(Protocol):
+    """The test of one event."""
+
+    def __call__(self, event: Event, text: str | None = None) -> bool:
+        """Whether the event is let through. `text`: its search text, where it is at hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events are meant: all conditions hold, those of the same key as alternatives.
+
+    `since` is included, `until` excluded; both are about the time at which an event occurred.
+    """
+
+    conditions: tuple[Condition, ...] = ()
+    since: TimeBound | None = None
+    until: TimeBound | None = None
+
+    @classmethod
+    def from_query(cls, params: Mapping[str, Sequence[str]]) -> EventFilter:
+        """From a query string's parameters: `q` in the grammar, or field by field, or both. Raises FilterError."""
+        parsed = grammar.parse(_single(params, "q"))
+        conditions = list(parsed.conditions)
+        for key in ("stream", "type", "session", "user", "severity"):
+            for value in params.get(key, ()):
+                if value:
+                    conditions.append(Condition(key, value.lower() if key == "severity" else value))
+        conditions.extend(Condition(TEXT, value) for value in params.get("text", ()) if value)
+        errors = _single(params, "errors").lower()
+        if errors not in _SWITCH:
+            raise FilterError(f"errors={errors[:40]} is neither 1 nor 0.", errors)
+        if _SWITCH[errors]:
+            conditions.append(_ERRORS)
+        if len(conditions) > grammar.MAX_CONDITIONS:
+            raise FilterError(f"The filter has more than {grammar.MAX_CONDITIONS} conditions.", _single(params, "q"))
+        return cls(
+            tuple(dict.fromkeys(conditions)),
+            _time_parameter(params, "since") or parsed.since,
+            _time_parameter(params, "until") or parsed.until,
+        )
+
+    @classmethod
+    def parse(cls, text: str) -> EventFilter:
+        """From a text in the grammar. Raises FilterError."""
+        return cls.from_query({"q": [text]})
+
+    def __bool__(self) -> bool:
+        return bool(self.conditions or self.since or self.until)
+
+    @property
+    def errors_only(self) -> bool:
+        return _ERRORS in self.conditions
+
+    def values(self, key: str) -> tuple[str, ...]:
+        """The values that this key may have exactly; empty when it is free."""
+        return tuple(c.value for c in self.conditions if c.key == key and not c.negated and not c.prefix)
+
+    def text(self) -> str:
+        """The filter in the grammar; parses to an equal filter."""
+        terms = [grammar.write(condition) for condition in self.conditions]
+        terms += [f"since:{self.since}"] if self.since else []
+        terms += [f"until:{self.until}"] if self.until else []
+        return " ".join(terms)
+
+    def query_string(self) -> str:
+        """`q=…`, percent-encoded, or "" for the filter that lets everything through."""
+        return urlencode({"q": self.text()}) if self else ""
+
+    def also(self, key: str, value: str, *, negated: bool = False) -> EventFilter:
+        """With one more condition."""
+        condition = Condition(key, value, negated)
+        return self if condition in self.conditions else replace(self, conditions=(*self.conditions, condition))
+
+    def without(self, condition: Condition) -> EventFilter:
+        """With one condition less."""
+        return replace(self, conditions=tuple(c for c in self.conditions if c != condition))
+
+    def errors(self, only: bool = True) -> EventFilter:
+        """Errors only, or errors and the rest."""
+        return self.also(_ERRORS.key, _ERRORS.value) if only else self.without(_ERRORS)
+
+    def between(self, since: datetime | None, until: datetime | None) -> EventFilter:
+        """With this fixed time range."""
+        return replace(
+            self,
+            since=TimeBound(moment=since) if since else None,
+            until=TimeBound(moment=until) if until else None,
+        )
+
+    def chips(self) -> tuple[Chip, ...]:
+        """The parts, each with the query string of the rest."""
+        chips = [Chip(grammar.write(c), self.without(c).query_string()) for c in self.conditions]
+        if self.since:
+            chips.append(Chip(f"since:{self.since}", replace(self, since=None).query_string()))
+        if self.until:
+            chips.append(Chip(f"until:{self.until}", replace(self, until=None).query_string()))
+        return tuple(chips)
+
+    def alternatives(self) -> tuple[tuple[Condition, ...], ...]:
+        """The conditions as a conjunction of alternatives: each group holds when one of its conditions does."""
+        groups: dict[object, list[Condition]] = {}
+        for condition in self.conditions:
+            alone = condition.negated or condition.key == TEXT
+            groups.setdefault(condition if alone else condition.key, []).append(condition)
+        return tuple(tuple(group) for group in groups.values())
+
+    def range_us(self, now: datetime) -> tuple[int | None, int | None]:
+        """The time range in Unix microseconds, seen from `now`: included start, excluded end."""
+        return (
+            us_from_datetime(self.since.at(now)) if self.since else None,
+            us_from_datetime(self.until.at(now)) if self.until else None,
+        )
+
+    def has_empty_range(self, now: datetime) -> bool:
+        """Whether the time range ends before it begins, or at that moment, so that no event can be in it."""
+        since_us, until_us = self.range_us(now)
+        return since_us is not None and until_us is not None and until_us <= since_us
+
+    def driver(self) -> Condition | None:
+        """The condition whose index finds the fewest events: one session, else one user, else errors, else one type."""
+        alone = {
+            group[0].key: group[0]
+            for group in self.alternatives()
+            if len(group) == 1 and not group[0].negated and not group[0].prefix
+        }
+        return alone.get("session") or alone.get("user") or alone.get(IS) or alone.get("type")
+
+    @property
+    def needs_search_text(self) -> bool:
+        """Whether an event's search text must be known to test it."""
+        return any(condition.needs_search_text for condition in self.conditions)
+
+    def predicate(self, now: datetime | None = None) -> Predicate:
+        """The test of one event, with relative times seen from `now` (default: the clock)."""
+        since_us, until_us = self.range_us(now or datetime.now(UTC))
+        groups = [[(c.holds(), c.negated) for c in group] for group in self.alternatives()]
+        needs_text = self.needs_search_text
+
+        def matches(event: Event, text: str | None = None) -> bool:
+            if since_us is not None and event.occurred_us < since_us:
+                return False
+            if until_us is not None and event.occurred_us >= until_us:
+                return False
+            if text is None:
+                text = search_text(event) if needs_text else ""
+            return all(any(holds(event, text) != negated for holds, negated in group) for group in groups)
+
+        return matches
+
+    def matches(self, event: Event, now: datetime | None = None) -> bool:
+        """Whether the filter lets this event through."""
+        return self.predicate(now)(event)
+
+    def describe(self) -> str:
+        """The filter as a person would say it: "errors of user mia_li_3668 in the last 2 hours"."""
+        words = ["errors" if self.errors_only else "events" if self else "all events"]
+        words += [_describe_group(group) for group in self.alternatives() if group != (_ERRORS,)]
+        if self.since and self.since.ago is not None and not self.until:
+            words.append(f"in the last {self.since.describe()}")
+        else:
+            words += [f"since {_describe_time(self.since)}"] if self.since else []
+            words += [f"until {_describe_time(self.until)}"] if self.until else []
+        return " ".join(words)
+
+
+def _describe_time(bound: TimeBound) -> str:
+    if bound.ago is None:
+        return bound.describe()
+    return f"{'1 ' if bound.describe().isalpha() else ''}{bound.describe()} ago"
+
+
+def _describe_group(group: tuple[Condition, ...]) -> str:
+    first = group[0]
+    values = " or ".join(map(_describe_value, group))
+    if first.key == IS:
+        return "that are no errors"
+    if first.key == TEXT:
+        return f'{"without" if first.negated else "with"} the text "{first.value}"'
+    if first.key.startswith(FIELD_PREFIX):
+        return f"{'without' if first.negated else 'with'} {first.key.removeprefix(FIELD_PREFIX)} = {values}"
+    if _is_any(first) and len(group) == 1:
+        return f"{'not ' if first.negated else ''}of any {'event ID' if first.key == 'id' else first.key}"
+    word = {"session": "in session", "stream": "in stream", "id": "with event ID"}.get(first.key)
+    if word is None:
+        word = f"with {first.key}" if first.key in ("tool", "model", "code") else f"of {first.key}"
+    return f"{'not ' if first.negated else ''}{word} {values}"
+
+
+def _describe_value(condition: Condition) -> str:
+    if _is_any(condition):
+        return "any"
+    return f"{condition.value or '(none)'}{'*' if condition.prefix else ''}"
+
+
+def _is_any(condition: Condition) -> bool:
+    return condition.prefix and not condition.value
+
+
+def _single(params: Mapping[str, Sequence[str]], name: str) -> str:
+    values = params.get(name, ())
+    return values[-1] if values else ""
+
+
+def _time_parameter(params: Mapping[str, Sequence[str]], name: str) -> TimeBound | None:
+    text = _single(params, name)
+    if not text:
+        return None
+    try:
+        return TimeBound.parse(text)
+    except InvalidTimeBound as error:
+        raise FilterError(f"{name}: {error}.", text) from None

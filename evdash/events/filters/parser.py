@@ -1,0 +1,183 @@
+"""The filter grammar: `type:error.occurred user:mia_li_3668 tool:search* "payment amount" -severity:info since:2h`.
+
+    query   = { term }                      terms are separated by spaces and must all hold
+    term    = [ "-" ] ( text | key ":" value )
+    key     = stream | type | session | user | severity | tool | model | agent | code | id | is | since | until
+            | text | field.NAME
+    value   = word | word "*" | quoted      the star: whatever starts with the word
+    text    = word | quoted                 anywhere in any value, without regard to case
+    quoted  = '"' characters '"'            with \\" and \\\\ inside
+
+Terms of the same key are alternatives (`type:a type:b`); texts and negated terms must each hold.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from evdash.events.filters.keys import ATTRIBUTES, FIELD_PREFIX, IS, TEXT, Condition
+from evdash.events.filters.time_range import InvalidTimeBound, TimeBound
+
+MAX_QUERY_CHARS = 4_000
+MAX_CONDITIONS = 50
+TIME_KEYS = ("since", "until")
+KEYS = (*ATTRIBUTES, IS, *TIME_KEYS, TEXT)
+
+_NAME = r"[A-Za-z_][\w.\-]*"
+_KEY = re.compile(_NAME + "(?=:)")
+_PLAIN = re.compile(r"[\w./@~+#$%&=?!;,<>|{}\[\]()^-]+")
+
+
+class FilterError(ValueError):
+    """A filter that cannot be read. The message is a sentence; `text` is what was given, `position` where it fails."""
+
+    def __init__(self, message: str, text: str, position: int = 0) -> None:
+        super().__init__(message)
+        self.text = text
+        self.position = position
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a query text says."""
+
+    conditions: tuple[Condition, ...]
+    since: TimeBound | None
+    until: TimeBound | None
+
+
+def parse(text: str) -> Parsed:
+    """The conditions and time range of a query. Raises FilterError."""
+    if len(text) > MAX_QUERY_CHARS:
+        raise FilterError(f"The filter has {len(text):,} characters; at most {MAX_QUERY_CHARS:,} are read.", text)
+    conditions: list[Condition] = []
+    times: dict[str, TimeBound] = {}
+    for term in _terms(text):
+        if term.key in TIME_KEYS:
+            times[term.key] = _time(term, text, times)
+        else:
+            conditions.append(_condition(term, text))
+        if len(conditions) > MAX_CONDITIONS:
+            raise FilterError(f"The filter has more than {MAX_CONDITIONS} conditions.", text, term.position)
+    return Parsed(tuple(conditions), times.get("since"), times.get("until"))
+
+
+def write(condition: Condition) -> str:
+    """The condition as a term that parses to it again."""
+    sign = "-" if condition.negated else ""
+    if condition.key == TEXT:
+        plain = _PLAIN.fullmatch(condition.value) is not None and not condition.value.startswith("-")
+        return sign + (condition.value if plain else _quote(condition.value))
+    key = condition.key if re.fullmatch(_NAME, condition.key) else _quote(condition.key)
+    if condition.prefix:
+        return f"{sign}{key}:{condition.value if _PLAIN.fullmatch(condition.value) else _quote(condition.value)}*"
+    plain = None is not re.fullmatch(r"[\w./@~+#$%&=?!;,<>|{}\[\]()^:-]+", condition.value)
+    return f"{sign}{key}:{condition.value if plain else _quote(condition.value)}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Term:
+    position: int
+    negated: bool
+    key: str
+    value: str
+    prefix: bool
+    value_position: int
+
+
+def _terms(text: str) -> Iterator[_Term]:
+    position = 0
+    while True:
+        while position < len(text) and text[position].isspace():
+            position += 1
+        if position == len(text):
+            return
+        start = position
+        negated = text[position] == "-"
+        position += int(negated)
+        key = ""
+        if written := _KEY.match(text, position):
+            key, position = written[0], written.end() + 1
+        elif text.startswith(f'"{FIELD_PREFIX}', position):
+            after_key = _quoted_key(text, position)
+            if after_key is not None:
+                key, position = after_key
+        value_position = position
+        value, prefix, position = _value(text, position)
+        if key == "" and value == "" and position == value_position:
+            raise FilterError("A minus sign needs something behind it that is to be left out.", text, start)
+        yield _Term(start, negated, key, value, prefix, value_position)
+
+
+def _quoted_key(text: str, position: int) -> tuple[str, int] | None:
+    """A quoted `"field.any name":`, and where its value starts; None where it is a quoted text."""
+    key, _, after = _value(text, position, is_key=True)
+    return (key, after + 1) if text[after : after + 1] == ":" else None
+
+
+def _value(text: str, position: int, *, is_key: bool = False) -> tuple[str, bool, int]:
+    """A word or quoted text from here: its value, whether a star ends it, and where it ends."""
+    if text[position : position + 1] != '"':
+        end = position
+        while end < len(text) and not text[end].isspace():
+            end += 1
+        word = text[position:end]
+        return (word[:-1], True, end) if word.endswith("*") else (word, False, end)
+    characters: list[str] = []
+    index = position + 1
+    while index < len(text) and text[index] != '"':
+        if text[index] == "\\" and index + 1 < len(text):
+            index += 1
+        characters.append(text[index])
+        index += 1
+    if index == len(text):
+        raise FilterError("A quotation mark is opened here and never closed.", text, position)
+    index += 1
+    prefix = text[index : index + 1] == "*"
+    index += prefix
+    if index < len(text) and not text[index].isspace() and not (is_key and text[index] == ":"):
+        raise FilterError("After a closing quotation mark comes a space or the end.", text, index)
+    return "".join(characters), prefix, index
+
+
+def _condition(term: _Term, text: str) -> Condition:
+    key, value = term.key, term.value
+    if key in ("", TEXT):
+        if not value:
+            raise FilterError("A text to look for cannot be empty.", text, term.position)
+        # A text is found anywhere, so a star at its end asks for nothing more.
+        return Condition(TEXT, value, term.negated)
+    if key == "field" or (key.startswith(FIELD_PREFIX) and key == FIELD_PREFIX):
+        raise FilterError("Write the field's name after field. such as field.channel:chat.", text, term.position)
+    if key not in ATTRIBUTES and key != IS and not key.startswith(FIELD_PREFIX):
+        raise FilterError(
+            f"{key!r} is not a key. Keys are {', '.join(KEYS)} and, for any field of the entry, field.{key}; "
+            "put text with a colon into quotation marks.",
+            text,
+            term.position,
+        )
+    if term.value_position == len(text) or (not value and text[term.value_position] != '"' and not term.prefix):
+        raise FilterError(f'{key}: needs a value; for an empty one write {key}:"".', text, term.value_position)
+    if key == IS and value != "error":
+        raise FilterError(f"is: knows only is:error, not {value[:40]!r}.", text, term.value_position)
+    if key == "severity":
+        value = value.lower()
+    return Condition(key, value, term.negated, term.prefix and key != IS)
+
+
+def _time(term: _Term, text: str, times: dict[str, TimeBound]) -> TimeBound:
+    if term.negated:
+        raise FilterError(f"{term.key}: cannot be left out with a minus sign.", text, term.position)
+    if term.key in times:
+        raise FilterError(f"{term.key}: stands twice.", text, term.position)
+    try:
+        return TimeBound.parse(term.value)
+    except InvalidTimeBound as error:
+        raise FilterError(f"{error}.", text, term.value_position) from None
+
+
+def _quote(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,435 @@
+"""The session fold: the state after one more event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from evdash.events.deduplication import identity
+from evdash.events.event import Event
+from evdash.events.latency_sketch import operation
+from evdash.events.session.call_matching import CALLS, RETURNS, Call, call_id_of, is_complete, results_of, took_ms
+from evdash.events.session.persistent import PersistentList, PersistentMap
+from evdash.events.session.reading import beginning, count, counted, text, texts
+from evdash.events.session.state import (
+    NOT_STARTED,
+    Clearing,
+    ClockStep,
+    Context,
+    Duplicate,
+    ErrorSeen,
+    FoldFailure,
+    GapSeen,
+    InContext,
+    Memory,
+    Message,
+    OperationLatency,
+    OtherType,
+    Participants,
+    Search,
+    SessionState,
+    Summary,
+    ToolCall,
+)
+from evdash.events.text import one_line
+
+_ARGUMENTS: Final = ("arguments", "args", "input")
+_RESULTS: Final = ("result", "output", "content")
+
+
+def with_call(state: SessionState, event: Event, at: str) -> SessionState:
+    """With a call that has begun, or with the end of one, or with a return whose call is not there."""
+    if event.type in CALLS:
+        return _begun(state, event, at)
+    call, open_calls = state.hidden.open_calls.ended_by(event)
+    if call is not None:
+        state = state._replace(hidden=state.hidden._replace(open_calls=open_calls))
+        return _search_ended(state, event, at, call) if call.list_name == "searches" else _ended(state, event, at, call)
+    if event.type in RETURNS:
+        alone = ToolCall(
+            at,
+            call_id_of(event),
+            event.tool,
+            "",
+            "no call",
+            event.occurred_us,
+            _result(event),
+            event.latency_ms,
+            None,
+            at,
+            beginning(event.error),
+        )
+        number = state.totals.returns_without_call + 1
+        return state._replace(
+            tool_calls=state.tool_calls.appended(alone), totals=state.totals._replace(returns_without_call=number)
+        )
+    return state
+
+
+def _begun(state: SessionState, event: Event, at: str) -> SessionState:
+    ended = is_complete(event)
+    status = "failed" if event.is_error else "returned" if ended else "open"
+    arguments, call_id, error = text(event, *_ARGUMENTS), call_id_of(event), beginning(event.error)
+    totals = state.totals._replace(open_calls=state.totals.open_calls + (not ended))
+    if event.type == "search.performed":
+        call = Call("searches", len(state.searches))
+        search = Search(
+            at,
+            call_id,
+            event.tool,
+            beginning(text(event, "query") or arguments),
+            status,
+            event.occurred_us,
+            results_of(event),
+            event.latency_ms,
+            None,
+            "",
+            error,
+        )
+        totals = totals._replace(searches=totals.searches + 1)
+        state = state._replace(searches=state.searches.appended(search), totals=totals)
+    else:
+        call = Call("tool_calls", len(state.tool_calls))
+        tool_call = ToolCall(
+            at,
+            call_id,
+            event.tool,
+            beginning(arguments),
+            status,
+            event.occurred_us,
+            _result(event),
+            event.latency_ms,
+            None,
+            "",
+            error,
+        )
+        totals = totals._replace(tool_calls=totals.tool_calls + 1)
+        state = state._replace(tool_calls=state.tool_calls.appended(tool_call), totals=totals)
+    open_calls = state.hidden.open_calls.with_call(event, call)
+    return state._replace(hidden=state.hidden._replace(open_calls=open_calls))
+
+
+def _ended(state: SessionState, event: Event, at: str, call: Call) -> SessionState:
+    begun = state.tool_calls[call.number]
+    ended = begun._replace(
+        status="failed" if event.is_error else "returned",
+        result=_result(event) or begun.result,
+        latency_ms=begun.latency_ms if event.latency_ms is None else event.latency_ms,
+        took_ms=_took_ms(begun, event),
+        returned_at=at,
+        error=beginning(event.error),
+    )
+    return _less_open(state._replace(tool_calls=state.tool_calls.replaced(call.number, ended)), begun)
+
+
+def _search_ended(state: SessionState, event: Event, at: str, call: Call) -> SessionState:
+    begun = state.searches[call.number]
+    found = results_of(event)
+    if found is None:
+        found = next((number for name in _RESULTS if (number := counted(event.data.get(name))) is not None), None)
+    ended = begun._replace(
+        status="failed" if event.is_error else "returned",
+        results=begun.results if found is None else found,
+        latency_ms=begun.latency_ms if event.latency_ms is None else event.latency_ms,
+        took_ms=_took_ms(begun, event),
+        returned_at=at,
+        error=beginning(event.error),
+    )
+    return _less_open(state._replace(searches=state.searches.replaced(call.number, ended)), begun)
+
+
+def _less_open(state: SessionState, begun: ToolCall | Search) -> SessionState:
+    fewer = state.totals.open_calls - (begun.status == "open")
+    return state._replace(totals=state.totals._replace(open_calls=fewer))
+
+
+def _took_ms(begun: ToolCall | Search, event: Event) -> float:
+    return took_ms(begun.asked_us, int(begun.at.partition("-")[0]), event)
+
+
+def _result(event: Event) -> str:
+    return beginning(text(event, *_RESULTS))
+
+
+_IDS: Final = ("message_ids", "replaced_ids", "replaced_message_ids", "replaces", "cleared_ids")
+_COUNTS: Final = ("message_count", "replaced_messages", "messages", "count")
+_ROLE_CHARS: Final = 100
+_SYSTEM: Final = frozenset({"system", "developer"})
+
+
+def with_message(state: SessionState, event: Event, at: str) -> SessionState:
+    """With what a `message.added` adds to the conversation and to the context."""
+    content, role = text(event, "content", "text", "message"), text(event, "role")[:_ROLE_CHARS]
+    characters = len(content) if content else count(event, "content_length", "length") or 0
+    message_id = text(event, "message_id") or event.event_id
+    item = InContext(at, role, message_id)
+    context = state.memory.context
+    if role.lower() in _SYSTEM:
+        context = context._replace(system=context.system.appended(item))
+    else:
+        context = context._replace(messages=context.messages.appended(item))
+    return state._replace(
+        conversation=state.conversation.appended(
+            Message(at, role, characters, event.tokens, beginning(content), message_id)
+        ),
+        memory=state.memory._replace(context=context),
+        totals=state.totals._replace(messages=state.totals.messages + 1),
+        hidden=state.hidden._replace(just_summed_up=0) if state.hidden.just_summed_up else state.hidden,
+    )
+
+
+def with_summary(state: SessionState, event: Event, at: str) -> SessionState:
+    """With a `summary.created` in the context in place of what it sums up."""
+    written = text(event, "summary", "content", "text")
+    said, context = count(event, *_COUNTS), state.memory.context
+    if ids := texts(event, *_IDS):
+        chosen_by, left, gone = "IDs", *_without(context, ids)
+    else:
+        gone = _first(context.messages, len(context.messages) if said is None else said)
+        left = context._replace(messages=context.messages.without_first(len(gone)))
+        chosen_by = "all" if said is None else "count"
+    left = left._replace(summaries=left.summaries.appended(InContext(at, "", event.event_id)))
+    summary = Summary(
+        at,
+        beginning(written),
+        len(written),
+        event.tokens,
+        len(gone),
+        len(ids) if ids else said,
+        chosen_by,
+        gone[0].at if gone else "",
+        gone[-1].at if gone else "",
+    )
+    return state._replace(
+        memory=state.memory._replace(context=left, summaries=state.memory.summaries.appended(summary)),
+        totals=state.totals._replace(summaries=state.totals.summaries + 1),
+        hidden=state.hidden._replace(just_summed_up=len(gone)),
+    )
+
+
+def with_clearing(state: SessionState, event: Event, at: str) -> SessionState:
+    """Without what a `memory.cleared` takes out of the context."""
+    said, context = count(event, *_COUNTS), state.memory.context
+    if ids := texts(event, *_IDS):
+        left, gone = _without(context, ids)
+        removed, removed_by = len(gone), "IDs"
+    elif said is None:
+        left, removed, removed_by = Context(), sum(map(len, context)), "all"
+    elif said and said == state.hidden.just_summed_up:
+        left, removed, removed_by = context, 0, "summary"
+    else:
+        removed, removed_by = min(said, len(context.messages)), "count"
+        left = context._replace(messages=context.messages.without_first(removed))
+    reason = beginning(text(event, "reason", "content", "message"))
+    clearing = Clearing(at, reason, removed, len(ids) if ids else said, removed_by)
+    memory = Memory(left, state.memory.summaries, state.memory.clearings.appended(clearing))
+    return state._replace(memory=memory, hidden=state.hidden._replace(just_summed_up=0))
+
+
+def _first(items: PersistentList[InContext], most: int) -> list[InContext]:
+    return [item for item, _ in zip(items, range(most), strict=False)]
+
+
+def _without(context: Context, ids: frozenset[str]) -> tuple[Context, list[InContext]]:
+    """The context without what has one of these IDs, and what that was. Looks at the whole context."""
+    gone: list[InContext] = []
+    left: list[PersistentList[InContext]] = []
+    for items in context:
+        named = [item for item in items if item.message_id in ids]
+        gone += named
+        left.append(PersistentList.of([item for item in items if item.message_id not in ids]) if named else items)
+    return Context(*left), gone
+
+
+FOLD_VERSION: Final = 2
+"""Counted up with every change of what the fold says: checkpoints of another version are not read."""
+
+_FIELDS_KEPT: Final = 20
+_NAME_CHARS: Final = 100
+
+Aspect = Callable[[SessionState, Event, str], SessionState]
+
+
+def position(event: Event) -> str:
+    """Where the event stands, as rows of the state say it in `at`."""
+    return f"{event.entry_id}@{event.stream}"
+
+
+def fold(state: SessionState, event: Event) -> SessionState:
+    """The state after this event, which must be of the session and follow its last one by entry ID and stream.
+
+    Never raises: what fails is left out, and `failures` says so at this event. A duplicate is only counted as one.
+    """
+    at, key = position(event), identity(event)
+    state = state._replace(folded=state.folded + 1, at=at, session_id=state.session_id or event.session_id)
+    if key is not None and key in state.hidden.seen:
+        aspects: tuple[Aspect, ...] = (_as_duplicate,)
+    else:
+        aspects = (*ALWAYS, *BY_TYPE.get(event.type, _OTHERWISE))
+        if key is not None:
+            state = state._replace(hidden=state.hidden._replace(seen=state.hidden.seen.added(key)))
+    failed: list[str] = []
+    for aspect in aspects:
+        try:
+            state = aspect(state, event, at)
+        except Exception as error:  # noqa: BLE001 - one event that is not understood must not hide the others
+            failed.append(f"{aspect.__name__.strip('_')} failed: {_in_words(error)}")
+    if failed:
+        sentence = f"This event is not wholly in the state: {'; '.join(failed)}."
+        state = state._replace(failures=state.failures.appended(FoldFailure(at, sentence)))
+    return state
+
+
+def fold_all(events: Iterable[Event], state: SessionState = NOT_STARTED) -> SessionState:
+    """The state after all of these events, which follow those of `state`."""
+    for event in events:
+        state = fold(state, event)
+    return state
+
+
+def with_gap(state: SessionState, before: str, entries: int | None, why: str) -> SessionState:
+    """With the knowledge that entries are missing (None: nobody knows how many) before the event at this position.
+
+    What is missing at the beginning is `missing_before`; a gap does not otherwise change what is folded.
+    """
+    return state._replace(gaps=state.gaps.appended(GapSeen(before, entries, why)))
+
+
+def without_beginning(missing: int | None) -> SessionState:
+    """The state to begin with when so many events are gone from the beginning; None: there may be some, nobody
+    knows how many."""
+    return NOT_STARTED._replace(missing_before=missing)
+
+
+def _as_duplicate(state: SessionState, event: Event, at: str) -> SessionState:
+    return state._replace(
+        duplicates=state.duplicates.appended(Duplicate(at, event.type)),
+        totals=state.totals._replace(duplicates=state.totals.duplicates + 1),
+    )
+
+
+def _life(state: SessionState, event: Event, at: str) -> SessionState:
+    life, totals = state.lifecycle, state.totals
+    if life.started_us is None or (event.type == "session.started" and not life.start_is_said):
+        life = life._replace(
+            status="running" if life.started_us is None else life.status,
+            started_us=event.occurred_us,
+            start_is_said=event.type == "session.started",
+        )
+    life = life._replace(
+        agent=life.agent or event.agent,
+        model=life.model or event.model,
+        last_us=event.occurred_us,
+        events_after_end=life.events_after_end + (life.status == "ended"),
+    )
+    totals = totals._replace(events=totals.events + 1, errors=totals.errors + event.is_error)
+    return state._replace(lifecycle=life, totals=totals)
+
+
+def _end(state: SessionState, event: Event, at: str) -> SessionState:
+    """The last end counts, as in summaries: what comes after it, a start as well, is told as events after the end."""
+    outcome = text(event, "outcome", "reason")[:_NAME_CHARS]
+    return state._replace(
+        lifecycle=state.lifecycle._replace(
+            status="ended", ended_us=event.occurred_us, outcome=outcome, events_after_end=0
+        )
+    )
+
+
+def _participants(state: SessionState, event: Event, at: str) -> SessionState:
+    if not (event.user_id or event.agent or event.model):
+        return state
+    users, agents, models = state.participants
+    return state._replace(
+        participants=Participants(
+            _counted(users, event.user_id), _counted(agents, event.agent), _counted(models, event.model)
+        )
+    )
+
+
+def _counted(numbers: PersistentMap[int], name: str, more: int = 1) -> PersistentMap[int]:
+    return numbers.put(name, (numbers.get(name) or 0) + more) if name else numbers
+
+
+def _clock(state: SessionState, event: Event, at: str) -> SessionState:
+    """Producers' timestamps are compared with each other alone: an entry ID has another clock, and milliseconds."""
+    if event.time_source != "timestamp":
+        return state
+    behind_us = state.hidden.last_stamp_us - event.occurred_us
+    if behind_us:
+        state = state._replace(hidden=state.hidden._replace(last_stamp_us=event.occurred_us))
+    if behind_us <= 0:
+        return state
+    return state._replace(
+        out_of_order=state.out_of_order.appended(ClockStep(at, behind_us)),
+        totals=state.totals._replace(out_of_order=state.totals.out_of_order + 1),
+    )
+
+
+def _latency(state: SessionState, event: Event, at: str) -> SessionState:
+    took_ms = event.latency_ms
+    if took_ms is None:
+        return state
+    latency, name = state.latency, operation(event)
+    of_it = latency.by_operation.get(name) or OperationLatency()
+    of_it = OperationLatency(of_it.events + 1, of_it.total_ms + took_ms, max(of_it.max_ms, took_ms))
+    is_longest = not latency.events or took_ms > latency.max_ms
+    latency = latency._replace(
+        events=latency.events + 1,
+        total_ms=latency.total_ms + took_ms,
+        max_ms=took_ms if is_longest else latency.max_ms,
+        max_at=at if is_longest else latency.max_at,
+        by_operation=latency.by_operation.put(name, of_it),
+    )
+    return state._replace(latency=latency)
+
+
+def _tokens(state: SessionState, event: Event, at: str) -> SessionState:
+    if not event.tokens:
+        return state
+    total, by_role, by_model = state.tokens
+    role = text(event, "role")[:_NAME_CHARS]
+    return state._replace(
+        tokens=state.tokens._replace(
+            total=total + event.tokens,
+            by_role=_counted(by_role, role, event.tokens),
+            by_model=_counted(by_model, event.model, event.tokens),
+        )
+    )
+
+
+def _error(state: SessionState, event: Event, at: str) -> SessionState:
+    if not event.is_error:
+        return state
+    return state._replace(
+        errors=state.errors.appended(ErrorSeen(at, event.type, event.code, event.tool, beginning(event.error)))
+    )
+
+
+def _other_type(state: SessionState, event: Event, at: str) -> SessionState:
+    known = state.other_types.get(event.type)
+    names = sorted(event.data)[:_FIELDS_KEPT]
+    last = {one_line(name, _NAME_CHARS): beginning(text(event, name)) for name in names}
+    other = OtherType(known.events + 1 if known else 1, at, PersistentMap.of(last), len(event.data) - len(names))
+    return state._replace(other_types=state.other_types.put(event.type, other))
+
+
+def _in_words(error: Exception) -> str:
+    words = f"{type(error).__name__}: {error}".encode("utf-8", errors="backslashreplace").decode("utf-8")
+    return one_line(words, 200).rstrip(".:")
+
+
+ALWAYS: tuple[Aspect, ...] = (_life, _participants, _clock, with_call, _latency, _tokens, _error)
+"""What every event may change, and may so without the others."""
+BY_TYPE: dict[str, tuple[Aspect, ...]] = {
+    "session.started": (),
+    "session.ended": (_end,),
+    "message.added": (with_message,),
+    "summary.created": (with_summary,),
+    "memory.cleared": (with_clearing,),
+    "search.performed": (),
+    "tool.called": (),
+    "tool.returned": (),
+    "error.occurred": (),
+}
+_OTHERWISE: tuple[Aspect, ...] = (_other_type,)

@@ -1,0 +1,136 @@
+"""Checkpoints: states that are kept, so that a later state is a few hundred events away from one.
+
+A dumped state is a line with the version of the fold, a CRC-32 of all that follows, the length of the head, the head
+(compressed JSON: everything but the full chunks of lists) and the chunks, compressed each for itself. Loading reads the
+head alone; a chunk is unpacked when someone looks at it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any, Final, get_args, get_origin, get_type_hints
+
+from evdash.events.event import Event
+from evdash.events.session.identities import Identities
+from evdash.events.session.persistent import Chunk, PersistentList, PersistentMap
+from evdash.events.session.reducer import FOLD_VERSION, fold
+from evdash.events.session.state import NOT_STARTED, SessionState
+
+EVENTS_BETWEEN: Final = 500
+_MAGIC: Final = b"evdash session "
+_NUMBER_BYTES: Final = 4
+
+
+class UnreadableCheckpoint(ValueError):
+    """The bytes are no checkpoint that can be read; the message says why. Folding from the start helps."""
+
+
+def dump(state: SessionState) -> bytes:
+    """The state as bytes; chunks that an earlier dump has packed are not packed again."""
+    chunks: list[bytes] = []
+    tree = _packed(state, chunks)
+    head = json.dumps([tree, [len(chunk) for chunk in chunks]], ensure_ascii=False, separators=(",", ":"))
+    packed = zlib.compress(head.encode("utf-8"), level=3)
+    body = b"".join([len(packed).to_bytes(_NUMBER_BYTES, "big"), packed, *chunks])
+    return _first_line() + zlib.crc32(body).to_bytes(_NUMBER_BYTES, "big") + body
+
+
+def load(dumped: bytes) -> SessionState:
+    """The state that was dumped. Raises UnreadableCheckpoint, also for one of another FOLD_VERSION."""
+    first_line, _, rest = dumped.partition(b"\n")
+    if first_line + b"\n" != _first_line():
+        raise UnreadableCheckpoint(
+            f"The checkpoint begins with {first_line[:40]!r}, and version {FOLD_VERSION} of the fold reads only "
+            f"{_first_line().rstrip()!r}."
+        )
+    body = rest[_NUMBER_BYTES:]
+    if zlib.crc32(body) != int.from_bytes(rest[:_NUMBER_BYTES], "big"):
+        raise UnreadableCheckpoint(
+            f"The checkpoint is damaged: the checksum of its {len(body):,} bytes is not its own."
+        )
+    start = _NUMBER_BYTES + int.from_bytes(body[:_NUMBER_BYTES], "big")
+    tree, sizes = json.loads(zlib.decompress(body[_NUMBER_BYTES:start]))
+    chunks: list[bytes] = []
+    for size in sizes:
+        chunks.append(body[start : start + size])
+        start += size
+    state: SessionState = _unpacked(tree, SessionState, iter(chunks).__next__)
+    return state
+
+
+def is_due(state: SessionState) -> bool:
+    """Whether the state is one to keep: every EVENTS_BETWEEN events."""
+    return state.folded % EVENTS_BETWEEN == 0 and state.folded > 0
+
+
+class Checkpoints:
+    """States of one session in memory. They share what they have in common, so that many cost little more than one."""
+
+    def __init__(self, start: SessionState = NOT_STARTED) -> None:
+        self._states = [start]
+
+    def keep(self, state: SessionState) -> None:
+        """Keep this state; one with fewer events than the last one kept is there already."""
+        if state.folded > self._states[-1].folded:
+            self._states.append(state)
+
+    def before(self, events: int) -> SessionState:
+        """The last kept state that has no more than so many events."""
+        return self._states[max(0, bisect_right(self._states, events, key=lambda state: state.folded) - 1)]
+
+    def at(self, events: int, read: Callable[[int, int], Iterable[Event]]) -> SessionState:
+        """The state after so many events; `read(start, stop)` gives those of these numbers, from 0, stop excluded.
+
+        What is due on the way is kept. Fewer events than asked for give the state after the last one.
+        """
+        state = self.before(events)
+        for event in read(state.folded, events):
+            state = fold(state, event)
+            if is_due(state):
+                self.keep(state)
+        return state
+
+
+def _first_line() -> bytes:
+    return _MAGIC + f"{FOLD_VERSION}\n".encode("ascii")
+
+
+def _packed(value: Any, chunks: list[bytes]) -> Any:
+    if isinstance(value, PersistentList):
+        packed = [chunk.packed for chunk in value.chunks]
+        chunks += packed
+        return [len(packed), value.dropped, value.tail]
+    if isinstance(value, PersistentMap):
+        return {key: _packed(each, chunks) for key, each in value.items()}
+    if isinstance(value, Identities):
+        return base64.b64encode(value.to_bytes()).decode("ascii")
+    return [_packed(each, chunks) for each in value] if isinstance(value, tuple) else value
+
+
+def _unpacked(tree: Any, kind: Any, next_chunk: Callable[[], bytes]) -> Any:
+    """The value of this type; the reverse of `_packed`."""
+    origin = get_origin(kind) or kind
+    if origin is PersistentList:
+        (row_type,) = get_args(kind)
+        number, dropped, tail = tree
+        packed: tuple[Chunk[Any], ...] = tuple(Chunk(None, next_chunk(), row_type) for _ in range(number))
+        return PersistentList(packed, tuple(map(row_type._make, tail)), dropped)
+    if origin is PersistentMap:
+        (value_type,) = get_args(kind)
+        return PersistentMap.of({key: _unpacked(each, value_type, next_chunk) for key, each in tree.items()})
+    if kind is Identities:
+        return Identities(base64.b64decode(tree))
+    if isinstance(kind, type) and issubclass(kind, tuple):
+        types = _field_types(kind)
+        return kind(*(_unpacked(each, of, next_chunk) for each, of in zip(tree, types, strict=True)))
+    return tree
+
+
+@cache
+def _field_types(kind: type) -> tuple[Any, ...]:
+    return tuple(get_type_hints(kind).values())

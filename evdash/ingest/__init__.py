@@ -1,0 +1,1 @@
+"""Workers and projections: read entries, apply them in a transaction, acknowledge, claim, dead-letter."""

@@ -1,0 +1,1 @@
+"""Projections: each derives tables from the entries of its consumer group."""

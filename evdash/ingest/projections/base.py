@@ -1,0 +1,223 @@
+"""What all projections have in common: events in, tables changed, each entry once."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
+from typing import ClassVar
+
+from django.db import transaction
+from django.db.models import F
+
+from evdash.eventlog.gaps import close_gaps, known_missing, left_out_ids, noted_as_removed, ranges_of_gaps, record_gap
+from evdash.eventlog.group_progress import lock_positions, note_batch
+from evdash.eventlog.models import AppliedEntry, Gap, GroupPosition
+from evdash.eventlog.stream_deltas import changes_of, first_of_each
+from evdash.events.deduplication import Change, Counted
+from evdash.events.entry import EntryId
+from evdash.events.event import Event
+
+Positions = Mapping[str, GroupPosition]
+
+
+class Projection(ABC):
+    """Carries events into tables once each, whatever is delivered how often and in what order.
+
+    What it has applied is written in the same transaction as what follows from it, and looked up there first.
+    """
+
+    name: ClassVar[str]
+    fills_log: ClassVar[bool] = False
+
+    def __init__(self, group: str) -> None:
+        self.group = group
+
+    def apply(self, events: Sequence[Event]) -> int:
+        """Commit these events, and what follows from them, in one transaction; returns how many were new."""
+        with transaction.atomic():
+            positions = lock_positions(self.group, {event.stream for event in events})
+            started_ns = time.perf_counter_ns()
+            new = self._new(events, positions)
+            if new:
+                changed = changes_of(new, partial(self._counted, positions=positions))
+                self._record(changed, positions)
+                self._add(changed, _numbers(positions))
+                for stream in {event.stream for event in new}:
+                    close_gaps(positions[stream], [event.entry_id for event in new if event.stream == stream])
+            self._note(new, positions, time.perf_counter_ns() - started_ns)
+        return len(new)
+
+    def probe(self) -> None:
+        """Raises a database's error when nothing can be committed at all."""
+        with transaction.atomic():
+            GroupPosition.objects.filter(group=self.group).update(group=self.group)
+
+    def not_applied(self, stream: str, entry_ids: Sequence[EntryId]) -> list[EntryId]:
+        """Those of these entries that were not applied and are not left out on purpose, in their order."""
+        position = self._position(stream)
+        if not entry_ids:
+            return []
+        left_out = left_out_ids(position, min(entry_ids).previous(), max(entry_ids))
+        done = set(self._applied(entry_ids, position)) | left_out
+        return [entry_id for entry_id in entry_ids if entry_id not in done]
+
+    def applied_between(self, stream: str, after: EntryId, through: EntryId) -> int:
+        """How many entries of this range were applied, or are accounted for by gaps."""
+        position = self._position(stream)
+        return self._applied_between(position, after, through) + known_missing(position, after, through)
+
+    def note_removed(self, stream: str, entry_ids: Sequence[EntryId]) -> int:
+        """These entries, pending in the group, are gone from the stream; returns how many were never applied."""
+        with transaction.atomic():
+            position = self._position(stream)
+            unapplied = self.not_applied(stream, entry_ids)
+            noted = noted_as_removed(position, unapplied)
+            missing = [entry_id for entry_id in unapplied if entry_id not in noted]
+            if missing:
+                record_gap(position, Gap.Kind.REMOVED, min(missing), max(missing), len(missing), known_ids=missing)
+        return len(missing)
+
+    def note_missing(self, stream: str, first_id: EntryId | None, last_id: EntryId, entries: int) -> None:
+        """So many entries of this range are gone from the stream; None: of all before the first that was applied."""
+        position = self._position(stream)
+        if first_id is not None:
+            record_gap(position, Gap.Kind.REMOVED, first_id, last_id, entries)
+        else:
+            first = self._first_applied(position)
+            record_gap(position, Gap.Kind.BEFORE, EntryId(0, 1), first.previous() if first else last_id, entries)
+
+    def note_parked(self, stream: str, entry_id: EntryId, reason: str) -> None:
+        """This entry is about to be parked; told again after a crash in between."""
+        with transaction.atomic():
+            position = lock_positions(self.group, [stream])[stream]
+            if record_gap(position, Gap.Kind.PARKED, entry_id, entry_id, 1, reason):
+                GroupPosition.objects.filter(pk=position.pk).update(parked=F("parked") + 1)
+
+    def note_acknowledged(self, stream: str, entry_ids: Sequence[EntryId], reason: str) -> int:
+        """An operator acknowledged these entries; returns how many of them were never applied."""
+        with transaction.atomic():
+            missing = self.not_applied(stream, entry_ids)
+            for entry_id in missing:
+                record_gap(self._position(stream), Gap.Kind.ACKNOWLEDGED, entry_id, entry_id, 1, reason)
+        return len(missing)
+
+    def _position(self, stream: str) -> GroupPosition:
+        return lock_positions(self.group, [stream])[stream]
+
+    def refill(self, batches: Iterable[Sequence[Event]]) -> int:
+        """Empty the tables and fill them with these events, in the caller's transaction; returns how many there were.
+
+        The batches come in the order of entry IDs, each event once. Gaps stay as they are, but for entries that the
+        tables have now and had not before.
+        """
+        applied = self._applied_within_gaps()
+        self._clear()
+        count = 0
+        for events in batches:
+            positions = lock_positions(self.group, {event.stream for event in events})
+            changed = changes_of(events, partial(self._counted, positions=positions))
+            self._record(changed, positions)
+            self._add(changed, _numbers(positions))
+            for stream, position in positions.items():
+                ids = [event.entry_id for event in events if event.stream == stream]
+                close_gaps(position, [entry_id for entry_id in ids if (position.pk, entry_id) not in applied])
+            count += len(events)
+        return count
+
+    def _applied_within_gaps(self) -> set[tuple[int, EntryId]]:
+        """The entries applied in the ranges of gaps, by position."""
+        return {
+            (position.pk, entry_id)
+            for position in GroupPosition.objects.filter(group=self.group)
+            for first, last in ranges_of_gaps(position)
+            for entry_id in self._applied_from_to(position, first, last)
+        }
+
+    def _new(self, events: Sequence[Event], positions: Positions) -> list[Event]:
+        by_key = {(event.stream, event.entry_id): event for event in events}
+        for stream, position in positions.items():
+            ids = [entry_id for name, entry_id in by_key if name == stream]
+            for entry_id in self._applied(ids, position):
+                del by_key[stream, entry_id]
+        return list(by_key.values())
+
+    def _note(self, new: Sequence[Event], positions: Positions, apply_ns: int) -> None:
+        by_stream = Counter(event.stream for event in new)
+        for stream, position in positions.items():
+            note_batch(position, by_stream[stream], apply_ns // 1000 // len(positions), time.time())
+
+    @abstractmethod
+    def _applied(self, entry_ids: Sequence[EntryId], position: GroupPosition) -> Iterable[EntryId]:
+        """Those of these entries that were applied."""
+
+    @abstractmethod
+    def _applied_between(self, position: GroupPosition, after: EntryId, through: EntryId) -> int:
+        """How many entries of this range were applied."""
+
+    @abstractmethod
+    def _applied_from_to(self, position: GroupPosition, first: EntryId, last: EntryId) -> Iterable[EntryId]:
+        """The entries of this range, both ends included, that were applied."""
+
+    @abstractmethod
+    def _first_applied(self, position: GroupPosition) -> EntryId | None:
+        """The lowest entry that was applied."""
+
+    @abstractmethod
+    def _counted(self, identities: Collection[bytes], positions: Positions) -> Mapping[bytes, Counted]:
+        """The entries counted so far of these identities."""
+
+    @abstractmethod
+    def _record(self, changed: Sequence[Change], positions: Positions) -> None:
+        """Write down that these were applied."""
+
+    @abstractmethod
+    def _add(self, changed: Sequence[Change], numbers: Mapping[str, int]) -> None:
+        """Write what follows from these. `numbers`: the log's numbers of their streams."""
+
+    @abstractmethod
+    def _clear(self) -> None:
+        """Empty the tables that follow from the events."""
+
+
+class CountingProjection(Projection):
+    """A projection whose tables do not tell which events are in them: `AppliedEntry` does."""
+
+    def _applied(self, entry_ids: Sequence[EntryId], position: GroupPosition) -> Iterable[EntryId]:
+        return AppliedEntry.objects.filter(position=position, entry_id__in=entry_ids).values_list("entry_id", flat=True)
+
+    def _applied_between(self, position: GroupPosition, after: EntryId, through: EntryId) -> int:
+        return AppliedEntry.objects.filter(position=position, entry_id__gt=after, entry_id__lte=through).count()
+
+    def _applied_from_to(self, position: GroupPosition, first: EntryId, last: EntryId) -> Iterable[EntryId]:
+        rows = AppliedEntry.objects.filter(position=position, entry_id__gte=first, entry_id__lte=last)
+        return rows.values_list("entry_id", flat=True).iterator()
+
+    def _first_applied(self, position: GroupPosition) -> EntryId | None:
+        rows = AppliedEntry.objects.filter(position=position).order_by("entry_id")
+        return rows.values_list("entry_id", flat=True).first()
+
+    def _counted(self, identities: Collection[bytes], positions: Positions) -> Mapping[bytes, Counted]:
+        rows = AppliedEntry.objects.filter(identity__in=identities, position__in=positions.values())
+        return first_of_each(rows.values_list("identity", "entry_id", "occurred_us"))
+
+    def _record(self, changed: Sequence[Change], positions: Positions) -> None:
+        AppliedEntry.objects.bulk_create(
+            AppliedEntry(
+                position=positions[change.event.stream],
+                entry_id=change.event.entry_id,
+                identity=change.identity,
+                occurred_us=change.event.occurred_us,
+            )
+            for change in changed
+            if change.is_new
+        )
+
+    def _clear(self) -> None:
+        AppliedEntry.objects.filter(position__group=self.group).delete()
+
+
+def _numbers(positions: Positions) -> Mapping[str, int]:
+    return {stream: position.stream_id for stream, position in positions.items()}

@@ -1,0 +1,75 @@
+"""The debug projection: errors that are the same, gathered in groups."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from evdash.eventlog.models import ErrorGroup, ErrorGroupMember
+from evdash.events.deduplication import Change
+from evdash.events.error_fingerprints import error_groups_of
+from evdash.ingest.projections.base import CountingProjection
+from evdash.ingest.read_models import save
+
+
+class DebugProjection(CountingProjection):
+    """Groups of errors, and whom they hit."""
+
+    name = "debug"
+
+    def _add(self, changed: Sequence[Change], numbers: Mapping[str, int]) -> None:
+        groups = error_groups_of(changed)
+        if not groups:
+            return
+        sessions = _add_members("session", {key: group.sessions for key, group in groups.items()})
+        users = _add_members("user", {key: group.users for key, group in groups.items()})
+        known = {row.fingerprint: row for row in ErrorGroup.objects.filter(fingerprint__in=groups)}
+        rows = []
+        for fingerprint, group in groups.items():
+            row = known.get(fingerprint)
+            if row is None:
+                first, last_id, first_us, last_us, events = (
+                    group.first, group.last_id, group.first_us, group.last_us, group.events,
+                )  # fmt: skip
+            else:
+                first = min(group.first, (row.first_id, row.first_stream))
+                last_id = max(group.last_id, row.last_id)
+                first_us = min(group.first_us, row.first_us)
+                last_us = max(group.last_us, row.last_us)
+                events = group.events + row.events
+            rows.append(
+                ErrorGroup(
+                    fingerprint=fingerprint,
+                    type=group.type,
+                    code=group.code,
+                    tool=group.tool,
+                    masked=group.masked,
+                    first_id=first[0],
+                    first_stream=first[1],
+                    last_id=last_id,
+                    first_us=first_us,
+                    last_us=last_us,
+                    events=events,
+                    sessions=sessions[fingerprint] + (row.sessions if row else 0),
+                    users=users[fingerprint] + (row.users if row else 0),
+                )
+            )
+        save(ErrorGroup, ["fingerprint"], rows)
+
+    def _clear(self) -> None:
+        super()._clear()
+        ErrorGroup.objects.all().delete()
+        ErrorGroupMember.objects.all().delete()
+
+
+def _add_members(kind: str, hit: Mapping[str, frozenset[str]]) -> Counter[str]:
+    """How many sessions or users each group hit for the first time."""
+    rows = ErrorGroupMember.objects.filter(
+        kind=kind, fingerprint__in=hit, name__in={name for names in hit.values() for name in names}
+    )
+    known = set(rows.values_list("fingerprint", "name"))
+    new = [(key, name) for key, names in hit.items() for name in names if (key, name) not in known]
+    ErrorGroupMember.objects.bulk_create(
+        ErrorGroupMember(fingerprint=fingerprint, kind=kind, name=name) for fingerprint, name in new
+    )
+    return Counter(fingerprint for fingerprint, _ in new)

@@ -1,0 +1,74 @@
+"""The audit projection: events into the event log, and the read models of sessions, users and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from evdash.eventlog.group_progress import stream_numbers
+from evdash.eventlog.models import GroupPosition, LoggedEvent
+from evdash.eventlog.row_mapping import row_of_change
+from evdash.eventlog.stream_deltas import changes_of, counted_in_log
+from evdash.events.deduplication import Change, Counted
+from evdash.events.entry import EntryId
+from evdash.events.event import Event
+from evdash.ingest import read_models
+from evdash.ingest.projections.base import Positions, Projection
+
+
+class AuditProjection(Projection):
+    """The event log itself says what was applied: an entry is one row of it."""
+
+    name = "audit"
+    fills_log = True
+
+    def _applied(self, entry_ids: Sequence[EntryId], position: GroupPosition) -> Iterable[EntryId]:
+        rows = LoggedEvent.objects.filter(stream_id=position.stream_id, entry_id__in=entry_ids)
+        return rows.values_list("entry_id", flat=True)
+
+    def _counted(self, identities: Collection[bytes], positions: Positions) -> Mapping[bytes, Counted]:
+        return counted_in_log(identities)
+
+    def _record(self, changed: Sequence[Change], positions: Positions) -> None:
+        new = [change for change in changed if change.is_new]
+        LoggedEvent.objects.bulk_create(
+            row_of_change(change, positions[change.event.stream].stream_id) for change in new
+        )
+        for change in changed:
+            if not change.is_new:
+                number = positions[change.event.stream].stream_id
+                row = LoggedEvent.objects.filter(stream_id=number, entry_id=change.event.entry_id)
+                row.update(is_duplicate=change.is_duplicate)
+
+    def _add(self, changed: Sequence[Change], numbers: Mapping[str, int]) -> None:
+        read_models.add_to_sessions(changed)
+        read_models.add_to_users(changed)
+        read_models.add_to_type_counts(changed, numbers)
+
+    def _applied_between(self, position: GroupPosition, after: EntryId, through: EntryId) -> int:
+        rows = LoggedEvent.objects.filter(stream_id=position.stream_id, entry_id__gt=after, entry_id__lte=through)
+        return rows.count()
+
+    def _applied_from_to(self, position: GroupPosition, first: EntryId, last: EntryId) -> Iterable[EntryId]:
+        rows = LoggedEvent.objects.filter(stream_id=position.stream_id, entry_id__gte=first, entry_id__lte=last)
+        return rows.values_list("entry_id", flat=True).iterator()
+
+    def _first_applied(self, position: GroupPosition) -> EntryId | None:
+        rows = LoggedEvent.objects.filter(stream_id=position.stream_id).order_by("entry_id")
+        return rows.values_list("entry_id", flat=True).first()
+
+    def refill(self, batches: Iterable[Sequence[Event]]) -> int:
+        """Read every row of the log anew from its raw pairs, and make the read models of that."""
+        self._clear()
+        LoggedEvent.objects.update(identity=None, is_duplicate=False)
+        count = 0
+        for events in batches:
+            numbers = stream_numbers({event.stream for event in events})
+            changed = changes_of(events, counted_in_log)
+            rows = [row_of_change(change, numbers[change.event.stream]) for change in changed if change.is_new]
+            read_models.save(LoggedEvent, ["entry_id", "stream"], rows)
+            self._add(changed, numbers)
+            count += len(events)
+        return count
+
+    def _clear(self) -> None:
+        read_models.clear()

@@ -1,0 +1,151 @@
+"""Whether a projection has everything that was ever added to a stream: what was missed is read again.
+
+Redis counts what was ever added to a stream (since 7.0). Whenever a group has caught up, that number is compared with
+what its projection has applied. Entries that are missing may still be in the stream, as when another program
+acknowledged them or moved the group: those become pending again. The others were trimmed or deleted before they were
+read: a gap.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.utils import timezone
+
+from evdash.eventlog.group_progress import lock_positions
+from evdash.eventlog.models import GroupPosition, LoggedEvent
+from evdash.events.entry import EntryId
+from evdash.ingest.projection_protocol import Projection
+from evdash.streams.consumer_group import GroupConsumer
+from evdash.streams.reads import read_forward
+from evdash.streams.stream_info import StreamInfo, scan, stream_info
+
+logger = logging.getLogger("evdash.workers")
+
+READ_COUNT = 1_000
+
+# From the first to the last entry ID, both included.
+Hole = tuple[EntryId, EntryId]
+
+
+def hole_before(consumer: GroupConsumer, stream: str, after: EntryId) -> Hole | None:
+    """Where entries may be missing: between what was committed and what the stream begins with; None: nowhere."""
+    info = stream_info(consumer.client, stream)
+    if info is None or info.first_id is None or info.first_id <= after.next():
+        return None
+    return after.next(), info.first_id.previous()
+
+
+def account(consumer: GroupConsumer, projection: Projection, stream: str, hole: Hole | None = None) -> int:
+    """Compare tables and stream up to the newest entry, if all of it is acknowledged.
+
+    Returns how many entries were missed and are pending for this consumer now. What is gone is noted as a gap; `hole`:
+    where that must have been, as far as it is known. Raises StreamsUnavailable, GroupMissing or a database's error. A
+    server that does not count what was added is not asked.
+    """
+    info = stream_info(consumer.client, stream)
+    if info is None or info.entries_added is None:
+        return 0
+    acknowledged = consumer.watermark(stream)
+    if acknowledged is None or acknowledged < info.last_generated_id:
+        return 0
+    with transaction.atomic():
+        position = lock_positions(projection.group, [stream])[stream]
+        compared = _compare(consumer, position, projection, stream, info)
+    if compared.missing > 0:
+        missed = _make_pending(consumer, projection, stream, compared.after, info.last_generated_id)
+        if missed:
+            return missed  # compared again when these are done
+    with transaction.atomic():
+        position = lock_positions(projection.group, [stream])[stream]
+        checked_before = position.checked_through
+        compared_now = _compare(consumer, position, projection, stream, info)
+        if compared_now.after != compared.after:
+            return 0  # another worker was quicker
+        if compared_now.missing > 0:
+            range_ = _where(info, compared.after, hole)
+            projection.note_missing(stream, range_[0] if range_ else None, _last(info, range_), compared_now.missing)
+            logger.warning(
+                "%d entries of %s were removed before %s read them.%s", compared_now.missing, stream, projection.group,
+                "" if projection.fills_log
+                else f" `manage.py rebuild {projection.group}` adds what the event log has of them.",
+            )  # fmt: skip
+        if compared_now.is_anew and projection.fills_log and checked_before is not None:
+            position.made_anew_at = timezone.now()
+            rows = LoggedEvent.objects.filter(stream_id=position.stream_id, entry_id__lte=checked_before)
+            position.former_entries = max(0, rows.count() - compared_now.restored)
+            logger.warning(
+                "%s was made anew: it does not go on where it was. The event log holds %d entries of the former one.",
+                stream, position.former_entries,
+            )  # fmt: skip
+        position.checked_through = info.last_generated_id
+        position.checked_added = info.entries_added
+        position.save(update_fields=["checked_through", "checked_added", "made_anew_at", "former_entries"])
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What a comparison came to."""
+
+    after: EntryId  # after which entry they were never compared
+    missing: int  # of the entries added since, how many are unaccounted for
+    is_anew: bool = False  # the stream is not the one that was compared before
+    restored: int = 0  # how many entries of the former one it has, all the same
+
+
+def _compare(
+    consumer: GroupConsumer, position: GroupPosition, projection: Projection, stream: str, info: StreamInfo
+) -> _Compared:
+    through, added, before = info.last_generated_id, info.entries_added or 0, position.checked_through
+    if before is None:
+        return _Compared(EntryId.MIN, added - projection.applied_between(stream, EntryId.MIN, through))
+    applied = projection.applied_between(stream, before, through)
+    if through >= before and added - position.checked_added >= applied:
+        return _Compared(before, added - position.checked_added - applied)
+    # Emptied, replaced, or back from an older file: its count began anew, or went back.
+    restored = scan(consumer.client, stream, through=before).count
+    if through > before and restored.exact:
+        return _Compared(before, added - restored.number - applied, is_anew=True, restored=restored.number)
+    # Its IDs are those of the former one: what was applied of both cannot be told apart, so this is the least.
+    missing = added - projection.applied_between(stream, EntryId.MIN, through)
+    return _Compared(EntryId.MIN, missing, is_anew=True, restored=restored.number)
+
+
+def _where(info: StreamInfo, after: EntryId, hole: Hole | None) -> Hole | None:
+    """Between which entries those missing after `after` were; None: before everything that was ever read.
+
+    What was removed lay before the first entry that is left, or not past the last one that was deleted: Redis keeps
+    the highest ID that XDEL was given, and XTRIM only takes from the beginning.
+    """
+    first_left = info.first_id or info.last_generated_id.next()
+    last = min(info.last_generated_id, max(first_left.previous(), info.max_deleted_id or EntryId.MIN))
+    if hole is not None and hole[0] > max(after, EntryId.MIN.next()):
+        return hole[0], max(hole[1], last) if last > first_left else hole[1]
+    return None if after == EntryId.MIN else (after.next(), last)
+
+
+def _last(info: StreamInfo, range_: Hole | None) -> EntryId:
+    return range_[1] if range_ else info.last_generated_id
+
+
+def _make_pending(
+    consumer: GroupConsumer, projection: Projection, stream: str, after: EntryId, through: EntryId
+) -> int:
+    """Make what the stream still has of this range, and was not applied, pending again; returns how many."""
+    missed = 0
+    while entries := read_forward(consumer.client, stream, after=after, through=through, count=READ_COUNT):
+        after = entries[-1].entry_id
+        with transaction.atomic():
+            left = projection.not_applied(stream, [entry.entry_id for entry in entries])
+        if left:
+            consumer.make_pending(stream, left)
+            missed += len(left)
+    if missed:
+        logger.warning(
+            "%d entries of %s were acknowledged in %s before they were applied; they are pending again.",
+            missed, stream, projection.group,
+        )  # fmt: skip
+    return missed

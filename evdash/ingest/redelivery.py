@@ -1,0 +1,207 @@
+"""Redelivering parked entries: each is applied from its parked copy, and leaves the parked ones when it was.
+
+One that a group of somebody else gave up on evdash cannot apply: it becomes pending again for the consumer that had it,
+as long as its stream has it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import redis
+
+from evdash.events.decoding import decode
+from evdash.events.entry import EntryId
+from evdash.ingest.projections.registry import projection_of_group
+from evdash.streams.client import StreamsUnavailable
+from evdash.streams.commands import AcknowledgeEntries, Operation, OperationRefused, Outcome, ParkEntries, Preview
+from evdash.streams.commands.outcomes import EXAMPLES, State, entries_in_words
+from evdash.streams.consumer_group import GroupConsumer, GroupMissing
+from evdash.streams.dead_letters import ParkedEntry, parked_count, parked_entry, remove_parked
+from evdash.streams.reads import read_entry
+
+logger = logging.getLogger("evdash.workers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedeliverParked:
+    """Apply parked entries to the projections that gave them up, or give them back to groups of others.
+
+    An entry applied meanwhile counts no second time.
+    """
+
+    action: ClassVar[str] = "redeliver"
+    stream: str
+    parked_ids: tuple[EntryId, ...]
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return f"Redeliver parked entries of {self.stream}"
+
+    def preview(self, client: redis.Redis) -> Preview:
+        """What it would do; changes nothing."""
+        found = _still_parked(client, self.stream, self.parked_ids)
+        if isinstance(found, Preview):
+            return found
+        own = [parked for parked in found if projection_of_group(parked.group)]
+        others = [parked for parked in found if parked not in own]
+        sentences = []
+        if own:
+            sentences.append(f"Applies {entries_in_words(len(own), 'parked')} of {self.stream} to {_groups(own)} now.")
+        if others:
+            sentences.append(
+                f"Gives {entries_in_words(len(others), 'parked')} of {self.stream} back to {_groups(others)}, pending "
+                "for the consumer that had it: whoever works for that group has to apply it."
+            )
+        sentence = " ".join(sentences)
+        gone = len(self.parked_ids) - len(found)
+        if gone:
+            sentence += f" {entries_in_words(gone)} of those named are parked no longer."
+        return Preview(sentence, len(found), tuple(parked.entry.entry_id for parked in found[:EXAMPLES]))
+
+    def execute(self, client: redis.Redis) -> Outcome:
+        """Do it, one by one. Raises OperationRefused when there is none to do it with."""
+        preview = self.preview(client)
+        if preview.refused:
+            raise OperationRefused(preview.refused)
+        before = _state(client, self.stream)
+        done: list[EntryId] = []
+        failed: list[tuple[EntryId, str]] = []
+        stopped = ""
+        for parked_id in self.parked_ids:
+            try:
+                entry_id, problem = self._redeliver(client, parked_id)
+            except StreamsUnavailable as outage:
+                stopped = str(outage)
+                break
+            if problem:
+                failed.append((entry_id, problem))
+            else:
+                done.append(entry_id)
+        sentence = f"{entries_in_words(len(done), 'parked')} of {self.stream} {_was(len(done))} redelivered."
+        if failed:
+            sentence += f" {entries_in_words(len(failed))} {_was(len(failed))} not."
+        return Outcome(
+            done=len(done),
+            sentence=sentence,
+            before=before,
+            after=_state(client, self.stream),
+            failed=tuple(failed),
+            stopped=stopped,
+            done_ids=tuple(done),
+        )
+
+    def _redeliver(self, client: redis.Redis, parked_id: EntryId) -> tuple[EntryId, str]:
+        """The entry's own ID, and why it could not be done."""
+        parked = parked_entry(client, self.stream, parked_id)
+        if parked is None:
+            return parked_id, "It is parked no longer."
+        projection = projection_of_group(parked.group)
+        if projection is None:
+            return parked.entry.entry_id, self._give_back(client, parked)
+        try:
+            projection.apply([decode(parked.entry)])
+        except Exception as error:  # whatever made it be parked
+            logger.exception("%s still cannot apply %s of %s.", parked.group, parked.entry.entry_id, self.stream)
+            return parked.entry.entry_id, f"It failed again: {type(error).__name__}: {error}"
+        remove_parked(client, self.stream, [parked_id])
+        return parked.entry.entry_id, ""
+
+    def _give_back(self, client: redis.Redis, parked: ParkedEntry) -> str:
+        entry_id = parked.entry.entry_id
+        consumer = GroupConsumer(client, parked.group, parked.consumer)
+        try:
+            if not consumer.deliveries_of(self.stream, [entry_id]):
+                consumer.make_pending(self.stream, [entry_id])
+                if read_entry(client, self.stream, entry_id) is None:
+                    consumer.acknowledge(self.stream, [entry_id])  # servers before 7 make it pending all the same
+                    return f"It is gone from the stream, so {parked.group} cannot be given it again. Discard it."
+        except GroupMissing as missing:
+            return f"{missing} Discard it."
+        remove_parked(client, self.stream, [parked.parked_id])
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscardParked:
+    """Remove parked copies for good: what can never be applied, or need not be."""
+
+    action: ClassVar[str] = "discard"
+    stream: str
+    parked_ids: tuple[EntryId, ...]
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return f"Discard parked entries of {self.stream}"
+
+    def preview(self, client: redis.Redis) -> Preview:
+        """What it would do; changes nothing."""
+        found = _still_parked(client, self.stream, self.parked_ids)
+        if isinstance(found, Preview):
+            return found
+        lost = [parked for parked in found if read_entry(client, self.stream, parked.entry.entry_id) is None]
+        sentence = (
+            f"Removes {entries_in_words(len(found), 'parked')} of {self.stream} that {_groups(found)} gave up on."
+        )
+        if lost:
+            sentence += f" {entries_in_words(len(lost))} of these the stream does not have any more."
+        return Preview(sentence, len(found), tuple(parked.entry.entry_id for parked in found[:EXAMPLES]))
+
+    def execute(self, client: redis.Redis) -> Outcome:
+        """Do it at once. Raises OperationRefused when there is none to do it with."""
+        preview = self.preview(client)
+        if preview.refused:
+            raise OperationRefused(preview.refused)
+        before = _state(client, self.stream)
+        found = [parked for each in self.parked_ids if (parked := parked_entry(client, self.stream, each))]
+        done = remove_parked(client, self.stream, [parked.parked_id for parked in found])
+        return Outcome(
+            done=done,
+            sentence=f"{entries_in_words(done, 'parked')} of {self.stream} {_was(done)} discarded.",
+            before=before,
+            after=_state(client, self.stream),
+            done_ids=tuple(parked.entry.entry_id for parked in found),
+        )
+
+
+def _state(client: redis.Redis, stream: str) -> State:
+    try:
+        return {"parked": parked_count(client, stream)}
+    except StreamsUnavailable:
+        return {}
+
+
+def _still_parked(client: redis.Redis, stream: str, parked_ids: Sequence[EntryId]) -> list[ParkedEntry] | Preview:
+    """Those of these entries that are parked; a refusal when there is none."""
+    if not parked_ids:
+        return Preview("", 0, refused="Say which parked entries.")
+    found = [parked for each in parked_ids if (parked := parked_entry(client, stream, each))]
+    refused = f"None of these entries of {stream} is parked any more."
+    return found or Preview(refused, 0, refused=refused)
+
+
+def _groups(parked: Sequence[ParkedEntry]) -> str:
+    return ", ".join(sorted({each.group for each in parked}))
+
+
+def _was(number: int) -> str:
+    return "was" if number == 1 else "were"
+
+
+def note_consequences(operation: Operation, outcome: Outcome, reason: str) -> int:
+    """Record what an operation has kept from a projection; returns how many entries. Raises a database's error."""
+    if not isinstance(operation, AcknowledgeEntries | ParkEntries):
+        return 0
+    projection = projection_of_group(operation.group)
+    if projection is None or not outcome.done_ids:
+        return 0
+    if isinstance(operation, AcknowledgeEntries):
+        return projection.note_acknowledged(operation.stream, outcome.done_ids, reason)
+    for entry_id in outcome.done_ids:
+        projection.note_parked(operation.stream, entry_id, reason)
+    return len(outcome.done_ids)

@@ -1,0 +1,84 @@
+"""Keeping the streams as short as configured, and never shorter than every consumer group allows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from evdash.eventlog.group_progress import compared_through
+from evdash.events.entry import EntryId
+from evdash.streams.consumer_group import GroupConsumer
+from evdash.streams.retention import TrimRefused, retain
+from evdash.streams.stream_info import stream_info
+
+logger = logging.getLogger("evdash.workers")
+
+STEPS_MAX = 20
+
+
+@dataclass(slots=True)
+class Retention:
+    """Trims streams to a length or an age; 0 keeps everything."""
+
+    consumer: GroupConsumer
+    streams: Sequence[str]
+    own_groups: Collection[str]
+    max_length: int
+    exact: bool
+    hours: int
+    _told: dict[str, str] = field(default_factory=dict)  # by stream, what was last said of what is held
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anything is to be trimmed at all."""
+        return bool(self.max_length or self.hours)
+
+    def trim(self) -> int:
+        """Trim every stream as far as is safe; carries nothing over, so it returns 0. Raises StreamsUnavailable."""
+        for stream in self.streams:
+            try:
+                self._trim(stream)
+            except TrimRefused as refusal:
+                self._tell(stream, str(refusal))
+        return 0
+
+    def _trim(self, stream: str) -> None:
+        older_than = datetime.now(UTC) - timedelta(hours=self.hours) if self.hours else None
+        removed = 0
+        for _ in range(STEPS_MAX):
+            step = retain(
+                self.consumer.client,
+                stream,
+                max_length=self.max_length or None,
+                older_than=older_than,
+                approximate=not self.exact,
+                own_groups=self.own_groups,
+                through=self._compared_through(stream),
+            )
+            removed += step.removed
+            if not step.more:
+                break
+        if removed:
+            logger.info("Retention removed %d entries of %s.", removed, stream)
+        self._tell(stream, step.holding)
+
+    def _compared_through(self, stream: str) -> EntryId | None:
+        """A group may have been moved by others: only what is known to be in the tables is removed from the stream.
+
+        None where Redis does not count what was added, so that nothing can be compared.
+        """
+        info = stream_info(self.consumer.client, stream)
+        if info is None or info.entries_added is None:
+            return None
+        return compared_through(self.own_groups, stream)
+
+    def _tell(self, stream: str, holding: str) -> None:
+        """Once for each group that holds something, not every half minute as its numbers change."""
+        if bool(holding) != bool(self._told.get(stream)):
+            if holding:
+                logger.warning("Retention waits. %s", holding)
+            else:
+                logger.info("Retention of %s goes on: nothing is held any more.", stream)
+        self._told[stream] = holding

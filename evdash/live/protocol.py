@@ -1,0 +1,102 @@
+"""What a page may say to its socket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from evdash.events.entry import EntryId, InvalidEntryId
+from evdash.events.filters.event_filter import EventFilter, FilterError
+from evdash.web.event_display.row import ROW_TEMPLATES, Reading
+
+MESSAGE_MAX_CHARS = 32 * 1024
+STREAMS_MAX = 100
+
+
+class InvalidMessage(ValueError):
+    """Nothing that a page of ours says; the message is the sentence for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """The page wants the events of this filter beyond its cursor. `number` tells its subscriptions apart.
+
+    Without `rows` it wants to know only that there are new ones.
+    """
+
+    number: int
+    filter: EventFilter
+    cursor: Mapping[str, EntryId]
+    rows: bool = True
+    reading: Reading = "events"
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """The page has shown so many messages with rows since it connected."""
+
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingSeen:
+    """The page shows how many events wait for it, or has looked at what they changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """The page wants the newest of what was only counted."""
+
+
+def parse(text: str | None) -> Subscribe | Acknowledge | WaitingSeen | Jump:
+    """The message. Raises InvalidMessage."""
+    if text is None:
+        raise InvalidMessage("A message is text, not bytes.")
+    if len(text) > MESSAGE_MAX_CHARS:
+        raise InvalidMessage(f"The message has {len(text):,} characters; at most {MESSAGE_MAX_CHARS:,} are read.")
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        raise InvalidMessage("The message is not JSON.") from None
+    match told:
+        case {"type": "subscribe", "number": int(number), "query": str(query), "cursor": dict(cursor)}:
+            reading = reading_of(told.get("reading", "events"))
+            return Subscribe(number, filter_of(query), cursor_of(cursor), told.get("rows") is not False, reading)
+        case {"type": "ack", "messages": int(messages)} if messages >= 0 and not isinstance(messages, bool):
+            return Acknowledge(messages)
+        case {"type": "waiting-seen"}:
+            return WaitingSeen()
+        case {"type": "jump"}:
+            return Jump()
+    raise InvalidMessage("The message is none that evdash knows.")
+
+
+def filter_of(query: str) -> EventFilter:
+    """The filter of a page's query string. Raises InvalidMessage."""
+    try:
+        return EventFilter.from_query(parse_qs(query, keep_blank_values=True, max_num_fields=200))
+    except FilterError as error:
+        raise InvalidMessage(f"The filter cannot be read: {error}") from None
+    except ValueError:
+        raise InvalidMessage("The filter's query string has too many parts.") from None
+
+
+def reading_of(word: object) -> Reading:
+    """The reading of a page's list. Raises InvalidMessage."""
+    for reading in ROW_TEMPLATES:
+        if word == reading:
+            return reading
+    raise InvalidMessage("The reading is none that evdash knows.")
+
+
+def cursor_of(cursor: Mapping[str, Any]) -> Mapping[str, EntryId]:
+    """A page's cursor. Raises InvalidMessage."""
+    if len(cursor) > STREAMS_MAX or not all(isinstance(entry_id, str) for entry_id in cursor.values()):
+        raise InvalidMessage("The cursor is not one entry ID for each stream.")
+    try:
+        return {stream: EntryId.parse(entry_id) for stream, entry_id in cursor.items()}
+    except InvalidEntryId as error:
+        raise InvalidMessage(f"The cursor cannot be read: {error}.") from None

@@ -1,0 +1,128 @@
+"""Who has sockets open in this process: no person too many, and none for longer than they are signed in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any, Protocol, cast
+from weakref import WeakKeyDictionary
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.contrib.auth.signals import user_logged_out
+from django.db import DatabaseError
+from django.dispatch import receiver
+from django.http import HttpRequest
+from django.utils import timezone
+
+
+def is_still_signed_in(scope: Any) -> bool:
+    """Reads the session anew: a socket keeps what it said when the socket was opened. Blocks: for a thread."""
+    store = import_module(settings.SESSION_ENGINE).SessionStore(scope["session"].session_key)
+    person = get_user(cast(HttpRequest, SimpleNamespace(session=store)))
+    return bool(person.is_authenticated and person.pk == scope["user"].pk)
+
+
+def ended_sessions(session_keys: Collection[str]) -> set[str]:
+    """Those of these sessions that are over: signed out of, or expired. Blocks: for a thread."""
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    model = store.get_model_class()
+    open_keys = model.objects.filter(session_key__in=session_keys, expire_date__gt=timezone.now())
+    return set(session_keys) - set(open_keys.values_list("session_key", flat=True))
+
+
+logger = logging.getLogger(__name__)
+
+SOCKETS_PER_PERSON = 50
+# Signing out in another process is noticed so late; in this one it is told at once.
+LOOK_EVERY_S = 2.0
+
+_ended_sessions = database_sync_to_async(
+    ended_sessions,
+    thread_sensitive=False,
+    executor=ThreadPoolExecutor(max_workers=1, thread_name_prefix="live-attendance"),
+)
+
+
+class Attendee(Protocol):
+    """A socket, as attendance knows it."""
+
+    session_key: str
+    person: object
+
+    def signed_out(self) -> None:
+        """Its session is over."""
+
+
+class Attendance:
+    """The sockets of one event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._attendees: set[Attendee] = set()
+        self._sockets_of: Counter[object] = Counter()
+        self._looking: asyncio.Task[None] | None = None
+
+    def enter(self, attendee: Attendee) -> bool:
+        """Take part; False for one more than the person may have."""
+        if self._sockets_of[attendee.person] >= SOCKETS_PER_PERSON:
+            return False
+        self._sockets_of[attendee.person] += 1
+        self._attendees.add(attendee)
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look())
+        return True
+
+    def leave(self, attendee: Attendee) -> None:
+        """Take part no longer; may be told twice."""
+        if attendee not in self._attendees:
+            return
+        self._attendees.discard(attendee)
+        self._sockets_of[attendee.person] -= 1
+        if not self._sockets_of[attendee.person]:
+            del self._sockets_of[attendee.person]
+        if not self._attendees and self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+
+    def session_over(self, session_key: str) -> None:
+        """Close what this session has open. May be called in any thread."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._close, {session_key})
+
+    def _close(self, session_keys: set[str]) -> None:
+        for attendee in [each for each in self._attendees if each.session_key in session_keys]:
+            attendee.signed_out()
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            try:
+                self._close(await _ended_sessions({each.session_key for each in self._attendees}))
+            except DatabaseError as error:  # as every page says; the sockets stay as they are until it answers
+                logger.warning("Whether the open sockets' persons are signed in cannot be asked: %s", error)
+
+
+_attendances: WeakKeyDictionary[asyncio.AbstractEventLoop, Attendance] = WeakKeyDictionary()
+
+
+def attendance_of_process() -> Attendance:
+    """The attendance of the running event loop, of which a web process has one."""
+    loop = asyncio.get_running_loop()
+    if loop not in _attendances:
+        _attendances[loop] = Attendance(loop)
+    return _attendances[loop]
+
+
+@receiver(user_logged_out, dispatch_uid="evdash.live.socket_registry")
+def _on_sign_out(sender: object, request: Any, **_: object) -> None:
+    session = getattr(request, "session", None)
+    if session is not None and session.session_key:
+        for attendance in list(_attendances.values()):
+            attendance.session_over(session.session_key)

@@ -1,1 +1,0 @@
-"""What a consumer group does with events: one module a group."""

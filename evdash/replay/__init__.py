@@ -1,0 +1,1 @@
+"""Replay of sessions into sandbox streams, and the reader of sandboxes."""

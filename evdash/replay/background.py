@@ -1,0 +1,124 @@
+"""Replays that take their time: carried out in threads of the process that was asked, for as long as it lives."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+import redis
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import connections
+
+from evdash.audit_log.run_operation import operate
+from evdash.events.entry import Entry
+from evdash.replay.replay import Clock, Replay, Stopped
+from evdash.streams.client import open_client
+from evdash.streams.commands import OperationRefused, Outcome, Preview
+from evdash.streams.sandbox import SandboxWriter
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE: Final = 4
+"""So many are carried out by one process."""
+_BEGUN_WITHIN_S: Final = 30.0
+_ENDED_WITHIN_S: Final = 3.0
+_FULL: Final = (
+    f"{AT_ONCE} replays are being copied already by this web process: wait for one to end, or delete its sandbox."
+)
+
+
+class _UntilTheEnd:
+    """Time as long as the process lives."""
+
+    def __init__(self) -> None:
+        self.is_over = threading.Event()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float, /) -> None:
+        if self.is_over.wait(seconds):
+            raise Stopped("evdash was stopped meanwhile.")
+
+
+_time = _UntilTheEnd()
+_under_way: set[threading.Thread] = set()
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackgroundReplay(Replay):
+    """A replay that `begin` carries out; refused while there are AT_ONCE of them."""
+
+    clock: ClassVar[Clock] = _time
+
+    def preview(self, client: redis.Redis) -> Preview:
+        if len(_under_way) >= AT_ONCE:
+            return Preview(sentence=_FULL, affected=None, refused=_FULL)
+        return super().preview(client)
+
+    def execute(self, client: redis.Redis) -> Outcome:
+        with _lock:
+            if len(_under_way) >= AT_ONCE:
+                raise OperationRefused(_FULL)
+            _under_way.add(threading.current_thread())
+        try:
+            return super().execute(client)
+        finally:
+            with _lock:
+                _under_way.discard(threading.current_thread())
+
+    def _copy(self, writer: SandboxWriter, first: Entry, rest: Iterator[Entry]) -> str:
+        thread = threading.current_thread()
+        if isinstance(thread, _Run):
+            thread.begun.set_result(None)
+        return super()._copy(writer, first, rest)
+
+
+def begin(user_name: str, replay: BackgroundReplay, reason: str, *, user: User | None = None) -> None:
+    """Begin the replay and leave it to a thread; what comes of it is in the access log.
+
+    Comes back when the sandbox is there, or after half a minute. Raises what `operate` raises until then.
+    """
+    run = _Run(user_name, replay, reason, user)
+    run.start()
+    wait([run.begun], timeout=_BEGUN_WITHIN_S)
+    if run.begun.done():
+        run.begun.result()
+
+
+class _Run(threading.Thread):
+    """One replay, from its second look on."""
+
+    def __init__(self, user_name: str, replay: BackgroundReplay, reason: str, user: User | None) -> None:
+        super().__init__(name=f"replay into {replay.stream}", daemon=True)
+        self.begun = Future[None]()  # done when entries are copied, or with why none are
+        self._asked = user_name, replay, reason, user
+
+    def run(self) -> None:
+        user_name, replay, reason, user = self._asked
+        try:
+            with open_client(settings.EVDASH.redis_url) as client:
+                operate(user_name, replay, reason, client, user=user)
+        except Exception as error:  # noqa: BLE001 - it ends a thread, and is told to who waits or to the log
+            if self.begun.done():
+                logger.warning("The replay into %s ended early: %s", replay.stream, error)
+            else:
+                self.begun.set_exception(error)
+        finally:
+            connections.close_all()
+
+
+@atexit.register
+def _end() -> None:
+    """Have those that are under way note how far they came."""
+    _time.is_over.set()
+    for thread in list(_under_way):
+        thread.join(_ENDED_WITHIN_S)

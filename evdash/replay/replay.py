@@ -1,0 +1,338 @@
+"""The operation that replays: copies the entries of a filter, byte for byte, into a sandbox."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import ClassVar, Final, Protocol
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError
+
+from evdash.eventlog.export import all_pages
+from evdash.events.entry import Entry, EntryId
+from evdash.events.filters.event_filter import EventFilter
+from evdash.streams.client import StreamsUnavailable
+from evdash.streams.commands.outcomes import OperationRefused, Outcome, Preview, entries_in_words, stream_state
+from evdash.streams.sandbox import (
+    EXPIRES_MAX_S,
+    Ids,
+    Provenance,
+    SandboxGone,
+    SandboxWriter,
+    size_of,
+    why_no_sandbox,
+    why_not_into,
+)
+
+CHUNK_EVENTS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast entries follow each other: full speed, or the gaps between their entry IDs, divided by `speed`."""
+
+    speed: float | None  # None: full speed
+    max_gap_s: float | None  # no recorded gap counts for longer
+
+    def gap_s(self, before: EntryId | None, entry_id: EntryId) -> float:
+        """Seconds from one entry to the next."""
+        if self.speed is None or before is None:
+            return 0.0
+        recorded_s = max(0, entry_id.ms - before.ms) / 1000
+        return (recorded_s if self.max_gap_s is None else min(recorded_s, self.max_gap_s)) / self.speed
+
+    def __str__(self) -> str:
+        if self.speed is None:
+            return "at full speed"
+        capped = "" if self.max_gap_s is None else f", no gap counted for longer than {self.max_gap_s:g} s"
+        return f"at {self.speed:g} times the recorded speed{capped}"
+
+
+@dataclass(slots=True)
+class Counted:
+    """The entries of a replay, as far as they were counted."""
+
+    entries: int = 0
+    size_bytes: int = 0
+    duration_s: float = 0.0
+    longest_gap_s: float = 0.0
+    by_stream: Counter[str] = field(default_factory=Counter)
+    first_id: EntryId | None = None
+    last_id: EntryId | None = None
+    twins: EntryId | None = None  # an ID that an entry of two streams has
+    gaps: int = 0
+
+    def add(self, entry: Entry, pace: Pace) -> None:
+        """Count one more, which follows the others."""
+        self.entries += 1
+        self.size_bytes += size_of(entry)
+        gap_s = pace.gap_s(self.last_id, entry.entry_id)
+        self.duration_s += gap_s
+        self.longest_gap_s = max(self.longest_gap_s, gap_s)
+        self.by_stream[entry.stream] += 1
+        if entry.entry_id == self.last_id:
+            self.twins = self.twins or entry.entry_id
+        self.first_id = self.first_id or entry.entry_id
+        self.last_id = entry.entry_id
+
+
+def entries_of(filter: EventFilter, counted: Counted | None = None) -> Iterator[Entry]:
+    """The entries in the order of their IDs, complete as exports are; the gaps between are added to `counted`."""
+    seen: set[tuple[str, str, EntryId]] = set()  # a gap reaches into as many pages as it spans
+    for page in all_pages(filter, "A replay", limit=CHUNK_EVENTS):
+        if counted is not None and page.events:
+            first, last = counted.first_id or page.events[0].entry_id, page.events[-1].entry_id
+            between = (gap for gap in page.gaps if gap.first_id <= last and gap.last_id >= first)
+            seen.update((gap.stream, gap.kind, gap.first_id) for gap in between)
+            counted.gaps = len(seen)
+        yield from (event.entry for event in page.events)
+
+
+def count_until(filter: EventFilter, pace: Pace, is_too_much: Callable[[Counted], bool]) -> Counted:
+    """Count the entries of the filter, no further than that they are too much."""
+    counted = Counted()
+    for entry in entries_of(filter, counted):
+        counted.add(entry, pace)
+        if is_too_much(counted):
+            break
+    return counted
+
+
+ENTRIES_MAX: Final = 100_000
+BYTES_MAX: Final = 250_000_000
+DURATION_MAX_S: Final = 86_400
+EXPIRES_S: Final = 86_400
+SPEED_MAX: Final = 100
+ALIVE_EVERY_S: Final = 5.0
+"""So often a replay says that it goes on, while it waits."""
+_BATCH_ENTRIES: Final = 500
+_BATCH_BYTES: Final = 2**20
+
+
+class Stopped(Exception):
+    """Whoever copies must end now; the message is the sentence that says why."""
+
+
+class Clock(Protocol):
+    """What the pace goes by."""
+
+    def monotonic(self) -> float:
+        """Seconds since whenever."""
+
+    def sleep(self, seconds: float, /) -> None:
+        """Wait so long. Raises Stopped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """Copy what `query` finds in log and stream into the sandbox `stream`; both watched and foreign streams stay."""
+
+    action: ClassVar[str] = "replay"
+    clock: ClassVar[Clock] = time
+
+    stream: str
+    query: str  # the filter in the grammar
+    who: str
+    reason: str = ""
+    ids: Ids = "original"
+    speed: float | None = None  # None: full speed
+    max_gap_s: float | None = None
+    expires_s: int = EXPIRES_S
+    entries_max: int = ENTRIES_MAX
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return f"Replay {self._filter.describe()} into {self.stream}"
+
+    def preview(self, client: redis.Redis) -> Preview:
+        """What it would do; changes nothing. Raises StreamsUnavailable where not everything can be read."""
+        try:
+            self._check()
+            counted = count_until(self._filter, self._pace, lambda so_far: bool(self._past(so_far)))
+            self._check_counted(client, counted)
+        except OperationRefused as refused:
+            return Preview(sentence=str(refused), affected=None, refused=str(refused))
+        return Preview(sentence=self._would(counted), affected=counted.entries)
+
+    def execute(self, client: redis.Redis) -> Outcome:
+        """Do it; an interruption ends it after a whole batch. Raises OperationRefused."""
+        self._check()
+        entries = entries_of(self._filter)
+        first = next(entries, None)
+        if first is None:
+            raise OperationRefused(self._nothing())
+        if refused := why_not_into(client, self.stream, first.entry_id if self.ids == "original" else None):
+            raise OperationRefused(refused)
+        before = stream_state(client, self.stream)
+        prefix = settings.EVDASH.sandbox_prefix
+        writer = SandboxWriter(client, self.stream, prefix, self._provenance(), expires_s=self.expires_s)
+        stopped = ""
+        try:
+            stopped = self._copy(writer, first, entries)
+        except KeyboardInterrupt:
+            stopped = "It was interrupted."
+        except Stopped as end:
+            stopped = str(end)
+        except StreamsUnavailable as error:
+            stopped = str(error)
+        except DatabaseError as error:
+            stopped = f"The event log cannot be read: {error}."
+        unknown = ""
+        try:
+            writer.end(stopped)
+        except StreamsUnavailable as error:
+            unknown = "" if str(error) == stopped else f" Nobody knows whether the last ones were: {error}"
+        copied = writer.provenance.entries
+        return Outcome(
+            done=copied,
+            sentence=f"{entries_in_words(copied)} {'was' if copied == 1 else 'were'} copied into {self.stream}.",
+            before=before,
+            after=stream_state(client, self.stream),
+            stopped=f"{stopped}{unknown}".strip(),
+        )
+
+    def _copy(self, writer: SandboxWriter, first: Entry, rest: Iterator[Entry]) -> str:
+        """Copy all of them, each when it is due; returns why it stopped before the end."""
+        pace, batch, size = self._pace, list[Entry](), 0
+        begun_s = due_s = self.clock.monotonic()
+        before: EntryId | None = None
+        for entry in _then(first, rest):
+            due_s += pace.gap_s(before, entry.entry_id)
+            before = entry.entry_id
+            if batch and (due_s > self.clock.monotonic() or _is_full(batch, size)):
+                writer.write(batch)
+                batch, size = [], 0
+            if too_much := self._too_much(writer, batch, size + size_of(entry), due_s - begun_s):
+                if batch:
+                    writer.write(batch)
+                return too_much
+            self._wait(writer, due_s)
+            batch.append(entry)
+            size += size_of(entry)
+        writer.write(batch)
+        return ""
+
+    def _wait(self, writer: SandboxWriter, until_s: float) -> None:
+        while (left_s := until_s - self.clock.monotonic()) > 0:
+            self.clock.sleep(min(left_s, ALIVE_EVERY_S))
+            if left_s > ALIVE_EVERY_S:
+                try:
+                    writer.tell_alive()
+                except SandboxGone:
+                    raise
+                except StreamsUnavailable:  # it may be back when the next entry is due
+                    pass
+
+    def _too_much(self, writer: SandboxWriter, batch: Sequence[Entry], size: int, duration_s: float) -> str:
+        """More has been written to the streams since it was counted; the limits hold nevertheless."""
+        copied = writer.provenance
+        return self._past_limits(copied.entries + len(batch) + 1, copied.size_bytes + size, duration_s)
+
+    def _past(self, counted: Counted) -> str:
+        return self._past_limits(counted.entries, counted.size_bytes, counted.duration_s)
+
+    def _past_limits(self, entries: int, size_bytes: int, duration_s: float) -> str:
+        if entries > self.entries_max:
+            return f"There are more than {self.entries_max:,} entries, which is the most that one replay copies."
+        if size_bytes > BYTES_MAX:
+            return f"The entries are larger than {BYTES_MAX // 10**6:,} MB, which is the most that one replay copies."
+        if duration_s > DURATION_MAX_S:
+            most = _span(DURATION_MAX_S)
+            return f"At this pace it takes more than {most}, which is the most: raise the speed, or cap the gaps."
+        return ""
+
+    def _check(self) -> None:
+        """Raises OperationRefused for what is never possible."""
+        configuration = settings.EVDASH
+        if refused := why_no_sandbox(self.stream, configuration.sandbox_prefix, configuration.streams):
+            raise OperationRefused(refused)
+        if self.speed is not None and not 1 <= self.speed <= SPEED_MAX:
+            raise OperationRefused(f"A speed of {self.speed:g} cannot be: it goes from 1 to {SPEED_MAX} times.")
+        if self.max_gap_s is not None and (self.speed is None or self.max_gap_s < 0):
+            raise OperationRefused("Gaps are only capped where there is a speed: at full speed nothing is waited for.")
+        if not 1 <= self.expires_s <= EXPIRES_MAX_S:
+            raise OperationRefused("A sandbox expires after a second at the soonest, and after 30 days at the latest.")
+
+    def _check_counted(self, client: redis.Redis, counted: Counted) -> None:
+        """Raises OperationRefused for what is not possible with these entries."""
+        if counted.first_id is None:
+            raise OperationRefused(self._nothing())
+        if too_much := self._past(counted):
+            raise OperationRefused(too_much)
+        if counted.longest_gap_s >= self.expires_s:
+            raise OperationRefused(
+                f"At this pace it waits for {_span(counted.longest_gap_s)} in one place, and the sandbox would expire "
+                "meanwhile: let it expire later, cap the gaps, or raise the speed."
+            )
+        if self.ids == "original" and counted.twins is not None:
+            raise OperationRefused(
+                f"Two streams have an entry {counted.twins}, and one sandbox cannot have both under that ID: give the "
+                "entries new IDs, or replay one stream at a time."
+            )
+        if refused := why_not_into(client, self.stream, counted.first_id if self.ids == "original" else None):
+            raise OperationRefused(refused)
+
+    def _would(self, counted: Counted) -> str:
+        numbers = sorted(counted.by_stream.items())
+        streams = ", ".join(f"{name} ({number:,})" if len(numbers) > 1 else name for name, number in numbers)
+        took = f", which takes {_span(counted.duration_s)}" if self.speed is not None else ""
+        words = [
+            f"Copies {entries_in_words(counted.entries)} of {streams}, {counted.size_bytes:,} bytes, from "
+            f"{counted.first_id} to {counted.last_id}, into {self.stream}, with "
+            f"{'their original' if self.ids == 'original' else 'new'} IDs, {self._pace}{took}.",
+            f"The sandbox expires {_span(self.expires_s)} after the last one is copied.",
+        ]
+        if counted.gaps:
+            places = "one place" if counted.gaps == 1 else f"{counted.gaps:,} places"
+            words.append(f"In {places} between them entries are missing from log and stream.")
+        return " ".join(words)
+
+    def _nothing(self) -> str:
+        return f"There is nothing to copy: no entry is among {self._filter.describe()}."
+
+    @property
+    def _filter(self) -> EventFilter:
+        return EventFilter.parse(self.query)
+
+    @property
+    def _pace(self) -> Pace:
+        return Pace(self.speed, self.max_gap_s)
+
+    def _provenance(self) -> Provenance:
+        return Provenance(
+            who=self.who,
+            reason=self.reason,
+            words=self._filter.describe(),
+            query=self.query,
+            ids=self.ids,
+            pace=str(self._pace),
+            begun_at=(now := datetime.now(UTC)),
+            heard_at=now,
+        )
+
+
+def _then(first: Entry, rest: Iterator[Entry]) -> Iterator[Entry]:
+    yield first
+    yield from rest
+
+
+def _is_full(batch: Sequence[Entry], size: int) -> bool:
+    return len(batch) >= _BATCH_ENTRIES or size >= _BATCH_BYTES
+
+
+def _span(seconds: float) -> str:
+    """The two largest units: `24 hours`, `2 minutes 5 seconds`."""
+    rest, words = round(seconds), list[str]()
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
+        if unit == "day" and rest <= 86_400:  # as people say it
+            continue
+        number, rest = divmod(rest, size)
+        if number:
+            words.append(f"{number:,} {unit}{'' if number == 1 else 's'}")
+    return " ".join(words[:2]) or "no time"

@@ -1,0 +1,182 @@
+"""What a sandbox holds, decoded once and kept in memory until it changes."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from threading import Lock
+from typing import Final
+
+import redis
+
+from evdash.eventlog.session_snapshots import Step
+from evdash.events.decoding import decode
+from evdash.events.deduplication import Change, changes
+from evdash.events.entry import EntryId
+from evdash.events.event import Event
+from evdash.events.session.reducer import fold, without_beginning
+from evdash.events.session.state import NOT_STARTED, SessionState
+from evdash.events.summaries import SessionSummary, UserSummary, sessions_of, users_of
+from evdash.streams.reads import read_forward
+from evdash.streams.sandbox import Sandbox
+
+# Decoded, an entry takes some three times its size; a replay copies at most so many entries.
+ENTRIES_MAX: Final = 100_000
+BYTES_MAX: Final = 64 * 2**20
+_STEP: Final = 1_000
+_STATE_EVERY: Final = 500
+
+
+class Contents:
+    """The entries of a sandbox at one moment, and what they amount to. Never changed once they are made."""
+
+    def __init__(self, events: Sequence[Event], size_bytes: int, *, is_all: bool) -> None:
+        self.events = tuple(events)
+        """Oldest first."""
+        self.size_bytes = size_bytes
+        self.is_all = is_all
+        """False: the sandbox holds more, after these."""
+        self._states: dict[str, dict[int, SessionState]] = defaultdict(dict)
+
+    @cached_property
+    def changes(self) -> Sequence[Change]:
+        """What each event counts, oldest first."""
+        return sorted(changes(self.events, {}), key=lambda change: change.event.entry_id)
+
+    @cached_property
+    def duplicates(self) -> Mapping[EntryId, EntryId]:
+        """The entries that are duplicates, each with the one that counts."""
+        first: dict[bytes, EntryId] = {}
+        found: dict[EntryId, EntryId] = {}
+        for change in self.changes:
+            if change.identity is not None:
+                counted = first.setdefault(change.identity, change.event.entry_id)
+                if change.is_duplicate:
+                    found[change.event.entry_id] = counted
+        return found
+
+    @cached_property
+    def sessions(self) -> Mapping[str, SessionSummary]:
+        """By session ID."""
+        return sessions_of(self.changes)
+
+    @cached_property
+    def users(self) -> Mapping[str, UserSummary]:
+        """By user ID."""
+        took_part: dict[str, set[str]] = defaultdict(set)
+        for event in self.events:
+            if event.session_id:
+                took_part[event.user_id].add(event.session_id)
+        users = users_of(self.changes)
+        return {key: replace(user, sessions=len(took_part[key])) for key, user in users.items()}
+
+    @cached_property
+    def by_session(self) -> Mapping[str, Sequence[Event]]:
+        """The events of each session, oldest first."""
+        found: dict[str, list[Event]] = defaultdict(list)
+        for event in self.events:
+            if event.session_id:
+                found[event.session_id].append(event)
+        return found
+
+    @property
+    def last_id(self) -> EntryId:
+        """Of the last event; EntryId.MIN without any."""
+        return self.events[-1].entry_id if self.events else EntryId.MIN
+
+    def event(self, entry_id: EntryId) -> Event | None:
+        """The event of this entry."""
+        found = bisect_left(self.events, entry_id, key=_entry_id)
+        return (
+            self.events[found] if self.events[found : found + 1] and self.events[found].entry_id == entry_id else None
+        )
+
+    def steps(self, session_id: str, through: EntryId, history: int) -> Iterator[Step]:
+        """The session's last events up to an entry ID, `history` of them or more, if there are, with their states."""
+        events = self.by_session.get(session_id, ())
+        end = bisect_right(events, through, key=_entry_id)
+        known = self._states[session_id]
+        begin = max((number for number in known if number <= max(0, end - history)), default=0)
+        state = known.get(begin) or _beginning(events)
+        for number in range(begin, end):
+            if number % _STATE_EVERY == 0:
+                known[number] = state
+            before, state = state, fold(state, events[number])
+            yield Step(before, events[number], state)
+
+
+def _entry_id(event: Event) -> EntryId:
+    return event.entry_id
+
+
+NOTHING: Final = Contents((), 0, is_all=True)
+
+
+def _beginning(events: Sequence[Event]) -> SessionState:
+    """What is known before the first of these: of a session that does not begin with its start, not all was copied."""
+    return NOT_STARTED if not events or events[0].type == "session.started" else without_beginning(None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """By what contents are known again: the same replays made them, and the stream begins and ends alike."""
+
+    begun: tuple[datetime, ...]
+    first_id: EntryId | None
+    last_id: EntryId
+    length: int
+
+    @classmethod
+    def of(cls, sandbox: Sandbox) -> _Mark:
+        begun, info = tuple(replay.begun_at for replay in sandbox.replays), sandbox.info
+        return (
+            cls(begun, info.first_id, info.last_generated_id, info.length) if info else cls(begun, None, EntryId.MIN, 0)
+        )
+
+    def may_grow_to(self, other: _Mark) -> bool:
+        return (self.begun, self.first_id) == (other.begun, other.first_id) and self.length < other.length
+
+
+class Shelf:
+    """The contents that were read last, of as many sandboxes as fit into BYTES_MAX. For several threads."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._lock = Lock()
+        self._kept: OrderedDict[str, tuple[_Mark, Contents]] = OrderedDict()
+
+    def contents(self, sandbox: Sandbox) -> Contents:
+        """What this sandbox holds, its first ENTRIES_MAX entries and BYTES_MAX at most. Raises StreamsUnavailable."""
+        mark = _Mark.of(sandbox)
+        with self._lock:
+            known = self._kept.get(sandbox.name)
+        if known and known[0] == mark:
+            contents = known[1]
+        elif known and known[1].is_all and known[0].may_grow_to(mark):
+            contents = self._read(sandbox.name, known[1])
+            if len(contents.events) != mark.length and contents.is_all:  # some were taken away meanwhile
+                contents = self._read(sandbox.name, NOTHING)
+        else:
+            contents = self._read(sandbox.name, NOTHING)
+        with self._lock:
+            self._kept[sandbox.name] = (mark, contents)
+            self._kept.move_to_end(sandbox.name)
+            while len(self._kept) > 1 and sum(each.size_bytes for _, each in self._kept.values()) > BYTES_MAX:
+                self._kept.popitem(last=False)
+        return contents
+
+    def _read(self, stream: str, before: Contents) -> Contents:
+        """What there is of the stream after these contents, added to them."""
+        events, size = list(before.events), before.size_bytes
+        while len(events) < ENTRIES_MAX and size < BYTES_MAX:
+            after = events[-1].entry_id if events else None
+            entries = read_forward(self._client, stream, after=after, count=_STEP)
+            events += map(decode, entries)
+            size += sum(len(name) + len(value) for entry in entries for name, value in entry.pairs)
+            if len(entries) < _STEP:
+                return Contents(events, size, is_all=True)
+        return Contents(events, size, is_all=False)

@@ -1,0 +1,194 @@
+"""The reader of a sandbox: the same questions as of the watched streams, answered from memory."""
+
+from __future__ import annotations
+
+import builtins
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from itertools import islice
+
+from evdash.eventlog.error_groups import GROUPS_MAX, ErrorGroupRecord, group_of_summary
+from evdash.eventlog.filter_summary import summary_of
+from evdash.eventlog.latencies import Latencies, latencies_of
+from evdash.eventlog.reader import Reader
+from evdash.eventlog.records import (
+    Count,
+    Coverage,
+    DayCount,
+    EventPage,
+    FilterSummary,
+    MissingEntries,
+    MissingInAll,
+    OutlineSlot,
+    Overview,
+    Position,
+    SessionPage,
+    UserPage,
+)
+from evdash.eventlog.session_queries import outline_of
+from evdash.eventlog.session_snapshots import Step
+from evdash.eventlog.summaries import RECENT_ERRORS, days_of, overview_of, page_by_last_id
+from evdash.eventlog.time_buckets import whole_minutes
+from evdash.events.entry import EntryId
+from evdash.events.error_fingerprints import error_groups_of
+from evdash.events.event import Event
+from evdash.events.filters.event_filter import EventFilter
+from evdash.events.summaries import SessionSummary, UserSummary, sessions_of
+from evdash.replay.sandbox_contents import Contents
+from evdash.streams.sandbox import Sandbox
+
+
+class SandboxReader(Reader):
+    """A reading of one sandbox as it is now. There are no gaps in what was never meant to be whole."""
+
+    def __init__(self, sandbox: Sandbox, contents: Contents, now: datetime | None = None) -> None:
+        self.now = now or datetime.now(UTC)
+        self.streams = (sandbox.name,)
+        self._stream, self._info, self._contents = sandbox.name, sandbox.info, contents
+
+    @property
+    def coverage(self) -> Coverage:
+        shown = len(self._contents.events)
+        length = self._info.length if self._info else 0
+        cut = f"The sandbox holds {length:,} entries, more than are read at once: its first {shown:,} are shown."
+        return Coverage(0, False, "", () if self.has_read_all else (cut,), is_of_copies=True)
+
+    @property
+    def unreachable(self) -> str:
+        return ""
+
+    @property
+    def has_read_all(self) -> bool:
+        return self._contents.is_all
+
+    def page(
+        self,
+        filter: EventFilter,
+        *,
+        before: Position | None = None,
+        after: Position | None = None,
+        oldest_first: bool = False,
+        limit: int = 100,
+        reads_on: bool = True,
+    ) -> EventPage:
+        forward = after is not None or (oldest_first and before is None)
+        side = self._side(self._among(filter), before, after, forward=forward)
+        found = list(islice(builtins.filter(filter.predicate(self.now), side), limit + 1))
+        kept = found[:limit]
+        onward = Position.of(kept[-1]) if len(found) > limit else None
+        start = after or before
+        back = (Position.of(kept[0]) if kept else start) if start is not None else None
+        newer, older = (onward, back) if forward else (back, onward)
+        duplicates = self._contents.duplicates
+        return EventPage(
+            events=tuple(kept if forward == oldest_first else reversed(kept)),
+            newer=newer,
+            older=older,
+            searched_to=None,
+            cursor={self._stream: self._contents.last_id},
+            duplicates=frozenset(Position.of(event) for event in kept if event.entry_id in duplicates),
+        )
+
+    def first_page(self, filter: EventFilter, *, limit: int) -> EventPage:
+        return self.page(filter, oldest_first=True, limit=limit)
+
+    def ends(self) -> Mapping[str, EntryId]:
+        return {self._stream: self._contents.last_id}
+
+    def removed_unread(self, seen: Position) -> MissingEntries | None:
+        return None
+
+    def gaps(self, after: EntryId, through: EntryId) -> tuple[MissingEntries, ...]:
+        return ()
+
+    def missing_in_all(self) -> MissingInAll:
+        return MissingInAll(0, 0, is_exact=True)
+
+    def summary(self, filter: EventFilter) -> FilterSummary:
+        return summary_of(self._contents.changes[::-1], filter, self.now)
+
+    def count(self, filter: EventFilter) -> Count:
+        return self.summary(filter).events
+
+    def event(self, stream: str, entry_id: EntryId) -> Event | None:
+        return self._contents.event(entry_id) if stream == self._stream else None
+
+    def events_at(self, positions: Collection[Position]) -> Mapping[Position, Event]:
+        found = {position: self.event(position.stream, position.entry_id) for position in positions}
+        return {position: event for position, event in found.items() if event}
+
+    def first_alike(self, event: Event) -> EntryId | None:
+        return self._contents.duplicates.get(event.entry_id)
+
+    def sessions(
+        self,
+        *,
+        before: EntryId | None = None,
+        after: EntryId | None = None,
+        user_id: str | None = None,
+        limit: int = 50,
+    ) -> SessionPage:
+        summaries = self._contents.sessions
+        found = summaries
+        if user_id is not None:
+            found = sessions_of(change for change in self._contents.changes if change.event.user_id == user_id)
+        keys, newer, older = page_by_last_id(
+            {key: summary.last_id for key, summary in found.items()}, before, after, limit
+        )
+        return SessionPage(tuple(summaries[key] for key in keys), newer, older)
+
+    def session(self, session_id: str) -> SessionSummary | None:
+        return self._contents.sessions.get(session_id)
+
+    def session_steps(self, session_id: str, through: EntryId | None = None, *, history: int = 1) -> Iterator[Step]:
+        return self._contents.steps(session_id, through or EntryId.MAX, history)
+
+    def session_outline(self, summary: SessionSummary) -> tuple[OutlineSlot, ...]:
+        return outline_of(self._contents.changes, summary)
+
+    def users(self, *, before: EntryId | None = None, after: EntryId | None = None, limit: int = 50) -> UserPage:
+        users = self._contents.users
+        keys, newer, older = page_by_last_id({key: user.last_id for key, user in users.items()}, before, after, limit)
+        return UserPage(tuple(users[key] for key in keys), newer, older)
+
+    def user(self, user_id: str) -> UserSummary | None:
+        return self._contents.users.get(user_id)
+
+    def user_days(self, user_id: str, since: date, until: date) -> Mapping[date, DayCount]:
+        return days_of(self._contents.changes, user_id, since, until)
+
+    def overview(self, since: datetime | None = None, until: datetime | None = None) -> Overview:
+        since, until = whole_minutes(since, until)
+        errors = self.page(EventFilter().errors().between(since, until), limit=RECENT_ERRORS)
+        return overview_of(self._contents.changes, errors.events, since, until, self.now)
+
+    def latencies(self, since: datetime | None = None, until: datetime | None = None) -> Latencies:
+        return latencies_of(self._contents.changes, *whole_minutes(since, until))
+
+    def error_groups(self) -> list[ErrorGroupRecord]:
+        groups = map(group_of_summary, error_groups_of(self._contents.changes).values())
+        return sorted(groups, key=lambda group: (group.last_id, group.fingerprint), reverse=True)[:GROUPS_MAX]
+
+    def _among(self, filter: EventFilter) -> Sequence[Event]:
+        """The events that the filter can match: of one session, or all."""
+        for group in filter.alternatives():
+            condition = group[0]
+            if len(group) == 1 and condition.key == "session" and not condition.negated and not condition.prefix:
+                return self._contents.by_session.get(condition.value, ())
+        return self._contents.events
+
+    def _side(
+        self, among: Sequence[Event], before: Position | None, after: Position | None, *, forward: bool
+    ) -> Iterator[Event]:
+        """Those on the wanted side of a position, in the direction of reading."""
+        if after is not None:
+            # Streams other than this one lie before it.
+            bisect = bisect_right if after.stream == self._stream else bisect_left
+            return islice(among, bisect(among, after.entry_id, key=_entry_id), None)
+        end = bisect_left(among, before.entry_id, key=_entry_id) if before is not None else len(among)
+        return islice(among, end) if forward else (among[number] for number in range(end - 1, -1, -1))
+
+
+def _entry_id(event: Event) -> EntryId:
+    return event.entry_id

@@ -1,1 +1,0 @@
-"""Sandboxes read like the watched streams, and apart from them: from their own stream, with no event log."""

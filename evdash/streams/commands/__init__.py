@@ -1,0 +1,24 @@
+"""What an operator may do to a stream and its groups: each operation can be previewed before it is carried out."""
+
+from evdash.streams.commands.consumers import DeleteConsumer
+from evdash.streams.commands.entries import AcknowledgeEntries, ClaimEntries, ParkEntries
+from evdash.streams.commands.groups import CreateGroup, DeleteGroup, SetPosition
+from evdash.streams.commands.outcomes import Operation, OperationRefused, Outcome, Preview
+from evdash.streams.commands.sandboxes import DeleteSandbox
+from evdash.streams.commands.trim import Trim
+
+__all__ = [
+    "AcknowledgeEntries",
+    "ClaimEntries",
+    "CreateGroup",
+    "DeleteConsumer",
+    "DeleteGroup",
+    "DeleteSandbox",
+    "Operation",
+    "OperationRefused",
+    "Outcome",
+    "ParkEntries",
+    "Preview",
+    "SetPosition",
+    "Trim",
+]

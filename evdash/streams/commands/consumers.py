@@ -1,0 +1,141 @@
+"""The operation on a consumer: delete it, its pending entries claimed first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import redis
+
+from evdash.events.entry import EntryId
+from evdash.streams.client import StreamsUnavailable, call
+from evdash.streams.commands.entries import ClaimEntries
+from evdash.streams.commands.outcomes import (
+    EXAMPLES,
+    OperationRefused,
+    Outcome,
+    Preview,
+    entries_in_words,
+    found_group,
+    group_state,
+)
+from evdash.streams.consumer_group import GroupMissing, expecting_group, pending_entries
+from evdash.streams.stream_info import ConsumerInfo
+
+# A consumer that is given entries while these are claimed is still at work.
+ROUNDS = 3
+ACTIVE_MS = 10_000
+
+# XGROUP DELCONSUMER throws pending entries away. Between a look and the deletion the consumer may be given some, and
+# WATCH does not see that; a script is the one way to do both at once.
+_DELETE_UNLESS_PENDING = """
+if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then return -1 end
+return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteConsumer:
+    """Delete a consumer without pending entries; with `claim_first_to` these go to that consumer before."""
+
+    action: ClassVar[str] = "delete-consumer"
+    stream: str
+    group: str
+    consumer: str
+    claim_first_to: str | None = None
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        first = f", its pending entries given to {self.claim_first_to} first" if self.claim_first_to else ""
+        return f"Delete the consumer {self.consumer} of {self.group} on {self.stream}{first}"
+
+    def preview(self, client: redis.Redis) -> Preview:
+        """What it would do; changes nothing."""
+        try:
+            info = self._checked(client)
+            listed = pending_entries(client, self.stream, self.group, consumer=self.consumer, count=EXAMPLES)
+        except (OperationRefused, GroupMissing) as refused:
+            return Preview(sentence=str(refused), affected=None, refused=str(refused))
+        words = [f"Deletes the consumer {self.consumer} of {self.group} on {self.stream}."]
+        if info.pending:
+            words.insert(0, f"Gives {entries_in_words(info.pending, 'pending')} to {self.claim_first_to}.")
+        if info.idle_ms < ACTIVE_MS:
+            # Redis has one time for both: a consumer that only a claim has made may never have asked.
+            words.append(f"It read, or was given entries, {info.idle_ms:,} ms ago: if it still runs, it comes back.")
+        return Preview(sentence=" ".join(words), affected=info.pending, examples=tuple(listed))
+
+    def execute(self, client: redis.Redis) -> Outcome:
+        """Do it. Where entries cannot be claimed, the consumer stays. Raises OperationRefused."""
+        self._checked(client)
+        before = group_state(client, self.stream, self.group)
+        moved: list[EntryId] = []
+        failed: tuple[tuple[EntryId, str], ...] = ()
+        try:
+            deleted = self._delete(client)
+            for _ in range(ROUNDS):
+                if deleted or self.claim_first_to is None:
+                    break
+                claimed_ids, failed = self._claim(client)
+                moved += claimed_ids
+                deleted = self._delete(client)
+            stopped = "" if deleted else self._why_it_stays(client)
+        except (StreamsUnavailable, GroupMissing) as error:
+            if not moved and isinstance(error, GroupMissing):
+                raise OperationRefused(str(error)) from error
+            if not moved:
+                raise
+            deleted, stopped = False, str(error)
+        if not deleted and not moved and not failed:
+            raise OperationRefused(stopped)
+        return Outcome(
+            done=int(deleted),
+            done_ids=tuple(moved),
+            failed=() if deleted else failed,
+            stopped=stopped,
+            sentence=self._did(len(moved), deleted),
+            before=before,
+            after=group_state(client, self.stream, self.group),
+        )
+
+    def _did(self, moved: int, deleted: bool) -> str:
+        given = f"{entries_in_words(moved, 'pending')} went to {self.claim_first_to}. " if moved else ""
+        outcome = "was deleted" if deleted else "was not deleted"
+        return f"{given}The consumer {self.consumer} of {self.group} on {self.stream} {outcome}."
+
+    def _checked(self, client: redis.Redis) -> ConsumerInfo:
+        if self.claim_first_to == self.consumer:
+            raise OperationRefused(
+                f"The pending entries of {self.consumer} must go to another consumer, not to itself."
+            )
+        group = found_group(client, self.stream, self.group)
+        for info in group.consumers:
+            if info.name == self.consumer:
+                if info.pending and not self.claim_first_to:
+                    raise OperationRefused(
+                        f"The consumer {self.consumer} has {entries_in_words(info.pending, 'pending')}, which would be "
+                        "lost with it: have another consumer claim them first."
+                    )
+                return info
+        raise OperationRefused(f"There is no consumer {self.consumer} in {self.group} on {self.stream}.")
+
+    def _why_it_stays(self, client: redis.Redis) -> str:
+        left = len(pending_entries(client, self.stream, self.group, consumer=self.consumer, count=1_000))
+        some = "1,000+ pending entries" if left == 1_000 else entries_in_words(left, "pending")
+        return f"The consumer {self.consumer} stays: it has {some} now, which would be lost with it."
+
+    def _claim(self, client: redis.Redis) -> tuple[tuple[EntryId, ...], tuple[tuple[EntryId, str], ...]]:
+        """The entries that were claimed, and why others were not."""
+        claiming = ClaimEntries(
+            stream=self.stream, group=self.group, from_consumer=self.consumer, to_consumer=self.claim_first_to or ""
+        )
+        try:
+            outcome = claiming.execute(client)
+        except OperationRefused:  # nothing is pending for it any more
+            return (), ()
+        return outcome.done_ids, outcome.failed
+
+    def _delete(self, client: redis.Redis) -> bool:
+        script = ("EVAL", _DELETE_UNLESS_PENDING, 1, self.stream, self.group, self.consumer)
+        with expecting_group(self.stream, self.group):
+            return int(call(client, *script, stream=self.stream)) >= 0

@@ -1,0 +1,329 @@
+"""Operations on pending entries: claim, acknowledge, park."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import redis
+
+from evdash.events.entry import EntryId
+from evdash.streams.client import StreamsUnavailable, call, call_all
+from evdash.streams.commands.outcomes import EXAMPLES, OperationRefused, Outcome, Preview, entries_in_words, group_state
+from evdash.streams.consumer_group import GroupMissing, PendingEntry, claim, pending_entries, pending_of
+from evdash.streams.dead_letters import park, parked_stream
+from evdash.streams.reads import read_entry
+
+# One operation handles so many entries at most; the preview says when there are more.
+ENTRIES_MAX = 10_000
+PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The pending entries in stream order, the asked ones that are not among them, and whether there are more."""
+
+    entries: tuple[PendingEntry, ...]
+    missing: tuple[EntryId, ...]
+    more: bool
+
+    def in_words(self) -> str:
+        """As words: "12 pending entries (a: 8, b: 4)"."""
+        by_consumer = Counter(entry.consumer for entry in self.entries)
+        of = ", ".join(f"{name}: {number:,}" for name, number in sorted(by_consumer.items()))
+        first = "the first " if self.more else ""
+        return f"{first}{entries_in_words(len(self.entries), 'pending')}{f' ({of})' if of else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """By their IDs, of one consumer, idle for that long or longer; what is given must hold together."""
+
+    entry_ids: tuple[EntryId, ...] = ()
+    from_consumer: str | None = None
+    idle_over_ms: int | None = None
+    not_of: str | None = None  # this consumer's are left out
+
+    def find(self, client: redis.Redis, stream: str, group: str) -> Selected:
+        """The entries as they are now. Raises OperationRefused when nothing was chosen, found, or the group is gone."""
+        if not self.entry_ids and self.from_consumer is None and self.idle_over_ms is None:
+            raise OperationRefused("Say which entries: by their IDs, of which consumer, or idle for how long.")
+        if len(self.entry_ids) > ENTRIES_MAX:
+            raise OperationRefused(f"At most {ENTRIES_MAX:,} entries at a time, not {len(self.entry_ids):,}.")
+        try:
+            selected = self._by_id(client, stream, group) if self.entry_ids else self._listed(client, stream, group)
+        except GroupMissing as missing:
+            raise OperationRefused(str(missing)) from missing
+        if not selected.entries:
+            raise OperationRefused(f"No pending entry of {group} on {stream} is {self._in_words()}: nothing to do.")
+        return selected
+
+    def _by_id(self, client: redis.Redis, stream: str, group: str) -> Selected:
+        asked = sorted(set(self.entry_ids))
+        pending = pending_of(client, stream, group, asked)
+        entries = tuple(pending[one] for one in asked if one in pending and self._holds(pending[one]))
+        found = {entry.entry_id for entry in entries}
+        return Selected(entries, tuple(one for one in asked if one not in found), more=False)
+
+    def _listed(self, client: redis.Redis, stream: str, group: str) -> Selected:
+        found: list[PendingEntry] = []
+        after: EntryId | None = None
+        while len(found) <= ENTRIES_MAX:
+            page = pending_entries(
+                client,
+                stream,
+                group,
+                after=after,
+                idle_over_ms=self.idle_over_ms or 0,
+                consumer=self.from_consumer,
+                count=PAGE,
+            )
+            found += [entry for entry in page if self._holds(entry)]
+            if len(page) < PAGE:
+                break
+            after = page[-1].entry_id
+        return Selected(tuple(found[:ENTRIES_MAX]), (), more=len(found) > ENTRIES_MAX)
+
+    def _holds(self, entry: PendingEntry) -> bool:
+        return (
+            (self.from_consumer is None or entry.consumer == self.from_consumer)
+            and entry.consumer != self.not_of
+            and entry.idle_ms >= (self.idle_over_ms or 0)
+        )
+
+    def _in_words(self) -> str:
+        words = []
+        if self.entry_ids:
+            words.append("among those named")
+        if self.from_consumer is not None:
+            words.append(f"{self.from_consumer}'s")
+        if self.idle_over_ms is not None:
+            words.append(f"idle for {self.idle_over_ms:,} ms or longer")
+        if self.not_of is not None:
+            words.append(f"not {self.not_of}'s")
+        return " and ".join(words)
+
+
+STEP = 100
+
+
+@dataclass(slots=True)
+class _Tally:
+    done: list[EntryId] = field(default_factory=list)
+    failed: list[tuple[EntryId, str]] = field(default_factory=list)
+
+    def fail(self, entry_id: EntryId, sentence: str) -> None:
+        self.failed.append((entry_id, sentence))
+
+    def untold(self, entries: Sequence[PendingEntry]) -> list[EntryId]:
+        told = {*self.done, *(entry_id for entry_id, _ in self.failed)}
+        return [entry.entry_id for entry in entries if entry.entry_id not in told]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _EntriesOperation(ABC):
+    """Entries are chosen by ID, of one consumer, or idle for so long; at least one of the three is given."""
+
+    stream: str
+    group: str
+    entry_ids: tuple[EntryId, ...] = ()
+    from_consumer: str | None = None
+    idle_over_ms: int | None = None
+
+    def preview(self, client: redis.Redis) -> Preview:
+        """What it would do; changes nothing."""
+        try:
+            selected = self._selection().find(client, self.stream, self.group)
+        except OperationRefused as refused:
+            return Preview(sentence=str(refused), affected=0, refused=str(refused))
+        sentence = self._would(client, selected)
+        if selected.missing:
+            sentence += (
+                f" {entries_in_words(len(selected.missing))} named {_is_or_are(selected.missing)} not to be had."
+            )
+        if selected.more:
+            sentence += " There are more: repeat it for the rest."
+        return Preview(sentence=sentence, affected=len(selected.entries), examples=selected.entries[:EXAMPLES])
+
+    def execute(self, client: redis.Redis) -> Outcome:
+        """Do it, so many at a time, and tell what became of each. Raises OperationRefused."""
+        selected = self._selection().find(client, self.stream, self.group)
+        before = group_state(client, self.stream, self.group)
+        tally = _Tally()
+        for entry_id in selected.missing:
+            tally.fail(entry_id, "It is not pending in the group, or not any more as it was asked for.")
+        stopped = ""
+        for start in range(0, len(selected.entries), STEP):
+            chunk = selected.entries[start : start + STEP]
+            try:
+                self._do(client, chunk, tally)
+            except (StreamsUnavailable, GroupMissing) as error:
+                stopped = str(error)
+                for entry_id in tally.untold(chunk):
+                    tally.fail(entry_id, f"It may have been done or not, nobody knows. {error}")
+                for entry_id in tally.untold(selected.entries):
+                    tally.fail(entry_id, f"It was not come to. {error}")
+                break
+        return Outcome(
+            done=len(tally.done),
+            done_ids=tuple(tally.done),
+            failed=tuple(sorted(tally.failed)),
+            stopped=stopped,
+            sentence=self._did(len(tally.done), len(tally.failed)),
+            before=before,
+            after=group_state(client, self.stream, self.group),
+        )
+
+    def _did(self, done: int, failed: int) -> str:
+        were = "was" if done == 1 else "were"
+        rest = f" {entries_in_words(failed)} {'was' if failed == 1 else 'were'} not." if failed else ""
+        return f"{entries_in_words(done)} of {self.group} on {self.stream} {were} {self._done()}.{rest}"
+
+    def _selection(self) -> Selection:
+        return Selection(self.entry_ids, self.from_consumer, self.idle_over_ms)
+
+    @abstractmethod
+    def _would(self, client: redis.Redis, selected: Selected) -> str:
+        """The preview's sentence."""
+
+    @abstractmethod
+    def _done(self) -> str:
+        """What was done to the entries, after "were"."""
+
+    @abstractmethod
+    def _do(self, client: redis.Redis, entries: Sequence[PendingEntry], tally: _Tally) -> None:
+        """Do it to these."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimEntries(_EntriesOperation):
+    """Give pending entries to another consumer, which gets them when it next reads what is pending for it."""
+
+    action: ClassVar[str] = "claim"
+    to_consumer: str
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return f"Claim pending entries of {self.group} on {self.stream} for {self.to_consumer}"
+
+    def _selection(self) -> Selection:
+        if not self.to_consumer:
+            raise OperationRefused("Say which consumer is to get the entries.")
+        if self.from_consumer == self.to_consumer:
+            raise OperationRefused(f"The entries of {self.from_consumer} are its own already.")
+        # Named entries may be given to the consumer that has them: that makes them its newest.
+        not_of = None if self.entry_ids else self.to_consumer
+        return Selection(self.entry_ids, self.from_consumer, self.idle_over_ms, not_of)
+
+    def _would(self, client: redis.Redis, selected: Selected) -> str:
+        consumers = group_state(client, self.stream, self.group).get("consumers")
+        known = isinstance(consumers, dict) and self.to_consumer in consumers
+        new = "" if known else f" There is no consumer {self.to_consumer} yet; it is made."
+        return (
+            f"Gives {selected.in_words()} of {self.group} on {self.stream} to {self.to_consumer}; "
+            f"it counts as a delivery of each.{new}"
+        )
+
+    def _done(self) -> str:
+        return f"given to {self.to_consumer}"
+
+    def _do(self, client: redis.Redis, entries: Sequence[PendingEntry], tally: _Tally) -> None:
+        ids = [entry.entry_id for entry in entries]
+        claimed = claim(client, self.stream, self.group, self.to_consumer, ids, idle_over_ms=self.idle_over_ms or 0)
+        tally.done += [delivery.entry_id for delivery in claimed.deliveries if delivery.entry is not None]
+        gone = [delivery.entry_id for delivery in claimed.deliveries if delivery.entry is None]
+        now = pending_of(client, self.stream, self.group, [*gone, *claimed.not_claimed])
+        for entry_id in gone:
+            stays = f"it stays pending for {now[entry_id].consumer} until it is acknowledged" if entry_id in now else ""
+            tally.fail(
+                entry_id, f"It is gone from the stream and cannot be claimed; {stays or 'Redis has dropped it'}."
+            )
+        for entry_id in claimed.not_claimed:
+            tally.fail(entry_id, _whose(now.get(entry_id)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgeEntries(_EntriesOperation):
+    """Acknowledge pending entries in their group, applied or not: they are not delivered again."""
+
+    action: ClassVar[str] = "acknowledge"
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return f"Acknowledge pending entries of {self.group} on {self.stream}"
+
+    def _would(self, client: redis.Redis, selected: Selected) -> str:
+        return (
+            f"Acknowledges {selected.in_words()} of {self.group} on {self.stream}: "
+            "they count as done and are not delivered again, whether or not they were applied."
+        )
+
+    def _done(self) -> str:
+        return "acknowledged"
+
+    def _do(self, client: redis.Redis, entries: Sequence[PendingEntry], tally: _Tally) -> None:
+        xacks = [("XACK", self.stream, self.group, str(entry.entry_id)) for entry in entries]
+        for entry, was_pending in zip(entries, call_all(client, *xacks, stream=self.stream), strict=True):
+            if was_pending:
+                tally.done.append(entry.entry_id)
+            else:
+                tally.fail(entry.entry_id, _whose(None))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParkEntries(_EntriesOperation):
+    """Put pending entries beside the stream, to be redelivered later, so that the group can move on."""
+
+    action: ClassVar[str] = "park"
+    reason: str = "An operator parked it."
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return f"Park pending entries of {self.group} on {self.stream}"
+
+    def _would(self, client: redis.Redis, selected: Selected) -> str:
+        return (
+            f"Copies {selected.in_words()} of {self.group} on {self.stream} to {parked_stream(self.stream)} and "
+            "acknowledges them: they are not applied until they are redelivered from there."
+        )
+
+    def _done(self) -> str:
+        return "parked"
+
+    def _do(self, client: redis.Redis, entries: Sequence[PendingEntry], tally: _Tally) -> None:
+        for pending in entries:
+            entry = read_entry(client, self.stream, pending.entry_id)
+            if entry is None:
+                tally.fail(pending.entry_id, "It is gone from the stream: there is nothing to park. Acknowledge it.")
+                continue
+            parked_id = park(
+                client,
+                entry,
+                group=self.group,
+                consumer=pending.consumer,
+                deliveries=pending.deliveries,
+                reason=self.reason,
+            )
+            if call(client, "XACK", self.stream, self.group, str(pending.entry_id), stream=self.stream):
+                tally.done.append(pending.entry_id)
+            else:
+                tally.fail(
+                    pending.entry_id, f"{_whose(None)} Its copy {parked_id} stays parked; redelivering it does no harm."
+                )
+
+
+def _whose(now: PendingEntry | None) -> str:
+    """Why an entry was not to be had, from what it is now."""
+    if now is None:
+        return "It was acknowledged meanwhile."
+    return f"It is {now.consumer}'s, who was given it {now.idle_ms:,} ms ago."
+
+
+def _is_or_are(ids: Sequence[EntryId]) -> str:
+    return "is" if len(ids) == 1 else "are"

@@ -1,0 +1,221 @@
+"""Operations on a consumer group: create it, delete it, set its position."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import redis
+
+from evdash.events.entry import EntryId
+from evdash.streams.client import Refused, call
+from evdash.streams.commands.outcomes import (
+    EXAMPLES,
+    OperationRefused,
+    Outcome,
+    Preview,
+    entries_in_words,
+    found_group,
+    group_state,
+)
+from evdash.streams.consumer_group import GroupMissing, expecting_group
+from evdash.streams.stream_info import Count, StreamInfo, group_infos, scan, stream_info
+
+_ANEW = "evdash makes it again and reads the stream from its beginning; what the log has is not counted again."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateGroup:
+    """Create a consumer group that is given what comes after an ID."""
+
+    action: ClassVar[str] = "create-group"
+    stream: str
+    group: str
+    at: EntryId
+    own_groups: frozenset[str] = frozenset()
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return f"Create the group {self.group} on {self.stream} at {self.at}"
+
+    def preview(self, client: redis.Redis) -> Preview:
+        """What it would do; changes nothing."""
+        try:
+            return self._checked(client)
+        except OperationRefused as refused:
+            return Preview(sentence=str(refused), affected=None, refused=str(refused))
+
+    def execute(self, client: redis.Redis) -> Outcome:
+        """Do it. Raises OperationRefused."""
+        self._checked(client)
+        try:
+            with expecting_group(self.stream, self.group):
+                call(client, "XGROUP CREATE", self.stream, self.group, str(self.at), stream=self.stream)
+        except GroupMissing as missing:
+            raise OperationRefused(f"There is no stream {self.stream} any more.") from missing
+        except Refused as refusal:
+            if "BUSYGROUP" in refusal.answer:
+                raise OperationRefused(f"The group {self.group} was created on {self.stream} meanwhile.") from refusal
+            raise
+        return Outcome(
+            done=1,
+            sentence=f"The group {self.group} was created on {self.stream} at {self.at}.",
+            before={},
+            after=group_state(client, self.stream, self.group),
+        )
+
+    def _checked(self, client: redis.Redis) -> Preview:
+        if not self.group:
+            raise OperationRefused("A group needs a name.")
+        info = _existing_stream(client, self.stream)
+        for other in group_infos(client, self.stream):
+            if other.name == self.group:
+                raise OperationRefused(
+                    f"The group {self.group} exists on {self.stream} already, at {other.last_delivered}."
+                )
+        _refuse_the_future(info, self.at)
+        if self.group in self.own_groups and self.at > EntryId.MIN:
+            missed = scan(client, self.stream, through=self.at).count
+            if missed.number:
+                raise OperationRefused(
+                    f"{self.group} is one of evdash's own groups: at {self.at} it would not be given the "
+                    f"{missed.entries()} up to there. Create it at 0-0; what the log has is not counted again."
+                )
+        given = scan(client, self.stream, since=self.at.next())
+        return Preview(
+            sentence=f"Creates the group {self.group} on {self.stream} at {self.at}: {given.count.entries()} and all "
+            "that are added wait for its consumers.",
+            affected=_known(given.count),
+            examples=given.ids[:EXAMPLES],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteGroup:
+    """Delete a consumer group with its position and its list of pending entries. The entries stay in the stream."""
+
+    action: ClassVar[str] = "delete-group"
+    stream: str
+    group: str
+    own_groups: frozenset[str] = frozenset()
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return f"Delete the group {self.group} of {self.stream}"
+
+    def preview(self, client: redis.Redis) -> Preview:
+        """What it would do; changes nothing."""
+        try:
+            info = found_group(client, self.stream, self.group)
+        except OperationRefused as refused:
+            return Preview(sentence=str(refused), affected=None, refused=str(refused))
+        own = f" It is one of evdash's own: {_ANEW}" if self.group in self.own_groups else ""
+        return Preview(
+            sentence=f"Deletes the group {self.group} of {self.stream}: that it read up to {info.last_delivered}, has "
+            f"{entries_in_words(info.pending, 'pending')} and a lag of {info.lag} is forgotten.{own}",
+            affected=info.pending,
+            examples=(info.oldest_pending,) if info.oldest_pending else (),
+        )
+
+    def execute(self, client: redis.Redis) -> Outcome:
+        """Do it. Raises OperationRefused."""
+        info = found_group(client, self.stream, self.group)
+        before = group_state(client, self.stream, self.group)
+        if not call(client, "XGROUP DESTROY", self.stream, self.group, stream=self.stream):
+            raise OperationRefused(f"The group {self.group} of {self.stream} was deleted by another meanwhile.")
+        return Outcome(
+            done=1,
+            sentence=f"The group {self.group} of {self.stream} was deleted with "
+            f"{entries_in_words(info.pending, 'pending')}.",
+            before=before,
+            after=group_state(client, self.stream, self.group),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetPosition:
+    """Set a group's last delivered ID: back to have entries delivered again, forward to leave some out."""
+
+    action: ClassVar[str] = "set-position"
+    stream: str
+    group: str
+    position: EntryId
+    own_groups: frozenset[str] = frozenset()
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return f"Set the position of {self.group} on {self.stream} to {self.position}"
+
+    def preview(self, client: redis.Redis) -> Preview:
+        """What it would do; changes nothing."""
+        try:
+            return self._checked(client)
+        except OperationRefused as refused:
+            return Preview(sentence=str(refused), affected=None, refused=str(refused))
+
+    def execute(self, client: redis.Redis) -> Outcome:
+        """Do it. Raises OperationRefused."""
+        self._checked(client)
+        before = group_state(client, self.stream, self.group)
+        try:
+            with expecting_group(self.stream, self.group):
+                call(client, "XGROUP SETID", self.stream, self.group, str(self.position), stream=self.stream)
+        except GroupMissing as missing:
+            raise OperationRefused(str(missing)) from missing
+        after = group_state(client, self.stream, self.group)
+        moved = f"from {before.get('last_delivered', 'unknown')} to {self.position}"
+        return Outcome(
+            done=1,
+            sentence=f"The group {self.group} on {self.stream} was moved {moved}; "
+            f"its lag is {after.get('lag', 'unknown')}.",
+            before=before,
+            after=after,
+        )
+
+    def _checked(self, client: redis.Redis) -> Preview:
+        info = _existing_stream(client, self.stream)
+        group = found_group(client, self.stream, self.group)
+        at = group.last_delivered
+        if self.position == at:
+            raise OperationRefused(f"The group {self.group} stands at {at} already.")
+        forward = self.position > at
+        if forward:
+            _refuse_the_future(info, self.position)
+        first, last = (at, self.position) if forward else (self.position, at)
+        between = scan(client, self.stream, since=first.next(), through=last)
+        if forward and between.ids and self.group in self.own_groups:
+            raise OperationRefused(
+                f"{self.group} is one of evdash's own groups: moved from {at} to {self.position} it would never be "
+                f"given {between.count.entries()}, and the log would miss them."
+            )
+        pending = f" Its {entries_in_words(group.pending, 'pending')} stay so." if group.pending else ""
+        what = "are never delivered to it" if forward else "are delivered to it again"
+        moves = "forward" if forward else "back"
+        return Preview(
+            sentence=f"Moves {self.group} on {self.stream} from {at} {moves} to {self.position}: "
+            f"{between.count.entries()} {what}.{pending}",
+            affected=_known(between.count),
+            examples=between.ids[:EXAMPLES],
+        )
+
+
+def _existing_stream(client: redis.Redis, stream: str) -> StreamInfo:
+    info = stream_info(client, stream)
+    if info is None:
+        raise OperationRefused(f"There is no stream {stream}.")
+    return info
+
+
+def _refuse_the_future(info: StreamInfo, position: EntryId) -> None:
+    if position > info.last_generated_id:
+        raise OperationRefused(
+            f"{position} lies past the newest entry there ever was ({info.last_generated_id}): entries added up to "
+            f"there would never be delivered. The end of the stream is {info.last_generated_id}."
+        )
+
+
+def _known(count: Count) -> int | None:
+    return count.number if count.exact else None

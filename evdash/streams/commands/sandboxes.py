@@ -1,0 +1,64 @@
+"""The operation on a sandbox: delete it before it expires."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import ClassVar
+
+import redis
+
+from evdash.streams.client import StreamsUnavailable
+from evdash.streams.commands.outcomes import OperationRefused, Outcome, Preview, entries_in_words, stream_state
+from evdash.streams.sandbox import delete_sandbox, sandbox, why_no_sandbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteSandbox:
+    """Delete a sandbox with what is kept beside it. Only what a replay has made is a sandbox."""
+
+    action: ClassVar[str] = "delete-sandbox"
+    stream: str
+    prefix: str
+    watched: Collection[str]
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return f"Delete the sandbox {self.stream}"
+
+    def preview(self, client: redis.Redis) -> Preview:
+        """What it would do; changes nothing."""
+        try:
+            entries = self._entries(client)
+        except OperationRefused as refused:
+            return Preview(sentence=str(refused), affected=None, refused=str(refused))
+        sentence = f"Deletes the sandbox {self.stream}: {entries_in_words(entries)}, and where they came from."
+        return Preview(sentence=sentence, affected=entries)
+
+    def execute(self, client: redis.Redis) -> Outcome:
+        """Do it. Raises OperationRefused."""
+        entries = self._entries(client)
+        before = stream_state(client, self.stream)
+        stopped = ""
+        try:
+            delete_sandbox(client, self.stream, self.prefix)
+        except StreamsUnavailable as error:
+            stopped = f"What is left of it expires. {error}"
+        return Outcome(
+            done=0 if stopped else entries,
+            sentence=f"The sandbox {self.stream} was {'not wholly ' if stopped else ''}deleted.",
+            before=before,
+            after=stream_state(client, self.stream),
+            stopped=stopped,
+        )
+
+    def _entries(self, client: redis.Redis) -> int:
+        if refused := why_no_sandbox(self.stream, self.prefix, self.watched):
+            raise OperationRefused(refused)
+        found = sandbox(client, self.stream)
+        if found is None:
+            raise OperationRefused(
+                f"There is no sandbox {self.stream}: it was never made, was deleted, or has expired."
+            )
+        return found.info.length if found.info else 0

@@ -1,0 +1,112 @@
+"""The operation that trims a stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+import redis
+
+from evdash.events.entry import EntryId
+from evdash.streams.client import StreamsUnavailable
+from evdash.streams.commands.outcomes import OperationRefused, Outcome, Preview, entries_in_words, stream_state
+from evdash.streams.retention import TrimPlan, TrimRefused, plan_trim, trim
+
+# So many steps of a trim to a length are made at once, some ten seconds: a million entries.
+STEPS_MAX = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trim:
+    """Remove the oldest entries, to a length, an age or an ID; the furthest counts. Never what a group still needs."""
+
+    action: ClassVar[str] = "trim"
+    stream: str
+    max_length: int | None = None
+    older_than: datetime | None = None
+    min_id: EntryId | None = None
+    approximate: bool = False
+    own_groups: frozenset[str] = frozenset()
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        bounds = []
+        if self.max_length is not None:
+            bounds.append(f"to {entries_in_words(self.max_length)}")
+        if self.older_than is not None:
+            bounds.append(f"of what is older than {self.older_than.isoformat(sep=' ', timespec='seconds')}")
+        if self.min_id is not None:
+            bounds.append(f"of what lies before {self.min_id}")
+        return f"Trim {self.stream} {' and '.join(bounds)}".rstrip()
+
+    def preview(self, client: redis.Redis) -> Preview:
+        """What it would do; changes nothing."""
+        try:
+            plan = self._first_plan(client)
+        except OperationRefused as refused:
+            return Preview(sentence=str(refused), affected=None, refused=str(refused))
+        roughly = " Approximately: some hundred entries more may stay." if self.approximate else ""
+        affected = plan.entries.number + plan.later if plan.entries.exact else None
+        return Preview(f"{plan}{roughly}", affected, before_id=None if plan.later else plan.min_id)
+
+    def execute(self, client: redis.Redis) -> Outcome:
+        """Do it in steps, as far as no group is harmed. Raises OperationRefused."""
+        plan = self._first_plan(client)
+        before = stream_state(client, self.stream)
+        removed = 0
+        stopped = ""
+        try:
+            for _ in range(STEPS_MAX):
+                step = trim(client, plan, approximate=self.approximate).removed
+                removed += step
+                if not step or not plan.later:
+                    break
+                plan = self._plan(client)
+            else:
+                stopped = f"{entries_in_words(plan.entries.number + plan.later)} more can be removed: repeat it."
+        except (TrimRefused, OperationRefused) as refused:
+            if not removed:
+                raise OperationRefused(str(refused)) from refused
+            stopped = str(refused)
+        except StreamsUnavailable as unavailable:
+            if not removed:
+                raise
+            stopped = str(unavailable)
+        return Outcome(
+            done=removed,
+            stopped=stopped,
+            sentence=self._did(removed),
+            before=before,
+            after=stream_state(client, self.stream),
+        )
+
+    def _did(self, removed: int) -> str:
+        if removed:
+            return f"{entries_in_words(removed)} of {self.stream} {'was' if removed == 1 else 'were'} removed."
+        why = ": Redis removes whole blocks of entries when it trims approximately" if self.approximate else ""
+        return f"Nothing of {self.stream} was removed{why}."
+
+    def _first_plan(self, client: redis.Redis) -> TrimPlan:
+        plan = self._plan(client)
+        if not plan.entries.number:
+            raise OperationRefused(f"{plan} Nothing to do.")
+        return plan
+
+    def _plan(self, client: redis.Redis) -> TrimPlan:
+        if self.max_length is None and self.older_than is None and self.min_id is None:
+            raise OperationRefused("Say how far to trim: to which length, age or entry ID.")
+        if self.max_length is not None and self.max_length < 0:
+            raise OperationRefused(f"A stream cannot be trimmed to {self.max_length:,} entries.")
+        try:
+            return plan_trim(
+                client,
+                self.stream,
+                max_length=self.max_length,
+                older_than=self.older_than,
+                min_id=self.min_id,
+                own_groups=self.own_groups,
+            )
+        except TrimRefused as refused:
+            raise OperationRefused(str(refused)) from refused

@@ -1,0 +1,332 @@
+"""Reading a stream as one consumer of a consumer group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import redis
+
+from evdash.events.entry import Entry, EntryId
+from evdash.streams import replies
+from evdash.streams import stream_info as info
+from evdash.streams.client import Command, Refused, call, call_all, call_at_once
+
+# Redis's words for a group or a stream that is not there, command by command.
+_GONE = ("NOGROUP", "no such key", "requires the key to exist", "no longer exists")
+
+
+class GroupMissing(Exception):
+    """The consumer group, or the stream with it, is gone; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An entry pending for this consumer; `entry` is None when it was deleted or trimmed meanwhile."""
+
+    stream: str
+    entry_id: EntryId
+    entry: Entry | None
+
+
+@contextmanager
+def expecting_group(stream: str, group: str) -> Iterator[None]:
+    """Turns Redis's refusals for want of the group or its stream into GroupMissing."""
+    try:
+        yield
+    except Refused as refusal:
+        if any(words in refusal.answer for words in _GONE):
+            raise group_missing(stream, group) from refusal
+        raise
+
+
+def group_missing(stream: str, group: str) -> GroupMissing:
+    """The exception with its sentence."""
+    return GroupMissing(f"The consumer group {group} is missing on {stream}.")
+
+
+# Entries claimed in one transaction: it is read twice, once to see whether it is there.
+CLAIM_STEP = 100
+# Pending entries read at a time where the server cannot leave out the busy ones itself.
+FILTER_STEP = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class PendingEntry:
+    """An entry that was delivered to a consumer and not acknowledged yet."""
+
+    stream: str
+    entry_id: EntryId
+    consumer: str
+    idle_ms: int  # since it was last delivered
+    deliveries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a claim came to. `not_claimed`: acknowledged, never pending, or too busy: another consumer's affair."""
+
+    deliveries: tuple[Delivery, ...]  # in stream order; without an `entry` where it is gone from the stream
+    not_claimed: tuple[EntryId, ...]
+
+
+def pending_entries(
+    client: redis.Redis,
+    stream: str,
+    group: str,
+    *,
+    after: EntryId | None = None,
+    idle_over_ms: int = 0,
+    consumer: str | None = None,
+    count: int,
+) -> list[PendingEntry]:
+    """At most `count` pending entries in stream order, of all consumers or one, idle for that long or longer.
+
+    Raises GroupMissing.
+    """
+    if count <= 0 or after == EntryId.MAX:
+        return []
+    since = after.next() if after else EntryId.MIN
+    idle = ("IDLE", idle_over_ms) if idle_over_ms > 0 else ()
+    of = () if consumer is None else (consumer,)
+    try:
+        with expecting_group(stream, group):
+            reply = call(
+                client, "XPENDING", stream, group, *idle, str(since), str(EntryId.MAX), count, *of, stream=stream
+            )
+    except Refused as refusal:
+        if idle and "syntax error" in refusal.answer:  # before Redis 6.2
+            return _filtered(client, stream, group, since, idle_over_ms, consumer, count)
+        raise
+    return [_pending(stream, row) for row in reply]
+
+
+def _filtered(
+    client: redis.Redis, stream: str, group: str, since: EntryId, idle_over_ms: int, consumer: str | None, count: int
+) -> list[PendingEntry]:
+    """As `pending_entries`, the busy ones left out on this side."""
+    found: list[PendingEntry] = []
+    of = () if consumer is None else (consumer,)
+    while len(found) < count:
+        with expecting_group(stream, group):
+            reply = call(
+                client, "XPENDING", stream, group, str(since), str(EntryId.MAX), FILTER_STEP, *of, stream=stream
+            )
+        entries = [_pending(stream, row) for row in reply]
+        found += [entry for entry in entries if entry.idle_ms >= idle_over_ms]
+        if len(entries) < FILTER_STEP:
+            break
+        since = entries[-1].entry_id.next()
+    return found[:count]
+
+
+def pending_of(client: redis.Redis, stream: str, group: str, ids: Iterable[EntryId]) -> dict[EntryId, PendingEntry]:
+    """Those of these entries that are pending now, in the order asked. Raises GroupMissing."""
+    looks = [_look(stream, group, entry_id) for entry_id in dict.fromkeys(ids)]
+    with expecting_group(stream, group):
+        return _by_id(stream, call_all(client, *looks, stream=stream) if looks else [])
+
+
+def claim(
+    client: redis.Redis, stream: str, group: str, to_consumer: str, ids: Iterable[EntryId], *, idle_over_ms: int
+) -> Claimed:
+    """Make these pending entries `to_consumer`'s, those idle for that long or longer; it counts as a delivery.
+
+    Redis checks the idle time as it claims, so of two who try one gets the entry. An entry that is gone from the
+    stream cannot be claimed: it is told as a Delivery without `entry`, and stays pending until it is acknowledged. (One
+    removed in the moment between the look and the claim is told as well, but Redis has then dropped it already.)
+    Raises GroupMissing.
+    """
+    asked = sorted(set(ids))
+    deliveries: list[Delivery] = []
+    with expecting_group(stream, group):
+        for start in range(0, len(asked), CLAIM_STEP):
+            deliveries += _claim_step(
+                client, stream, group, to_consumer, asked[start : start + CLAIM_STEP], idle_over_ms
+            )
+    claimed = {delivery.entry_id for delivery in deliveries}
+    return Claimed(tuple(deliveries), tuple(entry_id for entry_id in asked if entry_id not in claimed))
+
+
+def _claim_step(
+    client: redis.Redis, stream: str, group: str, to_consumer: str, ids: Sequence[EntryId], idle_over_ms: int
+) -> list[Delivery]:
+    # Redis 7 and later drop a pending entry that is gone from the stream when it is claimed, without a word. So those
+    # are not claimed; and what is compared is always of one moment, or else an acknowledged entry would look gone.
+    pending, present = _pending_and_present(client, stream, group, ids)
+    gone = {
+        entry_id for entry_id, entry in pending.items() if entry_id not in present and entry.idle_ms >= idle_over_ms
+    }
+    claimable = [entry_id for entry_id in ids if entry_id in pending and entry_id in present]
+    deliveries = [Delivery(stream, entry_id, None) for entry_id in gone]
+    if claimable:
+        deliveries += _claim_present(client, stream, group, to_consumer, claimable, idle_over_ms)
+    return sorted(deliveries, key=lambda delivery: delivery.entry_id)
+
+
+def _pending_and_present(
+    client: redis.Redis, stream: str, group: str, ids: Sequence[EntryId]
+) -> tuple[dict[EntryId, PendingEntry], set[EntryId]]:
+    looks = [_look(stream, group, entry_id) for entry_id in ids]
+    reads = [("XRANGE", stream, str(entry_id), str(entry_id)) for entry_id in ids]
+    told = call_at_once(client, *looks, *reads, stream=stream)
+    return _by_id(stream, told[: len(ids)]), {EntryId.parse(row[0]) for rows in told[len(ids) :] for row in rows}
+
+
+def _claim_present(
+    client: redis.Redis, stream: str, group: str, to_consumer: str, ids: Sequence[EntryId], idle_over_ms: int
+) -> list[Delivery]:
+    looks = [_look(stream, group, entry_id) for entry_id in ids]
+    xclaim: Command = ("XCLAIM", stream, group, to_consumer, max(0, idle_over_ms), *map(str, ids))
+    told = call_at_once(client, *looks, xclaim, *looks, stream=stream)
+    before, after = _by_id(stream, told[: len(ids)]), _by_id(stream, told[len(ids) + 1 :])
+    # Servers before 7 answer nil for an entry that is gone, and keep it pending for its new consumer.
+    entries = {entry.entry_id: entry for entry in replies.entries(stream, [row for row in told[len(ids)] if row])}
+    return [
+        Delivery(stream, entry_id, entries.get(entry_id))
+        for entry_id in before
+        if entry_id in entries or _was_touched(before[entry_id], after.get(entry_id))
+    ]
+
+
+def _was_touched(before: PendingEntry, after: PendingEntry | None) -> bool:
+    """Whether the claim dropped the entry or counted a delivery of it."""
+    return after is None or after.deliveries > before.deliveries
+
+
+def _look(stream: str, group: str, entry_id: EntryId) -> Command:
+    return ("XPENDING", stream, group, str(entry_id), str(entry_id), 1)
+
+
+def _by_id(stream: str, looks: Iterable[Any]) -> dict[EntryId, PendingEntry]:
+    found = (_pending(stream, row) for rows in looks for row in rows)
+    return {entry.entry_id: entry for entry in found}
+
+
+def _pending(stream: str, row: Any) -> PendingEntry:
+    raw_id, consumer, idle_ms, deliveries = row
+    return PendingEntry(stream, EntryId.parse(raw_id), replies.text(consumer), int(idle_ms), int(deliveries))
+
+
+__all__ = ["Delivery", "GroupConsumer", "GroupMissing"]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupConsumer:
+    """One consumer of one group. `client` is one of `open_blocking_client` when `read_new` shall wait."""
+
+    client: redis.Redis
+    group: str
+    consumer: str
+
+    def ensure(self, stream: str, at: EntryId) -> Literal["created", "moved back", "kept"]:
+        """Make sure that the group exists and that nothing after `at` is kept from it.
+
+        Creates it (and the stream) at `at`; moves one that stands past it back, which delivers entries again; never
+        moves one forward.
+        """
+        try:
+            self._call(stream, "XGROUP CREATE", stream, self.group, str(at), "MKSTREAM")
+        except Refused as refusal:
+            if "BUSYGROUP" not in refusal.answer:
+                raise
+        else:
+            return "created"
+        if self._last_delivered(stream, self._call(stream, "XINFO GROUPS", stream)) <= at:
+            return "kept"
+        self._call(stream, "XGROUP SETID", stream, self.group, str(at))
+        return "moved back"
+
+    def read_own_pending(self, stream: str, after: EntryId, count: int) -> list[Delivery]:
+        """At most `count` of the entries delivered to this consumer and not acknowledged, oldest first."""
+        position = ("COUNT", count, "STREAMS", stream, str(after))
+        reply = self._call(stream, "XREADGROUP", "GROUP", self.group, self.consumer, *position)
+        return [
+            Delivery(stream, EntryId.parse(raw_id), replies.entry(stream, raw_id, raw_pairs) if raw_pairs else None)
+            for _, raw_entries in replies.by_stream(reply)
+            for raw_id, raw_pairs in raw_entries
+        ]
+
+    def read_new(self, streams: Sequence[str], count: int, block_ms: int) -> list[Entry]:
+        """At most `count` entries of each stream that no consumer of the group was given, in stream order.
+
+        Waits up to `block_ms` for the first, not at all when it is 0. They stay pending until acknowledged.
+        """
+        waiting = ("BLOCK", block_ms) if block_ms > 0 else ()
+        asked = ("COUNT", count, *waiting, "STREAMS", *streams, *(">" for _ in streams))
+        reply = self._call(" or ".join(streams), "XREADGROUP", "GROUP", self.group, self.consumer, *asked)
+        return [
+            replies.entry(stream, raw_id, raw_pairs)
+            for stream, raw_entries in replies.by_stream(reply)
+            for raw_id, raw_pairs in raw_entries
+        ]
+
+    def claim_idle(self, stream: str, idle_over_ms: int, count: int) -> list[Delivery]:
+        """At most `count` entries of other consumers, idle for that long or longer and this one's from now on.
+
+        An entry that is gone from the stream is among them, without its `entry`, until it is acknowledged.
+        """
+        found: list[EntryId] = []
+        after: EntryId | None = None
+        while len(found) < count:
+            page = pending_entries(
+                self.client, stream, self.group, after=after, idle_over_ms=idle_over_ms, count=max(count, 100)
+            )
+            found += [entry.entry_id for entry in page if entry.consumer != self.consumer]
+            if not page:
+                break
+            after = page[-1].entry_id
+        ids = found[:count]
+        return list(claim(self.client, stream, self.group, self.consumer, ids, idle_over_ms=idle_over_ms).deliveries)
+
+    def make_pending(self, stream: str, entry_ids: Sequence[EntryId]) -> None:
+        """Make these entries pending for this consumer, whoever was given or has acknowledged them before."""
+        for start in range(0, len(entry_ids), CLAIM_STEP):
+            ids = map(str, entry_ids[start : start + CLAIM_STEP])
+            self._call(stream, "XCLAIM", stream, self.group, self.consumer, 0, *ids, "FORCE", "JUSTID")
+
+    def deliveries_of(self, stream: str, entry_ids: Sequence[EntryId]) -> dict[EntryId, int]:
+        """How often these entries were delivered; without those that are not pending (any more)."""
+        pending = pending_of(self.client, stream, self.group, entry_ids)
+        return {entry_id: entry.deliveries for entry_id, entry in pending.items()}
+
+    def acknowledge(self, stream: str, entry_ids: Sequence[EntryId]) -> EntryId:
+        """Acknowledge these entries; returns the watermark after it."""
+        return self._watermark(stream, ("XACK", stream, self.group, *map(str, entry_ids)) if entry_ids else None)
+
+    def lags(self, streams: Sequence[str]) -> list[int | None]:
+        """Return for each stream how many entries no consumer of the group was given; None where Redis does not say.
+
+        Redis counts that from version 7 on, and not over entries deleted in the middle. Raises GroupMissing.
+        """
+        return [self._group(stream, self._call(stream, "XINFO GROUPS", stream)).get("lag") for stream in streams]
+
+    def watermark(self, stream: str) -> EntryId | None:
+        """Everything up to here was delivered to the group and acknowledged; None when there is no such group."""
+        try:
+            return self._watermark(stream, None)
+        except GroupMissing:
+            return None
+
+    def _watermark(self, stream: str, first: Sequence[str] | None) -> EntryId:
+        # In this order: what is delivered between the two answers lies past the position told by the first.
+        looks = (("XINFO GROUPS", stream), ("XPENDING", stream, self.group))
+        with expecting_group(stream, self.group):
+            *_, groups, pending = call_all(self.client, *((first,) if first else ()), *looks, stream=stream)
+        oldest_pending = EntryId.parse(pending[1]) if pending[1] else None
+        return info.watermark(self._last_delivered(stream, groups), oldest_pending)
+
+    def _last_delivered(self, stream: str, groups_reply: Any) -> EntryId:
+        return EntryId.parse(self._group(stream, groups_reply)["last-delivered-id"])
+
+    def _group(self, stream: str, groups_reply: Any) -> dict[str, Any]:
+        for group in map(replies.record, groups_reply):
+            if replies.text(group["name"]) == self.group:
+                return group
+        raise group_missing(stream, self.group)
+
+    def _call(self, stream: str, *command: str | int) -> Any:
+        with expecting_group(stream, self.group):
+            return call(self.client, *command, stream=stream)

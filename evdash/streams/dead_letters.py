@@ -1,0 +1,128 @@
+"""The stream beside a stream that holds what a projection could not apply, each entry whole, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import redis
+
+from evdash.events.entry import Entry, EntryId
+from evdash.streams import replies
+from evdash.streams.client import call
+from evdash.streams.reads import read_backward, read_entry, read_forward
+
+# Before the entry's own pairs, always all of them and in this order: so an own field of such a name is no trouble.
+META_FIELDS = (
+    b"parked_stream",
+    b"parked_entry_id",
+    b"parked_group",
+    b"parked_consumer",
+    b"parked_deliveries",
+    b"parked_reason",
+    b"parked_at",
+)
+# The newest parked entries in which one is looked for before it is parked again.
+LOOK_BACK = 20
+READ_STEP = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedEntry:
+    """An entry that a group gave up on. `entry` is as it was in its own stream, its ID included."""
+
+    parked_id: EntryId
+    entry: Entry
+    group: str
+    consumer: str
+    deliveries: int
+    reason: str
+    parked_at: datetime
+
+
+def parked_stream(stream: str) -> str:
+    """The name of the stream that holds the parked entries of `stream`."""
+    return f"{stream}:parked"
+
+
+def park(
+    client: redis.Redis,
+    entry: Entry,
+    *,
+    group: str,
+    consumer: str,
+    deliveries: int,
+    reason: str,
+    parked_at: datetime | None = None,
+) -> EntryId:
+    """Append the entry to the parked ones of its stream; returns its ID there. Acknowledging it is the next step.
+
+    A worker that was killed between the two steps parks again: an entry that is still among the last ones parked is
+    not written twice.
+    """
+    beside = parked_stream(entry.stream)
+    for earlier in read_backward(client, beside, before=None, after=None, count=LOOK_BACK):
+        known = _parsed(entry.stream, earlier)
+        if known is not None and (known.entry, known.group) == (entry, group):
+            return known.parked_id
+    at = parked_at or datetime.now(UTC)
+    meta = (entry.stream, str(entry.entry_id), group, consumer, str(deliveries), reason, at.isoformat())
+    flat = [part for name, text in zip(META_FIELDS, meta, strict=True) for part in (name, _bytes(text))]
+    flat += [part for pair in entry.pairs for part in pair]
+    return EntryId.parse(call(client, "XADD", beside, "*", *flat, stream=beside))
+
+
+def parked_entries(client: redis.Redis, stream: str, *, after: EntryId | None = None, count: int) -> list[ParkedEntry]:
+    """At most `count` parked entries of `stream` in the order of parking, those past the parked ID `after`.
+
+    What others have put there in another form is left out.
+    """
+    found: list[ParkedEntry] = []
+    while len(found) < count:
+        page = read_forward(client, parked_stream(stream), after=after, count=min(count, READ_STEP))
+        found += [parked for parked in (_parsed(stream, entry) for entry in page) if parked is not None]
+        if not page:
+            break
+        after = page[-1].entry_id
+    return found[:count]
+
+
+def parked_entry(client: redis.Redis, stream: str, parked_id: EntryId) -> ParkedEntry | None:
+    """The parked entry with this ID of the parked stream, or None when it is not (or no longer) there."""
+    found = read_entry(client, parked_stream(stream), parked_id)
+    return _parsed(stream, found) if found else None
+
+
+def parked_count(client: redis.Redis, stream: str) -> int:
+    """How many entries are parked beside `stream`."""
+    beside = parked_stream(stream)
+    return int(call(client, "XLEN", beside, stream=beside))
+
+
+def remove_parked(client: redis.Redis, stream: str, parked_ids: Sequence[EntryId]) -> int:
+    """Remove these from the parked ones; returns how many were still there."""
+    if not parked_ids:
+        return 0
+    beside = parked_stream(stream)
+    return int(call(client, "XDEL", beside, *map(str, parked_ids), stream=beside))
+
+
+def _parsed(stream: str, raw: Entry) -> ParkedEntry | None:
+    """The entry as parked, or None when it has not the form that `park` writes."""
+    meta, own = raw.pairs[: len(META_FIELDS)], raw.pairs[len(META_FIELDS) :]
+    if tuple(name for name, _ in meta) != META_FIELDS:
+        return None
+    of, entry_id, group, consumer, deliveries, reason, at = (replies.text(value) for _, value in meta)
+    try:
+        entry = Entry(of, EntryId.parse(entry_id), own)
+        parked_at = datetime.fromisoformat(at)
+        if of != stream or parked_at.tzinfo is None:
+            return None
+        return ParkedEntry(raw.entry_id, entry, group, consumer, int(deliveries), reason, parked_at)
+    except ValueError:
+        return None
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", errors="backslashreplace")

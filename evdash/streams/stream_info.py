@@ -1,0 +1,322 @@
+"""What Redis knows about a stream and its consumer groups, unknown things as None."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from evdash.events.entry import EntryId
+from evdash.streams import replies
+from evdash.streams.client import Refused, call, call_all
+from evdash.streams.reads import read_backward, read_forward
+
+# A lag that Redis does not know is counted by reading, at most so far.
+LAG_COUNT_MAX = 1_000
+LAG_COUNT_MAX_BYTES = 4 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """One stream. A None was not told: an older server, or a user who may not ask."""
+
+    length: int
+    first_id: EntryId | None  # None: the stream is empty
+    last_id: EntryId | None
+    last_generated_id: EntryId  # of the newest entry that ever was
+    entries_added: int | None  # ever; from Redis 7 on
+    max_deleted_id: EntryId | None
+    memory_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """Entries that the group has yet to be given. Not exact: there are at least so many. None: unknown.
+
+    `about`: how many that may be, where counting stopped and Redis's counters tell; never less than `count`.
+    """
+
+    count: int | None
+    exact: bool
+    about: int | None = None
+    at_most: int | None = None
+
+    def __str__(self) -> str:
+        if self.count is None:
+            return "unknown"
+        if self.about is not None:
+            return f"about {self.about:,}"
+        return f"{self.count:,}" if self.exact else f"{self.count:,}+"
+
+    @property
+    def bounds(self) -> str:
+        """What is certain of a lag that is not exact; "" where it is, or nothing is known."""
+        if self.count is None or self.exact:
+            return ""
+        return f"{self.count:,} counted so far" + (f", {self.at_most:,} at most" if self.at_most is not None else "")
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerInfo:
+    """One consumer of a group."""
+
+    name: str
+    pending: int
+    idle_ms: int  # since it last asked for anything
+    inactive_ms: int | None  # since it last got anything; None: never, or not told
+
+
+@dataclass(frozen=True, slots=True)
+class GroupInfo:
+    """One consumer group of a stream."""
+
+    name: str
+    consumers: tuple[ConsumerInfo, ...]
+    pending: int
+    oldest_pending: EntryId | None
+    last_delivered: EntryId
+    lag: Lag
+
+    @property
+    def watermark(self) -> EntryId:
+        """Everything up to here was delivered and acknowledged."""
+        return watermark(self.last_delivered, self.oldest_pending)
+
+
+def watermark(last_delivered: EntryId, oldest_pending: EntryId | None) -> EntryId:
+    """The ID up to which a group has delivered and acknowledged everything it was given."""
+    return last_delivered if oldest_pending is None else min(last_delivered, oldest_pending.previous())
+
+
+def stream_info(client: redis.Redis, stream: str) -> StreamInfo | None:
+    """What is known about the stream, or None when there is no such key."""
+    reply = _existing(client, "XINFO STREAM", stream)
+    return None if reply is None else stream_info_of(reply, _memory_bytes(client, stream))
+
+
+def first_left_of(info: StreamInfo, known: EntryId) -> EntryId | None:
+    """The first entry that a stream has after `known` if others before it may have been removed; None if none can.
+
+    Where all were removed: the ID after the last that ever was. None as well for a stream that was made anew.
+    """
+    first = info.first_id or info.last_generated_id.next()
+    if first <= known.next() or info.last_generated_id <= known or info.entries_added == info.length:
+        return None
+    return first
+
+
+def group_infos(client: redis.Redis, stream: str) -> list[GroupInfo]:
+    """The stream's consumer groups by name; none when there is no such stream."""
+    stream_reply = _existing(client, "XINFO STREAM", stream)
+    if stream_reply is None:
+        return []
+    info = stream_info_of(stream_reply)
+    groups = [replies.record(reply) for reply in _existing(client, "XINFO GROUPS", stream) or ()]
+    found = (_group_info(client, stream, info, group) for group in groups)
+    return sorted((group for group in found if group is not None), key=lambda group: group.name)
+
+
+def _existing(client: redis.Redis, command: str, stream: str) -> Any:
+    """The reply, or None when there is no such key."""
+    try:
+        return call(client, command, stream, stream=stream)
+    except Refused as refusal:
+        if "no such key" in refusal.answer.lower():
+            return None
+        raise
+
+
+def stream_info_of(reply: Any, memory_bytes: int | None = None) -> StreamInfo:
+    """What a raw reply of XINFO STREAM says."""
+    told = replies.record(reply)
+    return StreamInfo(
+        length=int(told["length"]),
+        first_id=_end(told.get("first-entry")),
+        last_id=_end(told.get("last-entry")),
+        last_generated_id=EntryId.parse(told["last-generated-id"]),
+        entries_added=told.get("entries-added"),
+        max_deleted_id=EntryId.parse(told["max-deleted-entry-id"]) if "max-deleted-entry-id" in told else None,
+        memory_bytes=memory_bytes,
+    )
+
+
+def _end(raw_entry: Any) -> EntryId | None:
+    return EntryId.parse(raw_entry[0]) if raw_entry else None
+
+
+def _memory_bytes(client: redis.Redis, stream: str) -> int | None:
+    try:
+        return int(call(client, "MEMORY USAGE", stream) or 0) or None
+    except Refused:  # hosted servers forbid MEMORY, others do not have it
+        return None
+
+
+def _group_info(client: redis.Redis, stream: str, info: StreamInfo, told: dict[str, Any]) -> GroupInfo | None:
+    try:
+        consumers, pending = call_all(
+            client, ("XINFO CONSUMERS", stream, told["name"]), ("XPENDING", stream, told["name"]), stream=stream
+        )
+    except Refused as refusal:
+        if "NOGROUP" in refusal.answer:  # destroyed since it was listed
+            return None
+        raise
+    last_delivered = EntryId.parse(told["last-delivered-id"])
+    return GroupInfo(
+        name=replies.text(told["name"]),
+        consumers=tuple(sorted(map(_consumer_info, consumers), key=lambda consumer: consumer.name)),
+        pending=int(pending[0]),
+        oldest_pending=EntryId.parse(pending[1]) if pending[1] else None,
+        last_delivered=last_delivered,
+        lag=_lag(client, stream, info, last_delivered, told.get("lag"), told.get("entries-read")),
+    )
+
+
+def _consumer_info(reply: Any) -> ConsumerInfo:
+    told = replies.record(reply)
+    inactive_ms = told.get("inactive")
+    return ConsumerInfo(
+        name=replies.text(told["name"]),
+        pending=int(told["pending"]),
+        idle_ms=int(told["idle"]),
+        inactive_ms=None if inactive_ms is None or int(inactive_ms) < 0 else int(inactive_ms),
+    )
+
+
+def _lag(
+    client: redis.Redis, stream: str, info: StreamInfo, last_delivered: EntryId, told: int | None, read: int | None
+) -> Lag:
+    """Where the group stands at or before an end of the stream the answer is plain. Redis's own figure is taken only
+    between them: it counts trimmed entries that the group never got (Valkey 9.1: 50 of a stream of 10)."""
+    if info.first_id is None or info.last_id is None or last_delivered >= info.last_id:
+        return Lag(0, exact=True)
+    if last_delivered < info.first_id:
+        return Lag(info.length, exact=True)
+    if told is not None:
+        return Lag(min(int(told), info.length), exact=True)
+    lag = _counted_lag(client, stream, last_delivered)
+    if lag.exact or lag.count is None:
+        return lag
+    at_most = max(lag.count, info.length - 1)  # the first that is left it was given
+    if info.entries_added is None or read is None:
+        return Lag(lag.count, exact=False, at_most=at_most)
+    about = min(max(info.entries_added - int(read), lag.count), at_most)
+    return Lag(lag.count, exact=False, about=about, at_most=at_most)
+
+
+def _counted_lag(client: redis.Redis, stream: str, last_delivered: EntryId) -> Lag:
+    count = size = 0
+    after = last_delivered
+    step = 100
+    while count < LAG_COUNT_MAX and size < LAG_COUNT_MAX_BYTES:
+        entries = read_forward(client, stream, after=after, count=step)
+        count += len(entries)
+        if len(entries) < step:
+            return Lag(count, exact=True)
+        size += sum(len(name) + len(value) for entry in entries for name, value in entry.pairs)
+        after = entries[-1].entry_id
+    return Lag(count, exact=False)
+
+
+SCAN_MAX = 10_000
+SCAN_MAX_BYTES = 32 * 2**20
+READ_STEP = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """So many; when not `exact`, at least so many."""
+
+    number: int
+    exact: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.number:,}" if self.exact else f"{self.number:,}+"
+
+    def entries(self) -> str:
+        """As words: "1 entry", "10,000+ entries"."""
+        return f"{self} {'entry' if self == Count(1) else 'entries'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """The IDs of a range in stream order. Not complete: the range goes on past the last one."""
+
+    ids: tuple[EntryId, ...]
+    complete: bool
+
+    @property
+    def count(self) -> Count:
+        """How many entries the range has."""
+        return Count(len(self.ids), self.complete)
+
+
+def scan(
+    client: redis.Redis,
+    stream: str,
+    *,
+    since: EntryId = EntryId.MIN,
+    through: EntryId = EntryId.MAX,
+    at_most: int = SCAN_MAX,
+) -> Scan:
+    """The IDs from `since` to `through`, both included, up to `at_most` of them and some 32 MB of entries."""
+    ids: list[EntryId] = []
+    size = 0
+    after = since.previous() if since != EntryId.MIN else None
+    while len(ids) < at_most and size < SCAN_MAX_BYTES:
+        # One more than is asked for tells whether the range ends there.
+        step = min(READ_STEP, at_most - len(ids) + 1)
+        entries = read_forward(client, stream, after=after, through=through, count=step)
+        ids += [entry.entry_id for entry in entries]
+        if len(entries) < step:
+            return Scan(tuple(ids[:at_most]), complete=len(ids) <= at_most)
+        size += sum(len(name) + len(value) for entry in entries for name, value in entry.pairs)
+        after = entries[-1].entry_id
+    return Scan(tuple(ids[:at_most]), complete=False)
+
+
+WINDOW_S = 300
+READ_MAX = 1_000
+READ_MAX_BYTES = 2 * 2**20
+ARRIVALS_STEP = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """So many entries in the last so many seconds: five minutes, or as far back as the stream was read or reaches."""
+
+    entries: int
+    window_s: float
+
+    @property
+    def per_second(self) -> float:
+        return self.entries / self.window_s
+
+
+def arrivals(client: redis.Redis, stream: str, info: StreamInfo) -> Arrivals | None:
+    """What arrived lately, by the server's clock. None: unknown, since IDs run ahead of it or it is not told.
+
+    After one explicit ID of the future all automatic ones continue from that.
+    """
+    try:
+        seconds, microseconds = call(client, "TIME")
+    except Refused:  # this user may not ask
+        return None
+    now_ms = int(seconds) * 1000 + int(microseconds) // 1000
+    if info.last_generated_id.ms > now_ms + 1000:
+        return None
+    since = EntryId(now_ms - WINDOW_S * 1000, 0)
+    if info.first_id and info.first_id > since and info.entries_added != info.length:
+        since = info.first_id  # what was there before it has been removed
+    oldest: EntryId | None = None
+    count = size = 0
+    while count < READ_MAX and size < READ_MAX_BYTES:
+        entries = read_backward(client, stream, before=oldest, after=since.previous(), count=ARRIVALS_STEP)
+        count += len(entries)
+        if len(entries) < ARRIVALS_STEP:
+            break
+        size += sum(len(name) + len(value) for entry in entries for name, value in entry.pairs)
+        oldest = entries[-1].entry_id
+    else:
+        since = oldest or since
+    return Arrivals(count, max(now_ms - since.ms, 1) / 1000)

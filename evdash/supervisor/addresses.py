@@ -1,0 +1,71 @@
+"""Where this data directory's web server was last reached, for links made in another terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from evdash.config.environment import Configuration, ConfigurationError
+
+_FILE = "address"
+
+
+def record(configuration: Configuration) -> None:
+    """Write down that the server of this configuration serves its data directory."""
+    with suppress(OSError):  # a convenience: a server with a read-only directory serves all the same
+        (configuration.data_dir / _FILE).write_text(configuration.address())
+
+
+def served_address(configuration: Configuration) -> str:
+    """The recorded address, if something answers there; else the one that is configured."""
+    try:
+        address = (configuration.data_dir / _FILE).read_text().strip()
+        parts = urlsplit(address)
+        if parts.scheme == "http" and parts.hostname and parts.port:
+            socket.create_connection((parts.hostname, parts.port), timeout=1).close()
+            return address
+    except (OSError, ValueError):
+        pass
+    return configuration.address()
+
+
+# Every other command of evdash reads or writes streams: one that is new is never forgotten here.
+COMMANDS_WITHOUT_REDIS: Final = frozenset({"create_token", "revoke_token", "serve", "sign_in_link", "up"})
+_COMMANDS: Final = Path(__file__).parents[1] / "management" / "commands"
+
+
+def commands() -> frozenset[str]:
+    """The names of evdash's own commands."""
+    return frozenset(path.stem for path in _COMMANDS.glob("*.py")) - {"__init__"}
+
+
+def take_embedded_address(argv: Sequence[str]) -> None:
+    """Set REDIS_URL to the embedded server of the data directory for the commands that need one and have none.
+
+    Raises ConfigurationError when that does not run: another server that happens to listen nearby is never meant.
+    """
+    if len(argv) < 2 or argv[1] not in commands() - COMMANDS_WITHOUT_REDIS or {"-h", "--help"} & set(argv):
+        return
+    configuration = Configuration.from_environment()
+    if configuration.redis_url:
+        return
+    directory = configuration.data_dir / "valkey"
+    try:
+        with (directory / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:  # the server holds it for as long as it lives (streams/embedded.py)
+        port = int((directory / "port").read_text())
+        os.environ |= {"REDIS_URL": f"redis://127.0.0.1:{port}", "REDIS_PASSWORD": ""}
+        return
+    except OSError:
+        pass
+    raise ConfigurationError(
+        f"REDIS_URL is not set, and no embedded server runs in {configuration.data_dir}: start evdash with `make run`, "
+        "set EVDASH_DATA_DIR to the data directory of one that runs, or set REDIS_URL."
+    )

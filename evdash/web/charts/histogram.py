@@ -1,0 +1,193 @@
+"""Geometry of the pictures: numbers in, coordinates out. Across, everything is per cent of the width, so that one
+drawing fits every screen without distorting its text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+from evdash.web.formatting import count, span
+
+HISTOGRAM_HEIGHT: Final = 80
+# Above the bars, for what the highest of them counts.
+_HEAD_ROOM: Final = 14
+_AXIS_LABELS: Final = 7
+_STEPS: Final = (
+    *(timedelta(seconds=s) for s in (1, 2, 5, 10, 15, 30)),
+    *(timedelta(minutes=m) for m in (1, 2, 5, 10, 15, 30)),
+    *(timedelta(hours=h) for h in (1, 2, 3, 6, 12)),
+    *(timedelta(days=d) for d in (1, 2, 7, 14, 28, 91, 182, 364, 1820, 3640)),
+    *(timedelta(days=36_400 * n) for n in (1, 5, 20)),
+)
+
+
+class BucketLike(Protocol):
+    """One bucket of a histogram: its range (`end` excluded) and what lies in it."""
+
+    @property
+    def start(self) -> datetime: ...
+    @property
+    def end(self) -> datetime: ...
+    @property
+    def events(self) -> int: ...
+    @property
+    def errors(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar: errors stand at its foot, the other events on them."""
+
+    x: float
+    width: float
+    y: float
+    height: float
+    error_y: float
+    error_height: float
+    title: str
+    since: str
+    until: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One label of the time axis."""
+
+    x: float
+    label: str
+    moment: datetime
+    anchor: str
+    is_minor: bool  # left out on a narrow screen
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramPicture:
+    """What templates/charts/_histogram.html draws."""
+
+    height: int
+    bars: tuple[Bar, ...]
+    ticks: tuple[Tick, ...]
+    most: int
+    bucket: str
+    summary: str  # the picture in one sentence, for who does not see it
+
+
+def histogram_picture(
+    buckets: Sequence[BucketLike], address: Callable[[datetime, datetime], str], height: int = HISTOGRAM_HEIGHT
+) -> HistogramPicture | None:
+    """The bars and the axis of a histogram; `address` links a bar to its time range. None when there is nothing."""
+    if not buckets or not any(bucket.events for bucket in buckets):
+        return None
+    most = max(bucket.events for bucket in buckets)
+    width = 100 / len(buckets)
+    bars = tuple(
+        _bar(bucket, index * width, width, most, height, address(bucket.start, bucket.end))
+        for index, bucket in enumerate(buckets)
+    )
+    start, end = buckets[0].start, buckets[-1].end
+    events, errors = sum(b.events for b in buckets), sum(b.errors for b in buckets)
+    return HistogramPicture(
+        height=height,
+        bars=bars,
+        ticks=time_ticks(start, end),
+        most=most,
+        bucket=span(buckets[0].end - buckets[0].start),
+        summary=f"{count(events, 'event')}, {count(errors, 'error')} from {_minute(start)} to {_minute(end)}, "
+        f"at most {most:,} in {span(buckets[0].end - buckets[0].start)}",
+    )
+
+
+def not_drawn(earlier: int, later: int, buckets: Sequence[BucketLike]) -> str:
+    """The sentence about events whose times lie outside the buckets; "" where there are none."""
+    if not buckets or not (earlier or later):
+        return ""
+    parts = [
+        f"{count(number, 'event')} {'lies' if number == 1 else 'lie'} {where} {_minute(moment)} UTC"
+        for number, where, moment in ((earlier, "before", buckets[0].start), (later, "after", buckets[-1].end))
+        if number
+    ]
+    return f"{' and '.join(parts)}, too far off to be drawn."
+
+
+def _bar(bucket: BucketLike, x: float, width: float, most: int, height: int, address: str) -> Bar:
+    # One event among thousands is still seen: a bar is at least two pixels high.
+    total = max(2.0, bucket.events / most * (height - _HEAD_ROOM)) if bucket.events else 0.0
+    errors = max(2.0, bucket.errors / most * (height - _HEAD_ROOM)) if bucket.errors else 0.0
+    total = max(total, errors)
+    return Bar(
+        x=_rounded(x + width * 0.06),
+        width=_rounded(width * 0.88),
+        y=_rounded(height - total),
+        height=_rounded(total - errors),
+        error_y=_rounded(height - errors),
+        error_height=_rounded(errors),
+        title=f"{_minute(bucket.start)} + {span(bucket.end - bucket.start)}: {count(bucket.events, 'event')}, "
+        f"{count(bucket.errors, 'error')}",
+        since=_iso(bucket.start),
+        until=_iso(bucket.end),
+        address=address,
+    )
+
+
+def time_ticks(start: datetime, end: datetime, labels: int = _AXIS_LABELS) -> tuple[Tick, ...]:
+    """Labels at round times (UTC) between two times, at most `labels` or one more."""
+    whole = end - start
+    if whole <= timedelta():
+        return ()
+    step = round_step(whole, labels)
+    pattern = "%H:%M:%S" if step < timedelta(minutes=1) else "%H:%M" if step < timedelta(days=1) else "%d %b"
+    pattern = "%b %Y" if step >= timedelta(days=91) else pattern
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    moment = epoch + -(-(start - epoch) // step) * step
+    ticks: list[Tick] = []
+    while moment <= end and len(ticks) <= labels:
+        x = _rounded((moment - start) / whole * 100)
+        is_day = step < timedelta(days=1) and moment.hour == moment.minute == moment.second == 0
+        label = moment.strftime("%d %b" if is_day else pattern)
+        anchor = "start" if x < 4 else "end" if x > 96 else "middle"
+        ticks.append(Tick(x, label, moment, anchor, len(ticks) % 2 == 1))
+        try:
+            moment += step
+        except OverflowError:  # past the year 9999
+            break
+    return tuple(ticks)
+
+
+def round_step(whole: timedelta, labels: int) -> timedelta:
+    """The smallest round step that divides a span into at most so many parts."""
+    return next((step for step in _STEPS if whole / step <= labels), _STEPS[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One line of a list with bars: a value, its count, its share of the largest."""
+
+    value: str
+    count: int
+    width: float
+    address: str
+    is_set: bool = False
+
+
+def shares(values: Sequence[tuple[str, int, str]]) -> tuple[Share, ...]:
+    """Values with counts and links as bars relative to the largest."""
+    most = max((number for _, number, _ in values), default=0)
+    return tuple(
+        Share(value, number, _rounded(number / most * 100) if most else 0.0, address)
+        for value, number, address in values
+    )
+
+
+def _rounded(number: float) -> float:
+    return round(number, 3)
+
+
+def _minute(moment: datetime) -> str:
+    return moment.strftime("%d %b %Y %H:%M" if moment.second == 0 else "%d %b %Y %H:%M:%S")
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,96 @@
+"""The strip: a whole session at a glance, however long, and where in it the picture below is. Pure geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
+
+from evdash.eventlog.records import OutlineSlot
+from evdash.events.event import Event, datetime_from_us
+from evdash.web.charts.axis import Scale
+from evdash.web.formatting import count
+
+HEIGHT: Final = 24
+COLUMNS: Final = 240  # slots that would cover each other are drawn as one
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What happened in one stretch."""
+
+    x: float
+    width: float
+    y: float
+    height: float
+    errors: int
+    address: str  # of the page at its first event
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """What templates/pages/session/_strip.html draws."""
+
+    height: int
+    columns: tuple[Column, ...]
+    window_x: float
+    window_width: float  # 0: the picture shows the whole session
+
+
+def strip(outline: Sequence[OutlineSlot], drawn: Sequence[Event], query: str) -> Strip | None:
+    """The strip of a session; `drawn` are the events in the picture. None when there is nothing to see in it."""
+    if len(outline) < 2:
+        return None
+    scale = Scale([(slot.start_us, slot.start_us + slot.width_us) for slot in outline])
+    columns = _gathered(outline, scale)
+    most = max(slot.events for slot in columns.values())
+    last = len(outline) - 1
+    total, inside = sum(slot.events for slot in outline), len(drawn)
+    window_x = window_width = 0.0
+    if drawn and inside < total:
+        first_us, last_us = min(e.occurred_us for e in drawn), max(e.occurred_us for e in drawn)
+        window_x = scale.x(max(first_us, outline[0].start_us))
+        window_width = max(0.6, scale.x(min(last_us, outline[last].start_us + outline[last].width_us)) - window_x)
+    return Strip(
+        HEIGHT,
+        tuple(_column(index, slot, most, query) for index, slot in sorted(columns.items())),
+        round(window_x, 3),
+        round(window_width, 3),
+    )
+
+
+def _gathered(outline: Sequence[OutlineSlot], scale: Scale) -> dict[int, OutlineSlot]:
+    columns: dict[int, OutlineSlot] = {}
+    for slot in outline:
+        index = min(int(scale.x(slot.start_us) * COLUMNS / 100), COLUMNS - 1)
+        known = columns.get(index)
+        if known is None:
+            columns[index] = slot
+        else:
+            columns[index] = OutlineSlot(
+                known.start_us,
+                slot.start_us + slot.width_us - known.start_us,
+                known.events + slot.events,
+                known.errors + slot.errors,
+            )
+    return columns
+
+
+def _column(index: int, slot: OutlineSlot, most: int, query: str) -> Column:
+    width = 100 / COLUMNS
+    # The root of the share, so that a single event is seen beside a thousand.
+    height = round(max(3.0, HEIGHT * (slot.events / most) ** 0.5), 1)
+    moment = datetime_from_us(slot.start_us)
+    errors = f", {count(slot.errors, 'error')}" if slot.errors else ""
+    find = urlencode({"part": "find", "way": "next", "what": "time", "time": moment.isoformat()})
+    return Column(
+        x=round(index * width, 3),
+        width=round(width * 0.84, 3),
+        y=HEIGHT - height,
+        height=height,
+        errors=slot.errors,
+        address=f"?{find}{'&' if query else ''}{query}",
+        title=f"{moment:%H:%M:%S} UTC: {count(slot.events, 'event')}{errors}",
+    )

@@ -1,0 +1,51 @@
+"""The small picture of a group's throughput: a bar a minute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from evdash.eventlog.group_progress import Throughput
+from evdash.web.formatting import count
+
+HEIGHT: Final = 22
+BAR: Final = 3
+STEP: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class SparkBar:
+    """One minute, in pixels."""
+
+    x: int
+    y: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sparkline:
+    """What templates/pages/streams/_sparkline.html draws."""
+
+    width: int
+    height: int
+    bar_width: int
+    bars: tuple[SparkBar, ...]  # of the minutes in which there was something
+    summary: str  # the picture in words
+
+
+def sparkline(throughput: Throughput) -> Sparkline:
+    """The minutes as bars, the busiest one as high as the picture."""
+    most = throughput.most
+    heights = [max(1.5, events / most * HEIGHT) if events else 0.0 for events in throughput.minutes]
+    return Sparkline(
+        width=len(heights) * STEP - (STEP - BAR),
+        height=HEIGHT,
+        bar_width=BAR,
+        bars=tuple(
+            SparkBar(index * STEP, round(HEIGHT - height, 2), round(height, 2))
+            for index, height in enumerate(heights)
+            if height
+        ),
+        summary=f"{count(sum(throughput.minutes), 'event')} in the last {len(heights)} minutes, "
+        f"at most {most:,} in one of them",
+    )

@@ -1,0 +1,308 @@
+"""The picture of a session: five lanes over time, idle stretches collapsed. Pure geometry.
+
+Across, per cent of the width. An event that has a latency is a bar that ends when the event was written; a call and
+its return (web/calls.py) are joined by a bar between them, which runs out of the picture where the return is not in it;
+any other event is a tick. Events at one place stand beside each other, or are one mark (web/places.py). A stretch in
+which nothing happened that is much longer than the usual pause is drawn as a short zigzag that says how long it was.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from evdash.eventlog.records import Position
+from evdash.events.event import Event, datetime_from_us
+from evdash.events.session.call_matching import took_ms
+from evdash.events.text import one_line
+from evdash.web.charts.axis import Scale
+from evdash.web.charts.histogram import Tick, round_step
+from evdash.web.control_characters import signs
+from evdash.web.event_display.calls import Calls
+from evdash.web.event_display.event_types import LANES, Kind, kind_of, lane_of
+from evdash.web.event_display.one_line import reading
+from evdash.web.formatting import count, milliseconds, span
+from evdash.web.links import element_id
+
+BAR_HEIGHT: Final = 12
+_REACH: Final = 1.3  # per cent to either side at most
+_COUNT_ROOM: Final = 1.2  # per cent to the next mark of the lane
+_TOLD_TOGETHER: Final = 12  # events of one mark
+
+
+class Placed(NamedTuple):
+    """An event that is drawn."""
+
+    event: Event
+    page: str  # the address of the page that has its row, "" for the page with the picture
+    lane: str
+    x: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One event in the picture, or those of a lane that there is no room to draw beside each other."""
+
+    element_ids: str  # of the rows of its events, with spaces between
+    events: int
+    label: str  # how many, where they are several and there is room to say so
+    address: str
+    kind: Kind
+    is_error: bool
+    x: float  # where the event was written (web/places.py)
+    bar_x: float  # where its duration begins
+    bar_width: float  # 0: a tick
+    is_under: bool  # another mark stands on the bar
+    touch_x: float
+    touch_width: float
+    y: float
+    title: str
+
+
+def marks(placed: Sequence[Placed], middle: Mapping[str, float], scale: Scale, calls: Calls) -> tuple[Mark, ...]:
+    """The marks of these events, in their order; `middle`: where each lane lies."""
+    gathered: dict[tuple[str, float], list[Placed]] = {}
+    for each in placed:
+        gathered.setdefault((each.lane, each.x), []).append(each)
+    lanes = {lane: sorted(x for its, x in gathered if its == lane) for lane in middle}
+    return tuple(
+        _mark(together, middle[lane] - BAR_HEIGHT / 2, lanes[lane], scale, calls)
+        for (lane, _), together in gathered.items()
+    )
+
+
+def busy(event: Event) -> tuple[int, int]:
+    """When the event's work began and ended, Unix microseconds."""
+    started_us = event.occurred_us - round((event.latency_ms or 0) * 1000)
+    return max(started_us, 0), event.occurred_us
+
+
+def _mark(together: Sequence[Placed], y: float, lane: Sequence[float], scale: Scale, calls: Calls) -> Mark:
+    first, x = together[0], together[0].x
+    events = [each.event for each in together]
+    rows = [element_id(event.stream, event.entry_id) for event in events]
+    bar_x = min(x, *(scale.x(busy(event)[0]) for event in events))
+    at = bisect_left(lane, x)
+    left = min(_REACH, (x - lane[at - 1]) / 2) if at else _REACH
+    right = min(_REACH, (lane[at + 1] - x) / 2) if at + 1 < len(lane) else _REACH
+    return Mark(
+        element_ids=" ".join(rows),
+        events=len(events),
+        label=f"{len(events):,}" if len(events) > 1 and right >= _COUNT_ROOM / 2 else "",
+        address=f"{first.page}#{rows[0]}",
+        kind=kind_of(next((event for event in events if event.is_error), events[0]).type),
+        is_error=any(event.is_error for event in events),
+        x=x,
+        bar_x=bar_x,
+        bar_width=round(x - bar_x, 3),
+        is_under=bisect_right(lane, bar_x) < at,
+        touch_x=round(x - left, 4),
+        touch_width=round(left + right, 4),
+        y=y,
+        title=signs(_told(events[0], calls) if len(events) == 1 else _told_together(events, calls)),
+    )
+
+
+def _told(event: Event, calls: Calls) -> str:
+    head = f"{_clock(event.occurred_at)} {event.type or '(no type)'}"
+    return "\n".join(filter(None, (head, one_line(str(reading(event)), 160), calls.note(event))))
+
+
+def _told_together(events: Sequence[Event], calls: Calls) -> str:
+    lines = [_clock(event.occurred_at) for event in events]
+    until = "" if lines[0] == lines[-1] else f" to {lines[-1]}"
+    told = [f"{count(len(events), 'event')}, {lines[0]}{until}"]
+    for event in events[:_TOLD_TOGETHER]:
+        note = calls.note(event)
+        told.append(one_line(f"{event.type or '(no type)'}: {reading(event)}", 100) + (f" ({note})" if note else ""))
+    if len(events) > _TOLD_TOGETHER:
+        told.append(f"and {len(events) - _TOLD_TOGETHER:,} more")
+    return "\n".join(told)
+
+
+def _clock(moment: datetime) -> str:
+    return moment.strftime("%H:%M:%S.") + f"{moment.microsecond // 1000:03d}"
+
+
+# Per cent of the width, which is some 1,100 pixels on a wide screen.
+APART_AT_LEAST: Final = 0.2  # of a mark, three pixels wide, most is seen
+APART_EASILY: Final = 0.7  # it is seen whole, with room to point at it
+SAME_PLACE: Final = 0.005  # three pixels at the closest look
+
+
+def places(events: Sequence[Event], lanes: Sequence[str], scale: Scale) -> list[float]:
+    """The place of each event. Of two events the later one, or at equal times the one that comes later among these,
+    never stands before the other; and none stands past the next one that has a place of its own."""
+    found = [0.0] * len(events)
+    clusters = list(_clusters(events, scale))
+    for cluster, following in zip(clusters, [*clusters[1:], []], strict=True):
+        start = scale.x(events[cluster[0]].occurred_us)
+        end = scale.x(events[following[0]].occurred_us) if following else 100.0
+        room = min(end, scale.idle_after(events[cluster[-1]].occurred_us)) - start
+        steps = _steps([lanes[index] for index in cluster])
+        apart = min(APART_EASILY, room / (steps[-1] + 1))
+        for index, step in zip(cluster, steps, strict=True):
+            found[index] = round(start + step * apart, 3) if apart >= APART_AT_LEAST else start
+    return found
+
+
+def _clusters(events: Sequence[Event], scale: Scale) -> Iterator[list[int]]:
+    """The indices of the events in the order of their times, those together that are at the same place."""
+    cluster: list[int] = []
+    for index in sorted(range(len(events)), key=lambda index: events[index].occurred_us):
+        x = scale.x(events[index].occurred_us)
+        if cluster and x - scale.x(events[cluster[0]].occurred_us) >= SAME_PLACE:
+            yield cluster
+            cluster = []
+        cluster.append(index)
+    if cluster:
+        yield cluster
+
+
+def _steps(lanes: Sequence[str]) -> list[int]:
+    """For each event how many steps on it stands: one more than the one before it in its lane, and never back."""
+    steps: list[int] = []
+    last: dict[str, int] = {}
+    step = 0
+    for lane in lanes:
+        step = max(step, last.get(lane, -1) + 1)
+        last[lane] = step
+        steps.append(step)
+    return steps
+
+
+LANE_HEIGHT: Final = 26
+_LABELS: Final = 8
+_LABEL_ROOM: Final = 7.0  # per cent
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A call and its return, joined; or a call that has no return, up to the end of the picture."""
+
+    x: float
+    width: float
+    y: float
+    is_error: bool
+    title: str
+    is_open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """A collapsed stretch in which nothing happened."""
+
+    x: float
+    width: float
+    label: str
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One lane: its name and where it lies."""
+
+    name: str
+    y: float
+    middle: float
+    is_empty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What templates/charts/_timeline.html draws."""
+
+    height: int
+    lanes: tuple[Lane, ...]
+    marks: tuple[Mark, ...]
+    spans: tuple[Span, ...]
+    idle: tuple[Idle, ...]
+    ticks: tuple[Tick, ...]
+    summary: str
+
+
+def timeline(events: Sequence[Event], calls: Calls, pages: Sequence[str] = ()) -> Timeline | None:
+    """The picture of these events and the calls among them; None when there are none. `pages`: for each event the
+    address of the page that has its row, "" for the page with the picture."""
+    if not events:
+        return None
+    lanes = [lane_of(event) for event in events]
+    height = LANE_HEIGHT * len(LANES)
+    middle = {name: LANE_HEIGHT * index + LANE_HEIGHT / 2 for index, name in enumerate(LANES)}
+    scale = Scale(sorted(busy(event) for event in events))
+    xs = places(events, lanes, scale)
+    placed = [Placed(*each) for each in zip(events, pages or [""] * len(events), lanes, xs, strict=True)]
+    used = set(lanes)
+    errors = sum(event.is_error for event in events)
+    return Timeline(
+        height=height,
+        lanes=tuple(
+            Lane(name, LANE_HEIGHT * index, middle[name], name not in used) for index, name in enumerate(LANES)
+        ),
+        marks=marks(placed, middle, scale, calls),
+        spans=_spans(dict(zip(map(Position.of, events), xs, strict=True)), calls, middle["tools"]),
+        idle=tuple(_idle(start, end, scale) for start, end in scale.gaps),
+        ticks=_ticks(scale),
+        summary=f"{len(events):,} events from {_second(datetime_from_us(scale.start_us))} to "
+        f"{_second(datetime_from_us(scale.end_us))}, {errors:,} of them errors",
+    )
+
+
+def _spans(xs: Mapping[Position, float], calls: Calls, middle: float) -> tuple[Span, ...]:
+    joined = (_span(call, end, middle, xs) for call, end in calls.ended)
+    return (*joined, *(_open_span(call, calls.note(call), middle, xs) for call in calls.open))
+
+
+def _span(call: Event, end: Event, middle: float, xs: Mapping[Position, float]) -> Span:
+    start, stop = xs[Position.of(call)], xs.get(Position.of(end))
+    took = milliseconds(took_ms(call.occurred_us, call.entry_id.ms, end))
+    beyond = ", which lies after this picture" if stop is None else ""
+    title = signs(one_line(f"{call.tool or call.type}, {took} from call to return{beyond}", 200))
+    width = round(max(0.0, (100.0 if stop is None else stop) - start), 3)
+    return Span(start, width, middle, end.is_error, title)
+
+
+def _open_span(call: Event, note: str, middle: float, xs: Mapping[Position, float]) -> Span:
+    start = xs[Position.of(call)]
+    title = signs(one_line(f"{call.tool or call.type}: {note}", 200))
+    width = round(min(100 - start, max(0.5, max(xs.values()) - start)), 3)
+    return Span(start, width, middle, False, title, is_open=True)
+
+
+def _idle(start_us: int, end_us: int, scale: Scale) -> Idle:
+    x = scale.x(start_us)
+    anchor = "start" if x < 4 else "end" if x > 92 else "middle"
+    return Idle(x, scale.zigzag, span(timedelta(microseconds=end_us - start_us)), anchor)
+
+
+def _ticks(scale: Scale) -> tuple[Tick, ...]:
+    """Elapsed time since the start, at round places; none within a collapsed stretch, and none on another."""
+    active_us = scale.end_us - scale.start_us - sum(end - start for start, end in scale.gaps)
+    if active_us <= 0:
+        return ()
+    step_us = round_step(timedelta(microseconds=active_us), _LABELS) // timedelta(microseconds=1)
+    ticks = [Tick(scale.x(scale.start_us), "0", datetime_from_us(scale.start_us), "start", False)]
+    for start, end in zip(
+        [scale.start_us, *(end for _, end in scale.gaps)],
+        [*(start for start, _ in scale.gaps), scale.end_us],
+        strict=True,
+    ):
+        # The first round time after a collapsed stretch, then every step.
+        elapsed_us = -(-(start - scale.start_us) // step_us) * step_us
+        while (moment_us := scale.start_us + elapsed_us) <= end:
+            x = scale.x(moment_us)
+            beside_idle = any(abs(x - scale.x(gap[0])) < _LABEL_ROOM for gap in scale.gaps)
+            if x - ticks[-1].x >= _LABEL_ROOM and not beside_idle:
+                label = span(timedelta(microseconds=elapsed_us))
+                ticks.append(
+                    Tick(x, label, datetime_from_us(moment_us), "end" if x > 96 else "middle", len(ticks) % 2 == 1)
+                )
+            elapsed_us += step_us
+    return tuple(ticks)
+
+
+def _second(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")

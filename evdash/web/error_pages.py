@@ -1,0 +1,122 @@
+"""Answers that any page can give: what was asked cannot be read, or is not there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, Final, Literal, ParamSpec, cast
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from evdash.eventlog.reader import Reader
+from evdash.eventlog.records import Coverage
+from evdash.events.filters.event_filter import EventFilter
+from evdash.web.event_list.pagination import BadPlace, link
+from evdash.web.links import page_address
+from evdash.web.page import page
+
+# A session or user may have its first event at any moment; the page that says so looks again after so many seconds.
+_LOOK_AGAIN_S: Final = 5
+
+Given = ParamSpec("Given")
+View = Callable[Concatenate[HttpRequest, Given], HttpResponseBase]
+
+
+def explains_bad_places(view: View[Given]) -> View[Given]:
+    """Answer a place in a list that cannot be read with status 400 and the sentence."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Given.args, **kwargs: Given.kwargs) -> HttpResponseBase:
+        try:
+            return view(request, *args, **kwargs)
+        except BadPlace as error:
+            return said(request, "This address cannot be read", str(error), status=400)
+
+    return cast(View[Given], answer)
+
+
+def unknown(request: HttpRequest, reader: Reader, what: Literal["session", "user"], name: str) -> HttpResponse:
+    """No event of the session or user is known: because there is none, or because not everything was read."""
+    if reader.has_read_all:
+        where = "in this sandbox" if reader.coverage.is_of_copies else "in the log or in the streams that evdash reads"
+        sentence = f"No event of such a {what} is {where}."
+        return said(
+            request,
+            f"No such {what}",
+            f"{sentence} Should one come, it will be shown here.",
+            status=404,
+            coverage=reader.coverage,
+            subject=name,
+            look_again_s=_LOOK_AGAIN_S,
+        )
+    sentence = (
+        reader.unreachable
+        or f"The log is further behind the streams than this page reads. The {what} is not in the part that was read; "
+        "its events may lie in the rest."
+    )
+    search = link(reverse("events"), EventFilter().also(what, name).query_string())
+    return said(
+        request,
+        "Not known yet",
+        sentence,
+        status=404,
+        coverage=reader.coverage,
+        subject=name,
+        search_on=search,
+        look_again_s=_LOOK_AGAIN_S,
+    )
+
+
+def said(
+    request: HttpRequest,
+    title: str,
+    sentence: str,
+    *,
+    status: int,
+    coverage: Coverage | None = None,
+    subject: str = "",
+    search_on: str = "",
+    look_again_s: int = 0,
+) -> HttpResponse:
+    """A page that is one sentence, with ways on. `subject` is the ID that was asked for.
+
+    With `look_again_s` it loads itself anew after so many seconds: all of it, since what comes has another heading.
+    """
+    context = {
+        "sentence": sentence,
+        "subject": subject,
+        "beginning": page_address(request) if status == 400 else "",
+        "search_on": search_on,
+        "look_again_s": look_again_s,
+    }
+    return page(request, "message_page.html", title, context, coverage=coverage, status=status)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500: status 503 and a sentence while SQL cannot be used, else the page of a fault, status 500."""
+    error = sys.exc_info()[1]
+    if not isinstance(error, OperationalError | InterfaceError):
+        return HttpResponse(render_to_string("500.html"), status=500)
+    from evdash.metrics import SQL_DEADLINE_HITS  # here: commands load the addresses, too
+
+    SQL_DEADLINE_HITS.inc()
+    # The driver's own words name addresses, and this page may be that of a stranger. The server's output has them.
+    is_locked = "locked" in str(error) or "lock timeout" in str(error)
+    sentence = (
+        "Another process has locked the database." if is_locked else "The database did not answer, or not in time."
+    )
+    # A connection may be lost after the server has committed, and before it has said so.
+    outcome = "" if request.method in ("GET", "HEAD") else "Look whether it was done before you repeat it."
+    response = HttpResponse(
+        render_to_string(
+            "503.html", {"title": "The database cannot be used", "sentence": sentence, "outcome": outcome}
+        ),
+        status=503,
+    )
+    response["Retry-After"] = "3"
+    response["Cache-Control"] = "no-store"
+    return response

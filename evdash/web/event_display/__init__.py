@@ -1,0 +1,1 @@
+"""How one event is shown: summary, row, conversation turn, fields."""

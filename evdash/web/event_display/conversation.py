@@ -1,0 +1,83 @@
+"""What an event says as a turn of a conversation: whole as far as a reader wants it, not in one line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from evdash.events.event import Event
+from evdash.web.event_display.event_types import kind_of, lane_of
+from evdash.web.event_display.one_line import reading
+
+# Longer texts are cut here, the rest is in the opened event. A page has a hundred turns.
+PROSE_CHARS: Final = 1_500
+CODE_CHARS: Final = 600
+_JSON_CHARS: Final = 20_000
+
+_ARGUMENTS: Final = ("arguments", "args", "input")
+_RESULTS: Final = ("result", "output", "content")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn: who (a lane), its heading, and what it says."""
+
+    speaker: str
+    head: str
+    text: str
+    is_code: bool
+    is_cut: bool
+    is_aside: bool  # one line between the turns
+
+
+def turn_of(event: Event) -> Turn:
+    """The turn of any event; what has no place in a conversation is a line between the others."""
+    speaker, kind = lane_of(event), kind_of(event.type).name
+    line = reading(event)
+    if event.is_error:
+        text = event.error or line.text
+        head = "Error" + (f" {event.code}" if event.code and event.code != text else "")
+        return _prose(speaker, f"{head} of {event.tool}" if event.tool else head, text)
+    if kind == "message" and (content := _said(event, "content", "text", "message")):
+        return _prose(speaker, line.lead, content)
+    if kind == "summary" and (content := _said(event, "summary", "content", "text")):
+        return _prose(speaker, line.lead, content)
+    if kind == "search":
+        query = _said(event, "query")
+        asked = _prose if query else _code
+        return asked(speaker, event.tool or "search", query or _code_text(event, _ARGUMENTS))
+    if event.type == "tool.called" and event.tool:
+        return _code(speaker, event.tool, _code_text(event, _ARGUMENTS))
+    if event.type == "tool.returned" and event.tool:
+        return _code(speaker, f"{event.tool} returned", _code_text(event, _RESULTS))
+    head = f"{line.lead}: " if line.lead and line.text else line.lead
+    return Turn(speaker, "", f"{head}{line.text}", is_code=False, is_cut=False, is_aside=True)
+
+
+def _prose(speaker: str, head: str, text: str) -> Turn:
+    return Turn(speaker, head, text[:PROSE_CHARS], is_code=False, is_cut=len(text) > PROSE_CHARS, is_aside=False)
+
+
+def _code(speaker: str, head: str, text: str) -> Turn:
+    return Turn(speaker, head, text[:CODE_CHARS], is_code=True, is_cut=len(text) > CODE_CHARS, is_aside=False)
+
+
+def _said(event: Event, *names: str) -> str:
+    texts = (event.data.get(name) for name in names)
+    return next((text for text in texts if isinstance(text, str) and text.strip()), "")
+
+
+def _code_text(event: Event, names: tuple[str, ...]) -> str:
+    """The value as indented JSON where it is some, else as it stands."""
+    value: Any = next((event.data[name] for name in names if name in event.data), "")
+    if isinstance(value, str):
+        if value.lstrip()[:1] not in ("{", "[") or len(value) > _JSON_CHARS:
+            return value
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return str(value)
+    if value in ({}, []):
+        return ""
+    return json.dumps(value, ensure_ascii=False, indent=2)

@@ -1,0 +1,193 @@
+"""The fields of an event as its opened row and its page show them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+from evdash.events.event import Event, Field
+from evdash.events.filters.event_filter import EventFilter
+from evdash.web.formatting import size
+from evdash.web.links import event_address
+
+JSON_CHARS: Final = 200_000
+NODES: Final = 400
+DEPTH: Final = 12
+# A list or object is unfolded when it is no longer than this; at the root more, below that less, then not at all.
+OPEN_CHILDREN: Final = (40, 12)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One value: a leaf with its text, or a list or object with its children."""
+
+    name: str
+    kind: Literal["object", "list", "text", "number", "literal", "rest"]
+    text: str
+    children: tuple[Node, ...] = ()
+    is_open: bool = False
+
+
+def tree_of(text: str) -> Node | None:
+    """The tree of a text that is a JSON object or list; None for any other text and for a very long one."""
+    if text.lstrip()[:1] not in ("{", "[") or len(text) > JSON_CHARS:
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return tree_of_value(value)
+
+
+def tree_of_value(value: Any) -> Node:
+    """The tree of a parsed JSON value."""
+    return _node("", value, 0, iter(range(NODES)))
+
+
+def _node(name: str, value: Any, depth: int, allowance: Iterator[int]) -> Node:
+    if isinstance(value, dict):
+        return _branch(name, "object", [(str(key), item) for key, item in value.items()], depth, allowance)
+    if isinstance(value, list):
+        return _branch(name, "list", [(str(index), item) for index, item in enumerate(value)], depth, allowance)
+    if isinstance(value, str):
+        return Node(name, "text", value)
+    if value is None or isinstance(value, bool):
+        return Node(name, "literal", json.dumps(value))
+    return Node(name, "number", json.dumps(value))
+
+
+def _branch(
+    name: str, kind: Literal["object", "list"], items: list[tuple[str, Any]], depth: int, allowance: Iterator[int]
+) -> Node:
+    children: list[Node] = []
+    for shown, (key, item) in enumerate(items):
+        if depth >= DEPTH or next(allowance, None) is None:
+            children.append(Node("", "rest", f"{len(items) - shown:,} more, see the value as text"))
+            break
+        children.append(_node(key, item, depth + 1, allowance))
+    noun = ("key" if kind == "object" else "item") + ("" if len(items) == 1 else "s")
+    is_open = depth < len(OPEN_CHILDREN) and len(items) <= OPEN_CHILDREN[depth]
+    return Node(name, kind, f"{len(items):,} {noun}", tuple(children), is_open)
+
+
+# Longer texts are folded here; the whole is one click away, and at the value's own address.
+SHOWN_CHARS: Final = 2_000
+SHOWN_BYTES: Final = 512
+# A filter on a value longer than this would not be read by anybody.
+FILTER_CHARS: Final = 200
+
+_BYTES_A_LINE: Final = 16
+_OWN_KEYS: Final = ("type", "session", "user", "severity", "tool", "model", "agent", "code")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldView:
+    """One field for display."""
+
+    index: int
+    name: str
+    kind: Literal["text", "json", "bytes"]
+    shown: str
+    size: str
+    is_folded: bool  # `shown` is only the beginning
+    tree: Node | None
+    address: str  # of the whole value, as plain text
+    include_query: str  # query strings of the filter narrowed to, and without, this value; "" where it makes no sense
+    exclude_query: str
+
+
+@dataclass(frozen=True, slots=True)
+class DataLink:
+    """A key of the JSON object in `data`, to filter by."""
+
+    name: str
+    value: str
+    include_query: str
+    exclude_query: str
+
+
+def field_views(event: Event, event_filter: EventFilter) -> tuple[FieldView, ...]:
+    """All fields in the entry's order, each with the filters that it leads to from `event_filter`."""
+    return tuple(_field_view(event, field, index, event_filter) for index, field in enumerate(event.fields))
+
+
+def data_links(event: Event, event_filter: EventFilter) -> tuple[DataLink, ...]:
+    """The scalar keys of the JSON object in `data`: they are fields of the event like the flat ones."""
+    nested = event.data.get("data")
+    if not isinstance(nested, dict):
+        return ()
+    links = []
+    for name, value in nested.items():
+        if isinstance(value, (str, int, float, bool)):
+            text = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+            include, exclude = _queries(event, name, text, event_filter)
+            if include:
+                links.append(DataLink(name, text, include, exclude))
+    return tuple(links)
+
+
+def whole_value(field: Field) -> tuple[bytes, str]:
+    """A field's value with its content type: text as it is, anything else as bytes."""
+    return field.raw, "text/plain; charset=utf-8" if field.is_text else "application/octet-stream"
+
+
+def hex_dump(raw: bytes) -> str:
+    """Offset, hexadecimal and printable ASCII, sixteen bytes a line."""
+    lines = []
+    for offset in range(0, len(raw), _BYTES_A_LINE):
+        part = raw[offset : offset + _BYTES_A_LINE]
+        printable = "".join(chr(byte) if 0x20 <= byte < 0x7F else "·" for byte in part)
+        lines.append(f"{offset:06x}  {part.hex(' '):<{_BYTES_A_LINE * 3 - 1}}  {printable}")
+    return "\n".join(lines)
+
+
+def _field_view(event: Event, field: Field, index: int, event_filter: EventFilter) -> FieldView:
+    tree = None
+    if not field.is_text:
+        kind: Literal["text", "json", "bytes"] = "bytes"
+        shown, is_folded = hex_dump(field.raw[:SHOWN_BYTES]), len(field.raw) > SHOWN_BYTES
+    else:
+        nested = event.data.get("data") if field.name == "data" else None
+        tree = tree_of_value(nested) if isinstance(nested, dict) else tree_of(field.value)
+        kind = "json" if tree else "text"
+        shown, is_folded = field.value[:SHOWN_CHARS], len(field.value) > SHOWN_CHARS
+    include, exclude = ("", "") if tree or not field.is_text else _queries(event, field.name, field.value, event_filter)
+    address = f"{event_address(event.stream, event.entry_id)}?{urlencode({'field': index})}"
+    return FieldView(index, field.name, kind, shown, size(len(field.raw)), is_folded, tree, address, include, exclude)
+
+
+def _queries(event: Event, name: str, value: str, event_filter: EventFilter) -> tuple[str, str]:
+    if len(value) > FILTER_CHARS or not name or len(name) > FILTER_CHARS:
+        return "", ""
+    key = _key_of(event, name, value)
+    return (
+        event_filter.also(key, value).query_string(),
+        event_filter.also(key, value, negated=True).query_string(),
+    )
+
+
+def _key_of(event: Event, name: str, value: str) -> str:
+    """The grammar's own key where this field is what it means, else `field.NAME`."""
+    own = {
+        "type": ("type", "event_type", "event"),
+        "session": ("session_id", "sessionId"),
+        "user": ("user_id", "userId"),
+        "id": ("id", "event_id"),
+    }
+    attributes = {"type": event.type, "session": event.session_id, "user": event.user_id, "id": event.event_id}
+    for key, names in own.items():
+        if name in names and attributes[key] == value:
+            return key
+    if name in _OWN_KEYS and getattr(event, name, None) == value:
+        return name
+    return f"field.{name}"
+
+
+def events_address(query: str) -> str:
+    """The events page under this query string."""
+    return f"{reverse('events')}?{query}" if query else reverse("events")

@@ -1,0 +1,165 @@
+"""The row of an event: one presentation, one template, for every page and for live."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final, Literal
+
+from django.template.loader import get_template
+
+from evdash.eventlog.records import MissingEntries, Position
+from evdash.events.entry import EntryId
+from evdash.events.event import Event
+from evdash.events.session.call_matching import CALLS
+from evdash.web.event_display.conversation import Turn, turn_of
+from evdash.web.event_display.event_types import Kind, kind_of
+from evdash.web.event_display.gap_row import EVERYBODYS, GapRow, Whose, gap_row
+from evdash.web.event_display.one_line import Reading as OneLine
+from evdash.web.event_display.one_line import reading as one_line_of
+from evdash.web.formatting import size, span
+from evdash.web.links import element_id, event_address, session_address, user_address
+
+Reading = Literal["events", "conversation", "raw"]
+"""How a list shows its events."""
+
+ROW_TEMPLATES: Final[Mapping[Reading, str]] = {
+    "events": "event_display/_row.html",
+    "conversation": "event_display/_turn.html",
+    "raw": "event_display/_raw.html",
+}
+_RAW_CHARS: Final = 400
+_RAW_FIELDS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What templates/event_display/_row.html shows of an event."""
+
+    event: Event
+    kind: Kind
+    reading: OneLine
+    element_id: str
+    address: str
+    session_address: str  # "" for no session
+    user_address: str  # "" for no user
+    is_open: bool = False
+    is_duplicate: bool = False
+    more_duplicates: int = 0  # that follow this one, folded
+    is_folded: bool = False
+    clock: str = ""  # the sentence when its producer's clock is behind that of the event before
+    call_note: str = ""  # what is to be said of a call without a return, or of a return without a call
+
+    @property
+    def entry(self) -> str:
+        """Stream and entry ID, the row's identity in a page."""
+        return f"{self.event.stream} {self.event.entry_id}"
+
+    @property
+    def is_call(self) -> bool:
+        """Whether the ways to the next tool call lead to it."""
+        return self.event.type in CALLS
+
+    @property
+    def turn(self) -> Turn:
+        """The event as a turn of a conversation."""
+        return turn_of(self.event)
+
+    @property
+    def raw_fields(self) -> tuple[RawField, ...]:
+        """The entry's pairs in their order, long values cut."""
+        fields = self.event.fields
+        shown = [
+            RawField(f.name, f.value[:_RAW_CHARS], len(f.value) > _RAW_CHARS, size(len(f.raw)))
+            for f in fields[:_RAW_FIELDS]
+        ]
+        if len(fields) > _RAW_FIELDS:
+            shown.append(RawField("", f"and {len(fields) - _RAW_FIELDS:,} more fields", False, ""))
+        return tuple(shown)
+
+
+@dataclass(frozen=True, slots=True)
+class RawField:
+    """A pair as templates/event_display/_raw.html shows it."""
+
+    name: str
+    shown: str
+    is_cut: bool
+    size: str
+
+
+def row_of(event: Event, *, is_duplicate: bool = False) -> Row:
+    """The event's row."""
+    return Row(
+        event=event,
+        kind=kind_of(event.type),
+        reading=one_line_of(event),
+        element_id=element_id(event.stream, event.entry_id),
+        address=event_address(event.stream, event.entry_id),
+        session_address=session_address(event.session_id),
+        user_address=user_address(event.user_id),
+        is_duplicate=is_duplicate,
+    )
+
+
+def rows_of(events: tuple[Event, ...], duplicates: Collection[Position] = ()) -> tuple[Row, ...]:
+    """The rows of a page of events."""
+    return tuple(row_of(event, is_duplicate=Position.of(event) in duplicates) for event in events)
+
+
+def told_in_order(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """The rows of a session, oldest first: runs of duplicates are folded into their first, and clocks that went back
+    are told; the order stays that of the stream."""
+    told: list[Row] = []
+    run_start = -1
+    latest: Event | None = None
+    for row in rows:
+        if row.is_duplicate and told and told[-1].is_duplicate:
+            told[run_start] = replace(told[run_start], more_duplicates=told[run_start].more_duplicates + 1)
+            row = replace(row, is_folded=True)
+        elif row.is_duplicate:
+            run_start = len(told)
+        else:
+            row = replace(row, clock=_clock_sentence(row.event, latest))
+            latest = row.event
+        told.append(row)
+    return tuple(told)
+
+
+def _clock_sentence(event: Event, before: Event | None) -> str:
+    if before is None or "timestamp" not in (event.time_source, before.time_source):
+        return ""
+    if event.time_source != before.time_source or event.occurred_us >= before.occurred_us:
+        return ""
+    behind = span(timedelta(microseconds=before.occurred_us - event.occurred_us))
+    return f"Its producer's clock says {behind} earlier than the event before it in the stream."
+
+
+def with_gaps(
+    rows: tuple[Row, ...],
+    gaps: Sequence[MissingEntries],
+    whose: Whose = EVERYBODYS,
+    *,
+    oldest_first: bool,
+    first_id: EntryId | None = None,
+) -> tuple[Row | GapRow, ...]:
+    """The rows with the gaps of their range between them; `first_id`: of a session's first event, if it is here."""
+
+    def place(item: Row | GapRow) -> EntryId:
+        if isinstance(item, Row):
+            return item.event.entry_id
+        return item.gap.first_id if oldest_first else item.gap.last_id
+
+    told = (gap_row(gap, whose, is_before_first=first_id is not None and gap.last_id < first_id) for gap in gaps)
+    items: list[Row | GapRow] = [*rows, *told]
+    return tuple(sorted(items, key=place, reverse=not oldest_first)) if gaps else rows
+
+
+def render_row(event: Event, reading: Reading = "events", *, is_duplicate: bool = False) -> str:
+    """The row as HTML, an <li>: the same bytes in a page and pushed to it.
+
+    It depends on the event alone. The filter that its opened part narrows stands once in the list around the rows
+    (`hx-vals`), so a row rendered for one page serves every page.
+    """
+    return get_template(ROW_TEMPLATES[reading]).render({"row": row_of(event, is_duplicate=is_duplicate)})

@@ -1,0 +1,1 @@
+"""Lists of events: query, filter bar, rows, pages."""

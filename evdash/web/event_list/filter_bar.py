@@ -1,0 +1,278 @@
+"""The filter bar: what is set, what could be set, and what came of it, as links."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import parse_qsl, urlsplit
+
+from django.urls import reverse
+
+from evdash.eventlog.reader import Reader
+from evdash.eventlog.records import Count, FilterSummary
+from evdash.events.filters.event_filter import EventFilter
+from evdash.events.filters.keys import IS, Condition
+from evdash.events.filters.parser import KEYS
+from evdash.events.filters.time_range import TimeBound
+from evdash.web.charts.histogram import HistogramPicture, histogram_picture, not_drawn
+from evdash.web.event_list.list_query import Asked, Problem
+from evdash.web.event_list.pagination import link
+
+FACET_VALUES: Final = 12
+_FACETS: Final = (
+    ("type", "Type"),
+    ("severity", "Severity"),
+    ("user", "User"),
+    ("session", "Session"),
+    ("tool", "Tool"),
+    ("code", "Error code"),
+    ("model", "Model"),
+    ("stream", "Stream"),
+)
+_PRESETS: Final = (("15m", "15 min"), ("1h", "1 h"), ("6h", "6 h"), ("1d", "24 h"), ("7d", "7 d"), ("30d", "30 d"))
+
+
+@dataclass(frozen=True, slots=True)
+class BarLink:
+    """A link with a word."""
+
+    label: str
+    address: str
+    is_current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FacetLink:
+    """One value of a facet."""
+
+    value: str
+    count: int
+    width: float  # per cent of the largest
+    address: str
+    is_set: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """One property with its most frequent values."""
+
+    key: str
+    label: str
+    values: tuple[FacetLink, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FilterBar:
+    """What templates/event_list/_filter_bar.html and _facets.html show."""
+
+    address: str
+    text: str
+    chips: tuple[BarLink, ...]
+    ranges: tuple[BarLink, ...]
+    own_range: str
+    has_own_range: bool
+    since_value: str
+    until_value: str
+    text_without_range: str
+    histogram_base: str  # the address and query to which a dragged range is added
+    ndjson: str
+    csv: str
+    placeholder: str
+    errors: BarLink | None
+    sentence: str = ""
+    counts: str = ""
+    has_empty_range: bool = False
+    sampled: str = ""
+    facets: tuple[Facet, ...] = ()
+    histogram: HistogramPicture | None = None
+    problem: Problem | None = None
+    has_live: bool = False
+    streams: tuple[BarLink, ...] = ()  # where there are several
+    scope_name: str = ""
+
+    @property
+    def kept(self) -> list[tuple[str, str]]:
+        """What the address holds beside the filter, for forms, which write the query anew."""
+        return parse_qsl(urlsplit(self.address).query)
+
+    @property
+    def keys(self) -> str:
+        """The keys of the grammar, for completing them."""
+        return " ".join(KEYS)
+
+
+def filter_bar(
+    asked: Asked,
+    address: str,
+    *,
+    streams: Sequence[str],
+    summary: FilterSummary | None = None,
+    of: Count | None = None,
+    with_histogram: bool = True,
+) -> FilterBar:
+    """The bar on the page at `address`, which reads these streams.
+
+    `of`: how many events there are without "errors only", where that is set.
+    """
+    own, within = asked.own, asked.within
+    without_range = replace(own, since=None, until=None)
+    query = within.query_string()
+    fixed = bool(own.until or (own.since and own.since.moment))
+    preset = "" if fixed or own.since is None else str(own.since)
+    named = any(preset == span for span, _ in _PRESETS)
+    # A session is short, and its timeline shows its range.
+    ranges = () if asked.scope.key == "session" else _ranges(own, address, preset)
+    bar = FilterBar(
+        address=address,
+        text=asked.text,
+        chips=_chips(own, address),
+        ranges=ranges,
+        own_range=_range_label(own) if (own.since and not named) or own.until else "other…",
+        has_own_range=bool(own.until) or (own.since is not None and not named),
+        since_value=_input_value(own.since),
+        until_value=_input_value(own.until),
+        text_without_range=without_range.text(),
+        histogram_base=link(address, without_range.query_string()),
+        ndjson=link(reverse("events-ndjson"), query),
+        csv=link(reverse("events-csv"), query),
+        placeholder='type:error.occurred tool:search* "payment amount" -severity:info since:2h',
+        errors=None if asked.scope.key == IS else _errors_link(own, address),
+        problem=asked.problem,
+        scope_name=asked.scope.key,
+        streams=_streams(own, address, streams),
+    )
+    if summary is None or asked.problem:
+        return bar
+    return replace(
+        bar,
+        sentence=within.describe(),
+        counts=_counts(within, summary, of),
+        has_empty_range=own.has_empty_range(datetime.now(UTC)),
+        sampled=_sampled(summary, with_histogram=with_histogram),
+        facets=_facets(asked, summary, address),
+        histogram=_histogram(own, summary, address) if with_histogram else None,
+    )
+
+
+def summed_up(reader: Reader, asked: Asked) -> FilterSummary:
+    """The summary of the filter within its scope.
+
+    The facet of a property that has values set is the one without them: the other values are alternatives to add.
+    """
+    summary = reader.summary(asked.within)
+    facets = dict(summary.facets)
+    for key, _ in _FACETS:
+        if key != asked.scope.key and asked.own.values(key):
+            kept = tuple(c for c in asked.own.conditions if c.key != key or c.negated)
+            others = reader.summary(asked.scope.applied(replace(asked.own, conditions=kept)))
+            facets[key] = others.facets.get(key, ())
+    return replace(summary, facets=facets)
+
+
+def without_errors_only(reader: Reader, asked: Asked) -> Count | None:
+    """How many events there are when those that are no errors count as well; None where they do anyway."""
+    return reader.count(asked.within.errors(False)) if asked.within.errors_only else None
+
+
+def _chips(own: EventFilter, address: str) -> tuple[BarLink, ...]:
+    return tuple(BarLink(chip.label, link(address, chip.query_string)) for chip in own.chips())
+
+
+def _ranges(own: EventFilter, address: str, preset: str) -> tuple[BarLink, ...]:
+    def over(since: TimeBound | None) -> str:
+        return link(address, replace(own, since=since, until=None).query_string())
+
+    everything = BarLink("all", over(None), own.since is None and own.until is None)
+    return (
+        everything,
+        *(BarLink(label, over(TimeBound.parse(text)), text == preset) for text, label in _PRESETS),
+    )
+
+
+def _streams(own: EventFilter, address: str, names: Sequence[str]) -> tuple[BarLink, ...]:
+    """One stream or all of them; nothing to choose where there is one."""
+    if len(names) < 2:
+        return ()
+    chosen = own.values("stream")
+    kept = replace(own, conditions=tuple(c for c in own.conditions if c.key != "stream" or c.negated))
+    return (
+        BarLink("all streams", link(address, kept.query_string()), not chosen),
+        *(BarLink(name, link(address, kept.also("stream", name).query_string()), name in chosen) for name in names),
+    )
+
+
+def _range_label(own: EventFilter) -> str:
+    if own.since and own.since.ago is not None and not own.until:
+        return f"last {own.since.describe()}"
+    since = own.since.describe().removesuffix(" UTC") if own.since else "…"
+    until = own.until.describe().removesuffix(" UTC") if own.until else "…"
+    if since[:11] == until[:11] and len(since) > 11:
+        until = until[11:]
+    return f"{since} – {until}"
+
+
+def _input_value(bound: TimeBound | None) -> str:
+    return bound.moment.strftime("%Y-%m-%dT%H:%M:%S") if bound and bound.moment else ""
+
+
+def _errors_link(own: EventFilter, address: str) -> BarLink:
+    is_on = own.errors_only
+    return BarLink("errors only", link(address, own.errors(not is_on).query_string()), is_on)
+
+
+def _counts(within: EventFilter, summary: FilterSummary, of: Count | None) -> str:
+    duplicates = "duplicate" if str(summary.duplicates) == "1" else "duplicates"
+    besides = f", besides {summary.duplicates} {duplicates}" if summary.duplicates.value else ""
+    if of is not None:
+        return f"{summary.events} of {of} {'event' if str(of) == '1' else 'events'}{besides}"
+    noun = "event" if str(summary.events) == "1" else "events"
+    errors = "error" if str(summary.errors) == "1" else "errors"
+    return f"{summary.events} {noun}, {summary.errors} {errors}{besides}"
+
+
+def _sampled(summary: FilterSummary, *, with_histogram: bool) -> str:
+    """What facets and histogram do not show."""
+    parts = []
+    if summary.sampled:
+        parts.append(f"Facets{' and histogram' if with_histogram else ''} are those of the newest {summary.sample:,}.")
+    if with_histogram:
+        drawn = summary.histogram
+        parts.append(not_drawn(drawn.earlier, drawn.later, drawn.buckets))
+    return " ".join(filter(None, parts))
+
+
+def _facets(asked: Asked, summary: FilterSummary, address: str) -> tuple[Facet, ...]:
+    facets = []
+    for key, label in _FACETS:
+        values = summary.facets.get(key, ())
+        chosen = asked.own.values(key)
+        counted: Mapping[str, int] = {facet.value: facet.count for facet in values}
+        shown: Sequence[str] = (*chosen, *(value for value in counted if value not in chosen))
+        if key == asked.scope.key or not any(shown) or (key == "stream" and len(shown) < 2 and not chosen):
+            continue
+        most = max(counted.values(), default=1)
+        links = tuple(
+            FacetLink(
+                value=value,
+                count=counted.get(value, 0),
+                width=round(counted.get(value, 0) / most * 100, 2),
+                address=link(address, _toggled(asked.own, key, value).query_string()),
+                is_set=value in chosen,
+            )
+            for value in shown[:FACET_VALUES]
+        )
+        facets.append(Facet(key, label, links))
+    return tuple(facets)
+
+
+def _toggled(own: EventFilter, key: str, value: str) -> EventFilter:
+    return own.without(Condition(key, value)) if value in own.values(key) else own.also(key, value)
+
+
+def _histogram(own: EventFilter, summary: FilterSummary, address: str) -> HistogramPicture | None:
+    def over(since: datetime, until: datetime) -> str:
+        return link(address, own.between(since, until).query_string())
+
+    return histogram_picture(summary.histogram.buckets, over)

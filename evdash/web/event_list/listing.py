@@ -1,0 +1,141 @@
+"""A list of events under the filter bar: what the events, errors, live, session and user pages have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from django.http import HttpRequest
+
+from evdash.eventlog.reader import Reader
+from evdash.eventlog.records import Count, EventPage, Position
+from evdash.events.entry import EntryId
+from evdash.events.summaries import SessionSummary, UserSummary
+from evdash.web.event_display.gap_row import whose
+from evdash.web.event_display.row import Reading
+from evdash.web.event_list.filter_bar import FilterBar, filter_bar, summed_up, without_errors_only
+from evdash.web.event_list.list_query import EVERYTHING, Asked, Scope, asked_filter
+from evdash.web.event_list.pagination import (
+    ROWS,
+    ROWS_AT_MOST,
+    Pager,
+    Place,
+    RowList,
+    going_on,
+    link,
+    pager,
+    place_of,
+    row_list,
+)
+from evdash.web.links import page_address, sandbox_operation_address
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a request asks of a list: the filter and the place in it."""
+
+    asked: Asked
+    place: Place
+    address: str
+    oldest_first: bool = False
+    rows: int = ROWS
+    reading: Reading = "events"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What templates/event_list/_listing.html shows."""
+
+    bar: FilterBar
+    list: RowList
+    pager: Pager | None
+    page: EventPage
+    is_filtered: bool
+    all_address: str = ""  # of as many rows as one page can have, to be printed; "" where it makes no difference
+    replay_address: str = ""  # where the events are copied into a sandbox
+
+    @property
+    def status(self) -> int:
+        """400 when the filter cannot be read."""
+        return 400 if self.bar.problem else 200
+
+
+def question(
+    request: HttpRequest, scope: Scope = EVERYTHING, *, oldest_first: bool = False, reading: Reading = "events"
+) -> Question:
+    """The question of a request. Raises BadPlace for a place that cannot be read."""
+    rows = ROWS_AT_MOST if request.GET.get("rows") == "all" else ROWS
+    address = page_address(request) if reading == "events" else f"{page_address(request)}?view={reading}"
+    return Question(
+        asked_filter(request.GET, scope), place_of(request.GET.dict()), address, oldest_first, rows, reading
+    )
+
+
+def listing(
+    reader: Reader,
+    asking: Question,
+    *,
+    facts: SessionSummary | UserSummary | None = None,
+    with_histogram: bool = True,
+) -> Listing:
+    """The answer. A filter that cannot be read lists nothing.
+
+    `facts`: what is known of all events of the page's scope, however many there are.
+    """
+    asked, place, address, oldest_first = asking.asked, asking.place, asking.address, asking.oldest_first
+    if asked.problem:
+        nothing = EventPage((), None, None, None, {})
+        return Listing(
+            filter_bar(asked, address, streams=reader.streams),
+            replace(row_list(nothing, asked.within, place), live_query=None),
+            None,
+            nothing,
+            True,
+        )
+    found = _page(reader, asking)
+    summary = summed_up(reader, asked)
+    if facts is not None and not asked.own:
+        summary = replace(summary, events=Count(facts.events), errors=Count(facts.errors))
+    bar = filter_bar(
+        asked,
+        address,
+        streams=reader.streams,
+        summary=summary,
+        of=without_errors_only(reader, asked),
+        with_histogram=with_histogram,
+    )
+    own = asked.own.query_string()
+    of_whom = whose(reader, asked.within, found.events, found.gaps)
+    rows_shown = row_list(found, asked.within, place, of_whom, oldest_first=oldest_first, reading=asking.reading)
+    if oldest_first:
+        rows_shown = going_on(rows_shown, found, asked.within, address, own)
+    return Listing(
+        bar=replace(bar, has_live=rows_shown.live_query is not None or rows_shown.pulse_query is not None),
+        list=rows_shown,
+        pager=pager(found, address, own, place, oldest_first=oldest_first),
+        page=found,
+        is_filtered=bool(asked.own) or asked.scope != EVERYTHING,
+        all_address=link(address, f"{own}&rows=all" if own else "rows=all")
+        if oldest_first and asking.rows == ROWS and (found.newer or found.older)
+        else "",
+        replay_address=sandbox_operation_address("replay", q=asked.within.text()),
+    )
+
+
+def _page(reader: Reader, asking: Question) -> EventPage:
+    within, place, oldest_first, rows = asking.asked.within, asking.place, asking.oldest_first, asking.rows
+    if place.is_far_end:
+        # The beginning of the list in the other order, turned around.
+        found = reader.page(within, oldest_first=not oldest_first, limit=rows)
+        return replace(found, events=found.events[::-1])
+    if place.paused is not None and place.is_beginning and not oldest_first:
+        return _as_it_was(reader.page(within, before=Position(place.paused.next(), ""), limit=rows), place.paused)
+    if place.at is not None:
+        return reader.around(within, place.at, oldest_first=oldest_first, limit=rows)
+    if oldest_first and place.is_beginning:
+        return reader.first_page(within, limit=rows)
+    return reader.page(within, before=place.before, after=place.after, oldest_first=oldest_first, limit=rows)
+
+
+def _as_it_was(page: EventPage, paused: EntryId) -> EventPage:
+    """The newest end of a list when `paused` was the newest entry; what came since comes live."""
+    return replace(page, newer=None, cursor={stream: min(known, paused) for stream, known in page.cursor.items()})

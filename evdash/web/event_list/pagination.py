@@ -1,0 +1,217 @@
+"""Newer and older by position, and lists of rows with what live needs to go on from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+from urllib.parse import urlencode
+
+from django.http import QueryDict
+
+from evdash.eventlog.reader import Reader
+from evdash.eventlog.records import EventPage, InvalidPosition, Position
+from evdash.events.entry import EntryId, InvalidEntryId
+from evdash.events.event import Event
+from evdash.events.filters.event_filter import EventFilter
+from evdash.web.event_display.calls import Calls
+from evdash.web.event_display.gap_row import EVERYBODYS, GapRow, Whose
+from evdash.web.event_display.row import ROW_TEMPLATES, Reading, Row, rows_of, told_in_order, with_gaps
+
+ROWS: Final = 100
+# With `rows=all`, for paper: more than this belongs into an export.
+ROWS_AT_MOST: Final = 5_000
+
+
+class BadPlace(ValueError):
+    """The page's place in its list cannot be read; the message is the sentence to show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which part of a list of events is shown: before or after a position, its far end, or else its beginning.
+
+    A list that was paused shows its newest end as it was: nothing newer than `paused`. `at` is an entry to show with
+    what lies around it.
+    """
+
+    before: Position | None = None
+    after: Position | None = None
+    is_far_end: bool = False
+    paused: EntryId | None = None
+    at: EntryId | None = None
+
+    @property
+    def is_beginning(self) -> bool:
+        return self.before is None and self.after is None and self.at is None and not self.is_far_end
+
+
+@dataclass(frozen=True, slots=True)
+class ListEnd:
+    """Where a list goes on: the position from which, and the page that begins there."""
+
+    position: Position
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowList:
+    """What templates/event_list/_list.html shows. `live_query` is None where new events do not belong."""
+
+    rows: tuple[Row, ...]
+    items: tuple[Row | GapRow, ...]  # the rows, and the gaps between them
+    order: str
+    values: str
+    live_query: str | None
+    live_cursor: str
+    pulse_query: str | None = None  # where new events do not belong, but change what stands above the list
+    reading: Reading = "events"
+    earlier: ListEnd | None = None  # where a list can be gone on with in its place, at either end
+    later: ListEnd | None = None
+
+    @property
+    def template(self) -> str:
+        """Of each row."""
+        return ROW_TEMPLATES[self.reading]
+
+
+@dataclass(frozen=True, slots=True)
+class Pager:
+    """Links to the pages beside this one, "" for none, in reading order."""
+
+    first: str
+    previous: str
+    next: str
+    last: str
+    previous_label: str
+    next_label: str
+    searched: str  # the sentence before "search on", when the search stopped at its bound
+    search_on: str
+
+
+def place_of(params: Mapping[str, str]) -> Place:
+    """The place that `before=`, `after=`, `end=1`, `paused=` or `at=` name. Raises BadPlace."""
+    before, after = params.get("before", ""), params.get("after", "")
+    if before and after:
+        raise BadPlace("A page of events is either before= or after= a position, not both.")
+    try:
+        return Place(
+            Position.parse(before) if before else None,
+            Position.parse(after) if after else None,
+            not before and not after and params.get("end") == "1",
+            _entry_id(params, "paused"),
+            _entry_id(params, "at") if not before and not after else None,
+        )
+    except InvalidPosition as error:
+        raise BadPlace(f"{'before' if before else 'after'}= {error}.") from None
+
+
+def _entry_id(params: Mapping[str, str], name: str) -> EntryId | None:
+    try:
+        return EntryId.parse(params[name]) if params.get(name) else None
+    except InvalidEntryId as error:
+        raise BadPlace(f"{name}= {error}.") from None
+
+
+def entry_place_of(params: Mapping[str, str]) -> tuple[EntryId | None, EntryId | None]:
+    """`before=` and `after=` of lists that are ordered by last entry. Raises BadPlace."""
+    before, after = params.get("before", ""), params.get("after", "")
+    if before and after:
+        raise BadPlace("A page is either before= or after= an entry ID, not both.")
+    try:
+        return (EntryId.parse(before) if before else None, EntryId.parse(after) if after else None)
+    except InvalidEntryId as error:
+        raise BadPlace(f"{'before' if before else 'after'}= {error}.") from None
+
+
+def row_list(
+    page: EventPage,
+    event_filter: EventFilter,
+    place: Place,
+    whose: Whose = EVERYBODYS,
+    *,
+    oldest_first: bool = False,
+    reading: Reading = "events",
+) -> RowList:
+    """The rows of a page; live where it shows the newest end."""
+    is_beginning = whose.noun == "session" and page.older is None
+    first_id = min((event.entry_id for event in page.events), default=None) if is_beginning else None
+    is_newest_end = page.newer is None and (oldest_first or place.is_beginning)
+    rows = rows_of(page.events, page.duplicates)
+    if event_filter.values("session") and oldest_first:
+        rows = told_in_order(rows)
+    return RowList(
+        rows=rows,
+        items=with_gaps(rows, page.gaps, whose, oldest_first=oldest_first, first_id=first_id),
+        order="oldest-first" if oldest_first else "newest-first",
+        values=json.dumps({"q": event_filter.text()}),
+        live_query=event_filter.query_string() if is_newest_end else None,
+        live_cursor=json.dumps({stream: str(entry_id) for stream, entry_id in page.cursor.items()}),
+        reading=reading,
+    )
+
+
+def going_on(rows: RowList, page: EventPage, within: EventFilter, address: str, query: str) -> RowList:
+    """With its ends, as a list that can be read on from either end without leaving its page."""
+    return replace(
+        rows,
+        pulse_query=within.query_string() if rows.live_query is None else None,
+        earlier=ListEnd(page.older, link(address, query, before=page.older)) if page.older else None,
+        later=ListEnd(page.newer, link(address, query, after=page.newer)) if page.newer else None,
+    )
+
+
+def with_call_notes(rows: RowList, calls: Calls) -> RowList:
+    """With what is to be said of the calls among the rows. Rows that come live say nothing of the kind until the page
+    asks for itself anew (static/refresh.js), since their returns may come next."""
+
+    def noted(row: Row) -> Row:
+        note = calls.note(row.event)
+        return replace(row, call_note=note) if note else row
+
+    items = tuple(noted(item) if isinstance(item, Row) else item for item in rows.items)
+    return replace(rows, rows=tuple(map(noted, rows.rows)), items=items)
+
+
+def pager(page: EventPage, address: str, query: str, place: Place, *, oldest_first: bool = False) -> Pager:
+    """The links around a page of events; `query` is that of its filter."""
+    newer = link(address, query, after=page.newer) if page.newer else ""
+    older = link(address, query, before=page.older) if page.older else ""
+    searched, search_on = "", ""
+    if page.searched_to is not None:
+        is_forward = place.after is not None or (place.before is None and oldest_first != place.is_far_end)
+        way, search_on = ("forward to", newer) if is_forward else ("back to", older)
+        searched = f"Searched {way} {page.searched_to:%Y-%m-%d %H:%M:%S} UTC."
+    return Pager(
+        first="" if place.is_beginning else link(address, query),
+        previous=older if oldest_first else newer,
+        next=newer if oldest_first else older,
+        last=link(address, f"{query}&end=1" if query else "end=1") if (newer if oldest_first else older) else "",
+        previous_label="Earlier" if oldest_first else "Newer",
+        next_label="Later" if oldest_first else "Older",
+        searched=searched,
+        search_on=search_on,
+    )
+
+
+def link(
+    address: str, query: str, *, before: Position | EntryId | None = None, after: Position | EntryId | None = None
+) -> str:
+    """The address under this query, from a position on."""
+    parts = [query] if query else []
+    if before is not None:
+        parts.append(urlencode({"before": str(before)}))
+    if after is not None:
+        parts.append(urlencode({"after": str(after)}))
+    return f"{address}{'&' if '?' in address else '?'}{'&'.join(parts)}" if parts else address
+
+
+def newest(reader: Reader) -> tuple[Event, ...]:
+    """The newest event, for pages that show none: it tells whether what they sum up is a demonstration."""
+    return reader.page(EventFilter(), limit=1).events
+
+
+def parameters(query: QueryDict) -> Mapping[str, Sequence[str]]:
+    """A query string as EventFilter reads it."""
+    return {name: query.getlist(name) for name in query}

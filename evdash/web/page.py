@@ -1,0 +1,190 @@
+"""From a context to a response: the frame around every page, whole for a browser, in part for htmx."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.cache import patch_vary_headers
+
+from evdash.eventlog.records import Coverage
+from evdash.events.event import Event
+from evdash.events.filters.event_filter import PARAMETERS
+from evdash.streams.address import url_without_password
+from evdash.web.control_characters import signs
+from evdash.web.event_list.list_query import unknown_to_pages
+from evdash.web.formatting import count
+from evdash.web.url_prefix import MOUNTED, outside
+
+Level = Literal["info", "warning", "error"]
+
+
+# Pages that ask for themselves anew while they are open (static/refresh.js). Where a list grows, that says when.
+# They hear when there are new events; as well they ask after so many seconds, for what changes without any. Errors are
+# told as a share of all events, of which their list hears nothing.
+_REFRESHED: Final = {"overview": 15, "sessions": 15, "users": 15, "errors": 15, "streams": 4, "stream-group": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class RailLink:
+    """An entry of the left rail."""
+
+    label: str
+    address: str
+    glyph: str
+    key: str  # after `g`
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far the indexing is, in words."""
+
+    words: str
+    level: Literal["ok", "behind", "down", "none"]
+    explanation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence about the whole page."""
+
+    text: str
+    level: Level = "info"
+
+
+# Label, name of the address, glyph, key, and the names of the pages below it.
+_RAIL: Final = (
+    ("Overview", "overview", "overview", "o", ()),
+    ("Live", "live", "live", "l", ()),
+    ("Sessions", "sessions", "session", "s", ("session", "compare")),
+    ("Users", "users", "users", "u", ("user",)),
+    ("Errors", "errors", "error", "r", ()),
+    ("Events", "events", "events", "e", ("event",)),
+    (
+        "Streams",
+        "streams",
+        "streams",
+        "t",
+        ("stream-group", "stream-parked", "stream-operation", "sandbox-operation"),
+    ),
+    ("Access log", "access-log", "audit", "a", ("access-log-entry",)),
+)
+
+
+def page(
+    request: HttpRequest,
+    template: str,
+    title: str,
+    context: Mapping[str, Any],
+    *,
+    coverage: Coverage | None = None,
+    events: Iterable[Event] = (),
+    notices: Iterable[Notice] = (),
+    status: int = 200,
+) -> HttpResponse:
+    """The page, or for htmx its main part. `events` are those shown; any that is simulated makes the page say so."""
+    is_fragment = bool(request.htmx) and not request.htmx.history_restore_request  # type: ignore[attr-defined]
+    response = render(
+        request,
+        template,
+        {
+            "events_base": reverse("events"),
+            **context,
+            "frame": "fragment.html" if is_fragment else "base.html",
+            "title": title,
+            "rail": _rail(request),
+            "refresh_s": _REFRESHED.get(_url_name(request) or "", 0),
+            "state": _state(coverage),
+            "notices": (*notices, *_unknown_parameters(request), *_coverage_notices(coverage)),
+            "is_demonstration": any(event.simulated for event in events),
+            "outside_address": _outside("streams"),
+            "stream_name": settings.EVDASH.streams[0],
+            "redis_url": url_without_password(settings.EVDASH.redis_url),
+            "streams_read": settings.EVDASH.streams,
+        },
+        status=status,
+    )
+    return _not_kept(response)
+
+
+def part(request: HttpRequest, template: str, context: Mapping[str, Any]) -> HttpResponse:
+    """A part of a page by itself, for htmx."""
+    return _not_kept(render(request, template, context))
+
+
+def state_part(request: HttpRequest, coverage: Coverage) -> HttpResponse:
+    """The state in the top bar by itself."""
+    return _not_kept(render(request, "parts/_state.html", {"state": _state(coverage)}))
+
+
+def _not_kept(response: HttpResponse) -> HttpResponse:
+    # Personal data: kept by no cache, and a fragment never mistaken for its page.
+    response["Cache-Control"] = "private, no-store"
+    patch_vary_headers(response, ("HX-Request", "Cookie"))
+    return response
+
+
+def _url_name(request: HttpRequest) -> str | None:
+    return request.resolver_match.url_name if request.resolver_match else None
+
+
+def _rail(request: HttpRequest) -> tuple[RailLink, ...]:
+    here = _url_name(request)
+    return tuple(
+        RailLink(label, reverse(name) if name in MOUNTED else _outside(name), glyph, key, here == name or here in below)
+        for label, name, glyph, key, below in _RAIL
+    )
+
+
+def _outside(name: str) -> str:
+    with outside():
+        return reverse(name)
+
+
+def _state(coverage: Coverage | None) -> State:
+    if coverage is None or coverage.is_of_copies:
+        return State("", "none", "")
+    if coverage.unreachable:
+        return State("Redis unreachable, log only", "down", coverage.unreachable)
+    if coverage.behind:
+        number = f"{coverage.behind:,}{'+' if coverage.behind_more else ''}"
+        return State(
+            f"{number} behind, reading {'a part' if coverage.behind_more else 'the rest'} from the stream",
+            "behind",
+            f"The log is {number} entries behind the stream; this page reads those from the stream itself.",
+        )
+    return State("up to date", "ok", "The log holds everything that the streams hold.")
+
+
+def _unknown_parameters(request: HttpRequest) -> tuple[Notice, ...]:
+    unknown = " and ".join(f"{signs(name[:40])}=" for name in unknown_to_pages(request)[:3])
+    if not unknown:
+        return ()
+    known = ", ".join(PARAMETERS)
+    sentence = (
+        f"{unknown} in the address is not understood, and nothing is filtered by it. A filter is made of {known}."
+    )
+    return (Notice(sentence, "warning"),)
+
+
+def _coverage_notices(coverage: Coverage | None) -> tuple[Notice, ...]:
+    if coverage is None:
+        return ()
+    notices = [Notice(note, "warning") for note in coverage.notes]
+    if coverage.unreachable:
+        notices.insert(0, Notice(f"{coverage.unreachable} What follows is what the log holds.", "error"))
+    elif coverage.behind_more:
+        notices.append(
+            Notice(
+                f"The log is more than {count(coverage.behind, 'entry', 'entries')} behind the stream. This page shows "
+                "the log and the newest of those. The rest comes as the worker (manage.py work) carries it over.",
+                "warning",
+            )
+        )
+    return tuple(notices)

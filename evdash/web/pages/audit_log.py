@@ -1,0 +1,186 @@
+"""The access log: who did what to streams and groups, why, and what came of it; who exported events and wrote notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from evdash.audit_log.audit_log import Access, access, recent
+from evdash.audit_log.models import AccessLogEntry
+from evdash.eventlog.current_reader import open_reader
+from evdash.web.error_pages import explains_bad_places, said
+from evdash.web.event_list.pagination import BadPlace
+from evdash.web.formatting import milliseconds
+from evdash.web.links import group_address, parked_address, sandbox_address
+from evdash.web.page import page
+
+_NOTHING: Final = {"–", "none"}
+# Of what was asked: who and where stand above it, the rest follows from the settings.
+_TOLD_ELSEWHERE: Final = {"stream", "group", "own_groups", "reason", "who", "prefix", "watched"}
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """One value before and after."""
+
+    name: str
+    before: str
+    after: str
+
+    @property
+    def is_same(self) -> bool:
+        return self.before == self.after or {self.before, self.after} <= _NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class AccessView:
+    """One thing that was done."""
+
+    access: Access
+
+    @property
+    def row(self) -> AccessLogEntry:
+        """The row with what came of it, or the only one."""
+        return self.access.ended or self.access.begun
+
+    @property
+    def address(self) -> str:
+        return reverse("access-log-entry", kwargs={"number": self.access.begun.pk})
+
+    @property
+    def group_address(self) -> str:
+        """The page of the group that it was about; "" where there is none."""
+        begun = self.access.begun
+        is_shown = begun.group and begun.stream in settings.EVDASH.streams
+        return group_address(begun.stream, begun.group) if is_shown else ""
+
+    @property
+    def parked_address(self) -> str:
+        """The page of the parked entries, where it was about those; else ""."""
+        begun = self.access.begun
+        is_about = begun.action in ("park", "redeliver", "discard") and begun.stream in settings.EVDASH.streams
+        return parked_address(begun.stream) if is_about else ""
+
+    @property
+    def sandbox_address(self) -> str:
+        """The page of the sandbox that was copied into; else ""."""
+        return sandbox_address(self.access.begun.stream) if self.access.begun.action == "replay" else ""
+
+    @property
+    def note_address(self) -> str:
+        """The page of the note that was written, changed or deleted; else ""."""
+        number = (self.access.begun.detail.get("asked") or {}).get("note")
+        return reverse("note", kwargs={"number": number}) if self.access.begun.action == "note" and number else ""
+
+    @property
+    def state(self) -> str:
+        """One word for what came of it: done, in part, not done, unknown."""
+        if self.access.is_open:
+            return "unknown"
+        if self.access.succeeded:
+            return "done"
+        return "in part" if self.row.detail.get("done") else "not done"
+
+    @property
+    def values(self) -> tuple[Changed, ...]:
+        """Everything that was noted before and after."""
+        before, after = dict(_flat(self.row.before)), dict(_flat(self.row.after))
+        return tuple(Changed(name, before.get(name, "–"), after.get(name, "–")) for name in {**before, **after})
+
+    @property
+    def changes(self) -> tuple[Changed, ...]:
+        """What differs."""
+        return tuple(value for value in self.values if not value.is_same)
+
+    @property
+    def failed(self) -> tuple[tuple[str, str], ...]:
+        """Entry by entry, why it was not done."""
+        listed = self.row.detail.get("failed") or ()
+        return tuple((one[0], one[1]) if isinstance(one, list) else ("", one) for one in listed)
+
+    @property
+    def done_ids(self) -> tuple[str, ...]:
+        """The entries that it was done to."""
+        return tuple(self.row.detail.get("done_ids") or ())
+
+    @property
+    def asked(self) -> tuple[tuple[str, str], ...]:
+        """What was asked for, value by value; without what was not said."""
+        asked = self.access.begun.detail.get("asked") or {}
+        return tuple(
+            _asked(name, value)
+            for name, value in asked.items()
+            if value not in (None, "", [], False) and name not in _TOLD_ELSEWHERE
+        )
+
+
+def _asked(name: str, value: Any) -> tuple[str, str]:
+    if name.endswith("_ms"):
+        return _named(name.removesuffix("_ms")), milliseconds(value)
+    if name.endswith("_s"):
+        return _named(name.removesuffix("_s")), milliseconds(value * 1000)
+    return _named(name), _in_words(value)
+
+
+def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            for inner, number in value.items():
+                yield f"pending for {inner}" if name == "consumers" else f"{_named(name)} {inner}", _in_words(number)
+        else:
+            yield _named(name), _in_words(value)
+
+
+def _named(name: str) -> str:
+    return name.replace("_", " ").replace(" id", " ID")
+
+
+def _in_words(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+ROWS: Final = 50
+
+
+@explains_bad_places
+def access_log(request: HttpRequest) -> HttpResponse:
+    """What was done, newest first."""
+    before_row = _number(request.GET.get("before", ""))
+    found = [AccessView(one) for one in recent(ROWS + 1, before_row=before_row)]
+    address = reverse("access-log")
+    context = {
+        "accesses": found[:ROWS],
+        "newest": address if before_row is not None else "",
+        "older": f"{address}?before={found[ROWS - 1].access.begun.pk}" if len(found) > ROWS else "",
+    }
+    with open_reader() as reader:
+        coverage = reader.coverage
+    return page(request, "pages/audit_log/list.html", "Access log", context, coverage=coverage)
+
+
+def access_log_entry(request: HttpRequest, number: int) -> HttpResponse:
+    """One thing that was done, whole."""
+    found = access(number)
+    with open_reader() as reader:
+        coverage = reader.coverage
+    if found is None:
+        sentence = "Nothing was begun with this number."
+        return said(request, "Not in the access log", sentence, status=404, subject=str(number), coverage=coverage)
+    return page(request, "pages/audit_log/entry.html", found.title, {"shown": AccessView(found)}, coverage=coverage)
+
+
+def _number(text: str) -> int | None:
+    if not text:
+        return None
+    if not text.isascii() or not text.isdecimal() or len(text) > 18:
+        raise BadPlace(f"before= {text[:40]!r} is no number of a row of the access log.")
+    return int(text)

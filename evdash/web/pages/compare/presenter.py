@@ -1,0 +1,412 @@
+"""Two sessions side by side, as templates/pages/compare/compare.html shows them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import groupby
+from typing import Final
+
+from django.http import QueryDict
+
+from evdash.eventlog.reader import Reader
+from evdash.eventlog.records import Position
+from evdash.eventlog.session_queries import EVENTS_COMPARED, ComparedRow, ComparedSession, SessionComparison
+from evdash.events.entry import EntryId
+from evdash.events.event import Event
+from evdash.events.session.alignment import Contrast, FieldDifference, Verdict, differing
+from evdash.events.summaries import SessionSummary
+from evdash.events.text import one_line
+from evdash.web.event_display.event_types import Kind, kind_of
+from evdash.web.event_display.one_line import LINE_CHARS, Reading, reading
+from evdash.web.event_list.pagination import BadPlace
+from evdash.web.formatting import count, milliseconds, span
+from evdash.web.links import compare_address, session_address
+from evdash.web.page import Notice
+from evdash.web.pages.compare.text_diff import MarkedText, marked
+
+ROWS: Final = 200
+OPENED_AT_MOST: Final = 50
+"""Longer folds are not in the page; they lead to one that shows them."""
+_FOLDED_FROM: Final = 4
+_CONTEXT: Final = 1  # rows beside a difference that are not folded
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Rows from `start` up to, and not at, `end`."""
+
+    start: int
+    end: int
+    is_folded: bool
+
+    @property
+    def rows(self) -> int:
+        return self.end - self.start
+
+    @property
+    def opens(self) -> bool:
+        """Whether its rows are in the page."""
+        return not self.is_folded or self.rows <= OPENED_AT_MOST
+
+
+def folded(is_same: Sequence[bool]) -> list[Stretch]:
+    """All rows in order, long runs of those that are the same folded but for what stands beside a difference."""
+    found: list[Stretch] = []
+    start = 0
+    for same, run in groupby(is_same):
+        end = start + sum(1 for _ in run)
+        low, high = start + _CONTEXT * (start > 0), end - _CONTEXT * (end < len(is_same))
+        if same and high - low >= _FOLDED_FROM:
+            found += [Stretch(start, low, False), Stretch(low, high, True), Stretch(high, end, False)]
+        else:
+            found.append(Stretch(start, end, False))
+        start = end
+    return [stretch for stretch in found if stretch.rows]
+
+
+def pages(stretches: Sequence[Stretch]) -> list[list[Stretch]]:
+    """The stretches on pages of at most ROWS rows; one that is not folded may go on on the next page."""
+    found: list[list[Stretch]] = [[]]
+    room = ROWS
+    for stretch in stretches:
+        rest = stretch
+        while not rest.is_folded and rest.rows > room:
+            if room:
+                found[-1].append(replace(rest, end=rest.start + room))
+            rest = replace(rest, start=rest.start + room)
+            found.append([])
+            room = ROWS
+        takes = rest.rows if rest.opens else 1
+        if takes > room:
+            found.append([])
+            room = ROWS
+        found[-1].append(rest)
+        room -= takes
+    return found
+
+
+_DURATIONS: Final[Mapping[str, str]] = {"latency (ms)": "latency", "length (ms)": "length"}
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """One of the totals: a dash where nothing says it."""
+
+    name: str
+    a: str
+    b: str
+    difference: str  # of b from a
+    differs: bool
+    is_errors: bool
+
+
+def totals(contrasts: Sequence[Contrast]) -> tuple[Total, ...]:
+    """The contrasts as a table shows them."""
+    return tuple(_total(contrast) for contrast in contrasts)
+
+
+def _total(contrast: Contrast) -> Total:
+    is_duration = contrast.name in _DURATIONS
+    said: Callable[[float], str] = milliseconds if is_duration else _number
+    return Total(
+        name=_DURATIONS.get(contrast.name, contrast.name),
+        a=_value(contrast.a, said),
+        b=_value(contrast.b, said),
+        difference=_difference(contrast, said),
+        differs=contrast.differs,
+        is_errors=contrast.name == "errors",
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:,}"
+
+
+def _value(value: str | float | None, said: Callable[[float], str]) -> str:
+    return "–" if value is None else value if isinstance(value, str) else said(value)
+
+
+def _difference(contrast: Contrast, said: Callable[[float], str]) -> str:
+    a, b = contrast.a, contrast.b
+    if not contrast.differs:
+        return "="
+    if isinstance(a, str) or isinstance(b, str):
+        return "≠"
+    if a is None or b is None:
+        return "unknown"
+    return f"{'+' if b > a else '−'}{said(abs(b - a))}"
+
+
+_FIELDS_SHOWN: Final = 3
+_MARKS: Final[Mapping[Verdict, tuple[str, str, str]]] = {
+    "same": ("=", "the same", "same"),
+    "differs": ("≠", "differ", "differs"),
+    "only a": ("A", "only in A", "only-a"),
+    "only b": ("B", "only in B", "only-b"),
+}
+FIRST_DIFFERENCE: Final = "first-difference"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an address asks for: two sessions, "" for none yet, and the place among their rows."""
+
+    a: str
+    b: str
+    start: int  # the page on which this row stands, counted from 0
+    is_unfolded: bool
+
+    def address(self, start: int = 0, *, is_unfolded: bool | None = None) -> str:
+        """Of the page on which this row stands."""
+        unfolded = self.is_unfolded if is_unfolded is None else is_unfolded
+        place = ({"from": str(start)} if start else {}) | ({"same": "shown"} if unfolded else {})
+        return compare_address(self.a, self.b, **place)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How a row, or a number of rows, is told apart: a sign, words, and a CSS class `compared-<name>`."""
+
+    sign: str
+    words: str
+    name: str
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """An event in a row."""
+
+    event: Event
+    kind: Kind
+    reading: Reading
+    after: str  # the session's start
+    address: str  # of the event in its session
+    is_duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FieldView:
+    """A field that is not the same in both; None on the side that has no such field."""
+
+    name: str
+    is_read: bool  # it is what the one-line readings say, and takes their place
+    a: MarkedText | None
+    b: MarkedText | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowView:
+    """A row; a side is None where nothing corresponds, or where `is_gone`: the entry was removed meanwhile."""
+
+    mark: Mark
+    a: Side | None
+    b: Side | None
+    fields: tuple[FieldView, ...]
+    more_fields: int
+    is_first_difference: bool
+    is_gone: bool
+
+    @property
+    def says_it_below(self) -> bool:
+        """Whether what the one-line readings say stands below them, whole and marked."""
+        return any(field.is_read for field in self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows that follow each other; folded ones without `rows` lead to a page that shows them."""
+
+    rows: tuple[RowView, ...]
+    is_folded: bool
+    words: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonView:
+    """What templates/pages/compare/compare.html shows."""
+
+    totals: tuple[Total, ...]
+    marks: tuple[Mark, ...]
+    parts: tuple[Part, ...]
+    first_difference: str  # the address; "" where there is no difference
+    same_before: str
+    swapped: str
+    unfolded: str  # the address with, or again without, every row that is the same; "" where it makes no difference
+    is_unfolded: bool
+    previous: str
+    next: str
+    place: str  # which rows these are of how many
+
+
+def asked_of(params: QueryDict) -> Asked:
+    """What `a=`, `b=`, `from=` and `same=` ask for. Raises BadPlace."""
+    start, same = params.get("from", "0"), params.get("same", "")
+    if not (start.isascii() and start.isdecimal() and len(start) < 10):
+        raise BadPlace(f"from= is the number of a row, counted from 0; {start[:40]!r} is none.")
+    if same not in ("", "shown"):
+        raise BadPlace(f"same= is shown, or is left out; {same[:40]!r} is neither.")
+    # Forms send every line break as CR LF, and an ID may hold one.
+    a, b = (params.get(name, "").replace("\r\n", "\n") for name in ("a", "b"))
+    return Asked(a, b, int(start), same == "shown")
+
+
+def comparison_view(reader: Reader, compared: SessionComparison, asked: Asked) -> ComparisonView:
+    """The page of the comparison that is asked for: where `from` is past the end, the last one."""
+    rows = compared.rows
+    whole = [Stretch(0, len(rows), False)]
+    short = folded([row.verdict == "same" for row in rows])
+    cut = pages(whole if asked.is_unfolded else short)
+    starts = [page[0].start for page in cut if page]
+    here = max((number for number, start in enumerate(starts) if start <= asked.start), default=0)
+    shown = cut[here]
+    events = reader.events_at(_positions(rows, shown))
+    first = compared.first_divergence
+    start, end = (shown[0].start, shown[-1].end) if shown else (0, 0)
+    at_first = "" if first is None or start <= first < end else asked.address(first)
+    verdicts = Counter(row.verdict for row in rows)
+    return ComparisonView(
+        totals=totals(compared.contrasts),
+        marks=tuple(Mark(*mark, verdicts[verdict]) for verdict, mark in _MARKS.items()),
+        parts=tuple(_part(compared, stretch, events, asked) for stretch in shown),
+        first_difference="" if first is None else f"{at_first}#{FIRST_DIFFERENCE}",
+        same_before=count(first or 0, "row"),
+        swapped=compare_address(asked.b, asked.a, **({"same": "shown"} if asked.is_unfolded else {})),
+        unfolded=asked.address(start, is_unfolded=not asked.is_unfolded)
+        if any(stretch.is_folded for stretch in short)
+        else "",
+        is_unfolded=asked.is_unfolded,
+        previous=asked.address(starts[here - 1]) if here else "",
+        next=asked.address(starts[here + 1]) if here + 1 < len(starts) else "",
+        place=f"rows {start + 1:,} to {end:,} of {len(rows):,}" if len(cut) > 1 else "",
+    )
+
+
+def notices(compared: SessionComparison) -> tuple[Notice, ...]:
+    """What is not wholly compared, and why, in sentences."""
+    found: list[Notice] = []
+    for name, session in (("A", compared.a), ("B", compared.b)):
+        if session.has_earlier:
+            found.append(Notice(f"Earlier events of {name} were not read: the log is too far behind.", "warning"))
+        if session.has_later and session.events >= EVENTS_COMPARED:
+            first = count(EVENTS_COMPARED, "event")
+            found.append(Notice(f"Of {name} the first {first} are compared, and the totals are theirs.", "warning"))
+        elif session.has_later:
+            found.append(Notice(f"Later events of {name} were not read: the log is too far behind.", "warning"))
+        found += [Notice(words, "warning") for words in _gaps_in_words(name, session, _places_of(compared, name))]
+    if compared.is_bounded:
+        found.append(Notice("The sessions differ so much that more rows may stand alone than need be."))
+    if compared.a.session_id == compared.b.session_id:
+        found.append(Notice("A and B are the same session."))
+    return tuple(found)
+
+
+def _places_of(compared: SessionComparison, name: str) -> list[Position]:
+    places = (row.a if name == "A" else row.b for row in compared.rows)
+    return [place for place in places if place]
+
+
+def _gaps_in_words(name: str, session: ComparedSession, places: Sequence[Position]) -> Iterator[str]:
+    """What the gaps in a session's time leave open, and one before it; `places`: of its events."""
+    if not session.gaps:
+        return
+    first = min((place.entry_id for place in places), default=EntryId.MIN)
+    streams = {place.stream for place in places}
+    before = [gap for gap in session.gaps if gap.last_id < first]
+    strange = [gap for gap in session.gaps if gap.stream not in streams and not session.has_later]
+    nobody_knows = f"whether any of them were {name}'s nobody knows"
+    if before:
+        yield f"Events of {name} before its first one may be missing: entries of {before[0].stream} are."
+    if own := len(session.gaps) - len(before) - len(strange):
+        missing = f"Entries of the streams are missing beside the events of {name}, at {_places(own)}: {nobody_knows}"
+        yield f"{missing}. What stands alone may have had its counterpart there."
+    if strange:
+        names = ", ".join(sorted({gap.stream for gap in strange}))
+        missing = f"Entries of {names}, in which nothing of {name} is known, are missing at {_places(len(strange))}"
+        yield f"{missing}: {nobody_knows}."
+
+
+def _places(number: int) -> str:
+    return "one place" if number == 1 else f"{number:,} places"
+
+
+def _positions(rows: Sequence[ComparedRow], shown: Sequence[Stretch]) -> list[Position]:
+    shown_rows = (row for stretch in shown if stretch.opens for row in rows[stretch.start : stretch.end])
+    return [place for row in shown_rows for place in (row.a, row.b) if place]
+
+
+def _part(compared: SessionComparison, stretch: Stretch, events: Mapping[Position, Event], asked: Asked) -> Part:
+    numbers = range(stretch.start, stretch.end) if stretch.opens else range(0)
+    return Part(
+        rows=tuple(_row(compared, number, events) for number in numbers),
+        is_folded=stretch.is_folded,
+        words=f"{stretch.rows:,} the same",
+        address=asked.address(stretch.start, is_unfolded=True),
+    )
+
+
+def _row(compared: SessionComparison, number: int, events: Mapping[Position, Event]) -> RowView:
+    row = compared.rows[number]
+    a, b = _side(compared.a, row.a, events), _side(compared.b, row.b, events)
+    fields = _fields(a, b) if a and b and row.verdict == "differs" else ()
+    return RowView(
+        mark=Mark(*_MARKS[row.verdict]),
+        a=a,
+        b=b,
+        fields=fields[:_FIELDS_SHOWN],
+        more_fields=max(0, len(fields) - _FIELDS_SHOWN),
+        is_first_difference=number == compared.first_divergence,
+        is_gone=bool((row.a and not a) or (row.b and not b)),
+    )
+
+
+def _fields(a: Side, b: Side) -> tuple[FieldView, ...]:
+    differences = differing(a.event, b.event)
+    # The end of each line says the tokens already.
+    rest = tuple(each for each in differences if each.name != "tokens")
+    return tuple(_field(each, a, b) for each in rest or differences)
+
+
+def _field(difference: FieldDifference, a: Side, b: Side) -> FieldView:
+    texts = difference.a or "", difference.b or ""
+    ours, theirs = marked(*texts)
+    return FieldView(
+        name=difference.name,
+        is_read=all(one_line(text, LINE_CHARS) == side.reading.text for text, side in zip(texts, (a, b), strict=True)),
+        a=None if difference.a is None else ours,
+        b=None if difference.b is None else theirs,
+    )
+
+
+def _side(session: ComparedSession, place: Position | None, events: Mapping[Position, Event]) -> Side | None:
+    event = events.get(place) if place else None
+    if place is None or event is None:
+        return None
+    after = timedelta(microseconds=event.occurred_us - session.started_us)
+    return Side(
+        event=event,
+        kind=kind_of(event.type),
+        reading=reading(event),
+        after=f"{'+' if after >= timedelta(0) else ''}{span(after)}",
+        address=f"{session_address(session.session_id)}?at={event.entry_id}",
+        is_duplicate=place in session.duplicates,
+    )
+
+
+_SUGGESTED: Final = 20
+_LOOKED_AT: Final = 50
+
+
+def comparable(reader: Reader, of: SessionSummary | None = None) -> tuple[SessionSummary, ...]:
+    """Recent sessions of the same user, then of the same agent; without a session, the most recent ones."""
+    recent = reader.sessions(limit=_LOOKED_AT).sessions
+    if of is None:
+        return recent[:_SUGGESTED]
+    found = reader.sessions(user_id=of.user_id, limit=_SUGGESTED + 1).sessions if of.user_id else ()
+    agent = of.agent.text
+    found += tuple(each for each in recent if agent and each.agent.text == agent and each not in found)
+    return tuple(each for each in found if each.session_id != of.session_id)[:_SUGGESTED]

@@ -1,0 +1,133 @@
+"""One event: its row opened, its own page, its values by themselves."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from evdash.eventlog.current_reader import open_reader
+from evdash.eventlog.records import Coverage, Neighbours
+from evdash.events.entry import EntryId
+from evdash.events.event import Event
+from evdash.events.filters.event_filter import EventFilter, FilterError
+from evdash.notes.records import Subject
+from evdash.web.error_pages import said
+from evdash.web.event_display.fields import data_links, field_views, hex_dump, whole_value
+from evdash.web.event_display.one_line import reading
+from evdash.web.event_display.row import row_of, rows_of
+from evdash.web.event_list.pagination import link, parameters
+from evdash.web.links import event_address, mounted_prefix
+from evdash.web.note_display import notes_section
+from evdash.web.page import page
+from evdash.web.pages.streams.sandboxes import is_sandbox
+from evdash.web.sandbox_middleware import mount_of
+from evdash.web.url_prefix import mounted_below
+
+
+def event(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
+    """The event of this entry; `part=opened` only what its opened row shows, `field=N` only that value."""
+    mount = mount_of(request)
+    if mount is None and is_sandbox(stream):
+        with mounted_below(mounted_prefix(stream)):
+            return redirect(link(event_address(stream, entry_id), request.GET.urlencode()))
+    with open_reader() as reader:
+        found = reader.event(stream, entry_id)
+        neighbours = reader.neighbours(found) if found and not _wants_value(request) else Neighbours(None, None)
+    if found is None:
+        sentence = (
+            "The sandbox does not hold it: it was never copied, or was deleted."
+            if mount
+            else "Neither the log nor the stream holds it: it was never written, or trimmed before evdash read it."
+        )
+        return said(
+            request, "No such entry", sentence, status=404, coverage=reader.coverage, subject=f"{entry_id} of {stream}"
+        )
+    if _wants_value(request):
+        return _value_or_json(request, found)
+    context = _context(request, found, neighbours)
+    if first := reader.first_alike(found):
+        context |= {"first_alike": first, "first_alike_address": event_address(stream, first)}
+    if mount:
+        context["original_address"] = mount.original_address(found)
+    return _shown(request, found, context, reader.coverage)
+
+
+def _shown(request: HttpRequest, found: Event, context: Mapping[str, Any], coverage: Coverage | None) -> HttpResponse:
+    if request.GET.get("part") == "opened":
+        return _not_kept(render(request, "event_display/_opened.html", context))
+    title = f"{found.type or 'Event'} {found.entry_id}"
+    return page(request, "pages/event.html", title, context, coverage=coverage, events=(found,))
+
+
+def _wants_value(request: HttpRequest) -> bool:
+    return "field" in request.GET or request.GET.get("as") == "json"
+
+
+def _value_or_json(request: HttpRequest, found: Event) -> HttpResponse:
+    if "field" in request.GET:
+        return _value(request, found, request.GET["field"])
+    return _not_kept(HttpResponse(_as_json(found), content_type="application/json"))
+
+
+def _context(request: HttpRequest, found: Event, neighbours: Neighbours) -> dict[str, Any]:
+    """What the opened row and the page show; the links narrow the filter of the list that the row stands in."""
+    try:
+        within = EventFilter.from_query(parameters(request.GET))
+    except FilterError:
+        within = EventFilter()
+    previous, following = neighbours.previous, neighbours.next
+    return {
+        "event": found,
+        "notes": None if mount_of(request) else notes_section(Subject.of(found), request.user),
+        "row": row_of(found),
+        "reading": reading(found),
+        "address": event_address(found.stream, found.entry_id),
+        "fields": field_views(found, within),
+        "data_links": data_links(found, within),
+        "neighbours": neighbours,
+        "previous_address": event_address(previous.stream, previous.entry_id) if previous else "",
+        "next_address": event_address(following.stream, following.entry_id) if following else "",
+        "previous_rows": rows_of((previous,)) if previous else (),
+        "next_rows": rows_of((following,)) if following else (),
+        "row_values": json.dumps({"q": within.text()}),
+        "events_base": reverse("events"),
+    }
+
+
+def _value(request: HttpRequest, found: Event, number: str) -> HttpResponse:
+    """One value whole: as plain text, as bytes to download, or (`part=whole`) for the place where it was folded."""
+    if not number.isascii() or not number.isdecimal() or len(number) > 6 or int(number) >= len(found.fields):
+        sentence = f"The entry has {len(found.fields):,} fields, numbered from 0; field={number[:20]} is none of them."
+        return said(request, "No such field", sentence, status=404)
+    field = found.fields[int(number)]
+    if request.GET.get("part") == "whole":
+        shown = field.value if field.is_text else hex_dump(field.raw)
+        return _not_kept(render(request, "event_display/_whole.html", {"text": shown, "is_text": field.is_text}))
+    raw, content_type = whole_value(field)
+    response = _not_kept(HttpResponse(raw, content_type=content_type))
+    kind = "inline" if field.is_text else "attachment"
+    response["Content-Disposition"] = (
+        f'{kind}; filename="{found.entry_id}-{number}.{"txt" if field.is_text else "bin"}"'
+    )
+    return response
+
+
+def _as_json(found: Event) -> str:
+    """The entry with all its fields in order; a value that is not UTF-8 as base64, marked."""
+    fields = [
+        [field.name, field.value] if field.is_text else [field.name, {"base64": b64encode(field.raw).decode("ascii")}]
+        for field in found.fields
+    ]
+    record = {"stream": found.stream, "entry_id": str(found.entry_id), "fields": fields}
+    return json.dumps(record, ensure_ascii=False, indent=2)
+
+
+def _not_kept(response: HttpResponse) -> HttpResponse:
+    response["Cache-Control"] = "private, no-store"
+    return response

@@ -1,0 +1,88 @@
+"""Events: every event under the whole filter bar."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from evdash.eventlog.current_reader import open_reader
+from evdash.eventlog.error_groups import ErrorGroupRecord
+from evdash.events.filters.event_filter import EventFilter
+from evdash.events.filters.keys import TEXT
+from evdash.web.error_pages import explains_bad_places
+from evdash.web.event_list.list_query import ERRORS
+from evdash.web.event_list.listing import listing, question
+from evdash.web.event_list.pagination import link
+from evdash.web.page import page
+
+
+@explains_bad_places
+def events(request: HttpRequest) -> HttpResponse:
+    """All events of the filter, newest first."""
+    asking = question(request)
+    with open_reader() as reader:
+        shown = listing(reader, asking)
+    return page(
+        request,
+        "pages/events.html",
+        "Events",
+        {"listing": shown},
+        coverage=reader.coverage,
+        events=shown.page.events,
+        status=shown.status,
+    )
+
+
+@explains_bad_places
+def live(request: HttpRequest) -> HttpResponse:
+    """The newest end; static/live.js adds what comes."""
+    asking = question(request)
+    with open_reader() as reader:
+        shown = listing(reader, asking, with_histogram=False)
+    return page(
+        request,
+        "pages/live.html",
+        "Live",
+        {"listing": shown},
+        coverage=reader.coverage,
+        events=shown.page.events,
+        status=shown.status,
+    )
+
+
+GROUPS_SHOWN = 8
+
+
+@explains_bad_places
+def errors(request: HttpRequest) -> HttpResponse:
+    """The errors of the filter, newest first."""
+    asking = question(request, ERRORS)
+    with open_reader() as reader:
+        shown = listing(reader, asking)
+        groups = reader.error_groups()
+    wants_all = request.GET.get("groups") == "all"
+    return page(
+        request,
+        "pages/events.html",
+        "Errors",
+        {
+            "listing": shown,
+            "groups": len(groups),
+            "error_groups": [(group, _address(group)) for group in groups[: None if wants_all else GROUPS_SHOWN]],
+        },
+        coverage=reader.coverage,
+        events=shown.page.events,
+        status=shown.status,
+    )
+
+
+def _address(group: ErrorGroupRecord) -> str:
+    """The errors that are surely of the group and those that look like it: what its events have in common."""
+    alike = EventFilter()
+    for key, value in (("type", group.type), ("code", group.code), ("tool", group.tool)):
+        if value:
+            alike = alike.also(key, value)
+    words = max(group.masked.split("<"), key=len).partition(">")[2] or group.masked.partition("<")[0]
+    if words.strip():
+        alike = alike.also(TEXT, words.strip())
+    return link(reverse("errors"), alike.query_string())

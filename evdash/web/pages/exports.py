@@ -1,0 +1,79 @@
+"""The events of a filter, all of them, for programs and spreadsheets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.http import content_disposition_header
+
+from evdash.accounts.tokens import token_of, token_or_session
+from evdash.audit_log.export_log import recorded_export
+from evdash.eventlog.export import csv_lines, ndjson_lines
+from evdash.events.filters.event_filter import EventFilter, FilterError
+from evdash.streams.client import StreamsUnavailable
+from evdash.web.downloads import Download
+from evdash.web.event_list.list_query import refuse_unknown
+from evdash.web.event_list.pagination import parameters
+from evdash.web.sandbox_middleware import mount_of
+
+
+@token_or_session
+def ndjson(request: HttpRequest) -> HttpResponseBase:
+    """One JSON object a line, lossless."""
+    return _exported(request, ndjson_lines, "NDJSON", "application/x-ndjson", "events.ndjson")
+
+
+@token_or_session
+def csv(request: HttpRequest) -> HttpResponseBase:
+    """One row an event, for spreadsheets."""
+    return _exported(request, csv_lines, "CSV", "text/csv; charset=utf-8", "events.csv")
+
+
+def _exported(
+    request: HttpRequest, lines: Callable[[EventFilter], Iterator[bytes]], form: str, content_type: str, name: str
+) -> HttpResponseBase:
+    try:
+        # A misspelt condition that is passed over would give away everything.
+        refuse_unknown(request.GET)
+        event_filter = EventFilter.from_query(parameters(request.GET))
+    except FilterError as error:
+        return HttpResponse(f"{error}\n", status=400, content_type="text/plain; charset=utf-8")
+    try:
+        chunks = lines(event_filter)
+    except StreamsUnavailable as outage:
+        return HttpResponse(f"{outage}\n", status=503, content_type="text/plain; charset=utf-8")
+    return given_out(request, chunks, event_filter, form, content_type, name)
+
+
+def given_out(
+    request: HttpRequest, chunks: Iterator[bytes], event_filter: EventFilter, form: str, content_type: str, name: str
+) -> HttpResponseBase:
+    """A response that sends each chunk when it is made, as a file of that name; the access log has it.
+
+    503 where that cannot be told.
+    """
+    user = request.user if request.user.is_authenticated else None
+    mount = mount_of(request)
+
+    def recorded(pieces: Iterator[bytes]) -> Iterator[bytes]:
+        sandbox = mount.stream if mount else ""
+        return recorded_export(who_asks(request), event_filter, form, pieces, user=user, sandbox=sandbox)
+
+    try:
+        response = Download(chunks, form, recorded=recorded, content_type=content_type)
+    except DatabaseError as error:
+        sentence = f"The access log cannot be written, so nothing is given out: {error}\n"
+        return HttpResponse(sentence, status=503, content_type="text/plain; charset=utf-8")
+    response["Cache-Control"] = "private, no-store"
+    response["Content-Disposition"] = content_disposition_header(True, name)
+    return response
+
+
+def who_asks(request: HttpRequest) -> str:
+    """The person, or the program by its token."""
+    if request.user.is_authenticated:
+        return request.user.get_username()
+    token = token_of(request)
+    return f"the program with the token {token.name}" if token else "a program"

@@ -1,0 +1,119 @@
+"""Notes: written where they are read, changed and deleted on a page of their own."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
+
+from evdash.eventlog.current_reader import open_reader
+from evdash.eventlog.records import Coverage
+from evdash.events.entry import EntryId
+from evdash.notes.reading import find_note, notes_on
+from evdash.notes.records import NoteRecord, Subject
+from evdash.notes.writing import TEXT_CHARS, NoteRefused, delete_note, edit_note, write_note
+from evdash.web.error_pages import said, unknown
+from evdash.web.note_display import note_place, note_view, notes_section, subject_address
+from evdash.web.page import page
+
+
+def session_notes(request: HttpRequest, session_id: str) -> HttpResponse:
+    """The notes on a session and its events by themselves; POST writes one on the session."""
+    with open_reader() as reader:
+        is_known = reader.session(session_id) is not None
+        coverage = reader.coverage
+    subject = Subject(session_id)
+    if not is_known and (request.method == "POST" or not notes_on(subject)):
+        return unknown(request, reader, "session", session_id)
+    return _notes(request, subject, coverage)
+
+
+def event_notes(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
+    """The notes on an entry by themselves; POST writes one."""
+    with open_reader() as reader:
+        found = reader.event(stream, entry_id)
+        coverage = reader.coverage
+    subject = Subject.of(found) if found else Subject("", stream, entry_id)
+    if found is None and (request.method == "POST" or not notes_on(subject)):
+        sentence = "Neither the log nor the stream holds it, and there are no notes on it."
+        return said(
+            request, "No such entry", sentence, status=404, coverage=coverage, subject=f"{entry_id} of {stream}"
+        )
+    return _notes(request, subject, coverage)
+
+
+def _notes(request: HttpRequest, subject: Subject, coverage: Coverage) -> HttpResponse:
+    text = problem = ""
+    if request.method == "POST":
+        text = request.POST.get("text", "")
+        try:
+            written = write_note(_person(request), subject, text)
+        except NoteRefused as refusal:
+            problem = f"The note is not kept. {refusal}"
+        else:
+            text = ""
+            if not request.htmx:  # type: ignore[attr-defined]
+                return redirect(note_place(written))
+    section = notes_section(subject, request.user, text=text, problem=problem)
+    status = 400 if problem else 200
+    if request.method == "POST" and request.htmx:  # type: ignore[attr-defined]
+        response = render(request, "note_display/_notes.html", {"notes": section}, status=status)
+        response["Cache-Control"] = "private, no-store"
+        return response
+    context = {"notes": section, "subject": subject, "subject_address": subject_address(subject)}
+    return page(request, "pages/notes/list.html", f"Notes on {subject}", context, coverage=coverage, status=status)
+
+
+def note(request: HttpRequest, number: int) -> HttpResponse:
+    """One note with what it said before; POST changes what it says."""
+    found = find_note(number)
+    if found is None:
+        return _no_such_note(request, number)
+    if request.method != "POST":
+        return _note(request, found, found.text)
+    text, seen = request.POST.get("text", ""), request.POST.get("seen", "")
+    try:
+        edit_note(_person(request), found, text, seen=int(seen) if seen.isdecimal() and len(seen) < 9 else 0)
+    except NoteRefused as refusal:
+        return _note(request, find_note(number) or found, text, f"Nothing is changed. {refusal}")
+    return redirect(note_place(found))
+
+
+@require_POST
+def note_deleted(request: HttpRequest, number: int) -> HttpResponse:
+    """Delete the note, and lead to where it stood."""
+    found = find_note(number)
+    if found is None:
+        return _no_such_note(request, number)
+    try:
+        delete_note(_person(request), found)
+    except NoteRefused as refusal:
+        return _note(request, found, found.text, f"Nothing is deleted. {refusal}")
+    return redirect(note_place(found))
+
+
+def _note(request: HttpRequest, found: NoteRecord, text: str, problem: str = "") -> HttpResponse:
+    with open_reader() as reader:
+        coverage = reader.coverage
+    context = {
+        "note": note_view(found, request.user, among_session=False),
+        "subject_address": subject_address(found.subject),
+        "place": note_place(found),
+        "of_session": found.subject.entry_id is None,
+        "text": text,
+        "text_chars": TEXT_CHARS,
+        "problem": problem,
+    }
+    status = 409 if problem else 200
+    return page(request, "pages/notes/note.html", f"Note on {found.subject}", context, coverage=coverage, status=status)
+
+
+def _no_such_note(request: HttpRequest, number: int) -> HttpResponse:
+    return said(request, "No such note", "There never was a note of this number.", status=404, subject=str(number))
+
+
+def _person(request: HttpRequest) -> User:
+    return cast(User, request.user)

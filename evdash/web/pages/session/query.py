@@ -1,0 +1,260 @@
+"""The line above a session's list: its readings, and ways to the next error, tool call or time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from urllib.parse import urlencode
+
+from django.http import QueryDict
+
+from evdash.eventlog.reader import Reader
+from evdash.eventlog.records import Position
+from evdash.events.entry import EntryId, InvalidEntryId
+from evdash.events.event import Event
+from evdash.events.filters.event_filter import PARAMETERS, EventFilter
+from evdash.events.session.call_matching import CALLS
+from evdash.events.session.paths import Path, path_text
+from evdash.events.summaries import SessionSummary
+from evdash.events.text import one_line
+from evdash.web.control_characters import signs
+from evdash.web.event_display.row import Reading
+from evdash.web.event_list.list_query import Scope, asked_filter
+from evdash.web.event_list.listing import Listing
+from evdash.web.event_list.pagination import BadPlace
+
+READINGS: Final[tuple[tuple[Reading, str], ...]] = (
+    ("conversation", "Conversation"),
+    ("events", "Events"),
+    ("raw", "Raw"),
+)
+# What addresses within the page keep; the place in the list is each address's own.
+_KEPT: Final = ("view", *PARAMETERS, "pin", "vs")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingLink:
+    """One of the readings."""
+
+    label: str
+    view: Reading
+    address: str
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Onward to something; `key` is what does the same on the keyboard."""
+
+    label: str
+    title: str
+    address: str
+    what: str
+    way: str
+
+
+@dataclass(frozen=True, slots=True)
+class Toolbar:
+    """What templates/pages/session/_toolbar.html shows."""
+
+    readings: tuple[ReadingLink, ...]
+    ways: tuple[Way, ...]
+    kept: tuple[tuple[str, str], ...]  # for the form that jumps to a time
+    speeds: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100)
+
+
+def reading_of(params: QueryDict) -> Reading:
+    """The reading that `view=` names; events by default. Raises BadPlace for another word."""
+    asked = params.get("view", "events")
+    for reading, _ in READINGS:
+        if asked == reading:
+            return reading
+    raise BadPlace(f"view= is conversation, events or raw; {asked[:40]!r} is none of them.")
+
+
+def kept_query(params: QueryDict) -> str:
+    """The part of the query string that says how the page is looked at, not where."""
+    return urlencode(_kept(params))
+
+
+def query_showing(event: Event, params: QueryDict, now: datetime) -> str:
+    """The query string of the page around this event of the session, looked at as before.
+
+    A filter that does not let the event through is taken off, and stands in `taken_off=`. `now`: what relative times of
+    the filter are seen from.
+    """
+    asked = asked_filter(params, Scope("session", event.session_id))
+    kept = _kept(params)
+    if asked.problem or not asked.within.matches(event, now):
+        kept = [(name, value) for name, value in kept if name not in PARAMETERS] + [("taken_off", asked.text)]
+    return urlencode([("at", str(event.entry_id)), *kept])
+
+
+def filter_taken_off(params: QueryDict) -> str:
+    """The sentence that says which filter was taken off to show what was found; "" when none was."""
+    text = one_line(params.get("taken_off", ""), 200)
+    return f"The filter {signs(text)} was taken off to show this event, which it leaves out." if text else ""
+
+
+def toolbar(params: QueryDict, shown: Listing) -> Toolbar:
+    """The toolbar of a page; its ways lead on from the selected event, else from the ends of what is listed."""
+    events = shown.page.events
+    first, last = (events[0].entry_id, events[-1].entry_id) if events else (None, None)
+    at = params.get("at", "")
+
+    def address(what: str, way: str) -> str:
+        start = at or (str(first.previous() if way == "next" else last.next()) if first and last else "")
+        asked = {"part": "find", "what": what, "way": way} | ({"from": start} if start else {})
+        return f"?{urlencode([*asked.items(), *_kept(params)])}"
+
+    return Toolbar(
+        readings=tuple(
+            ReadingLink(label, name, _as(params, name), name == reading_of(params)) for name, label in READINGS
+        ),
+        ways=(
+            Way("‹ error", "Previous error (E)", address("error", "previous"), "error", "previous"),
+            Way("error ›", "Next error (e)", address("error", "next"), "error", "next"),
+            Way("‹ tool call", "Previous tool call (T)", address("tool", "previous"), "tool", "previous"),
+            Way("tool call ›", "Next tool call (t)", address("tool", "next"), "tool", "next"),
+        ),
+        kept=tuple(_kept(params)),
+    )
+
+
+def _as(params: QueryDict, reading: Reading) -> str:
+    query = params.copy()
+    query.pop("view", None)
+    query.pop("part", None)
+    query.pop("taken_off", None)
+    if reading != "events":
+        query["view"] = reading
+    return f"?{query.urlencode()}"
+
+
+def _kept(params: QueryDict) -> list[tuple[str, str]]:
+    return [(name, value) for name in _KEPT for value in params.getlist(name) if value]
+
+
+PINS_MAX: Final = 8
+
+
+class PanelQuery:
+    """The panel's own query strings. Each keeps how the page around it is looked at: its reading and its filter."""
+
+    def __init__(self, params: QueryDict, at: EntryId) -> None:
+        self._at, self._pins, self._vs = at, params.getlist("pin"), params.get("vs", "")
+        self._kept = [(name, value) for name in ("view", *PARAMETERS) for value in params.getlist(name) if value]
+
+    def _of(self, at: EntryId, pins: Sequence[str], vs: str) -> str:
+        pairs = [("at", str(at)), *(("pin", pin) for pin in pins), *([("vs", vs)] if vs else []), *self._kept]
+        return urlencode(pairs)
+
+    def kept(self, paths: Sequence[Path]) -> str:
+        """With these paths watched."""
+        return self._of(self._at, [path_text(path) for path in paths], self._vs)
+
+    def pinned(self, path: Path) -> str:
+        """With this path watched, too; "" where it is already, or no more can be."""
+        text = path_text(path)
+        is_full = text in self._pins or len(self._pins) >= PINS_MAX
+        return "" if is_full else self._of(self._at, [*self._pins, text], self._vs)
+
+    def unpinned(self, path: Path) -> str:
+        """Without this path."""
+        return self._of(self._at, [pin for pin in self._pins if pin != path_text(path)], self._vs)
+
+    def compared_with(self, entry_id: EntryId | None) -> str:
+        """Compared with the state after this entry; None: with the one before."""
+        return self._of(self._at, self._pins, str(entry_id) if entry_id else "")
+
+    def at(self, entry_id: EntryId) -> str:
+        """At another event."""
+        return self._of(entry_id, self._pins, self._vs)
+
+
+WHAT: Final = ("event", "error", "tool", "time")
+# A search stops at a bound where the log is far behind the stream; it goes on from there so often.
+_ROUNDS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search came to."""
+
+    event: Event | None
+    searched_to: datetime | None = None  # without an event: the search came so far and no further; None: to the end
+
+
+def found_event(reader: Reader, summary: SessionSummary, params: dict[str, str]) -> Found:
+    """The event of the session that `what=`, `way=` and `from=` or `time=` ask for, whatever the page's filter shows.
+
+    Raises BadPlace.
+    """
+    what, way = params.get("what", "event"), params.get("way", "next")
+    if what not in WHAT or way not in ("next", "previous"):
+        raise BadPlace("A session is searched for what=event, error, tool or time, way=next or previous.")
+    within = EventFilter().also("session", summary.session_id)
+    if what == "time":
+        return _first(reader, _since(within, summary, params.get("time", "")), None, oldest_first=True)
+    if what == "error":
+        within = within.errors()
+    elif what == "tool":
+        for event_type in sorted(CALLS):  # alternatives: what the picture draws from call to return
+            within = within.also("type", event_type)
+    start = _from(params.get("from", ""))
+    if way == "next":
+        return _first(reader, within, Position(start.next(), "") if start else None, oldest_first=True)
+    return _first(reader, within, Position(start, "") if start else None, oldest_first=False)
+
+
+def _first(reader: Reader, within: EventFilter, place: Position | None, *, oldest_first: bool) -> Found:
+    for _ in range(_ROUNDS):
+        if oldest_first:
+            page = reader.page(within, after=place, oldest_first=True, limit=1)
+        else:
+            page = reader.page(within, before=place, limit=1)
+        place = page.newer if oldest_first else page.older
+        if page.events or page.searched_to is None or place is None:
+            return Found(page.events[0] if page.events else None)
+    return Found(None, page.searched_to)
+
+
+def _from(text: str) -> EntryId | None:
+    try:
+        return EntryId.parse(text) if text else None
+    except InvalidEntryId as error:
+        raise BadPlace(f"from= {error}.") from None
+
+
+def _since(within: EventFilter, summary: SessionSummary, text: str) -> EventFilter:
+    """From a time on: ISO 8601, a clock time of the session's first day or after (`14:03`, `14:03:20`), or so long
+    after its start (`+90s`, `+5m`, `+2h`)."""
+    text = text.strip()
+    moment: datetime | None = None
+    try:
+        if text.startswith("+"):
+            moment = summary.started_at + _length(text[1:])
+        elif "T" in text or "-" in text:
+            moment = datetime.fromisoformat(text)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        else:
+            clock = datetime.strptime(text, "%H:%M:%S" if text.count(":") == 2 else "%H:%M").time()
+            moment = datetime.combine(summary.started_at.date(), clock, UTC)
+            if moment < summary.started_at.replace(second=0, microsecond=0):
+                moment += timedelta(days=1)
+    except (ValueError, OverflowError):
+        raise BadPlace(
+            f"{text[:40]!r} is no time: expected 14:03, 14:03:20, +90s, +5m, +2h or 2026-05-01T14:03:20Z, in UTC."
+        ) from None
+    return within.between(moment, None)
+
+
+def _length(text: str) -> timedelta:
+    units = {"s": "seconds", "m": "minutes", "h": "hours"}
+    return timedelta(**{units[text[-1:]] if text[-1:] in units else _unknown(text): float(text[:-1])})
+
+
+def _unknown(text: str) -> str:
+    raise ValueError(text)

@@ -1,0 +1,392 @@
+"""The state of a session at one of its events, what the event changed, and paths that are watched."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, Final, Literal
+
+from django.http import QueryDict
+
+from evdash.eventlog.reader import Reader
+from evdash.eventlog.records import Position
+from evdash.eventlog.session_snapshots import Step
+from evdash.events.entry import EntryId, InvalidEntryId
+from evdash.events.event import Event
+from evdash.events.session.call_matching import took_ms
+from evdash.events.session.diff import Change, diff
+from evdash.events.session.paths import MISSING, InvalidPath, Path, as_data, parse_path, path_text, value_in
+from evdash.events.session.state import NOT_STARTED, Search, SessionState, ToolCall
+from evdash.events.summaries import SessionSummary
+from evdash.events.text import one_line
+from evdash.web.event_display.calls import KnownEnd
+from evdash.web.event_list.pagination import BadPlace
+from evdash.web.formatting import count, milliseconds
+from evdash.web.pages.session.query import PINS_MAX, PanelQuery
+from evdash.web.session_status import session_status
+
+VALUE_CHARS: Final = 160
+_POSITION: Final = re.compile(r"(\d+-\d+)@")
+# What a row of a list is called by, and what it says.
+_NAMES: Final = ("tool", "role", "type")
+_WORDS: Final = ("beginning", "query", "arguments", "text", "sentence", "reason")
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeLine:
+    """One difference, as a line. `name`: the path within its group, "" for the group itself."""
+
+    kind: Literal["added", "removed", "changed"]
+    name: str
+    path: str
+    before: str
+    after: str
+    pin: str  # query string of the panel with this path watched; "" for what is no longer there
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeGroup:
+    """What differs in one row of a list, or in one part of the state."""
+
+    kind: Literal["added", "removed", "changed"]
+    title: str
+    label: str  # of the row
+    address: str  # query string of the page at the row's event; "" for what is no row
+    lines: tuple[ChangeLine, ...]
+
+
+def change_groups(
+    changes: Sequence[Change], earlier: SessionState, later: SessionState, query: PanelQuery
+) -> tuple[ChangeGroup, ...]:
+    """The changes gathered by what they are of, in their order."""
+    gathered: dict[Path, list[Change]] = {}
+    for change in changes:
+        gathered.setdefault(_row_of(change.path), []).append(change)
+    return tuple(_group(path, of_it, earlier, later, query) for path, of_it in gathered.items())
+
+
+def short(value: Any) -> str:
+    """A value in one line."""
+    if isinstance(value, Mapping):
+        shown = {key: each for key, each in value.items() if each not in ("", None, {})}
+        return one_line(", ".join(f"{key} {short(each)}" for key, each in shown.items()), VALUE_CHARS) or "{}"
+    return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), VALUE_CHARS)
+
+
+def _row_of(path: Path) -> Path:
+    """The path up to the row of a list that it leads into, else up to its last name."""
+    for index, part in enumerate(path):
+        if _POSITION.match(part):
+            return path[: index + 1]
+    return path[:-1] or path
+
+
+def _group(
+    path: Path, changes: Sequence[Change], earlier: SessionState, later: SessionState, query: PanelQuery
+) -> ChangeGroup:
+    position = _POSITION.match(path[-1])
+    row = value_in(later, path)
+    if row is MISSING:
+        row = value_in(earlier, path)
+    kind = changes[0].kind if len(changes) == 1 and changes[0].path == path else "changed"
+    return ChangeGroup(
+        kind=kind,
+        title=path_text(path[:-1] if position else path),
+        label=_label(row) if position else "",
+        address=query.at(EntryId.parse(position[1])) if position else "",
+        lines=tuple(_line(change, path, query) for change in changes),
+    )
+
+
+def _line(change: Change, group: Path, query: PanelQuery) -> ChangeLine:
+    # A row that has come or gone is told by its label.
+    is_row = change.path == group and _POSITION.match(group[-1])
+    inside = change.path[len(group) :]
+    return ChangeLine(
+        change.kind,
+        path_text(inside),
+        path_text(change.path),
+        "" if change.kind == "added" or is_row else short(change.before),
+        "" if change.kind == "removed" or is_row else short(change.after),
+        query.pinned(change.path) if change.kind != "removed" and not is_row else "",
+    )
+
+
+def _label(row: Any) -> str:
+    if not isinstance(row, Mapping):
+        return ""
+    name = next((str(row[key]) for key in _NAMES if row.get(key)), "")
+    words = next((str(row[key]) for key in _WORDS if row.get(key)), "")
+    return one_line(f"{name}: {words}" if name and words else name or words, VALUE_CHARS)
+
+
+SHOWN: Final = 8
+_LABEL_CHARS: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    """A call that nothing has ended so far."""
+
+    label: str
+    address: str  # query string of the page at the call
+    words: str
+
+
+def open_calls(reader: Reader, summary: SessionSummary, step: Step, query: PanelQuery) -> tuple[OpenCall, ...]:
+    """The newest calls that wait after this step, newest first."""
+    waiting = [(Position.parse(call.at).entry_id, call) for call in _waiting(step.after)]
+    calls = sorted(waiting, key=lambda each: each[0], reverse=True)[:SHOWN]
+    end = _end(reader, summary, step, calls[-1][0]) if calls else None
+    return tuple(_open_call(entry_id, call, step, end, query) for entry_id, call in calls)
+
+
+def _waiting(state: SessionState) -> Iterator[ToolCall | Search]:
+    """Found from the newest on: their number spares looking through all of a long session."""
+    rows: Iterator[ToolCall | Search] = chain(reversed(state.tool_calls), reversed(state.searches))
+    return islice((row for row in rows if row.status == "open"), state.totals.open_calls)
+
+
+def _end(reader: Reader, summary: SessionSummary, step: Step, since: EntryId) -> KnownEnd | None:
+    """The end of the session, where the step is its last and nothing after `since` is missing."""
+    if step.event.entry_id < summary.last_id or not reader.has_read_all:
+        return None
+    status = session_status(summary, reader.now)
+    if reader.gaps(since, EntryId.MAX if status == "running" else summary.last_id):
+        return None
+    return KnownEnd(step.event, reader.now, status)
+
+
+def _open_call(
+    entry_id: EntryId, call: ToolCall | Search, step: Step, end: KnownEnd | None, query: PanelQuery
+) -> OpenCall:
+    asked = call.query if isinstance(call, Search) else call.arguments
+    if end:
+        words = end.without_return(call.asked_us, entry_id)
+    elif entry_id == step.event.entry_id:
+        words = "this event"
+    else:
+        words = f"called {milliseconds(took_ms(call.asked_us, entry_id.ms, step.event))} before"
+    return OpenCall(one_line(f"{call.tool or 'search'} {asked}", _LABEL_CHARS).strip(), query.at(entry_id), words)
+
+
+CHANGES_SHOWN: Final = 60
+ROWS_SHOWN: Final = 30  # of each list of the state, the newest
+VALUES_SHOWN: Final = 6
+HISTORY_EVENTS: Final = 1_000  # over which paths are watched, at least, where the session has so many
+_DEPTH_OPEN: Final = 2
+# What every event changes and nobody looks for.
+_BOOKKEEPING: Final = frozenset({("folded",), ("at",), ("lifecycle", "last_us"), ("totals", "events")})
+# Sums, which follow from what else is told.
+_COUNTS: Final = frozenset({"totals", "tokens", "latency", "participants"})
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value that a watched path had, from this event on."""
+
+    text: str
+    address: str  # of the page at the event
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A watched path."""
+
+    path: str
+    value: str
+    unpin: str
+    values: tuple[Value, ...]  # the last different ones, newest first
+    points: str  # of a sparkline 100 wide and 20 high; "" for what is no number
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One value of the state: a leaf, or what has parts."""
+
+    name: str
+    text: str
+    mark: str  # added, changed, or holds (something that did); "" else
+    parts: tuple[Part, ...] = ()
+    is_open: bool = False
+    pin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StatePanel:
+    """What templates/pages/session/_state.html shows."""
+
+    event: Event
+    number: int  # of the event in its session, from 1
+    facts: tuple[tuple[str, str], ...]
+    open_calls: tuple[OpenCall, ...]
+    more_open_calls: int
+    incompleteness: str
+    compared: str  # the event that is compared with, in words; "" for the one before
+    changes: tuple[ChangeGroup, ...]
+    counts: tuple[ChangeGroup, ...]  # sums that changed with it
+    more_changes: int
+    pins: tuple[Pin, ...]
+    watched: str  # from where on the history of the pins is known
+    parts: tuple[Part, ...]
+    query: str  # what the address keeps of the panel
+    is_step: bool
+    compare_from: str  # query string of the panel that keeps this event to compare with
+    compare_off: str
+
+
+def state_panel(reader: Reader, summary: SessionSummary, params: QueryDict) -> StatePanel | None:
+    """The panel at `at=` (without it: at the newest event), compared with `vs=`, with every `pin=` watched.
+
+    None when the session has no event up to there. Raises BadPlace.
+    """
+    at, against = _entry_id(params, "at"), _entry_id(params, "vs")
+    paths = _paths(params)
+    steps = list(reader.session_steps(summary.session_id, at, history=HISTORY_EVENTS if paths else 1))
+    if not steps:
+        return None
+    last = steps[-1]
+    other = _state_at(reader, summary.session_id, against) if against is not None else last.before
+    earlier, later = (last.after, other) if other.folded > last.after.folded else (other, last.after)
+    changes = [change for change in diff(earlier, later) if change.path not in _BOOKKEEPING]
+    query = PanelQuery(params, last.event.entry_id)
+    told = [change for change in changes if change.path[0] not in _COUNTS]
+    counts = [change for change in changes if change.path[0] in _COUNTS]
+    waiting = open_calls(reader, summary, last, query)
+    return StatePanel(
+        event=last.event,
+        number=last.after.folded,
+        facts=_facts(last.after, _status(reader, summary, last)),
+        open_calls=waiting,
+        more_open_calls=last.after.totals.open_calls - len(waiting),
+        incompleteness=last.after.incompleteness,
+        compared=f"{against}, event {other.folded:,}" if against is not None else "",
+        changes=change_groups(told[:CHANGES_SHOWN], earlier, later, query),
+        counts=change_groups(counts[:CHANGES_SHOWN], earlier, later, query),
+        more_changes=max(0, len(told) - CHANGES_SHOWN),
+        pins=tuple(_pin(path, steps, query) for path in paths),
+        watched=_since(steps) if paths else "",
+        parts=_parts(last.after, changes, query),
+        query=query.kept(paths),
+        is_step=against is None,
+        compare_from=query.compared_with(last.event.entry_id),
+        compare_off=query.compared_with(None),
+    )
+
+
+def _entry_id(params: QueryDict, name: str) -> EntryId | None:
+    try:
+        return EntryId.parse(str(params[name])) if params.get(name) else None
+    except InvalidEntryId as error:
+        raise BadPlace(f"{name}= {error}.") from None
+
+
+def _paths(params: QueryDict) -> list[Path]:
+    try:
+        return [parse_path(text) for text in params.getlist("pin")[:PINS_MAX] if text]
+    except InvalidPath as error:
+        raise BadPlace(f"pin= {error}.") from None
+
+
+def _state_at(reader: Reader, session_id: str, at: EntryId) -> SessionState:
+    state = NOT_STARTED
+    for step in reader.session_steps(session_id, at):
+        state = step.after
+    return state
+
+
+def _status(reader: Reader, summary: SessionSummary, last: Step) -> str:
+    """What it was at the step; at the last event that is known what it is now, as the page says it."""
+    life = last.after.lifecycle
+    is_newest = last.event.entry_id >= summary.last_id
+    word = session_status(summary, reader.now) if is_newest and life.status == "running" else life.status
+    after_end = f", {count(life.events_after_end, 'event')} after its end" if life.events_after_end else ""
+    return f"{word}{f': {life.outcome}' if life.outcome else ''}{after_end}"
+
+
+def _facts(state: SessionState, status: str) -> tuple[tuple[str, str], ...]:
+    totals, context = state.totals, state.memory.context
+    in_context = len(context.system) + len(context.messages) + len(context.summaries)
+    open_calls = (("open calls", f"{totals.open_calls:,}"),) if totals.open_calls else ()
+    return (
+        ("status", status),
+        ("messages", f"{totals.messages:,}, {in_context:,} in context"),
+        ("tool calls", f"{totals.tool_calls:,}"),
+        ("searches", f"{totals.searches:,}"),
+        *open_calls,
+        ("errors", f"{totals.errors:,}"),
+        ("tokens", f"{state.tokens.total:,}"),
+    )
+
+
+def _pin(path: Path, steps: Sequence[Step], query: PanelQuery) -> Pin:
+    history: list[tuple[EntryId, Any]] = []
+    for step in steps:
+        value = value_in(step.after, path)
+        if not history or history[-1][1] != value or type(history[-1][1]) is not type(value):
+            history.append((step.event.entry_id, value))
+    numbers = [v for v in (value_in(step.after, path) for step in steps) if isinstance(v, (int, float))]
+    is_number = len(numbers) == len(steps) and len(steps) > 1 and not any(isinstance(v, bool) for v in numbers)
+    said = f"from {min(numbers):,} to {max(numbers):,}" if is_number else ""
+    return Pin(
+        path=path_text(path),
+        value=_told(history[-1][1]),
+        unpin=query.unpinned(path),
+        values=tuple(Value(_told(value), query.at(entry_id)) for entry_id, value in history[-VALUES_SHOWN:][::-1]),
+        points=_points(numbers) if is_number else "",
+        said=said,
+    )
+
+
+def _since(steps: Sequence[Step]) -> str:
+    before = steps[0].before.folded
+    if not before:
+        return f"over all {count(len(steps), 'event')} up to here"
+    return f"over the last {count(len(steps), 'event')}, from event {before + 1:,} on"
+
+
+def _told(value: Any) -> str:
+    return "nothing there" if value is MISSING else short(value)
+
+
+def _points(numbers: Sequence[float]) -> str:
+    low, high = min(numbers), max(numbers)
+    step = max(1, len(numbers) // 100)
+    shown = list(numbers[::step])
+    if shown[-1] != numbers[-1]:
+        shown.append(numbers[-1])
+    across, up = 100 / max(1, len(shown) - 1), 18 / (high - low) if high > low else 0.0
+    return " ".join(f"{index * across:.1f},{19 - (value - low) * up:.1f}" for index, value in enumerate(shown))
+
+
+def _parts(state: SessionState, changes: Sequence[Change], query: PanelQuery) -> tuple[Part, ...]:
+    marks: dict[Path, str] = {}
+    for change in changes:
+        if change.kind != "removed":
+            marks[change.path] = change.kind
+        for length in range(1, len(change.path)):
+            marks.setdefault(change.path[:length], "holds")
+    data = as_data(state, newest=ROWS_SHOWN)
+    return tuple(_part((name,), value, marks, query) for name, value in data.items())
+
+
+def _part(path: Path, value: Any, marks: Mapping[Path, str], query: PanelQuery) -> Part:
+    mark = marks.get(path, "")
+    if not isinstance(value, Mapping):
+        text = one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), VALUE_CHARS)
+        return Part(path[-1], text or "empty", mark, pin="" if _is_in_row(path) else query.pinned(path))
+    # What is in a part that is new as a whole is new without saying so.
+    parts = tuple(_part((*path, name), each, marks, query) for name, each in value.items())
+    text = count(len(parts), "entry", "entries") if parts else "none"
+    if len(parts) == ROWS_SHOWN:
+        text = f"the newest {len(parts)}"
+    return Part(path[-1], text, mark, parts, is_open=bool(mark) and len(path) <= _DEPTH_OPEN)
+
+
+def _is_in_row(path: Path) -> bool:
+    """Whether the path leads into a row of a list: there are many, and what they change is told above."""
+    return any("@" in part for part in path)

@@ -1,0 +1,163 @@
+"""The picture of a session: all of a short one, of a long one what lies around the place that the page is at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from evdash.eventlog.gaps import GAPS_MAX
+from evdash.eventlog.reader import Reader
+from evdash.eventlog.records import EventPage, Position
+from evdash.events.entry import EntryId
+from evdash.events.event import Event
+from evdash.events.filters.event_filter import EventFilter
+from evdash.events.session.call_matching import CALLS, Paired, pairs
+from evdash.events.summaries import SessionSummary
+from evdash.web.charts.overview_strip import Strip, strip
+from evdash.web.charts.timeline import Timeline, timeline
+from evdash.web.event_display.calls import Calls, KnownEnd, calls_among
+from evdash.web.event_list.listing import Listing
+from evdash.web.formatting import count
+from evdash.web.session_status import session_status
+
+# A call that waits longer is told nothing of: it would cost more than the rest of the page.
+READ_ON_MAX: Final = 1_000
+_STEP: Final = 200
+
+
+def known_calls(reader: Reader, summary: SessionSummary, shown: EventPage) -> Calls:
+    """The calls among these events of the session, which lie beside each other and stand oldest first."""
+    events = without_duplicates(shown)
+    if not events:
+        return Calls()
+    following, is_to_end = _following(reader, summary, shown, events)
+    paired = pairs([*events, *following])
+    last = following[-1] if following else events[-1]
+    status = session_status(summary, reader.now)
+    return calls_among(
+        events,
+        following,
+        end=KnownEnd(last, reader.now, status) if is_to_end else None,
+        no_return_before=_sound_from(reader, paired, EntryId.MAX if status == "running" else last.entry_id),
+        no_call_from=_sound_up_to(reader, paired, events[0]) if shown.older is None else EntryId.MIN,
+    )
+
+
+def calls_in_filtered(reader: Reader, summary: SessionSummary, listed: Sequence[Event], drawn: Calls) -> Calls:
+    """What is known of the calls that a filter lists, beside those that are `drawn`: the picture does not go where the
+    filter leads. A call that is further from the end than is read on has nothing to be told of."""
+    if not any(event.type in CALLS and not drawn.note(event) for event in listed):
+        return drawn
+    last = reader.page(EventFilter().also("session", summary.session_id), limit=READ_ON_MAX)
+    at_end = known_calls(reader, summary, replace(last, events=last.events[::-1]))
+    return replace(drawn, notes={**at_end.notes, **drawn.notes})
+
+
+def without_duplicates(page: EventPage) -> list[Event]:
+    """The events of a page that count."""
+    return [event for event in page.events if Position.of(event) not in page.duplicates]
+
+
+def _following(
+    reader: Reader, summary: SessionSummary, shown: EventPage, events: Sequence[Event]
+) -> tuple[list[Event], bool]:
+    """What came after these events, up to the last return of their calls, and whether that is up to the end."""
+    within = EventFilter().also("session", summary.session_id)
+    here = {Position.of(event) for event in events}
+    following: list[Event] = []
+    page = shown
+    while page.newer is not None and len(following) < READ_ON_MAX:
+        if not any(Position.of(call) in here for call in pairs([*events, *following]).waiting):
+            break
+        page = reader.page(within, after=page.newer, oldest_first=True, limit=_STEP, reads_on=False)
+        if not page.events:  # what comes next lies between the log and the tail
+            break
+        following += without_duplicates(page)
+    return following, page.newer is None and reader.has_read_all
+
+
+def _sound_from(reader: Reader, paired: Paired, through: EntryId) -> EntryId:
+    """The entry from which on, to the end, nothing is missing that could be the return of a waiting call."""
+    if not paired.waiting:
+        return EntryId.MIN
+    gaps = reader.gaps(paired.waiting[0].entry_id, through)
+    if len(gaps) >= GAPS_MAX:  # there may be later ones
+        return EntryId.MAX
+    return max((gap.last_id for gap in gaps), default=EntryId.MIN)
+
+
+def _sound_up_to(reader: Reader, paired: Paired, first: Event) -> EntryId:
+    """The entry up to which, from the session's beginning, nothing is missing that could be a lone return's call."""
+    if not paired.alone:
+        return EntryId.MIN
+    begins_here = first.type == "session.started"
+    gaps = reader.gaps(first.entry_id if begins_here else EntryId.MIN, paired.alone[-1].entry_id)
+    return gaps[0].first_id if gaps else EntryId.MAX
+
+
+# More marks than these cover each other, and cost more than the rest of the page.
+DRAWN_MAX: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What the page draws of a session."""
+
+    timeline: Timeline | None
+    strip: Strip | None
+    calls: Calls  # those among the events that are drawn
+    note: str  # what part of it is drawn; "" for the whole
+
+
+def picture(reader: Reader, summary: SessionSummary, shown: Listing, at: EntryId | None, query: str) -> Picture:
+    """The picture around `at`, else around what the list shows. `query`: what the addresses in it keep."""
+    found = _around(reader, summary, shown, at)
+    drawn = without_duplicates(found)
+    calls = known_calls(reader, summary, found)
+    whole = strip(reader.session_outline(summary), drawn, query)
+    return Picture(
+        timeline(drawn, calls, _addresses(drawn, shown, query)),
+        whole,
+        calls,
+        " ".join(_notes(drawn, calls, summary, len(found.duplicates), has_strip=whole is not None)),
+    )
+
+
+def _notes(
+    drawn: Sequence[Event], calls: Calls, summary: SessionSummary, duplicates: int, *, has_strip: bool
+) -> Iterator[str]:
+    if len(drawn) < summary.events:
+        where = "; the strip above shows them all" if has_strip else ""
+        yield f"{len(drawn):,} of {summary.events:,} events are drawn{where}."
+    if duplicates:
+        are = "is" if duplicates == 1 else "are"
+        yield f"{count(duplicates, 'duplicate')}, written again by a retry, {are} not drawn."
+    if calls.open:
+        have = "has" if len(calls.open) == 1 else "have"
+        yield f"{count(len(calls.open), 'call')} drawn here {have} no return: {_names(calls.open)}."
+    if calls.alone:
+        have = "has" if len(calls.alone) == 1 else "have"
+        yield f"{count(len(calls.alone), 'return')} drawn here {have} no call that is known: {_names(calls.alone)}."
+
+
+def _names(calls: Sequence[Event]) -> str:
+    """The tools of the first of these calls or returns."""
+    return ", ".join(dict.fromkeys(call.tool or call.type for call in calls[:5]))
+
+
+def _around(reader: Reader, summary: SessionSummary, shown: Listing, at: EntryId | None) -> EventPage:
+    within = EventFilter().also("session", summary.session_id)
+    events = shown.page.events
+    if at is None and events and shown.page.older is not None:
+        at = events[len(events) // 2].entry_id
+    if at is None or summary.events <= DRAWN_MAX:
+        return reader.first_page(within, limit=DRAWN_MAX)
+    return reader.around(within, at, oldest_first=True, limit=DRAWN_MAX)
+
+
+def _addresses(drawn: Sequence[Event], shown: Listing, query: str) -> list[str]:
+    """Where each mark leads: to its row on this page of the list, or to the page of the list around it."""
+    here: Mapping[Position, bool] = {Position.of(event): True for event in shown.page.events}
+    kept = f"&{query}" if query else ""
+    return ["" if Position.of(event) in here else f"?at={event.entry_id}{kept}" for event in drawn]

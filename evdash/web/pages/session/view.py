@@ -1,0 +1,143 @@
+"""One session: its facts, its picture, its events in order, and ways through them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django_htmx.http import trigger_client_event
+
+from evdash.eventlog.current_reader import open_reader
+from evdash.eventlog.reader import Reader
+from evdash.eventlog.records import Position
+from evdash.events.event import Event
+from evdash.events.filters.event_filter import EventFilter
+from evdash.events.summaries import SessionSummary
+from evdash.notes.records import Subject
+from evdash.web.error_pages import explains_bad_places, said, unknown
+from evdash.web.event_list.list_query import Scope
+from evdash.web.event_list.listing import Listing, Question, listing, question
+from evdash.web.event_list.pagination import BadPlace, with_call_notes
+from evdash.web.links import session_address
+from evdash.web.note_display import notes_section
+from evdash.web.page import page, part
+from evdash.web.pages.compare.presenter import comparable
+from evdash.web.pages.session.query import filter_taken_off, found_event, kept_query, query_showing, reading_of, toolbar
+from evdash.web.pages.session.state_panel import state_panel
+from evdash.web.pages.session.timeline import DRAWN_MAX, calls_in_filtered, known_calls, picture
+from evdash.web.pages.session_export.links import hand_over
+from evdash.web.sandbox_middleware import mount_of
+
+
+@explains_bad_places
+def session(request: HttpRequest, session_id: str) -> HttpResponse:
+    """The session's events from its start on, or around `at=`, under the filter bar."""
+    with open_reader() as reader:
+        facts = reader.session(session_id)
+        if facts is None:
+            return unknown(request, reader, "session", session_id)
+        if request.GET.get("part") == "find":
+            return _found(request, reader, facts)
+        if request.GET.get("part") == "state":
+            return _state(request, reader, facts)
+        return _page(request, reader, facts)
+
+
+def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpResponse:
+    reading = reading_of(request.GET)
+    scope = Scope("session", facts.session_id)
+    asking = question(request, scope, oldest_first=True, reading=reading)
+    shown = listing(reader, asking, facts=facts, with_histogram=False)
+    if hidden := _hidden(reader, asking, shown):
+        return HttpResponseRedirect(f"?{query_showing(hidden, request.GET, reader.now)}")
+    query = kept_query(request.GET)
+    drawn = picture(reader, facts, shown, asking.place.at, query)
+    calls = drawn.calls
+    if asking.asked.own and facts.events > DRAWN_MAX:  # calls without their returns, maybe far from the picture
+        calls = calls_in_filtered(reader, facts, shown.page.events, drawn.calls)
+    elif not asking.asked.own and len(shown.page.events) > DRAWN_MAX:  # printed, it has more than the picture
+        calls = known_calls(reader, facts, shown.page)
+    context = {
+        "facts": facts,
+        "hand_over": hand_over(facts.session_id),
+        "notes": None if mount_of(request) else notes_section(Subject(facts.session_id), request.user),
+        "listing": replace(shown, list=with_call_notes(shown.list, calls)),
+        "picture": drawn,
+        "toolbar": toolbar(request.GET, shown),
+        "taken_off": filter_taken_off(request.GET),
+        "at": asking.place.at,
+        "state_query": request.GET.urlencode(),
+        "comparable": comparable(reader, facts),
+    }
+    return page(
+        request,
+        "pages/session/session.html",
+        facts.session_id,
+        context,
+        coverage=reader.coverage,
+        events=shown.page.events,
+        status=shown.status,
+    )
+
+
+def _hidden(reader: Reader, asking: Question, shown: Listing) -> Event | None:
+    """The event that `at=` names and the filter does not show; None when it is shown, or is none of the session."""
+    at, scope = asking.place.at, asking.asked.scope
+    if at is None or not asking.asked.own or asking.asked.problem:
+        return None
+    if any(event.entry_id == at for event in shown.page.events):
+        return None
+    session = scope.applied(EventFilter())
+    there = reader.page(session, after=Position(at, ""), oldest_first=True, limit=1).events
+    return there[0] if there and there[0].entry_id == at else None
+
+
+def _state(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpResponse:
+    """The state at one event: for the panel by itself, else as a page."""
+    panel = state_panel(reader, facts, request.GET)
+    if panel is None:
+        return said(
+            request,
+            "No state yet",
+            "The session has no event up to there.",
+            status=404,
+            coverage=reader.coverage,
+            subject=facts.session_id,
+        )
+    context = {"panel": panel, "address": session_address(facts.session_id)}
+    if request.htmx:  # type: ignore[attr-defined]
+        return part(request, "pages/session/_state.html", context)
+    return page(request, "pages/session/state.html", facts.session_id, context, coverage=reader.coverage)
+
+
+def _found(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpResponse:
+    """On to the event that was asked for."""
+    try:
+        found = found_event(reader, facts, request.GET.dict())
+    except BadPlace as error:
+        if request.htmx:  # type: ignore[attr-defined]
+            return _told(str(error))
+        raise
+    event, to = found.event, found.searched_to
+    nothing = (
+        f"There is no such event up to {to:%Y-%m-%d %H:%M:%S} UTC, which is as far as was searched."
+        if to
+        else "There is no such event in this direction."
+    )
+    if event is None and request.htmx:  # type: ignore[attr-defined]
+        return _told(nothing)
+    if event is None:
+        return said(
+            request,
+            "Nothing further",
+            nothing,
+            status=404,
+            coverage=reader.coverage,
+            subject=facts.session_id,
+        )
+    return HttpResponseRedirect(f"{session_address(facts.session_id)}?{query_showing(event, request.GET, reader.now)}")
+
+
+def _told(words: str) -> HttpResponse:
+    """A sentence for the page that asked, which stays as it is."""
+    return trigger_client_event(HttpResponse(status=204), "evdash:nothing", {"words": words})

@@ -1,0 +1,130 @@
+"""What an export of a session tells: its facts, who made it and when, how complete it is, its events, its notes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from evdash.eventlog.current_reader import open_reader
+from evdash.eventlog.export import all_pages
+from evdash.eventlog.records import EventPage, MissingEntries, Position
+from evdash.events.event import Event
+from evdash.events.filters.event_filter import EventFilter
+from evdash.events.summaries import SessionSummary
+from evdash.notes.reading import all_notes_of_session
+from evdash.notes.records import NoteRecord
+from evdash.streams.client import StreamsUnavailable
+from evdash.web.event_display.calls import Calls
+from evdash.web.event_display.gap_row import Whose, whose
+from evdash.web.event_list.completeness import Completeness, session_completeness
+from evdash.web.pages.session.timeline import known_calls, without_duplicates
+
+# Events a chunk, of which all values are whole: so much is in memory at once.
+CHUNK_EVENTS: Final = 100
+# As on the session's page: beyond it marks would only cover each other.
+PICTURE_EVENTS: Final = 1_000
+
+_UNSAFE_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class SessionUnknown(Exception):
+    """No event of the session is known; the sentence says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedEvent:
+    """An event, its number in the export, from 1, and whether it is a duplicate."""
+
+    event: Event
+    number: int
+    is_duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionExport:
+    """One export. Everything but the events and notes is known when it begins."""
+
+    facts: SessionSummary
+    exported_at: datetime
+    exported_by: str
+    address: str  # of the session's page, whole; "" where it is not known
+    streams: tuple[str, ...]
+    completeness: Completeness
+    gaps: tuple[MissingEntries, ...]
+    whose: Whose
+    pictured: tuple[Event, ...]  # the first events, for the picture, without duplicates
+    calls: Calls  # those among them
+    has_notes: bool  # a sandbox has none
+
+    @property
+    def session_id(self) -> str:
+        return self.facts.session_id
+
+    @property
+    def file_stem(self) -> str:
+        """A name for the file, without its ending: what every file system takes."""
+        return f"session-{_UNSAFE_IN_A_NAME.sub('_', self.session_id)[:80].strip('.')}"
+
+    def chunks(self) -> Iterator[list[ExportedEvent | MissingEntries]]:
+        """All events, oldest first, with the gaps where their entries were, some at a time.
+
+        Up to the newest event as it is now. Raises StreamsUnavailable, at once or in the middle.
+        """
+        pages = all_pages(EventFilter().also("session", self.session_id), "An export", limit=CHUNK_EVENTS)
+        return self._chunks(pages)
+
+    def _chunks(self, pages: Iterator[EventPage]) -> Iterator[list[ExportedEvent | MissingEntries]]:
+        gaps = list(self.gaps)
+        number = 0
+        for page in pages:
+            chunk: list[ExportedEvent | MissingEntries] = []
+            for event in page.events:
+                while gaps and gaps[0].first_id <= event.entry_id:
+                    chunk.append(gaps.pop(0))
+                number += 1
+                chunk.append(ExportedEvent(event, number, Position.of(event) in page.duplicates))
+            yield chunk
+        yield list(gaps)
+
+    def notes(self) -> Iterator[NoteRecord]:
+        """All notes on the session and its events, oldest first."""
+        return all_notes_of_session(self.session_id) if self.has_notes else iter(())
+
+
+def session_export(
+    session_id: str, exported_by: str, *, address: str = "", with_picture: bool = False
+) -> SessionExport:
+    """The export of this session, begun now. Raises SessionUnknown, StreamsUnavailable."""
+    with open_reader() as reader:
+        facts = reader.session(session_id)
+        within = EventFilter().also("session", session_id)
+        page = reader.first_page(within, limit=PICTURE_EVENTS if with_picture else 1)
+        first = without_duplicates(page)
+        calls = known_calls(reader, facts, page) if facts and with_picture else Calls()
+        gaps = reader.gaps(facts.first_id.previous(), facts.last_id) if facts else ()
+        of_it = whose(reader, within, page.events, gaps)
+        coverage = reader.coverage
+    if coverage.unreachable:
+        raise StreamsUnavailable(f"An export now would not be complete. {coverage.unreachable}")
+    if facts is None:
+        raise SessionUnknown(
+            "No event of such a session is in the log or in the streams that evdash reads."
+            if reader.has_read_all
+            else "No event of such a session is in the part of the streams that was read: the log is further behind."
+        )
+    return SessionExport(
+        facts=facts,
+        exported_at=datetime.now(UTC),
+        exported_by=exported_by,
+        address=address,
+        streams=reader.streams,
+        completeness=session_completeness(facts, first[0] if first else None, coverage, gaps),
+        gaps=gaps,
+        whose=of_it,
+        has_notes=not coverage.is_of_copies,
+        pictured=tuple(first) if with_picture else (),
+        calls=calls,
+    )

@@ -1,0 +1,117 @@
+"""A session as one HTML file: opens without evdash, without a network and without script.
+
+It is written by the templates and the stylesheets of the pages, the latter within it. Its own policy forbids it to load
+anything at all.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from django.contrib.auth.models import AnonymousUser
+from django.template.loader import get_template
+
+from evdash.eventlog.records import MissingEntries
+from evdash.events.event import Event
+from evdash.web.charts.timeline import timeline
+from evdash.web.event_display.calls import Calls
+from evdash.web.event_display.gap_row import GapRow, gap_row
+from evdash.web.event_display.row import Row, row_of
+from evdash.web.formatting import size
+from evdash.web.note_display import note_views
+from evdash.web.pages.session_export.export import ExportedEvent, SessionExport
+
+
+@dataclass(frozen=True, slots=True)
+class WholeField:
+    """One pair of an entry, whole; what is not UTF-8 as base64."""
+
+    name: str
+    name_is_base64: bool
+    text: str
+    base64: str  # "" for a text
+    size: str
+
+
+@dataclass(frozen=True, slots=True)
+class WholeEvent:
+    """What templates/pages/session_export/_events.html shows of an event."""
+
+    row: Row
+    number: int
+    fields: tuple[WholeField, ...]
+
+
+def html_file(export: SessionExport) -> Iterator[bytes]:
+    """The file, in pieces; ends with a line that counts its events. Raises StreamsUnavailable, at once or in the
+    middle, rather than end as if that were all."""
+    return _pieces(export, export.chunks())
+
+
+def _pieces(export: SessionExport, chunks: Iterator[list[ExportedEvent | MissingEntries]]) -> Iterator[bytes]:
+    drawn, all_events = len(export.pictured), export.facts.events
+    yield _rendered(
+        "pages/session_export/_head.html",
+        export=export,
+        facts=export.facts,
+        title=f"Session {export.session_id}",
+        timeline=timeline(export.pictured, export.calls),
+        timeline_note=f"The first {drawn:,} of {all_events:,} events are drawn." if drawn < all_events else "",
+        notes=note_views(export.notes(), AnonymousUser(), among_session=True),
+        is_demonstration=any(event.simulated for event in export.pictured),
+    )
+    events = errors = 0
+    for chunk in chunks:
+        found = [item for item in chunk if isinstance(item, ExportedEvent)]
+        events, errors = events + len(found), errors + sum(item.event.is_error for item in found)
+        if chunk:
+            yield _rendered("pages/session_export/_events.html", items=_items(chunk, export))
+    yield _rendered("pages/session_export/_tail.html", events=events, errors=errors)
+
+
+def _items(chunk: Sequence[ExportedEvent | MissingEntries], export: SessionExport) -> list[WholeEvent | GapRow]:
+    return [
+        _whole(item, export.calls)
+        if isinstance(item, ExportedEvent)
+        else replace(gap_row(item, export.whose), parked_address="")
+        for item in chunk
+    ]
+
+
+def _whole(item: ExportedEvent, calls: Calls) -> WholeEvent:
+    # What leads to pages of evdash leads nowhere from a file.
+    row = replace(
+        row_of(item.event, is_duplicate=item.is_duplicate),
+        address="",
+        session_address="",
+        user_address="",
+        call_note="" if item.is_duplicate else calls.note(item.event),
+    )
+    return WholeEvent(row, item.number, _fields(item.event))
+
+
+def _fields(event: Event) -> tuple[WholeField, ...]:
+    return tuple(
+        WholeField(
+            name=field.name if (is_text := _is_text(raw_name)) else base64.b64encode(raw_name).decode(),
+            name_is_base64=not is_text,
+            text=field.value if field.is_text else "",
+            base64="" if field.is_text else base64.b64encode(field.raw).decode(),
+            size=size(len(field.raw)),
+        )
+        for field, (raw_name, _) in zip(event.fields, event.entry.pairs, strict=True)
+    )
+
+
+def _is_text(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _rendered(template: str, **context: object) -> bytes:
+    return get_template(template).render(context).encode()

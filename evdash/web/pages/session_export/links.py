@@ -1,0 +1,26 @@
+"""Where a session's exports are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.urls import reverse
+
+from evdash.events.filters.event_filter import EventFilter
+from evdash.web.links import session_address
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """The addresses that templates/pages/session/_export.html offers."""
+
+    file: str
+    transcript: str
+    ndjson: str
+
+
+def hand_over(session_id: str) -> HandOver:
+    """The exports of this session."""
+    here = session_address(session_id)
+    query = EventFilter().also("session", session_id).query_string()
+    return HandOver(f"{here}export.html", f"{here}transcript.md", f"{reverse('events-ndjson')}?{query}")

@@ -1,0 +1,239 @@
+"""A session as a transcript in Markdown (CommonMark): what was said and done, in order.
+
+Nothing of an event can change the document: its texts stand in code fences longer than any run of backticks in them,
+short ones in code spans. Unseen characters stand as their signs (web/visible.py).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from evdash.eventlog.records import MissingEntries
+from evdash.events.event import Event
+from evdash.events.session.call_matching import CALLS, Call, OpenCalls, is_complete
+from evdash.notes.records import NoteRecord
+from evdash.web.control_characters import signs
+from evdash.web.event_display.event_types import kind_of
+from evdash.web.event_display.gap_row import Whose, gap_row
+from evdash.web.event_display.one_line import IDENTITY, reading
+from evdash.web.formatting import count, span
+from evdash.web.pages.session_export.export import ExportedEvent, SessionExport
+
+_BACKTICKS = re.compile(r"`+")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ]{0,60}")
+_SHORT_CHARS: Final = 120
+# Told by an event's heading already.
+_IN_HEADING: Final = IDENTITY - {"severity", "level"} | {"tool", "tool_name"}
+
+
+def transcript(export: SessionExport) -> Iterator[bytes]:
+    """The document, in pieces; ends with a line that counts its events. Raises StreamsUnavailable, at once or in the
+    middle, rather than end as if that were all."""
+    return _pieces(export, export.chunks())
+
+
+def _pieces(export: SessionExport, chunks: Iterator[list[ExportedEvent | MissingEntries]]) -> Iterator[bytes]:
+    yield _head(export).encode()
+    calls = _Calls()
+    events = errors = 0
+    for chunk in chunks:
+        for item in chunk:
+            if isinstance(item, ExportedEvent):
+                events += 1
+                errors += item.event.is_error
+        yield "".join(
+            _event(item, calls, with_stream=len(export.streams) > 1)
+            if isinstance(item, ExportedEvent)
+            else f"**Gap.** {_code(_gap(item, export.whose))}\n\n"
+            for item in chunk
+        ).encode()
+    if waiting := calls.waiting:
+        yield b"## Calls without a return\n\n"
+        lines = (f"- {_code(call.tool)}, entry {_code(call.entry)}\n" for call in waiting)
+        yield "".join(lines).encode()
+        yield b"\n"
+    yield b"## Notes\n\n"
+    is_any = False
+    for note in export.notes():
+        is_any = True
+        yield _note(note).encode()
+    if not is_any:
+        yield b"None.\n\n"
+    yield f"---\n\nEnd of the transcript: {count(events, 'event')}, {count(errors, 'error')}.\n".encode()
+
+
+class _Begun(NamedTuple):
+    """What is kept of a call until it ends: of all of a session's calls at most this is in memory."""
+
+    entry: str
+    tool: str
+    waits: bool  # for an end: it does not say itself how it ended
+
+
+class _Calls:
+    """The calls so far that have not ended, by their numbers (events/session/pairing.py)."""
+
+    def __init__(self) -> None:
+        self._open = OpenCalls()
+        self._begun: dict[int, _Begun] = {}
+        self._number = 0
+
+    def answered(self, event: Event) -> str:
+        """The entry of the call that this event ends; "" when it ends none."""
+        call, self._open = self._open.ended_by(event)
+        if call is not None:
+            return self._begun.pop(call.number).entry
+        if event.type in CALLS:
+            before, self._open = self._open, self._open.with_call(event, Call("", self._number))
+            if self._open is not before:
+                self._begun[self._number] = _Begun(
+                    str(event.entry_id), event.tool or event.type, not is_complete(event)
+                )
+                self._number += 1
+        return ""
+
+    @property
+    def waiting(self) -> list[_Begun]:
+        """Those that wait for an end."""
+        return [call for call in self._begun.values() if call.waits]
+
+
+def _head(export: SessionExport) -> str:
+    facts = export.facts
+    lines = [
+        ("session", _code(facts.session_id)),
+        ("user", _code(facts.user_id) if facts.user_id else ""),
+        ("agent", _code(str(facts.agent)) if facts.agent else ""),
+        ("model", _code(str(facts.model)) if facts.model else ""),
+        ("started", _time(facts.started_at)),
+        ("length", span(facts.duration)),
+        ("outcome", _code(facts.outcome or "ended") if facts.ended else "no end yet"),
+        ("events", f"{facts.events:,}, of them {count(facts.errors, 'error')}"),
+        ("messages", f"{facts.messages:,}"),
+        ("tool calls", f"{facts.tool_calls:,}"),
+        ("searches", f"{facts.searches:,}"),
+        ("tokens", f"{facts.tokens:,}"),
+        ("exported", f"{_time(export.exported_at)} by {_code(export.exported_by)}"),
+        ("from the streams", ", ".join(map(_code, export.streams))),
+        ("page", _code(export.address) if export.address else ""),
+        ("completeness", export.completeness.sentence),
+    ]
+    listed = "".join(f"- {name}: {value}\n" for name, value in lines if value)
+    return (
+        f"# Session {_code(facts.session_id)}\n\n{listed}\n"
+        "Texts of events stand in code blocks, as they were written but for JSON, which is laid out in lines; a "
+        "character that cannot be seen stands as its number in ‹›. Every field of every entry, byte for byte, is in "
+        "the export as NDJSON.\n\n## Events\n\n"
+    )
+
+
+def _event(item: ExportedEvent, calls: _Calls, *, with_stream: bool) -> str:
+    event = item.event
+    entry = f"entry {_code(str(event.entry_id))}" + (f" of {_code(event.stream)}" if with_stream else "")
+    tail = reading(event).tail
+    heading = " · ".join(
+        part for part in (_title(event), _time(event.occurred_at), signs(tail) if tail else "", entry) if part
+    )
+    lines = [f"### {item.number}. {heading}\n\n"]
+    if item.is_duplicate:
+        lines.append("A duplicate, written again by a retry of its producer: not counted.\n\n")
+    # What a retry wrote again neither begins a call nor ends one.
+    if not item.is_duplicate and (call := calls.answered(event)):
+        lines.append(f"Returns the call of entry {_code(call)}.\n\n")
+    lines += [f"Remark: {_code(remark)}\n\n" for remark in event.remarks]
+    lines += _told(event)
+    return "".join(lines)
+
+
+def _title(event: Event) -> str:
+    role = event.data.get("role")
+    if kind_of(event.type).name == "message" and isinstance(role, str) and role:
+        title = _name(role)
+    else:
+        title = _name(event.type) if event.type else "(no type)"
+        title += f" {_name(event.tool)}" if event.tool else ""
+    return f"**Error** {title}" if event.is_error else title
+
+
+def _told(event: Event) -> list[str]:
+    """Everything that the event says beside what its heading has: its content, short values as a list, long ones."""
+    rest = {name: _in_text(value) for name, value in event.data.items() if _is_told(name, value, event)}
+    lines = [_fence(rest.pop("content"))] if "content" in rest else []
+    short = [f"- {_name(name)}: {_code(text)}\n" for name, text in rest.items() if not _is_long(text)]
+    if short:
+        lines.append("".join(short) + "\n")
+    lines += [f"{_name(name)}:\n\n{_fence(text)}" for name, text in rest.items() if _is_long(text)]
+    return lines or ["Nothing beside its identity.\n\n"]
+
+
+def _is_told(name: str, value: Any, event: Event) -> bool:
+    if name == "data":  # its keys are the event's own, unless it is no JSON object
+        return not isinstance(value, Mapping)
+    if name == "role":
+        return kind_of(event.type).name != "message"
+    return name not in _IN_HEADING and value not in ("", None)
+
+
+def _is_long(text: str) -> bool:
+    return len(text) > _SHORT_CHARS or "\n" in text or "\r" in text
+
+
+def _in_text(value: Any) -> str:
+    """A value as text; JSON, also where it stands in a text, with its lines broken when it is long."""
+    if isinstance(value, str):
+        if len(value) <= _SHORT_CHARS or value.lstrip()[:1] not in ("{", "["):
+            return value
+        return _laid_out(value)
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHORT_CHARS else json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _laid_out(text: str) -> str:
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False, indent=2)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _note(note: NoteRecord) -> str:
+    on = "" if note.subject.entry_id is None else f" on entry {_code(str(note.subject.entry_id))}"
+    changed = f", changed {_time(note.edited_at)}" if note.edited_at else ""
+    heading = f"### {_name(note.author)} · {_time(note.written_at)}{on}{changed}\n\n"
+    if note.deleted_at:
+        return f"{heading}Deleted by its author {_time(note.deleted_at)}.\n\n"
+    return heading + _fence(note.text, "markdown")
+
+
+def _gap(gap: MissingEntries, whose: Whose) -> str:
+    return f"{gap_row(gap, whose).words} Between {gap.first_id} and {gap.last_id}. {gap.reason}".strip()
+
+
+def _fence(text: str, kind: str = "text") -> str:
+    text = signs(text)
+    fence = "`" * max(3, _longest_run(text) + 1)
+    return f"{fence}{kind}\n{text}{'' if text.endswith(chr(10)) else chr(10)}{fence}\n\n"
+
+
+def _name(text: str) -> str:
+    """A role, type or author in a heading: as it is when nothing in it could be Markdown."""
+    return text if _PLAIN.fullmatch(text) else _code(text)
+
+
+def _code(text: str) -> str:
+    text = " ".join(signs(text).splitlines()) or " "
+    ticks = "`" * (_longest_run(text) + 1)
+    pad = " " if text[0] in "` " or text[-1] in "` " else ""
+    return f"{ticks}{pad}{text}{pad}{ticks}"
+
+
+def _longest_run(text: str) -> int:
+    return max(map(len, _BACKTICKS.findall(text)), default=0)
+
+
+def _time(moment: datetime) -> str:
+    moment = moment.astimezone(UTC)
+    return f"{moment.isoformat(sep=' ', timespec='milliseconds').removesuffix('+00:00')} UTC"

@@ -1,0 +1,48 @@
+"""A session to take along: a transcript, or one file that opens anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from evdash.accounts.tokens import token_or_session
+from evdash.events.filters.event_filter import EventFilter
+from evdash.streams.client import StreamsUnavailable
+from evdash.web.links import session_address
+from evdash.web.pages.exports import given_out, who_asks
+from evdash.web.pages.session_export.export import SessionExport, SessionUnknown, session_export
+from evdash.web.pages.session_export.html_file import html_file
+from evdash.web.pages.session_export.transcript import transcript
+
+
+@token_or_session
+def session_transcript(request: HttpRequest, session_id: str) -> HttpResponseBase:
+    """The session as Markdown."""
+    return _exported(request, session_id, transcript, "transcript", "text/markdown; charset=utf-8", "md")
+
+
+@token_or_session
+def session_file(request: HttpRequest, session_id: str) -> HttpResponseBase:
+    """The session as one HTML file. It is downloaded: on a page of evdash's own it would have evdash's rights."""
+    return _exported(request, session_id, html_file, "HTML file", "text/html; charset=utf-8", "html")
+
+
+def _exported(
+    request: HttpRequest,
+    session_id: str,
+    write: Callable[[SessionExport], Iterator[bytes]],
+    form: str,
+    content_type: str,
+    ending: str,
+) -> HttpResponseBase:
+    address = request.build_absolute_uri(session_address(session_id))
+    try:
+        export = session_export(session_id, who_asks(request), address=address, with_picture=ending == "html")
+        pieces = write(export)
+    except SessionUnknown as unknown:
+        return HttpResponse(f"{unknown}\n", status=404, content_type="text/plain; charset=utf-8")
+    except StreamsUnavailable as outage:
+        return HttpResponse(f"{outage}\n", status=503, content_type="text/plain; charset=utf-8")
+    within = EventFilter().also("session", session_id)
+    return given_out(request, pieces, within, form, content_type, f"{export.file_stem}.{ending}")

@@ -1,0 +1,32 @@
+"""Sessions: by their last activity, newest first."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+
+from evdash.eventlog.current_reader import open_reader
+from evdash.web.error_pages import explains_bad_places
+from evdash.web.event_list.pagination import entry_place_of, link, newest
+from evdash.web.links import page_address
+from evdash.web.page import page
+
+
+@explains_bad_places
+def sessions(request: HttpRequest) -> HttpResponse:
+    """A page of sessions, of one user with `user=`."""
+    before, after = entry_place_of(request.GET.dict())
+    user_id = request.GET.get("user", "")
+    with open_reader() as reader:
+        found = reader.sessions(before=before, after=after, user_id=user_id or None)
+        newest_events = newest(reader)
+    query = urlencode({"user": user_id}) if user_id else ""
+    context = {
+        "found": found,
+        "user_id": user_id,
+        "newer": link(page_address(request), query, after=found.newer) if found.newer else "",
+        "older": link(page_address(request), query, before=found.older) if found.older else "",
+        "newest": link(page_address(request), query) if before or after else "",
+    }
+    return page(request, "pages/sessions.html", "Sessions", context, coverage=reader.coverage, events=newest_events)

@@ -1,0 +1,190 @@
+"""The forms of operations on sandboxes: replay into one, and delete one."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final
+
+import redis
+from django import forms
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.http import QueryDict
+from django.urls import reverse
+
+from evdash.events.filters.event_filter import EventFilter, FilterError
+from evdash.events.filters.time_range import TimeBound
+from evdash.replay.background import BackgroundReplay, begin
+from evdash.replay.replay import EXPIRES_S, Replay
+from evdash.streams.commands import DeleteSandbox, Operation
+from evdash.streams.sandbox import NAME_MAX
+from evdash.web.event_list.pagination import link
+from evdash.web.formatting import count
+from evdash.web.links import sandbox_address
+from evdash.web.pages.streams.forms.base import OperationForm, Place, span_of
+
+# A request should not take much longer than two seconds; the command copies more.
+ENTRIES_MAX: Final = 20_000
+SPEEDS: Final = (1, 2, 5, 10, 20, 50, 100)
+
+
+class SandboxForm(OperationForm):
+    """An operation on a sandbox, by a person. What it is about need not be a stream of the settings."""
+
+    of_group = False
+
+    def __init__(self, who: str, query: QueryDict) -> None:
+        self.who = who
+        place = Place(
+            stream=query.get(self.names, ""),
+            info=None,
+            group="",
+            group_info=None,
+            own_groups=frozenset(),
+            parked_ids=(),
+        )
+        super().__init__(place, query)
+
+    names: ClassVar[str]  # the parameter that names the sandbox
+
+
+class ReplayForm(SandboxForm):
+    kind = "replay"
+    names = "to"
+    title = "Replay to a sandbox"
+    explains = (
+        "Copies events, byte for byte, from the event log and the streams into a stream of their own, for a while: to "
+        "try out on it what reads such a stream. The streams themselves stay as they are."
+    )
+    verb = "Copy"
+    undoing = "Can be undone: the sandbox is deleted from the page Streams, and by itself when it expires."
+    needs = (("q",), ("to",))
+
+    q = forms.CharField(
+        label="The events", required=False, max_length=4_000, help_text="A filter, as on the page of the events."
+    )
+    to = forms.CharField(label="Into the sandbox", max_length=NAME_MAX + 1)
+    ids = forms.ChoiceField(
+        label="Entry IDs",
+        choices=(("original", "the original ones"), ("new", "new ones")),
+        required=False,
+        help_text="The original ones must come after what the sandbox has had. Where new ones came from is kept.",
+    )
+    speed = forms.ChoiceField(
+        label="Pace",
+        choices=(("", "at once"), *((str(speed), f"{speed} times as fast as it happened") for speed in SPEEDS)),
+        required=False,
+        help_text="At a pace it is copied by this web server while you go on; the sandbox says how far it is.",
+    )
+    max_gap = forms.CharField(
+        label="No gap longer than", required=False, help_text="Where there is a pace: 5s, 1m. Empty: as long as it was."
+    )
+    expires = forms.CharField(label="Expires after", required=False, help_text="24h if nothing is said; at most 30d.")
+
+    @classmethod
+    def suggested(cls, place: Place, query: QueryDict) -> dict[str, str]:
+        name = f"{settings.EVDASH.sandbox_prefix}{datetime.now(UTC):%Y-%m-%d-%H%M%S}"
+        return {"to": name, "ids": "original", "max_gap": "5s", "expires": "24h"}
+
+    def clean_q(self) -> str:
+        try:
+            event_filter = EventFilter.parse(self.cleaned_data["q"])
+        except FilterError as error:
+            raise forms.ValidationError(str(error)) from error
+        if not event_filter:
+            raise forms.ValidationError("Say which events: a session, a user, a range of time.")
+        return event_filter.text()
+
+    def clean_max_gap(self) -> float | None:
+        bound = span_of(self.cleaned_data["max_gap"]) if self.cleaned_data["max_gap"] else TimeBound()
+        return bound.ago.total_seconds() if bound.ago else None
+
+    def clean_expires(self) -> int:
+        bound = span_of(self.cleaned_data["expires"]) if self.cleaned_data["expires"] else TimeBound()
+        return int(bound.ago.total_seconds()) if bound.ago else EXPIRES_S
+
+    def button(self, affected: int | None) -> str:
+        return f"{self.verb} {count(affected or 0, 'entry', 'entries')}"
+
+    @property
+    def back(self) -> str:
+        asked = self.data.get("q", "") if self.is_bound else self.initial.get("q", "")
+        try:
+            return link(reverse("events"), EventFilter.parse(asked).query_string())
+        except FilterError:
+            return reverse("events")
+
+    def carry_out(self, operation: Operation, reason: str, client: redis.Redis, user: User) -> None:
+        if isinstance(operation, BackgroundReplay):
+            begin(user.get_username(), operation, reason, user=user)
+        else:
+            super().carry_out(operation, reason, client, user)
+
+    @property
+    def after(self) -> str:
+        return sandbox_address(self.cleaned_data["to"]) if self.cleaned_data["speed"] else ""
+
+    @property
+    def command(self) -> str:
+        """The same for a terminal. Of a form that is valid."""
+        asked: dict[str, Any] = self.cleaned_data
+        arguments = [f"--filter={asked['q']}", "--to", asked["to"], "--ids", asked["ids"] or "original"]
+        arguments += ["--expires", self.data["expires"]] if self.data.get("expires") else []
+        if asked["speed"]:
+            arguments += ["--speed", asked["speed"]]
+            arguments += ["--max-gap", self.data["max_gap"]] if self.data.get("max_gap") else []
+        arguments += ["--reason", "say why"]
+        return f".venv/bin/python manage.py replay {shlex.join(arguments)}"
+
+    def operation(self, reason: str) -> Operation:
+        cleaned: dict[str, Any] = self.cleaned_data
+        speed = float(cleaned["speed"]) if cleaned["speed"] else None
+        return (BackgroundReplay if speed else Replay)(
+            stream=cleaned["to"],
+            query=cleaned["q"],
+            who=self.who,
+            reason=reason,
+            ids=cleaned["ids"] or "original",
+            speed=speed,
+            max_gap_s=cleaned["max_gap"] if speed else None,
+            expires_s=cleaned["expires"],
+            entries_max=ENTRIES_MAX,
+        )
+
+
+class DeleteSandboxForm(SandboxForm):
+    kind = "delete-sandbox"
+    names = "stream"
+    title = "Delete a sandbox"
+    explains = "Deletes a sandbox and what is kept beside it before it expires. What it was copied from stays."
+    verb = "Delete the sandbox"
+    is_dangerous = True
+    undoing = "What others have written into the sandbox is gone. What was copied into it can be copied again."
+    shows_growth = True
+    needs = (("stream",),)
+
+    @property
+    def back(self) -> str:
+        return sandbox_address(self.place.stream)
+
+    def operation(self, reason: str) -> Operation:
+        configuration = settings.EVDASH
+        return DeleteSandbox(
+            stream=self.place.stream, prefix=configuration.sandbox_prefix, watched=configuration.streams
+        )
+
+
+SANDBOX_FORMS: Final[dict[str, type[SandboxForm]]] = {form.kind: form for form in (ReplayForm, DeleteSandboxForm)}
+
+
+class SandboxOperationConverter:
+    """The kind of an operation on sandboxes in an address."""
+
+    regex = "|".join(SANDBOX_FORMS)
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value

@@ -1,0 +1,24 @@
+"""Asking Redis for what the forms suggest and need."""
+
+from __future__ import annotations
+
+import redis
+
+from evdash.streams.dead_letters import parked_entries
+from evdash.streams.stream_info import group_infos, stream_info
+from evdash.web.pages.streams.forms.base import PARKED_MAX, Place
+from evdash.web.pages.streams.stream import own_groups
+
+
+def place_of(client: redis.Redis, stream: str, group: str, *, with_parked: bool = False) -> Place:
+    """The stream and its group (or none, "") as they are now. Raises StreamsUnavailable."""
+    parked = parked_entries(client, stream, count=PARKED_MAX) if with_parked else []
+    infos = {info.name: info for info in group_infos(client, stream)} if group else {}
+    return Place(
+        stream=stream,
+        info=stream_info(client, stream),
+        group=group,
+        group_info=infos.get(group),
+        own_groups=frozenset(own_groups()),
+        parked_ids=tuple(each.parked_id for each in parked),
+    )

@@ -1,0 +1,135 @@
+"""Operations on streams and groups: one address for looking at what would be done and for doing it."""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+import redis
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from evdash.accounts.roles import can_operate, operators_only
+from evdash.audit_log.audit_log import last_of, record
+from evdash.audit_log.run_operation import OutcomeNotRecorded
+from evdash.eventlog.current_reader import open_reader
+from evdash.eventlog.reader import Reader
+from evdash.events.entry import EntryId, InvalidEntryId
+from evdash.streams.client import StreamsUnavailable, open_client
+from evdash.streams.commands import Operation, OperationRefused, Preview
+from evdash.streams.consumer_group import GroupMissing
+from evdash.web.error_pages import said
+from evdash.web.formatting import count
+from evdash.web.page import page
+from evdash.web.pages.audit_log import AccessView
+from evdash.web.pages.streams.forms import FORMS, OperationForm
+from evdash.web.pages.streams.forms.sandboxes import SANDBOX_FORMS
+from evdash.web.pages.streams.forms.target import place_of
+from evdash.web.pages.streams.stream import pending_rows
+from evdash.web.pages.streams.view import no_such_stream
+
+EXAMPLES: Final = 5
+NOT_ALLOWED: Final = "Refused: only operators may do this."
+_TROUBLE: Final = (StreamsUnavailable, GroupMissing, OutcomeNotRecorded)
+
+
+def stream_operation(request: HttpRequest, kind: str) -> HttpResponse:
+    """As an operator; whoever else tries to do it is refused, and the access log says that they tried."""
+    if request.method == "POST" and not can_operate(request.user):
+        user = cast(User, request.user)
+        record(
+            user.get_username(),
+            kind,
+            user=user,
+            stream=request.GET.get("stream", ""),
+            group=request.GET.get("group", ""),
+            reason=request.POST.get("reason", "").strip(),
+            outcome=NOT_ALLOWED,
+            succeeded=False,
+        )
+    return cast(HttpResponse, _operation(request, kind))
+
+
+@operators_only
+def _operation(request: HttpRequest, kind: str) -> HttpResponse:
+    """GET asks for what is missing and shows what would be done; POST does it and leads to what the log has of it."""
+    stream, group = request.GET.get("stream", ""), request.GET.get("group", "")
+    if stream not in settings.EVDASH.streams:
+        return no_such_stream(request, stream)
+    wanted = FORMS[kind]
+    if wanted.of_group and not group:
+        return said(request, "Of which group?", "This address names no group.", status=404)
+    with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
+        try:
+            place = place_of(client, stream, group if wanted.of_group else "", with_parked="all" in request.GET)
+            form = wanted(place, request.GET)
+        except StreamsUnavailable as outage:
+            return said(request, wanted.title, str(outage), status=503, coverage=reader.coverage)
+        return _looked_at_or_done(request, form, client, reader)
+
+
+@operators_only
+def sandbox_operation(request: HttpRequest, kind: str) -> HttpResponse:
+    """As stream_operation, for what is about a sandbox, which is a stream of its own."""
+    form = SANDBOX_FORMS[kind](cast(User, request.user).get_username(), request.GET)
+    with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
+        return _looked_at_or_done(request, form, client, reader, template="pages/streams/sandbox_operation.html")
+
+
+def _looked_at_or_done(
+    request: HttpRequest,
+    form: OperationForm,
+    client: redis.Redis,
+    reader: Reader,
+    *,
+    template: str = "pages/streams/operation.html",
+) -> HttpResponse:
+    """What the form asks for, looked at; after POST done, and the way to what the log has of it."""
+    problem = ""
+    if request.method == "POST" and form.is_complete and form.is_valid():
+        problem = _done(request, form, client)
+        if not problem and (done := last_of(cast(User, request.user))):
+            return redirect(form.after or AccessView(done).address)
+    context = {"form": form, "problem": problem, "reason": request.POST.get("reason", ""), "back": form.back}
+    if form.is_complete and form.is_valid():
+        context |= _previewed(form, client, reader)
+    status = 409 if problem else 400 if form.errors else 200
+    return page(request, template, form.title, context, coverage=reader.coverage, status=status)
+
+
+def _done(request: HttpRequest, form: OperationForm, client: redis.Redis) -> str:
+    """Do it; returns why it was not done, or why nobody knows."""
+    user, reason = cast(User, request.user), request.POST.get("reason", "").strip()
+    operation = form.operation(reason)
+    try:
+        if before_id := request.POST.get("before_id"):
+            operation = form.as_seen(operation, EntryId.parse(before_id))
+        if form.shows_growth and (more := _growth(operation, client, request.POST.get("seen", ""))):
+            return more
+        form.carry_out(operation, reason, client, user)
+    except (OperationRefused, InvalidEntryId, *_TROUBLE) as error:
+        return str(error)
+    except DatabaseError as error:
+        return f"The access log cannot be written, so nothing was done: {error}."
+    return ""
+
+
+def _growth(operation: Operation, client: redis.Redis, seen: str) -> str:
+    """The sentence, when it is about more entries than the person has seen."""
+    now = operation.preview(client).affected
+    if now is None or not seen.isdecimal() or now <= int(seen):
+        return ""
+    number = count(now, "entry", "entries")
+    return f"Nothing was done: it is about {number} now, and was about {int(seen):,} when you looked."
+
+
+def _previewed(form: OperationForm, client: redis.Redis, reader: Reader) -> dict[str, Any]:
+    try:
+        preview = form.operation("").preview(client)
+        rows = pending_rows(client, reader, form.place.stream, preview.examples[:EXAMPLES])
+    except _TROUBLE as trouble:
+        return {"preview": Preview(str(trouble), None, refused=str(trouble))}
+    more = max(0, preview.affected - len(rows)) if preview.affected and rows else 0
+    return {"preview": preview, "rows": rows, "more": more, "button": form.button(preview.affected)}

@@ -1,0 +1,109 @@
+"""Sandboxes as the pages show them: what they are, and where the entries came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import redis
+from django.conf import settings
+
+from evdash.events.event import Event
+from evdash.replay.replay import ALIVE_EVERY_S
+from evdash.streams.client import StreamsUnavailable
+from evdash.streams.sandbox import Provenance, Sandbox, origin, sandbox, sandboxes, why_no_sandbox
+from evdash.web.formatting import count
+from evdash.web.links import event_address, sandbox_address, sandbox_operation_address
+from evdash.web.url_prefix import outside
+
+SILENT_S: Final = 4 * ALIVE_EVERY_S
+"""After so many seconds in which nothing was heard of a replay it is taken to have been broken off."""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxView:
+    """One sandbox."""
+
+    sandbox: Sandbox
+
+    @property
+    def address(self) -> str:
+        return sandbox_address(self.sandbox.name)
+
+    @property
+    def delete_address(self) -> str:
+        with outside():
+            return sandbox_operation_address("delete-sandbox", stream=self.sandbox.name)
+
+    @property
+    def entries(self) -> int:
+        return self.sandbox.info.length if self.sandbox.info else 0
+
+    @property
+    def replays(self) -> tuple[ReplayView, ...]:
+        """The newest first."""
+        return tuple(ReplayView(replay) for replay in reversed(self.sandbox.replays))
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayView:
+    """What one replay brought into a sandbox."""
+
+    provenance: Provenance
+
+    @property
+    def did(self) -> str:
+        """How much was copied, from where and how."""
+        told = self.provenance
+        of = f" of {', '.join(told.sources)}" if told.sources else ""
+        ids = "their original" if told.ids == "original" else "new"
+        return f"{count(told.entries, 'entry', 'entries')}{of}, with {ids} IDs, {told.pace}"
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it is still being copied, as far as was heard."""
+        told = self.provenance
+        return (
+            told.ended_at is None
+            and told.heard_at is not None
+            and datetime.now(UTC) - told.heard_at < timedelta(seconds=SILENT_S)
+        )
+
+    @property
+    def trouble(self) -> str:
+        """Why it is not all of them; "" when it is, or is being copied."""
+        told = self.provenance
+        if told.ended_at is not None or self.is_under_way:
+            return told.outcome
+        heard = f" since {told.heard_at:%Y-%m-%d %H:%M:%S} UTC" if told.heard_at else ""
+        return f"Broken off without a word: nothing was heard of it{heard}."
+
+
+def is_sandbox(stream: str) -> bool:
+    """Whether the name is one of a sandbox."""
+    return not why_no_sandbox(stream, settings.EVDASH.sandbox_prefix, settings.EVDASH.streams)
+
+
+def sandbox_views(client: redis.Redis) -> tuple[SandboxView, ...]:
+    """All sandboxes; none where Redis cannot be asked, which the page says of its streams."""
+    try:
+        return tuple(map(SandboxView, sandboxes(client, settings.EVDASH.sandbox_prefix)))
+    except StreamsUnavailable:
+        return ()
+
+
+def original_address(client: redis.Redis, event: Event) -> str:
+    """Where the entry lies that this one of a sandbox is a copy of; "" where nobody can say."""
+    with outside():
+        if came_from := origin(client, event.stream, event.entry_id):
+            return event_address(*came_from)
+        found = sandbox(client, event.stream)
+        within = [
+            replay
+            for replay in (found.replays if found else ())
+            if replay.ids == "original" and replay.first_id and replay.last_id
+            if replay.first_id <= event.entry_id <= replay.last_id
+        ]
+        # Of several streams that were replayed at once nobody knows which it was.
+        return event_address(within[0].sources[0], event.entry_id) if within and len(within[0].sources) == 1 else ""

@@ -1,0 +1,504 @@
+"""Streams and their consumer groups as the pages show them: what Redis tells, beside what the tables know."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from urllib.parse import urlencode
+
+import redis
+from django.conf import settings
+from django.urls import reverse
+
+from evdash.config.environment import Configuration
+from evdash.eventlog.gaps import missing_entries, missing_in_all
+from evdash.eventlog.group_progress import GroupTotals, MadeAnew, Throughput, group_totals, made_anew, throughput
+from evdash.eventlog.models import Gap
+from evdash.eventlog.reader import Reader
+from evdash.eventlog.records import MissingEntries
+from evdash.events.decoding import decode
+from evdash.events.entry import Entry, EntryId
+from evdash.events.event import Event
+from evdash.events.filters.time_range import InvalidTimeBound, TimeBound
+from evdash.ingest.projections.registry import projections
+from evdash.streams.client import Refused, StreamsUnavailable
+from evdash.streams.consumer_group import PendingEntry, pending_entries
+from evdash.streams.dead_letters import ParkedEntry, parked_count
+from evdash.streams.reads import read_entries
+from evdash.streams.retention import TrimRefused, plan_safe_trim
+from evdash.streams.stream_info import Arrivals, ConsumerInfo, GroupInfo, StreamInfo, arrivals, group_infos, stream_info
+from evdash.web.charts.sparkline import Sparkline, sparkline
+from evdash.web.event_display.event_types import Kind, kind_of
+from evdash.web.event_display.one_line import Reading, reading
+from evdash.web.event_list.pagination import BadPlace, entry_place_of, link
+from evdash.web.formatting import count
+from evdash.web.links import event_address, group_address, parked_address
+
+# Single entries noticed no longer after one another than this, one after the other and for one reason, are one row.
+ONE_TIME: Final = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class GapView:
+    """A gap in words; or single entries one after the other, as when several are parked for one reason."""
+
+    gaps: tuple[MissingEntries, ...]  # the newest first
+
+    @property
+    def number(self) -> str:
+        """How many entries are missing."""
+        known = [gap.entries for gap in self.gaps if gap.entries is not None]
+        return f"{sum(known):,}" if len(known) == len(self.gaps) else "unknown"
+
+    @property
+    def why(self) -> str:
+        """How it came."""
+        return str(Gap.Kind(self.gaps[0].kind).label)
+
+    @property
+    def reason(self) -> str:
+        return self.gaps[0].reason
+
+    @property
+    def first_id(self) -> EntryId:
+        return min(gap.first_id for gap in self.gaps)
+
+    @property
+    def last_id(self) -> EntryId:
+        return max(gap.last_id for gap in self.gaps)
+
+    @property
+    def noticed_at(self) -> datetime:
+        return max(gap.noticed_at for gap in self.gaps)
+
+
+@dataclass(frozen=True, slots=True)
+class GapList:
+    """The newest gaps, and how many there are altogether."""
+
+    rows: tuple[GapView, ...]
+    gaps: int
+    entries: str  # in words
+
+    @property
+    def more(self) -> int:
+        """How many gaps are not listed."""
+        return self.gaps - sum(len(row.gaps) for row in self.rows)
+
+    @property
+    def in_all(self) -> str:
+        """The sum, in words."""
+        return f"{self.entries} in {count(self.gaps, 'gap')}"
+
+
+def gap_list(group: str, stream: str, *, rows: int | None = None) -> GapList:
+    """The gaps of a group in a stream, the newest in at most so many rows."""
+    merged: list[list[MissingEntries]] = []
+    for gap in missing_entries(group, stream):
+        if merged and _belong_together(merged[-1][-1], gap):
+            merged[-1].append(gap)
+        else:
+            merged.append([gap])
+    in_all = missing_in_all([stream], group)
+    more = "" if in_all.is_exact else "at least "
+    return GapList(
+        rows=tuple(GapView(tuple(gaps)) for gaps in merged[:rows]),
+        gaps=in_all.gaps,
+        entries=f"{more}{count(in_all.entries, 'entry', 'entries')}",
+    )
+
+
+def _belong_together(one: MissingEntries, next_one: MissingEntries) -> bool:
+    return (
+        (one.kind, one.reason) == (next_one.kind, next_one.reason)
+        and all(gap.first_id == gap.last_id for gap in (one, next_one))
+        and abs(one.noticed_at - next_one.noticed_at) <= ONE_TIME
+    )
+
+
+# What the group of each projection fills.
+FEEDS: Final = {
+    "audit": "event log, sessions, users, counts",
+    "analytics": "latency of operations",
+    "debug": "error groups",
+}
+GAP_ROWS: Final = 5
+# The pending entries in which ages and deliveries are counted.
+AGES_OF: Final = 1_000
+AGES: Final = (("1m", 60_000), ("10m", 600_000), ("1h", 3_600_000), ("1d", 86_400_000))
+
+
+@dataclass(frozen=True, slots=True)
+class GroupView:
+    """One group of a stream; `info` is None for one of evdash's own that is not there."""
+
+    stream: str
+    name: str
+    info: GroupInfo | None
+    feeds: str  # "" for a group of somebody else
+    throughput: Throughput | None
+    sparkline: Sparkline | None
+    totals: GroupTotals | None
+    address: str
+
+    @property
+    def committed(self) -> str:
+        """Up to where everything was delivered and acknowledged, in words."""
+        if self.info is None or self.info.watermark == EntryId.MIN:
+            return "nothing"
+        if self.info.oldest_pending and self.info.oldest_pending <= self.info.last_delivered:
+            return f"all before {self.info.oldest_pending}"
+        return "all that was delivered"
+
+    @property
+    def query(self) -> str:
+        """Names the group in the address of an operation."""
+        return urlencode({"stream": self.stream, "group": self.name})
+
+    @property
+    def consumers(self) -> tuple[ConsumerView, ...]:
+        """Those with the most pending entries first, then those that asked last."""
+        found = sorted(self.info.consumers, key=lambda each: (-each.pending, each.idle_ms)) if self.info else ()
+        return tuple(ConsumerView(consumer) for consumer in found)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether entries lie with consumers that have been silent for so long that they should have been claimed."""
+        return bool(self.silent)
+
+    @property
+    def silent(self) -> tuple[ConsumerView, ...]:
+        """Those consumers."""
+        return tuple(consumer for consumer in self.consumers if consumer.is_silent)
+
+    @property
+    def left_lying(self) -> int:
+        """How many entries lie with them."""
+        return sum(consumer.info.pending for consumer in self.silent)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerView:
+    """One consumer."""
+
+    info: ConsumerInfo
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it has entries and has not asked for more for longer than entries are left with a consumer."""
+        return self.info.pending > 0 and self.info.idle_ms >= settings.EVDASH.claim_idle_ms
+
+
+@dataclass(frozen=True, slots=True)
+class StreamView:
+    """One stream; `info` is None when there is none of that name, `problem` says why it could not be asked."""
+
+    name: str
+    info: StreamInfo | None
+    arrivals: Arrivals | None
+    groups: tuple[GroupView, ...]
+    parked: int
+    gaps: GapList
+    made_anew: MadeAnew | None
+    retention: str
+    held: str  # the sentence, when a group holds what retention would remove
+    problem: str
+    events_address: str
+    parked_address: str
+
+    @property
+    def removed(self) -> int | None:
+        """Entries that were added once and are no longer in the stream; None when Redis does not know."""
+        if self.info is None or self.info.entries_added is None:
+            return None
+        return max(0, self.info.entries_added - self.info.length)
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """The pending entries of a group by how long they have been idle and how often they were delivered."""
+
+    idle_over: tuple[tuple[str, str], ...]  # as a filter says it, and how many
+    deliveries: str
+    longest_idle_ms: int
+    counted: int
+    is_all: bool
+
+
+def stream_view(client: redis.Redis, name: str) -> StreamView:
+    """The stream, asked now. Redis out of reach is no error here."""
+    problem = ""
+    info: StreamInfo | None = None
+    arrived: Arrivals | None = None
+    groups: tuple[GroupView, ...] = ()
+    parked = 0
+    held = ""
+    try:
+        info = stream_info(client, name)
+        arrived = arrivals(client, name, info) if info else None
+        groups = group_views(client, name, info)
+        parked = _parked(client, name)
+        held = _held(client, name, settings.EVDASH) if info else ""
+    except StreamsUnavailable as outage:
+        info, groups, problem = None, (), str(outage)
+    return StreamView(
+        name=name,
+        info=info,
+        arrivals=arrived,
+        groups=groups,
+        parked=parked,
+        gaps=gap_list(settings.EVDASH.audit_group, name, rows=GAP_ROWS),
+        made_anew=made_anew(settings.EVDASH.audit_group, name),
+        retention=retention_in_words(settings.EVDASH),
+        held=held,
+        problem=problem,
+        events_address=f"{reverse('events')}?{urlencode({'stream': name})}",
+        parked_address=parked_address(name),
+    )
+
+
+def group_views(client: redis.Redis, stream: str, info: StreamInfo | None) -> tuple[GroupView, ...]:
+    """The stream's groups, evdash's own first, those that should be there and are not among them."""
+    found = {group.name: group for group in group_infos(client, stream)} if info else {}
+    names = [*own_groups(), *(name for name in found if name not in own_groups())]
+    speeds = throughput(stream, datetime.now(UTC))
+    totals = {each.group: each for each in group_totals() if each.stream == stream}
+    return tuple(_group_view(stream, name, found.get(name), speeds, totals) for name in names) if info else ()
+
+
+def group_view(client: redis.Redis, stream: str, name: str) -> GroupView | None:
+    """One group; None when there is no such group and it is none of evdash's own."""
+    views = group_views(client, stream, stream_info(client, stream))
+    return next((view for view in views if view.name == name), None)
+
+
+def own_groups() -> Mapping[str, str]:
+    """The groups of evdash's own projections, and what each fills."""
+    return {projection.group: FEEDS.get(name, name) for name, projection in projections().items()}
+
+
+def retention_in_words(configuration: Configuration) -> str:
+    """What is kept of a stream by the settings."""
+    bounds = []
+    if configuration.max_length:
+        about = "" if configuration.max_length_exact else "about "
+        bounds.append(f"{about}{count(configuration.max_length, 'entry', 'entries')}")
+    if configuration.retention_hours:
+        bounds.append(count(configuration.retention_hours, "hour"))
+    return f"{' and '.join(bounds)} at most, once every group has committed them" if bounds else "everything is kept"
+
+
+def ages(client: redis.Redis, stream: str, group: str) -> Ages | None:
+    """Of the group's first pending entries; None when there is none. Raises GroupMissing."""
+    entries = pending_entries(client, stream, group, count=AGES_OF)
+    if not entries:
+        return None
+    more = "+" if len(entries) == AGES_OF else ""
+    over = ((label, sum(entry.idle_ms >= least_ms for entry in entries)) for label, least_ms in AGES)
+    return Ages(
+        idle_over=tuple((label, f"{number:,}{more}") for label, number in over if number),
+        deliveries=_deliveries_in_words(entries),
+        longest_idle_ms=max(entry.idle_ms for entry in entries),
+        counted=len(entries),
+        is_all=not more,
+    )
+
+
+def _deliveries_in_words(entries: Sequence[PendingEntry]) -> str:
+    most = (("1", 1), ("2 to 4", 4), ("5 and more", None))
+    counted = Counter(next(words for words, up_to in most if up_to is None or e.deliveries <= up_to) for e in entries)
+    return ", ".join(f"{words}: {counted[words]:,}" for words, _ in most if counted[words])
+
+
+def _group_view(
+    stream: str,
+    name: str,
+    info: GroupInfo | None,
+    speeds: Mapping[str, Throughput],
+    totals: Mapping[str, GroupTotals],
+) -> GroupView:
+    speed = speeds.get(name)
+    return GroupView(
+        stream=stream,
+        name=name,
+        info=info,
+        feeds=own_groups().get(name, ""),
+        throughput=speed,
+        sparkline=sparkline(speed) if speed else None,
+        totals=totals.get(name),
+        address=group_address(stream, name),
+    )
+
+
+def _held(client: redis.Redis, stream: str, configuration: Configuration) -> str:
+    """What the workers' retention waits for, if it does."""
+    if not configuration.max_length and not configuration.retention_hours:
+        return ""
+    older_than = datetime.now(UTC) - timedelta(hours=configuration.retention_hours)
+    try:
+        return plan_safe_trim(
+            client,
+            stream,
+            max_length=configuration.max_length or None,
+            older_than=older_than if configuration.retention_hours else None,
+            own_groups=own_groups(),
+        ).holding
+    except TrimRefused as refusal:
+        return str(refusal)
+
+
+def _parked(client: redis.Redis, stream: str) -> int:
+    try:
+        return parked_count(client, stream)
+    except Refused:  # a key of that name that is no stream, or this user may not ask
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class EntryLine:
+    """What templates/pages/streams/_entry.html shows of an entry."""
+
+    entry_id: EntryId
+    address: str
+    event: Event | None  # None: neither the stream nor the log has it
+    is_gone: bool  # from the stream
+
+    @property
+    def kind(self) -> Kind | None:
+        return kind_of(self.event.type) if self.event else None
+
+    @property
+    def reading(self) -> Reading | None:
+        return reading(self.event) if self.event else None
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRow:
+    """A pending entry, or one that is only named, with its event."""
+
+    line: EntryLine
+    pending: PendingEntry | None
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedRow:
+    """A parked entry with its event."""
+
+    line: EntryLine
+    parked: ParkedEntry
+
+
+def pending_rows(
+    client: redis.Redis, reader: Reader, stream: str, entries: Sequence[PendingEntry | EntryId]
+) -> tuple[PendingRow, ...]:
+    """These entries, each with what it says."""
+    ids = [entry.entry_id if isinstance(entry, PendingEntry) else entry for entry in entries]
+    found = read_entries(client, stream, ids)
+    return tuple(
+        PendingRow(_line(reader, stream, entry_id, found), entry if isinstance(entry, PendingEntry) else None)
+        for entry_id, entry in zip(ids, entries, strict=True)
+    )
+
+
+def parked_rows(client: redis.Redis, stream: str, entries: Sequence[ParkedEntry]) -> tuple[ParkedRow, ...]:
+    """These parked entries, each with what it says; whether it is still in its own stream, too."""
+    found = read_entries(client, stream, [parked.entry.entry_id for parked in entries])
+    return tuple(
+        ParkedRow(
+            EntryLine(
+                parked.entry.entry_id,
+                event_address(stream, parked.entry.entry_id),
+                decode(parked.entry),
+                parked.entry.entry_id not in found,
+            ),
+            parked,
+        )
+        for parked in entries
+    )
+
+
+def _line(reader: Reader, stream: str, entry_id: EntryId, found: Mapping[EntryId, Entry]) -> EntryLine:
+    entry = found.get(entry_id)
+    event = decode(entry) if entry else reader.event(stream, entry_id)
+    return EntryLine(entry_id, event_address(stream, entry_id), event, entry is None)
+
+
+ROWS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PendingFilter:
+    """Of which consumer, idle for how long, and after which entry."""
+
+    consumer: str  # "" for all
+    idle_over: str  # as it was written; "" for however long
+    idle_over_ms: int
+    after: EntryId | None
+
+    @classmethod
+    def parse(cls, asked: Mapping[str, str]) -> PendingFilter:
+        """From `consumer=`, `idle_over=` and `after=`. Raises BadPlace."""
+        idle_over = asked.get("idle_over", "").strip()
+        return cls(
+            asked.get("consumer", ""), idle_over, _milliseconds(idle_over) if idle_over else 0, entry_place_of(asked)[1]
+        )
+
+    @property
+    def is_set(self) -> bool:
+        """Whether it leaves anything out."""
+        return bool(self.consumer or self.idle_over)
+
+    @property
+    def query(self) -> str:
+        """The filter in the address of its page."""
+        given = {"consumer": self.consumer, "idle_over": self.idle_over}
+        return urlencode({name: value for name, value in given.items() if value})
+
+    @property
+    def selection(self) -> str:
+        """The filter in the address of an operation."""
+        given = {"from_consumer": self.consumer, "idle_over": self.idle_over}
+        return urlencode({name: value for name, value in given.items() if value})
+
+
+@dataclass(frozen=True, slots=True)
+class PendingList:
+    """Some pending entries in stream order."""
+
+    filter: PendingFilter
+    rows: tuple[PendingRow, ...]
+    first: str  # the list's beginning; "" where this is it
+    next: str  # "" at the end
+
+
+def pending_list(client: redis.Redis, reader: Reader, stream: str, group: str, filter: PendingFilter) -> PendingList:
+    """The part that the filter names. Raises StreamsUnavailable and GroupMissing."""
+    entries = pending_entries(
+        client,
+        stream,
+        group,
+        after=filter.after,
+        idle_over_ms=filter.idle_over_ms,
+        consumer=filter.consumer or None,
+        count=ROWS + 1,
+    )
+    address = group_address(stream, group)
+    return PendingList(
+        filter=filter,
+        rows=pending_rows(client, reader, stream, entries[:ROWS]),
+        first=link(address, filter.query) if filter.after else "",
+        next=link(address, filter.query, after=entries[ROWS - 1].entry_id) if len(entries) > ROWS else "",
+    )
+
+
+def _milliseconds(text: str) -> int:
+    try:
+        ago = TimeBound.parse(text).ago
+    except InvalidTimeBound as error:
+        raise BadPlace(f"idle_over= {error}.") from None
+    if ago is None:
+        raise BadPlace(f"idle_over= {text[:60]!r} is no span of time: write 90s, 5m, 2h or 7d.")
+    return int(ago.total_seconds() * 1000)

@@ -1,0 +1,101 @@
+"""Streams: what Redis says of each stream and its consumer groups, and of what is pending or parked there."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from evdash.accounts.roles import can_operate
+from evdash.eventlog.current_reader import open_reader
+from evdash.streams.client import StreamsUnavailable, open_client, shown_address
+from evdash.streams.consumer_group import GroupMissing
+from evdash.streams.dead_letters import parked_count, parked_entries
+from evdash.streams.stream_info import stream_info
+from evdash.web.error_pages import explains_bad_places, said
+from evdash.web.event_list.pagination import entry_place_of, link, newest
+from evdash.web.links import parked_address
+from evdash.web.page import page
+from evdash.web.pages.streams.sandboxes import sandbox_views
+from evdash.web.pages.streams.stream import (
+    ROWS,
+    PendingFilter,
+    ages,
+    gap_list,
+    group_view,
+    parked_rows,
+    pending_list,
+    stream_view,
+)
+
+
+def streams(request: HttpRequest) -> HttpResponse:
+    """Every stream of the settings, asked now."""
+    with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
+        views = [stream_view(client, name) for name in settings.EVDASH.streams]
+        context = {
+            "streams": views,
+            "has_answered": not any(view.problem for view in views),
+            "sandboxes": sandbox_views(client),
+            "server": shown_address(settings.EVDASH.redis_url),
+            "can_operate": can_operate(request.user),
+        }
+        newest_events = newest(reader)
+        return page(request, "pages/streams/list.html", "Streams", context, coverage=reader.coverage, events=newest_events)
+
+
+@explains_bad_places
+def stream_group(request: HttpRequest, stream: str, group: str) -> HttpResponse:
+    """One group: its consumers, what is pending, what it misses, and what can be done to it."""
+    pending_filter = PendingFilter.parse(request.GET.dict())
+    if stream not in settings.EVDASH.streams:
+        return no_such_stream(request, stream)
+    with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
+        try:
+            shown = group_view(client, stream, group)
+            if shown is None:
+                sentence = "There is no such consumer group on this stream: it was never made, or it was deleted."
+                return said(request, "No such group", sentence, status=404, subject=group)
+            context = {
+                "group": shown,
+                "stream": stream,
+                "stream_info": stream_info(client, stream),
+                "gaps": gap_list(group, stream),
+                "ages": ages(client, stream, group) if shown.info else None,
+                "pending": pending_list(client, reader, stream, group, pending_filter) if shown.info else None,
+                "can_operate": can_operate(request.user),
+                "claim_idle_ms": settings.EVDASH.claim_idle_ms,
+            }
+        except (StreamsUnavailable, GroupMissing) as problem:
+            return said(request, group, str(problem), status=503, coverage=reader.coverage)
+        return page(request, "pages/streams/group.html", group, context, coverage=reader.coverage)
+
+
+@explains_bad_places
+def stream_parked(request: HttpRequest, stream: str) -> HttpResponse:
+    """What is parked beside a stream, in the order of parking."""
+    after = entry_place_of(request.GET.dict())[1]
+    if stream not in settings.EVDASH.streams:
+        return no_such_stream(request, stream)
+    with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
+        try:
+            entries = parked_entries(client, stream, after=after, count=ROWS + 1)
+            rows = parked_rows(client, stream, entries[:ROWS])
+            number = parked_count(client, stream)
+        except StreamsUnavailable as outage:
+            return said(request, "Parked entries", str(outage), status=503, coverage=reader.coverage)
+        address = parked_address(stream)
+        context = {
+            "stream": stream,
+            "rows": rows,
+            "number": number,
+            "first": link(address, "") if after else "",
+            "next": link(address, "", after=entries[ROWS - 1].parked_id) if len(entries) > ROWS else "",
+            "can_operate": can_operate(request.user),
+        }
+        return page(request, "pages/streams/parked.html", "Parked entries", context, coverage=reader.coverage)
+
+
+def no_such_stream(request: HttpRequest, stream: str) -> HttpResponse:
+    """The answer for a stream that evdash does not show."""
+    sentence = "evdash shows the streams that EVDASH_STREAMS names, and this is none of them."
+    return said(request, "No such stream", sentence, status=404, subject=stream)

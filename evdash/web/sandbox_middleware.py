@@ -1,0 +1,124 @@
+"""Sandboxes, mounted: below /sandboxes/<name>/ lie the pages of evdash, and what they read is that sandbox alone.
+
+The pages know nothing of it. Their addresses are made by `reverse`, which puts the prefix before them, and their reader
+is the one that `open_reader` gives. What is no page of events (streams, the access log, accounts) is where it always
+is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache, cached_property
+from typing import Any, Final
+from urllib.parse import unquote
+
+import redis
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.utils.encoding import escape_uri_path
+
+from evdash.eventlog.current_reader import client_of_pages, reading_from
+from evdash.events.event import Event
+from evdash.replay.sandbox_contents import Shelf
+from evdash.replay.sandbox_reader import SandboxReader
+from evdash.streams.client import StreamsUnavailable
+from evdash.streams.sandbox import sandbox
+from evdash.web.error_pages import said
+from evdash.web.pages.streams.sandboxes import SandboxView, is_sandbox, original_address
+from evdash.web.url_prefix import MOUNTED, base_prefix, mounted_below, outside
+
+_ADDRESS: Final = re.compile(r"/(sandboxes/([^/]+)/)(.*)", re.DOTALL)
+
+
+class NoSandbox(Exception):
+    """There is none of this name; the message is the sentence that says so."""
+
+
+class _Elsewhere(HttpResponseRedirect):
+    """A redirection that keeps method and body."""
+
+    status_code = 307
+
+
+class Mount:
+    """The sandbox that a request is about. It is asked for when its reader is opened, after the view's own checks."""
+
+    def __init__(self, stream: str) -> None:
+        self.stream = stream
+        self._client = client_of_pages(settings.EVDASH.redis_url)
+
+    @cached_property
+    def view(self) -> SandboxView:
+        """What it is. Raises NoSandbox, StreamsUnavailable."""
+        found = sandbox(self._client, self.stream) if is_sandbox(self.stream) else None
+        if found is None:
+            raise NoSandbox("There is no such sandbox: it was never made, was deleted, or has expired.")
+        return SandboxView(found)
+
+    @cached_property
+    def _reader(self) -> SandboxReader:
+        found = self.view.sandbox
+        return SandboxReader(found, _shelf(self._client).contents(found))
+
+    def reader(self) -> SandboxReader:
+        """Its reader. Raises NoSandbox, StreamsUnavailable."""
+        return self._reader
+
+    def original_address(self, event: Event) -> str:
+        """Where the entry lies that this one is a copy of; "" where nobody can say. Raises StreamsUnavailable."""
+        return original_address(self._client, event)
+
+
+def mount_of(request: HttpRequest) -> Mount | None:
+    """The sandbox that the request is about; None for the watched streams."""
+    return getattr(request, "mount", None)
+
+
+class SandboxMount:
+    """Takes the prefix off an address below a sandbox, and has the page read that sandbox."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        found = _ADDRESS.fullmatch(request.path_info)
+        if found is None:
+            return self._get_response(request)
+        prefix, name, rest = found.groups()
+        mount = Mount(unquote(name))
+        request.mount = mount  # type: ignore[attr-defined]
+        request.path_info = f"/{rest}"
+        with mounted_below(prefix), reading_from(mount.reader):
+            return self._get_response(request)
+
+    def process_view(
+        self,
+        request: HttpRequest,
+        view_func: Callable[..., HttpResponseBase],
+        view_args: tuple[Any, ...],
+        view_kwargs: dict[str, Any],
+    ) -> HttpResponseBase | None:
+        """What is no page of events is not mounted."""
+        match = request.resolver_match
+        if mount_of(request) is None or (match and match.url_name in MOUNTED):
+            return None
+        query = request.META.get("QUERY_STRING", "")
+        address = f"{base_prefix()}{escape_uri_path(request.path_info[1:])}"
+        return _Elsewhere(f"{address}?{query}" if query else address)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        """A sandbox that is not there, or cannot be asked, is told on a page outside of it."""
+        mount = mount_of(request)
+        if mount is None or not isinstance(exception, (NoSandbox, StreamsUnavailable)):
+            return None
+        request.mount = None  # type: ignore[attr-defined]
+        with outside():
+            if isinstance(exception, NoSandbox):
+                return said(request, "No such sandbox", str(exception), status=404, subject=mount.stream)
+            return said(request, "Sandbox", str(exception), status=503, subject=mount.stream)
+
+
+@cache
+def _shelf(client: redis.Redis) -> Shelf:
+    return Shelf(client)

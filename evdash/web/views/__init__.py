@@ -1,1 +1,0 @@
-"""One module a page: parse what was asked, ask the reader, render."""

@@ -1,1 +1,0 @@
-"""The loop that carries entries from a consumer group into a projection."""

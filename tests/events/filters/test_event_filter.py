@@ -1,0 +1,187 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evdash.events.filters.event_filter import EventFilter, FilterError, TimeBound
+from evdash.events.filters.keys import ATTRIBUTES, Condition
+from tests.builders import event, words
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+_values = st.one_of(words.filter(bool), st.text(min_size=1, max_size=8))
+conditions = st.one_of(
+    st.builds(
+        Condition,
+        st.sampled_from([key for key in ATTRIBUTES if key != "severity"]),
+        st.one_of(st.just(""), _values),
+        st.booleans(),
+        st.booleans(),
+    ),
+    st.builds(Condition, st.text(min_size=1, max_size=6).map("field.{}".format), _values, st.booleans(), st.booleans()),
+    st.builds(Condition, st.just("text"), _values, st.booleans()),
+    st.builds(Condition, st.just("is"), st.just("error"), st.booleans()),
+)
+bounds = st.one_of(
+    st.none(),
+    st.builds(TimeBound, ago=st.integers(0, 100_000).map(lambda minutes: timedelta(minutes=minutes))),
+    st.builds(TimeBound, moment=st.datetimes(datetime(1971, 1, 1), datetime(9998, 1, 1), timezones=st.just(UTC))),
+)
+filters = st.builds(
+    EventFilter, st.lists(conditions, max_size=5, unique=True).map(tuple), since=bounds, until=bounds
+)  # fmt: skip
+
+
+@given(filters)
+def test_the_text_of_a_filter_parses_to_the_same_filter(event_filter: EventFilter) -> None:
+    assert EventFilter.parse(event_filter.text()) == event_filter
+
+
+@given(filters)
+def test_every_filter_can_be_described_and_taken_apart(event_filter: EventFilter) -> None:
+    assert event_filter.describe()
+    assert len(event_filter.chips()) == len(event_filter.conditions) + bool(event_filter.since) + bool(
+        event_filter.until
+    )
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_filter_or_is_refused_with_a_place(text: str) -> None:
+    try:
+        EventFilter.parse(text)
+        place = 0
+    except FilterError as error:
+        place = error.position if str(error) else -1
+    assert 0 <= place <= len(text)
+
+
+def test_the_grammar_of_the_documentation() -> None:
+    text = 'type:error.occurred user:mia_li_3668 tool:search* "payment amount" -severity:info since:2h'
+    event_filter = EventFilter.parse(text)
+    assert event_filter.text() == text
+    assert event_filter.describe() == (
+        "events of type error.occurred of user mia_li_3668 with tool search* "
+        'with the text "payment amount" not of severity info in the last 2 hours'
+    )
+    fitting = {
+        "type": "error.occurred",
+        "user_id": "mia_li_3668",
+        "tool": "search_flight",
+        "error": "Payment AMOUNT is off",
+        "severity": "error",
+        "timestamp": str(int(NOW.timestamp()) - 60),
+    }
+    assert event_filter.matches(event(**fitting), NOW)
+    assert not event_filter.matches(event(**fitting | {"tool": "book"}), NOW)
+    assert not event_filter.matches(event(**fitting | {"severity": "info"}), NOW)
+    assert not event_filter.matches(event(**fitting | {"error": "amount of payment"}), NOW)
+    assert not event_filter.matches(event(**fitting), NOW + timedelta(hours=3))
+
+
+def test_parameters_field_by_field_say_the_same_as_the_grammar() -> None:
+    params = {
+        "type": ["a", "b"], "session": ["s 1"], "user": ["u"], "stream": ["memory:events"], "errors": ["1"],
+        "severity": ["ERROR"], "since": ["2h"], "until": ["2026-11-23"], "text": ["x y"],
+    }  # fmt: skip
+    expected = EventFilter.parse(
+        'stream:memory:events type:a type:b session:"s 1" user:u severity:error "x y" is:error '
+        "since:2h until:2026-11-23"
+    )
+    assert EventFilter.from_query(params) == expected
+
+
+def test_values_of_one_key_are_alternatives_and_negated_ones_are_not() -> None:
+    either = EventFilter.parse("type:a type:b")
+    assert either.matches(event(type="a"))
+    assert either.matches(event(type="b"))
+    assert not either.matches(event(type="c"))
+    neither = EventFilter.parse("-type:a -type:b")
+    assert not neither.matches(event(type="a"))
+    assert not neither.matches(event(type="b"))
+    assert neither.matches(event(type="c"))
+
+
+def test_a_text_meets_values_and_no_field_names() -> None:
+    assert EventFilter.parse("FLIGHT").matches(event(content="my flight is late"))
+    assert not EventFilter.parse("content").matches(event(content="my flight is late"))
+
+
+@pytest.mark.parametrize("sign", ["\x00", "\x1e", "\x1f"])
+def test_a_control_character_is_found_where_it_is_and_nowhere_else(sign: str) -> None:
+    event_filter = EventFilter.from_query({"text": [sign]})
+    assert event_filter.matches(event(content=f"a{sign}b", note="n"))
+    assert not event_filter.matches(event(content="a b", note="n"))
+    assert not EventFilter.from_query({"text": ["a b"]}).matches(event(content=f"a{sign}b"))
+
+
+def test_a_field_is_compared_whole_or_by_its_beginning() -> None:
+    chat = event(channel="Chat", note="a chat")
+    assert EventFilter.parse("field.channel:chat").matches(chat)
+    assert EventFilter.parse("field.channel:ch*").matches(chat)
+    assert not EventFilter.parse("field.channel:ch").matches(chat)
+    assert not EventFilter.parse("field.note:chat").matches(chat)
+    assert EventFilter.parse("field.deep:5").matches(event(data='{"deep": 5}'))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("type:*", "events of any type"),
+        ("-user:*", "events not of any user"),
+        ("id:*", "events of any event ID"),
+        ("field.channel:*", "events with channel = any"),
+        ("type:a type:*", "events of type a or any"),
+        ('type:""', "events of type (none)"),
+    ],
+)
+def test_a_star_alone_is_any_value(text: str, sentence: str) -> None:
+    assert EventFilter.parse(text).describe() == sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "is_empty"),
+    [
+        ("since:2h until:3h", True),
+        ("since:2026-11-24 until:2026-11-24", True),
+        ("since:2h until:2026-11-23", True),
+        ("since:3h until:2h", False),
+        ("until:3h", False),
+    ],
+)
+def test_a_range_that_ends_before_it_begins_is_known_to_be_empty(text: str, is_empty: bool) -> None:
+    assert EventFilter.parse(text).has_empty_range(NOW) is is_empty
+
+
+def test_a_range_includes_its_start_and_excludes_its_end() -> None:
+    event_filter = EventFilter.parse("since:2026-11-23T10:00Z until:2026-11-23T11:00Z")
+    assert event_filter.matches(event(timestamp="2026-11-23T10:00:00Z"))
+    assert not event_filter.matches(event(timestamp="2026-11-23T11:00:00Z"))
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "words"),
+    [
+        ("type:a foo:bar", 7, "'foo' is not a key"),
+        ('a "open', 2, "never closed"),
+        ("type:", 5, "needs a value"),
+        ("a since:yesterday", 8, "is no time"),
+        ("since:1h since:2h", 9, "stands twice"),
+        ("-since:1h", 0, "cannot be left out"),
+        ("is:strange", 3, "knows only is:error"),
+        ("- a", 0, "minus sign"),
+        ('type:"a"b', 8, "closing quotation mark"),
+        ("field.:x", 0, "field's name"),
+        ("a " * 60, 100, "more than 50"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_where_it_fails(text: str, position: int, words: str) -> None:
+    with pytest.raises(FilterError, match=words) as refusal:
+        EventFilter.parse(text)
+    assert refusal.value.position == position
+
+
+@pytest.mark.parametrize("params", [{"since": ["soon"]}, {"until": ["99d99"]}, {"errors": ["perhaps"]}])
+def test_a_parameter_that_cannot_be_read_is_refused(params: dict[str, list[str]]) -> None:
+    with pytest.raises(FilterError):
+        EventFilter.from_query(params)

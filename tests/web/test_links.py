@@ -1,0 +1,70 @@
+"""The pages of one session, user or event lead back to themselves, whatever characters the ID holds."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote, urljoin, urlsplit
+
+import pytest
+from django.test import Client
+
+from evdash.web.links import session_address, user_address
+from tests.builders import STREAM, entry
+from tests.web.conftest import Write
+from tests.web.parsed_page import Page, seen
+
+IDS = [
+    "why?",
+    "a#b",
+    "50%41",
+    "50%",
+    "back\\slash",
+    "two\nlines",
+    "a/../b",
+    "../",
+    "..",
+    "~.",
+    "//host",
+    "ü 日本",
+    "a&b=c;d",
+]
+
+
+def own_links(page: Page, address: str) -> list[str]:
+    """Where a browser goes for every link and form of the page that leads to the same page."""
+    targets = [urljoin(address, value) for _, name, value in page.attributes if name in ("href", "action")]
+    place = address.split("/")[1]
+    return [target for target in targets if re.match(rf"/{place}/.", target) and urlsplit(target).path != f"/{place}/"]
+
+
+@pytest.mark.parametrize("name", IDS)
+@pytest.mark.parametrize("kind", ["session", "user"])
+def test_every_link_of_a_page_to_itself_opens_it(browser: Client, write: Write, kind: str, name: str) -> None:
+    given = {f"{kind}_id": name, "user_id" if kind == "session" else "session_id": "someone"}
+    write(entry("1000-1", type="a", **given), entry("1001-1", type="error.occurred", error="e", **given))
+    address = session_address(name) if kind == "session" else user_address(name)
+    page = seen(browser.get(address))
+    assert len(page.rows) == 2
+    links = own_links(page, address)
+    assert len(links) > 3
+    for link in links:
+        path = urlsplit(link).path
+        if path in (f"{address}export.html", f"{address}transcript.md"):
+            assert browser.get(link).status_code == 200, link
+            continue
+        assert path in (address, f"{address}notes"), link
+        # There is no tool call in it; there is an error in both directions.
+        status = 404 if "what=tool" in link else 200
+        assert seen(browser.get(link, follow=True), status), link
+
+
+def test_a_place_that_cannot_be_read_leads_back_to_the_page(browser: Client, write: Write) -> None:
+    write(entry("1000-1", session_id="50%41"))
+    page = seen(browser.get(session_address("50%41"), {"before": "nonsense"}), 400)
+    assert page.links["Start from the beginning"] == "/sessions/50%2541/"
+    assert unquote(page.links["Start from the beginning"]) == "/sessions/50%41/"
+
+
+def test_an_entry_of_a_stream_with_such_a_name_opens(browser: Client, write: Write) -> None:
+    write(entry("1000-1", type="a"))
+    assert seen(browser.get(f"/events/{STREAM}/1000-1/")).links["link"] == "/events/memory%3Aevents/1000-1/"

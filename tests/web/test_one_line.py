@@ -1,0 +1,92 @@
+"""What one line says of an event."""
+
+import pytest
+from hypothesis import given
+
+from evdash.events.decoding import decode
+from evdash.events.entry import Entry, EntryId
+from evdash.web.event_display.event_types import LANES, kind_of, lane_of
+from evdash.web.event_display.one_line import LINE_CHARS, reading
+from tests.builders import event, wild_pairs
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({"type": "message.added", "role": "assistant", "content": "I can\n help"}, "assistant: I can help"),
+        (
+            {"type": "message.added", "role": "user", "content_length": "40"},
+            "user: 40 characters, not in the event",
+        ),
+        (
+            {
+                "type": "search.performed",
+                "tool": "search_direct_flight",
+                "arguments": '{"origin":"JFK","destination":"SEA","date":"2024-05-20"}',
+                "latency_ms": "412",
+            },
+            "search_direct_flight JFK→SEA, date 2024-05-20, 412 ms",
+        ),
+        ({"type": "search.performed", "query": "refunds", "results_count": "1"}, "search refunds, 1 result"),
+        ({"type": "tool.called", "tool": "get", "arguments": '{"id":"X1"}'}, "get X1"),
+        ({"type": "tool.returned", "tool": "get", "result": "[]"}, "get → []"),
+        ({"type": "tool.returned", "tool": "get", "result": "[1,2]"}, "get → [2 items]"),
+        (
+            {"type": "error.occurred", "error": "Error: payment amount does not add up"},
+            "Error: payment amount does not add up",
+        ),
+        ({"type": "x", "severity": "error", "code": "E7"}, "Error: E7"),
+        ({"type": "session.started", "agent": "a", "model": "m", "channel": "chat"}, "started: a on m, chat"),
+        (
+            {"type": "session.ended", "outcome": "resolved", "total_messages": "1", "duration_ms": "83000"},
+            "ended: resolved, 1 message, 1 min 23 s",
+        ),
+        (
+            {"type": "summary.created", "summary": "They met", "message_count": "12"},
+            "summary: They met, of 12 messages",
+        ),
+        ({"type": "memory.cleared", "reason": "too long"}, "memory cleared: too long"),
+        ({"type": "order.placed", "description": "three pens"}, "three pens"),
+        ({"type": "order.placed", "pens": "3", "ink": "blue"}, "pens 3, ink blue"),
+        ({"type": "order.placed", "data": '{"pens": 3, "ink": {"a": 1}}'}, "pens 3, ink {1 key}"),
+        ({"type": "order.placed"}, "nothing beside its identity"),
+    ],
+)
+def test_the_line_says_what_happened(fields: dict[str, str], line: str) -> None:
+    assert str(reading(event(**fields))) == line
+
+
+def test_a_megabyte_is_a_short_line() -> None:
+    assert len(str(reading(event(type="message.added", role="user", content="word " * 200_000)))) < LINE_CHARS + 20
+
+
+@given(wild_pairs)
+def test_any_entry_has_a_reading_a_kind_and_a_lane(pairs: tuple[tuple[bytes, bytes], ...]) -> None:
+    any_event = decode(Entry("s", EntryId(1, 1), pairs))
+    assert len(str(reading(any_event))) < 3 * LINE_CHARS + 500
+    assert kind_of(any_event.type).name
+    assert lane_of(any_event) in LANES
+
+
+def test_a_type_keeps_its_colour_and_known_words_have_their_own() -> None:
+    assert kind_of("order.placed") == kind_of("order.placed")
+    assert kind_of("llm.tool_call").name == "model"
+    assert kind_of("tool.call").name == "tool"
+    assert kind_of("").name == "none"
+    assert kind_of("payment.failed").name == "error"
+
+
+@pytest.mark.parametrize(
+    ("fields", "lane"),
+    [
+        ({"type": "message.added", "role": "user"}, "user"),
+        ({"type": "message.added", "role": "assistant"}, "assistant"),
+        ({"type": "message.added", "role": "system"}, "system"),
+        ({"type": "error.occurred", "tool": "find"}, "tools"),
+        ({"type": "memory.cleared"}, "memory"),
+        ({"type": "session.started", "agent": "a"}, "system"),
+        ({"type": "anything.else"}, "system"),
+    ],
+)
+def test_the_lane_is_who_acts(fields: dict[str, str], lane: str) -> None:
+    assert lane_of(event(**fields)) == lane

@@ -1,0 +1,121 @@
+"""Newer and older: no event twice, none missing, in both directions."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.test import Client
+
+from tests.builders import STREAM, entry
+from tests.web.conftest import Index, Write
+from tests.web.parsed_page import seen
+
+EVENTS = 250
+
+
+@pytest.fixture(params=["stream only", "log"])
+def many(request: pytest.FixtureRequest, browser: Client, write: Write, index: Index) -> Client:
+    """A browser on 250 events of one session and user."""
+    write(
+        *(entry(f"{1_764_000_000_000 + n}-0", type="a", session_id="s", user_id="u", n=str(n)) for n in range(EVENTS))
+    )
+    if request.param == "log":
+        index()
+    return browser
+
+
+def every_id() -> list[str]:
+    return [f"{STREAM} {1_764_000_000_000 + n}-0" for n in range(EVENTS)]
+
+
+def read_through(browser: Client, path: str, label: str) -> list[list[str]]:
+    pages = []
+    while path:
+        page = seen(browser.get(path))
+        pages.append(page.rows)
+        path = page.links.get(label, "")
+    return pages
+
+
+@pytest.mark.parametrize("path", ["/events/", "/events/?q=type%3Aa", "/live/"])
+def test_older_leads_through_all_events_and_newer_back(many: Client, path: str) -> None:
+    pages = read_through(many, path, "Older ›")
+    assert [row for page in pages for row in page] == every_id()[::-1]
+    last = seen(many.get(path)).links["Oldest"]
+    back = read_through(many, last, "‹ Newer")
+    assert [row for page in reversed(back) for row in page] == every_id()[::-1]
+
+
+@pytest.mark.parametrize("path", ["/sessions/s/", "/users/u/"])
+def test_later_leads_through_all_events_and_earlier_back(many: Client, path: str) -> None:
+    pages = read_through(many, path, "Later ›")
+    assert [row for page in pages for row in page] == every_id()
+    back = read_through(many, seen(many.get(path)).links["Last"], "‹ Earlier")
+    assert [row for page in reversed(back) for row in page] == every_id()
+
+
+def test_only_the_newest_end_is_live(many: Client) -> None:
+    first = seen(many.get("/events/"))
+    assert first.values("data-live-query") == [""]
+    assert seen(many.get(first.links["Older ›"])).values("data-live-query") == []
+    assert seen(many.get("/sessions/s/")).values("data-live-query") == []
+    assert seen(many.get(seen(many.get("/sessions/s/")).links["Last"])).values("data-live-query") == ["q=session%3As"]
+
+
+def test_a_mark_of_the_timeline_leads_to_the_page_with_its_row(many: Client) -> None:
+    page = seen(many.get("/sessions/s/"))
+    marks = [
+        link for _, name, link in page.attributes if name == "href" and "#e-" in link and "/sessions/s/#" not in link
+    ]
+    assert len(marks) == EVENTS
+    far = next(link for link in marks if link.endswith(f"#e-{1_764_000_000_200}-0@memory%3Aevents"))
+    around = seen(many.get(f"/sessions/s/{far.partition('#')[0]}"))
+    assert f"e-{1_764_000_000_200}-0@memory%3Aevents" in around.values("id")
+    assert len(around.rows) == 99  # 50 up to it, and the 49 after it
+
+
+@pytest.mark.parametrize(
+    "path", ["/events/", "/errors/", "/live/", "/sessions/", "/sessions/s/", "/users/", "/users/u/"]
+)
+@pytest.mark.parametrize(
+    "query",
+    ["before=nonsense", "after=1-x@memory:events", "before=99999999999999999999-0@s", "before=1-1@s&after=1-1@s"],
+)
+def test_a_place_that_cannot_be_read_is_a_sentence_with_status_400(
+    browser: Client, write: Write, path: str, query: str
+) -> None:
+    write(entry("1-1", type="a", session_id="s", user_id="u"))
+    page = seen(browser.get(f"{path}?{query}"), 400)
+    assert "before=" in page.text or "after=" in page.text
+    assert page.links["Start from the beginning"] == path
+
+
+def test_sessions_and_users_turn_over_as_well(browser: Client, write: Write) -> None:
+    write(*(entry(f"{n + 1}-0", type="a", session_id=f"s{n:03}", user_id=f"u{n:03}") for n in range(120)))
+    for path, letter in (("/sessions/", "s"), ("/users/", "u")):
+        names: list[str] = []
+        while path:
+            page = seen(browser.get(path))
+            names += [text for text, link in page.links.items() if text.startswith(letter) and text[1:].isdigit()]
+            path = page.links.get("Older ›", "")
+        own = [name for name in names if name[0] == letter]
+        assert [name for name in own if name[0] == letter and len(name) == 4][:120] == [
+            f"{letter}{n:03}" for n in reversed(range(120))
+        ]
+
+
+def test_a_user_can_be_shown_whole_on_one_page_for_paper(many: Client) -> None:
+    first = seen(many.get("/users/u/"))
+    assert "there are others before or after them" in first.text
+    whole = seen(many.get(first.links["Show all"]))
+    assert whole.rows == every_id()
+    assert "there are others before or after them" not in whole.text
+
+
+def test_a_paused_list_shows_its_newest_end_as_it_was_and_goes_on_from_there(browser: Client, write: Write) -> None:
+    write(*(entry(f"{1700000000000 + n}-0", type="message.added") for n in range(5)))
+    html = browser.get("/events/?paused=1700000000002-0").content.decode()
+    assert [f"170000000000{n}-0" in html for n in range(5)] == [True, True, True, False, False]
+    assert "1700000000002-0" in re.search(r'data-live-cursor="([^"]+)"', html)[1]  # type: ignore[index]
+    assert browser.get("/events/?paused=now").status_code == 400
