@@ -11,7 +11,7 @@ import redis
 
 from evdash.config.environment import CHECKOUT, declarations
 from evdash.eventlog.current_reader import shared_tail
-from evdash.streams import embedded_server as embedded
+from evdash.streams import embedded_server
 from evdash.streams.client import open_client
 from evdash.streams.embedded_server import EmbeddedServer
 
@@ -44,8 +44,8 @@ def valkey(valkey_url: str) -> Iterator[redis.Redis]:
 @pytest.fixture
 def slowly_loading(monkeypatch: pytest.MonkeyPatch) -> None:
     """Embedded servers take 50 µs longer for each command of their file: a small file is as good as a large one."""
-    options = embedded._options
-    monkeypatch.setattr(embedded, "_options", lambda port: [*options(port), "--key-load-delay", "50"])
+    options = embedded_server._options
+    monkeypatch.setattr(embedded_server, "_options", lambda port: [*options(port), "--key-load-delay", "50"])
 
 
 @pytest.fixture

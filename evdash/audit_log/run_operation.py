@@ -12,7 +12,7 @@ from django.db import DatabaseError, transaction
 
 from evdash.audit_log.audit_log import plain, record
 from evdash.audit_log.models import AccessLogEntry
-from evdash.ingest.redelivery import note_consequences
+from evdash.ingest.redelivery import record_operation_gaps
 from evdash.streams.commands import Operation, OperationRefused, Outcome
 
 NO_REASON: Final = "Give a reason: it is kept in the access log with what is done."
@@ -77,7 +77,7 @@ def system_user() -> str:
 
 def _note(operation: Operation, outcome: Outcome, reason: str) -> None:
     try:
-        note_consequences(operation, outcome, reason)
+        record_operation_gaps(operation, outcome, reason)
     except DatabaseError as error:
         raise OutcomeNotRecorded(
             f"{outcome.sentence} What it has kept from the log could not be recorded as a gap: {error}. A worker that "

@@ -28,7 +28,7 @@ def open_reader() -> Iterator[Reader]:
 
 
 @contextmanager
-def reading_from(open_another: Callable[[], Reader]) -> Iterator[None]:
+def override_reader(open_another: Callable[[], Reader]) -> Iterator[None]:
     """Inside, in this thread or task, `open_reader` gives what this opens."""
     before = _instead.set(open_another)
     try:
@@ -41,7 +41,7 @@ def tail_of_process() -> SharedTail:
     """The tail of the configured streams, of which this process has one."""
     configuration = settings.EVDASH
     groups = (configuration.audit_group, configuration.analytics_group, configuration.debug_group)
-    return shared_tail(client_of_pages(configuration.redis_url), configuration.streams, groups)
+    return shared_tail(shared_client(configuration.redis_url), configuration.streams, groups)
 
 
 @cache
@@ -51,6 +51,6 @@ def shared_tail(client: redis.Redis, streams: tuple[str, ...], groups: tuple[str
 
 
 @cache
-def client_of_pages(url: str) -> redis.Redis:
+def shared_client(url: str) -> redis.Redis:
     """The client that all readings in this process share."""
     return open_client(url or None)

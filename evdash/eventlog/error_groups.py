@@ -11,8 +11,8 @@ from django.db import connection
 
 from evdash.eventlog.group_progress import all_stream_numbers
 from evdash.eventlog.models import ErrorGroup
-from evdash.eventlog.read_transaction import snapshot
-from evdash.eventlog.stream_deltas import unapplied
+from evdash.eventlog.read_transaction import read_transaction
+from evdash.eventlog.stream_deltas import unapplied_deltas
 from evdash.events.entry import EntryId
 from evdash.events.error_fingerprints import ErrorGroupSummary, error_groups_of
 from evdash.events.event import datetime_from_us
@@ -48,8 +48,8 @@ class ErrorGroupRecord:
 
 def error_groups(tail: SharedTail, reading: TailReading, group: str) -> list[ErrorGroupRecord]:
     """The groups that were hit last, at most GROUPS_MAX."""
-    with snapshot():
-        added = error_groups_of(unapplied(tail, reading, group, all_stream_numbers(tail.streams)).of_errors())
+    with read_transaction():
+        added = error_groups_of(unapplied_deltas(tail, reading, group, all_stream_numbers(tail.streams)).of_errors())
         rows = list(ErrorGroup.objects.order_by("-last_id", "fingerprint")[:GROUPS_MAX])
         rows += ErrorGroup.objects.filter(fingerprint__in=added).exclude(pk__in=[row.pk for row in rows])
         known = _known(added.values())

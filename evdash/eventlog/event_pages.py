@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from evdash.eventlog.event_query import LogQuery, log_query
 from evdash.eventlog.gaps import gap_before, gaps_between
 from evdash.eventlog.models import LoggedEvent
-from evdash.eventlog.read_transaction import snapshot
+from evdash.eventlog.read_transaction import read_transaction
 from evdash.eventlog.records import EventPage, MissingEntries, Position
 from evdash.eventlog.row_mapping import event_of_values
 from evdash.eventlog.stream_deltas import duplicates_among
@@ -46,7 +46,7 @@ def event_page(
         return position.entry_id, numbers.get(position.stream, -1)
 
     found = {Position.of(event): event for event in window.events}
-    with snapshot():
+    with read_transaction():
         query = _beyond(log_query(filter, now), start, numbers, forward=forward)
         bound = query.bound(newest_first=not forward)
         found.update((Position.of(event), event) for event in _rows(query, numbers, bound, forward, limit + 1))

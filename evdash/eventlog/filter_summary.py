@@ -15,7 +15,7 @@ from django.db.models.functions import Cast
 from evdash.eventlog.event_query import duplicates_query, log_query
 from evdash.eventlog.models import LoggedEvent, TypeCount
 from evdash.eventlog.records import FACETS, Count, FacetValue, FilterSummary
-from evdash.eventlog.stream_deltas import Unlogged
+from evdash.eventlog.stream_deltas import StreamDeltas
 from evdash.eventlog.time_buckets import DAY_S, histogram_of
 from evdash.events.deduplication import Change
 from evdash.events.entry import EntryId
@@ -50,7 +50,7 @@ class _Matches:
 
 
 def _matches(
-    unlogged: Unlogged, unlogged_complete: bool, numbers: Mapping[str, int], filter: EventFilter, now: datetime
+    unlogged: StreamDeltas, unlogged_complete: bool, numbers: Mapping[str, int], filter: EventFilter, now: datetime
 ) -> _Matches:
     matches = filter.predicate(now)
     fitting = [change for change in unlogged.found(filter.driver()) if matches(change.event)]
@@ -66,7 +66,7 @@ def _matches(
 
 
 def filter_summary(
-    unlogged: Unlogged, unlogged_complete: bool, numbers: Mapping[str, int], filter: EventFilter, now: datetime
+    unlogged: StreamDeltas, unlogged_complete: bool, numbers: Mapping[str, int], filter: EventFilter, now: datetime
 ) -> FilterSummary:
     """What can be said of all events of the filter, within the sample's bound. Reads one database state."""
     found = _matches(unlogged, unlogged_complete, numbers, filter, now)
@@ -87,7 +87,7 @@ def filter_summary(
 
 
 def filter_count(
-    unlogged: Unlogged, unlogged_complete: bool, numbers: Mapping[str, int], filter: EventFilter, now: datetime
+    unlogged: StreamDeltas, unlogged_complete: bool, numbers: Mapping[str, int], filter: EventFilter, now: datetime
 ) -> Count:
     """Return the `events` of `filter_summary` for less work. Reads one database state."""
     found = _matches(unlogged, unlogged_complete, numbers, filter, now)

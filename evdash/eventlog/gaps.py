@@ -130,7 +130,7 @@ def missing_entries(group: str, stream: str) -> list[MissingEntries]:
     return _told(rows.order_by("-last_id")[:GAPS_MAX])
 
 
-def missing_in_all(streams: Sequence[str], group: str | None = None) -> MissingInAll:
+def total_missing(streams: Sequence[str], group: str | None = None) -> MissingInAll:
     """What a group has not applied of these streams altogether; None: the one that fills the log."""
     rows = Gap.objects.filter(position__group=group or settings.EVDASH.audit_group, position__stream__name__in=streams)
     told = rows.aggregate(gaps=Count("pk"), known=Sum("entries"), sized=Count("entries"))

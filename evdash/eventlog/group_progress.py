@@ -61,17 +61,17 @@ def committed(groups: Iterable[str], streams: Iterable[str]) -> Mapping[tuple[st
 
 
 @dataclass(frozen=True, slots=True)
-class MadeAnew:
+class StreamRecreated:
     """That a stream is another one than before: emptied, replaced, or back from an older file."""
 
     noticed_at: datetime
     former_entries: int  # that the event log holds, and this stream never had
 
 
-def made_anew(group: str, stream: str) -> MadeAnew | None:
+def made_anew(group: str, stream: str) -> StreamRecreated | None:
     """The last time that this happened to the stream, as the group that fills the log has noticed; None: never."""
     row = GroupPosition.objects.filter(group=group, stream__name=stream).first()
-    return MadeAnew(row.made_anew_at, row.former_entries) if row and row.made_anew_at else None
+    return StreamRecreated(row.made_anew_at, row.former_entries) if row and row.made_anew_at else None
 
 
 def compared_through(groups: Iterable[str], stream: str) -> EntryId:

@@ -12,8 +12,8 @@ from django.db.models import Sum
 from evdash.eventlog.event_query import slots_between
 from evdash.eventlog.group_progress import all_stream_numbers
 from evdash.eventlog.models import LatencyCount, TypeCount
-from evdash.eventlog.read_transaction import snapshot
-from evdash.eventlog.stream_deltas import unapplied
+from evdash.eventlog.read_transaction import read_transaction
+from evdash.eventlog.stream_deltas import unapplied_deltas
 from evdash.eventlog.time_buckets import DAY_S, in_us, within
 from evdash.events.deduplication import Change
 from evdash.events.latency_sketch import bucket_of, operation, percentile_ms
@@ -48,8 +48,8 @@ def latencies(
 ) -> Latencies:
     """The latencies of a range of whole minutes, or of everything."""
     range_us = in_us(since, until)
-    with snapshot():
-        added = unapplied(tail, reading, group, all_stream_numbers(tail.streams)).changes
+    with read_transaction():
+        added = unapplied_deltas(tail, reading, group, all_stream_numbers(tail.streams)).changes
         counts = _counts(within(added, range_us))
         rows = LatencyCount.objects.filter(slots_between(*range_us)).values_list("operation", "bucket")
         for name, bucket, events in rows.annotate(Sum("events")):

@@ -8,16 +8,15 @@ from functools import cached_property
 
 from django.conf import settings
 
-from evdash.eventlog import summaries as activity
-from evdash.eventlog import summaries as overviews
+from evdash.eventlog import summaries
 from evdash.eventlog.error_groups import ErrorGroupRecord, error_groups
 from evdash.eventlog.event_pages import event_page, events_of
 from evdash.eventlog.filter_summary import filter_count, filter_summary
-from evdash.eventlog.gaps import gaps_between, missing_in_all
+from evdash.eventlog.gaps import gaps_between, total_missing
 from evdash.eventlog.group_progress import all_stream_numbers, committed, compared_through
 from evdash.eventlog.latencies import Latencies, latencies
 from evdash.eventlog.models import LoggedEvent
-from evdash.eventlog.read_transaction import snapshot
+from evdash.eventlog.read_transaction import read_transaction
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import (
     UNREAD,
@@ -36,7 +35,7 @@ from evdash.eventlog.records import (
 )
 from evdash.eventlog.session_queries import session_outline
 from evdash.eventlog.session_snapshots import Step, steps
-from evdash.eventlog.stream_deltas import Unlogged, first_alike, unlogged
+from evdash.eventlog.stream_deltas import StreamDeltas, original_of_duplicate, pending_deltas
 from evdash.eventlog.stream_tail import StreamPart
 from evdash.eventlog.time_buckets import whole_minutes
 from evdash.events.entry import EntryId
@@ -74,7 +73,7 @@ class LogReader(Reader):
     @property
     def coverage(self) -> Coverage:
         stream_part = self._stream_part
-        with snapshot():
+        with read_transaction():
             behind = self._unlogged().entries
         return Coverage(behind, not stream_part.is_complete, stream_part.unreachable)
 
@@ -119,7 +118,7 @@ class LogReader(Reader):
         start = Position(min(event.entry_id for event in known).previous(), "")
         return self.page(filter, after=start, oldest_first=True, limit=limit)
 
-    def ends(self) -> Mapping[str, EntryId]:
+    def last_entry_ids(self) -> Mapping[str, EntryId]:
         if self.unreachable:
             raise StreamsUnavailable(self.unreachable)
         return {stream: each.end for stream, each in self._stream_part.reading.slices.items()}
@@ -139,17 +138,17 @@ class LogReader(Reader):
     def gaps(self, after: EntryId, through: EntryId) -> tuple[MissingEntries, ...]:
         return gaps_between(after, through, EventFilter(), self.now, oldest_first=True)
 
-    def missing_in_all(self) -> MissingInAll:
-        return missing_in_all(self.streams)
+    def total_missing(self) -> MissingInAll:
+        return total_missing(self.streams)
 
     def summary(self, filter: EventFilter) -> FilterSummary:
         complete = self.has_read_all
-        with snapshot():
+        with read_transaction():
             return filter_summary(self._unlogged(), complete, self._numbers, filter, self.now)
 
     def count(self, filter: EventFilter) -> Count:
         complete = self.has_read_all
-        with snapshot():
+        with read_transaction():
             return filter_count(self._unlogged(), complete, self._numbers, filter, self.now)
 
     def event(self, stream: str, entry_id: EntryId) -> Event | None:
@@ -157,15 +156,15 @@ class LogReader(Reader):
         logged = events_of(rows, self._numbers)
         return logged[0] if logged else self._stream_part.event(stream, entry_id)
 
-    def events_at(self, positions: Collection[Position]) -> Mapping[Position, Event]:
+    def events_by_position(self, positions: Collection[Position]) -> Mapping[Position, Event]:
         wanted = set(positions)
         rows = LoggedEvent.objects.filter(entry_id__in={position.entry_id for position in wanted})
         found = {place: event for event in events_of(rows, self._numbers) if (place := Position.of(event)) in wanted}
         rest = (self._stream_part.event(place.stream, place.entry_id) for place in wanted - found.keys())
         return found | {Position.of(event): event for event in rest if event}
 
-    def first_alike(self, event: Event) -> EntryId | None:
-        return first_alike(event)
+    def original_of_duplicate(self, event: Event) -> EntryId | None:
+        return original_of_duplicate(event)
 
     def sessions(
         self,
@@ -176,13 +175,13 @@ class LogReader(Reader):
         limit: int = 50,
     ) -> SessionPage:
         self._read_stream()
-        with snapshot():
-            return activity.session_page(self._unlogged(), before=before, after=after, user_id=user_id, limit=limit)
+        with read_transaction():
+            return summaries.session_page(self._unlogged(), before=before, after=after, user_id=user_id, limit=limit)
 
     def session(self, session_id: str) -> SessionSummary | None:
         self._read_stream()
-        with snapshot():
-            return activity.session_summaries(self._unlogged(), [session_id]).get(session_id)
+        with read_transaction():
+            return summaries.session_summaries(self._unlogged(), [session_id]).get(session_id)
 
     def session_steps(self, session_id: str, through: EntryId | None = None, *, history: int = 1) -> Iterator[Step]:
         return steps(self, session_id, through, history)
@@ -197,29 +196,29 @@ class LogReader(Reader):
 
     def session_outline(self, summary: SessionSummary) -> tuple[OutlineSlot, ...]:
         self._read_stream()
-        with snapshot():
+        with read_transaction():
             return session_outline(self._unlogged(), summary)
 
     def users(self, *, before: EntryId | None = None, after: EntryId | None = None, limit: int = 50) -> UserPage:
         self._read_stream()
-        with snapshot():
-            return activity.user_page(self._unlogged(), before=before, after=after, limit=limit)
+        with read_transaction():
+            return summaries.user_page(self._unlogged(), before=before, after=after, limit=limit)
 
     def user(self, user_id: str) -> UserSummary | None:
         self._read_stream()
-        with snapshot():
-            return activity.user_summaries(self._unlogged(), [user_id]).get(user_id)
+        with read_transaction():
+            return summaries.user_summaries(self._unlogged(), [user_id]).get(user_id)
 
     def user_days(self, user_id: str, since: date, until: date) -> Mapping[date, DayCount]:
         self._read_stream()
-        with snapshot():
-            return activity.user_days(self._unlogged(), user_id, since, until)
+        with read_transaction():
+            return summaries.user_days(self._unlogged(), user_id, since, until)
 
     def overview(self, since: datetime | None = None, until: datetime | None = None) -> Overview:
         since, until = whole_minutes(since, until)
-        errors = self.page(EventFilter().errors().between(since, until), limit=overviews.RECENT_ERRORS)
-        with snapshot():
-            return overviews.overview(self._unlogged(), self.has_read_all, errors.events, since, until, self.now)
+        errors = self.page(EventFilter().errors().between(since, until), limit=summaries.RECENT_ERRORS)
+        with read_transaction():
+            return summaries.overview(self._unlogged(), self.has_read_all, errors.events, since, until, self.now)
 
     def latencies(self, since: datetime | None = None, until: datetime | None = None) -> Latencies:
         since, until = whole_minutes(since, until)
@@ -232,6 +231,6 @@ class LogReader(Reader):
         """Read the stream now, before a snapshot of the log is taken."""
         _ = self._stream_part
 
-    def _unlogged(self) -> Unlogged:
+    def _unlogged(self) -> StreamDeltas:
         """What the events of the tail that the log does not have change; asked inside the snapshot it is added to."""
-        return unlogged(self._tail, self._stream_part.reading, self._group, self._numbers)
+        return pending_deltas(self._tail, self._stream_part.reading, self._group, self._numbers)

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 
 @contextmanager
-def snapshot() -> Iterator[None]:
+def read_transaction() -> Iterator[None]:
     """What is committed meanwhile is not seen inside. For reading only; inside a transaction it changes nothing."""
     if connection.in_atomic_block:
         yield

@@ -97,7 +97,7 @@ class Reader(ABC):
         """
 
     @abstractmethod
-    def ends(self) -> Mapping[str, EntryId]:
+    def last_entry_ids(self) -> Mapping[str, EntryId]:
         """Of each stream the last entry ID that was ever given. Raises StreamsUnavailable."""
 
     @abstractmethod
@@ -109,7 +109,7 @@ class Reader(ABC):
         """What is known to be missing of the streams in this range of entry IDs, oldest first."""
 
     @abstractmethod
-    def missing_in_all(self) -> MissingInAll:
+    def total_missing(self) -> MissingInAll:
         """How much is known to be missing of the streams altogether."""
 
     @abstractmethod
@@ -125,11 +125,11 @@ class Reader(ABC):
         """The event of this entry; None when nothing has it."""
 
     @abstractmethod
-    def events_at(self, positions: Collection[Position]) -> Mapping[Position, Event]:
+    def events_by_position(self, positions: Collection[Position]) -> Mapping[Position, Event]:
         """The events of these entries by position; one that nothing has is not among them."""
 
     @abstractmethod
-    def first_alike(self, event: Event) -> EntryId | None:
+    def original_of_duplicate(self, event: Event) -> EntryId | None:
         """The entry that this one is a duplicate of; None when it is none."""
 
     def neighbours(self, event: Event) -> Neighbours:

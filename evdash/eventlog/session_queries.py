@@ -15,7 +15,7 @@ from django.db.models.functions import Cast, Floor
 from evdash.eventlog.models import LoggedEvent
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import MissingEntries, OutlineSlot, Position
-from evdash.eventlog.stream_deltas import Unlogged
+from evdash.eventlog.stream_deltas import StreamDeltas
 from evdash.events.deduplication import Change
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
@@ -28,7 +28,7 @@ from evdash.events.summaries import SessionSummary
 SLOTS: Final = 1_000
 
 
-def session_outline(unlogged: Unlogged, summary: SessionSummary) -> tuple[OutlineSlot, ...]:
+def session_outline(unlogged: StreamDeltas, summary: SessionSummary) -> tuple[OutlineSlot, ...]:
     """The session's time in at most SLOTS equal slots, those without events left out, in the order of time."""
     return outline_of(unlogged.of_session(summary.session_id), summary, _logged(summary, _width_us(summary)))
 

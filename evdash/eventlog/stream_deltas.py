@@ -22,7 +22,7 @@ _PARAMETERS_MAX: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Unlogged:
+class StreamDeltas:
     """What the uncommitted events of a reading that a group's tables do not have change of what the tables say."""
 
     reading: TailReading
@@ -94,14 +94,14 @@ class _Kept:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.answer: Unlogged | None = None
+        self.answer: StreamDeltas | None = None
 
 
 _kept: WeakKeyDictionary[SharedTail, dict[str, _Kept]] = WeakKeyDictionary()
 _kept_lock = threading.Lock()
 
 
-def unlogged(tail: SharedTail, reading: TailReading, group: str, numbers: Mapping[str, int]) -> Unlogged:
+def pending_deltas(tail: SharedTail, reading: TailReading, group: str, numbers: Mapping[str, int]) -> StreamDeltas:
     """What the log lacks. Asked inside the snapshot whose rows it is added to, after the stream was read: what is
     committed between is in the log, and never in both or in neither."""
 
@@ -112,7 +112,7 @@ def unlogged(tail: SharedTail, reading: TailReading, group: str, numbers: Mappin
     return _unlogged(tail, reading, group, numbers, _Tables(has, counted_in_log, with_summaries=True))
 
 
-def unapplied(tail: SharedTail, reading: TailReading, group: str, numbers: Mapping[str, int]) -> Unlogged:
+def unapplied_deltas(tail: SharedTail, reading: TailReading, group: str, numbers: Mapping[str, int]) -> StreamDeltas:
     """As `unlogged`: what the group's projection has not applied, without sessions and users."""
     positions = dict(GroupPosition.objects.filter(group=group).values_list("stream_id", "pk"))
 
@@ -130,7 +130,7 @@ def unapplied(tail: SharedTail, reading: TailReading, group: str, numbers: Mappi
 
 def _unlogged(
     tail: SharedTail, reading: TailReading, group: str, numbers: Mapping[str, int], tables: _Tables
-) -> Unlogged:
+) -> StreamDeltas:
     held = reading.uncommitted(group)
     logged: dict[int, bytes | None] = {}
     for stream, each in reading.slices.items():
@@ -143,17 +143,17 @@ def _unlogged(
     with _kept_lock:
         kept = _kept.setdefault(tail, {}).setdefault(group, _Kept())
     with kept.lock:
-        kept.answer = _changed(kept.answer or Unlogged(reading, group), reading, held, logged, tables)
+        kept.answer = _changed(kept.answer or StreamDeltas(reading, group), reading, held, logged, tables)
         return kept.answer
 
 
 def _changed(
-    before: Unlogged,
+    before: StreamDeltas,
     reading: TailReading,
     held: Mapping[int, Held],
     logged: Mapping[int, bytes | None],
     tables: _Tables,
-) -> Unlogged:
+) -> StreamDeltas:
     """Return the answer that has these events instead of those of `before`.
 
     Only what came and went is worked out, with what has the same identity or is of the same session or user.
@@ -186,7 +186,7 @@ def _changed(
         *(change for change in before.taken_back if change.identity not in touched),
         *(change for change in found if not change.is_new),
     )
-    answer = Unlogged(reading, before.group, {}, {}, taken_back, by_number, alike, logged)
+    answer = StreamDeltas(reading, before.group, {}, {}, taken_back, by_number, alike, logged)
     if not tables.with_summaries:
         return answer
     session_ids = {change.event.session_id for change in stale}
@@ -206,7 +206,7 @@ def _changed(
     )
 
 
-def _alike_now(before: Unlogged, gone: Collection[int], come: Iterable[Held]) -> dict[bytes, tuple[int, ...]]:
+def _alike_now(before: StreamDeltas, gone: Collection[int], come: Iterable[Held]) -> dict[bytes, tuple[int, ...]]:
     """Return by identity the numbers that have it, without those that are gone and with those that have come."""
     alike = dict(before._alike)
     for number in gone:
@@ -256,7 +256,7 @@ def first_of_each(rows: Iterable[tuple[bytes | memoryview | None, EntryId, int]]
     return first
 
 
-def first_alike(event: Event) -> EntryId | None:
+def original_of_duplicate(event: Event) -> EntryId | None:
     """The entry of the log that this one is a duplicate of; None when it is none."""
     key = identity(event)
     counted = counted_in_log({key}).get(key) if key else None

@@ -24,9 +24,9 @@ from evdash.eventlog.records import (
     UserPage,
 )
 from evdash.eventlog.row_mapping import session_of_row, user_of_row
-from evdash.eventlog.stream_deltas import Unlogged
+from evdash.eventlog.stream_deltas import StreamDeltas
 from evdash.eventlog.time_buckets import DAY_S, HOUR_S, MINUTE_S, RangeUs, in_us, weighted_histogram, within
-from evdash.events.clock_skew import AHEAD_AT_MOST_US, credible_us
+from evdash.events.clock_skew import AHEAD_AT_MOST_US, bounded_time_us
 from evdash.events.deduplication import Change
 from evdash.events.entry import EntryId
 from evdash.events.event import Event, datetime_from_us, us_from_datetime
@@ -38,7 +38,7 @@ TIES_MAX = 64
 
 
 def session_page(
-    unlogged: Unlogged, *, before: EntryId | None, after: EntryId | None, user_id: str | None, limit: int
+    unlogged: StreamDeltas, *, before: EntryId | None, after: EntryId | None, user_id: str | None, limit: int
 ) -> SessionPage:
     """Sessions by last entry; with `user_id` those in which that user took part, by the user's last entry there."""
     rows: QuerySet[Any]
@@ -54,7 +54,7 @@ def session_page(
     return SessionPage(tuple(summaries[key] for key in keys), newer, older)
 
 
-def user_page(unlogged: Unlogged, *, before: EntryId | None, after: EntryId | None, limit: int) -> UserPage:
+def user_page(unlogged: StreamDeltas, *, before: EntryId | None, after: EntryId | None, limit: int) -> UserPage:
     """Users by last entry."""
     touched = {user_id: summary.last_id for user_id, summary in unlogged.users.items()}
     keys, newer, older = _page(AgentUser.objects.all(), "user_id", touched, before, after, limit)
@@ -62,7 +62,7 @@ def user_page(unlogged: Unlogged, *, before: EntryId | None, after: EntryId | No
     return UserPage(tuple(summaries[key] for key in keys), newer, older)
 
 
-def session_summaries(unlogged: Unlogged, session_ids: Collection[str]) -> Mapping[str, SessionSummary]:
+def session_summaries(unlogged: StreamDeltas, session_ids: Collection[str]) -> Mapping[str, SessionSummary]:
     """The summaries of those of these sessions that have any event."""
     wanted = set(session_ids)
     known = {row.session_id: session_of_row(row) for row in AgentSession.objects.filter(session_id__in=wanted)}
@@ -72,7 +72,7 @@ def session_summaries(unlogged: Unlogged, session_ids: Collection[str]) -> Mappi
     return known
 
 
-def user_summaries(unlogged: Unlogged, user_ids: Collection[str]) -> Mapping[str, UserSummary]:
+def user_summaries(unlogged: StreamDeltas, user_ids: Collection[str]) -> Mapping[str, UserSummary]:
     """The summaries of those of these users that have any event."""
     wanted = set(user_ids)
     known = {row.user_id: user_of_row(row) for row in AgentUser.objects.filter(user_id__in=wanted)}
@@ -85,7 +85,7 @@ def user_summaries(unlogged: Unlogged, user_ids: Collection[str]) -> Mapping[str
     return known
 
 
-def user_days(unlogged: Unlogged, user_id: str, since: date, until: date) -> Mapping[date, DayCount]:
+def user_days(unlogged: StreamDeltas, user_id: str, since: date, until: date) -> Mapping[date, DayCount]:
     """The user's days from `since` up to and with `until` on which anything happened (UTC)."""
     rows = UserDay.objects.filter(user_id=user_id, day__gte=since, day__lte=until)
     return days_of(
@@ -177,7 +177,7 @@ SLOTS_MAX = 3_000
 
 
 def overview(
-    unlogged: Unlogged,
+    unlogged: StreamDeltas,
     complete: bool,
     recent_errors: tuple[Event, ...],
     since: datetime | None,
@@ -265,14 +265,14 @@ def _under_way(range_us: RangeUs, rows: QuerySet[Any], key: str, added: Set[str]
     return Count(len(keys | added), exact=len(found) < COUNT_MAX)
 
 
-def _sessions(unlogged: Unlogged, inside: Sequence[Change], all_time: bool, range_us: RangeUs) -> Count:
+def _sessions(unlogged: StreamDeltas, inside: Sequence[Change], all_time: bool, range_us: RangeUs) -> Count:
     if not all_time:
         added = {change.event.session_id for change in inside if change.event.session_id}
         return _under_way(range_us, AgentSession.objects.all(), "session_id", added)
     return _tallied("sessions", AgentSession.objects.all(), "session_id", unlogged.sessions)
 
 
-def _users(unlogged: Unlogged, inside: Sequence[Change], all_time: bool, range_us: RangeUs) -> Count:
+def _users(unlogged: StreamDeltas, inside: Sequence[Change], all_time: bool, range_us: RangeUs) -> Count:
     if not all_time:
         added = {change.event.user_id for change in inside if change.event.user_id}
         return _under_way(range_us, AgentUser.objects.all(), "user_id", added)
@@ -285,7 +285,7 @@ def _tallied(name: str, rows: QuerySet[Any], key: str, in_stream: Mapping[str, o
     return Count(tally + len(in_stream) - logged)
 
 
-def _active_sessions(unlogged: Unlogged, now: datetime) -> Count:
+def _active_sessions(unlogged: StreamDeltas, now: datetime) -> Count:
     heard_since = _entry_id_at(now - ACTIVE_WITHIN)
     touched = session_summaries(unlogged, unlogged.sessions.keys())
     active = {key for key, summary in touched.items() if summary.last_id >= heard_since and not summary.ended}
@@ -294,13 +294,13 @@ def _active_sessions(unlogged: Unlogged, now: datetime) -> Count:
     return Count(len(active | (set(found) - set(touched))), exact=len(found) < COUNT_MAX)
 
 
-def _arrived_since(unlogged: Unlogged, moment: datetime, now: datetime) -> int:
+def _arrived_since(unlogged: StreamDeltas, moment: datetime, now: datetime) -> int:
     first_id, last_id = _entry_id_at(moment), _entry_id_at(now + timedelta(minutes=1))
     logged = LoggedEvent.objects.filter(entry_id__gte=first_id, entry_id__lte=last_id)
     return logged.count() + unlogged.arrived_between(first_id, last_id)
 
 
-def _ends(unlogged: Unlogged) -> tuple[datetime | None, datetime | None]:
+def _ends(unlogged: StreamDeltas) -> tuple[datetime | None, datetime | None]:
     """When the oldest and the newest entry say that they occurred, as far as that is credible."""
     rows = LoggedEvent.objects.values_list("entry_id", "occurred_us")
     ends = [(event.entry_id, event.occurred_us) for event in unlogged.ends()]
@@ -308,7 +308,7 @@ def _ends(unlogged: Unlogged) -> tuple[datetime | None, datetime | None]:
     if not ends:
         return None, None
     (first_id, first_us), (last_id, last_us) = min(ends), max(ends)
-    return datetime_from_us(credible_us(first_us, first_id)), datetime_from_us(credible_us(last_us, last_id))
+    return datetime_from_us(bounded_time_us(first_us, first_id)), datetime_from_us(bounded_time_us(last_us, last_id))
 
 
 def _entry_id_at(moment: datetime) -> EntryId:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, cast
 
-from evdash.events.clock_skew import runs_ahead
+from evdash.events.clock_skew import is_ahead_of_stream
 from evdash.events.entry import MAX_DATETIME_MS, Entry
 from evdash.events.event import Event, TimeSource, datetime_from_us, name_of, text_of, us_from_datetime
 from evdash.events.json_values import InvalidJson, parse
@@ -116,7 +116,7 @@ def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upca
     data: Mapping[str, Any] = _with_json(flat, profile, remarks)
     version = _version(flat, data, profile, remarks)
     if version is not None:
-        lifted = upcasters.lift(data, version, lambda data: _first(profile.type, data)[1])
+        lifted = upcasters.upcast(data, version, lambda data: _first(profile.type, data)[1])
         data = lifted.data
         if lifted.remark:
             remarks.append(lifted.remark)
@@ -238,7 +238,7 @@ def _occurred(
         except InvalidTimestamp as error:
             remarks.append(f"The {name} {error}; the time shown is the entry ID's.")
         else:
-            if runs_ahead(occurred_us, entry.entry_id):
+            if is_ahead_of_stream(occurred_us, entry.entry_id):
                 told = datetime_from_us(occurred_us).strftime("%Y-%m-%d %H:%M:%S")
                 remarks.append(f"The producer's clock says {told}, more than a day after the entry was written.")
             return occurred_us, "timestamp"

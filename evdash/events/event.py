@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Literal
 
-from evdash.events.clock_skew import credible_us
+from evdash.events.clock_skew import bounded_time_us
 from evdash.events.entry import Entry, EntryId
 
 UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -94,7 +94,7 @@ class Event:
     @property
     def credible_us(self) -> int:
         """`occurred_us`, or the time of writing where the producer's clock runs far ahead (clocks.py)."""
-        return credible_us(self.occurred_us, self.entry_id)
+        return bounded_time_us(self.occurred_us, self.entry_id)
 
     @property
     def occurred_at(self) -> datetime:

@@ -86,7 +86,7 @@ class UpcastersInvalid(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Lifted:
+class Upcast:
     """What an event says once it is lifted as far as it goes."""
 
     data: Mapping[str, Any]
@@ -118,7 +118,7 @@ class Upcasters:
             raise UpcastersInvalid(f"Two upcasters lift {event_type} from version {from_version}: leave one out.")
         self.own[event_type, from_version] = step
 
-    def lift(self, data: Mapping[str, Any], version: int, type_of: Callable[[Mapping[str, Any]], str]) -> Lifted:
+    def upcast(self, data: Mapping[str, Any], version: int, type_of: Callable[[Mapping[str, Any]], str]) -> Upcast:
         """The event's data in the newest version, and a sentence when that changed it. Never raises."""
         lifted, reached, changed = data, version, False
         while step := self._step(type_of(lifted), reached):
@@ -128,14 +128,14 @@ class Upcasters:
                 changed = changed or given_back != lifted
                 lifted = parse(json.dumps(given_back))
             except Exception as error:  # noqa: BLE001 - others' code, which must stop neither a page nor a worker
-                return Lifted(
+                return Upcast(
                     data,
                     f"Could not be lifted from version {reached} ({_in_words(error)}); it is read as it was written.",
                 )
             reached += 1
         if not changed:
-            return Lifted(data, "")
-        return Lifted(lifted, f"Lifted from version {version} to {reached}; the entry is as it was written.")
+            return Upcast(data, "")
+        return Upcast(lifted, f"Lifted from version {version} to {reached}; the entry is as it was written.")
 
     def _step(self, event_type: str, version: int) -> Upcaster | None:
         has_own = any(fits(known, event_type) for known, _ in self.own)

@@ -34,7 +34,7 @@ def is_sql_outage(error: Exception) -> bool:
     return not str(getattr(error.__cause__, "sqlstate", None) or "").startswith(_LIMIT_EXCEEDED)
 
 
-class Tries:
+class Attempts:
     """The tries of one group, counted in SQL: other workers go on counting where one died."""
 
     def __init__(self, group: str) -> None:
@@ -92,7 +92,7 @@ _ONE_WRITER = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BatchResult:
     """What a batch came to."""
 
     watermark: EntryId
@@ -100,16 +100,16 @@ class Outcome:
     done: tuple[EntryId, ...] = ()  # applied, or gone
 
 
-class Carrier:
+class BatchProcessor:
     """Carries deliveries into the projection, so that one bad entry holds up no other."""
 
     def __init__(self, consumer: GroupConsumer, projection: Projection, max_deliveries: int) -> None:
         self.consumer = consumer
         self.projection = projection
         self.max_deliveries = max_deliveries
-        self.tries = Tries(projection.group)
+        self.tries = Attempts(projection.group)
 
-    def carry(self, stream: str, deliveries: Sequence[Delivery], *, first_time: bool) -> Iterator[Outcome]:
+    def process(self, stream: str, deliveries: Sequence[Delivery], *, first_time: bool) -> Iterator[BatchResult]:
         """Apply these entries and acknowledge those that were applied or are gone; in parts, each told when done.
 
         `first_time`: they were never delivered before. Others may be in a worker's hands again because they ended it:
@@ -118,43 +118,43 @@ class Carrier:
         Raises one of OUTAGES when nothing can be done with any entry.
         """
         if first_time:
-            yield self._carry(stream, deliveries, {})
+            yield self._process(stream, deliveries, {})
             return
         ids = [delivery.entry_id for delivery in deliveries]
         counts = self.consumer.deliveries_of(stream, ids)
         tries = self.tries.of(stream, ids)
         suspects = [each for each in deliveries if counts.get(each.entry_id, 0) > self.max_deliveries]
         together = [each for each in deliveries if each not in suspects]
-        outcome = self._carry(stream, together, tries)
+        outcome = self._process(stream, together, tries)
         self.tries.forget(stream, [entry_id for entry_id in outcome.done if entry_id in tries])
         yield outcome
         for suspect in suspects:
-            yield self._carry_alone(stream, suspect, tries, counts[suspect.entry_id])
+            yield self._process_alone(stream, suspect, tries, counts[suspect.entry_id])
 
-    def _carry_alone(self, stream: str, suspect: Delivery, tries: dict[EntryId, int], deliveries: int) -> Outcome:
+    def _process_alone(self, stream: str, suspect: Delivery, tries: dict[EntryId, int], deliveries: int) -> BatchResult:
         before = tries.get(suspect.entry_id, 0)
         if suspect.entry is None:
-            return self._carry(stream, [suspect], tries)
+            return self._process(stream, [suspect], tries)
         if before >= self.max_deliveries:
             reason = f"Tried {before} times and never finished: it may end the process that applies it."
             self._park(stream, suspect, deliveries, reason)
-            return Outcome(self.consumer.acknowledge(stream, []), None)
+            return BatchResult(self.consumer.acknowledge(stream, []), None)
         with self.tries.one_more(stream, suspect.entry_id, before):
-            outcome = self._carry(stream, [suspect], tries)
+            outcome = self._process(stream, [suspect], tries)
         self.tries.forget(stream, outcome.done)
         return outcome
 
-    def _carry(self, stream: str, deliveries: Sequence[Delivery], tries: Mapping[EntryId, int]) -> Outcome:
+    def _process(self, stream: str, deliveries: Sequence[Delivery], tries: Mapping[EntryId, int]) -> BatchResult:
         failures = self._apply([decode(each.entry) for each in deliveries if each.entry is not None])
         gone = [each.entry_id for each in deliveries if each.entry is None]
-        if gone and (missing := self.projection.note_removed(stream, gone)):
+        if gone and (missing := self.projection.record_removed(stream, gone)):
             logger.warning(
                 "%d entries of %s were removed before %s had applied them, somewhere from %s to %s.",
                 missing, stream, self.projection.group, gone[0], gone[-1],
             )  # fmt: skip
         retry_in_s = self._park_or_retry(stream, deliveries, failures, tries) if failures else None
         done = [each.entry_id for each in deliveries if each.entry_id not in failures]
-        return Outcome(self.consumer.acknowledge(stream, done), retry_in_s, tuple(done))
+        return BatchResult(self.consumer.acknowledge(stream, done), retry_in_s, tuple(done))
 
     def _apply(self, events: Sequence[Event]) -> dict[EntryId, Exception]:
         """Have the events committed, in halves if need be; returns what went wrong with those that cannot be."""
@@ -201,7 +201,7 @@ class Carrier:
         """Each step may be repeated after a crash between them; only the last one takes the entry out of our hands."""
         if delivery.entry is None:
             return
-        self.projection.note_parked(stream, delivery.entry_id, reason)
+        self.projection.record_parked(stream, delivery.entry_id, reason)
         group, consumer = self.consumer.group, self.consumer.consumer
         park(self.consumer.client, delivery.entry, group=group, consumer=consumer, deliveries=count, reason=reason)
         self.consumer.acknowledge(stream, [delivery.entry_id])

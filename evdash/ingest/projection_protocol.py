@@ -27,11 +27,11 @@ class Projection(Protocol):
     def applied_between(self, stream: str, after: EntryId, through: EntryId) -> int:
         """How many entries of this range were applied, or are accounted for by gaps."""
 
-    def note_removed(self, stream: str, entry_ids: Sequence[EntryId]) -> int:
+    def record_removed(self, stream: str, entry_ids: Sequence[EntryId]) -> int:
         """These entries, pending in the group, are gone from the stream; returns how many were never applied."""
 
-    def note_missing(self, stream: str, first_id: EntryId | None, last_id: EntryId, entries: int) -> None:
+    def record_missing(self, stream: str, first_id: EntryId | None, last_id: EntryId, entries: int) -> None:
         """So many entries of this range are gone from the stream; None: of all before the first that was applied."""
 
-    def note_parked(self, stream: str, entry_id: EntryId, reason: str) -> None:
+    def record_parked(self, stream: str, entry_id: EntryId, reason: str) -> None:
         """This entry is about to be parked; told again after a crash in between."""

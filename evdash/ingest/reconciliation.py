@@ -27,10 +27,10 @@ logger = logging.getLogger("evdash.workers")
 READ_COUNT = 1_000
 
 # From the first to the last entry ID, both included.
-Hole = tuple[EntryId, EntryId]
+IdRange = tuple[EntryId, EntryId]
 
 
-def hole_before(consumer: GroupConsumer, stream: str, after: EntryId) -> Hole | None:
+def range_before(consumer: GroupConsumer, stream: str, after: EntryId) -> IdRange | None:
     """Where entries may be missing: between what was committed and what the stream begins with; None: nowhere."""
     info = stream_info(consumer.client, stream)
     if info is None or info.first_id is None or info.first_id <= after.next():
@@ -38,7 +38,7 @@ def hole_before(consumer: GroupConsumer, stream: str, after: EntryId) -> Hole | 
     return after.next(), info.first_id.previous()
 
 
-def account(consumer: GroupConsumer, projection: Projection, stream: str, hole: Hole | None = None) -> int:
+def reconcile(consumer: GroupConsumer, projection: Projection, stream: str, hole: IdRange | None = None) -> int:
     """Compare tables and stream up to the newest entry, if all of it is acknowledged.
 
     Returns how many entries were missed and are pending for this consumer now. What is gone is noted as a gap; `hole`:
@@ -66,7 +66,7 @@ def account(consumer: GroupConsumer, projection: Projection, stream: str, hole: 
             return 0  # another worker was quicker
         if compared_now.missing > 0:
             range_ = _where(info, compared.after, hole)
-            projection.note_missing(stream, range_[0] if range_ else None, _last(info, range_), compared_now.missing)
+            projection.record_missing(stream, range_[0] if range_ else None, _last(info, range_), compared_now.missing)
             logger.warning(
                 "%d entries of %s were removed before %s read them.%s", compared_now.missing, stream, projection.group,
                 "" if projection.fills_log
@@ -114,7 +114,7 @@ def _compare(
     return _Compared(EntryId.MIN, missing, is_anew=True, restored=restored.number)
 
 
-def _where(info: StreamInfo, after: EntryId, hole: Hole | None) -> Hole | None:
+def _where(info: StreamInfo, after: EntryId, hole: IdRange | None) -> IdRange | None:
     """Between which entries those missing after `after` were; None: before everything that was ever read.
 
     What was removed lay before the first entry that is left, or not past the last one that was deleted: Redis keeps
@@ -127,7 +127,7 @@ def _where(info: StreamInfo, after: EntryId, hole: Hole | None) -> Hole | None:
     return None if after == EntryId.MIN else (after.next(), last)
 
 
-def _last(info: StreamInfo, range_: Hole | None) -> EntryId:
+def _last(info: StreamInfo, range_: IdRange | None) -> EntryId:
     return range_[1] if range_ else info.last_generated_id
 
 

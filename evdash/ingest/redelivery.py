@@ -193,7 +193,7 @@ def _was(number: int) -> str:
     return "was" if number == 1 else "were"
 
 
-def note_consequences(operation: Operation, outcome: Outcome, reason: str) -> int:
+def record_operation_gaps(operation: Operation, outcome: Outcome, reason: str) -> int:
     """Record what an operation has kept from a projection; returns how many entries. Raises a database's error."""
     if not isinstance(operation, AcknowledgeEntries | ParkEntries):
         return 0
@@ -201,7 +201,7 @@ def note_consequences(operation: Operation, outcome: Outcome, reason: str) -> in
     if projection is None or not outcome.done_ids:
         return 0
     if isinstance(operation, AcknowledgeEntries):
-        return projection.note_acknowledged(operation.stream, outcome.done_ids, reason)
+        return projection.record_acknowledged(operation.stream, outcome.done_ids, reason)
     for entry_id in outcome.done_ids:
-        projection.note_parked(operation.stream, entry_id, reason)
+        projection.record_parked(operation.stream, entry_id, reason)
     return len(outcome.done_ids)

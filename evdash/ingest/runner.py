@@ -14,7 +14,7 @@ from django.db import connection
 
 from evdash.eventlog.group_progress import compared_through
 from evdash.ingest.batch import OUTAGES
-from evdash.ingest.reconciliation import Hole, account, hole_before
+from evdash.ingest.reconciliation import IdRange, range_before, reconcile
 from evdash.ingest.worker import Worker
 from evdash.streams.consumer_group import GroupMissing
 
@@ -24,7 +24,7 @@ KEEP_EVERY_S = 5.0
 
 
 @dataclass(slots=True)
-class Chore:
+class PeriodicTask:
     """Something to do every so often. `when_idle`: only when there is nothing to read."""
 
     every_s: float
@@ -37,7 +37,7 @@ class Chore:
         self.due_s = now_s + self.every_s * random.uniform(0.8, 1.2)
 
 
-class Upkeep:
+class WorkerRunner:
     """The chores of one worker; each returns how many entries it carried over."""
 
     def __init__(
@@ -45,21 +45,21 @@ class Upkeep:
     ) -> None:
         """`retain` trims the streams, `keep` keeps states of sessions."""
         self.worker = worker
-        self._holes: dict[str, Hole] = {}
+        self._holes: dict[str, IdRange] = {}
         self.chores = [
-            Chore(worker.claim_idle_ms / 4000, worker.claim),
-            Chore(worker.claim_idle_ms / 4000, worker.look_at_pending),
-            Chore(ACCOUNT_EVERY_S, self.account, when_idle=True),
+            PeriodicTask(worker.claim_idle_ms / 4000, worker.claim),
+            PeriodicTask(worker.claim_idle_ms / 4000, worker.recheck_pending),
+            PeriodicTask(ACCOUNT_EVERY_S, self.account, when_idle=True),
         ]
         if retain is not None:
-            self.chores.append(Chore(RETAIN_EVERY_S, retain))
+            self.chores.append(PeriodicTask(RETAIN_EVERY_S, retain))
         if keep is not None:
-            self.chores += [Chore(KEEP_EVERY_S, keep), Chore(0.0, keep, when_idle=True)]
+            self.chores += [PeriodicTask(KEEP_EVERY_S, keep), PeriodicTask(0.0, keep, when_idle=True)]
 
     def connect(self) -> None:
         """Connect the worker, and see what is missing between its tables and its streams."""
         for stream in self.worker.streams:
-            hole = hole_before(self.worker.consumer, stream, self.worker.committed(stream))
+            hole = range_before(self.worker.consumer, stream, self.worker.committed(stream))
             if hole is not None:
                 self._holes[stream] = hole
         self.worker.connect()
@@ -80,12 +80,12 @@ class Upkeep:
         """Compare the tables with the streams; returns how many entries were missed and are to be read now."""
         missed = 0
         for stream in self.worker.streams:
-            missed += account(self.worker.consumer, self.worker.projection, stream, self._holes.get(stream))
+            missed += reconcile(self.worker.consumer, self.worker.projection, stream, self._holes.get(stream))
             hole = self._holes.get(stream)
             if hole is not None and compared_through([self.worker.projection.group], stream) > hole[1]:
                 del self._holes[stream]
         if missed:
-            self.worker.look_at_pending()
+            self.worker.recheck_pending()
         return missed
 
 
@@ -122,7 +122,7 @@ LONGEST_PAUSE_S = 10.0
 
 
 def run(
-    upkeep: Upkeep, stop: threading.Event, *, block_ms: int, batch_ms: int = 0, until_caught_up: bool = False
+    upkeep: WorkerRunner, stop: threading.Event, *, block_ms: int, batch_ms: int = 0, until_caught_up: bool = False
 ) -> int:
     """Carry batches over until `stop` is set, or with `until_caught_up` until none is left.
 

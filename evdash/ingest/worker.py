@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from evdash.eventlog.group_progress import set_watermark, watermark
 from evdash.events.entry import Entry, EntryId
-from evdash.ingest.batch import Carrier
+from evdash.ingest.batch import BatchProcessor
 from evdash.ingest.projection_protocol import Projection
 from evdash.streams.consumer_group import Delivery, GroupConsumer
 from evdash.streams.reads import read_forward
@@ -37,7 +37,7 @@ class Worker:
         self.streams = tuple(streams)
         self.batch_size = batch_size
         self.claim_idle_ms = claim_idle_ms
-        self.carrier = Carrier(consumer, projection, max_deliveries)
+        self.carrier = BatchProcessor(consumer, projection, max_deliveries)
         # Streams whose own pending entries are still to be read, and after which ID.
         self._pending_after: dict[str, EntryId] = {}
         # When the entries that could not be applied are tried again, by stream, on the monotonic clock.
@@ -81,7 +81,7 @@ class Worker:
             stream, after = next(iter(self._pending_after.items()))
             deliveries = self.consumer.read_own_pending(stream, after, self.batch_size)
             if deliveries:
-                self.carry(stream, deliveries, first_time=False)
+                self.process(stream, deliveries, first_time=False)
                 if stream in self._pending_after:
                     self._pending_after[stream] = deliveries[-1].entry_id
                 return len(deliveries)
@@ -90,7 +90,7 @@ class Worker:
         read_at_s = time.monotonic()
         batches = _by_stream(entries)
         for stream, batch in batches.items():
-            self.carry(stream, [Delivery(stream, entry.entry_id, entry) for entry in batch], first_time=True)
+            self.process(stream, [Delivery(stream, entry.entry_id, entry) for entry in batch], first_time=True)
         if not entries:
             for stream in self.streams:
                 self.record_watermark(stream, self.consumer.watermark(stream))
@@ -115,19 +115,19 @@ class Worker:
                     "Claimed %d entries of %s that other consumers of %s had left lying: %s to %s.",
                     len(deliveries), stream, self.projection.group, deliveries[0].entry_id, deliveries[-1].entry_id,
                 )  # fmt: skip
-                self.carry(stream, deliveries, first_time=False)
+                self.process(stream, deliveries, first_time=False)
                 claimed += len(deliveries)
         return claimed
 
-    def carry(self, stream: str, deliveries: Sequence[Delivery], *, first_time: bool) -> None:
+    def process(self, stream: str, deliveries: Sequence[Delivery], *, first_time: bool) -> None:
         """Carry these over; those that failed are tried again later, as long as they are not parked."""
-        for outcome in self.carrier.carry(stream, deliveries, first_time=first_time):
+        for outcome in self.carrier.process(stream, deliveries, first_time=first_time):
             self.record_watermark(stream, outcome.watermark)
             if outcome.retry_in_s is not None:
                 at_s = time.monotonic() + outcome.retry_in_s
                 self._retry_at_s[stream] = min(at_s, self._retry_at_s.get(stream, at_s))
 
-    def look_at_pending(self) -> int:
+    def recheck_pending(self) -> int:
         """Have the next step begin with what is pending here: an operator may have claimed it for this consumer.
 
         Another worker of the group may have recorded an older watermark, so that SQL is asked for it again, too.

@@ -12,10 +12,10 @@ from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import Condition, EventFilter
 from evdash.live.frames import Cursor, Render, is_beyond
-from evdash.live.subscription import Missed, Unsent
+from evdash.live.subscription import CatchUp, SkippedRange
 from evdash.streams.client import StreamsUnavailable
-from evdash.web.event_display.gap_row import render_gap, whose
-from evdash.web.event_display.row import Reading
+from evdash.web.event_display.gap_row import list_owner, render_gap
+from evdash.web.event_display.row import ViewMode
 
 # A page that missed more is given the newest so many and a link to the rest, which are counted up to a bound.
 MISSED_ROWS = 100
@@ -33,14 +33,16 @@ class _Found:
     gaps: tuple[MissingEntries, ...] = ()
 
 
-def missed(filter: EventFilter, cursor: Cursor, tailed: Cursor, render: Render, reading: Reading = "events") -> Missed:
+def missed(
+    filter: EventFilter, cursor: Cursor, tailed: Cursor, render: Render, reading: ViewMode = "events"
+) -> CatchUp:
     """What matches the filter beyond the cursor, of the streams that the cursor names.
 
     Up to where the streams end now: what is newer comes from the tail, which stood at `tailed` when the page joined it.
     Blocks: for a thread. Raises StreamsUnavailable: what lies in the stream only would be missing.
     """
     with open_reader() as reader:
-        ends = reader.ends()
+        ends = reader.last_entry_ids()
         anew = {stream for stream, seen in cursor.items() if ends[stream] < max(seen, tailed[stream])}
         found = [
             _between(reader, wanted, Position(after, stream), through)
@@ -49,7 +51,7 @@ def missed(filter: EventFilter, cursor: Cursor, tailed: Cursor, render: Render, 
             if (wanted := _in_stream(filter, stream)) and after < through
         ]
         events = {position: event for each in found for position, event in each.events.items()}
-        of_whom = whose(reader, filter, events.values(), [gap for each in found for gap in each.gaps])
+        of_whom = list_owner(reader, filter, events.values(), [gap for each in found for gap in each.gaps])
         if reader.unreachable:
             raise StreamsUnavailable(reader.unreachable)
     ordered = sorted(events, key=lambda position: (position.entry_id, position.stream))
@@ -61,7 +63,7 @@ def missed(filter: EventFilter, cursor: Cursor, tailed: Cursor, render: Render, 
     items = [(p.entry_id, 1, render(events[p], reading, is_duplicate=p in duplicates)) for p in shown]
     items += [(gap.last_id, 0, render_gap(gap, of_whom)) for gap in gaps]
     starts = [each.start for each in found if each.events or not each.is_all]
-    return Missed(
+    return CatchUp(
         rows=tuple(html for _, _, html in sorted(items, key=lambda item: item[:2])),
         cursor={stream: ends[stream] for stream in cursor},
         start=min(starts, key=lambda position: position.entry_id, default=Position(EntryId.MIN, "")),
@@ -77,7 +79,7 @@ def missed(filter: EventFilter, cursor: Cursor, tailed: Cursor, render: Render, 
     )
 
 
-def newest_unsent(filter: EventFilter, unsent: Unsent, render: Render, reading: Reading = "events") -> Missed:
+def newest_unsent(filter: EventFilter, unsent: SkippedRange, render: Render, reading: ViewMode = "events") -> CatchUp:
     """The newest of what was only counted. Blocks: for a thread. Raises StreamsUnavailable."""
     events: dict[Position, Event] = {}
     duplicates: frozenset[Position] = frozenset()
@@ -91,7 +93,7 @@ def newest_unsent(filter: EventFilter, unsent: Unsent, render: Render, reading: 
         if reader.unreachable:
             raise StreamsUnavailable(reader.unreachable)
     found = sorted((p for p in events if is_beyond(p, unsent.since)), key=lambda p: (p.entry_id, p.stream))
-    return unsent.shown_by(
+    return unsent.as_catch_up(
         tuple(render(events[p], reading, is_duplicate=p in duplicates) for p in found[-MISSED_ROWS:])
     )
 

@@ -15,14 +15,14 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
-from evdash import metrics as figures
+from evdash import metrics
 from evdash.accounts.sockets import SIGNED_OUT
 from evdash.live.catch_up import missed, newest_unsent
 from evdash.live.filter_group import Follower
 from evdash.live.protocol import Acknowledge, InvalidMessage, Jump, Subscribe, WaitingSeen, parse
 from evdash.live.socket_registry import SOCKETS_PER_PERSON, attendance_of_process, is_still_signed_in
 from evdash.live.stream_tailer import feed_of_process
-from evdash.live.subscription import Credit, Missed, Pulse, Subscription
+from evdash.live.subscription import CatchUp, ChangeNotifier, Credit, Subscription
 from evdash.streams.client import StreamsUnavailable
 from evdash.streams.tail import TailState
 from evdash.web.event_display.row import render_row
@@ -58,11 +58,11 @@ class LiveConsumer(AsyncWebsocketConsumer):
     """
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        figures.OPEN_SOCKETS.inc()
+        metrics.OPEN_SOCKETS.inc()
         try:
             await super().__call__(scope, receive, send)
         finally:  # also when the server gives up on the socket without telling
-            figures.OPEN_SOCKETS.dec()
+            metrics.OPEN_SOCKETS.dec()
             self._let_go()
 
     def __init__(self) -> None:
@@ -178,7 +178,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if message.rows:
             await self._catch_up(message)
         else:
-            self._join(Pulse(self._outbox.put_nowait), message)
+            self._join(ChangeNotifier(self._outbox.put_nowait), message)
             self._tell_live()
 
     async def _catch_up(self, message: Subscribe) -> None:
@@ -204,7 +204,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             self._following = self._watched(self._bring(self._follower, read))
         return unsent is not None
 
-    async def _bring(self, subscription: Subscription, read: Callable[[], Awaitable[Missed]]) -> None:
+    async def _bring(self, subscription: Subscription, read: Callable[[], Awaitable[CatchUp]]) -> None:
         try:
             async with asyncio.timeout(CATCH_UP_LIMIT_S):
                 past = await self._past(read)
@@ -222,7 +222,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self._follower, self._wanted = follower, message
         self._feed.hub.join(follower, message.filter, message.reading)
 
-    async def _past(self, read: Callable[[], Awaitable[Missed]]) -> Missed:
+    async def _past(self, read: Callable[[], Awaitable[CatchUp]]) -> CatchUp:
         while True:
             try:
                 return await read()

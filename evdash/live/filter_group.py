@@ -10,7 +10,7 @@ from typing import Protocol
 from evdash.eventlog.records import Position
 from evdash.events.filters.event_filter import EventFilter, Predicate
 from evdash.live.frames import FRAME_ROWS, Arrival, Cursor, Frame
-from evdash.web.event_display.row import Reading
+from evdash.web.event_display.row import ViewMode
 
 # Under load a page is given four frames a second; the first event after a quiet moment comes at once.
 FRAME_INTERVAL_S = 0.25
@@ -37,10 +37,10 @@ class Follower(Protocol):
         """The stream was made anew with lower entry IDs."""
 
 
-class Topic:
+class FilterGroup:
     """Gathers the events of its filter into frames. Times in seconds of any steady clock."""
 
-    def __init__(self, filter: EventFilter, reading: Reading = "events") -> None:
+    def __init__(self, filter: EventFilter, reading: ViewMode = "events") -> None:
         self.filter, self.reading = filter, reading
         self.followers: set[Follower] = set()
         self._is_relative = any(bound is not None and bound.ago is not None for bound in (filter.since, filter.until))

@@ -12,7 +12,7 @@ from evdash.eventlog.records import Position
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.filters.search_text import search_text
-from evdash.web.event_display.row import Reading
+from evdash.web.event_display.row import ViewMode
 
 FRAME_ROWS = 100
 FRAME_BYTES = 128 * 1024
@@ -24,7 +24,7 @@ Cursor = Mapping[str, EntryId]
 class Render(Protocol):
     """Makes the row of an event."""
 
-    def __call__(self, event: Event, reading: Reading = "events", *, is_duplicate: bool = False) -> str:
+    def __call__(self, event: Event, reading: ViewMode = "events", *, is_duplicate: bool = False) -> str:
         """The row as HTML, an <li>, in this reading."""
 
 
@@ -47,9 +47,9 @@ class Arrival:
         self.position = Position.of(event)
         self._render = render
         self._is_duplicate = is_duplicate
-        self._rows: dict[Reading, str] = {}
+        self._rows: dict[ViewMode, str] = {}
 
-    def html(self, reading: Reading) -> str:
+    def html(self, reading: ViewMode) -> str:
         if reading not in self._rows:
             self._rows[reading] = self._render(self.event, reading, is_duplicate=self._is_duplicate)
         return self._rows[reading]
@@ -66,7 +66,7 @@ class Frame:
     arrivals: tuple[Arrival, ...]
     unshown: tuple[Position, ...]  # matched, and too many to show
     cursor: Cursor
-    reading: Reading = "events"
+    reading: ViewMode = "events"
 
     @property
     def count(self) -> int:

@@ -11,10 +11,10 @@ from evdash.events.deduplication import identity
 from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
-from evdash.live.filter_group import Follower, Topic
+from evdash.live.filter_group import FilterGroup, Follower
 from evdash.live.frames import Arrival, Cursor, Render
-from evdash.live.subscription import Missed, Subscription
-from evdash.web.event_display.row import Reading
+from evdash.live.subscription import CatchUp, Subscription
+from evdash.web.event_display.row import ViewMode
 
 # Retries follow soon: so many identities are remembered to mark them.
 IDENTITIES_MAX = 20_000
@@ -37,8 +37,8 @@ class Hub:
         """`events_of` gives the events of new entries, with the position before them; without it they are decoded."""
         self._render = render
         self._events_of = events_of or _decoded
-        self._topics: dict[tuple[str, Reading], Topic] = {}
-        self._topic_of: dict[Follower, Topic] = {}
+        self._topics: dict[tuple[str, ViewMode], FilterGroup] = {}
+        self._topic_of: dict[Follower, FilterGroup] = {}
         self._identities: OrderedDict[bytes, None] = OrderedDict()
         self.position: dict[str, EntryId] = {}
 
@@ -46,9 +46,9 @@ class Hub:
         """Where the tail stands before its first entries."""
         self.position = dict(position)
 
-    def join(self, follower: Follower, filter: EventFilter, reading: Reading = "events") -> None:
+    def join(self, follower: Follower, filter: EventFilter, reading: ViewMode = "events") -> None:
         """From here on the page is given what matches the filter."""
-        topic = self._topics.setdefault((filter.text(), reading), Topic(filter, reading))
+        topic = self._topics.setdefault((filter.text(), reading), FilterGroup(filter, reading))
         topic.followers.add(follower)
         follower.tailed = dict(self.position)
         self._topic_of[follower] = topic
@@ -75,9 +75,9 @@ class Hub:
                 topic.take(arrivals, now)
             self.tick(now_s)
 
-    def catch_up(self, subscription: Subscription, missed: Missed, now_s: float) -> None:
+    def catch_up(self, subscription: Subscription, missed: CatchUp, now_s: float) -> None:
         """Give a subscription that has joined what it missed."""
-        for stream in subscription.not_known_as_anew(missed):
+        for stream in subscription.recreated_unseen(missed):
             self._begin_anew(stream, now_s)
         subscription.catch_up(missed)
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 from evdash.events.entry import EntryId, InvalidEntryId
 from evdash.events.filters.event_filter import EventFilter, FilterError
-from evdash.web.event_display.row import ROW_TEMPLATES, Reading
+from evdash.web.event_display.row import ROW_TEMPLATES, ViewMode
 
 MESSAGE_MAX_CHARS = 32 * 1024
 STREAMS_MAX = 100
@@ -31,7 +31,7 @@ class Subscribe:
     filter: EventFilter
     cursor: Mapping[str, EntryId]
     rows: bool = True
-    reading: Reading = "events"
+    reading: ViewMode = "events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def filter_of(query: str) -> EventFilter:
         raise InvalidMessage("The filter's query string has too many parts.") from None
 
 
-def reading_of(word: object) -> Reading:
+def reading_of(word: object) -> ViewMode:
     """The reading of a page's list. Raises InvalidMessage."""
     for reading in ROW_TEMPLATES:
         if word == reading:

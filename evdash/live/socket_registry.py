@@ -50,7 +50,7 @@ _ended_sessions = database_sync_to_async(
 )
 
 
-class Attendee(Protocol):
+class OpenSocket(Protocol):
     """A socket, as attendance knows it."""
 
     session_key: str
@@ -60,16 +60,16 @@ class Attendee(Protocol):
         """Its session is over."""
 
 
-class Attendance:
+class SocketRegistry:
     """The sockets of one event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._attendees: set[Attendee] = set()
+        self._attendees: set[OpenSocket] = set()
         self._sockets_of: Counter[object] = Counter()
         self._looking: asyncio.Task[None] | None = None
 
-    def enter(self, attendee: Attendee) -> bool:
+    def enter(self, attendee: OpenSocket) -> bool:
         """Take part; False for one more than the person may have."""
         if self._sockets_of[attendee.person] >= SOCKETS_PER_PERSON:
             return False
@@ -79,7 +79,7 @@ class Attendance:
             self._looking = asyncio.create_task(self._look())
         return True
 
-    def leave(self, attendee: Attendee) -> None:
+    def leave(self, attendee: OpenSocket) -> None:
         """Take part no longer; may be told twice."""
         if attendee not in self._attendees:
             return
@@ -109,14 +109,14 @@ class Attendance:
                 logger.warning("Whether the open sockets' persons are signed in cannot be asked: %s", error)
 
 
-_attendances: WeakKeyDictionary[asyncio.AbstractEventLoop, Attendance] = WeakKeyDictionary()
+_attendances: WeakKeyDictionary[asyncio.AbstractEventLoop, SocketRegistry] = WeakKeyDictionary()
 
 
-def attendance_of_process() -> Attendance:
+def attendance_of_process() -> SocketRegistry:
     """The attendance of the running event loop, of which a web process has one."""
     loop = asyncio.get_running_loop()
     if loop not in _attendances:
-        _attendances[loop] = Attendance(loop)
+        _attendances[loop] = SocketRegistry(loop)
     return _attendances[loop]
 
 

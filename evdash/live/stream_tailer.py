@@ -36,7 +36,7 @@ class Listener(Protocol):
         """The feed had to stop. The page connects again and goes on from its cursor."""
 
 
-class Feed:
+class StreamTailer:
     """Drives a hub with a tail: starts with the first listener, stops with the last."""
 
     def __init__(self, make_tail: TailFactory, render: Render, events_of: EventsOf | None = None) -> None:
@@ -126,14 +126,14 @@ class Feed:
             listener.feed_failed()
 
 
-_feeds: WeakKeyDictionary[asyncio.AbstractEventLoop, Feed] = WeakKeyDictionary()
+_feeds: WeakKeyDictionary[asyncio.AbstractEventLoop, StreamTailer] = WeakKeyDictionary()
 
 
-def feed_of_process() -> Feed:
+def feed_of_process() -> StreamTailer:
     """The feed of the running event loop, of which a web process has one."""
     loop = asyncio.get_running_loop()
     if loop not in _feeds:
         configuration = settings.EVDASH
         make_tail = partial(Tail, configuration.redis_url or None, configuration.streams)
-        _feeds[loop] = Feed(make_tail, render_row, tail_of_process().take)
+        _feeds[loop] = StreamTailer(make_tail, render_row, tail_of_process().take)
     return _feeds[loop]

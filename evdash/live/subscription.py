@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from evdash import metrics as figures
+from evdash import metrics
 from evdash.eventlog.records import Position
 from evdash.events.entry import EntryId
 from evdash.live.frames import FRAME_ROWS, Arrival, Cursor, Frame, Gap, later, rows_message, written
-from evdash.web.event_display.row import Reading
+from evdash.web.event_display.row import ViewMode
 
 # A page that stops reading costs the server no more than this, one frame, and its few small messages.
 IN_FLIGHT_ROWS = 200
@@ -50,7 +50,7 @@ class Credit:
 
 
 @dataclass(frozen=True, slots=True)
-class Missed:
+class CatchUp:
     """What lay between a page's cursor and now: the newest rows, oldest first, and how many were left out.
 
     Of the rows, `gaps` stand for entries that are no longer anywhere.
@@ -78,21 +78,21 @@ class Missed:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsent:
+class SkippedRange:
     """What matched and was only counted: of each stream what lies after `since` and not after `through`."""
 
     gap: Gap
     since: Cursor
     through: Cursor
 
-    def shown_by(self, rows: tuple[str, ...]) -> Missed:
+    def as_catch_up(self, rows: tuple[str, ...]) -> CatchUp:
         """The newest of it as rows; the others stay counted."""
         count = self.gap.count - len(rows)
-        return Missed(rows, self.through, self.gap.after, max(0, count), self.gap.is_exact and count >= 0)
+        return CatchUp(rows, self.through, self.gap.after, max(0, count), self.gap.is_exact and count >= 0)
 
 
 @dataclass(frozen=True, slots=True)
-class _Anew:
+class _Recreated:
     """Among held frames: from here on the stream is another one, with lower IDs."""
 
     stream: str
@@ -110,11 +110,11 @@ class Subscription:
         self.tailed: Cursor = {}  # where the tail stood when this joined the hub
         self._credit = credit
         self._deliver = deliver
-        self._held: list[Frame | _Anew] | None = []
+        self._held: list[Frame | _Recreated] | None = []
         self._gap: Gap | None = None
         self._gap_since: Cursor = {}
         self._unsent: deque[Arrival] = deque(maxlen=FRAME_ROWS)  # the newest of the gap, as far as they came as frames
-        self._reading: Reading = "events"
+        self._reading: ViewMode = "events"
         self._told_waiting: int | None = None  # a count was sent, and the page has not answered
 
     @property
@@ -141,12 +141,12 @@ class Subscription:
             return
         self._send(rest.message, rest.shown)
 
-    def not_known_as_anew(self, missed: Missed) -> set[str]:
+    def recreated_unseen(self, missed: CatchUp) -> set[str]:
         """Streams of which the reading found that they were made anew, and the tail has not come to it yet."""
         behind = {stream for stream in missed.before_anew if missed.cursor[stream] < self.tailed[stream]}
-        return behind - {each.stream for each in self._held or () if isinstance(each, _Anew)}
+        return behind - {each.stream for each in self._held or () if isinstance(each, _Recreated)}
 
-    def catch_up(self, missed: Missed) -> None:
+    def catch_up(self, missed: CatchUp) -> None:
         """Send what the page missed, then what came meanwhile and is not in it."""
         held, self._held = self._held or [], None
         since, self.cursor = self.cursor, later(self.cursor, missed.cursor)
@@ -159,9 +159,9 @@ class Subscription:
             self._tell_waiting()
         self._replay(held, missed)
 
-    def _replay(self, held: list[Frame | _Anew], missed: Missed) -> None:
+    def _replay(self, held: list[Frame | _Recreated], missed: CatchUp) -> None:
         """What came while the past was read; a stream may have been made anew meanwhile, read before it or after."""
-        anew = {each.stream for each in held if isinstance(each, _Anew)} & set(missed.before_anew)
+        anew = {each.stream for each in held if isinstance(each, _Recreated)} & set(missed.before_anew)
         read_anew = {stream: missed.cursor[stream] for stream in anew}
         self.cursor |= {stream: missed.before_anew[stream] for stream in read_anew}
         for each in held:
@@ -191,11 +191,11 @@ class Subscription:
         self._send(rows_message(html, shown, self.cursor, replace(gap, count=gap.count - shown)), shown)
         return True
 
-    def jump(self) -> Unsent | None:
+    def jump(self) -> SkippedRange | None:
         """What was only counted, to be read and given to `catch_up`: until then frames are held. None: nothing was."""
         if self._held is not None or self._gap is None:
             return None
-        unsent = Unsent(self._take_gap(self._gap), self._gap_since, dict(self.cursor))
+        unsent = SkippedRange(self._take_gap(self._gap), self._gap_since, dict(self.cursor))
         self._held = []  # what it was told of waiting, the page may not have seen yet
         return unsent
 
@@ -216,7 +216,7 @@ class Subscription:
     def begin_anew(self, stream: str) -> None:
         """The stream was made anew: what comes of it now has lower entry IDs."""
         if self._held is not None:
-            self._held.append(_Anew(stream))
+            self._held.append(_Recreated(stream))
         else:
             self.cursor[stream] = EntryId.MIN
             self._unsent.clear()
@@ -238,11 +238,11 @@ class Subscription:
 
     def _send(self, message: str, rows: int) -> None:
         self._credit.spend(rows, len(message))
-        figures.ROWS_PUSHED.inc(rows)
+        metrics.ROWS_PUSHED.inc(rows)
         self._deliver(message)
 
 
-class Pulse:
+class ChangeNotifier:
     """Tells a page how many events of its filter have come, and nothing more until it has looked.
 
     Takes the place of a Subscription. Needs no cursor: a page that was away reads itself anew when it is back.

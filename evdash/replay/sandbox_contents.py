@@ -141,7 +141,7 @@ class _Mark:
         return (self.begun, self.first_id) == (other.begun, other.first_id) and self.length < other.length
 
 
-class Shelf:
+class SandboxCache:
     """The contents that were read last, of as many sandboxes as fit into BYTES_MAX. For several threads."""
 
     def __init__(self, client: redis.Redis) -> None:

@@ -93,7 +93,7 @@ class SandboxReader(Reader):
     def first_page(self, filter: EventFilter, *, limit: int) -> EventPage:
         return self.page(filter, oldest_first=True, limit=limit)
 
-    def ends(self) -> Mapping[str, EntryId]:
+    def last_entry_ids(self) -> Mapping[str, EntryId]:
         return {self._stream: self._contents.last_id}
 
     def removed_unread(self, seen: Position) -> MissingEntries | None:
@@ -102,7 +102,7 @@ class SandboxReader(Reader):
     def gaps(self, after: EntryId, through: EntryId) -> tuple[MissingEntries, ...]:
         return ()
 
-    def missing_in_all(self) -> MissingInAll:
+    def total_missing(self) -> MissingInAll:
         return MissingInAll(0, 0, is_exact=True)
 
     def summary(self, filter: EventFilter) -> FilterSummary:
@@ -114,11 +114,11 @@ class SandboxReader(Reader):
     def event(self, stream: str, entry_id: EntryId) -> Event | None:
         return self._contents.event(entry_id) if stream == self._stream else None
 
-    def events_at(self, positions: Collection[Position]) -> Mapping[Position, Event]:
+    def events_by_position(self, positions: Collection[Position]) -> Mapping[Position, Event]:
         found = {position: self.event(position.stream, position.entry_id) for position in positions}
         return {position: event for position, event in found.items() if event}
 
-    def first_alike(self, event: Event) -> EntryId | None:
+    def original_of_duplicate(self, event: Event) -> EntryId | None:
         return self._contents.duplicates.get(event.entry_id)
 
     def sessions(

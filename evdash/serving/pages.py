@@ -22,7 +22,7 @@ from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.template.loader import render_to_string
 from django.urls import set_script_prefix
 
-from evdash import metrics as figures
+from evdash import metrics
 from evdash.eventlog.current_reader import tail_of_process
 from evdash.serving.abandonment import Abandoned, Abandonment
 from evdash.serving.slots import Busy, Slots
@@ -92,7 +92,7 @@ class Pages(ASGIHandler):
                 await asyncio.wait({listening, answering}, return_when=asyncio.FIRST_COMPLETED)
                 if not answering.done():
                     self.slots.counts.abandoned += 1
-                    figures.REQUESTS_ABANDONED.inc()
+                    metrics.REQUESTS_ABANDONED.inc()
                     if not abandonment.has_begun:
                         answering.cancel()
                     elif scope["method"] in ("GET", "HEAD"):
@@ -118,7 +118,7 @@ class Pages(ASGIHandler):
             try:
                 async with self.slots.taken():
                     abandonment.has_begun = True
-                    with figures.PAGE_SECONDS.time():
+                    with metrics.PAGE_SECONDS.time():
                         response = await self._in_thread(abandonment, self._made, scope, body_file, abandonment)
             except Busy as busy:
                 response = busy_page(busy)
@@ -172,10 +172,10 @@ class Pages(ASGIHandler):
 
 def _note_tail() -> None:
     held = tail_of_process().figures()
-    figures.TAIL_ENTRIES.set(held.entries)
-    figures.TAIL_BYTES.set(held.bytes)
+    metrics.TAIL_ENTRIES.set(held.entries)
+    metrics.TAIL_BYTES.set(held.bytes)
     if held.contact_age_s is not None:
-        figures.TAIL_CONTACT_AGE.set(held.contact_age_s)
+        metrics.TAIL_CONTACT_AGE.set(held.contact_age_s)
 
 
 def _headers(response: HttpResponseBase) -> list[tuple[bytes, bytes]]:

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from evdash import metrics as figures
-from evdash.web.formatting import count
+from evdash import metrics
+from evdash.web.formatting import format_count
 
 
 class Busy(Exception):
@@ -44,7 +44,7 @@ class Slots:
                 counts.refused_full += 1
                 raise self._refused("queue full")
             counts.waiting += 1
-            figures.REQUESTS_WAITING.inc()
+            metrics.REQUESTS_WAITING.inc()
             try:
                 async with asyncio.timeout(self._wait_max_s):
                     await self._free.acquire()
@@ -53,7 +53,7 @@ class Slots:
                 raise self._refused("waited too long") from None
             finally:
                 counts.waiting -= 1
-                figures.REQUESTS_WAITING.dec()
+                metrics.REQUESTS_WAITING.dec()
         else:
             await self._free.acquire()
         try:
@@ -72,15 +72,16 @@ class Slots:
     @contextmanager
     def _progress(self) -> Iterator[None]:
         self.counts.in_progress += 1
-        figures.REQUESTS_IN_PROGRESS.inc()
+        metrics.REQUESTS_IN_PROGRESS.inc()
         try:
             yield
         finally:
             self.counts.in_progress -= 1
-            figures.REQUESTS_IN_PROGRESS.dec()
+            metrics.REQUESTS_IN_PROGRESS.dec()
 
     def _refused(self, reason: Literal["queue full", "waited too long"]) -> Busy:
-        figures.note_refusal(reason)
+        metrics.note_refusal(reason)
         return Busy(
-            f"evdash is busy: it makes {count(self._at_once, 'page')} at once, and {self.counts.waiting} more wait."
+            f"evdash is busy: it makes {format_count(self._at_once, 'page')} at once, "
+            f"and {self.counts.waiting} more wait."
         )

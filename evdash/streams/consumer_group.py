@@ -10,8 +10,7 @@ from typing import Any, Literal
 import redis
 
 from evdash.events.entry import Entry, EntryId
-from evdash.streams import replies
-from evdash.streams import stream_info as info
+from evdash.streams import replies, stream_info
 from evdash.streams.client import Command, Refused, call, call_all, call_at_once
 
 # Redis's words for a group or a stream that is not there, command by command.
@@ -316,7 +315,7 @@ class GroupConsumer:
         with expecting_group(stream, self.group):
             *_, groups, pending = call_all(self.client, *((first,) if first else ()), *looks, stream=stream)
         oldest_pending = EntryId.parse(pending[1]) if pending[1] else None
-        return info.watermark(self._last_delivered(stream, groups), oldest_pending)
+        return stream_info.watermark(self._last_delivered(stream, groups), oldest_pending)
 
     def _last_delivered(self, stream: str, groups_reply: Any) -> EntryId:
         return EntryId.parse(self._group(stream, groups_reply)["last-delivered-id"])

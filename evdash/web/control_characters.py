@@ -18,7 +18,7 @@ _UNSEEN = re.compile(
 _LONGEST_RUN = 8
 
 
-def visible(text: str) -> SafeString | str:
+def escape_control_chars_html(text: str) -> SafeString | str:
     """The text, escaped, with every run of unseen characters as a mark that names them."""
     pieces: list[str] = []
     end = 0
@@ -31,7 +31,7 @@ def visible(text: str) -> SafeString | str:
     return format_html_join("", "{}", ((conditional_escape(piece),) for piece in pieces))
 
 
-def signs(text: str) -> str:
+def escape_control_chars_text(text: str) -> str:
     """The text with every unseen character as its sign, for titles and labels, which are plain text."""
     return _UNSEEN.sub(lambda match: _signs(match[0]), text)
 

@@ -15,7 +15,7 @@ from django.urls import reverse
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Coverage
 from evdash.events.filters.event_filter import EventFilter
-from evdash.web.event_list.pagination import BadPlace, link
+from evdash.web.event_list.pagination import InvalidQuery, link
 from evdash.web.links import page_address
 from evdash.web.page import page
 
@@ -26,25 +26,25 @@ Given = ParamSpec("Given")
 View = Callable[Concatenate[HttpRequest, Given], HttpResponseBase]
 
 
-def explains_bad_places(view: View[Given]) -> View[Given]:
+def handles_invalid_query(view: View[Given]) -> View[Given]:
     """Answer a place in a list that cannot be read with status 400 and the sentence."""
 
     @wraps(view)
     def answer(request: HttpRequest, *args: Given.args, **kwargs: Given.kwargs) -> HttpResponseBase:
         try:
             return view(request, *args, **kwargs)
-        except BadPlace as error:
-            return said(request, "This address cannot be read", str(error), status=400)
+        except InvalidQuery as error:
+            return message_page(request, "This address cannot be read", str(error), status=400)
 
     return cast(View[Given], answer)
 
 
-def unknown(request: HttpRequest, reader: Reader, what: Literal["session", "user"], name: str) -> HttpResponse:
+def not_found_page(request: HttpRequest, reader: Reader, what: Literal["session", "user"], name: str) -> HttpResponse:
     """No event of the session or user is known: because there is none, or because not everything was read."""
     if reader.has_read_all:
         where = "in this sandbox" if reader.coverage.is_of_copies else "in the log or in the streams that evdash reads"
         sentence = f"No event of such a {what} is {where}."
-        return said(
+        return message_page(
             request,
             f"No such {what}",
             f"{sentence} Should one come, it will be shown here.",
@@ -59,7 +59,7 @@ def unknown(request: HttpRequest, reader: Reader, what: Literal["session", "user
         "its events may lie in the rest."
     )
     search = link(reverse("events"), EventFilter().also(what, name).query_string())
-    return said(
+    return message_page(
         request,
         "Not known yet",
         sentence,
@@ -71,7 +71,7 @@ def unknown(request: HttpRequest, reader: Reader, what: Literal["session", "user
     )
 
 
-def said(
+def message_page(
     request: HttpRequest,
     title: str,
     sentence: str,

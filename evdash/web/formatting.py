@@ -7,27 +7,27 @@ from datetime import datetime, timedelta
 _SPANS = (("y", 31_536_000), ("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
-def count(number: int, noun: str, plural: str = "") -> str:
+def format_count(number: int, noun: str, plural: str = "") -> str:
     """`1 event`, `1,310 events`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def milliseconds(duration_ms: float) -> str:
+def format_milliseconds(duration_ms: float) -> str:
     """`412 ms`, `3.3 s`, `1 min 23 s`."""
     if duration_ms < 999.5:
         return f"{duration_ms:.0f} ms" if duration_ms >= 1 or duration_ms == 0 else f"{duration_ms:.2g} ms"
     if duration_ms < 59_950:
         return f"{duration_ms / 1000:.1f} s".replace(".0 s", " s")
-    return span(timedelta(milliseconds=duration_ms))
+    return format_duration(timedelta(milliseconds=duration_ms))
 
 
-def span(duration: timedelta) -> str:
+def format_duration(duration: timedelta) -> str:
     """The two largest units: `1 min 23 s`, `2 h 10 min`, `3 d 4 h`; below a minute as `milliseconds` says it."""
     seconds = duration.total_seconds()
     if seconds < 0:
-        return f"−{span(-duration)}"
+        return f"−{format_duration(-duration)}"
     if seconds < 59.95:
-        return milliseconds(seconds * 1000)
+        return format_milliseconds(seconds * 1000)
     rest = round(seconds)
     for index, (unit, size) in enumerate(_SPANS):
         if rest >= size:
@@ -40,7 +40,7 @@ def span(duration: timedelta) -> str:
     return "0 s"
 
 
-def ago(moment: datetime, now: datetime) -> str:
+def format_age(moment: datetime, now: datetime) -> str:
     """`just now`, `12 s ago`, `3 h ago`, `in 2 d`."""
     seconds = (now - moment).total_seconds()
     if abs(seconds) < 2:
@@ -52,7 +52,7 @@ def ago(moment: datetime, now: datetime) -> str:
     return "just now"
 
 
-def size(size_bytes: int) -> str:
+def format_size(size_bytes: int) -> str:
     """`812 B`, `14 kB`, `1.0 MB` (powers of 1,000)."""
     amount = float(size_bytes)
     for unit in ("B", "kB", "MB", "GB"):
@@ -62,7 +62,7 @@ def size(size_bytes: int) -> str:
     return f"{amount:,.1f} TB"
 
 
-def percent(part: float) -> str:
+def format_percent(part: float) -> str:
     """`1.1 %` of a share between 0 and 1; never `0 %` for what is not zero."""
     if 0 < part < 0.0005:
         return "< 0.1 %"

@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils.encoding import escape_uri_path
 
 from evdash.events.entry import EntryId, InvalidEntryId
-from evdash.web.url_prefix import mounted_below, outside
+from evdash.web.url_prefix import mounted_below, without_prefix
 
 _DOTS: Final = re.compile(r"~*\.\.?")
 
@@ -129,7 +129,7 @@ def sandbox_address(stream: str) -> str:
     """The page of a sandbox."""
     if not stream:
         return reverse("streams")
-    with outside(), mounted_below(mounted_prefix(stream)):
+    with without_prefix(), mounted_below(mounted_prefix(stream)):
         return reverse("overview")
 
 

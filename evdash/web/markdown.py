@@ -19,7 +19,7 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
-from evdash.web.control_characters import visible
+from evdash.web.control_characters import escape_control_chars_html
 
 _LINK: Final = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
 _RELATION: Final = "noopener nofollow noreferrer"
@@ -75,15 +75,15 @@ def _link_to(picture: Token, *, is_text: bool) -> list[Token]:
 
 
 def _text(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
-    return conditional_escape(visible(tokens[index].content))
+    return conditional_escape(escape_control_chars_html(tokens[index].content))
 
 
 def _code(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
-    return format_html("<code>{}</code>", visible(tokens[index].content))
+    return format_html("<code>{}</code>", escape_control_chars_html(tokens[index].content))
 
 
 def _block(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
-    return format_html("<pre><code>{}</code></pre>\n", visible(tokens[index].content))
+    return format_html("<pre><code>{}</code></pre>\n", escape_control_chars_html(tokens[index].content))
 
 
 def _parser() -> MarkdownIt:

@@ -16,10 +16,10 @@ from evdash.eventlog.records import Coverage
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import PARAMETERS
 from evdash.streams.address import url_without_password
-from evdash.web.control_characters import signs
+from evdash.web.control_characters import escape_control_chars_text
 from evdash.web.event_list.list_query import unknown_to_pages
-from evdash.web.formatting import count
-from evdash.web.url_prefix import MOUNTED, outside
+from evdash.web.formatting import format_count
+from evdash.web.url_prefix import MOUNTED, without_prefix
 
 Level = Literal["info", "warning", "error"]
 
@@ -143,7 +143,7 @@ def _rail(request: HttpRequest) -> tuple[RailLink, ...]:
 
 
 def _outside(name: str) -> str:
-    with outside():
+    with without_prefix():
         return reverse(name)
 
 
@@ -163,7 +163,7 @@ def _state(coverage: Coverage | None) -> State:
 
 
 def _unknown_parameters(request: HttpRequest) -> tuple[Notice, ...]:
-    unknown = " and ".join(f"{signs(name[:40])}=" for name in unknown_to_pages(request)[:3])
+    unknown = " and ".join(f"{escape_control_chars_text(name[:40])}=" for name in unknown_to_pages(request)[:3])
     if not unknown:
         return ()
     known = ", ".join(PARAMETERS)
@@ -182,7 +182,8 @@ def _coverage_notices(coverage: Coverage | None) -> tuple[Notice, ...]:
     elif coverage.behind_more:
         notices.append(
             Notice(
-                f"The log is more than {count(coverage.behind, 'entry', 'entries')} behind the stream. This page shows "
+                f"The log is more than {format_count(coverage.behind, 'entry', 'entries')} behind the stream. "
+                "This page shows "
                 "the log and the newest of those. The rest comes as the worker (manage.py work) carries it over.",
                 "warning",
             )

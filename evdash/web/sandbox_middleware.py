@@ -18,15 +18,15 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.encoding import escape_uri_path
 
-from evdash.eventlog.current_reader import client_of_pages, reading_from
+from evdash.eventlog.current_reader import override_reader, shared_client
 from evdash.events.event import Event
-from evdash.replay.sandbox_contents import Shelf
+from evdash.replay.sandbox_contents import SandboxCache
 from evdash.replay.sandbox_reader import SandboxReader
 from evdash.streams.client import StreamsUnavailable
 from evdash.streams.sandbox import sandbox
-from evdash.web.error_pages import said
+from evdash.web.error_pages import message_page
 from evdash.web.pages.streams.sandboxes import SandboxView, is_sandbox, original_address
-from evdash.web.url_prefix import MOUNTED, base_prefix, mounted_below, outside
+from evdash.web.url_prefix import MOUNTED, base_prefix, mounted_below, without_prefix
 
 _ADDRESS: Final = re.compile(r"/(sandboxes/([^/]+)/)(.*)", re.DOTALL)
 
@@ -35,18 +35,18 @@ class NoSandbox(Exception):
     """There is none of this name; the message is the sentence that says so."""
 
 
-class _Elsewhere(HttpResponseRedirect):
+class TemporaryRedirect(HttpResponseRedirect):
     """A redirection that keeps method and body."""
 
     status_code = 307
 
 
-class Mount:
+class SandboxRequest:
     """The sandbox that a request is about. It is asked for when its reader is opened, after the view's own checks."""
 
     def __init__(self, stream: str) -> None:
         self.stream = stream
-        self._client = client_of_pages(settings.EVDASH.redis_url)
+        self._client = shared_client(settings.EVDASH.redis_url)
 
     @cached_property
     def view(self) -> SandboxView:
@@ -70,7 +70,7 @@ class Mount:
         return original_address(self._client, event)
 
 
-def mount_of(request: HttpRequest) -> Mount | None:
+def sandbox_request(request: HttpRequest) -> SandboxRequest | None:
     """The sandbox that the request is about; None for the watched streams."""
     return getattr(request, "mount", None)
 
@@ -86,10 +86,10 @@ class SandboxMount:
         if found is None:
             return self._get_response(request)
         prefix, name, rest = found.groups()
-        mount = Mount(unquote(name))
+        mount = SandboxRequest(unquote(name))
         request.mount = mount  # type: ignore[attr-defined]
         request.path_info = f"/{rest}"
-        with mounted_below(prefix), reading_from(mount.reader):
+        with mounted_below(prefix), override_reader(mount.reader):
             return self._get_response(request)
 
     def process_view(
@@ -101,24 +101,24 @@ class SandboxMount:
     ) -> HttpResponseBase | None:
         """What is no page of events is not mounted."""
         match = request.resolver_match
-        if mount_of(request) is None or (match and match.url_name in MOUNTED):
+        if sandbox_request(request) is None or (match and match.url_name in MOUNTED):
             return None
         query = request.META.get("QUERY_STRING", "")
         address = f"{base_prefix()}{escape_uri_path(request.path_info[1:])}"
-        return _Elsewhere(f"{address}?{query}" if query else address)
+        return TemporaryRedirect(f"{address}?{query}" if query else address)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         """A sandbox that is not there, or cannot be asked, is told on a page outside of it."""
-        mount = mount_of(request)
+        mount = sandbox_request(request)
         if mount is None or not isinstance(exception, (NoSandbox, StreamsUnavailable)):
             return None
         request.mount = None  # type: ignore[attr-defined]
-        with outside():
+        with without_prefix():
             if isinstance(exception, NoSandbox):
-                return said(request, "No such sandbox", str(exception), status=404, subject=mount.stream)
-            return said(request, "Sandbox", str(exception), status=503, subject=mount.stream)
+                return message_page(request, "No such sandbox", str(exception), status=404, subject=mount.stream)
+            return message_page(request, "Sandbox", str(exception), status=503, subject=mount.stream)
 
 
 @cache
-def _shelf(client: redis.Redis) -> Shelf:
-    return Shelf(client)
+def _shelf(client: redis.Redis) -> SandboxCache:
+    return SandboxCache(client)

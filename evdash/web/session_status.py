@@ -8,7 +8,7 @@ from typing import Final, Generic, Literal, TypeVar
 
 from django.conf import settings
 
-from evdash.events.clock_skew import written_at
+from evdash.events.clock_skew import entry_time
 from evdash.events.summaries import SessionSummary
 
 # The clocks of two machines that are kept right are closer to each other, and an event is written soon.
@@ -18,7 +18,7 @@ Value = TypeVar("Value", datetime, timedelta)
 
 
 @dataclass(frozen=True, slots=True)
-class Told(Generic[Value]):
+class ClockedValue(Generic[Value]):
     """A time or a length. With `said`, what the producers' clocks say, it is by Redis's clock."""
 
     value: Value
@@ -29,27 +29,27 @@ class Told(Generic[Value]):
 class SessionTimes:
     """What a page tells of a session's time."""
 
-    started: Told[datetime]
-    last: Told[datetime]
-    length: Told[timedelta]
+    started: ClockedValue[datetime]
+    last: ClockedValue[datetime]
+    length: ClockedValue[timedelta]
 
 
 def session_times(summary: SessionSummary, now: datetime | None = None) -> SessionTimes:
     """The session's ends and its length. Redis's clock counts where both are known and differ: it is one clock, so
     that ends by it are in order, and it tells whether the session runs."""
     latest = (now or datetime.now(UTC)) + AGREE_WITHIN
-    first, last = (written_at(entry_id, latest) for entry_id in (summary.first_id, summary.last_id))
+    first, last = (entry_time(entry_id, latest) for entry_id in (summary.first_id, summary.last_id))
     return SessionTimes(
-        started=_told(summary.started_at, first),
-        last=_told(summary.last_at, last),
-        length=_told(summary.duration, last - first if first and last else None),
+        started=_clocked(summary.started_at, first),
+        last=_clocked(summary.last_at, last),
+        length=_clocked(summary.duration, last - first if first and last else None),
     )
 
 
-def _told(said: Value, by_redis: Value | None) -> Told[Value]:
+def _clocked(said: Value, by_redis: Value | None) -> ClockedValue[Value]:
     if by_redis is None or abs(by_redis - said) <= AGREE_WITHIN:
-        return Told(said)
-    return Told(by_redis, said)
+        return ClockedValue(said)
+    return ClockedValue(by_redis, said)
 
 
 Status = Literal["ended", "running", "abandoned"]

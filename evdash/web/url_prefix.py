@@ -34,7 +34,7 @@ def mounted_below(prefix: str) -> Iterator[None]:
 
 
 @contextmanager
-def outside() -> Iterator[None]:
+def without_prefix() -> Iterator[None]:
     """Inside, addresses are made as if nothing was mounted."""
     before = get_script_prefix()
     set_script_prefix(base_prefix())

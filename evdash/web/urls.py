@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 
 from evdash.web.links import EntryIdConverter, NameConverter, OpaqueConverter
-from evdash.web.pages.audit_log import access_log, access_log_entry
+from evdash.web.pages.audit_log import audit_log, audit_log_entry
 from evdash.web.pages.compare.view import compare
 from evdash.web.pages.event import event
 from evdash.web.pages.events import errors, events, live
@@ -53,7 +53,7 @@ urlpatterns = [
     path("streams/<name:stream>/groups/<name:group>/", stream_group, name="stream-group"),
     path("streams/sandboxes/<sandbox_operation:kind>/", sandbox_operation, name="sandbox-operation"),
     path("streams/<name:stream>/parked/", stream_parked, name="stream-parked"),
-    path("access-log/", access_log, name="access-log"),
-    path("access-log/<int:number>/", access_log_entry, name="access-log-entry"),
+    path("access-log/", audit_log, name="access-log"),
+    path("access-log/<int:number>/", audit_log_entry, name="access-log-entry"),
     path("state/", state, name="state"),
 ]

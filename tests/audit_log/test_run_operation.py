@@ -10,7 +10,7 @@ import redis
 from django.contrib.auth.models import User
 from django.db import DatabaseError, transaction
 
-from evdash.audit_log import run_operation as operating
+from evdash.audit_log import run_operation
 from evdash.audit_log.audit_log import recent, record
 from evdash.audit_log.models import AccessLogEntry
 from evdash.audit_log.run_operation import OutcomeNotRecorded, operate
@@ -146,7 +146,7 @@ def test_an_operation_whose_beginning_cannot_be_logged_is_not_begun(monkeypatch:
     def fail(*args: Any, **kwargs: Any) -> None:
         raise DatabaseError("disk full")
 
-    monkeypatch.setattr(operating, "record", fail)
+    monkeypatch.setattr(run_operation, "record", fail)
     claim = Claim()
 
     with pytest.raises(DatabaseError):
@@ -161,7 +161,7 @@ def test_an_operation_whose_end_cannot_be_logged_says_so(monkeypatch: pytest.Mon
             raise DatabaseError("disk full")
         return record(*args, **kwargs)
 
-    monkeypatch.setattr(operating, "record", fail_at_the_end)
+    monkeypatch.setattr(run_operation, "record", fail_at_the_end)
 
     with pytest.raises(OutcomeNotRecorded, match=r"^2 entries claimed\. The access log has what was begun") as raised:
         operate("mia", Claim(), "audit-1 is gone", CLIENT)

@@ -11,8 +11,7 @@ import pytest
 import redis
 from django.conf import settings
 
-from evdash.eventlog import current_reader as opening
-from evdash.eventlog import export
+from evdash.eventlog import current_reader, export
 from evdash.eventlog.export import csv_lines, ndjson_lines
 from evdash.events.entry import EntryId
 from evdash.events.filters.event_filter import EventFilter
@@ -25,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def shown_server(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "client_of_pages", lambda url: valkey)
+    monkeypatch.setattr(current_reader, "client_of_pages", lambda url: valkey)
     monkeypatch.setattr(export, "CHUNK_EVENTS", 3)
 
 
@@ -95,7 +94,7 @@ def test_no_cell_of_a_csv_is_a_formula(valkey: redis.Redis) -> None:
 
 
 def test_an_export_without_redis_is_refused_rather_than_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "client_of_pages", lambda url: open_client("redis://127.0.0.1:1"))
+    monkeypatch.setattr(current_reader, "client_of_pages", lambda url: open_client("redis://127.0.0.1:1"))
     with pytest.raises(StreamsUnavailable, match="would not be complete"):
         ndjson_lines(EventFilter())
     assert settings.EVDASH.streams == ("memory:events",)

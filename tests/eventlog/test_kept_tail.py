@@ -137,7 +137,7 @@ def answers(tail: SharedTail) -> dict[str, Any]:
         "latencies": reader.latencies(),
         "error groups": reader.error_groups(),
         "through": reader.logged_through,
-        "ends": reader.ends(),
+        "ends": reader.last_entry_ids(),
     }
 
 

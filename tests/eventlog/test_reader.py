@@ -11,8 +11,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evdash.eventlog import event_query as query
-from evdash.eventlog import stream_tail as stream_part
+from evdash.eventlog import event_query, stream_tail
 from evdash.eventlog.log_reader import LogReader
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Position
@@ -110,9 +109,9 @@ def test_pages_and_lists_are_the_same_however_far_the_log_is(
             for stream in STREAMS:
                 mark = worker.consumer.watermark(stream) or EntryId.MIN
                 valkey.execute_command("XTRIM", stream, "MINID", str(EntryId(int(min(mark.ms, 50) * trimmed), 0)))
-        patch.setattr(query, "SCAN_ROWS", bound)
-        patch.setattr(stream_part, "STREAM_READ_MAX", bound)
-        patch.setattr(stream_part, "_FIRST_STEP", min(bound, 200))
+        patch.setattr(event_query, "SCAN_ROWS", bound)
+        patch.setattr(stream_tail, "STREAM_READ_MAX", bound)
+        patch.setattr(stream_tail, "_FIRST_STEP", min(bound, 200))
         patch.setattr(shared_tail, "TAIL_ENTRIES", bound)
         patch.setattr(shared_tail, "_FIRST_STEP", min(bound, 200))
         reader = make_reader(STREAMS)
@@ -210,7 +209,9 @@ def test_a_page_of_a_filter_reads_only_its_rows(
         "is:error": "error_events",
         "session:s1 type:a": "events_of_session",
     }.items():
-        rows = query.log_query(EventFilter.parse(text), datetime.now(UTC)).matching.order_by("-entry_id", "-stream_id")
+        rows = event_query.log_query(EventFilter.parse(text), datetime.now(UTC)).matching.order_by(
+            "-entry_id", "-stream_id"
+        )
         plan = rows[:10].explain()
         assert index in plan, (text, plan)
         assert "TEMP B-TREE" not in plan, (text, plan)

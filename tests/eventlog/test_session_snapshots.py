@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 import redis
 
-from evdash.eventlog import session_snapshots as session_states
+from evdash.eventlog import session_snapshots
 from evdash.eventlog.gaps import record_gap
 from evdash.eventlog.group_progress import lock_positions
 from evdash.eventlog.log_reader import LogReader
@@ -57,7 +57,7 @@ def folded(numbers: Sequence[int]) -> dict[str, object]:
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_states, "KEPT_EVERY", 10)
+    monkeypatch.setattr(session_snapshots, "KEPT_EVERY", 10)
 
 
 def test_a_state_from_a_checkpoint_is_the_state_from_the_start(valkey: redis.Redis) -> None:
@@ -87,8 +87,8 @@ def test_a_checkpoint_that_an_entry_has_come_before_is_thrown_away(valkey: redis
 
 
 def test_long_sessions_keep_no_more_than_so_many(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_states, "KEPT_EVERY", 2)
-    monkeypatch.setattr(session_states, "_KEPT_MAX", 4)
+    monkeypatch.setattr(session_snapshots, "KEPT_EVERY", 2)
+    monkeypatch.setattr(session_snapshots, "_KEPT_MAX", 4)
     write(valkey, range(1, 101))
     index(valkey)
     assert state_at(valkey, 100) == folded(range(1, 101))

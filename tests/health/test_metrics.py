@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from evdash import metrics as figures
+from evdash import metrics
 from evdash.accounts.tokens import create_token
 from evdash.config.environment import CHECKOUT
 from evdash.eventlog.models import Gap, GroupPosition, Stream
@@ -144,11 +144,11 @@ def test_a_key_that_is_no_stream_keeps_the_others_figures(valkey: redis.Redis, s
 
 def test_what_this_process_pushes_is_told(valkey: redis.Redis, scrape: Scrape) -> None:
     before = scrape()
-    figures.OPEN_SOCKETS.inc(2)
-    figures.ROWS_PUSHED.inc(300)
+    metrics.OPEN_SOCKETS.inc(2)
+    metrics.ROWS_PUSHED.inc(300)
 
     told = scrape()
-    figures.OPEN_SOCKETS.dec(2)
+    metrics.OPEN_SOCKETS.dec(2)
 
     for name, added in (("evdash_open_sockets", 2), ("evdash_rows_pushed_total", 300)):
         assert told[sample(name)] == before[sample(name)] + added

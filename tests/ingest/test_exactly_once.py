@@ -18,7 +18,7 @@ from evdash.ingest.projections.error_groups import DebugProjection
 from evdash.ingest.projections.event_log import AuditProjection
 from evdash.ingest.projections.latency import AnalyticsProjection
 from evdash.ingest.rebuild import rebuild
-from evdash.ingest.runner import Upkeep
+from evdash.ingest.runner import WorkerRunner
 from evdash.ingest.worker import Worker
 from evdash.streams.consumer_group import GroupConsumer, GroupMissing
 from tests.builders import raw_entry
@@ -74,11 +74,11 @@ class Delivery(RuleBasedStateMachine):
             for consumer in ("one", "two")
         }
 
-    def _worker(self, projection: Projection, consumer: str) -> Upkeep:
+    def _worker(self, projection: Projection, consumer: str) -> WorkerRunner:
         worker = Worker(
             GroupConsumer(self.valkey, projection.group, consumer), projection, STREAMS, batch_size=3, claim_idle_ms=1
         )
-        return Upkeep(worker)
+        return WorkerRunner(worker)
 
     def teardown(self) -> None:
         try:

@@ -15,15 +15,14 @@ from evdash.events.decoding import decode
 from evdash.events.deduplication import Change
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
-from evdash.ingest import batch as carrier
-from evdash.ingest import batch as tries
+from evdash.ingest import batch
 from evdash.ingest.projections.base import Projection
 from evdash.ingest.projections.error_groups import DebugProjection
 from evdash.ingest.projections.event_log import AuditProjection
 from evdash.ingest.projections.latency import AnalyticsProjection
 from evdash.ingest.rebuild import rebuild
-from evdash.ingest.redelivery import RedeliverParked, note_consequences
-from evdash.ingest.runner import Upkeep, run
+from evdash.ingest.redelivery import RedeliverParked, record_operation_gaps
+from evdash.ingest.runner import WorkerRunner, run
 from evdash.ingest.worker import Worker
 from evdash.streams.commands import AcknowledgeEntries, OperationRefused
 from evdash.streams.consumer_group import Delivery, GroupConsumer
@@ -38,7 +37,7 @@ ENTRIES = [raw_entry(("type", "a"), ("session_id", "s"), ("user_id", "u"), entry
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(carrier, "FIRST_RETRY_S", 0.01)
+    monkeypatch.setattr(batch, "FIRST_RETRY_S", 0.01)
 
 
 class Refuses(AuditProjection):
@@ -63,7 +62,7 @@ def refusing(worker: Worker, *entry_ids: str, times: int = 1000) -> Worker:
 
 
 def catch_up(worker: Worker) -> int:
-    return run(Upkeep(worker), threading.Event(), block_ms=0, until_caught_up=True)
+    return run(WorkerRunner(worker), threading.Event(), block_ms=0, until_caught_up=True)
 
 
 def logged() -> list[int]:
@@ -186,7 +185,7 @@ def test_a_try_that_an_outage_ended_is_taken_back_even_when_that_fails_at_first(
         raise OperationalError("server closed the connection unexpectedly")
 
     with monkeypatch.context() as patched:
-        patched.setattr(tries, "set_tries", written_and_answer_lost)
+        patched.setattr(batch, "set_tries", written_and_answer_lost)
         for _ in range(20):
             with pytest.raises(OperationalError):
                 catch_up(worker)
@@ -335,7 +334,7 @@ def test_entries_that_others_acknowledged_are_applied_all_the_same(
     while worker.step():
         pass
     assert 6 not in logged()
-    assert Upkeep(worker).account() == 3
+    assert WorkerRunner(worker).account() == 3
     assert worker.step() == 3
     assert logged() == list(range(1, 11))
     assert Gap.objects.count() == 0
@@ -395,7 +394,7 @@ def test_a_gap_lies_between_the_last_entry_applied_and_the_first_one_left(
     assert worker.step() == 2
     write(valkey, ENTRIES[2:])
     valkey.execute_command("XTRIM", STREAM, "MINID", "7-0")
-    upkeep = Upkeep(make_worker())
+    upkeep = WorkerRunner(make_worker())
     upkeep.connect()
     assert upkeep.account() == 0  # not caught up yet, and what was seen at the beginning is not forgotten
     while upkeep.worker.step():
@@ -452,7 +451,7 @@ def test_what_an_operator_acknowledges_unapplied_is_a_gap_and_stays_out(
     dead.connect()
     dead.consumer.read_new([STREAM], 4, 0)
     operation = AcknowledgeEntries(stream=STREAM, group=GROUP, entry_ids=(EntryId(2, 1), EntryId(3, 1)))
-    note_consequences(operation, operation.execute(valkey), "garbage of a test run")
+    record_operation_gaps(operation, operation.execute(valkey), "garbage of a test run")
     living = make_worker("living")
     living.claim_idle_ms = 0
     catch_up(living)
@@ -495,8 +494,8 @@ def test_gaps_are_the_same_after_a_rebuild(
     write(valkey, ENTRIES[2:])
     valkey.execute_command("XDEL", STREAM, "4-1", "6-1")  # unread: nobody can say which they were
     carry_over()
-    projection.note_parked(STREAM, EntryId(11, 1), "ValueError: 12,50")
-    projection.note_removed(STREAM, [EntryId(12, 1), EntryId(14, 1)])
+    projection.record_parked(STREAM, EntryId(11, 1), "ValueError: 12,50")
+    projection.record_removed(STREAM, [EntryId(12, 1), EntryId(14, 1)])
     before = gaps_of(projection.group)
     assert sum(gap[3] for gap in before if isinstance(gap[3], int)) == 5
     rebuild(projection, valkey_url, [STREAM])

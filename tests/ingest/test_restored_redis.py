@@ -12,7 +12,7 @@ from evdash.events.entry import Entry, EntryId
 from evdash.ingest.projections.error_groups import DebugProjection
 from evdash.ingest.projections.event_log import AuditProjection
 from evdash.ingest.projections.latency import AnalyticsProjection
-from evdash.ingest.runner import Upkeep
+from evdash.ingest.runner import WorkerRunner
 from evdash.ingest.worker import Worker
 from evdash.streams.client import open_client
 from evdash.streams.consumer_group import GroupConsumer
@@ -42,7 +42,7 @@ def catch_up(client: redis.Redis, *, batches: int | None = None) -> None:
     """Everything, or so many batches of the log's worker alone."""
     for projection in PROJECTIONS if batches is None else PROJECTIONS[:1]:
         consumer = GroupConsumer(client, f"evdash-{projection.name}", "c")
-        upkeep = Upkeep(Worker(consumer, projection(consumer.group), [STREAM], batch_size=10))
+        upkeep = WorkerRunner(Worker(consumer, projection(consumer.group), [STREAM], batch_size=10))
         upkeep.connect()
         for _ in range(batches or 0):
             upkeep.worker.step()

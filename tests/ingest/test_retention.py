@@ -10,7 +10,7 @@ from evdash.ingest.projections.base import Projection
 from evdash.ingest.projections.event_log import AuditProjection
 from evdash.ingest.projections.latency import AnalyticsProjection
 from evdash.ingest.retention import Retention
-from evdash.ingest.runner import Upkeep
+from evdash.ingest.runner import WorkerRunner
 from evdash.ingest.worker import Worker
 from evdash.streams.consumer_group import GroupConsumer
 from tests.builders import STREAM, raw_entry
@@ -28,7 +28,7 @@ def retention(valkey: redis.Redis, **more: int) -> Retention:
 
 
 def catch_up(valkey: redis.Redis, projection: Projection) -> None:
-    upkeep = Upkeep(Worker(GroupConsumer(valkey, projection.group, "c"), projection, [STREAM], batch_size=100))
+    upkeep = WorkerRunner(Worker(GroupConsumer(valkey, projection.group, "c"), projection, [STREAM], batch_size=100))
     upkeep.connect()
     while upkeep.worker.step() or upkeep.run(idle=True, all_now=True):
         pass

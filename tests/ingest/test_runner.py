@@ -12,9 +12,9 @@ import redis
 from evdash.eventlog.group_progress import set_watermark, watermark
 from evdash.eventlog.models import LoggedEvent
 from evdash.events.entry import Entry, EntryId
-from evdash.ingest import runner as gathering
+from evdash.ingest import runner
 from evdash.ingest import worker as worker_module
-from evdash.ingest.runner import Upkeep, gather, run
+from evdash.ingest.runner import WorkerRunner, gather, run
 from evdash.ingest.worker import Worker
 from evdash.streams.consumer_group import GroupConsumer, GroupMissing
 from tests.builders import STREAM, raw_entry
@@ -116,7 +116,7 @@ def test_a_full_batch_that_is_there_ends_the_wait_at_the_next_look(
     clock = Clock({0.06: lambda: write(valkey, entries(2, 4))})
     worker = after_a_batch(make_worker(batch_size=3), clock)
     gather(worker, clock, BATCH_MS, clock)
-    assert clock.waited_s == pytest.approx(2 * gathering.LOOK_EVERY_S)
+    assert clock.waited_s == pytest.approx(2 * runner.LOOK_EVERY_S)
     assert worker.step() == 3
 
 
@@ -125,7 +125,7 @@ def test_a_full_batch_that_came_while_the_last_one_was_applied_does_not_wait(
 ) -> None:
     write(valkey, entries(1, 1))
     clock = Clock()
-    worker = after_a_batch(make_worker(batch_size=3), clock, took_s=gathering.LOOK_EVERY_S)
+    worker = after_a_batch(make_worker(batch_size=3), clock, took_s=runner.LOOK_EVERY_S)
     write(valkey, entries(2, 4))
     gather(worker, clock, BATCH_MS, clock)
     assert clock.waits_s == []
@@ -200,7 +200,7 @@ class StopsAtFirstWait(threading.Event):
 def test_the_loop_gathers_only_when_it_has_caught_up(valkey: redis.Redis, make_worker: MakeWorker) -> None:
     write(valkey, entries(1, 7))
     stop = StopsAtFirstWait()
-    assert run(Upkeep(make_worker(batch_size=3)), stop, block_ms=1, batch_ms=10_000) == 7
+    assert run(WorkerRunner(make_worker(batch_size=3)), stop, block_ms=1, batch_ms=10_000) == 7
     assert stop.waited
     assert LoggedEvent.objects.count() == 7
 
@@ -208,7 +208,7 @@ def test_the_loop_gathers_only_when_it_has_caught_up(valkey: redis.Redis, make_w
 def test_until_caught_up_never_waits(valkey: redis.Redis, make_worker: MakeWorker) -> None:
     write(valkey, entries(1, 7))
     stop = StopsAtFirstWait()
-    assert run(Upkeep(make_worker(batch_size=3)), stop, block_ms=1, batch_ms=10_000, until_caught_up=True) == 7
+    assert run(WorkerRunner(make_worker(batch_size=3)), stop, block_ms=1, batch_ms=10_000, until_caught_up=True) == 7
     assert not stop.waited
 
 
@@ -249,7 +249,7 @@ def test_a_watermark_that_another_worker_has_set_back_is_noticed_at_the_next_loo
     worker.connect()
     worker.step()
     set_watermark(GROUP, STREAM, EntryId(1, 1))  # it was slower, and so was what it had read
-    worker.look_at_pending()
+    worker.recheck_pending()
     worker.step()
     assert watermark(GROUP, STREAM) == EntryId(2, 1)
 

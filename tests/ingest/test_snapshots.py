@@ -8,16 +8,16 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from evdash.eventlog import session_snapshots as session_states
+from evdash.eventlog import session_snapshots
 from evdash.eventlog.log_reader import LogReader
 from evdash.eventlog.models import SessionCheckpoint
 from evdash.events.decoding import decode
 from evdash.events.entry import Entry, EntryId
 from evdash.events.session.paths import as_data
 from evdash.events.session.reducer import fold_all
-from evdash.ingest import snapshots as states
+from evdash.ingest import snapshots
 from evdash.ingest.rebuild import rebuild
-from evdash.ingest.runner import Upkeep
+from evdash.ingest.runner import WorkerRunner
 from evdash.ingest.snapshots import StateKeeping
 from tests.builders import STREAM, entry, tail_of
 from tests.eventlog.conftest import GROUP, MakeWorker, write
@@ -51,15 +51,15 @@ def kept(session: str = "s") -> list[int]:
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_states, "KEPT_EVERY", 10)
-    monkeypatch.setattr(states, "KEPT_EVERY", 10)
+    monkeypatch.setattr(session_snapshots, "KEPT_EVERY", 10)
+    monkeypatch.setattr(snapshots, "KEPT_EVERY", 10)
 
 
 def test_every_state_of_a_session_is_a_few_events_from_one_that_is_kept(
     valkey: redis.Redis, make_worker: MakeWorker
 ) -> None:
     worker = make_worker(streams=(STREAM, "quiet"))
-    upkeep = Upkeep(worker, keep=StateKeeping(worker).keep)
+    upkeep = WorkerRunner(worker, keep=StateKeeping(worker).keep)
     upkeep.connect()
     for start in (1, 36):
         write(valkey, [entry_of(number) for number in range(start, start + 35)])
@@ -76,7 +76,7 @@ def test_every_state_of_a_session_is_a_few_events_from_one_that_is_kept(
 def test_it_goes_on_where_it_or_another_worker_was(
     valkey: redis.Redis, make_worker: MakeWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(states, "BUDGET_S", 0.0)
+    monkeypatch.setattr(snapshots, "BUDGET_S", 0.0)
     worker = make_worker()
     worker.connect()
     write(valkey, [entry_of(number) for number in range(1, 100)])
@@ -117,9 +117,9 @@ def test_a_session_that_cannot_be_folded_stops_neither_the_others_nor_the_worker
     def breaks(reader: LogReader, session_id: str, through: EntryId) -> Iterator[None]:
         if session_id == "s":
             raise RuntimeError("no such thing")
-        return session_states.keep_states(reader, session_id, through)
+        return session_snapshots.keep_states(reader, session_id, through)
 
-    monkeypatch.setattr(states, "keep_states", breaks)
+    monkeypatch.setattr(snapshots, "keep_states", breaks)
     worker = make_worker()
     worker.connect()
     write(valkey, [entry_of(number, "s" if number % 2 else "z") for number in range(1, 50)])

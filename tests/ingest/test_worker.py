@@ -16,7 +16,7 @@ from evdash.events.decoding import decode
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.ingest.projections.event_log import AuditProjection
-from evdash.ingest.runner import Upkeep, run
+from evdash.ingest.runner import WorkerRunner, run
 from evdash.ingest.worker import Worker
 from evdash.streams.consumer_group import GroupConsumer, GroupMissing
 from tests.builders import STREAM, raw_entry
@@ -34,7 +34,7 @@ def assert_counted_once(number: int = 10) -> None:
 
 
 def catch_up(worker: Worker) -> int:
-    return run(Upkeep(worker), threading.Event(), block_ms=0, until_caught_up=True)
+    return run(WorkerRunner(worker), threading.Event(), block_ms=0, until_caught_up=True)
 
 
 def test_everything_is_carried_over_and_acknowledged(valkey: redis.Redis, make_worker: MakeWorker) -> None:
@@ -146,7 +146,7 @@ def test_an_outage_is_one_line_although_the_worker_connects_in_between(
     worker = make_worker(batch_size=2)  # some batches succeed between two failures
     worker.projection = worker.carrier.projection = Locked(GROUP)
     with caplog.at_level("INFO", logger="evdash.workers"):
-        run(Upkeep(worker), StopsAfterPauses(), block_ms=0)
+        run(WorkerRunner(worker), StopsAfterPauses(), block_ms=0)
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
         "evdash-audit: canceling statement due to lock timeout. Trying again until it works."
     ]

@@ -17,12 +17,11 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from evdash import metrics as figures
+from evdash import metrics
 from evdash.accounts.sockets import SIGNED_OUT
-from evdash.eventlog import group_progress as positions
+from evdash.eventlog import group_progress
 from evdash.events.entry import EntryId
-from evdash.live import catch_up, consumer
-from evdash.live import socket_registry as attendance
+from evdash.live import catch_up, consumer, socket_registry
 from evdash.live.frames import FRAME_ROWS
 from evdash.live.stream_tailer import feed_of_process
 from evdash.live.subscription import Subscription
@@ -44,7 +43,7 @@ async def until(true: Callable[[], object]) -> None:
 
 
 def figure(name: str) -> float:
-    value = figures.REGISTRY.get_sample_value(name)
+    value = metrics.REGISTRY.get_sample_value(name)
     assert value is not None
     return value
 
@@ -254,7 +253,7 @@ async def test_signing_out_in_this_process_closes_the_persons_sockets_at_once(
     page, other = await open_page(), await open_page()
     await page.subscribe()
     await other.subscribe()
-    monkeypatch.setattr(attendance, "LOOK_EVERY_S", 60)
+    monkeypatch.setattr(socket_registry, "LOOK_EVERY_S", 60)
     client = Client()
     client.cookies[django_settings.SESSION_COOKIE_NAME] = page.session_key
     assert (await sync_to_async(client.post)("/sign-out/")).status_code == 302
@@ -264,7 +263,7 @@ async def test_signing_out_in_this_process_closes_the_persons_sockets_at_once(
 
 
 async def test_signing_out_elsewhere_is_noticed_soon(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attendance, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(socket_registry, "LOOK_EVERY_S", 0.05)
     page, other = await open_page(), await open_page()
     await page.subscribe()
     await other.subscribe()
@@ -274,7 +273,7 @@ async def test_signing_out_elsewhere_is_noticed_soon(open_page: OpenPage, monkey
 
 
 async def test_a_person_has_so_many_sockets_and_no_more(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attendance, "SOCKETS_PER_PERSON", 2)
+    monkeypatch.setattr(socket_registry, "SOCKETS_PER_PERSON", 2)
     first, _ = await open_page(), await open_page()
     third = await open_page()
     refused = await third.until(lambda message: message["type"] == "refused")
@@ -465,7 +464,7 @@ async def test_a_page_that_asks_for_ever_other_events_is_refused(
 
 
 async def test_who_is_signed_out_subscribes_to_nothing(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attendance, "LOOK_EVERY_S", 60.0)
+    monkeypatch.setattr(socket_registry, "LOOK_EVERY_S", 60.0)
     page = await open_page()
     await Session.objects.all().adelete()
     await page.say(type="subscribe", number=1, query="", cursor={})
@@ -499,7 +498,7 @@ async def test_what_a_worker_has_read_around_a_hole_does_not_hide_it(
     """It has the entries that are left, and has not yet compared what it has with what was added."""
     ids = [add() for _ in range(10)]
     valkey.xtrim(STREAM, maxlen=3, approximate=False)
-    await sync_to_async(positions.set_watermark)(django_settings.EVDASH.audit_group, STREAM, ids[-1])
+    await sync_to_async(group_progress.set_watermark)(django_settings.EVDASH.audit_group, STREAM, ids[-1])
     valkey.xgroup_create(STREAM, django_settings.EVDASH.audit_group, id=str(ids[-1]))
     page = await open_page()
     await page.subscribe(cursor={STREAM: ids[0]})

@@ -16,7 +16,7 @@ from evdash.events.filters.event_filter import EventFilter
 from evdash.live import frames
 from evdash.live import subscription as credits
 from evdash.live.hub import Hub
-from evdash.live.subscription import Credit, Missed, Pulse, Subscription
+from evdash.live.subscription import CatchUp, ChangeNotifier, Credit, Subscription
 from tests.builders import entry
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -48,7 +48,7 @@ class Page:
 
     def caught_up(self) -> Page:
         """The page with nothing to catch up."""
-        self.subscription.catch_up(Missed((), self.cursor, Position(EntryId.MIN, "")))
+        self.subscription.catch_up(CatchUp((), self.cursor, Position(EntryId.MIN, "")))
         return self
 
     def acknowledge(self) -> None:
@@ -135,7 +135,7 @@ def test_pages_of_the_same_filter_are_sent_the_very_same_text(hub: Hub) -> None:
     for _ in range(2):
         subscription = Subscription({}, Credit(), texts.append)
         hub.join(subscription, EventFilter.parse("type:a"))
-        subscription.catch_up(Missed((), {}, Position(EntryId.MIN, "")))
+        subscription.catch_up(CatchUp((), {}, Position(EntryId.MIN, "")))
     hub.take(entries(1, type="a"), NOW, now_s=10.0)
     assert texts[0] is texts[1]
 
@@ -181,7 +181,7 @@ def test_what_waits_for_a_frame_as_its_stream_is_made_anew_is_of_the_stream_befo
     page = Page(cursor={"s": EntryId(500, 0)})
     hub.join(page.subscription, page.filter)
     page.subscription.catch_up(
-        Missed(("[s 501-0]", "[s 502-0]"), {"s": EntryId(502, 0)}, Position(EntryId(500, 0), "s"))
+        CatchUp(("[s 501-0]", "[s 502-0]"), {"s": EntryId(502, 0)}, Position(EntryId(500, 0), "s"))
     )
     hub.take(entries(501), NOW, now_s=1.0)
     hub.take(entries(502), NOW, now_s=1.1)  # waits
@@ -196,7 +196,7 @@ def test_a_stream_made_anew_while_a_page_reads_its_past_is_shown(hub: Hub) -> No
     hub.join(page.subscription, page.filter)
     hub.take(entries(501), NOW, now_s=1.0)
     hub.take(entries(7), NOW, now_s=2.0)
-    read_before = Missed(("[s 501-0]",), {"s": EntryId(501, 0)}, Position(EntryId(500, 0), "s"))
+    read_before = CatchUp(("[s 501-0]",), {"s": EntryId(501, 0)}, Position(EntryId(500, 0), "s"))
     page.subscription.catch_up(read_before)
     assert page.seen == ["s 501-0", "s 7-0"]
 
@@ -207,7 +207,7 @@ def test_a_page_whose_past_was_read_further_than_the_tail_is_not_told_to_be_behi
     page = Page(cursor={"s": EntryId.MIN, "t": EntryId(40, 0)})
     hub.join(page.subscription, page.filter)
     page.subscription.catch_up(
-        Missed(("[t 99-0]",), {"s": EntryId.MIN, "t": EntryId(99, 0)}, Position(EntryId(40, 0), "t"))
+        CatchUp(("[t 99-0]",), {"s": EntryId.MIN, "t": EntryId(99, 0)}, Position(EntryId(40, 0), "t"))
     )
     hub.take(entries(100), NOW, now_s=1.0)
     assert page.messages[-1]["cursor"] == {"s": "100-0", "t": "99-0"}
@@ -233,7 +233,7 @@ def test_a_page_without_credit_that_missed_nothing_has_no_gap(hub: Hub) -> None:
     again = Subscription({"s": EntryId(200, 0)}, page.credit, page.receive)  # another filter, on the same socket
     hub.leave(page.subscription)
     hub.join(again, EVERYTHING)
-    again.catch_up(Missed((), {"s": EntryId(200, 0)}, Position(EntryId.MIN, "")))
+    again.catch_up(CatchUp((), {"s": EntryId(200, 0)}, Position(EntryId.MIN, "")))
     hub.take(entries(201), NOW, now_s=3.0)
     page.credit.acknowledge(page.shown)
     again.credit_returned()
@@ -271,7 +271,7 @@ def test_a_jump_gives_the_newest_of_what_was_only_counted_and_one_gap_before(
     hub.take(entries(7), NOW, now_s=20.0)  # while the newest are read
     page.acknowledge()
     assert page.seen == ["s 1-0"]
-    page.subscription.catch_up(unsent.shown_by(("[s 5-0]", "[s 6-0]")))
+    page.subscription.catch_up(unsent.as_catch_up(("[s 5-0]", "[s 6-0]")))
     page.acknowledge()
     hub.take(entries(8), NOW, now_s=21.0)
     assert page.seen == ["s 1-0", 3, "s 5-0", "s 6-0", 1, "s 8-0"]
@@ -317,7 +317,7 @@ def test_a_page_of_numbers_is_told_of_news_and_again_when_it_has_looked(
 ) -> None:
     monkeypatch.setattr("evdash.live.filter_group.FRAME_INTERVAL_S", 0.0)
     told: list[dict[str, object]] = []
-    pulse = Pulse(lambda text: told.append(json.loads(text)))
+    pulse = ChangeNotifier(lambda text: told.append(json.loads(text)))
     hub.join(pulse, EVERYTHING)
     for number in range(1, 6):
         hub.take(entries(number, number + 100), NOW, now_s=10.0 + number)

@@ -17,11 +17,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from evdash.events.entry import Entry
 from evdash.events.filters.event_filter import EventFilter
-from evdash.live import catch_up
-from evdash.live import filter_group as topic
+from evdash.live import catch_up, filter_group
 from evdash.live import subscription as credits
 from evdash.live.hub import Hub
-from evdash.live.subscription import Missed, Subscription
+from evdash.live.subscription import CatchUp, Subscription
 from tests.live.model import ANEW_MS, FIRST_MS, IN_FLIGHT_ROWS, NOW, Page, World, WorldReader, render
 
 PAGES_MAX = 6
@@ -45,7 +44,7 @@ class LivePages(RuleBasedStateMachine):
         self.history = [self.world.cursor()]  # what cursors pages may have been loaded with
         self.pages: list[Page] = []
         self.reading: list[tuple[Page, Subscription]] = []  # joined, and not yet read
-        self.read: list[tuple[Subscription, Missed]] = []  # read, and not yet returned
+        self.read: list[tuple[Subscription, CatchUp]] = []  # read, and not yet returned
 
     @rule(kinds=st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 1)), min_size=1, max_size=12))
     def write(self, kinds: list[tuple[str, int]]) -> None:
@@ -121,7 +120,7 @@ class LivePages(RuleBasedStateMachine):
             patch.setattr(catch_up, "open_reader", lambda: nullcontext(WorldReader(self.world, meanwhile)))
             yield
 
-    def missed(self, page: Page, subscription: Subscription, meanwhile: int = 0) -> Missed:
+    def missed(self, page: Page, subscription: Subscription, meanwhile: int = 0) -> CatchUp:
         with self.reader(meanwhile):
             return catch_up.missed(page.filter, subscription.cursor, subscription.tailed, render)
 
@@ -196,7 +195,7 @@ def test_every_page_is_told_everything_once_in_order_within_its_credit(
     machine: type[LivePages], count_max: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(credits, "IN_FLIGHT_ROWS", IN_FLIGHT_ROWS)
-    monkeypatch.setattr(topic, "FRAME_ROWS", 4)
+    monkeypatch.setattr(filter_group, "FRAME_ROWS", 4)
     monkeypatch.setattr(catch_up, "MISSED_ROWS", 5)
     monkeypatch.setattr("evdash.live.subscription.FRAME_ROWS", 5)
     monkeypatch.setattr(catch_up, "MISSED_COUNT_MAX", count_max)

@@ -18,8 +18,8 @@ from evdash.events.entry import Entry, EntryId
 from evdash.events.filters.event_filter import EventFilter
 from evdash.ingest.projections.event_log import AuditProjection
 from evdash.ingest.worker import Worker
-from evdash.replay import sandbox_contents as contents
-from evdash.replay.sandbox_contents import Contents, Shelf
+from evdash.replay import sandbox_contents
+from evdash.replay.sandbox_contents import Contents, SandboxCache
 from evdash.replay.sandbox_reader import SandboxReader
 from evdash.streams.consumer_group import GroupConsumer
 from evdash.streams.sandbox import Sandbox
@@ -59,7 +59,7 @@ def sandbox_now(client: redis.Redis) -> Sandbox:
 
 def sandbox_reader(client: redis.Redis) -> SandboxReader:
     sandbox = sandbox_now(client)
-    return SandboxReader(sandbox, Shelf(client).contents(sandbox), NOW)
+    return SandboxReader(sandbox, SandboxCache(client).contents(sandbox), NOW)
 
 
 def pages(reader: Reader, event_filter: EventFilter, limit: int) -> list[object]:
@@ -97,11 +97,12 @@ def answers(reader: Reader, limit: int) -> dict[str, object]:
     everything["places"] = [replace(page, cursor={}) for page in beside]
     events = reader.page(EventFilter(), limit=50).events
     everything["one by one"] = [
-        (reader.event(STREAM, event.entry_id), reader.neighbours(event), reader.first_alike(event)) for event in events
+        (reader.event(STREAM, event.entry_id), reader.neighbours(event), reader.original_of_duplicate(event))
+        for event in events
     ]
     everything["none"] = [reader.event(STREAM, EntryId(99, 9)), reader.session("none"), reader.user("none")]
     everything["cursor"] = reader.page(EventFilter(), limit=50).cursor
-    everything["positions"] = reader.events_at(
+    everything["positions"] = reader.events_by_position(
         [Position.of(event) for event in events] + [Position(EntryId(9, 9), STREAM)]
     )
     sessions = reader.sessions(limit=limit)
@@ -142,14 +143,14 @@ def test_both_readers_answer_alike(valkey: redis.Redis, entries: list[Entry], li
 
 def test_what_is_added_is_read_and_what_was_read_is_kept(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[EntryId | None] = []
-    reading = contents.read_forward
+    reading = sandbox_contents.read_forward
 
     def counted(client: redis.Redis, stream: str, *, after: EntryId | None, count: int) -> list[Entry]:
         read.append(after)
         return reading(client, stream, after=after, count=count)
 
-    monkeypatch.setattr(contents, "read_forward", counted)
-    shelf = Shelf(valkey)
+    monkeypatch.setattr(sandbox_contents, "read_forward", counted)
+    shelf = SandboxCache(valkey)
     write(valkey, [raw_entry(("type", "a"), entry_id=f"{n}-0", stream=STREAM) for n in range(1, 4)])
     first = shelf.contents(sandbox_now(valkey))
     assert shelf.contents(sandbox_now(valkey)) is first
@@ -161,7 +162,7 @@ def test_what_is_added_is_read_and_what_was_read_is_kept(valkey: redis.Redis, mo
 
 
 def test_what_was_taken_away_is_not_shown(valkey: redis.Redis) -> None:
-    shelf = Shelf(valkey)
+    shelf = SandboxCache(valkey)
     write(valkey, [raw_entry(("type", "a"), entry_id=f"{n}-0", stream=STREAM) for n in range(1, 4)])
     assert len(shelf.contents(sandbox_now(valkey)).events) == 3
     valkey.execute_command("XDEL", STREAM, "2-0")
@@ -176,8 +177,8 @@ def test_what_was_taken_away_is_not_shown(valkey: redis.Redis) -> None:
 def test_no_more_is_read_than_memory_has_room_for_and_that_is_said(
     valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contents, "ENTRIES_MAX", 4)
-    monkeypatch.setattr(contents, "_STEP", 2)
+    monkeypatch.setattr(sandbox_contents, "ENTRIES_MAX", 4)
+    monkeypatch.setattr(sandbox_contents, "_STEP", 2)
     write(valkey, [raw_entry(("type", "a"), entry_id=f"{n}-0", stream=STREAM) for n in range(1, 8)])
     reader = sandbox_reader(valkey)
     assert [event.entry_id.ms for event in reader.page(EventFilter(), oldest_first=True).events] == [1, 2, 3, 4]
@@ -186,8 +187,8 @@ def test_no_more_is_read_than_memory_has_room_for_and_that_is_said(
 
 
 def test_a_shelf_keeps_as_many_sandboxes_as_fit(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contents, "BYTES_MAX", 30)
-    shelf = Shelf(valkey)
+    monkeypatch.setattr(sandbox_contents, "BYTES_MAX", 30)
+    shelf = SandboxCache(valkey)
     names = [f"sandbox:{n}" for n in range(3)]
     write(valkey, [raw_entry(("type", "aaaaa"), entry_id="1-0", stream=name) for name in names])
     kept = {name: shelf.contents(Sandbox(name, stream_info(valkey, name), None, ())) for name in names}
@@ -202,7 +203,7 @@ def test_states_are_those_of_the_whole_session_wherever_they_begin(monkeypatch: 
     from evdash.events.decoding import decode
     from evdash.events.session.reducer import fold_all
 
-    monkeypatch.setattr(contents, "_STATE_EVERY", 3)
+    monkeypatch.setattr(sandbox_contents, "_STATE_EVERY", 3)
     events = [
         decode(raw_entry(("type", type_), ("session_id", "s"), ("content", str(n)), entry_id=f"{n}-0"))
         for n, type_ in enumerate(["session.started", *["message.added"] * 18], start=1)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from evdash.eventlog.models import Stream
-from evdash.eventlog.read_transaction import snapshot
+from evdash.eventlog.read_transaction import read_transaction
 from evdash.serving import abandonment
 from evdash.serving.abandonment import Abandoned, Abandonment
 
@@ -75,14 +75,14 @@ def test_a_page_that_is_abandoned_in_a_snapshot_leaves_the_connection_to_the_nex
     abandoned = Abandonment()
 
     def read() -> None:
-        with abandoned.ends_statements(), snapshot():
+        with abandoned.ends_statements(), read_transaction():
             assert not Stream.objects.exists()
             abandoned.abandon()
             Stream.objects.exists()
 
     with pytest.raises(Abandoned):
         read()
-    with Abandonment().ends_statements(), snapshot():
+    with Abandonment().ends_statements(), read_transaction():
         assert not Stream.objects.exists()
 
 

@@ -2,7 +2,7 @@ import pytest
 import redis
 
 from evdash.events.entry import EntryId
-from evdash.streams import stream_info as counts
+from evdash.streams import stream_info
 from evdash.streams.stream_info import Count, scan
 
 
@@ -24,7 +24,7 @@ def test_a_range_is_counted_exactly_up_to_the_bound(client: redis.Redis) -> None
 
 
 def test_many_entries_are_read_in_steps(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counts, "READ_STEP", 7)
+    monkeypatch.setattr(stream_info, "READ_STEP", 7)
     ids = fill(client, 30)
     assert scan(client, "s").ids == tuple(ids)
     assert scan(client, "s", at_most=14).ids == tuple(ids[:14])
@@ -32,8 +32,8 @@ def test_many_entries_are_read_in_steps(client: redis.Redis, monkeypatch: pytest
 
 
 def test_counting_large_entries_stops_earlier(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counts, "READ_STEP", 5)
-    monkeypatch.setattr(counts, "SCAN_MAX_BYTES", 1_000)
+    monkeypatch.setattr(stream_info, "READ_STEP", 5)
+    monkeypatch.setattr(stream_info, "SCAN_MAX_BYTES", 1_000)
     fill(client, 30, value="x" * 120)
     assert scan(client, "s").count == Count(10, exact=False)
 

@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from evdash.events.entry import EntryId
-from evdash.streams import consumer_group as pending
+from evdash.streams import consumer_group
 from evdash.streams.client import open_client
 from evdash.streams.consumer_group import GroupConsumer, GroupMissing, claim, pending_entries
 from tests.streams.conftest import wait_until
@@ -39,14 +39,14 @@ def owners(client: redis.Redis) -> dict[int, str]:
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
     """Between the look and the claim, `happens` does."""
-    look = pending._pending_and_present
+    look = consumer_group._pending_and_present
 
     def look_and_then(*args: Any) -> Any:
         found = look(*args)
         happens()
         return found
 
-    monkeypatch.setattr(pending, "_pending_and_present", look_and_then)
+    monkeypatch.setattr(consumer_group, "_pending_and_present", look_and_then)
 
 
 def without_idle(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ def test_only_the_idle_ones_are_listed_when_asked_for(
 ) -> None:
     be_idle(valkey, "a", HOUR_MS, ids[1], ids[3])
     be_idle(valkey, "b", 2 * HOUR_MS, ids[5])
-    monkeypatch.setattr(pending, "FILTER_STEP", 2)
+    monkeypatch.setattr(consumer_group, "FILTER_STEP", 2)
     if old_server:
         without_idle(valkey, monkeypatch)
 

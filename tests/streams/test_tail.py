@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from evdash.events.entry import Entry, EntryId
-from evdash.streams import tail as tailing
+from evdash.streams import tail
 from evdash.streams.client import StreamsUnavailable, open_client
 from evdash.streams.embedded_server import EmbeddedServer
 from evdash.streams.tail import Tail, TailState
@@ -81,7 +81,7 @@ async def test_a_batch_is_in_the_order_of_its_ids_across_streams(valkey: redis.R
 async def test_an_outage_is_reported_and_nothing_of_it_is_missed(
     server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tailing, "LONGEST_DELAY_S", 0.2)
+    monkeypatch.setattr(tail, "LONGEST_DELAY_S", 0.2)
     first = add(open_client(server.url), "s")
     async with following(server.url, "s", after={"s": EntryId.MIN}) as followed:
         await until(lambda: followed.entries)
@@ -96,7 +96,7 @@ async def test_an_outage_is_reported_and_nothing_of_it_is_missed(
 
 
 async def test_a_tail_may_be_started_before_redis(server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tailing, "LONGEST_DELAY_S", 0.2)
+    monkeypatch.setattr(tail, "LONGEST_DELAY_S", 0.2)
     server.stop()
     async with following(server.url, "s") as followed:
         assert not followed.states[-1].reachable
@@ -159,7 +159,7 @@ async def test_a_stream_that_came_back_from_an_older_file_is_not_heard_twice(
 async def test_a_key_that_is_no_stream_is_reported_and_looked_at_again(
     valkey: redis.Redis, valkey_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tailing, "LONGEST_DELAY_S", 0.2)
+    monkeypatch.setattr(tail, "LONGEST_DELAY_S", 0.2)
     valkey.set("s", "text")
     async with following(valkey_url, "s") as followed:
         assert "is not a stream" in followed.states[-1].reason
@@ -170,12 +170,12 @@ async def test_a_key_that_is_no_stream_is_reported_and_looked_at_again(
 async def test_large_entries_come_in_smaller_batches(
     valkey: redis.Redis, valkey_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tailing, "BATCH_BYTES", 50_000)
+    monkeypatch.setattr(tail, "BATCH_BYTES", 50_000)
     for _ in range(2_000):
         valkey.execute_command("XADD", "s", "*", "a", "x" * 1_000)
     async with following(valkey_url, "s", after={"s": EntryId.MIN}) as followed:
         await until(lambda: len(followed.entries) == 2_000)
-    assert len(followed.batches[0]) == tailing.COUNT_MAX
+    assert len(followed.batches[0]) == tail.COUNT_MAX
     assert len(followed.batches[-2]) < 100
 
 
@@ -192,7 +192,7 @@ async def test_a_cancelled_tail_leaves_no_connection(valkey: redis.Redis, valkey
 async def test_a_tail_ends_when_it_is_cancelled_though_the_client_calls_that_a_lost_connection(
     valkey: redis.Redis, valkey_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    call = tailing.call_async
+    call = tail.call_async
 
     async def mistaken(*arguments: Any, **options: Any) -> Any:
         try:
@@ -200,7 +200,7 @@ async def test_a_tail_ends_when_it_is_cancelled_though_the_client_calls_that_a_l
         except asyncio.CancelledError:
             raise StreamsUnavailable("The connection was lost.") from None
 
-    monkeypatch.setattr(tailing, "call_async", mistaken)
+    monkeypatch.setattr(tail, "call_async", mistaken)
     async with asyncio.timeout(15), following(valkey_url, "s"):
         await until(lambda: any(client["cmd"] == "xread" for client in valkey.client_list()))
 

@@ -61,7 +61,7 @@ class Page(HTMLParser):
         return [value for _, attribute, value in self.attributes if attribute == name]
 
 
-def seen(response: HttpResponse, status: int = 200) -> Page:
+def parse_page(response: HttpResponse, status: int = 200) -> Page:
     """The page, after looking at its status."""
     assert response.status_code == status, (response.status_code, response.content[:2000])
     return Page(response)

@@ -14,7 +14,7 @@ from evdash.events.entry import Entry, EntryId
 from evdash.web.links import session_address, user_address
 from tests.builders import entry, raw_entry
 from tests.web.conftest import Index, Write
-from tests.web.parsed_page import Page, seen
+from tests.web.parsed_page import Page, parse_page
 
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 MEGABYTE = "long text & <b> " * 65_536
@@ -99,14 +99,14 @@ def pages_about(entry: Entry, browser: Client) -> list[Page]:
     fields = {name: value.decode("utf-8", "backslashreplace") for name, value in entry.pairs}
     paths = ["/", "/live/", "/events/", "/errors/", "/sessions/", "/users/", "/streams/"]
     paths.append(f"/events/{quote(entry.stream, safe='')}/{entry.entry_id}/")
-    pages = [seen(browser.get(path)) for path in paths]
+    pages = [parse_page(browser.get(path)) for path in paths]
     events = pages[2]
     own = [
         address
         for address in events.values("href")
         if address.startswith(("/sessions/", "/users/")) and address.count("/") > 2
     ]
-    pages += [seen(browser.get(address.partition("#")[0])) for address in dict.fromkeys(own)]
+    pages += [parse_page(browser.get(address.partition("#")[0])) for address in dict.fromkeys(own)]
     assert bool(own) == any(fields.get(name) for name in (b"session_id", b"user_id")) or b"data" in fields
     return pages
 
@@ -132,11 +132,11 @@ def test_bad_input_is_shown_on_every_page(
 
 def test_all_of_it_together_is_shown_and_counted(browser: Client, write: Write) -> None:
     write(*sorted(BAD.values(), key=lambda entry: entry.entry_id))
-    assert len(seen(browser.get("/events/")).rows) == len(BAD)
-    assert f"{len(BAD)} events" in seen(browser.get("/events/")).text
-    assert "s" in seen(browser.get("/sessions/")).links
-    seen(browser.get("/sessions/s/"))
-    seen(browser.get("/users/u/"))
+    assert len(parse_page(browser.get("/events/")).rows) == len(BAD)
+    assert f"{len(BAD)} events" in parse_page(browser.get("/events/")).text
+    assert "s" in parse_page(browser.get("/sessions/")).links
+    parse_page(browser.get("/sessions/s/"))
+    parse_page(browser.get("/users/u/"))
 
 
 def test_a_megabyte_is_folded_and_whole_at_its_own_address(browser: Client, write: Write) -> None:
@@ -159,12 +159,12 @@ def test_a_megabyte_is_folded_and_whole_at_its_own_address(browser: Client, writ
 @pytest.mark.parametrize("number", ["5", "-1", "x", "٣", "999999999999999999999", ""])
 def test_a_field_that_is_not_there_is_a_sentence(browser: Client, write: Write, number: str) -> None:
     write(BAD["1 MB"])
-    assert "5 fields" in seen(browser.get("/events/memory:events/1000-5/", {"field": number}), 404).text
+    assert "5 fields" in parse_page(browser.get("/events/memory:events/1000-5/", {"field": number}), 404).text
 
 
 def test_what_is_unseen_is_marked_by_name(browser: Client, write: Write) -> None:
     write(BAD["control characters"], BAD["right to left"])
-    page = seen(browser.get("/events/"))
+    page = parse_page(browser.get("/events/"))
     assert "U+202E RIGHT-TO-LEFT OVERRIDE" in page.html
     assert "‹00›" in page.text
     assert "‹07›" in page.text
@@ -174,15 +174,15 @@ def test_what_is_unseen_is_marked_by_name(browser: Client, write: Write) -> None
 
 def test_bytes_are_marked_and_shown_as_hexadecimal(browser: Client, write: Write) -> None:
     write(BAD["binary"])
-    page = seen(browser.get("/events/memory:events/1000-1/"))
+    page = parse_page(browser.get("/events/memory:events/1000-1/"))
     assert "ff fe 00 01" in page.text
     assert "not UTF-8" in page.text
-    assert "Remarks on how this entry was read" in seen(browser.get("/events/")).values("aria-label")
+    assert "Remarks on how this entry was read" in parse_page(browser.get("/events/")).values("aria-label")
 
 
 def test_both_values_of_a_repeated_field_are_shown(browser: Client, write: Write) -> None:
     write(BAD["a field twice"])
-    page = seen(browser.get("/events/memory:events/1000-3/"))
+    page = parse_page(browser.get("/events/memory:events/1000-3/"))
     assert "first" in page.text
     assert "second" in page.text
     assert "stands more than once" in page.text
@@ -226,19 +226,19 @@ def test_an_id_of_any_characters_has_a_page(browser: Client, write: Write, name:
         raw_entry(("type", "a"), ("session_id", "another"), ("user_id", "another"), entry_id="1800000000000-0"),
     )
     for address in (session_address(name), user_address(name)):
-        assert address in seen(browser.get("/events/")).values("href") or f"{address}?at=" in " ".join(
-            seen(browser.get("/events/")).values("href")
+        assert address in parse_page(browser.get("/events/")).values("href") or f"{address}?at=" in " ".join(
+            parse_page(browser.get("/events/")).values("href")
         )
         assert "/../" not in address
         assert "/./" not in address
-        assert seen(browser.get(address)).rows == ["memory:events 1700000000000-0"]
+        assert parse_page(browser.get(address)).rows == ["memory:events 1700000000000-0"]
 
 
 @pytest.mark.parametrize("name", ["plain-1", "a/b?c#d", "é🙂", "a b", "100%", "%2F"])
 def test_an_address_made_by_percent_encoding_the_id_is_the_page(browser: Client, write: Write, name: str) -> None:
     write(raw_entry(("type", "a"), ("session_id", name), ("user_id", name)))
-    assert len(seen(browser.get(f"/sessions/{quote(name, safe='')}/")).rows) == 1
-    assert len(seen(browser.get(f"/users/{quote(name, safe='')}/")).rows) == 1
+    assert len(parse_page(browser.get(f"/sessions/{quote(name, safe='')}/")).rows) == 1
+    assert len(parse_page(browser.get(f"/users/{quote(name, safe='')}/")).rows) == 1
 
 
 @pytest.mark.parametrize("is_indexed", [False, True])
@@ -253,13 +253,13 @@ def test_a_clock_of_the_year_9999_spoils_neither_the_overview_nor_its_session(
     )
     if is_indexed:
         index()
-    overview = seen(browser.get("/")).text
+    overview = parse_page(browser.get("/")).text
     assert re.search(r"last event \d+ s ago", overview)
     assert "4 events lie after " in overview
     assert "too far off to be drawn" in overview
     assert " y " not in overview
-    session = seen(browser.get("/sessions/s/"))
+    session = parse_page(browser.get("/sessions/s/"))
     assert re.search(r"length 10 s", session.text)
     assert session.html.count("more than a day after the entry was written") == 4
-    assert "9999" not in seen(browser.get("/sessions/")).text
-    assert "9999" not in seen(browser.get("/users/u/")).text.partition("Events")[0]
+    assert "9999" not in parse_page(browser.get("/sessions/")).text
+    assert "9999" not in parse_page(browser.get("/users/u/")).text.partition("Events")[0]

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from evdash.eventlog import session_queries as session_comparison
-from evdash.eventlog import stream_tail as stream_part
+from evdash.eventlog import session_queries, stream_tail
 from evdash.eventlog.gaps import record_gap
 from evdash.eventlog.group_progress import lock_positions
 from evdash.eventlog.models import Gap
@@ -19,7 +18,7 @@ from evdash.events.entry import Entry, EntryId
 from evdash.streams import shared_tail
 from tests.builders import STREAM, raw_entry
 from tests.web.conftest import Index, Write
-from tests.web.parsed_page import Page, seen
+from tests.web.parsed_page import Page, parse_page
 from tests.web.test_bad_input import BAD
 
 pytestmark = pytest.mark.django_db
@@ -50,7 +49,7 @@ RESOLVED = {"type": "session.ended", "outcome": "resolved"}
 
 
 def compared(browser: Client, a: str = "s-1", b: str = "s-2", **more: str) -> Page:
-    return seen(browser.get("/compare/", {"a": a, "b": b} | more))
+    return parse_page(browser.get("/compare/", {"a": a, "b": b} | more))
 
 
 def rows(page: Page) -> list[str]:
@@ -115,33 +114,33 @@ def test_each_side_leads_to_its_event_in_its_session(two_runs: Client) -> None:
 
 
 def test_the_sides_can_be_swapped(two_runs: Client) -> None:
-    swapped = seen(two_runs.get(compared(two_runs).links["Swap A and B"]))
+    swapped = parse_page(two_runs.get(compared(two_runs).links["Swap A and B"]))
     assert rows(swapped) == ["same", "same", "differs", "only-a", "differs", "only-b"]
     assert part(swapped, "del") == ["4", "sorry"]
 
 
 def test_a_session_page_leads_to_the_comparison(two_runs: Client) -> None:
-    page = seen(two_runs.get("/sessions/s-1/"))
+    page = parse_page(two_runs.get("/sessions/s-1/"))
     assert ("input", "value", "s-1") in page.attributes
     assert ("option", "value", "s-2") in page.attributes
     assert ("form", "action", "/compare/") in page.attributes
 
 
 def test_a_session_that_is_not_there_is_said(two_runs: Client) -> None:
-    page = seen(two_runs.get("/compare/", {"a": "s-1", "b": "nowhere"}), 404)
+    page = parse_page(two_runs.get("/compare/", {"a": "s-1", "b": "nowhere"}), 404)
     assert "nowhere" in page.text
     assert "No event of such a session is in the log or in the streams" in page.text
 
 
 def test_while_a_session_is_not_named_the_page_asks_for_it(two_runs: Client) -> None:
-    page = seen(two_runs.get("/compare/"))
+    page = parse_page(two_runs.get("/compare/"))
     assert {("option", "value", "s-1"), ("option", "value", "s-2")} <= set(page.attributes)
-    assert ("input", "value", "s-1") in seen(two_runs.get("/compare/?a=s-1")).attributes
+    assert ("input", "value", "s-1") in parse_page(two_runs.get("/compare/?a=s-1")).attributes
 
 
 @pytest.mark.parametrize("query", ["from=x", "from=-1", "from=%D9%A3", "from=99999999999", "same=maybe"])
 def test_a_place_that_cannot_be_read_is_said(two_runs: Client, query: str) -> None:
-    page = seen(two_runs.get(f"/compare/?a=s-1&b=s-2&{query}"), 400)
+    page = parse_page(two_runs.get(f"/compare/?a=s-1&b=s-2&{query}"), 400)
     assert query.partition("=")[0] + "= is" in page.text
 
 
@@ -165,7 +164,7 @@ def test_long_runs_of_the_same_are_folded_and_open_in_the_page(write: Write, bro
     assert "6 the same" in page.text
     assert len(rows(page)) == 20
     assert page.html.count("<details>") == 2
-    unfolded = seen(browser.get(page.links["Show what is the same"]))
+    unfolded = parse_page(browser.get(page.links["Show what is the same"]))
     assert len(rows(unfolded)) == 20
     assert "<details>" not in unfolded.html
 
@@ -180,13 +179,13 @@ def test_a_page_has_a_bounded_number_of_rows_and_every_row_is_on_one_page(
     first = compared(browser)
     assert "299 the same: show them" in first.text
     assert len(rows(first)) == 199
-    second = seen(browser.get(first.links["Later ›"]))
+    second = parse_page(browser.get(first.links["Later ›"]))
     assert len(rows(second)) == 52
     assert second.links["First difference"] == "/compare/?a=s-1&b=s-2&from=300#first-difference"
-    assert rows(seen(browser.get(second.links["‹ Earlier"]))) == rows(first)
+    assert rows(parse_page(browser.get(second.links["‹ Earlier"]))) == rows(first)
     assert rows(compared(browser, **{"from": "549"})) == rows(second)
     assert rows(compared(browser, **{"from": "5000"})) == rows(second)
-    shown = seen(browser.get(first.links["= 299 the same: show them"]))
+    shown = parse_page(browser.get(first.links["= 299 the same: show them"]))
     assert rows(shown) == ["same"] * 200
     assert shown.links["First difference"] == "/compare/?a=s-1&b=s-2&from=300&same=shown#first-difference"
     assert "rows 1 to 200 of 550" in shown.text
@@ -195,7 +194,7 @@ def test_a_page_has_a_bounded_number_of_rows_and_every_row_is_on_one_page(
 def test_of_longer_sessions_the_beginning_is_compared_and_said_to_be(
     write: Write, browser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_comparison, "EVENTS_COMPARED", 3)
+    monkeypatch.setattr(session_queries, "EVENTS_COMPARED", 3)
     monkeypatch.setattr("evdash.web.pages.compare.presenter.EVENTS_COMPARED", 3)
     write(*run("s-1", *(said(f"{n}") for n in range(5))), *run("s-2", said("0"), said("1"), minute=1))
     page = compared(browser)
@@ -207,12 +206,12 @@ def test_of_longer_sessions_the_beginning_is_compared_and_said_to_be(
 def test_a_remembered_comparison_is_made_anew_when_an_event_comes(
     write: Write, index: Index, browser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_comparison, "_KEPT_FROM_EVENTS", 1)
+    monkeypatch.setattr(session_queries, "_KEPT_FROM_EVENTS", 1)
     write(*run("remembered-1", said("hello")), *run("remembered-2", said("hello"), minute=1))
     index()
     assert rows(compared(browser, "remembered-1", "remembered-2")) == ["same"]
     reads = []
-    monkeypatch.setattr(session_comparison, "align", lambda *_: reads.append("aligned"))
+    monkeypatch.setattr(session_queries, "align", lambda *_: reads.append("aligned"))
     assert rows(compared(browser, "remembered-1", "remembered-2")) == ["same"]
     assert reads == []
     monkeypatch.undo()
@@ -228,7 +227,7 @@ def test_what_an_event_holds_is_shown_as_text_on_both_sides(write: Write, browse
     assert rows(page) == ["differs", "differs"]
     assert f"{SCRIPT} two ‹202E›‹00›" in re.sub(r"\s+", " ", page.text).replace("two‹", "two ‹")
     assert f"/sessions/a%2Fb%3Fc%23d%252F%26%5C/?at={START_MS + 60_000}-0" in page.values("href")
-    assert rows(seen(browser.get(page.links["Swap A and B"]))) == ["differs", "differs"]
+    assert rows(parse_page(browser.get(page.links["Swap A and B"]))) == ["differs", "differs"]
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -284,8 +283,8 @@ def test_missing_entries_are_told(write: Write, index: Index, browser: Client) -
 def test_while_the_log_is_far_behind_the_page_says_what_was_not_read(
     write: Write, browser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream_part, "STREAM_READ_MAX", 10)
-    monkeypatch.setattr(stream_part, "_FIRST_STEP", 5)
+    monkeypatch.setattr(stream_tail, "STREAM_READ_MAX", 10)
+    monkeypatch.setattr(stream_tail, "_FIRST_STEP", 5)
     monkeypatch.setattr(shared_tail, "TAIL_ENTRIES", 10)
     monkeypatch.setattr(shared_tail, "_FIRST_STEP", 5)
     write(*run("early", *(said(f"{n}") for n in range(12))))
@@ -294,4 +293,4 @@ def test_while_the_log_is_far_behind_the_page_says_what_was_not_read(
     assert rows(page)[0] == "same"
     assert "Earlier events of A were not read" in page.text
     assert "behind the stream" in page.text
-    assert "is not in the part that was read" in seen(browser.get("/compare/?a=none&b=s-1"), 404).text
+    assert "is not in the part that was read" in parse_page(browser.get("/compare/?a=none&b=s-1"), 404).text

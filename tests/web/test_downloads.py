@@ -14,7 +14,7 @@ from django.test import Client
 from evdash.audit_log.models import AccessLogEntry
 from evdash.streams.client import StreamsUnavailable
 from evdash.web.downloads import incomplete_line
-from evdash.web.pages import exports as export
+from evdash.web.pages import exports
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +28,7 @@ def test_the_last_line_says_so_and_the_access_log_too(
         yield b'{"entry_id": "1-1"}\n' if name == "ndjson" else b"1-1,a\r\n"
         raise outage
 
-    monkeypatch.setattr(export, f"{name}_lines", broken)
+    monkeypatch.setattr(exports, f"{name}_lines", broken)
     first, last = b"".join(browser.get(f"/events.{name}")).decode().splitlines()  # type: ignore[arg-type]
     if name == "ndjson":
         assert json.loads(first) == {"entry_id": "1-1"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from evdash.eventlog import stream_tail as stream_part
+from evdash.eventlog import stream_tail
 from evdash.streams import shared_tail
 from tests.builders import raw_entry
 from tests.web.conftest import Index, Write
@@ -16,8 +16,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _far_behind(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     """Forty entries, and only ten are read: the session `early` is not among the newest ten, `late` is."""
-    monkeypatch.setattr(stream_part, "STREAM_READ_MAX", 10)
-    monkeypatch.setattr(stream_part, "_FIRST_STEP", 5)
+    monkeypatch.setattr(stream_tail, "STREAM_READ_MAX", 10)
+    monkeypatch.setattr(stream_tail, "_FIRST_STEP", 5)
     monkeypatch.setattr(shared_tail, "TAIL_ENTRIES", 10)
     monkeypatch.setattr(shared_tail, "_FIRST_STEP", 5)
     for i in range(40):

@@ -11,7 +11,7 @@ from django.test import Client
 from evdash.web.links import session_address, user_address
 from tests.builders import STREAM, entry
 from tests.web.conftest import Write
-from tests.web.parsed_page import Page, seen
+from tests.web.parsed_page import Page, parse_page
 
 IDS = [
     "why?",
@@ -43,7 +43,7 @@ def test_every_link_of_a_page_to_itself_opens_it(browser: Client, write: Write, 
     given = {f"{kind}_id": name, "user_id" if kind == "session" else "session_id": "someone"}
     write(entry("1000-1", type="a", **given), entry("1001-1", type="error.occurred", error="e", **given))
     address = session_address(name) if kind == "session" else user_address(name)
-    page = seen(browser.get(address))
+    page = parse_page(browser.get(address))
     assert len(page.rows) == 2
     links = own_links(page, address)
     assert len(links) > 3
@@ -55,16 +55,16 @@ def test_every_link_of_a_page_to_itself_opens_it(browser: Client, write: Write, 
         assert path in (address, f"{address}notes"), link
         # There is no tool call in it; there is an error in both directions.
         status = 404 if "what=tool" in link else 200
-        assert seen(browser.get(link, follow=True), status), link
+        assert parse_page(browser.get(link, follow=True), status), link
 
 
 def test_a_place_that_cannot_be_read_leads_back_to_the_page(browser: Client, write: Write) -> None:
     write(entry("1000-1", session_id="50%41"))
-    page = seen(browser.get(session_address("50%41"), {"before": "nonsense"}), 400)
+    page = parse_page(browser.get(session_address("50%41"), {"before": "nonsense"}), 400)
     assert page.links["Start from the beginning"] == "/sessions/50%2541/"
     assert unquote(page.links["Start from the beginning"]) == "/sessions/50%41/"
 
 
 def test_an_entry_of_a_stream_with_such_a_name_opens(browser: Client, write: Write) -> None:
     write(entry("1000-1", type="a"))
-    assert seen(browser.get(f"/events/{STREAM}/1000-1/")).links["link"] == "/events/memory%3Aevents/1000-1/"
+    assert parse_page(browser.get(f"/events/{STREAM}/1000-1/")).links["link"] == "/events/memory%3Aevents/1000-1/"

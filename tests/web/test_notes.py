@@ -12,7 +12,7 @@ from evdash.notes import writing
 from evdash.web.links import notes_address, session_address
 from tests.builders import STREAM, entry, raw_entry
 from tests.web.conftest import Index, Write
-from tests.web.parsed_page import seen
+from tests.web.parsed_page import parse_page
 from tests.web.test_bad_input import AWKWARD
 
 SESSION = "/sessions/s-1/"
@@ -36,10 +36,10 @@ def other_person() -> Client:
 
 
 def test_a_note_on_a_session_is_there_with_author_and_markdown(filled: Client) -> None:
-    assert "Write a note" in seen(filled.get(SESSION)).text
+    assert "Write a note" in parse_page(filled.get(SESSION)).text
     answer = filled.post(f"{SESSION}notes", {"text": "It **failed** twice.\r\n\r\nTwice!"})
     assert answer.status_code == 302
-    page = seen(other_person().get(SESSION))
+    page = parse_page(other_person().get(SESSION))
     assert answer["Location"].removeprefix(f"{SESSION}#") in page.values("id")
     assert "the reader" in page.text
     assert "<strong>failed</strong>" in page.html
@@ -49,105 +49,105 @@ def test_a_note_on_a_session_is_there_with_author_and_markdown(filled: Client) -
 
 def test_a_note_on_an_event_is_on_its_page_in_its_row_and_on_its_session(filled: Client) -> None:
     answer = filled.post(f"{EVENT}notes", {"text": "where it began"})
-    assert answer["Location"].removeprefix(f"{EVENT}#") in seen(filled.get(EVENT)).values("id")
-    assert "where it began" in seen(filled.get(EVENT)).text
-    assert "where it began" in seen(filled.get(EVENT, {"part": "opened"})).text
-    session = seen(filled.get(SESSION))
+    assert answer["Location"].removeprefix(f"{EVENT}#") in parse_page(filled.get(EVENT)).values("id")
+    assert "where it began" in parse_page(filled.get(EVENT)).text
+    assert "where it began" in parse_page(filled.get(EVENT, {"part": "opened"})).text
+    session = parse_page(filled.get(SESSION))
     assert "where it began" in session.text
     assert session.links["entry 1700000000000-0"] == EVENT
-    assert "where it began" not in seen(filled.get(EVENT.replace("0-0", "1-0"))).text
+    assert "where it began" not in parse_page(filled.get(EVENT.replace("0-0", "1-0"))).text
 
 
 def test_what_is_written_from_an_opened_row_comes_back_in_its_place(filled: Client) -> None:
     headers = {"HX-Request": "true"}
     answer = filled.post(f"{EVENT}notes", {"text": "in place"}, headers=headers)
-    part = seen(answer)
+    part = parse_page(answer)
     assert part.html.lstrip().startswith('<section class="notes"')
     assert "in place" in part.text
-    refused = seen(filled.post(f"{EVENT}notes", {"text": "x" * 10_001}, headers=headers), 400)
+    refused = parse_page(filled.post(f"{EVENT}notes", {"text": "x" * 10_001}, headers=headers), 400)
     assert "It has 10,001 characters, and a note has at most 10,000." in refused.text
     assert "x" * 10_001 in refused.html
 
 
 @pytest.mark.parametrize("text", ["", " \r\n ", "x" * 10_001])
 def test_a_note_that_is_not_taken_says_why_and_loses_nothing(filled: Client, text: str) -> None:
-    page = seen(filled.post(f"{SESSION}notes", {"text": text}), 400)
+    page = parse_page(filled.post(f"{SESSION}notes", {"text": text}), 400)
     assert "The note is not kept." in page.text
     assert text.strip() in page.html
-    assert "not kept" not in seen(filled.get(SESSION)).text
+    assert "not kept" not in parse_page(filled.get(SESSION)).text
 
 
 def test_the_same_note_sent_twice_is_one(filled: Client) -> None:
     for _ in range(2):
         filled.post(f"{SESSION}notes", {"text": "once"})
-    assert seen(filled.get(SESSION)).html.count("<p>once</p>") == 1
+    assert parse_page(filled.get(SESSION)).html.count("<p>once</p>") == 1
 
 
 def test_only_so_many_notes_are_on_one_thing(filled: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "NOTES_ON_ONE", 2)
     filled.post(f"{SESSION}notes", {"text": "one"})
     filled.post(f"{SESSION}notes", {"text": "two"})
-    page = seen(filled.post(f"{SESSION}notes", {"text": "three"}), 400)
+    page = parse_page(filled.post(f"{SESSION}notes", {"text": "three"}), 400)
     assert "There are 2 notes on this already" in page.text
 
 
 def test_a_change_keeps_what_was_said_before_where_everybody_reads_it(filled: Client) -> None:
     filled.post(f"{SESSION}notes", {"text": "the first words"})
-    address = seen(filled.get(SESSION)).links["change"]
-    form = seen(filled.get(address))
+    address = parse_page(filled.get(SESSION)).links["change"]
+    form = parse_page(filled.get(address))
     assert "the first words" in form.html
     assert filled.post(address, {"text": "better words", "seen": "1"})["Location"].startswith(f"{SESSION}#note-")
-    page = seen(filled.get(SESSION))
+    page = parse_page(filled.get(SESSION))
     assert "better words" in page.text
     assert "the first words" not in page.text
     assert "changed" in page.text
-    history = seen(other_person().get(address))
+    history = parse_page(other_person().get(address))
     assert "What it said before" in history.text
     assert "the first words" in history.text
 
 
 def test_a_change_of_what_was_changed_in_another_window_is_refused_and_kept_in_the_form(filled: Client) -> None:
     filled.post(f"{SESSION}notes", {"text": "one"})
-    address = seen(filled.get(SESSION)).links["change"]
+    address = parse_page(filled.get(SESSION)).links["change"]
     filled.post(address, {"text": "two", "seen": "1"})
-    page = seen(filled.post(address, {"text": "three", "seen": "1"}), 409)
+    page = parse_page(filled.post(address, {"text": "three", "seen": "1"}), 409)
     assert "changed meanwhile" in page.text
     assert "three" in page.html
     assert page.values("value").count("2") == 1
-    assert "two" in seen(filled.get(SESSION)).text
+    assert "two" in parse_page(filled.get(SESSION)).text
 
 
 def test_nobody_changes_or_deletes_the_note_of_another(filled: Client) -> None:
     filled.post(f"{SESSION}notes", {"text": "mine"})
-    address = seen(filled.get(SESSION)).links["change"]
+    address = parse_page(filled.get(SESSION)).links["change"]
     other = other_person()
-    assert "Delete it" not in seen(other.get(address)).text
-    assert "by its author only" in seen(other.post(address, {"text": "yours", "seen": "1"}), 409).text
-    assert "by its author only" in seen(other.post(f"{address}delete"), 409).text
-    assert "mine" in seen(filled.get(SESSION)).text
+    assert "Delete it" not in parse_page(other.get(address)).text
+    assert "by its author only" in parse_page(other.post(address, {"text": "yours", "seen": "1"}), 409).text
+    assert "by its author only" in parse_page(other.post(f"{address}delete"), 409).text
+    assert "mine" in parse_page(filled.get(SESSION)).text
 
 
 def test_a_deleted_note_leaves_who_and_when_and_not_a_word(filled: Client) -> None:
     filled.post(f"{SESSION}notes", {"text": "her password is hunter2"})
-    address = seen(filled.get(SESSION)).links["change"]
+    address = parse_page(filled.get(SESSION)).links["change"]
     filled.post(address, {"text": "her password is gone", "seen": "1"})
     assert filled.get(f"{address}delete").status_code == 405
     filled.post(f"{address}delete")
-    for page in (seen(filled.get(SESSION)), seen(filled.get(address))):
+    for page in (parse_page(filled.get(SESSION)), parse_page(filled.get(address))):
         assert "Deleted by the reader" in page.text
         assert "her password" not in page.html
-    assert "The note is deleted." in seen(filled.post(address, {"text": "back", "seen": "0"}), 409).text
+    assert "The note is deleted." in parse_page(filled.post(address, {"text": "back", "seen": "0"}), 409).text
 
 
 def test_the_access_log_has_every_change_and_no_text_of_it(filled: Client) -> None:
     filled.post(f"{SESSION}notes", {"text": "the words themselves"})
-    address = seen(filled.get(SESSION)).links["change"]
+    address = parse_page(filled.get(SESSION)).links["change"]
     filled.post(address, {"text": "other words", "seen": "1"})
     filled.post(f"{address}delete")
-    page = seen(filled.get("/access-log/"))
+    page = parse_page(filled.get("/access-log/"))
     for title in ("Wrote a note on session s-1", "Changed the note on session s-1", "Deleted the note on session s-1"):
         assert title in page.links
-        assert seen(filled.get(page.links[title])).links["The note"] == address
+        assert parse_page(filled.get(page.links[title])).links["The note"] == address
     assert "words" not in page.text
 
 
@@ -156,19 +156,19 @@ def test_notes_outlive_trimming_and_a_log_made_anew(filled: Client, index: Index
     filled.post(f"{EVENT}notes", {"text": "on the event"})
     index()
     valkey.execute_command("XTRIM", STREAM, "MAXLEN", "0")
-    assert "on the event" in seen(filled.get(EVENT)).text
+    assert "on the event" in parse_page(filled.get(EVENT)).text
     LoggedEvent.objects.all().delete()
     AgentSession.objects.all().delete()
     assert Stream.objects.exists()
-    assert "on the event" in seen(filled.get(f"{EVENT}notes")).text
-    assert "on the session" in seen(filled.get(f"{SESSION}notes")).text
+    assert "on the event" in parse_page(filled.get(f"{EVENT}notes")).text
+    assert "on the session" in parse_page(filled.get(f"{SESSION}notes")).text
 
 
 def test_no_note_is_taken_on_what_nobody_knows(filled: Client) -> None:
-    assert "No such session" in seen(filled.post("/sessions/nobody/notes", {"text": "x"}), 404).html
-    assert "No such entry" in seen(filled.post(f"/events/{STREAM}/5-5/notes", {"text": "x"}), 404).html
-    seen(filled.get("/notes/999/"), 404)
-    seen(filled.post("/notes/999/delete"), 404)
+    assert "No such session" in parse_page(filled.post("/sessions/nobody/notes", {"text": "x"}), 404).html
+    assert "No such entry" in parse_page(filled.post(f"/events/{STREAM}/5-5/notes", {"text": "x"}), 404).html
+    parse_page(filled.get("/notes/999/"), 404)
+    parse_page(filled.post("/notes/999/delete"), 404)
 
 
 @pytest.mark.parametrize("name", [*AWKWARD, "x/notes", "x/transcript.md", "x/export.html"])
@@ -177,13 +177,13 @@ def test_a_session_of_any_name_takes_notes_and_is_not_taken_for_another(
 ) -> None:
     write(raw_entry(("type", "a"), ("session_id", name)), raw_entry(("session_id", "x"), entry_id="1800000000000-0"))
     browser.post(notes_address(name), {"text": "on this one"})
-    assert "on this one" in seen(browser.get(session_address(name))).text
-    assert "on this one" not in seen(browser.get("/sessions/x/")).text
+    assert "on this one" in parse_page(browser.get(session_address(name))).text
+    assert "on this one" not in parse_page(browser.get("/sessions/x/")).text
 
 
 def test_hostile_text_stays_text(filled: Client) -> None:
     filled.post(f"{SESSION}notes", {"text": "<script>alert(1)</script> a\u202eb ```` ` \x00 🙂 " + "<b>" * 3_000})
-    page = seen(filled.get(SESSION))
+    page = parse_page(filled.get(SESSION))
     assert "<script>alert" not in page.html
     assert "\u202e" not in page.html
     assert "🙂" in page.text
@@ -194,4 +194,4 @@ def test_a_note_needs_the_token_of_its_form_and_a_person(filled: Client) -> None
     strict.force_login(User.objects.get(username="the reader"), backend="django.contrib.auth.backends.ModelBackend")
     assert strict.post(f"{SESSION}notes", {"text": "forged"}).status_code == 403
     assert Client().post(f"{SESSION}notes", {"text": "a stranger"})["Location"].startswith("/sign-in/")
-    assert "forged" not in seen(filled.get(SESSION)).text
+    assert "forged" not in parse_page(filled.get(SESSION)).text

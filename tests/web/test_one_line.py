@@ -5,8 +5,8 @@ from hypothesis import given
 
 from evdash.events.decoding import decode
 from evdash.events.entry import Entry, EntryId
-from evdash.web.event_display.event_types import LANES, kind_of, lane_of
-from evdash.web.event_display.one_line import LINE_CHARS, reading
+from evdash.web.event_display.event_types import LANES, lane_of, style_of
+from evdash.web.event_display.one_line import LINE_CHARS, describe_event
 from tests.builders import event, wild_pairs
 
 
@@ -53,27 +53,29 @@ from tests.builders import event, wild_pairs
     ],
 )
 def test_the_line_says_what_happened(fields: dict[str, str], line: str) -> None:
-    assert str(reading(event(**fields))) == line
+    assert str(describe_event(event(**fields))) == line
 
 
 def test_a_megabyte_is_a_short_line() -> None:
-    assert len(str(reading(event(type="message.added", role="user", content="word " * 200_000)))) < LINE_CHARS + 20
+    assert (
+        len(str(describe_event(event(type="message.added", role="user", content="word " * 200_000)))) < LINE_CHARS + 20
+    )
 
 
 @given(wild_pairs)
 def test_any_entry_has_a_reading_a_kind_and_a_lane(pairs: tuple[tuple[bytes, bytes], ...]) -> None:
     any_event = decode(Entry("s", EntryId(1, 1), pairs))
-    assert len(str(reading(any_event))) < 3 * LINE_CHARS + 500
-    assert kind_of(any_event.type).name
+    assert len(str(describe_event(any_event))) < 3 * LINE_CHARS + 500
+    assert style_of(any_event.type).name
     assert lane_of(any_event) in LANES
 
 
 def test_a_type_keeps_its_colour_and_known_words_have_their_own() -> None:
-    assert kind_of("order.placed") == kind_of("order.placed")
-    assert kind_of("llm.tool_call").name == "model"
-    assert kind_of("tool.call").name == "tool"
-    assert kind_of("").name == "none"
-    assert kind_of("payment.failed").name == "error"
+    assert style_of("order.placed") == style_of("order.placed")
+    assert style_of("llm.tool_call").name == "model"
+    assert style_of("tool.call").name == "tool"
+    assert style_of("").name == "none"
+    assert style_of("payment.failed").name == "error"
 
 
 @pytest.mark.parametrize(

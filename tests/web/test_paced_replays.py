@@ -14,13 +14,12 @@ from django.test import Client
 
 from evdash.accounts.roles import make_operator
 from evdash.audit_log.audit_log import recent
-from evdash.replay import background
-from evdash.replay import replay as replaying
+from evdash.replay import background, replay
 from evdash.streams.reads import read_forward
 from evdash.streams.sandbox import Provenance, provenance_key, sandbox
 from tests.builders import raw_entry
 from tests.web.conftest import Index, Write
-from tests.web.parsed_page import seen
+from tests.web.parsed_page import parse_page
 from tests.web.test_sandboxes import PAGE, TO, address, signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -77,7 +76,7 @@ def begun(operator: Client, **asked: str) -> str:
 
 
 def test_it_is_looked_at_begun_and_goes_on_by_itself(operator: Client, valkey: redis.Redis) -> None:
-    page = seen(operator.get(address("replay", q="session:s-1", to=TO, speed="100", max_gap="10s")))
+    page = parse_page(operator.get(address("replay", q="session:s-1", to=TO, speed="100", max_gap="10s")))
     assert "at 100 times the recorded speed, no gap counted for longer than 10 s, which takes no time" in page.text
     assert "--speed 100 --max-gap 10s" in page.text
     assert begun(operator, max_gap="10s") == PAGE
@@ -92,12 +91,12 @@ def test_it_is_looked_at_begun_and_goes_on_by_itself(operator: Client, valkey: r
 def test_while_it_waits_the_sandbox_says_that_it_goes_on(
     operator: Client, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replaying, "ALIVE_EVERY_S", 0.05)
-    page = seen(operator.get(begun(operator)))
+    monkeypatch.setattr(replay, "ALIVE_EVERY_S", 0.05)
+    page = parse_page(operator.get(begun(operator)))
     until(lambda: copies(valkey) == 3)
     heard = told(valkey).heard_at
     until(lambda: told(valkey).heard_at != heard)
-    page = seen(operator.get(PAGE))
+    page = parse_page(operator.get(PAGE))
     assert "being copied: 3 so far" in page.text
     assert "Broken off" not in page.text
     assert recent(1)[0].is_open
@@ -114,7 +113,7 @@ def test_the_end_of_the_server_is_noted_with_how_far_it_came(operator: Client, v
     assert told(valkey).outcome == "evdash was stopped meanwhile."
     assert told(valkey).entries == 3
     assert outcome() == f"3 entries were copied into {TO}. evdash was stopped meanwhile."
-    assert "evdash was stopped meanwhile" in seen(operator.get(PAGE)).text
+    assert "evdash was stopped meanwhile" in parse_page(operator.get(PAGE)).text
 
 
 def test_no_more_than_so_many_at_once(operator: Client, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +121,7 @@ def test_no_more_than_so_many_at_once(operator: Client, valkey: redis.Redis, mon
     begun(operator)
     until(lambda: copies(valkey) == 3)
     where = address("replay", q="session:s-1", to="sandbox:two", speed="1", max_gap="")
-    refused = seen(operator.post(where, {"reason": "x"}), 409)
+    refused = parse_page(operator.post(where, {"reason": "x"}), 409)
     assert "replays are being copied already" in refused.text
     assert sandbox(valkey, "sandbox:two") is None
     assert (recent(1)[0].begun.stream, recent(1)[0].succeeded) == ("sandbox:two", False)
@@ -135,9 +134,9 @@ def test_what_was_broken_off_without_a_word_is_told(operator: Client, valkey: re
     assert kept.heard_at is not None
     silent = replace(kept, ended_at=None, heard_at=kept.heard_at - timedelta(minutes=1))
     valkey.execute_command("HSET", provenance_key(TO), 1, silent.to_json())
-    assert "Broken off without a word: nothing was heard of it since" in seen(operator.get(PAGE)).text
+    assert "Broken off without a word: nothing was heard of it since" in parse_page(operator.get(PAGE)).text
     older = silent.to_json().replace('"heard_at"', '"something_else"')
-    assert "Broken off" in seen(operator.get(PAGE)).text
+    assert "Broken off" in parse_page(operator.get(PAGE)).text
     assert Provenance.from_json(silent.to_json()) == silent
     with pytest.raises(ValueError, match="is no provenance"):
         Provenance.from_json(older)
@@ -151,4 +150,4 @@ def test_what_was_broken_off_without_a_word_is_told(operator: Client, valkey: re
     ],
 )
 def test_what_cannot_be_read_is_told_at_its_field(operator: Client, asked: dict[str, str], sentence: str) -> None:
-    assert sentence in seen(operator.get(address("replay", q="session:s-1", to=TO, **asked)), 400).text
+    assert sentence in parse_page(operator.get(address("replay", q="session:s-1", to=TO, **asked)), 400).text

@@ -10,11 +10,11 @@ import redis
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from evdash import metrics as figures
+from evdash import metrics
 from evdash.events.entry import Entry
 from tests.builders import STREAM, entry
 from tests.web.conftest import Index, Write
-from tests.web.parsed_page import seen
+from tests.web.parsed_page import parse_page
 
 START_MS = 1_764_000_000_000
 
@@ -66,7 +66,7 @@ def filled(request: pytest.FixtureRequest, write: Write, index: Index, valkey: r
 
 
 def test_the_overview_counts_and_leads_to_what_it_counted(filled: Client) -> None:
-    page = seen(filled.get("/"))
+    page = parse_page(filled.get("/"))
     assert "Events 12" in page.text
     assert "Errors 1" in page.text
     assert "8.3 % of events" in page.text
@@ -74,7 +74,7 @@ def test_the_overview_counts_and_leads_to_what_it_counted(filled: Client) -> Non
     assert "Users 2" in page.text
     types = {text: link for text, link in page.links.items() if "message.added" in text}
     assert next(iter(types)).endswith("4")
-    assert len(seen(filled.get(next(iter(types.values())))).rows) == 4
+    assert len(parse_page(filled.get(next(iter(types.values())))).rows) == 4
     assert page.rows == [f"{STREAM} {START_MS + 63_000}-0"]
 
 
@@ -82,17 +82,17 @@ def test_the_overview_says_for_a_minute_that_requests_were_refused(
     filled: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = "in the last minute it refused at least"
-    assert told not in seen(filled.get("/")).text
+    assert told not in parse_page(filled.get("/")).text
     for _ in range(2):
-        figures.note_refusal("queue full")
-    assert f"{told} 2 requests." in seen(filled.get("/")).text
-    monkeypatch.setattr(figures, "REFUSED_WITHIN_S", 0.0)
-    assert told not in seen(filled.get("/")).text
-    figures._REFUSED_S.clear()
+        metrics.note_refusal("queue full")
+    assert f"{told} 2 requests." in parse_page(filled.get("/")).text
+    monkeypatch.setattr(metrics, "REFUSED_WITHIN_S", 0.0)
+    assert told not in parse_page(filled.get("/")).text
+    metrics._REFUSED_S.clear()
 
 
 def test_events_stand_newest_first_with_a_sentence_and_facets(filled: Client) -> None:
-    page = seen(filled.get("/events/"))
+    page = parse_page(filled.get("/events/"))
     assert len(page.rows) == 12
     assert page.rows[0] == f"{STREAM} {START_MS + 65_000}-0"
     assert "all events : 12 events, 1 error" in page.text
@@ -101,25 +101,25 @@ def test_events_stand_newest_first_with_a_sentence_and_facets(filled: Client) ->
 
 
 def test_a_facet_adds_its_value_and_offers_the_others_as_alternatives(filled: Client) -> None:
-    page = seen(filled.get("/events/", {"q": "type:session.started"}))
+    page = parse_page(filled.get("/events/", {"q": "type:session.started"}))
     assert len(page.rows) == 2
     ended = next(link for text, link in page.links.items() if text.startswith("session.ended"))
-    both = seen(filled.get(ended))
+    both = parse_page(filled.get(ended))
     assert len(both.rows) == 4
     started = next(link for text, link in both.links.items() if text.startswith("session.started") and "type" in link)
-    assert len(seen(filled.get(started)).rows) == 2
+    assert len(parse_page(filled.get(started)).rows) == 2
 
 
 def test_errors_says_how_many_of_how_many(filled: Client) -> None:
-    page = seen(filled.get("/errors/"))
+    page = parse_page(filled.get("/errors/"))
     assert "errors : 1 of 12 events" in page.text
     assert "Error no seats" in page.text
     assert len(page.rows) == 1
-    assert "errors of user ada : 0 of 6 events" in seen(filled.get("/errors/", {"user": "ada"})).text
+    assert "errors of user ada : 0 of 6 events" in parse_page(filled.get("/errors/", {"user": "ada"})).text
 
 
 def test_sessions_lists_what_matters_by_last_activity(filled: Client) -> None:
-    page = seen(filled.get("/sessions/"))
+    page = parse_page(filled.get("/sessions/"))
     assert page.text.index("s-2") < page.text.index("s-1")
     assert page.links["s-1"] == "/sessions/s-1/"
     assert "support" in page.text
@@ -127,7 +127,7 @@ def test_sessions_lists_what_matters_by_last_activity(filled: Client) -> None:
 
 
 def test_a_session_shows_its_facts_its_timeline_and_its_events_in_order(filled: Client) -> None:
-    page = seen(filled.get("/sessions/s-2/"))
+    page = parse_page(filled.get("/sessions/s-2/"))
     assert [row.split()[1] for row in page.rows] == [
         f"{START_MS + 60_000 + after}-0" for after in (0, 1_000, 2_500, 3_000, 4_000, 5_000)
     ]
@@ -140,29 +140,32 @@ def test_a_session_shows_its_facts_its_timeline_and_its_events_in_order(filled: 
 
 
 def test_a_filter_on_a_session_page_stays_within_the_session(filled: Client) -> None:
-    assert len(seen(filled.get("/sessions/s-2/", {"q": "type:message.added"})).rows) == 2
-    assert len(seen(filled.get("/sessions/s-2/", {"q": "session:s-1"})).rows) == 6
-    assert seen(filled.get("/sessions/s-2/", {"q": "session:s-1"})).rows == seen(filled.get("/sessions/s-2/")).rows
+    assert len(parse_page(filled.get("/sessions/s-2/", {"q": "type:message.added"})).rows) == 2
+    assert len(parse_page(filled.get("/sessions/s-2/", {"q": "session:s-1"})).rows) == 6
+    assert (
+        parse_page(filled.get("/sessions/s-2/", {"q": "session:s-1"})).rows
+        == parse_page(filled.get("/sessions/s-2/")).rows
+    )
 
 
 def test_a_user_page_is_complete_in_order_and_says_why(filled: Client) -> None:
-    page = seen(filled.get("/users/grace/"))
+    page = parse_page(filled.get("/users/grace/"))
     assert len(page.rows) == 6
     assert page.rows == sorted(page.rows)
     assert "6 events of this user in 1 session, complete" in page.text
     assert "1 day with events" in page.text
     day = next(link for _, name, link in page.attributes if name == "href" and "since%3A2025-11-24" in link)
-    assert len(seen(filled.get(day)).rows) == 6
+    assert len(parse_page(filled.get(day)).rows) == 6
 
 
 def test_users_are_listed_with_their_numbers(filled: Client) -> None:
-    page = seen(filled.get("/users/"))
+    page = parse_page(filled.get("/users/"))
     assert page.links["ada"] == "/users/ada/"
     assert page.text.index("grace") < page.text.index("ada")
 
 
 def test_live_shows_the_newest_end_and_where_to_go_on(filled: Client) -> None:
-    page = seen(filled.get("/live/", {"q": "user:ada"}))
+    page = parse_page(filled.get("/live/", {"q": "user:ada"}))
     assert len(page.rows) == 6
     assert page.values("data-live-query") == ["q=user%3Aada"]
     assert f"{START_MS + 65_000}-0" in page.values("data-live-cursor")[0]
@@ -170,32 +173,32 @@ def test_live_shows_the_newest_end_and_where_to_go_on(filled: Client) -> None:
 
 
 def test_streams_shows_length_and_groups(filled: Client, valkey: redis.Redis) -> None:
-    page = seen(filled.get("/streams/"))
+    page = parse_page(filled.get("/streams/"))
     assert f"entries now {valkey.xlen(STREAM)}" in page.text
     assert "ever added 12" in page.text
     assert "There is no stream of this name yet" in page.text  # the other one of the settings
 
 
 def test_an_event_opens_to_all_its_fields_with_filters_and_neighbours(filled: Client) -> None:
-    page = seen(filled.get(f"/events/{STREAM}/{START_MS + 63_000}-0/"))
+    page = parse_page(filled.get(f"/events/{STREAM}/{START_MS + 63_000}-0/"))
     assert "Error: no seats" in page.text
     assert "‹ previous" in page.text
     assert "next ›" in page.text
     include = next(link for text, link in page.links.items() if text == "+")
     assert "/events/?q=" in include
-    assert len(seen(filled.get(f"/events/{STREAM}/{START_MS + 63_000}-0/", {"part": "opened"})).rows) == 0
+    assert len(parse_page(filled.get(f"/events/{STREAM}/{START_MS + 63_000}-0/", {"part": "opened"})).rows) == 0
 
 
 def test_filtering_for_a_value_keeps_the_filter_of_the_list(filled: Client) -> None:
     opened = filled.get(f"/events/{STREAM}/{START_MS + 63_000}-0/", {"part": "opened", "q": "user:grace"})
-    links = [link for _, name, link in seen(opened).attributes if name == "href" and "code" in link]
+    links = [link for _, name, link in parse_page(opened).attributes if name == "href" and "code" in link]
     assert "/events/?q=user%3Agrace+field.code%3AE7" in links or "/events/?q=user%3Agrace+code%3AE7" in links
 
 
 def test_what_is_not_there_says_so_with_status_404(filled: Client) -> None:
-    assert "No event of such a session" in seen(filled.get("/sessions/nobody/"), 404).text
-    assert "No event of such a user" in seen(filled.get("/users/nobody/"), 404).text
-    assert "trimmed before" in seen(filled.get(f"/events/{STREAM}/5-5/"), 404).text
+    assert "No event of such a session" in parse_page(filled.get("/sessions/nobody/"), 404).text
+    assert "No event of such a user" in parse_page(filled.get("/users/nobody/"), 404).text
+    assert "trimmed before" in parse_page(filled.get(f"/events/{STREAM}/5-5/"), 404).text
     assert filled.get(f"/events/{STREAM}/99999999999999999999-0/").status_code == 404
 
 
@@ -205,7 +208,7 @@ def test_htmx_gets_the_main_part_alone(filled: Client) -> None:
     assert "<html" not in html
     assert "<title>Events · evdash</title>" in html
     assert 'hx-swap-oob="true"' in html
-    assert len(seen(part).rows) == 1
+    assert len(parse_page(part).rows) == 1
     assert "HX-Request" in part["Vary"]
     whole = filled.get("/events/", headers={"HX-Request": "true", "HX-History-Restore-Request": "true"})
     assert "<html" in whole.content.decode()
@@ -213,7 +216,7 @@ def test_htmx_gets_the_main_part_alone(filled: Client) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/live/", "/sessions/", "/users/", "/errors/", "/events/", "/streams/"])
 def test_with_nothing_written_every_page_teaches(browser: Client, valkey: redis.Redis, path: str) -> None:
-    page = seen(browser.get(path))
+    page = parse_page(browser.get(path))
     if path not in ("/streams/", "/errors/"):
         assert "XADD memory:events" in page.text
         assert {"redis-cli", "Python", "Go", "Node"} <= set(page.text.split())
@@ -226,26 +229,26 @@ def test_with_redis_down_the_log_is_shown_and_the_outage_said(
     index()
     settings.EVDASH = replace(settings.EVDASH, redis_url="redis://127.0.0.1:1")
     for path in ("/", "/live/", "/sessions/", "/sessions/s-1/", "/users/", "/users/ada/", "/errors/", "/events/"):
-        page = seen(browser.get(path))
+        page = parse_page(browser.get(path))
         assert "What follows is what the log holds" in page.text, path
         assert "Redis unreachable, log only" in page.html
-    assert len(seen(browser.get("/events/")).rows) == 6
-    assert "newer events may be missing" in seen(browser.get("/users/ada/")).text
-    assert "127.0.0.1:1" in seen(browser.get("/streams/")).text
-    assert "no seats" not in seen(browser.get(f"/events/{STREAM}/{START_MS}-0/")).text
+    assert len(parse_page(browser.get("/events/")).rows) == 6
+    assert "newer events may be missing" in parse_page(browser.get("/users/ada/")).text
+    assert "127.0.0.1:1" in parse_page(browser.get("/streams/")).text
+    assert "no seats" not in parse_page(browser.get(f"/events/{STREAM}/{START_MS}-0/")).text
 
 
 def test_simulated_events_are_marked_as_a_demonstration(browser: Client, write: Write) -> None:
     write(entry("1-1", type="x", simulated="1", session_id="s"))
-    assert "Demonstration." in seen(browser.get("/events/")).text
+    assert "Demonstration." in parse_page(browser.get("/events/")).text
     for path in ("/", "/sessions/", "/sessions/s/", "/users/", "/streams/"):
-        assert "Demonstration." in seen(browser.get(path)).text
+        assert "Demonstration." in parse_page(browser.get(path)).text
 
 
 def test_a_persons_own_events_are_no_demonstration(browser: Client, write: Write) -> None:
     write(entry("1-1", type="x", session_id="s"))
     for path in ("/", "/events/", "/sessions/"):
-        assert "Demonstration." not in seen(browser.get(path)).text
+        assert "Demonstration." not in parse_page(browser.get(path)).text
 
 
 def test_every_page_is_closed_to_strangers(db: None) -> None:
@@ -257,7 +260,7 @@ def test_every_page_is_closed_to_strangers(db: None) -> None:
 
 
 def test_downloads_agree_with_the_page(filled: Client) -> None:
-    page = seen(filled.get("/events/", {"q": "user:grace"}))
+    page = parse_page(filled.get("/events/", {"q": "user:grace"}))
     exported = filled.get(page.links["NDJSON"])
     lines = b"".join(exported.streaming_content).decode().splitlines()  # type: ignore[attr-defined]
     assert len(lines) == len(page.rows) == 6
@@ -270,6 +273,6 @@ def test_an_empty_log_without_redis_does_not_claim_that_there_are_no_events(
 ) -> None:
     settings.EVDASH = replace(settings.EVDASH, redis_url="redis://127.0.0.1:1")
     for path in ("/", "/events/", "/sessions/", "/users/"):
-        page = seen(browser.get(path))
+        page = parse_page(browser.get(path))
         assert "No events yet" not in page.text
         assert "Nothing in the log" in page.text

@@ -9,7 +9,7 @@ from django.test import Client
 
 from tests.builders import STREAM, entry
 from tests.web.conftest import Index, Write
-from tests.web.parsed_page import seen
+from tests.web.parsed_page import parse_page
 
 EVENTS = 250
 
@@ -32,7 +32,7 @@ def every_id() -> list[str]:
 def read_through(browser: Client, path: str, label: str) -> list[list[str]]:
     pages = []
     while path:
-        page = seen(browser.get(path))
+        page = parse_page(browser.get(path))
         pages.append(page.rows)
         path = page.links.get(label, "")
     return pages
@@ -42,7 +42,7 @@ def read_through(browser: Client, path: str, label: str) -> list[list[str]]:
 def test_older_leads_through_all_events_and_newer_back(many: Client, path: str) -> None:
     pages = read_through(many, path, "Older ›")
     assert [row for page in pages for row in page] == every_id()[::-1]
-    last = seen(many.get(path)).links["Oldest"]
+    last = parse_page(many.get(path)).links["Oldest"]
     back = read_through(many, last, "‹ Newer")
     assert [row for page in reversed(back) for row in page] == every_id()[::-1]
 
@@ -51,26 +51,28 @@ def test_older_leads_through_all_events_and_newer_back(many: Client, path: str) 
 def test_later_leads_through_all_events_and_earlier_back(many: Client, path: str) -> None:
     pages = read_through(many, path, "Later ›")
     assert [row for page in pages for row in page] == every_id()
-    back = read_through(many, seen(many.get(path)).links["Last"], "‹ Earlier")
+    back = read_through(many, parse_page(many.get(path)).links["Last"], "‹ Earlier")
     assert [row for page in reversed(back) for row in page] == every_id()
 
 
 def test_only_the_newest_end_is_live(many: Client) -> None:
-    first = seen(many.get("/events/"))
+    first = parse_page(many.get("/events/"))
     assert first.values("data-live-query") == [""]
-    assert seen(many.get(first.links["Older ›"])).values("data-live-query") == []
-    assert seen(many.get("/sessions/s/")).values("data-live-query") == []
-    assert seen(many.get(seen(many.get("/sessions/s/")).links["Last"])).values("data-live-query") == ["q=session%3As"]
+    assert parse_page(many.get(first.links["Older ›"])).values("data-live-query") == []
+    assert parse_page(many.get("/sessions/s/")).values("data-live-query") == []
+    assert parse_page(many.get(parse_page(many.get("/sessions/s/")).links["Last"])).values("data-live-query") == [
+        "q=session%3As"
+    ]
 
 
 def test_a_mark_of_the_timeline_leads_to_the_page_with_its_row(many: Client) -> None:
-    page = seen(many.get("/sessions/s/"))
+    page = parse_page(many.get("/sessions/s/"))
     marks = [
         link for _, name, link in page.attributes if name == "href" and "#e-" in link and "/sessions/s/#" not in link
     ]
     assert len(marks) == EVENTS
     far = next(link for link in marks if link.endswith(f"#e-{1_764_000_000_200}-0@memory%3Aevents"))
-    around = seen(many.get(f"/sessions/s/{far.partition('#')[0]}"))
+    around = parse_page(many.get(f"/sessions/s/{far.partition('#')[0]}"))
     assert f"e-{1_764_000_000_200}-0@memory%3Aevents" in around.values("id")
     assert len(around.rows) == 99  # 50 up to it, and the 49 after it
 
@@ -86,7 +88,7 @@ def test_a_place_that_cannot_be_read_is_a_sentence_with_status_400(
     browser: Client, write: Write, path: str, query: str
 ) -> None:
     write(entry("1-1", type="a", session_id="s", user_id="u"))
-    page = seen(browser.get(f"{path}?{query}"), 400)
+    page = parse_page(browser.get(f"{path}?{query}"), 400)
     assert "before=" in page.text or "after=" in page.text
     assert page.links["Start from the beginning"] == path
 
@@ -96,7 +98,7 @@ def test_sessions_and_users_turn_over_as_well(browser: Client, write: Write) -> 
     for path, letter in (("/sessions/", "s"), ("/users/", "u")):
         names: list[str] = []
         while path:
-            page = seen(browser.get(path))
+            page = parse_page(browser.get(path))
             names += [text for text, link in page.links.items() if text.startswith(letter) and text[1:].isdigit()]
             path = page.links.get("Older ›", "")
         own = [name for name in names if name[0] == letter]
@@ -106,9 +108,9 @@ def test_sessions_and_users_turn_over_as_well(browser: Client, write: Write) -> 
 
 
 def test_a_user_can_be_shown_whole_on_one_page_for_paper(many: Client) -> None:
-    first = seen(many.get("/users/u/"))
+    first = parse_page(many.get("/users/u/"))
     assert "there are others before or after them" in first.text
-    whole = seen(many.get(first.links["Show all"]))
+    whole = parse_page(many.get(first.links["Show all"]))
     assert whole.rows == every_id()
     assert "there are others before or after them" not in whole.text
 

@@ -15,9 +15,9 @@ from evdash.web.charts.axis import Scale
 from evdash.web.charts.calendar import calendar, calendar_range
 from evdash.web.charts.histogram import histogram_picture, time_ticks
 from evdash.web.charts.timeline import APART_AT_LEAST, LANE_HEIGHT, SAME_PLACE, Timeline, places, timeline
-from evdash.web.control_characters import signs, visible
+from evdash.web.control_characters import escape_control_chars_html, escape_control_chars_text
 from evdash.web.event_display.calls import calls_among
-from evdash.web.formatting import ago, milliseconds, percent, size, span
+from evdash.web.formatting import format_age, format_duration, format_milliseconds, format_percent, format_size
 from tests.builders import event
 
 START_MS = 1_764_000_000_000
@@ -253,17 +253,17 @@ def test_a_calendar_has_a_square_for_each_day_and_links_those_with_events() -> N
 
 
 def test_what_cannot_be_seen_is_named_and_the_rest_is_escaped() -> None:
-    assert str(visible("<a>\u202e&")) == (
+    assert str(escape_control_chars_html("<a>\u202e&")) == (
         '&lt;a&gt;<span class="unseen" dir="ltr" title="U+202E RIGHT-TO-LEFT OVERRIDE">‹202E›</span>&amp;'
     )
-    assert visible("a\r\nb\tc") == "a\r\nb\tc"
-    assert signs("a\x00b") == "a‹00›b"
-    assert "+992" in str(visible("\x00" * 1000))
+    assert escape_control_chars_html("a\r\nb\tc") == "a\r\nb\tc"
+    assert escape_control_chars_text("a\x00b") == "a‹00›b"
+    assert "+992" in str(escape_control_chars_html("\x00" * 1000))
 
 
 @given(st.text())
 def test_visible_text_can_be_sent_and_holds_no_control_characters(text: str) -> None:
-    for shown in (str(visible(text)), signs(text)):
+    for shown in (str(escape_control_chars_html(text)), escape_control_chars_text(text)):
         shown.encode("utf-8")
         assert "\x00" not in shown
         assert "\u202e" not in shown
@@ -275,13 +275,13 @@ def test_one_line_is_one_line() -> None:
 
 
 def test_spans_and_numbers_are_said_as_a_person_says_them() -> None:
-    assert [milliseconds(ms) for ms in (0, 0.25, 412, 3_300, 20_000, 83_000)] == [
+    assert [format_milliseconds(ms) for ms in (0, 0.25, 412, 3_300, 20_000, 83_000)] == [
         "0 ms", "0.25 ms", "412 ms", "3.3 s", "20 s", "1 min 23 s",
     ]  # fmt: skip
-    assert span(timedelta(hours=2, minutes=10, seconds=59)) == "2 h 10 min"
-    assert span(timedelta(days=3000)) == "8 y 80 d"
-    assert span(timedelta(seconds=-90)) == "−1 min 30 s"
-    assert ago(NOW - timedelta(minutes=5), NOW) == "5 min ago"
-    assert ago(NOW + timedelta(days=2), NOW) == "in 2 d"
-    assert [size(n) for n in (812, 14_200, 1_048_576)] == ["812 B", "14.2 kB", "1.0 MB"]
-    assert [percent(p) for p in (0, 0.0001, 0.011, 0.5)] == ["0.0 %", "< 0.1 %", "1.1 %", "50 %"]
+    assert format_duration(timedelta(hours=2, minutes=10, seconds=59)) == "2 h 10 min"
+    assert format_duration(timedelta(days=3000)) == "8 y 80 d"
+    assert format_duration(timedelta(seconds=-90)) == "−1 min 30 s"
+    assert format_age(NOW - timedelta(minutes=5), NOW) == "5 min ago"
+    assert format_age(NOW + timedelta(days=2), NOW) == "in 2 d"
+    assert [format_size(n) for n in (812, 14_200, 1_048_576)] == ["812 B", "14.2 kB", "1.0 MB"]
+    assert [format_percent(p) for p in (0, 0.0001, 0.011, 0.5)] == ["0.0 %", "< 0.1 %", "1.1 %", "50 %"]

@@ -19,10 +19,10 @@ from evdash.events.entry import EntryId
 from evdash.streams.client import open_client
 from evdash.streams.reads import read_forward
 from evdash.streams.sandbox import sandbox
-from evdash.web.pages.streams.forms import sandboxes as forms
+from evdash.web.pages.streams.forms import sandboxes
 from tests.builders import STREAM
 from tests.web.conftest import Index, Write
-from tests.web.parsed_page import Page, seen
+from tests.web.parsed_page import Page, parse_page
 from tests.web.test_pages import conversation
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -63,20 +63,20 @@ def replayed(browser: Client, q: str = "session:s-1", reason: str = "reproduce i
     """Press the button of the preview, and go to where it leads."""
     response = browser.post(address("replay", q=q, to=TO, **more), {"reason": reason})
     assert response.status_code == 302, response.content.decode()
-    return seen(browser.get(response["Location"]))
+    return parse_page(browser.get(response["Location"]))
 
 
 def test_operators_have_a_button_on_events_and_sessions_and_viewers_have_none(viewer: Client, operator: Client) -> None:
     for where, q in (("/events/?q=is:error", "is:error"), ("/events/", ""), ("/sessions/s-1/", "session:s-1")):
-        assert BUTTON not in seen(viewer.get(where)).text
-        assert seen(operator.get(where)).links[BUTTON] == address("replay", q=q)
+        assert BUTTON not in parse_page(viewer.get(where)).text
+        assert parse_page(operator.get(where)).links[BUTTON] == address("replay", q=q)
     for kind in ("replay", "delete-sandbox"):
         assert viewer.get(address(kind, q="session:s-1", to=TO, stream=TO)).status_code == 403
         assert viewer.post(address(kind, q="session:s-1", to=TO, stream=TO), {"reason": "x"}).status_code == 403
 
 
 def test_the_button_leads_to_a_form_with_the_filter_and_a_name(operator: Client) -> None:
-    page = seen(operator.get(seen(operator.get("/sessions/s-1/")).links[BUTTON]))
+    page = parse_page(operator.get(parse_page(operator.get("/sessions/s-1/")).links[BUTTON]))
     assert "What is asked for" in page.text
     assert ("input", "value", "session:s-1") in page.attributes
     assert any(value.startswith("sandbox:2") for value in page.values("value"))
@@ -85,12 +85,12 @@ def test_the_button_leads_to_a_form_with_the_filter_and_a_name(operator: Client)
 
 def test_it_is_looked_at_first_then_done_with_a_reason(operator: Client, valkey: redis.Redis) -> None:
     where = address("replay", q="session:s-1", to=TO)
-    page = seen(operator.get(where))
+    page = parse_page(operator.get(where))
     assert "Copies 6 entries of memory:events" in page.text
     assert "with their original IDs, at full speed" in page.text
     assert "Copy 6 entries" in page.text
     assert sandbox(valkey, TO) is None
-    assert "Give a reason" in seen(operator.post(where, {"reason": " "}), 409).text
+    assert "Give a reason" in parse_page(operator.post(where, {"reason": " "}), 409).text
     assert sandbox(valkey, TO) is None
 
     page = replayed(operator)
@@ -109,7 +109,7 @@ def test_it_is_looked_at_first_then_done_with_a_reason(operator: Client, valkey:
 def test_the_form_says_what_to_type_for_a_replay_at_a_pace(
     operator: Client, capsys: pytest.CaptureFixture[str], q: str, entries: int | None
 ) -> None:
-    page = seen(operator.get(address("replay", q=q, to=TO, ids="new", speed="10", max_gap="5s", expires="2h")))
+    page = parse_page(operator.get(address("replay", q=q, to=TO, ids="new", speed="10", max_gap="5s", expires="2h")))
     typed = re.search(r"manage\.py (replay .* 'say why')", page.text)
     assert typed
     name, *arguments = shlex.split(typed[1])
@@ -126,14 +126,14 @@ def test_the_form_says_what_to_type_for_a_replay_at_a_pace(
 
 def test_a_sandbox_opens_with_provenance_sessions_and_numbers(operator: Client, viewer: Client) -> None:
     replayed(operator, ids="new", expires="2h")
-    page = seen(viewer.get(PAGE))
+    page = parse_page(viewer.get(PAGE))
     assert "copies, which count nowhere else. It expires" in viewer.get(PAGE).content.decode()
     assert "events in session s-1 6 entries of memory:events, with new IDs, at full speed mia" in page.text
     assert "“ reproduce it ”" in page.text
     assert page.links["s-1"] == f"{PAGE}sessions/s-1/"
     assert page.links["Leave"] == "/streams/"
     assert "Delete the sandbox…" not in page.text
-    assert seen(operator.get(PAGE)).links["Delete the sandbox…"] == address("delete-sandbox", stream=TO)
+    assert parse_page(operator.get(PAGE)).links["Delete the sandbox…"] == address("delete-sandbox", stream=TO)
 
 
 def test_every_page_of_events_reads_the_sandbox_and_leads_on_within_it(operator: Client, viewer: Client) -> None:
@@ -147,7 +147,7 @@ def test_every_page_of_events_reads_the_sandbox_and_leads_on_within_it(operator:
         ("errors/", 0),
         ("users/ada/", 6),
     ):
-        page = seen(viewer.get(f"{PAGE}{where}"))
+        page = parse_page(viewer.get(f"{PAGE}{where}"))
         assert len(page.rows) == rows, where
         assert all(row.startswith(f"{TO} ") for row in page.rows)
         assert page.links["Sessions"] == f"{PAGE}sessions/"
@@ -155,13 +155,13 @@ def test_every_page_of_events_reads_the_sandbox_and_leads_on_within_it(operator:
         assert page.links["Streams"] == "/streams/"
         elsewhere = {"/streams/", "/access-log/", "/account/"}
         assert all(link.startswith((PAGE, "#", "?")) or link in elsewhere for link in page.links.values()), page.links
-        assert "Replay to a sandbox…" not in seen(operator.get(f"{PAGE}{where}")).text
-    assert seen(viewer.get(f"{PAGE}sessions/")).links["s-1"] == f"{PAGE}sessions/s-1/"
-    assert "s-2" not in seen(viewer.get(f"{PAGE}sessions/")).text
-    assert "No event of such a session is in this sandbox" in seen(viewer.get(f"{PAGE}sessions/s-2/"), 404).text
-    assert "holds what was copied into it and no more" in seen(viewer.get(f"{PAGE}users/ada/")).text
+        assert "Replay to a sandbox…" not in parse_page(operator.get(f"{PAGE}{where}")).text
+    assert parse_page(viewer.get(f"{PAGE}sessions/")).links["s-1"] == f"{PAGE}sessions/s-1/"
+    assert "s-2" not in parse_page(viewer.get(f"{PAGE}sessions/")).text
+    assert "No event of such a session is in this sandbox" in parse_page(viewer.get(f"{PAGE}sessions/s-2/"), 404).text
+    assert "holds what was copied into it and no more" in parse_page(viewer.get(f"{PAGE}users/ada/")).text
     assert viewer.get(f"{PAGE}compare/?a=s-1&b=s-1").status_code == 200
-    state = seen(viewer.get(f"{PAGE}sessions/s-1/?part=state"))
+    state = parse_page(viewer.get(f"{PAGE}sessions/s-1/?part=state"))
     assert "I want to fly" in state.text
     found = viewer.get(f"{PAGE}sessions/s-1/?part=find&what=event&way=next")
     assert found["Location"].startswith(f"{PAGE}sessions/s-1/?at=")
@@ -170,8 +170,8 @@ def test_every_page_of_events_reads_the_sandbox_and_leads_on_within_it(operator:
 def test_it_has_no_notes_and_its_exports_are_of_copies(operator: Client, viewer: Client) -> None:
     viewer.post("/sessions/s-1/notes", {"text": "look at this"})
     replayed(operator)
-    assert "look at this" in seen(viewer.get("/sessions/s-1/")).text
-    assert "Notes" not in seen(viewer.get(f"{PAGE}sessions/s-1/")).values("aria-label")
+    assert "look at this" in parse_page(viewer.get("/sessions/s-1/")).text
+    assert "Notes" not in parse_page(viewer.get(f"{PAGE}sessions/s-1/")).values("aria-label")
     transcript = b"".join(viewer.get(f"{PAGE}sessions/s-1/transcript.md").streaming_content).decode()  # type: ignore[arg-type]
     assert "copies in a sandbox" in transcript
     assert "look at this" not in transcript
@@ -189,7 +189,7 @@ def test_what_is_no_page_of_events_is_where_it_always_is(operator: Client) -> No
         assert (response.status_code, response["Location"]) == (307, f"/{where}")
     assert operator.post(f"{PAGE}sessions/s-1/notes", {"text": "x"})["Location"] == "/sessions/s-1/notes"
     assert operator.get(f"{PAGE}nothing/").status_code == 404
-    assert seen(operator.get("/events/")).links["Sessions"] == "/sessions/"
+    assert parse_page(operator.get("/events/")).links["Sessions"] == "/sessions/"
 
 
 def test_strangers_learn_nothing_of_sandboxes(operator: Client) -> None:
@@ -206,17 +206,17 @@ def test_strangers_learn_nothing_of_sandboxes(operator: Client) -> None:
 @pytest.mark.parametrize("name", ["sandbox:a/b", "sandbox:100%", "sandbox:%2F", "sandbox:ä?#&=", "sandbox:."])
 def test_any_name_has_an_address(operator: Client, name: str) -> None:
     response = operator.post(address("replay", q="session:s-1", to=name), {"reason": "x"})
-    page = seen(operator.get(response["Location"]))
-    sandbox_page = seen(operator.get(page.links[f"The sandbox {name}"]))
+    page = parse_page(operator.get(response["Location"]))
+    sandbox_page = parse_page(operator.get(page.links[f"The sandbox {name}"]))
     assert sandbox_page.links[name] == page.links[f"The sandbox {name}"]
-    assert len(seen(operator.get(sandbox_page.links["Events"])).rows) == 6
-    session = seen(operator.get(sandbox_page.links["s-1"]))
+    assert len(parse_page(operator.get(sandbox_page.links["Events"])).rows) == 6
+    session = parse_page(operator.get(sandbox_page.links["s-1"]))
     assert len(session.rows) == 6
 
 
 def test_open_pages_ask_for_what_is_copied_meanwhile(operator: Client, viewer: Client) -> None:
     replayed(operator, ids="new")
-    page = seen(viewer.get(f"{PAGE}live/"))
+    page = parse_page(viewer.get(f"{PAGE}live/"))
     [cursor] = page.values("data-live-cursor")
     assert page.values("data-missed") == [f"{PAGE}live/missed/"]
     assert page.values("data-live-by") == ["polling"]
@@ -236,14 +236,14 @@ def test_an_entry_opens_and_leads_to_the_one_it_is_a_copy_of(operator: Client, v
         assert operator.get(f"/events/{TO.replace(':', '%3A')}/{copy.entry_id}/")["Location"] == where
         elsewhere = operator.get(f"/events/{TO.replace(':', '%3A')}/{copy.entry_id}/?field=0")
         assert elsewhere["Location"] == f"{where}?field=0"
-        page = seen(operator.get(where))
+        page = parse_page(operator.get(where))
         assert "A copy of this entry" in page.text
         assert page.links["this entry"] == f"/events/memory%3Aevents/{original}/"
         assert "I want to fly" in page.text
         assert page.links["+"].startswith(f"{PAGE}events/?q=")
         assert "A copy of" in operator.get(f"{where}?part=opened").content.decode()
         assert operator.get(f"{where}?field=0").content == b"message.added"
-    missing = seen(operator.get(f"{PAGE}events/{TO.replace(':', '%3A')}/5-5/"), 404)
+    missing = parse_page(operator.get(f"{PAGE}events/{TO.replace(':', '%3A')}/5-5/"), 404)
     assert "The sandbox does not hold it" in missing.text
 
 
@@ -251,37 +251,41 @@ def test_redis_out_of_reach_is_said(operator: Client, monkeypatch: pytest.Monkey
     replayed(operator)
     away = open_client("redis://127.0.0.1:1")
     monkeypatch.setattr("evdash.web.sandbox_middleware.client_of_pages", lambda url: away)
-    page = seen(operator.get(f"{PAGE}events/"), 503)
+    page = parse_page(operator.get(f"{PAGE}events/"), 503)
     assert "cannot be reached" in page.text
     assert page.links["Events"] == "/events/"
 
 
 def test_copies_count_on_no_other_page(operator: Client) -> None:
-    before = [seen(operator.get(where)).rows for where in ("/events/", "/sessions/s-1/", "/errors/", "/users/ada/")]
-    overview = seen(operator.get("/")).text
+    before = [
+        parse_page(operator.get(where)).rows for where in ("/events/", "/sessions/s-1/", "/errors/", "/users/ada/")
+    ]
+    overview = parse_page(operator.get("/")).text
     replayed(operator, "session:s-1 session:s-2")
-    after = [seen(operator.get(where)).rows for where in ("/events/", "/sessions/s-1/", "/errors/", "/users/ada/")]
+    after = [
+        parse_page(operator.get(where)).rows for where in ("/events/", "/sessions/s-1/", "/errors/", "/users/ada/")
+    ]
     assert after == before
-    assert seen(operator.get("/")).text == overview
+    assert parse_page(operator.get("/")).text == overview
 
 
 def test_the_streams_page_lists_sandboxes_and_operators_delete_them(
     operator: Client, viewer: Client, valkey: redis.Redis
 ) -> None:
-    assert "Sandboxes" not in seen(viewer.get("/streams/")).text
+    assert "Sandboxes" not in parse_page(viewer.get("/streams/")).text
     replayed(operator)
-    page = seen(viewer.get("/streams/"))
+    page = parse_page(viewer.get("/streams/"))
     assert "sandbox:one 6 in 23 h events in session s-1 6 entries of memory:events" in page.text
     assert page.links[TO] == PAGE
     assert "Delete…" not in page.text
 
-    where = seen(operator.get("/streams/")).links["Delete…"]
-    assert "Deletes the sandbox sandbox:one: 6 entries" in seen(operator.get(where)).text
+    where = parse_page(operator.get("/streams/")).links["Delete…"]
+    assert "Deletes the sandbox sandbox:one: 6 entries" in parse_page(operator.get(where)).text
     response = operator.post(where, {"reason": "done with it", "seen": "6"})
-    assert "The sandbox sandbox:one was deleted." in seen(operator.get(response["Location"])).text
+    assert "The sandbox sandbox:one was deleted." in parse_page(operator.get(response["Location"])).text
     assert not valkey.execute_command("KEYS", "sandbox:one*")
-    assert "Sandboxes" not in seen(viewer.get("/streams/")).text
-    assert "There is no such sandbox" in seen(viewer.get(PAGE), 404).text
+    assert "Sandboxes" not in parse_page(viewer.get("/streams/")).text
+    assert "There is no such sandbox" in parse_page(viewer.get(PAGE), 404).text
     assert [access.begun.action for access in recent(5)] == ["delete-sandbox", "replay"]
 
 
@@ -299,10 +303,10 @@ def test_what_cannot_be_is_refused_and_in_the_access_log(
     operator: Client, valkey: redis.Redis, given: dict[str, str], sentence: str
 ) -> None:
     keys = valkey.execute_command("KEYS", "*")
-    page = seen(operator.get(address("replay", **given)))
+    page = parse_page(operator.get(address("replay", **given)))
     assert "It cannot be done" in page.text
     assert sentence in page.text
-    assert sentence in seen(operator.post(address("replay", **given), {"reason": "x"}), 409).text
+    assert sentence in parse_page(operator.post(address("replay", **given), {"reason": "x"}), 409).text
     assert valkey.execute_command("KEYS", "*") == keys
     [access] = recent(5)
     assert (access.begun.action, access.succeeded) == ("replay", False)
@@ -319,19 +323,19 @@ def test_what_cannot_be_is_refused_and_in_the_access_log(
     ],
 )
 def test_what_cannot_be_read_is_told_at_its_field(operator: Client, given: dict[str, str], sentence: str) -> None:
-    page = seen(operator.get(address("replay", **given)), 400)
+    page = parse_page(operator.get(address("replay", **given)), 400)
     assert sentence in page.text
     assert "What it would do" not in page.text
 
 
 def test_the_browser_copies_fewer_than_the_command(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forms, "ENTRIES_MAX", 5)
-    assert "There are more than 5 entries" in seen(operator.get(address("replay", q="session:s-1", to=TO))).text
+    monkeypatch.setattr(sandboxes, "ENTRIES_MAX", 5)
+    assert "There are more than 5 entries" in parse_page(operator.get(address("replay", q="session:s-1", to=TO))).text
 
 
 def test_only_what_a_replay_made_is_deleted(operator: Client, valkey: redis.Redis) -> None:
     valkey.execute_command("XADD", "sandbox:foreign", "1-0", "type", "foreign")
     for stream in (STREAM, "sandbox:foreign", "elsewhere"):
-        page = seen(operator.post(address("delete-sandbox", stream=stream), {"reason": "x"}), 409)
+        page = parse_page(operator.post(address("delete-sandbox", stream=stream), {"reason": "x"}), 409)
         assert "It cannot be done" in page.text
     assert read_forward(valkey, "sandbox:foreign", after=None, count=9)[0].entry_id == EntryId(1, 0)

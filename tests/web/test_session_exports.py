@@ -17,17 +17,17 @@ from django.test import Client
 from markdown_it import MarkdownIt
 
 from evdash.accounts.tokens import create_token
-from evdash.audit_log import export_log as exporting
+from evdash.audit_log import export_log
 from evdash.audit_log.audit_log import recent
 from evdash.eventlog.models import Gap, GroupPosition
 from evdash.events.entry import Entry, EntryId
 from evdash.streams.client import StreamsUnavailable
 from evdash.web.links import session_address
-from evdash.web.pages import exports as export
-from evdash.web.pages.session_export import export as session_export
+from evdash.web.pages import exports
+from evdash.web.pages.session_export import export
 from tests.builders import STREAM, entry, raw_entry
 from tests.web.conftest import Index, Write
-from tests.web.parsed_page import seen
+from tests.web.parsed_page import parse_page
 from tests.web.test_bad_input import AWKWARD, BAD
 from tests.web.test_pages import START_MS, conversation
 
@@ -120,7 +120,7 @@ def filled(request: pytest.FixtureRequest, write: Write, index: Index, valkey: r
 
 
 def test_the_sessions_page_offers_all_three(filled: Client) -> None:
-    page = seen(filled.get("/sessions/s-2/"))
+    page = parse_page(filled.get("/sessions/s-2/"))
     for name in ("HTML file", "transcript"):
         assert filled.get(page.links[name]).status_code == 200
     lines = b"".join(filled.get(page.links["NDJSON"]).streaming_content).splitlines()  # type: ignore[attr-defined]
@@ -259,7 +259,7 @@ def test_duplicates_are_told(browser: Client, write: Write) -> None:
 
 
 def test_the_export_is_made_in_pieces(browser: Client, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_export, "CHUNK_EVENTS", 2)
+    monkeypatch.setattr(export, "CHUNK_EVENTS", 2)
     write(*(entry(f"{i}000-1", type="message.added", session_id="s", content=f"m{i}") for i in range(1, 8)))
     for ending in ("export.html", "transcript.md"):
         pieces = list(browser.get(f"/sessions/s/{ending}").streaming_content)  # type: ignore[attr-defined]
@@ -356,7 +356,7 @@ def test_the_access_log_says_who_took_what_along_and_how_much(
         ),
         ("the reader", "Export events in session s-1 as HTML file", f"{len(html):,} bytes were given out.", True),
     ]
-    page = seen(filled.get("/access-log/"))
+    page = parse_page(filled.get("/access-log/"))
     assert "Export errors of user u-1 as CSV" in page.text
     filled.get("/sessions/nobody/transcript.md")
     filled.get("/events.ndjson?usr=u-1")
@@ -374,7 +374,7 @@ def test_an_export_that_breaks_off_or_is_not_taken_is_told_as_such(
         yield b"a line\n"
         raise StreamsUnavailable("Redis is away.")
 
-    monkeypatch.setattr(export, "ndjson_lines", outage)
+    monkeypatch.setattr(exports, "ndjson_lines", outage)
     given = filled.get("/events.ndjson").getvalue()
     assert given == b'a line\n{"incomplete": true, "reason": "Redis is away."}\n'
     assert accesses()[0][2:] == ("Broken off after 7 bytes: Redis is away.", False)
@@ -384,7 +384,7 @@ def test_what_the_access_log_cannot_take_is_not_given_out(filled: Client, monkey
     def full(*_: object, **__: object) -> None:
         raise OperationalError("disk full")
 
-    monkeypatch.setattr(exporting, "record", full)
+    monkeypatch.setattr(export_log, "record", full)
     for path in ("/events.ndjson", "/sessions/s-1/transcript.md"):
         answer = filled.get(path)
         assert answer.status_code == 503

@@ -10,18 +10,17 @@ from urllib.parse import parse_qs, urlencode
 import pytest
 from django.test import Client
 
-from evdash.eventlog import session_snapshots as session_states
+from evdash.eventlog import session_snapshots
 from evdash.eventlog.gaps import record_gap
 from evdash.eventlog.group_progress import lock_positions
 from evdash.eventlog.models import Gap
 from evdash.events.decoding import decode
 from evdash.events.entry import Entry, EntryId
 from evdash.web.event_display.row import render_row
-from evdash.web.pages.session import state_panel
-from evdash.web.pages.session import timeline as known_calls
+from evdash.web.pages.session import state_panel, timeline
 from tests.builders import STREAM, entry
 from tests.web.conftest import Index, Write
-from tests.web.parsed_page import Page, seen
+from tests.web.parsed_page import Page, parse_page
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +32,7 @@ def event(second: float, **fields: str) -> Entry:
 
 
 def session(browser: Client, query: str = "", status: int = 200) -> Page:
-    return seen(browser.get(f"/sessions/s/{query}"), status)
+    return parse_page(browser.get(f"/sessions/s/{query}"), status)
 
 
 def test_a_call_without_a_return_is_drawn_open_and_told(browser: Client, write: Write) -> None:
@@ -110,7 +109,7 @@ def test_of_a_long_session_only_what_is_known_to_its_end_is_said_to_have_no_retu
 ) -> None:
     write(*call_at(298, returned_at=None, events=700))
     assert "track: no return until the last event so far, 6 min 41 s later" in session(browser).html
-    monkeypatch.setattr(known_calls, "READ_ON_MAX", 200)
+    monkeypatch.setattr(timeline, "READ_ON_MAX", 200)
     assert "no return" not in session(browser).html
     assert "no return" in session(browser, f"?at={at(420)}").html
 
@@ -129,7 +128,7 @@ def test_a_filter_tells_of_no_call_that_returned_or_whose_end_is_far(
     assert "no return" not in session(browser, "?q=type:tool.called").html
     write(event(600, type="tool.called", tool="refund"), event(601, type="message.added"))
     assert session(browser, "?q=type:tool.called").html.count("row-waits") == 1
-    monkeypatch.setattr(known_calls, "READ_ON_MAX", 1)
+    monkeypatch.setattr(timeline, "READ_ON_MAX", 1)
     assert "row-waits" not in session(browser, "?q=type:tool.called").html
 
 
@@ -171,7 +170,7 @@ def test_a_session_that_nobody_ended_was_left_after_a_while(browser: Client, wri
     write(event(0, type="message.added"))
     assert "abandoned" in session(browser).text
     write(entry(f"{round(time.time() * 1000)}-0", type="message.added", session_id="now"))
-    page = seen(browser.get("/sessions/"))
+    page = parse_page(browser.get("/sessions/"))
     assert "running" in page.text
     assert "abandoned" in page.text
 
@@ -210,7 +209,7 @@ def test_where_clocks_differ_both_are_told_and_the_status_goes_by_the_one_that_i
     assert re.search(r"last event \d+ s ago by Redis's clock 2025-11-21 10:00:09 by its producer's", page)
     assert "4 min 40 s by Redis's clock 9 s by its producer's" in page
     assert re.search(r"\d by Redis's clock 2025-11-21 10:00:00 by its producer's", page)
-    listed = seen(browser.get("/sessions/")).text
+    listed = parse_page(browser.get("/sessions/")).text
     assert re.search(r"\d+ s ago by Redis's clock; 2025-11-21 10:00:09 by its producer's", listed)
     assert "running" in listed
 
@@ -279,7 +278,7 @@ def test_a_way_leads_out_of_a_filter_that_hides_what_it_finds_and_the_page_says_
     answer = long.get(f"/sessions/s/{query}")
     place = f"?at={at(400)}&view=raw&pin=totals.errors"
     assert answer["Location"] == f"/sessions/s/{place}&taken_off=type%3Amessage.added"
-    page = seen(long.get(answer["Location"]))
+    page = parse_page(long.get(answer["Location"]))
     assert "The filter type:message.added was taken off to show this event, which it leaves out." in page.text
     assert any(at(400) in row for row in page.rows)
     assert "taken_off" not in page.links["tool call ›"]
@@ -350,13 +349,13 @@ def test_the_state_after_an_event_and_what_it_changed(long: Client) -> None:
     assert panel.lstrip().startswith("<div data-state-query")
     against = session(long, f"?part=state&at={at(100)}&vs={at(98)}")
     assert f"What differs from {at(98)}, event 99" in against.text
-    assert "No state yet" in seen(long.get("/sessions/s/?part=state&at=1-0"), 404).html
+    assert "No state yet" in parse_page(long.get("/sessions/s/?part=state&at=1-0"), 404).html
 
 
 def test_a_watched_path_has_a_history_in_a_long_session_and_says_from_where_on(
     long: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_states, "KEPT_EVERY", 100)
+    monkeypatch.setattr(session_snapshots, "KEPT_EVERY", 100)
     monkeypatch.setattr(state_panel, "HISTORY_EVENTS", 150)
     for since in ("all 461 events up to here", "the last 161 events, from event 301 on"):
         page = session(long, f"?part=state&at={at(460)}&pin=totals.tool_calls")

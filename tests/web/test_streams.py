@@ -20,7 +20,7 @@ from evdash.streams.dead_letters import park
 from evdash.streams.reads import read_entry
 from tests.builders import STREAM, entry
 from tests.web.conftest import Index, Write
-from tests.web.parsed_page import seen
+from tests.web.parsed_page import parse_page
 
 GROUP = "evdash-audit"
 GROUP_PAGE = f"/streams/{STREAM}/groups/{GROUP}/"
@@ -51,22 +51,24 @@ def be_idle(valkey: redis.Redis, consumer: str, idle_ms: int, deliveries: int, *
 def test_a_stream_says_what_is_gone_and_what_is_kept(stuck: Client, valkey: redis.Redis, settings: Settings) -> None:
     valkey.execute_command("XTRIM", STREAM, "MAXLEN", 14)
     settings.EVDASH = replace(settings.EVDASH, max_length=1_000_000, retention_hours=72)
-    page = seen(stuck.get("/streams/"))
+    page = parse_page(stuck.get("/streams/"))
     assert "entries now 14 ever added 16 no longer there 2" in page.text
     assert "about 1,000,000 entries and 72 hours at most, once every group has committed them" in page.text
     assert "There is no stream of this name yet" in page.text  # the other stream of the settings
 
 
 def test_a_streams_rate_is_its_own_and_not_that_of_a_worker(stuck: Client, valkey: redis.Redis) -> None:
-    assert "entries a second 0 in the last 5 min" in seen(stuck.get("/streams/")).text  # ten were applied just now
+    assert (
+        "entries a second 0 in the last 5 min" in parse_page(stuck.get("/streams/")).text
+    )  # ten were applied just now
     for _ in range(60):
         valkey.execute_command("XADD", STREAM, "*", "type", "t")
-    assert "entries a second 0.2 in the last 5 min" in seen(stuck.get("/streams/")).text
+    assert "entries a second 0.2 in the last 5 min" in parse_page(stuck.get("/streams/")).text
 
 
 def test_consumers_with_most_to_do_come_first_and_the_speed_says_its_window(stuck: Client, valkey: redis.Redis) -> None:
     deliver(valkey, "late", 1)
-    page = seen(stuck.get("/streams/"))
+    page = parse_page(stuck.get("/streams/"))
     assert page.text.index("a 4 pending") < page.text.index("b 2 pending") < page.text.index("late idle")
     assert "10 in 5 min" in page.text
 
@@ -74,15 +76,15 @@ def test_consumers_with_most_to_do_come_first_and_the_speed_says_its_window(stuc
 def test_a_group_that_retention_waits_for_is_named(stuck: Client, valkey: redis.Redis, settings: Settings) -> None:
     for up_to_date in ("evdash-analytics", "evdash-debug"):
         valkey.execute_command("XGROUP", "CREATE", STREAM, up_to_date, "$")
-    assert "Retention waits" not in seen(stuck.get("/streams/")).text
+    assert "Retention waits" not in parse_page(stuck.get("/streams/")).text
     settings.EVDASH = replace(settings.EVDASH, max_length=2)
-    page = seen(stuck.get("/streams/"))
+    page = parse_page(stuck.get("/streams/"))
     assert f"Retention waits. The group {GROUP} has 6 entries pending" in page.text
     assert "4 entries of memory:events that would be removed are held." in page.text
 
 
 def test_each_group_says_what_it_fills_how_far_it_is_and_how_fast(stuck: Client) -> None:
-    page = seen(stuck.get("/streams/"))
+    page = parse_page(stuck.get("/streams/"))
     assert "answered just now" in page.text
     assert page.links[GROUP] == GROUP_PAGE
     assert "event log, sessions, users, counts 0 6" in page.text
@@ -94,16 +96,16 @@ def test_each_group_says_what_it_fills_how_far_it_is_and_how_fast(stuck: Client)
 def test_a_lag_that_redis_does_not_know_is_counted_or_unknown(stuck: Client, valkey: redis.Redis) -> None:
     valkey.execute_command("XGROUP CREATE", STREAM, "billing", f"{START_MS + 3}-0")
     valkey.execute_command("XDEL", STREAM, f"{START_MS + 8}-0")
-    assert "billing not evdash's 11 0" in seen(stuck.get("/streams/")).text
+    assert "billing not evdash's 11 0" in parse_page(stuck.get("/streams/")).text
 
 
 def test_gaps_that_came_about_alike_stand_in_one_line(stuck: Client, valkey: redis.Redis) -> None:
     projection = AuditProjection(GROUP)
-    projection.note_removed(STREAM, [EntryId(START_MS + 10, 0), EntryId(START_MS + 11, 0)])
+    projection.record_removed(STREAM, [EntryId(START_MS + 10, 0), EntryId(START_MS + 11, 0)])
     for number in (13, 14, 15):
-        projection.note_parked(STREAM, EntryId(START_MS + number, 0), "ValueError: 12,50")
+        projection.record_parked(STREAM, EntryId(START_MS + number, 0), "ValueError: 12,50")
     for address in ("/streams/", GROUP_PAGE):
-        page = seen(stuck.get(address))
+        page = parse_page(stuck.get(address))
         assert f"3 could not be applied and were parked “ ValueError: 12,50 ” {START_MS + 13}-0" in page.text
         assert f"2 removed from the stream before they were read {START_MS + 10}-0 {START_MS + 11}-0" in page.text
 
@@ -111,27 +113,27 @@ def test_gaps_that_came_about_alike_stand_in_one_line(stuck: Client, valkey: red
 def test_gaps_are_counted_to_the_last_and_only_what_belongs_together_is_one_row(stuck: Client) -> None:
     projection = AuditProjection(GROUP)
     for number in range(60):
-        projection.note_missing(STREAM, EntryId(100 * number + 1, 0), EntryId(100 * number + 50, 0), 10)
-    page = seen(stuck.get("/streams/"))
+        projection.record_missing(STREAM, EntryId(100 * number + 1, 0), EntryId(100 * number + 50, 0), 10)
+    page = parse_page(stuck.get("/streams/"))
     assert "10 removed from the stream before they were read 5901-0 5950-0" in page.text
     assert "600 entries in 60 gaps" in page.text
     assert "and 55 more on" in page.text
-    page = seen(stuck.get(GROUP_PAGE))
+    page = parse_page(stuck.get(GROUP_PAGE))
     assert "600 entries in 60 gaps" in page.text
     assert "and 10 older gaps" in page.text
 
 
 def test_a_stream_made_anew_is_said_to_be(stuck: Client, valkey: redis.Redis, write: Write) -> None:
-    assert "made anew" not in seen(stuck.get("/streams/")).text
+    assert "made anew" not in parse_page(stuck.get("/streams/")).text
     position = GroupPosition.objects.get(group=GROUP)
     position.made_anew_at, position.former_entries = datetime(2026, 11, 24, 12, 0, tzinfo=UTC), 1300
     position.save()
-    assert "The log holds 1,300 entries of the former one." in seen(stuck.get("/streams/")).text
+    assert "The log holds 1,300 entries of the former one." in parse_page(stuck.get("/streams/")).text
 
 
 def test_a_group_lists_its_consumers_and_what_is_pending_with_the_events(stuck: Client, valkey: redis.Redis) -> None:
     be_idle(valkey, "a", 7_200_000, 7, 10, 11)
-    page = seen(stuck.get(GROUP_PAGE))
+    page = parse_page(stuck.get(GROUP_PAGE))
     assert "Fills: event log, sessions, users, counts" in page.text
     assert f"{START_MS + 10}-0 message.added user: words 10 a 2 h 7" in page.text
     assert page.links["message.added user: words 15"] == f"/events/{STREAM.replace(':', '%3A')}/{START_MS + 15}-0/"
@@ -145,7 +147,7 @@ def test_what_is_pending_is_filtered_by_consumer_and_idle_time(stuck: Client, va
     assert pending_in(stuck, "?consumer=b") == [14, 15]
     assert pending_in(stuck, "?idle_over=1h") == [10]
     assert pending_in(stuck, "?consumer=b&idle_over=1h") == []
-    assert "No pending entry is so." in seen(stuck.get(f"{GROUP_PAGE}?consumer=b&idle_over=1h")).text
+    assert "No pending entry is so." in parse_page(stuck.get(f"{GROUP_PAGE}?consumer=b&idle_over=1h")).text
 
 
 def test_what_is_pending_is_read_page_by_page(stuck: Client, valkey: redis.Redis, write: Write) -> None:
@@ -153,14 +155,14 @@ def test_what_is_pending_is_read_page_by_page(stuck: Client, valkey: redis.Redis
     deliver(valkey, "c", 200)
     address, numbers = f"{GROUP_PAGE}?consumer=c", []
     while address:
-        page = seen(stuck.get(address))
+        page = parse_page(stuck.get(address))
         numbers += pending_in(stuck, address.removeprefix(GROUP_PAGE).partition("#")[0])
         address = page.links.get("Later ›", "")
     assert numbers == list(range(16, 216))
 
 
 def pending_in(browser: Client, query: str) -> list[int]:
-    page = seen(browser.get(f"{GROUP_PAGE}{query}"))
+    page = parse_page(browser.get(f"{GROUP_PAGE}{query}"))
     keys = [value for tag, name, value in page.attributes if tag == "tr" and name == "data-key"]
     return [int(key.partition("-")[0]) - START_MS for key in keys if key.startswith(str(START_MS)[:6])]
 
@@ -169,50 +171,50 @@ def test_an_entry_that_is_gone_is_said_to_be(stuck: Client, valkey: redis.Redis)
     # Applied, and pending once more.
     valkey.execute_command("XCLAIM", STREAM, GROUP, "a", 0, f"{START_MS + 9}-0", "FORCE", "JUSTID")
     valkey.execute_command("XDEL", STREAM, f"{START_MS + 9}-0", f"{START_MS + 10}-0")
-    page = seen(stuck.get(GROUP_PAGE))
+    page = parse_page(stuck.get(GROUP_PAGE))
     assert f"{START_MS + 9}-0 message.added user: words 9 gone from the stream a" in page.text
     assert f"{START_MS + 10}-0 gone from the stream, and not in the log a" in page.text
 
 
 def test_a_silent_consumer_is_pointed_out(stuck: Client, settings: Settings) -> None:
     settings.EVDASH = replace(settings.EVDASH, claim_idle_ms=1)
-    assert "6 entries lie with consumers that have been silent" in seen(stuck.get(GROUP_PAGE)).text
-    assert "silent for" in seen(stuck.get("/streams/")).text
+    assert "6 entries lie with consumers that have been silent" in parse_page(stuck.get(GROUP_PAGE)).text
+    assert "silent for" in parse_page(stuck.get("/streams/")).text
 
 
 def test_parked_entries_are_listed_with_the_reason(stuck: Client, valkey: redis.Redis) -> None:
-    assert "Nothing is parked" in seen(stuck.get(f"/streams/{STREAM}/parked/")).text
+    assert "Nothing is parked" in parse_page(stuck.get(f"/streams/{STREAM}/parked/")).text
     found = read_entry(valkey, STREAM, EntryId(START_MS + 12, 0))
     assert found is not None
     park(valkey, found, group=GROUP, consumer="a", deliveries=5, reason="ValueError: 12,50 is no number")
-    assert seen(stuck.get("/streams/")).links["1 entry"] == f"/streams/{STREAM}/parked/"
-    page = seen(stuck.get(f"/streams/{STREAM}/parked/"))
+    assert parse_page(stuck.get("/streams/")).links["1 entry"] == f"/streams/{STREAM}/parked/"
+    page = parse_page(stuck.get(f"/streams/{STREAM}/parked/"))
     assert "message.added user: words 12 ValueError: 12,50 is no number evdash-audit a 5 just now" in page.text
 
 
 def test_a_viewer_sees_no_buttons(stuck: Client) -> None:
     for address in ("/streams/", GROUP_PAGE, f"/streams/{STREAM}/parked/"):
-        page = seen(stuck.get(address))
+        page = parse_page(stuck.get(address))
         assert "/streams/operations/" not in page.html
         assert "checkbox" not in page.html
 
 
 def test_unknown_streams_and_groups_are_404_and_bad_filters_400(stuck: Client) -> None:
-    assert "no such consumer group" in seen(stuck.get(f"/streams/{STREAM}/groups/nobody/"), 404).text
-    assert "EVDASH_STREAMS" in seen(stuck.get("/streams/secret/groups/evdash-audit/"), 404).text
-    assert "EVDASH_STREAMS" in seen(stuck.get("/streams/secret/parked/"), 404).text
-    assert "'soon' is no time" in seen(stuck.get(f"{GROUP_PAGE}?idle_over=soon"), 400).text
-    assert "no span of time" in seen(stuck.get(f"{GROUP_PAGE}?idle_over=2026-11-23"), 400).text
-    assert "not an entry ID" in seen(stuck.get(f"{GROUP_PAGE}?after=x"), 400).text
+    assert "no such consumer group" in parse_page(stuck.get(f"/streams/{STREAM}/groups/nobody/"), 404).text
+    assert "EVDASH_STREAMS" in parse_page(stuck.get("/streams/secret/groups/evdash-audit/"), 404).text
+    assert "EVDASH_STREAMS" in parse_page(stuck.get("/streams/secret/parked/"), 404).text
+    assert "'soon' is no time" in parse_page(stuck.get(f"{GROUP_PAGE}?idle_over=soon"), 400).text
+    assert "no span of time" in parse_page(stuck.get(f"{GROUP_PAGE}?idle_over=2026-11-23"), 400).text
+    assert "not an entry ID" in parse_page(stuck.get(f"{GROUP_PAGE}?after=x"), 400).text
 
 
 def test_redis_out_of_reach_is_a_sentence(browser: Client, settings: Settings) -> None:
     settings.EVDASH = replace(settings.EVDASH, redis_url="redis://127.0.0.1:1")
-    page = seen(browser.get("/streams/"))
+    page = parse_page(browser.get("/streams/"))
     assert "cannot be reached" in page.text
     assert "answered just now" not in page.text
     for address in (GROUP_PAGE, f"/streams/{STREAM}/parked/"):
-        assert "cannot be reached" in seen(browser.get(address), 503).text
+        assert "cannot be reached" in parse_page(browser.get(address), 503).text
 
 
 @pytest.mark.parametrize("name", ["a", "a/b", "a/groups/b", "..", ".", "50 %", "ü?#&", "%2F", "a:b|c", "parked"])

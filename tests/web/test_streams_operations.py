@@ -16,7 +16,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from evdash.accounts.roles import make_operator
-from evdash.audit_log import run_operation as operating
+from evdash.audit_log import run_operation
 from evdash.audit_log.audit_log import recent
 from evdash.eventlog.models import Gap
 from evdash.events.entry import EntryId
@@ -27,7 +27,7 @@ from evdash.streams.stream_info import GroupInfo, group_infos, stream_info
 from evdash.web.pages.streams.operations import NOT_ALLOWED
 from tests.builders import STREAM, entry
 from tests.web.conftest import Index, Write
-from tests.web.parsed_page import Page, seen
+from tests.web.parsed_page import Page, parse_page
 
 pytestmark = pytest.mark.django_db(transaction=True)  # operations write the access log in transactions of their own
 
@@ -73,7 +73,7 @@ def done(browser: Client, where: str, reason: str = "host a is gone", **fields: 
     """Press the button, and go to where it leads."""
     response = send(browser, where, reason, **fields)
     assert response.status_code == 302, response.content.decode()
-    return seen(browser.get(response["Location"]))
+    return parse_page(browser.get(response["Location"]))
 
 
 def group(valkey: redis.Redis, name: str = GROUP) -> GroupInfo | None:
@@ -88,7 +88,7 @@ def owners(valkey: redis.Redis) -> dict[int, str]:
 def test_a_stuck_group_is_repaired_end_to_end(operator: Client, valkey: redis.Redis, index: Index) -> None:
     """Its entries are claimed, one that is gone is acknowledged, one is parked and redelivered, the stream trimmed."""
     trim = address("trim", max_length=1)
-    refused = seen(operator.get(trim))
+    refused = parse_page(operator.get(trim))
     assert f"The group {GROUP} has 6 entries pending" in refused.text
     assert "It cannot be done" in refused.text
     assert "Remove " not in refused.text.partition("Change what is asked for")[0]
@@ -105,22 +105,22 @@ def test_a_stuck_group_is_repaired_end_to_end(operator: Client, valkey: redis.Re
     assert page.links["Parked entries"] == f"/streams/{STREAM}/parked/"
     assert sorted(owners(valkey)) == [12, 13, 14, 15]
 
-    assert "it stops us all" in seen(operator.get(f"/streams/{STREAM}/parked/")).text
-    assert "Redeliver 1 entry" in seen(operator.get(address("redeliver", all=1))).text
+    assert "it stops us all" in parse_page(operator.get(f"/streams/{STREAM}/parked/")).text
+    assert "Redeliver 1 entry" in parse_page(operator.get(address("redeliver", all=1))).text
     done(operator, address("redeliver", all=1), "mended")
     assert parked_count(valkey, STREAM) == 0
-    assert "words 11" in seen(operator.get("/events/")).text
+    assert "words 11" in parse_page(operator.get("/events/")).text
 
     done(operator, address("acknowledge", group=GROUP, from_consumer="b"), "written off")
     assert owners(valkey) == {}
     done(operator, address("delete-consumer", group=GROUP, consumer="a", claim_first_to=""), "host a is gone")
-    assert "Remove 14 entries" in seen(operator.get(trim)).text
+    assert "Remove 14 entries" in parse_page(operator.get(trim)).text
     assert "14 entries of memory:events were removed." in done(operator, trim, "full").text
     info = stream_info(valkey, STREAM)
     assert info is not None
     assert info.length == 1
 
-    log = seen(operator.get("/access-log/"))
+    log = parse_page(operator.get("/access-log/"))
     assert [access.begun.action for access in recent(20)] == [
         "trim", "delete-consumer", "acknowledge", "redeliver", "park", "acknowledge", "claim",
     ]  # fmt: skip
@@ -130,7 +130,7 @@ def test_a_stuck_group_is_repaired_end_to_end(operator: Client, valkey: redis.Re
 
 
 def test_a_preview_changes_nothing_and_shows_the_events(operator: Client, valkey: redis.Redis) -> None:
-    page = seen(operator.get(address("acknowledge", group=GROUP, from_consumer="a")))
+    page = parse_page(operator.get(address("acknowledge", group=GROUP, from_consumer="a")))
     assert "Acknowledges 4 pending entries (a: 4)" in page.text
     assert f"{START_MS + 10}-0 message.added user: words 10 a" in page.text
     assert "This cannot be undone" in page.text
@@ -140,7 +140,7 @@ def test_a_preview_changes_nothing_and_shows_the_events(operator: Client, valkey
 
 
 def test_what_is_not_said_yet_is_asked_for(operator: Client) -> None:
-    page = seen(operator.get(address("claim", group=GROUP, from_consumer="a")))
+    page = parse_page(operator.get(address("claim", group=GROUP, from_consumer="a")))
     assert "What is asked for" in page.text
     assert "What it would do" not in page.text
     assert ("input", "value", "b") in page.attributes  # the consumer that asked last, and is not a
@@ -149,14 +149,14 @@ def test_what_is_not_said_yet_is_asked_for(operator: Client) -> None:
 
 def test_without_a_reason_nothing_is_done(operator: Client, valkey: redis.Redis) -> None:
     where = address("claim", group=GROUP, from_consumer="a", to_consumer="b")
-    page = seen(send(operator, where, reason="  "), 409)
+    page = parse_page(send(operator, where, reason="  "), 409)
     assert "Give a reason" in page.text
     assert owners(valkey)[10] == "a"
 
 
 def test_chosen_entries_alone_are_claimed_and_each_that_is_not_is_told(operator: Client, valkey: redis.Redis) -> None:
     where = address("claim", group=GROUP, entry=ids(10, 11), to_consumer="b")
-    assert "Claim 2 entries" in seen(operator.get(where)).text
+    assert "Claim 2 entries" in parse_page(operator.get(where)).text
     valkey.execute_command("XDEL", STREAM, *ids(11))
     page = done(operator, where)
     assert "in part" in page.text
@@ -172,9 +172,9 @@ def test_only_what_is_idle_for_so_long_is_claimed(operator: Client, valkey: redi
 
 def test_when_more_has_become_pending_than_was_seen_it_is_shown_again(operator: Client, valkey: redis.Redis) -> None:
     where = address("acknowledge", group=GROUP, from_consumer="a")
-    assert ("input", "value", "4") in seen(operator.get(where)).attributes
+    assert ("input", "value", "4") in parse_page(operator.get(where)).attributes
     valkey.execute_command("XCLAIM", STREAM, GROUP, "a", 0, *ids(14))
-    page = seen(send(operator, where, seen="4"), 409)
+    page = parse_page(send(operator, where, seen="4"), 409)
     assert "it is about 5 entries now, and was about 4 when you looked" in page.text
     assert ("input", "value", "5") in page.attributes
     assert len(owners(valkey)) == 6
@@ -183,7 +183,7 @@ def test_when_more_has_become_pending_than_was_seen_it_is_shown_again(operator: 
 def test_a_consumer_with_pending_entries_is_deleted_when_they_are_claimed_first(
     operator: Client, valkey: redis.Redis
 ) -> None:
-    refused = seen(operator.get(address("delete-consumer", group=GROUP, consumer="a", claim_first_to="")))
+    refused = parse_page(operator.get(address("delete-consumer", group=GROUP, consumer="a", claim_first_to="")))
     assert "The consumer a has 4 pending entries" in refused.text
     page = done(operator, address("delete-consumer", group=GROUP, consumer="a", claim_first_to="b"))
     assert "The consumer a of evdash-audit on memory:events was deleted." in page.text
@@ -192,10 +192,10 @@ def test_a_consumer_with_pending_entries_is_deleted_when_they_are_claimed_first(
 
 def test_an_own_group_is_moved_back_and_never_forward(operator: Client, valkey: redis.Redis, write: Write) -> None:
     write(entry(f"{START_MS + 20}-0", type="t"))
-    refused = seen(operator.get(address("set-position", group=GROUP, position="end")))
+    refused = parse_page(operator.get(address("set-position", group=GROUP, position="end")))
     assert "the log would miss them" in refused.text
     where = address("set-position", group=GROUP, position="start")
-    assert "16 entries are delivered to it again" in seen(operator.get(where)).text
+    assert "16 entries are delivered to it again" in parse_page(operator.get(where)).text
     done(operator, where)
     found = group(valkey)
     assert found is not None
@@ -208,12 +208,12 @@ def test_a_group_is_created_and_deleted(operator: Client, valkey: redis.Redis) -
     assert found is not None
     assert found.last_delivered == EntryId(START_MS + 15, 0)
     assert page.links["The group billing"] == f"/streams/{STREAM}/groups/billing/"
-    page = seen(operator.get(address("delete-group", group="billing")))
+    page = parse_page(operator.get(address("delete-group", group="billing")))
     assert "Deletes the group billing" in page.text
     assert "This cannot be undone" in page.text
     done(operator, address("delete-group", group="billing"), seen="0")
     assert group(valkey, "billing") is None
-    assert "no group billing" in seen(operator.get(address("delete-group", group="billing"))).text
+    assert "no group billing" in parse_page(operator.get(address("delete-group", group="billing"))).text
 
 
 def test_chosen_parked_entries_are_redelivered_and_the_others_stay(operator: Client, valkey: redis.Redis) -> None:
@@ -235,7 +235,7 @@ def test_a_trim_removes_what_was_shown_and_not_what_has_come_since(
         valkey.execute_command("XGROUP", "DESTROY", STREAM, name)
         valkey.execute_command("XGROUP", "CREATE", STREAM, name, "$")
     trim = address("trim", max_length=6)
-    page = seen(operator.get(trim))
+    page = parse_page(operator.get(trim))
     assert "Remove 10 entries" in page.text
     shown = dict(re.findall(r'type="hidden" name="(seen|before_id)" value="([^"]*)"', page.html))
     write(*(entry(f"{START_MS + n}-0", type="t") for n in range(16, 20)))
@@ -243,7 +243,7 @@ def test_a_trim_removes_what_was_shown_and_not_what_has_come_since(
         valkey.execute_command("XGROUP", "SETID", STREAM, name, "$")
     assert "10 entries of memory:events were removed." in done(operator, trim, "full", **shown).text
     assert valkey.xlen(STREAM) == 10
-    assert "'x' is not an entry ID" in seen(send(operator, trim, "full", before_id="x"), 409).text
+    assert "'x' is not an entry ID" in parse_page(send(operator, trim, "full", before_id="x"), 409).text
 
 
 def test_a_group_of_others_gets_what_was_parked_back_as_pending(operator: Client, valkey: redis.Redis) -> None:
@@ -253,7 +253,7 @@ def test_a_group_of_others_gets_what_was_parked_back_as_pending(operator: Client
     found = group(valkey, "billing")
     assert found is not None
     assert found.pending == 0
-    text = seen(operator.get(address("redeliver", all=1))).text
+    text = parse_page(operator.get(address("redeliver", all=1))).text
     assert "back to billing, pending for the consumer that had it" in text
     valkey.execute_command("XDEL", STREAM, *ids(1))
     page = done(operator, address("redeliver", all=1))
@@ -265,7 +265,7 @@ def test_a_group_of_others_gets_what_was_parked_back_as_pending(operator: Client
 def test_what_is_discarded_is_gone_and_its_gap_stays(operator: Client, valkey: redis.Redis) -> None:
     done(operator, address("park", group=GROUP, from_consumer="a"))
     assert Gap.objects.count() == 4
-    text = seen(operator.get(address("discard", all=1))).text
+    text = parse_page(operator.get(address("discard", all=1))).text
     assert f"Removes 4 parked entries of memory:events that {GROUP} gave up on." in text
     assert "This cannot be undone" in text
     done(operator, address("discard", all=1), seen="4")
@@ -284,7 +284,7 @@ def test_only_operators_come_here(browser: Client, valkey: redis.Redis, kind: st
     [tried] = recent(10)
     assert (tried.begun.who, tried.begun.action, tried.begun.reason) == ("the reader", kind, "x")
     assert tried.outcome == NOT_ALLOWED == "Refused: only operators may do this."
-    assert NOT_ALLOWED in seen(browser.get("/access-log/")).text  # which viewers see as well
+    assert NOT_ALLOWED in parse_page(browser.get("/access-log/")).text  # which viewers see as well
     assert Client().post(address(kind, group=GROUP)).status_code == 302  # strangers sign in
 
 
@@ -313,13 +313,13 @@ def test_what_cannot_be_read_is_said_at_its_field(
 ) -> None:
     where = address(kind, group=GROUP, **arguments)
     for response in (operator.get(where), send(operator, where)):
-        assert sentence in seen(response, 400).text
+        assert sentence in parse_page(response, 400).text
     assert recent(1) == []
 
 
 def test_other_streams_and_no_group_are_404(operator: Client) -> None:
-    assert "EVDASH_STREAMS" in seen(operator.get("/streams/operations/trim/?stream=secret"), 404).text
-    assert "names no group" in seen(operator.get(address("claim")), 404).text
+    assert "EVDASH_STREAMS" in parse_page(operator.get("/streams/operations/trim/?stream=secret"), 404).text
+    assert "names no group" in parse_page(operator.get(address("claim")), 404).text
     assert operator.get("/streams/operations/explode/").status_code == 404
 
 
@@ -329,15 +329,15 @@ def test_what_the_access_log_cannot_hold_is_not_done(
     def fail(*args: object, **kwargs: object) -> None:
         raise DatabaseError("disk full")
 
-    monkeypatch.setattr(operating, "record", fail)
-    page = seen(send(operator, address("claim", group=GROUP, from_consumer="a", to_consumer="b")), 409)
+    monkeypatch.setattr(run_operation, "record", fail)
+    page = parse_page(send(operator, address("claim", group=GROUP, from_consumer="a", to_consumer="b")), 409)
     assert "The access log cannot be written, so nothing was done: disk full." in page.text
     assert owners(valkey)[10] == "a"
 
 
 def test_redis_out_of_reach_is_a_sentence(operator: Client, settings: Settings) -> None:
     settings.EVDASH = replace(settings.EVDASH, redis_url="redis://127.0.0.1:1")
-    assert "cannot be reached" in seen(operator.get(address("trim", max_length=1)), 503).text
+    assert "cannot be reached" in parse_page(operator.get(address("trim", max_length=1)), 503).text
 
 
 def test_an_operator_finds_every_operation_from_the_pages(operator: Client, valkey: redis.Redis) -> None:
@@ -345,21 +345,21 @@ def test_an_operator_finds_every_operation_from_the_pages(operator: Client, valk
     assert found is not None
     park(valkey, found, group=GROUP, consumer="a", deliveries=5, reason="x")
     pages = ("/streams/", f"/streams/{STREAM}/groups/{GROUP}/", f"/streams/{STREAM}/parked/")
-    html = "".join(seen(operator.get(page)).html for page in pages)
+    html = "".join(parse_page(operator.get(page)).html for page in pages)
     for kind in KINDS:
         assert f"/streams/operations/{kind}/" in html
 
 
 def test_the_access_log_goes_on_page_by_page(operator: Client) -> None:
-    assert "Nothing has been done yet" in seen(operator.get("/access-log/")).text
+    assert "Nothing has been done yet" in parse_page(operator.get("/access-log/")).text
     for number in range(53):
         assert (
             send(operator, address("trim", max_length=1), f"reason {number}").status_code == 409
         )  # refused, and noted
-    page = seen(operator.get("/access-log/"))
+    page = parse_page(operator.get("/access-log/"))
     assert "reason 52 not done The group evdash-audit has 6 entries pending" in page.text
-    older = seen(operator.get(page.links["Older ›"]))
+    older = parse_page(operator.get(page.links["Older ›"]))
     assert [f"reason {number} " in older.text for number in (3, 2, 0)] == [False, True, True]
     assert older.links["Newest"] == "/access-log/"
-    assert "'x' is no number" in seen(operator.get("/access-log/?before=x"), 400).text
-    assert "Nothing was begun" in seen(operator.get("/access-log/999999/"), 404).text
+    assert "'x' is no number" in parse_page(operator.get("/access-log/?before=x"), 400).text
+    assert "Nothing was begun" in parse_page(operator.get("/access-log/999999/"), 404).text

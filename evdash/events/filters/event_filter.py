@@ -9,7 +9,7 @@ from typing import Protocol
 from urllib.parse import urlencode
 
 from evdash.events.event import Event, us_from_datetime
-from evdash.events.filters import parser as grammar
+from evdash.events.filters import parser
 from evdash.events.filters.keys import FIELD_PREFIX, IS, TEXT, Condition
 from evdash.events.filters.parser import FilterError
 from evdash.events.filters.search_text import search_text
@@ -53,7 +53,7 @@ class EventFilter:
     @classmethod
     def from_query(cls, params: Mapping[str, Sequence[str]]) -> EventFilter:
         """From a query string's parameters: `q` in the grammar, or field by field, or both. Raises FilterError."""
-        parsed = grammar.parse(_single(params, "q"))
+        parsed = parser.parse(_single(params, "q"))
         conditions = list(parsed.conditions)
         for key in ("stream", "type", "session", "user", "severity"):
             for value in params.get(key, ()):
@@ -65,8 +65,8 @@ class EventFilter:
             raise FilterError(f"errors={errors[:40]} is neither 1 nor 0.", errors)
         if _SWITCH[errors]:
             conditions.append(_ERRORS)
-        if len(conditions) > grammar.MAX_CONDITIONS:
-            raise FilterError(f"The filter has more than {grammar.MAX_CONDITIONS} conditions.", _single(params, "q"))
+        if len(conditions) > parser.MAX_CONDITIONS:
+            raise FilterError(f"The filter has more than {parser.MAX_CONDITIONS} conditions.", _single(params, "q"))
         return cls(
             tuple(dict.fromkeys(conditions)),
             _time_parameter(params, "since") or parsed.since,
@@ -91,7 +91,7 @@ class EventFilter:
 
     def text(self) -> str:
         """The filter in the grammar; parses to an equal filter."""
-        terms = [grammar.write(condition) for condition in self.conditions]
+        terms = [parser.write(condition) for condition in self.conditions]
         terms += [f"since:{self.since}"] if self.since else []
         terms += [f"until:{self.until}"] if self.until else []
         return " ".join(terms)
@@ -123,7 +123,7 @@ class EventFilter:
 
     def chips(self) -> tuple[Chip, ...]:
         """The parts, each with the query string of the rest."""
-        chips = [Chip(grammar.write(c), self.without(c).query_string()) for c in self.conditions]
+        chips = [Chip(parser.write(c), self.without(c).query_string()) for c in self.conditions]
         if self.since:
             chips.append(Chip(f"since:{self.since}", replace(self, since=None).query_string()))
         if self.until:

@@ -69,7 +69,7 @@ class Projection(ABC):
         position = self._position(stream)
         return self._applied_between(position, after, through) + known_missing(position, after, through)
 
-    def note_removed(self, stream: str, entry_ids: Sequence[EntryId]) -> int:
+    def record_removed(self, stream: str, entry_ids: Sequence[EntryId]) -> int:
         """These entries, pending in the group, are gone from the stream; returns how many were never applied."""
         with transaction.atomic():
             position = self._position(stream)
@@ -80,7 +80,7 @@ class Projection(ABC):
                 record_gap(position, Gap.Kind.REMOVED, min(missing), max(missing), len(missing), known_ids=missing)
         return len(missing)
 
-    def note_missing(self, stream: str, first_id: EntryId | None, last_id: EntryId, entries: int) -> None:
+    def record_missing(self, stream: str, first_id: EntryId | None, last_id: EntryId, entries: int) -> None:
         """So many entries of this range are gone from the stream; None: of all before the first that was applied."""
         position = self._position(stream)
         if first_id is not None:
@@ -89,14 +89,14 @@ class Projection(ABC):
             first = self._first_applied(position)
             record_gap(position, Gap.Kind.BEFORE, EntryId(0, 1), first.previous() if first else last_id, entries)
 
-    def note_parked(self, stream: str, entry_id: EntryId, reason: str) -> None:
+    def record_parked(self, stream: str, entry_id: EntryId, reason: str) -> None:
         """This entry is about to be parked; told again after a crash in between."""
         with transaction.atomic():
             position = lock_positions(self.group, [stream])[stream]
             if record_gap(position, Gap.Kind.PARKED, entry_id, entry_id, 1, reason):
                 GroupPosition.objects.filter(pk=position.pk).update(parked=F("parked") + 1)
 
-    def note_acknowledged(self, stream: str, entry_ids: Sequence[EntryId], reason: str) -> int:
+    def record_acknowledged(self, stream: str, entry_ids: Sequence[EntryId], reason: str) -> int:
         """An operator acknowledged these entries; returns how many of them were never applied."""
         with transaction.atomic():
             missing = self.not_applied(stream, entry_ids)

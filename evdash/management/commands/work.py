@@ -16,7 +16,7 @@ from evdash.ingest.batch import OUTAGES
 from evdash.ingest.projections.base import Projection
 from evdash.ingest.projections.registry import projections
 from evdash.ingest.retention import Retention
-from evdash.ingest.runner import Upkeep, run
+from evdash.ingest.runner import WorkerRunner, run
 from evdash.ingest.snapshots import StateKeeping
 from evdash.ingest.worker import Worker
 from evdash.management.base import PlainCommand
@@ -72,7 +72,7 @@ class Command(PlainCommand):
 class _Thread(threading.Thread):
     """The loop of one worker. One that fails stops the others: whoever started the process starts it again."""
 
-    def __init__(self, upkeep: Upkeep, stop: threading.Event, until_caught_up: bool) -> None:
+    def __init__(self, upkeep: WorkerRunner, stop: threading.Event, until_caught_up: bool) -> None:
         super().__init__(name=upkeep.worker.projection.group, daemon=True)
         self.upkeep, self.stop, self.until_caught_up = upkeep, stop, until_caught_up
         self.carried = 0
@@ -94,7 +94,7 @@ class _Thread(threading.Thread):
             connection.close()
 
 
-def upkeep_of(projection: Projection, configuration: Configuration, consumer: str) -> Upkeep:
+def upkeep_of(projection: Projection, configuration: Configuration, consumer: str) -> WorkerRunner:
     """The worker of a projection, as configured, with its chores."""
     client = open_blocking_client(configuration.redis_url, configuration.block_ms)
     worker = Worker(
@@ -115,7 +115,7 @@ def upkeep_of(projection: Projection, configuration: Configuration, consumer: st
     )
     retain = retention.trim if projection.fills_log and retention.is_wanted else None
     keep = StateKeeping(worker).keep if projection.fills_log else None
-    return Upkeep(worker, retain, keep)
+    return WorkerRunner(worker, retain, keep)
 
 
 def _stop_on_signals(stop: threading.Event) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, Protocol
 
-from evdash.web.formatting import count
+from evdash.web.formatting import format_count
 
 WEEKS: Final = 53
 CELL: Final = 12
@@ -92,7 +92,9 @@ def calendar(days: Mapping[date, DayLike], since: date, until: date, address: Ca
         events, errors = (counted.events, counted.errors) if counted else (0, 0)
         active += events > 0
         level = min(_LEVELS, 1 + (events * _LEVELS - 1) // most) if events else 0
-        title = f"{day:%a %d %b %Y}: {count(events, 'event')}" + (f", {count(errors, 'error')}" if errors else "")
+        title = f"{day:%a %d %b %Y}: {format_count(events, 'event')}" + (
+            f", {format_count(errors, 'error')}" if errors else ""
+        )
         squares.append(Square(x, y, level, errors > 0, title, address(day) if events else ""))
         if weekday == 0 and day.day <= 7:
             months.append(MonthLabel(x, f"{day:%b}" if day.month > 1 else f"{day:%b %Y}"))
@@ -107,5 +109,5 @@ def calendar(days: Mapping[date, DayLike], since: date, until: date, address: Ca
         since=since,
         until=until,
         days=active,
-        summary=f"{count(active, 'day')} with events between {since:%d %b %Y} and {until:%d %b %Y}",
+        summary=f"{format_count(active, 'day')} with events between {since:%d %b %Y} and {until:%d %b %Y}",
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
-from evdash.web.formatting import count, span
+from evdash.web.formatting import format_count, format_duration
 
 HISTOGRAM_HEIGHT: Final = 80
 # Above the bars, for what the highest of them counts.
@@ -94,9 +94,10 @@ def histogram_picture(
         bars=bars,
         ticks=time_ticks(start, end),
         most=most,
-        bucket=span(buckets[0].end - buckets[0].start),
-        summary=f"{count(events, 'event')}, {count(errors, 'error')} from {_minute(start)} to {_minute(end)}, "
-        f"at most {most:,} in {span(buckets[0].end - buckets[0].start)}",
+        bucket=format_duration(buckets[0].end - buckets[0].start),
+        summary=f"{format_count(events, 'event')}, {format_count(errors, 'error')} "
+        f"from {_minute(start)} to {_minute(end)}, "
+        f"at most {most:,} in {format_duration(buckets[0].end - buckets[0].start)}",
     )
 
 
@@ -105,7 +106,7 @@ def not_drawn(earlier: int, later: int, buckets: Sequence[BucketLike]) -> str:
     if not buckets or not (earlier or later):
         return ""
     parts = [
-        f"{count(number, 'event')} {'lies' if number == 1 else 'lie'} {where} {_minute(moment)} UTC"
+        f"{format_count(number, 'event')} {'lies' if number == 1 else 'lie'} {where} {_minute(moment)} UTC"
         for number, where, moment in ((earlier, "before", buckets[0].start), (later, "after", buckets[-1].end))
         if number
     ]
@@ -124,8 +125,9 @@ def _bar(bucket: BucketLike, x: float, width: float, most: int, height: int, add
         height=_rounded(total - errors),
         error_y=_rounded(height - errors),
         error_height=_rounded(errors),
-        title=f"{_minute(bucket.start)} + {span(bucket.end - bucket.start)}: {count(bucket.events, 'event')}, "
-        f"{count(bucket.errors, 'error')}",
+        title=f"{_minute(bucket.start)} + {format_duration(bucket.end - bucket.start)}: "
+        f"{format_count(bucket.events, 'event')}, "
+        f"{format_count(bucket.errors, 'error')}",
         since=_iso(bucket.start),
         until=_iso(bucket.end),
         address=address,

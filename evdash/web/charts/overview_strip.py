@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from evdash.eventlog.records import OutlineSlot
 from evdash.events.event import Event, datetime_from_us
 from evdash.web.charts.axis import Scale
-from evdash.web.formatting import count
+from evdash.web.formatting import format_count
 
 HEIGHT: Final = 24
 COLUMNS: Final = 240  # slots that would cover each other are drawn as one
@@ -83,7 +83,7 @@ def _column(index: int, slot: OutlineSlot, most: int, query: str) -> Column:
     # The root of the share, so that a single event is seen beside a thousand.
     height = round(max(3.0, HEIGHT * (slot.events / most) ** 0.5), 1)
     moment = datetime_from_us(slot.start_us)
-    errors = f", {count(slot.errors, 'error')}" if slot.errors else ""
+    errors = f", {format_count(slot.errors, 'error')}" if slot.errors else ""
     find = urlencode({"part": "find", "way": "next", "what": "time", "time": moment.isoformat()})
     return Column(
         x=round(index * width, 3),
@@ -92,5 +92,5 @@ def _column(index: int, slot: OutlineSlot, most: int, query: str) -> Column:
         height=height,
         errors=slot.errors,
         address=f"?{find}{'&' if query else ''}{query}",
-        title=f"{moment:%H:%M:%S} UTC: {count(slot.events, 'event')}{errors}",
+        title=f"{moment:%H:%M:%S} UTC: {format_count(slot.events, 'event')}{errors}",
     )

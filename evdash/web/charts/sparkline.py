@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from evdash.eventlog.group_progress import Throughput
-from evdash.web.formatting import count
+from evdash.web.formatting import format_count
 
 HEIGHT: Final = 22
 BAR: Final = 3
@@ -46,6 +46,6 @@ def sparkline(throughput: Throughput) -> Sparkline:
             for index, height in enumerate(heights)
             if height
         ),
-        summary=f"{count(sum(throughput.minutes), 'event')} in the last {len(heights)} minutes, "
+        summary=f"{format_count(sum(throughput.minutes), 'event')} in the last {len(heights)} minutes, "
         f"at most {most:,} in one of them",
     )

@@ -20,11 +20,11 @@ from evdash.events.session.call_matching import took_ms
 from evdash.events.text import one_line
 from evdash.web.charts.axis import Scale
 from evdash.web.charts.histogram import Tick, round_step
-from evdash.web.control_characters import signs
+from evdash.web.control_characters import escape_control_chars_text
 from evdash.web.event_display.calls import Calls
-from evdash.web.event_display.event_types import LANES, Kind, kind_of, lane_of
-from evdash.web.event_display.one_line import reading
-from evdash.web.formatting import count, milliseconds, span
+from evdash.web.event_display.event_types import LANES, TypeStyle, lane_of, style_of
+from evdash.web.event_display.one_line import describe_event
+from evdash.web.formatting import format_count, format_duration, format_milliseconds
 from evdash.web.links import element_id
 
 BAR_HEIGHT: Final = 12
@@ -50,7 +50,7 @@ class Mark:
     events: int
     label: str  # how many, where they are several and there is room to say so
     address: str
-    kind: Kind
+    kind: TypeStyle
     is_error: bool
     x: float  # where the event was written (web/places.py)
     bar_x: float  # where its duration begins
@@ -74,7 +74,7 @@ def marks(placed: Sequence[Placed], middle: Mapping[str, float], scale: Scale, c
     )
 
 
-def busy(event: Event) -> tuple[int, int]:
+def active_interval(event: Event) -> tuple[int, int]:
     """When the event's work began and ended, Unix microseconds."""
     started_us = event.occurred_us - round((event.latency_ms or 0) * 1000)
     return max(started_us, 0), event.occurred_us
@@ -84,7 +84,7 @@ def _mark(together: Sequence[Placed], y: float, lane: Sequence[float], scale: Sc
     first, x = together[0], together[0].x
     events = [each.event for each in together]
     rows = [element_id(event.stream, event.entry_id) for event in events]
-    bar_x = min(x, *(scale.x(busy(event)[0]) for event in events))
+    bar_x = min(x, *(scale.x(active_interval(event)[0]) for event in events))
     at = bisect_left(lane, x)
     left = min(_REACH, (x - lane[at - 1]) / 2) if at else _REACH
     right = min(_REACH, (lane[at + 1] - x) / 2) if at + 1 < len(lane) else _REACH
@@ -93,7 +93,7 @@ def _mark(together: Sequence[Placed], y: float, lane: Sequence[float], scale: Sc
         events=len(events),
         label=f"{len(events):,}" if len(events) > 1 and right >= _COUNT_ROOM / 2 else "",
         address=f"{first.page}#{rows[0]}",
-        kind=kind_of(next((event for event in events if event.is_error), events[0]).type),
+        kind=style_of(next((event for event in events if event.is_error), events[0]).type),
         is_error=any(event.is_error for event in events),
         x=x,
         bar_x=bar_x,
@@ -102,22 +102,26 @@ def _mark(together: Sequence[Placed], y: float, lane: Sequence[float], scale: Sc
         touch_x=round(x - left, 4),
         touch_width=round(left + right, 4),
         y=y,
-        title=signs(_told(events[0], calls) if len(events) == 1 else _told_together(events, calls)),
+        title=escape_control_chars_text(
+            _tooltip(events[0], calls) if len(events) == 1 else _group_tooltip(events, calls)
+        ),
     )
 
 
-def _told(event: Event, calls: Calls) -> str:
+def _tooltip(event: Event, calls: Calls) -> str:
     head = f"{_clock(event.occurred_at)} {event.type or '(no type)'}"
-    return "\n".join(filter(None, (head, one_line(str(reading(event)), 160), calls.note(event))))
+    return "\n".join(filter(None, (head, one_line(str(describe_event(event)), 160), calls.note(event))))
 
 
-def _told_together(events: Sequence[Event], calls: Calls) -> str:
+def _group_tooltip(events: Sequence[Event], calls: Calls) -> str:
     lines = [_clock(event.occurred_at) for event in events]
     until = "" if lines[0] == lines[-1] else f" to {lines[-1]}"
-    told = [f"{count(len(events), 'event')}, {lines[0]}{until}"]
+    told = [f"{format_count(len(events), 'event')}, {lines[0]}{until}"]
     for event in events[:_TOLD_TOGETHER]:
         note = calls.note(event)
-        told.append(one_line(f"{event.type or '(no type)'}: {reading(event)}", 100) + (f" ({note})" if note else ""))
+        told.append(
+            one_line(f"{event.type or '(no type)'}: {describe_event(event)}", 100) + (f" ({note})" if note else "")
+        )
     if len(events) > _TOLD_TOGETHER:
         told.append(f"and {len(events) - _TOLD_TOGETHER:,} more")
     return "\n".join(told)
@@ -232,7 +236,7 @@ def timeline(events: Sequence[Event], calls: Calls, pages: Sequence[str] = ()) -
     lanes = [lane_of(event) for event in events]
     height = LANE_HEIGHT * len(LANES)
     middle = {name: LANE_HEIGHT * index + LANE_HEIGHT / 2 for index, name in enumerate(LANES)}
-    scale = Scale(sorted(busy(event) for event in events))
+    scale = Scale(sorted(active_interval(event) for event in events))
     xs = places(events, lanes, scale)
     placed = [Placed(*each) for each in zip(events, pages or [""] * len(events), lanes, xs, strict=True)]
     used = set(lanes)
@@ -258,16 +262,16 @@ def _spans(xs: Mapping[Position, float], calls: Calls, middle: float) -> tuple[S
 
 def _span(call: Event, end: Event, middle: float, xs: Mapping[Position, float]) -> Span:
     start, stop = xs[Position.of(call)], xs.get(Position.of(end))
-    took = milliseconds(took_ms(call.occurred_us, call.entry_id.ms, end))
+    took = format_milliseconds(took_ms(call.occurred_us, call.entry_id.ms, end))
     beyond = ", which lies after this picture" if stop is None else ""
-    title = signs(one_line(f"{call.tool or call.type}, {took} from call to return{beyond}", 200))
+    title = escape_control_chars_text(one_line(f"{call.tool or call.type}, {took} from call to return{beyond}", 200))
     width = round(max(0.0, (100.0 if stop is None else stop) - start), 3)
     return Span(start, width, middle, end.is_error, title)
 
 
 def _open_span(call: Event, note: str, middle: float, xs: Mapping[Position, float]) -> Span:
     start = xs[Position.of(call)]
-    title = signs(one_line(f"{call.tool or call.type}: {note}", 200))
+    title = escape_control_chars_text(one_line(f"{call.tool or call.type}: {note}", 200))
     width = round(min(100 - start, max(0.5, max(xs.values()) - start)), 3)
     return Span(start, width, middle, False, title, is_open=True)
 
@@ -275,7 +279,7 @@ def _open_span(call: Event, note: str, middle: float, xs: Mapping[Position, floa
 def _idle(start_us: int, end_us: int, scale: Scale) -> Idle:
     x = scale.x(start_us)
     anchor = "start" if x < 4 else "end" if x > 92 else "middle"
-    return Idle(x, scale.zigzag, span(timedelta(microseconds=end_us - start_us)), anchor)
+    return Idle(x, scale.zigzag, format_duration(timedelta(microseconds=end_us - start_us)), anchor)
 
 
 def _ticks(scale: Scale) -> tuple[Tick, ...]:
@@ -296,7 +300,7 @@ def _ticks(scale: Scale) -> tuple[Tick, ...]:
             x = scale.x(moment_us)
             beside_idle = any(abs(x - scale.x(gap[0])) < _LABEL_ROOM for gap in scale.gaps)
             if x - ticks[-1].x >= _LABEL_ROOM and not beside_idle:
-                label = span(timedelta(microseconds=elapsed_us))
+                label = format_duration(timedelta(microseconds=elapsed_us))
                 ticks.append(
                     Tick(x, label, datetime_from_us(moment_us), "end" if x > 96 else "middle", len(ticks) % 2 == 1)
                 )

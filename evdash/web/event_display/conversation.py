@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from evdash.events.event import Event
-from evdash.web.event_display.event_types import kind_of, lane_of
-from evdash.web.event_display.one_line import reading
+from evdash.web.event_display.event_types import lane_of, style_of
+from evdash.web.event_display.one_line import describe_event
 
 # Longer texts are cut here, the rest is in the opened event. A page has a hundred turns.
 PROSE_CHARS: Final = 1_500
@@ -20,7 +20,7 @@ _RESULTS: Final = ("result", "output", "content")
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ConversationTurn:
     """One turn: who (a lane), its heading, and what it says."""
 
     speaker: str
@@ -31,10 +31,10 @@ class Turn:
     is_aside: bool  # one line between the turns
 
 
-def turn_of(event: Event) -> Turn:
+def turn_of(event: Event) -> ConversationTurn:
     """The turn of any event; what has no place in a conversation is a line between the others."""
-    speaker, kind = lane_of(event), kind_of(event.type).name
-    line = reading(event)
+    speaker, kind = lane_of(event), style_of(event.type).name
+    line = describe_event(event)
     if event.is_error:
         text = event.error or line.text
         head = "Error" + (f" {event.code}" if event.code and event.code != text else "")
@@ -52,15 +52,19 @@ def turn_of(event: Event) -> Turn:
     if event.type == "tool.returned" and event.tool:
         return _code(speaker, f"{event.tool} returned", _code_text(event, _RESULTS))
     head = f"{line.lead}: " if line.lead and line.text else line.lead
-    return Turn(speaker, "", f"{head}{line.text}", is_code=False, is_cut=False, is_aside=True)
+    return ConversationTurn(speaker, "", f"{head}{line.text}", is_code=False, is_cut=False, is_aside=True)
 
 
-def _prose(speaker: str, head: str, text: str) -> Turn:
-    return Turn(speaker, head, text[:PROSE_CHARS], is_code=False, is_cut=len(text) > PROSE_CHARS, is_aside=False)
+def _prose(speaker: str, head: str, text: str) -> ConversationTurn:
+    return ConversationTurn(
+        speaker, head, text[:PROSE_CHARS], is_code=False, is_cut=len(text) > PROSE_CHARS, is_aside=False
+    )
 
 
-def _code(speaker: str, head: str, text: str) -> Turn:
-    return Turn(speaker, head, text[:CODE_CHARS], is_code=True, is_cut=len(text) > CODE_CHARS, is_aside=False)
+def _code(speaker: str, head: str, text: str) -> ConversationTurn:
+    return ConversationTurn(
+        speaker, head, text[:CODE_CHARS], is_code=True, is_cut=len(text) > CODE_CHARS, is_aside=False
+    )
 
 
 def _said(event: Event, *names: str) -> str:

@@ -15,22 +15,22 @@ HUES: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class TypeStyle:
     """How a type is drawn: CSS class `kind-<name>` and symbol `glyph-<glyph>`."""
 
     name: str
     glyph: str
 
 
-_FAMILIES: Final[tuple[tuple[Kind, frozenset[str]], ...]] = (
-    (Kind("error", "error"), frozenset({"error", "errors", "exception", "failure", "failed"})),
-    (Kind("session", "session"), frozenset({"session", "conversation", "run", "trace"})),
-    (Kind("message", "message"), frozenset({"message", "messages", "chat", "prompt", "completion"})),
-    (Kind("summary", "summary"), frozenset({"summary", "summaries"})),
-    (Kind("search", "search"), frozenset({"search", "retrieval", "query", "lookup"})),
-    (Kind("memory", "memory"), frozenset({"memory", "context", "cache"})),
-    (Kind("tool", "tool"), frozenset({"tool", "tools", "function", "api", "http"})),
-    (Kind("model", "model"), frozenset({"model", "llm", "generation", "inference", "embedding", "gen_ai"})),
+_FAMILIES: Final[tuple[tuple[TypeStyle, frozenset[str]], ...]] = (
+    (TypeStyle("error", "error"), frozenset({"error", "errors", "exception", "failure", "failed"})),
+    (TypeStyle("session", "session"), frozenset({"session", "conversation", "run", "trace"})),
+    (TypeStyle("message", "message"), frozenset({"message", "messages", "chat", "prompt", "completion"})),
+    (TypeStyle("summary", "summary"), frozenset({"summary", "summaries"})),
+    (TypeStyle("search", "search"), frozenset({"search", "retrieval", "query", "lookup"})),
+    (TypeStyle("memory", "memory"), frozenset({"memory", "context", "cache"})),
+    (TypeStyle("tool", "tool"), frozenset({"tool", "tools", "function", "api", "http"})),
+    (TypeStyle("model", "model"), frozenset({"model", "llm", "generation", "inference", "embedding", "gen_ai"})),
 )
 _WORD = re.compile(r"[A-Za-z_]+")
 _ROLES: Final = {
@@ -54,20 +54,20 @@ _LANE_OF_KIND: Final = {
 }
 
 
-def kind_of(event_type: str) -> Kind:
+def style_of(event_type: str) -> TypeStyle:
     """The kind of a type, by the first of its dotted words that is known."""
     for word in _WORD.findall(event_type.lower()):
         for kind, words in _FAMILIES:
             if word in words:
                 return kind
     if not event_type:
-        return Kind("none", "other")
-    return Kind(f"other-{crc32(event_type.encode('utf-8')) % HUES}", "other")
+        return TypeStyle("none", "other")
+    return TypeStyle(f"other-{crc32(event_type.encode('utf-8')) % HUES}", "other")
 
 
 def lane_of(event: Event) -> str:
     """Who acts in this event: one of LANES. A role says it, else a tool, else the kind of the type."""
-    kind = kind_of(event.type).name
+    kind = style_of(event.type).name
     if kind in ("session", "summary", "memory"):
         return _LANE_OF_KIND.get(kind, "system")
     role = event.data.get("role")

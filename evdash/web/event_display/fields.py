@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from evdash.events.event import Event, Field
 from evdash.events.filters.event_filter import EventFilter
-from evdash.web.formatting import size
+from evdash.web.formatting import format_size
 from evdash.web.links import event_address
 
 JSON_CHARS: Final = 200_000
@@ -158,7 +158,9 @@ def _field_view(event: Event, field: Field, index: int, event_filter: EventFilte
         shown, is_folded = field.value[:SHOWN_CHARS], len(field.value) > SHOWN_CHARS
     include, exclude = ("", "") if tree or not field.is_text else _queries(event, field.name, field.value, event_filter)
     address = f"{event_address(event.stream, event.entry_id)}?{urlencode({'field': index})}"
-    return FieldView(index, field.name, kind, shown, size(len(field.raw)), is_folded, tree, address, include, exclude)
+    return FieldView(
+        index, field.name, kind, shown, format_size(len(field.raw)), is_folded, tree, address, include, exclude
+    )
 
 
 def _queries(event: Event, name: str, value: str, event_filter: EventFilter) -> tuple[str, str]:

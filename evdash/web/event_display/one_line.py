@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from evdash.events.event import Event
 from evdash.events.text import one_line
-from evdash.web.event_display.event_types import kind_of
-from evdash.web.formatting import count, milliseconds
+from evdash.web.event_display.event_types import style_of
+from evdash.web.formatting import format_count, format_milliseconds
 
 LINE_CHARS: Final = 240
 _PART_CHARS: Final = 80
@@ -28,7 +28,7 @@ _ORIGIN: Final = (("origin", "destination"), ("from", "to"), ("source", "target"
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class OneLineText:
     """One line in three parts: who or what (`assistant`), what it says, and figures at its end (`412 ms`)."""
 
     lead: str
@@ -40,87 +40,89 @@ class Reading:
         return f"{line}, {self.tail}" if self.tail else line
 
 
-def reading(event: Event) -> Reading:
+def describe_event(event: Event) -> OneLineText:
     """The one-line reading of any event, of an unknown type too."""
     if event.is_error:
         return _error(event)
-    return _READERS.get(event.type, _READERS_BY_KIND.get(kind_of(event.type).name, _anything))(event)
+    return _READERS.get(event.type, _READERS_BY_KIND.get(style_of(event.type).name, _anything))(event)
 
 
-def _error(event: Event) -> Reading:
+def _error(event: Event) -> OneLineText:
     text = event.error
     for prefix in ("Error: ", "error: ", "ERROR: "):
         text = text.removeprefix(prefix)
     text = text or _prose(event) or event.code or "no text says which"
     where = _tail("" if event.code == text else event.code, event.tool)
     line = one_line(text, LINE_CHARS - len(where) if len(where) < _PART_CHARS else LINE_CHARS)
-    return Reading("Error", f"{line} ({one_line(where, _PART_CHARS)})" if where else line, _latency(event))
+    return OneLineText("Error", f"{line} ({one_line(where, _PART_CHARS)})" if where else line, _latency(event))
 
 
-def _message(event: Event) -> Reading:
+def _message(event: Event) -> OneLineText:
     role = _text(event, "role") or "message"
     content = _text(event, "content") or _text(event, "text") or _text(event, "message")
     if not content:
         length = _text(event, "content_length") or _text(event, "length")
         content = f"{length} characters, not in the event" if length else "(empty)"
-    return Reading(role, one_line(content, LINE_CHARS), _tail(_tokens(event), _latency(event)))
+    return OneLineText(role, one_line(content, LINE_CHARS), _tail(_tokens(event), _latency(event)))
 
 
-def _session_started(event: Event) -> Reading:
+def _session_started(event: Event) -> OneLineText:
     parts = [f"{event.agent} on {event.model}" if event.agent and event.model else event.agent or event.model]
     parts.append(_text(event, "channel"))
-    return Reading("started", ", ".join(part for part in parts if part))
+    return OneLineText("started", ", ".join(part for part in parts if part))
 
 
-def _session_ended(event: Event) -> Reading:
+def _session_ended(event: Event) -> OneLineText:
     parts = [_text(event, "outcome") or _text(event, "status") or _text(event, "reason")]
     if (messages := _text(event, "total_messages")).isdecimal() and len(messages) < 10:
-        parts.append(count(int(messages), "message"))
+        parts.append(format_count(int(messages), "message"))
     duration = _number(event, "duration_ms")
-    return Reading(
-        "ended", ", ".join(part for part in parts if part), milliseconds(duration) if duration is not None else ""
+    return OneLineText(
+        "ended",
+        ", ".join(part for part in parts if part),
+        format_milliseconds(duration) if duration is not None else "",
     )
 
 
-def _summary(event: Event) -> Reading:
+def _summary(event: Event) -> OneLineText:
     text = _text(event, "summary") or _text(event, "content") or _text(event, "text") or _listed(event)
     replaced = _text(event, "message_count") or _text(event, "replaced_messages") or _text(event, "messages")
-    tail = f"of {count(int(replaced), 'message')}" if replaced.isdecimal() and len(replaced) < 10 else ""
-    return Reading("summary", one_line(text, LINE_CHARS), _tail(tail, _tokens(event)))
+    tail = f"of {format_count(int(replaced), 'message')}" if replaced.isdecimal() and len(replaced) < 10 else ""
+    return OneLineText("summary", one_line(text, LINE_CHARS), _tail(tail, _tokens(event)))
 
 
-def _memory_cleared(event: Event) -> Reading:
-    return Reading("memory cleared", one_line(_text(event, "reason") or _listed(event), LINE_CHARS))
+def _memory_cleared(event: Event) -> OneLineText:
+    return OneLineText("memory cleared", one_line(_text(event, "reason") or _listed(event), LINE_CHARS))
 
 
-def _call(event: Event) -> Reading:
+def _call(event: Event) -> OneLineText:
     arguments = event.data.get("arguments", event.data.get("args", event.data.get("input")))
     asked = _arguments(arguments) or _text(event, "query")
     if not asked and not event.tool:
         asked = _listed(event)
     results = _text(event, "results_count") or _text(event, "result_count") or _text(event, "results")
-    found = count(int(results), "result") if results.isdecimal() and len(results) < 10 else ""
-    lead = event.tool or kind_of(event.type).name
-    return Reading("", one_line(f"{lead} {asked}", LINE_CHARS).strip(), _tail(found, _latency(event)))
+    found = format_count(int(results), "result") if results.isdecimal() and len(results) < 10 else ""
+    lead = event.tool or style_of(event.type).name
+    return OneLineText("", one_line(f"{lead} {asked}", LINE_CHARS).strip(), _tail(found, _latency(event)))
 
 
-def _return(event: Event) -> Reading:
+def _return(event: Event) -> OneLineText:
     result = event.data.get("result", event.data.get("output", event.data.get("content")))
     text = _arguments(result) if result is not None else _listed(event)
-    return Reading(
+    return OneLineText(
         "",
         one_line(f"{event.tool or 'tool'} → {text or 'nothing'}", LINE_CHARS),
         _tail(_tokens(event), _latency(event)),
     )
 
 
-def _anything(event: Event) -> Reading:
+def _anything(event: Event) -> OneLineText:
     lead = _text(event, "role") or event.tool or event.agent
     text = _prose(event) or _listed(event)
-    return Reading(one_line(lead, _PART_CHARS), one_line(text, LINE_CHARS), _tail(_tokens(event), _latency(event)))
+    return OneLineText(one_line(lead, _PART_CHARS), one_line(text, LINE_CHARS), _tail(_tokens(event), _latency(event)))
 
 
-_READERS: Final[dict[str, Callable[[Event], Reading]]] = {
+_READERS: Final[dict[str, Callable[[Event], OneLineText]]] = {
     "session.started": _session_started,
     "session.ended": _session_ended,
     "message.added": _message,
@@ -130,7 +132,7 @@ _READERS: Final[dict[str, Callable[[Event], Reading]]] = {
     "tool.returned": _return,
     "search.performed": _call,
 }
-_READERS_BY_KIND: Final[dict[str, Callable[[Event], Reading]]] = {"search": _call, "tool": _anything}
+_READERS_BY_KIND: Final[dict[str, Callable[[Event], OneLineText]]] = {"search": _call, "tool": _anything}
 
 
 def _text(event: Event, name: str) -> str:
@@ -200,9 +202,9 @@ def _pairs(values: Mapping[str, Any]) -> str:
 
 def _brief(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "{}" if not value else f"{{{count(len(value), 'key')}}}"
+        return "{}" if not value else f"{{{format_count(len(value), 'key')}}}"
     if isinstance(value, list):
-        return "[]" if not value else f"[{count(len(value), 'item')}]"
+        return "[]" if not value else f"[{format_count(len(value), 'item')}]"
     return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), _PART_CHARS)
 
 
@@ -211,7 +213,7 @@ def _tokens(event: Event) -> str:
 
 
 def _latency(event: Event) -> str:
-    return milliseconds(event.latency_ms) if event.latency_ms is not None else ""
+    return format_milliseconds(event.latency_ms) if event.latency_ms is not None else ""
 
 
 def _tail(*parts: str) -> str:

@@ -13,18 +13,18 @@ from evdash.eventlog.records import MissingEntries, Position
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.session.call_matching import CALLS
-from evdash.web.event_display.conversation import Turn, turn_of
-from evdash.web.event_display.event_types import Kind, kind_of
-from evdash.web.event_display.gap_row import EVERYBODYS, GapRow, Whose, gap_row
-from evdash.web.event_display.one_line import Reading as OneLine
-from evdash.web.event_display.one_line import reading as one_line_of
-from evdash.web.formatting import size, span
+from evdash.web.event_display.conversation import ConversationTurn, turn_of
+from evdash.web.event_display.event_types import TypeStyle, style_of
+from evdash.web.event_display.gap_row import NO_OWNER, GapRow, ListOwner, gap_row
+from evdash.web.event_display.one_line import OneLineText as OneLine
+from evdash.web.event_display.one_line import describe_event as one_line_of
+from evdash.web.formatting import format_duration, format_size
 from evdash.web.links import element_id, event_address, session_address, user_address
 
-Reading = Literal["events", "conversation", "raw"]
+ViewMode = Literal["events", "conversation", "raw"]
 """How a list shows its events."""
 
-ROW_TEMPLATES: Final[Mapping[Reading, str]] = {
+ROW_TEMPLATES: Final[Mapping[ViewMode, str]] = {
     "events": "event_display/_row.html",
     "conversation": "event_display/_turn.html",
     "raw": "event_display/_raw.html",
@@ -38,7 +38,7 @@ class Row:
     """What templates/event_display/_row.html shows of an event."""
 
     event: Event
-    kind: Kind
+    kind: TypeStyle
     reading: OneLine
     element_id: str
     address: str
@@ -62,7 +62,7 @@ class Row:
         return self.event.type in CALLS
 
     @property
-    def turn(self) -> Turn:
+    def turn(self) -> ConversationTurn:
         """The event as a turn of a conversation."""
         return turn_of(self.event)
 
@@ -71,7 +71,7 @@ class Row:
         """The entry's pairs in their order, long values cut."""
         fields = self.event.fields
         shown = [
-            RawField(f.name, f.value[:_RAW_CHARS], len(f.value) > _RAW_CHARS, size(len(f.raw)))
+            RawField(f.name, f.value[:_RAW_CHARS], len(f.value) > _RAW_CHARS, format_size(len(f.raw)))
             for f in fields[:_RAW_FIELDS]
         ]
         if len(fields) > _RAW_FIELDS:
@@ -93,7 +93,7 @@ def row_of(event: Event, *, is_duplicate: bool = False) -> Row:
     """The event's row."""
     return Row(
         event=event,
-        kind=kind_of(event.type),
+        kind=style_of(event.type),
         reading=one_line_of(event),
         element_id=element_id(event.stream, event.entry_id),
         address=event_address(event.stream, event.entry_id),
@@ -108,7 +108,7 @@ def rows_of(events: tuple[Event, ...], duplicates: Collection[Position] = ()) ->
     return tuple(row_of(event, is_duplicate=Position.of(event) in duplicates) for event in events)
 
 
-def told_in_order(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+def fold_duplicates(rows: tuple[Row, ...]) -> tuple[Row, ...]:
     """The rows of a session, oldest first: runs of duplicates are folded into their first, and clocks that went back
     are told; the order stays that of the stream."""
     told: list[Row] = []
@@ -132,14 +132,14 @@ def _clock_sentence(event: Event, before: Event | None) -> str:
         return ""
     if event.time_source != before.time_source or event.occurred_us >= before.occurred_us:
         return ""
-    behind = span(timedelta(microseconds=before.occurred_us - event.occurred_us))
+    behind = format_duration(timedelta(microseconds=before.occurred_us - event.occurred_us))
     return f"Its producer's clock says {behind} earlier than the event before it in the stream."
 
 
 def with_gaps(
     rows: tuple[Row, ...],
     gaps: Sequence[MissingEntries],
-    whose: Whose = EVERYBODYS,
+    whose: ListOwner = NO_OWNER,
     *,
     oldest_first: bool,
     first_id: EntryId | None = None,
@@ -156,7 +156,7 @@ def with_gaps(
     return tuple(sorted(items, key=place, reverse=not oldest_first)) if gaps else rows
 
 
-def render_row(event: Event, reading: Reading = "events", *, is_duplicate: bool = False) -> str:
+def render_row(event: Event, reading: ViewMode = "events", *, is_duplicate: bool = False) -> str:
     """The row as HTML, an <li>: the same bytes in a page and pushed to it.
 
     It depends on the event alone. The filter that its opened part narrows stands once in the list around the rows

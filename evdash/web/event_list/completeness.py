@@ -9,7 +9,7 @@ from evdash.eventlog.gaps import GAPS_MAX
 from evdash.eventlog.records import Coverage, MissingEntries, MissingInAll
 from evdash.events.event import Event
 from evdash.events.summaries import SessionSummary, UserSummary
-from evdash.web.formatting import count
+from evdash.web.formatting import format_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Completeness:
 
 def completeness(facts: UserSummary, coverage: Coverage, missing: MissingInAll) -> Completeness:
     """Whether these are all events of the user that the streams ever had."""
-    events = f"{count(facts.events, 'event')} of this user in {count(facts.sessions, 'session')}"
+    events = f"{format_count(facts.events, 'event')} of this user in {format_count(facts.sessions, 'session')}"
     if coverage.is_of_copies:
         return Completeness(f"{events} in this sandbox, which holds what was copied into it and no more.", False)
     if coverage.unreachable:
@@ -33,8 +33,8 @@ def completeness(facts: UserSummary, coverage: Coverage, missing: MissingInAll) 
         )
     if missing.gaps:
         return Completeness(
-            f"{events}. {_lost(missing)}, in {count(missing.gaps, 'gap')} shown where the entries were: whether any of "
-            "them were this user's nobody knows.",
+            f"{events}. {_lost(missing)}, in {format_count(missing.gaps, 'gap')} shown where the entries were: "
+            "whether any of them were this user's nobody knows.",
             False,
         )
     if coverage.behind:
@@ -47,7 +47,7 @@ def completeness(facts: UserSummary, coverage: Coverage, missing: MissingInAll) 
 
 
 def _lost(missing: MissingInAll) -> str:
-    entries = f"{'' if missing.is_exact else 'At least '}{count(missing.entries, 'entry', 'entries')}"
+    entries = f"{'' if missing.is_exact else 'At least '}{format_count(missing.entries, 'entry', 'entries')}"
     if not missing.entries:
         entries = "An unknown number of entries"
     return f"{entries} of the streams {'is' if missing.entries == 1 else 'are'} missing from the log"
@@ -59,7 +59,7 @@ def session_completeness(
     """Whether an export has all events of the session; `gaps`: those between its first and its last event."""
     doubts = ["These are copies in a sandbox, which holds what was copied into it."] if coverage.is_of_copies else []
     if gaps:
-        number = f"{GAPS_MAX} or more gaps" if len(gaps) >= GAPS_MAX else count(len(gaps), "gap")
+        number = f"{GAPS_MAX} or more gaps" if len(gaps) >= GAPS_MAX else format_count(len(gaps), "gap")
         doubts.append(
             f"Entries of the streams are missing from the log, in {number} shown where the entries were: whether any "
             "of them were this session's nobody knows."

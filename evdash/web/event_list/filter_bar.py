@@ -17,7 +17,7 @@ from evdash.events.filters.keys import IS, Condition
 from evdash.events.filters.parser import KEYS
 from evdash.events.filters.time_range import TimeBound
 from evdash.web.charts.histogram import HistogramPicture, histogram_picture, not_drawn
-from evdash.web.event_list.list_query import Asked, Problem
+from evdash.web.event_list.list_query import Problem, ScopedFilter
 from evdash.web.event_list.pagination import link
 
 FACET_VALUES: Final = 12
@@ -104,7 +104,7 @@ class FilterBar:
 
 
 def filter_bar(
-    asked: Asked,
+    asked: ScopedFilter,
     address: str,
     *,
     streams: Sequence[str],
@@ -116,7 +116,7 @@ def filter_bar(
 
     `of`: how many events there are without "errors only", where that is set.
     """
-    own, within = asked.own, asked.within
+    own, within = asked.own, asked.effective_filter
     without_range = replace(own, since=None, until=None)
     query = within.query_string()
     fixed = bool(own.until or (own.since and own.since.moment))
@@ -156,12 +156,12 @@ def filter_bar(
     )
 
 
-def summed_up(reader: Reader, asked: Asked) -> FilterSummary:
+def summary_with_alternatives(reader: Reader, asked: ScopedFilter) -> FilterSummary:
     """The summary of the filter within its scope.
 
     The facet of a property that has values set is the one without them: the other values are alternatives to add.
     """
-    summary = reader.summary(asked.within)
+    summary = reader.summary(asked.effective_filter)
     facets = dict(summary.facets)
     for key, _ in _FACETS:
         if key != asked.scope.key and asked.own.values(key):
@@ -171,9 +171,9 @@ def summed_up(reader: Reader, asked: Asked) -> FilterSummary:
     return replace(summary, facets=facets)
 
 
-def without_errors_only(reader: Reader, asked: Asked) -> Count | None:
+def without_errors_only(reader: Reader, asked: ScopedFilter) -> Count | None:
     """How many events there are when those that are no errors count as well; None where they do anyway."""
-    return reader.count(asked.within.errors(False)) if asked.within.errors_only else None
+    return reader.count(asked.effective_filter.errors(False)) if asked.effective_filter.errors_only else None
 
 
 def _chips(own: EventFilter, address: str) -> tuple[BarLink, ...]:
@@ -243,7 +243,7 @@ def _sampled(summary: FilterSummary, *, with_histogram: bool) -> str:
     return " ".join(filter(None, parts))
 
 
-def _facets(asked: Asked, summary: FilterSummary, address: str) -> tuple[Facet, ...]:
+def _facets(asked: ScopedFilter, summary: FilterSummary, address: str) -> tuple[Facet, ...]:
     facets = []
     for key, label in _FACETS:
         values = summary.facets.get(key, ())

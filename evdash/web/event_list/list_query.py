@@ -42,7 +42,7 @@ ERRORS: Final = Scope(IS, "error")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ScopedFilter:
     """A filter as a person asked for it, and what the page makes of it."""
 
     own: EventFilter
@@ -51,19 +51,19 @@ class Asked:
     text: str
 
     @property
-    def within(self) -> EventFilter:
+    def effective_filter(self) -> EventFilter:
         """The filter within the page's scope."""
         return self.scope.applied(self.own)
 
 
-def asked_filter(query: QueryDict, scope: Scope = EVERYTHING) -> Asked:
+def parse_filter(query: QueryDict, scope: Scope = EVERYTHING) -> ScopedFilter:
     """The filter of a query string; one that cannot be read lets everything of the scope through and says why."""
     try:
         own = EventFilter.from_query(parameters(query))
     except FilterError as error:
         problem = Problem(str(error), error.text[: error.position], error.text[error.position :])
-        return Asked(EventFilter(), scope, problem, query.get("q", error.text))
-    return Asked(own, scope, None, own.text())
+        return ScopedFilter(EventFilter(), scope, problem, query.get("q", error.text))
+    return ScopedFilter(own, scope, None, own.text())
 
 
 # Pages under a filter, whose lists are larger than asked for when a condition is misspelt.

@@ -10,35 +10,35 @@ from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Count, EventPage, Position
 from evdash.events.entry import EntryId
 from evdash.events.summaries import SessionSummary, UserSummary
-from evdash.web.event_display.gap_row import whose
-from evdash.web.event_display.row import Reading
-from evdash.web.event_list.filter_bar import FilterBar, filter_bar, summed_up, without_errors_only
-from evdash.web.event_list.list_query import EVERYTHING, Asked, Scope, asked_filter
+from evdash.web.event_display.gap_row import list_owner
+from evdash.web.event_display.row import ViewMode
+from evdash.web.event_list.filter_bar import FilterBar, filter_bar, summary_with_alternatives, without_errors_only
+from evdash.web.event_list.list_query import EVERYTHING, Scope, ScopedFilter, parse_filter
 from evdash.web.event_list.pagination import (
     ROWS,
     ROWS_AT_MOST,
+    PageCursor,
     Pager,
-    Place,
     RowList,
-    going_on,
     link,
     pager,
-    place_of,
+    parse_cursor,
     row_list,
+    with_infinite_scroll,
 )
 from evdash.web.links import page_address, sandbox_operation_address
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ListQuery:
     """What a request asks of a list: the filter and the place in it."""
 
-    asked: Asked
-    place: Place
+    asked: ScopedFilter
+    place: PageCursor
     address: str
     oldest_first: bool = False
     rows: int = ROWS
-    reading: Reading = "events"
+    reading: ViewMode = "events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +59,20 @@ class Listing:
         return 400 if self.bar.problem else 200
 
 
-def question(
-    request: HttpRequest, scope: Scope = EVERYTHING, *, oldest_first: bool = False, reading: Reading = "events"
-) -> Question:
+def list_query(
+    request: HttpRequest, scope: Scope = EVERYTHING, *, oldest_first: bool = False, reading: ViewMode = "events"
+) -> ListQuery:
     """The question of a request. Raises BadPlace for a place that cannot be read."""
     rows = ROWS_AT_MOST if request.GET.get("rows") == "all" else ROWS
     address = page_address(request) if reading == "events" else f"{page_address(request)}?view={reading}"
-    return Question(
-        asked_filter(request.GET, scope), place_of(request.GET.dict()), address, oldest_first, rows, reading
+    return ListQuery(
+        parse_filter(request.GET, scope), parse_cursor(request.GET.dict()), address, oldest_first, rows, reading
     )
 
 
 def listing(
     reader: Reader,
-    asking: Question,
+    asking: ListQuery,
     *,
     facts: SessionSummary | UserSummary | None = None,
     with_histogram: bool = True,
@@ -86,13 +86,13 @@ def listing(
         nothing = EventPage((), None, None, None, {})
         return Listing(
             filter_bar(asked, address, streams=reader.streams),
-            replace(row_list(nothing, asked.within, place), live_query=None),
+            replace(row_list(nothing, asked.effective_filter, place), live_query=None),
             None,
             nothing,
             True,
         )
     found = _page(reader, asking)
-    summary = summed_up(reader, asked)
+    summary = summary_with_alternatives(reader, asked)
     if facts is not None and not asked.own:
         summary = replace(summary, events=Count(facts.events), errors=Count(facts.errors))
     bar = filter_bar(
@@ -104,10 +104,12 @@ def listing(
         with_histogram=with_histogram,
     )
     own = asked.own.query_string()
-    of_whom = whose(reader, asked.within, found.events, found.gaps)
-    rows_shown = row_list(found, asked.within, place, of_whom, oldest_first=oldest_first, reading=asking.reading)
+    of_whom = list_owner(reader, asked.effective_filter, found.events, found.gaps)
+    rows_shown = row_list(
+        found, asked.effective_filter, place, of_whom, oldest_first=oldest_first, reading=asking.reading
+    )
     if oldest_first:
-        rows_shown = going_on(rows_shown, found, asked.within, address, own)
+        rows_shown = with_infinite_scroll(rows_shown, found, asked.effective_filter, address, own)
     return Listing(
         bar=replace(bar, has_live=rows_shown.live_query is not None or rows_shown.pulse_query is not None),
         list=rows_shown,
@@ -117,12 +119,12 @@ def listing(
         all_address=link(address, f"{own}&rows=all" if own else "rows=all")
         if oldest_first and asking.rows == ROWS and (found.newer or found.older)
         else "",
-        replay_address=sandbox_operation_address("replay", q=asked.within.text()),
+        replay_address=sandbox_operation_address("replay", q=asked.effective_filter.text()),
     )
 
 
-def _page(reader: Reader, asking: Question) -> EventPage:
-    within, place, oldest_first, rows = asking.asked.within, asking.place, asking.oldest_first, asking.rows
+def _page(reader: Reader, asking: ListQuery) -> EventPage:
+    within, place, oldest_first, rows = asking.asked.effective_filter, asking.place, asking.oldest_first, asking.rows
     if place.is_far_end:
         # The beginning of the list in the other order, turned around.
         found = reader.page(within, oldest_first=not oldest_first, limit=rows)

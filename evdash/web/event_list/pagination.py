@@ -16,20 +16,20 @@ from evdash.events.entry import EntryId, InvalidEntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.web.event_display.calls import Calls
-from evdash.web.event_display.gap_row import EVERYBODYS, GapRow, Whose
-from evdash.web.event_display.row import ROW_TEMPLATES, Reading, Row, rows_of, told_in_order, with_gaps
+from evdash.web.event_display.gap_row import NO_OWNER, GapRow, ListOwner
+from evdash.web.event_display.row import ROW_TEMPLATES, Row, ViewMode, fold_duplicates, rows_of, with_gaps
 
 ROWS: Final = 100
 # With `rows=all`, for paper: more than this belongs into an export.
 ROWS_AT_MOST: Final = 5_000
 
 
-class BadPlace(ValueError):
+class InvalidQuery(ValueError):
     """The page's place in its list cannot be read; the message is the sentence to show."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PageCursor:
     """Which part of a list of events is shown: before or after a position, its far end, or else its beginning.
 
     A list that was paused shows its newest end as it was: nothing newer than `paused`. `at` is an entry to show with
@@ -66,7 +66,7 @@ class RowList:
     live_query: str | None
     live_cursor: str
     pulse_query: str | None = None  # where new events do not belong, but change what stands above the list
-    reading: Reading = "events"
+    reading: ViewMode = "events"
     earlier: ListEnd | None = None  # where a list can be gone on with in its place, at either end
     later: ListEnd | None = None
 
@@ -90,13 +90,13 @@ class Pager:
     search_on: str
 
 
-def place_of(params: Mapping[str, str]) -> Place:
+def parse_cursor(params: Mapping[str, str]) -> PageCursor:
     """The place that `before=`, `after=`, `end=1`, `paused=` or `at=` name. Raises BadPlace."""
     before, after = params.get("before", ""), params.get("after", "")
     if before and after:
-        raise BadPlace("A page of events is either before= or after= a position, not both.")
+        raise InvalidQuery("A page of events is either before= or after= a position, not both.")
     try:
-        return Place(
+        return PageCursor(
             Position.parse(before) if before else None,
             Position.parse(after) if after else None,
             not before and not after and params.get("end") == "1",
@@ -104,35 +104,35 @@ def place_of(params: Mapping[str, str]) -> Place:
             _entry_id(params, "at") if not before and not after else None,
         )
     except InvalidPosition as error:
-        raise BadPlace(f"{'before' if before else 'after'}= {error}.") from None
+        raise InvalidQuery(f"{'before' if before else 'after'}= {error}.") from None
 
 
 def _entry_id(params: Mapping[str, str], name: str) -> EntryId | None:
     try:
         return EntryId.parse(params[name]) if params.get(name) else None
     except InvalidEntryId as error:
-        raise BadPlace(f"{name}= {error}.") from None
+        raise InvalidQuery(f"{name}= {error}.") from None
 
 
-def entry_place_of(params: Mapping[str, str]) -> tuple[EntryId | None, EntryId | None]:
+def parse_entry_cursor(params: Mapping[str, str]) -> tuple[EntryId | None, EntryId | None]:
     """`before=` and `after=` of lists that are ordered by last entry. Raises BadPlace."""
     before, after = params.get("before", ""), params.get("after", "")
     if before and after:
-        raise BadPlace("A page is either before= or after= an entry ID, not both.")
+        raise InvalidQuery("A page is either before= or after= an entry ID, not both.")
     try:
         return (EntryId.parse(before) if before else None, EntryId.parse(after) if after else None)
     except InvalidEntryId as error:
-        raise BadPlace(f"{'before' if before else 'after'}= {error}.") from None
+        raise InvalidQuery(f"{'before' if before else 'after'}= {error}.") from None
 
 
 def row_list(
     page: EventPage,
     event_filter: EventFilter,
-    place: Place,
-    whose: Whose = EVERYBODYS,
+    place: PageCursor,
+    whose: ListOwner = NO_OWNER,
     *,
     oldest_first: bool = False,
-    reading: Reading = "events",
+    reading: ViewMode = "events",
 ) -> RowList:
     """The rows of a page; live where it shows the newest end."""
     is_beginning = whose.noun == "session" and page.older is None
@@ -140,7 +140,7 @@ def row_list(
     is_newest_end = page.newer is None and (oldest_first or place.is_beginning)
     rows = rows_of(page.events, page.duplicates)
     if event_filter.values("session") and oldest_first:
-        rows = told_in_order(rows)
+        rows = fold_duplicates(rows)
     return RowList(
         rows=rows,
         items=with_gaps(rows, page.gaps, whose, oldest_first=oldest_first, first_id=first_id),
@@ -152,7 +152,7 @@ def row_list(
     )
 
 
-def going_on(rows: RowList, page: EventPage, within: EventFilter, address: str, query: str) -> RowList:
+def with_infinite_scroll(rows: RowList, page: EventPage, within: EventFilter, address: str, query: str) -> RowList:
     """With its ends, as a list that can be read on from either end without leaving its page."""
     return replace(
         rows,
@@ -174,7 +174,7 @@ def with_call_notes(rows: RowList, calls: Calls) -> RowList:
     return replace(rows, rows=tuple(map(noted, rows.rows)), items=items)
 
 
-def pager(page: EventPage, address: str, query: str, place: Place, *, oldest_first: bool = False) -> Pager:
+def pager(page: EventPage, address: str, query: str, place: PageCursor, *, oldest_first: bool = False) -> Pager:
     """The links around a page of events; `query` is that of its filter."""
     newer = link(address, query, after=page.newer) if page.newer else ""
     older = link(address, query, before=page.older) if page.older else ""

@@ -13,9 +13,9 @@ from django.urls import reverse
 from evdash.audit_log.audit_log import Access, access, recent
 from evdash.audit_log.models import AccessLogEntry
 from evdash.eventlog.current_reader import open_reader
-from evdash.web.error_pages import explains_bad_places, said
-from evdash.web.event_list.pagination import BadPlace
-from evdash.web.formatting import milliseconds
+from evdash.web.error_pages import handles_invalid_query, message_page
+from evdash.web.event_list.pagination import InvalidQuery
+from evdash.web.formatting import format_milliseconds
 from evdash.web.links import group_address, parked_address, sandbox_address
 from evdash.web.page import page
 
@@ -25,7 +25,7 @@ _TOLD_ELSEWHERE: Final = {"stream", "group", "own_groups", "reason", "who", "pre
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class ValueChange:
     """One value before and after."""
 
     name: str
@@ -38,7 +38,7 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
-class AccessView:
+class AuditEntryView:
     """One thing that was done."""
 
     access: Access
@@ -87,13 +87,13 @@ class AccessView:
         return "in part" if self.row.detail.get("done") else "not done"
 
     @property
-    def values(self) -> tuple[Changed, ...]:
+    def values(self) -> tuple[ValueChange, ...]:
         """Everything that was noted before and after."""
         before, after = dict(_flat(self.row.before)), dict(_flat(self.row.after))
-        return tuple(Changed(name, before.get(name, "–"), after.get(name, "–")) for name in {**before, **after})
+        return tuple(ValueChange(name, before.get(name, "–"), after.get(name, "–")) for name in {**before, **after})
 
     @property
-    def changes(self) -> tuple[Changed, ...]:
+    def changes(self) -> tuple[ValueChange, ...]:
         """What differs."""
         return tuple(value for value in self.values if not value.is_same)
 
@@ -121,9 +121,9 @@ class AccessView:
 
 def _asked(name: str, value: Any) -> tuple[str, str]:
     if name.endswith("_ms"):
-        return _named(name.removesuffix("_ms")), milliseconds(value)
+        return _named(name.removesuffix("_ms")), format_milliseconds(value)
     if name.endswith("_s"):
-        return _named(name.removesuffix("_s")), milliseconds(value * 1000)
+        return _named(name.removesuffix("_s")), format_milliseconds(value * 1000)
     return _named(name), _in_words(value)
 
 
@@ -151,11 +151,11 @@ def _in_words(value: Any) -> str:
 ROWS: Final = 50
 
 
-@explains_bad_places
-def access_log(request: HttpRequest) -> HttpResponse:
+@handles_invalid_query
+def audit_log(request: HttpRequest) -> HttpResponse:
     """What was done, newest first."""
     before_row = _number(request.GET.get("before", ""))
-    found = [AccessView(one) for one in recent(ROWS + 1, before_row=before_row)]
+    found = [AuditEntryView(one) for one in recent(ROWS + 1, before_row=before_row)]
     address = reverse("access-log")
     context = {
         "accesses": found[:ROWS],
@@ -167,20 +167,22 @@ def access_log(request: HttpRequest) -> HttpResponse:
     return page(request, "pages/audit_log/list.html", "Access log", context, coverage=coverage)
 
 
-def access_log_entry(request: HttpRequest, number: int) -> HttpResponse:
+def audit_log_entry(request: HttpRequest, number: int) -> HttpResponse:
     """One thing that was done, whole."""
     found = access(number)
     with open_reader() as reader:
         coverage = reader.coverage
     if found is None:
         sentence = "Nothing was begun with this number."
-        return said(request, "Not in the access log", sentence, status=404, subject=str(number), coverage=coverage)
-    return page(request, "pages/audit_log/entry.html", found.title, {"shown": AccessView(found)}, coverage=coverage)
+        return message_page(
+            request, "Not in the access log", sentence, status=404, subject=str(number), coverage=coverage
+        )
+    return page(request, "pages/audit_log/entry.html", found.title, {"shown": AuditEntryView(found)}, coverage=coverage)
 
 
 def _number(text: str) -> int | None:
     if not text:
         return None
     if not text.isascii() or not text.isdecimal() or len(text) > 18:
-        raise BadPlace(f"before= {text[:40]!r} is no number of a row of the access log.")
+        raise InvalidQuery(f"before= {text[:40]!r} is no number of a row of the access log.")
     return int(text)

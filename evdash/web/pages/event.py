@@ -17,22 +17,22 @@ from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter, FilterError
 from evdash.notes.records import Subject
-from evdash.web.error_pages import said
+from evdash.web.error_pages import message_page
 from evdash.web.event_display.fields import data_links, field_views, hex_dump, whole_value
-from evdash.web.event_display.one_line import reading
+from evdash.web.event_display.one_line import describe_event
 from evdash.web.event_display.row import row_of, rows_of
 from evdash.web.event_list.pagination import link, parameters
 from evdash.web.links import event_address, mounted_prefix
 from evdash.web.note_display import notes_section
 from evdash.web.page import page
 from evdash.web.pages.streams.sandboxes import is_sandbox
-from evdash.web.sandbox_middleware import mount_of
+from evdash.web.sandbox_middleware import sandbox_request
 from evdash.web.url_prefix import mounted_below
 
 
 def event(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
     """The event of this entry; `part=opened` only what its opened row shows, `field=N` only that value."""
-    mount = mount_of(request)
+    mount = sandbox_request(request)
     if mount is None and is_sandbox(stream):
         with mounted_below(mounted_prefix(stream)):
             return redirect(link(event_address(stream, entry_id), request.GET.urlencode()))
@@ -45,14 +45,14 @@ def event(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
             if mount
             else "Neither the log nor the stream holds it: it was never written, or trimmed before evdash read it."
         )
-        return said(
+        return message_page(
             request, "No such entry", sentence, status=404, coverage=reader.coverage, subject=f"{entry_id} of {stream}"
         )
     if _wants_value(request):
         return _value_or_json(request, found)
     context = _context(request, found, neighbours)
-    if first := reader.first_alike(found):
-        context |= {"first_alike": first, "first_alike_address": event_address(stream, first)}
+    if first := reader.original_of_duplicate(found):
+        context |= {"original_of_duplicate": first, "original_of_duplicate_address": event_address(stream, first)}
     if mount:
         context["original_address"] = mount.original_address(found)
     return _shown(request, found, context, reader.coverage)
@@ -84,9 +84,9 @@ def _context(request: HttpRequest, found: Event, neighbours: Neighbours) -> dict
     previous, following = neighbours.previous, neighbours.next
     return {
         "event": found,
-        "notes": None if mount_of(request) else notes_section(Subject.of(found), request.user),
+        "notes": None if sandbox_request(request) else notes_section(Subject.of(found), request.user),
         "row": row_of(found),
-        "reading": reading(found),
+        "reading": describe_event(found),
         "address": event_address(found.stream, found.entry_id),
         "fields": field_views(found, within),
         "data_links": data_links(found, within),
@@ -104,7 +104,7 @@ def _value(request: HttpRequest, found: Event, number: str) -> HttpResponse:
     """One value whole: as plain text, as bytes to download, or (`part=whole`) for the place where it was folded."""
     if not number.isascii() or not number.isdecimal() or len(number) > 6 or int(number) >= len(found.fields):
         sentence = f"The entry has {len(found.fields):,} fields, numbered from 0; field={number[:20]} is none of them."
-        return said(request, "No such field", sentence, status=404)
+        return message_page(request, "No such field", sentence, status=404)
     field = found.fields[int(number)]
     if request.GET.get("part") == "whole":
         shown = field.value if field.is_text else hex_dump(field.raw)

@@ -9,17 +9,17 @@ from evdash.eventlog.current_reader import open_reader
 from evdash.eventlog.error_groups import ErrorGroupRecord
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.keys import TEXT
-from evdash.web.error_pages import explains_bad_places
+from evdash.web.error_pages import handles_invalid_query
 from evdash.web.event_list.list_query import ERRORS
-from evdash.web.event_list.listing import listing, question
+from evdash.web.event_list.listing import list_query, listing
 from evdash.web.event_list.pagination import link
 from evdash.web.page import page
 
 
-@explains_bad_places
+@handles_invalid_query
 def events(request: HttpRequest) -> HttpResponse:
     """All events of the filter, newest first."""
-    asking = question(request)
+    asking = list_query(request)
     with open_reader() as reader:
         shown = listing(reader, asking)
     return page(
@@ -33,10 +33,10 @@ def events(request: HttpRequest) -> HttpResponse:
     )
 
 
-@explains_bad_places
+@handles_invalid_query
 def live(request: HttpRequest) -> HttpResponse:
     """The newest end; static/live.js adds what comes."""
-    asking = question(request)
+    asking = list_query(request)
     with open_reader() as reader:
         shown = listing(reader, asking, with_histogram=False)
     return page(
@@ -53,10 +53,10 @@ def live(request: HttpRequest) -> HttpResponse:
 GROUPS_SHOWN = 8
 
 
-@explains_bad_places
+@handles_invalid_query
 def errors(request: HttpRequest) -> HttpResponse:
     """The errors of the filter, newest first."""
-    asking = question(request, ERRORS)
+    asking = list_query(request, ERRORS)
     with open_reader() as reader:
         shown = listing(reader, asking)
         groups = reader.error_groups()

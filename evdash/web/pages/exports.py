@@ -16,7 +16,7 @@ from evdash.streams.client import StreamsUnavailable
 from evdash.web.downloads import Download
 from evdash.web.event_list.list_query import refuse_unknown
 from evdash.web.event_list.pagination import parameters
-from evdash.web.sandbox_middleware import mount_of
+from evdash.web.sandbox_middleware import sandbox_request
 
 
 @token_or_session
@@ -55,7 +55,7 @@ def given_out(
     503 where that cannot be told.
     """
     user = request.user if request.user.is_authenticated else None
-    mount = mount_of(request)
+    mount = sandbox_request(request)
 
     def recorded(pieces: Iterator[bytes]) -> Iterator[bytes]:
         sandbox = mount.stream if mount else ""

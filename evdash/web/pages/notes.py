@@ -15,7 +15,7 @@ from evdash.events.entry import EntryId
 from evdash.notes.reading import find_note, notes_on
 from evdash.notes.records import NoteRecord, Subject
 from evdash.notes.writing import TEXT_CHARS, NoteRefused, delete_note, edit_note, write_note
-from evdash.web.error_pages import said, unknown
+from evdash.web.error_pages import message_page, not_found_page
 from evdash.web.note_display import note_place, note_view, notes_section, subject_address
 from evdash.web.page import page
 
@@ -27,7 +27,7 @@ def session_notes(request: HttpRequest, session_id: str) -> HttpResponse:
         coverage = reader.coverage
     subject = Subject(session_id)
     if not is_known and (request.method == "POST" or not notes_on(subject)):
-        return unknown(request, reader, "session", session_id)
+        return not_found_page(request, reader, "session", session_id)
     return _notes(request, subject, coverage)
 
 
@@ -39,7 +39,7 @@ def event_notes(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpRes
     subject = Subject.of(found) if found else Subject("", stream, entry_id)
     if found is None and (request.method == "POST" or not notes_on(subject)):
         sentence = "Neither the log nor the stream holds it, and there are no notes on it."
-        return said(
+        return message_page(
             request, "No such entry", sentence, status=404, coverage=coverage, subject=f"{entry_id} of {stream}"
         )
     return _notes(request, subject, coverage)
@@ -112,7 +112,9 @@ def _note(request: HttpRequest, found: NoteRecord, text: str, problem: str = "")
 
 
 def _no_such_note(request: HttpRequest, number: int) -> HttpResponse:
-    return said(request, "No such note", "There never was a note of this number.", status=404, subject=str(number))
+    return message_page(
+        request, "No such note", "There never was a note of this number.", status=404, subject=str(number)
+    )
 
 
 def _person(request: HttpRequest) -> User:

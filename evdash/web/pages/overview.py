@@ -17,19 +17,19 @@ from evdash.metrics import refused_lately
 from evdash.web.charts.histogram import histogram_picture, not_drawn, shares
 from evdash.web.event_display.row import rows_of
 from evdash.web.event_list.filter_bar import filter_bar
-from evdash.web.event_list.list_query import Asked, asked_filter
+from evdash.web.event_list.list_query import ScopedFilter, parse_filter
 from evdash.web.event_list.pagination import link, newest
-from evdash.web.formatting import count
+from evdash.web.formatting import format_count
 from evdash.web.links import page_address
 from evdash.web.page import Notice, page
-from evdash.web.sandbox_middleware import mount_of
+from evdash.web.sandbox_middleware import sandbox_request
 
 SESSIONS_IN_SANDBOX: Final = 10
 
 
 def overview(request: HttpRequest) -> HttpResponse:
     """Totals, rate, error rate, sessions, users, types and the newest errors over a time range."""
-    asked = asked_filter(request.GET)
+    asked = parse_filter(request.GET)
     ranged = EventFilter(since=asked.own.since, until=asked.own.until)
     now = datetime.now(UTC)
     with open_reader() as reader:
@@ -38,7 +38,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         )
         took = reader.latencies(found.since, found.until)
         newest_events = newest(reader)
-        sessions = reader.sessions(limit=SESSIONS_IN_SANDBOX).sessions if mount_of(request) else ()
+        sessions = reader.sessions(limit=SESSIONS_IN_SANDBOX).sessions if sandbox_request(request) else ()
     events = reverse("events")
 
     def over(since: datetime, until: datetime) -> str:
@@ -47,7 +47,9 @@ def overview(request: HttpRequest) -> HttpResponse:
     context = {
         "found": found,
         "bar": filter_bar(
-            Asked(ranged, asked.scope, asked.problem, ranged.text()), page_address(request), streams=reader.streams
+            ScopedFilter(ranged, asked.scope, asked.problem, ranged.text()),
+            page_address(request),
+            streams=reader.streams,
         ),
         "events_address": link(events, ranged.query_string()),
         "errors_address": link(reverse("errors"), ranged.query_string()),
@@ -68,7 +70,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     if refused := refused_lately():
         notices.append(
             Notice(
-                f"evdash is overloaded: in the last minute it refused at least {count(refused, 'request')}. "
+                f"evdash is overloaded: in the last minute it refused at least {format_count(refused, 'request')}. "
                 "On a machine with more cores, set EVDASH_WEB_PROCESSES higher.",
                 "warning",
             )

@@ -7,16 +7,16 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponse
 
 from evdash.eventlog.current_reader import open_reader
-from evdash.web.error_pages import explains_bad_places
-from evdash.web.event_list.pagination import entry_place_of, link, newest
+from evdash.web.error_pages import handles_invalid_query
+from evdash.web.event_list.pagination import link, newest, parse_entry_cursor
 from evdash.web.links import page_address
 from evdash.web.page import page
 
 
-@explains_bad_places
+@handles_invalid_query
 def sessions(request: HttpRequest) -> HttpResponse:
     """A page of sessions, of one user with `user=`."""
-    before, after = entry_place_of(request.GET.dict())
+    before, after = parse_entry_cursor(request.GET.dict())
     user_id = request.GET.get("user", "")
     with open_reader() as reader:
         found = reader.sessions(before=before, after=after, user_id=user_id or None)

@@ -13,19 +13,19 @@ from evdash.eventlog.reader import Reader
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.summaries import UserSummary
 from evdash.web.charts.calendar import Calendar, calendar, calendar_range
-from evdash.web.error_pages import explains_bad_places, unknown
+from evdash.web.error_pages import handles_invalid_query, not_found_page
 from evdash.web.event_list.completeness import completeness
 from evdash.web.event_list.list_query import Scope
-from evdash.web.event_list.listing import listing, question
-from evdash.web.event_list.pagination import entry_place_of, link, newest
+from evdash.web.event_list.listing import list_query, listing
+from evdash.web.event_list.pagination import link, newest, parse_entry_cursor
 from evdash.web.links import page_address
 from evdash.web.page import page
 
 
-@explains_bad_places
+@handles_invalid_query
 def users(request: HttpRequest) -> HttpResponse:
     """A page of users."""
-    before, after = entry_place_of(request.GET.dict())
+    before, after = parse_entry_cursor(request.GET.dict())
     with open_reader() as reader:
         found = reader.users(before=before, after=after)
         newest_events = newest(reader)
@@ -41,10 +41,10 @@ def users(request: HttpRequest) -> HttpResponse:
 SESSIONS = 20
 
 
-@explains_bad_places
+@handles_invalid_query
 def user(request: HttpRequest, user_id: str) -> HttpResponse:
     """The user's events from the first on, under the filter bar."""
-    asking = question(request, Scope("user", user_id), oldest_first=True)
+    asking = list_query(request, Scope("user", user_id), oldest_first=True)
     with open_reader() as reader:
         facts = reader.user(user_id)
         if facts is not None:
@@ -52,13 +52,13 @@ def user(request: HttpRequest, user_id: str) -> HttpResponse:
             sessions = reader.sessions(user_id=user_id, limit=SESSIONS)
             days = _calendar(reader, facts, asking.address)
     if facts is None:
-        return unknown(request, reader, "user", user_id)
+        return not_found_page(request, reader, "user", user_id)
     context = {
         "facts": facts,
         "sessions": sessions,
         "sessions_address": f"{reverse('sessions')}?{urlencode({'user': user_id})}",
         "calendar": days,
-        "completeness": completeness(facts, reader.coverage, reader.missing_in_all()),
+        "completeness": completeness(facts, reader.coverage, reader.total_missing()),
         "listing": shown,
         "printed_at": datetime.now(UTC),
     }

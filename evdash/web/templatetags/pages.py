@@ -8,9 +8,8 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from evdash.web import control_characters as visible_text
-from evdash.web import formatting as wording
-from evdash.web.event_display.event_types import Kind, kind_of
+from evdash.web import control_characters, formatting
+from evdash.web.event_display.event_types import TypeStyle, style_of
 from evdash.web.links import session_address, user_address
 from evdash.web.session_status import session_status, session_times
 
@@ -21,22 +20,22 @@ register.filter("session_address", session_address)
 register.filter("user_address", user_address)
 register.filter("session_status", session_status)
 register.filter("session_times", session_times)
-register.filter("span", wording.span)
-register.filter("milliseconds", wording.milliseconds)
-register.filter("filesize", wording.size)
-register.filter("percent", wording.percent)
+register.filter("span", formatting.format_duration)
+register.filter("milliseconds", formatting.format_milliseconds)
+register.filter("filesize", formatting.format_size)
+register.filter("percent", formatting.format_percent)
 
 
 @register.filter
 def visible(text: object) -> SafeString | str:
     """Text from an event: escaped, unseen characters marked."""
-    return visible_text.visible(str(text))
+    return control_characters.escape_control_chars_html(str(text))
 
 
 @register.filter
 def signs(text: object) -> str:
     """Text from an event for a title or a label: unseen characters as signs."""
-    return visible_text.signs(str(text))
+    return control_characters.escape_control_chars_text(str(text))
 
 
 @register.filter
@@ -46,9 +45,9 @@ def number(value: int | None) -> str:
 
 
 @register.filter
-def kind(event_type: str) -> Kind:
+def kind(event_type: str) -> TypeStyle:
     """The kind of an event type."""
-    return kind_of(event_type)
+    return style_of(event_type)
 
 
 @register.filter
@@ -90,7 +89,7 @@ def ago(value: datetime | None) -> SafeString | str:
         _iso(value),
         _dated(value),
         value.strftime("%H:%M:%S"),
-        wording.ago(value, datetime.now(UTC)),
+        formatting.format_age(value, datetime.now(UTC)),
     )
 
 
@@ -103,13 +102,13 @@ def rate(per_second: float) -> str:
 @register.filter
 def seconds_long(value: float) -> str:
     """A number of seconds as a span of time."""
-    return wording.span(timedelta(seconds=value))
+    return formatting.format_duration(timedelta(seconds=value))
 
 
 @register.filter
 def events_word(value: int) -> str:
     """`1 event`, `1,310 events`."""
-    return wording.count(value, "event")
+    return formatting.format_count(value, "event")
 
 
 def _dated(value: datetime) -> str:

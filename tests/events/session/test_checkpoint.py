@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from evdash.events.event import Event
-from evdash.events.session import snapshot as checkpoint
+from evdash.events.session import snapshot
 from evdash.events.session.diff import diff
 from evdash.events.session.reducer import fold, fold_all
 from evdash.events.session.snapshot import EVENTS_BETWEEN, Checkpoints, UnreadableCheckpoint, dump, is_due, load
@@ -27,7 +27,7 @@ def state() -> SessionState:
 
 def test_a_checkpoint_of_another_version_is_not_read(state: SessionState, monkeypatch: pytest.MonkeyPatch) -> None:
     dumped = dump(state)
-    monkeypatch.setattr(checkpoint, "FOLD_VERSION", 3)
+    monkeypatch.setattr(snapshot, "FOLD_VERSION", 3)
     with pytest.raises(UnreadableCheckpoint, match=r"begins with b'evdash session 2', and version 3 of the fold"):
         load(dumped)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from evdash.events.event import Event
-from evdash.events.session import reducer as fold_module
+from evdash.events.session import reducer
 from evdash.events.session.paths import as_data
 from evdash.events.session.reducer import fold, fold_all, with_gap, without_beginning
 from evdash.events.session.state import NOT_STARTED, SessionState
@@ -189,7 +189,7 @@ def test_what_fails_at_one_event_is_said_there_and_loses_nothing_else(monkeypatc
             raise ZeroDivisionError("division by zero")
         return state
 
-    monkeypatch.setattr(fold_module, "ALWAYS", (counting_wrong, *fold_module.ALWAYS))
+    monkeypatch.setattr(reducer, "ALWAYS", (counting_wrong, *reducer.ALWAYS))
     state = fold_all([at(0, content="one"), at(1, content="two"), at(2, content="three")])
     (failure,) = state.failures
     assert failure.at == place(1)

@@ -5,7 +5,7 @@ import pytest
 import redis
 
 from evdash.events.entry import EntryId
-from evdash.streams import stream_info as counts
+from evdash.streams import stream_info
 from evdash.streams.client import StreamsUnavailable
 from evdash.streams.commands import OperationRefused, Trim
 from evdash.streams.commands import trim as trimming
@@ -68,7 +68,7 @@ def test_a_trim_needs_a_bound_a_stream_and_something_to_remove(valkey: redis.Red
 def test_a_long_trim_goes_step_by_step(
     valkey: redis.Redis, ids: list[EntryId], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counts, "SCAN_MAX", 3)
+    monkeypatch.setattr(stream_info, "SCAN_MAX", 3)
     acknowledge(valkey, ids[:9])
     trim_to_four = trimming_s(max_length=4)
     assert trim_to_four.preview(valkey).affected == 8
@@ -79,7 +79,7 @@ def test_a_long_trim_goes_step_by_step(
 def test_a_long_trim_that_meets_a_group_stops_there_and_says_so(
     valkey: redis.Redis, ids: list[EntryId], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counts, "SCAN_MAX", 3)
+    monkeypatch.setattr(stream_info, "SCAN_MAX", 3)
     acknowledge(valkey, ids[:4])
     outcome = trimming_s(max_length=2).execute(valkey)
     assert (outcome.done, outcome.succeeded) == (3, False)
@@ -90,7 +90,7 @@ def test_a_long_trim_that_meets_a_group_stops_there_and_says_so(
 def test_a_trim_too_long_for_one_operation_says_what_is_left(
     valkey: redis.Redis, ids: list[EntryId], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counts, "SCAN_MAX", 2)
+    monkeypatch.setattr(stream_info, "SCAN_MAX", 2)
     monkeypatch.setattr(trimming, "STEPS_MAX", 2)
     acknowledge(valkey, ids[:9])
     outcome = trimming_s(max_length=4).execute(valkey)
@@ -111,7 +111,7 @@ def test_an_approximate_trim_that_removes_nothing_says_so(valkey: redis.Redis, i
 def test_a_redis_lost_midway_is_told_with_what_was_removed(
     valkey: redis.Redis, ids: list[EntryId], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counts, "SCAN_MAX", 2)
+    monkeypatch.setattr(stream_info, "SCAN_MAX", 2)
     acknowledge(valkey, ids[:9])
     trim = trimming.trim
     left = iter(range(1))

@@ -19,10 +19,10 @@ from evdash.events.event import Event
 from evdash.events.session.alignment import Contrast, FieldDifference, Verdict, differing
 from evdash.events.summaries import SessionSummary
 from evdash.events.text import one_line
-from evdash.web.event_display.event_types import Kind, kind_of
-from evdash.web.event_display.one_line import LINE_CHARS, Reading, reading
-from evdash.web.event_list.pagination import BadPlace
-from evdash.web.formatting import count, milliseconds, span
+from evdash.web.event_display.event_types import TypeStyle, style_of
+from evdash.web.event_display.one_line import LINE_CHARS, OneLineText, describe_event
+from evdash.web.event_list.pagination import InvalidQuery
+from evdash.web.formatting import format_count, format_duration, format_milliseconds
 from evdash.web.links import compare_address, session_address
 from evdash.web.page import Notice
 from evdash.web.pages.compare.text_diff import MarkedText, marked
@@ -110,7 +110,7 @@ def totals(contrasts: Sequence[Contrast]) -> tuple[Total, ...]:
 
 def _total(contrast: Contrast) -> Total:
     is_duration = contrast.name in _DURATIONS
-    said: Callable[[float], str] = milliseconds if is_duration else _number
+    said: Callable[[float], str] = format_milliseconds if is_duration else _number
     return Total(
         name=_DURATIONS.get(contrast.name, contrast.name),
         a=_value(contrast.a, said),
@@ -151,7 +151,7 @@ FIRST_DIFFERENCE: Final = "first-difference"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CompareQuery:
     """What an address asks for: two sessions, "" for none yet, and the place among their rows."""
 
     a: str
@@ -167,7 +167,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class TextMark:
     """How a row, or a number of rows, is told apart: a sign, words, and a CSS class `compared-<name>`."""
 
     sign: str
@@ -181,15 +181,15 @@ class Side:
     """An event in a row."""
 
     event: Event
-    kind: Kind
-    reading: Reading
+    kind: TypeStyle
+    reading: OneLineText
     after: str  # the session's start
     address: str  # of the event in its session
     is_duplicate: bool
 
 
 @dataclass(frozen=True, slots=True)
-class FieldView:
+class ComparedField:
     """A field that is not the same in both; None on the side that has no such field."""
 
     name: str
@@ -202,10 +202,10 @@ class FieldView:
 class RowView:
     """A row; a side is None where nothing corresponds, or where `is_gone`: the entry was removed meanwhile."""
 
-    mark: Mark
+    mark: TextMark
     a: Side | None
     b: Side | None
-    fields: tuple[FieldView, ...]
+    fields: tuple[ComparedField, ...]
     more_fields: int
     is_first_difference: bool
     is_gone: bool
@@ -217,7 +217,7 @@ class RowView:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ComparedPart:
     """Rows that follow each other; folded ones without `rows` lead to a page that shows them."""
 
     rows: tuple[RowView, ...]
@@ -231,8 +231,8 @@ class ComparisonView:
     """What templates/pages/compare/compare.html shows."""
 
     totals: tuple[Total, ...]
-    marks: tuple[Mark, ...]
-    parts: tuple[Part, ...]
+    marks: tuple[TextMark, ...]
+    parts: tuple[ComparedPart, ...]
     first_difference: str  # the address; "" where there is no difference
     same_before: str
     swapped: str
@@ -243,19 +243,19 @@ class ComparisonView:
     place: str  # which rows these are of how many
 
 
-def asked_of(params: QueryDict) -> Asked:
+def compare_query(params: QueryDict) -> CompareQuery:
     """What `a=`, `b=`, `from=` and `same=` ask for. Raises BadPlace."""
     start, same = params.get("from", "0"), params.get("same", "")
     if not (start.isascii() and start.isdecimal() and len(start) < 10):
-        raise BadPlace(f"from= is the number of a row, counted from 0; {start[:40]!r} is none.")
+        raise InvalidQuery(f"from= is the number of a row, counted from 0; {start[:40]!r} is none.")
     if same not in ("", "shown"):
-        raise BadPlace(f"same= is shown, or is left out; {same[:40]!r} is neither.")
+        raise InvalidQuery(f"same= is shown, or is left out; {same[:40]!r} is neither.")
     # Forms send every line break as CR LF, and an ID may hold one.
     a, b = (params.get(name, "").replace("\r\n", "\n") for name in ("a", "b"))
-    return Asked(a, b, int(start), same == "shown")
+    return CompareQuery(a, b, int(start), same == "shown")
 
 
-def comparison_view(reader: Reader, compared: SessionComparison, asked: Asked) -> ComparisonView:
+def comparison_view(reader: Reader, compared: SessionComparison, asked: CompareQuery) -> ComparisonView:
     """The page of the comparison that is asked for: where `from` is past the end, the last one."""
     rows = compared.rows
     whole = [Stretch(0, len(rows), False)]
@@ -264,17 +264,17 @@ def comparison_view(reader: Reader, compared: SessionComparison, asked: Asked) -
     starts = [page[0].start for page in cut if page]
     here = max((number for number, start in enumerate(starts) if start <= asked.start), default=0)
     shown = cut[here]
-    events = reader.events_at(_positions(rows, shown))
+    events = reader.events_by_position(_positions(rows, shown))
     first = compared.first_divergence
     start, end = (shown[0].start, shown[-1].end) if shown else (0, 0)
     at_first = "" if first is None or start <= first < end else asked.address(first)
     verdicts = Counter(row.verdict for row in rows)
     return ComparisonView(
         totals=totals(compared.contrasts),
-        marks=tuple(Mark(*mark, verdicts[verdict]) for verdict, mark in _MARKS.items()),
+        marks=tuple(TextMark(*mark, verdicts[verdict]) for verdict, mark in _MARKS.items()),
         parts=tuple(_part(compared, stretch, events, asked) for stretch in shown),
         first_difference="" if first is None else f"{at_first}#{FIRST_DIFFERENCE}",
-        same_before=count(first or 0, "row"),
+        same_before=format_count(first or 0, "row"),
         swapped=compare_address(asked.b, asked.a, **({"same": "shown"} if asked.is_unfolded else {})),
         unfolded=asked.address(start, is_unfolded=not asked.is_unfolded)
         if any(stretch.is_folded for stretch in short)
@@ -293,7 +293,7 @@ def notices(compared: SessionComparison) -> tuple[Notice, ...]:
         if session.has_earlier:
             found.append(Notice(f"Earlier events of {name} were not read: the log is too far behind.", "warning"))
         if session.has_later and session.events >= EVENTS_COMPARED:
-            first = count(EVENTS_COMPARED, "event")
+            first = format_count(EVENTS_COMPARED, "event")
             found.append(Notice(f"Of {name} the first {first} are compared, and the totals are theirs.", "warning"))
         elif session.has_later:
             found.append(Notice(f"Later events of {name} were not read: the log is too far behind.", "warning"))
@@ -339,9 +339,11 @@ def _positions(rows: Sequence[ComparedRow], shown: Sequence[Stretch]) -> list[Po
     return [place for row in shown_rows for place in (row.a, row.b) if place]
 
 
-def _part(compared: SessionComparison, stretch: Stretch, events: Mapping[Position, Event], asked: Asked) -> Part:
+def _part(
+    compared: SessionComparison, stretch: Stretch, events: Mapping[Position, Event], asked: CompareQuery
+) -> ComparedPart:
     numbers = range(stretch.start, stretch.end) if stretch.opens else range(0)
-    return Part(
+    return ComparedPart(
         rows=tuple(_row(compared, number, events) for number in numbers),
         is_folded=stretch.is_folded,
         words=f"{stretch.rows:,} the same",
@@ -354,7 +356,7 @@ def _row(compared: SessionComparison, number: int, events: Mapping[Position, Eve
     a, b = _side(compared.a, row.a, events), _side(compared.b, row.b, events)
     fields = _fields(a, b) if a and b and row.verdict == "differs" else ()
     return RowView(
-        mark=Mark(*_MARKS[row.verdict]),
+        mark=TextMark(*_MARKS[row.verdict]),
         a=a,
         b=b,
         fields=fields[:_FIELDS_SHOWN],
@@ -364,17 +366,17 @@ def _row(compared: SessionComparison, number: int, events: Mapping[Position, Eve
     )
 
 
-def _fields(a: Side, b: Side) -> tuple[FieldView, ...]:
+def _fields(a: Side, b: Side) -> tuple[ComparedField, ...]:
     differences = differing(a.event, b.event)
     # The end of each line says the tokens already.
     rest = tuple(each for each in differences if each.name != "tokens")
     return tuple(_field(each, a, b) for each in rest or differences)
 
 
-def _field(difference: FieldDifference, a: Side, b: Side) -> FieldView:
+def _field(difference: FieldDifference, a: Side, b: Side) -> ComparedField:
     texts = difference.a or "", difference.b or ""
     ours, theirs = marked(*texts)
-    return FieldView(
+    return ComparedField(
         name=difference.name,
         is_read=all(one_line(text, LINE_CHARS) == side.reading.text for text, side in zip(texts, (a, b), strict=True)),
         a=None if difference.a is None else ours,
@@ -389,9 +391,9 @@ def _side(session: ComparedSession, place: Position | None, events: Mapping[Posi
     after = timedelta(microseconds=event.occurred_us - session.started_us)
     return Side(
         event=event,
-        kind=kind_of(event.type),
-        reading=reading(event),
-        after=f"{'+' if after >= timedelta(0) else ''}{span(after)}",
+        kind=style_of(event.type),
+        reading=describe_event(event),
+        after=f"{'+' if after >= timedelta(0) else ''}{format_duration(after)}",
         address=f"{session_address(session.session_id)}?at={event.entry_id}",
         is_duplicate=place in session.duplicates,
     )
@@ -401,7 +403,7 @@ _SUGGESTED: Final = 20
 _LOOKED_AT: Final = 50
 
 
-def comparable(reader: Reader, of: SessionSummary | None = None) -> tuple[SessionSummary, ...]:
+def suggest_comparisons(reader: Reader, of: SessionSummary | None = None) -> tuple[SessionSummary, ...]:
     """Recent sessions of the same user, then of the same agent; without a session, the most recent ones."""
     recent = reader.sessions(limit=_LOOKED_AT).sessions
     if of is None:

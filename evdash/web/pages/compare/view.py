@@ -8,28 +8,36 @@ from evdash.eventlog.current_reader import open_reader
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.session_queries import session_comparison
 from evdash.events.summaries import SessionSummary
-from evdash.web.error_pages import explains_bad_places, unknown
+from evdash.web.error_pages import handles_invalid_query, not_found_page
 from evdash.web.page import page
-from evdash.web.pages.compare.presenter import Asked, asked_of, comparable, comparison_view, notices
+from evdash.web.pages.compare.presenter import (
+    CompareQuery,
+    compare_query,
+    comparison_view,
+    notices,
+    suggest_comparisons,
+)
 
 
-@explains_bad_places
+@handles_invalid_query
 def compare(request: HttpRequest) -> HttpResponse:
     """The sessions of `a=` and `b=`, aligned; while one is not named, a form that asks for it."""
-    asked = asked_of(request.GET)
+    asked = compare_query(request.GET)
     with open_reader() as reader:
         facts = [reader.session(session_id) if session_id else None for session_id in (asked.a, asked.b)]
         for session_id, known in zip((asked.a, asked.b), facts, strict=True):
             if session_id and known is None:
-                return unknown(request, reader, "session", session_id)
+                return not_found_page(request, reader, "session", session_id)
         a, b = facts
         if a is None or b is None:
-            context = {"asked": asked, "suggestions": comparable(reader, a or b)}
+            context = {"asked": asked, "suggestions": suggest_comparisons(reader, a or b)}
             return page(request, "pages/compare/compare.html", "Compare sessions", context, coverage=reader.coverage)
         return _compared(request, reader, asked, a, b)
 
 
-def _compared(request: HttpRequest, reader: Reader, asked: Asked, a: SessionSummary, b: SessionSummary) -> HttpResponse:
+def _compared(
+    request: HttpRequest, reader: Reader, asked: CompareQuery, a: SessionSummary, b: SessionSummary
+) -> HttpResponse:
     compared = session_comparison(reader, a, b)
     view = comparison_view(reader, compared, asked)
     sides = (side for part in view.parts for row in part.rows for side in (row.a, row.b))
@@ -37,7 +45,7 @@ def _compared(request: HttpRequest, reader: Reader, asked: Asked, a: SessionSumm
         request,
         "pages/compare/compare.html",
         f"{a.session_id} and {b.session_id}",
-        {"asked": asked, "comparison": view, "suggestions": comparable(reader, a)},
+        {"asked": asked, "comparison": view, "suggestions": suggest_comparisons(reader, a)},
         coverage=reader.coverage,
         events=(side.event for side in sides if side),
         notices=notices(compared),

@@ -19,13 +19,13 @@ from evdash.events.session.call_matching import CALLS
 from evdash.events.session.paths import Path, path_text
 from evdash.events.summaries import SessionSummary
 from evdash.events.text import one_line
-from evdash.web.control_characters import signs
-from evdash.web.event_display.row import Reading
-from evdash.web.event_list.list_query import Scope, asked_filter
+from evdash.web.control_characters import escape_control_chars_text
+from evdash.web.event_display.row import ViewMode
+from evdash.web.event_list.list_query import Scope, parse_filter
 from evdash.web.event_list.listing import Listing
-from evdash.web.event_list.pagination import BadPlace
+from evdash.web.event_list.pagination import InvalidQuery
 
-READINGS: Final[tuple[tuple[Reading, str], ...]] = (
+READINGS: Final[tuple[tuple[ViewMode, str], ...]] = (
     ("conversation", "Conversation"),
     ("events", "Events"),
     ("raw", "Raw"),
@@ -35,17 +35,17 @@ _KEPT: Final = ("view", *PARAMETERS, "pin", "vs")
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingLink:
+class ViewModeLink:
     """One of the readings."""
 
     label: str
-    view: Reading
+    view: ViewMode
     address: str
     is_current: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class NavLink:
     """Onward to something; `key` is what does the same on the keyboard."""
 
     label: str
@@ -59,24 +59,24 @@ class Way:
 class Toolbar:
     """What templates/pages/session/_toolbar.html shows."""
 
-    readings: tuple[ReadingLink, ...]
-    ways: tuple[Way, ...]
+    readings: tuple[ViewModeLink, ...]
+    ways: tuple[NavLink, ...]
     kept: tuple[tuple[str, str], ...]  # for the form that jumps to a time
     speeds: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100)
 
 
-def reading_of(params: QueryDict) -> Reading:
+def view_mode(params: QueryDict) -> ViewMode:
     """The reading that `view=` names; events by default. Raises BadPlace for another word."""
     asked = params.get("view", "events")
     for reading, _ in READINGS:
         if asked == reading:
             return reading
-    raise BadPlace(f"view= is conversation, events or raw; {asked[:40]!r} is none of them.")
+    raise InvalidQuery(f"view= is conversation, events or raw; {asked[:40]!r} is none of them.")
 
 
-def kept_query(params: QueryDict) -> str:
+def preserved_query(params: QueryDict) -> str:
     """The part of the query string that says how the page is looked at, not where."""
-    return urlencode(_kept(params))
+    return urlencode(_preserved_params(params))
 
 
 def query_showing(event: Event, params: QueryDict, now: datetime) -> str:
@@ -85,17 +85,21 @@ def query_showing(event: Event, params: QueryDict, now: datetime) -> str:
     A filter that does not let the event through is taken off, and stands in `taken_off=`. `now`: what relative times of
     the filter are seen from.
     """
-    asked = asked_filter(params, Scope("session", event.session_id))
-    kept = _kept(params)
-    if asked.problem or not asked.within.matches(event, now):
+    asked = parse_filter(params, Scope("session", event.session_id))
+    kept = _preserved_params(params)
+    if asked.problem or not asked.effective_filter.matches(event, now):
         kept = [(name, value) for name, value in kept if name not in PARAMETERS] + [("taken_off", asked.text)]
     return urlencode([("at", str(event.entry_id)), *kept])
 
 
-def filter_taken_off(params: QueryDict) -> str:
+def cleared_filter(params: QueryDict) -> str:
     """The sentence that says which filter was taken off to show what was found; "" when none was."""
     text = one_line(params.get("taken_off", ""), 200)
-    return f"The filter {signs(text)} was taken off to show this event, which it leaves out." if text else ""
+    return (
+        f"The filter {escape_control_chars_text(text)} was taken off to show this event, which it leaves out."
+        if text
+        else ""
+    )
 
 
 def toolbar(params: QueryDict, shown: Listing) -> Toolbar:
@@ -107,23 +111,23 @@ def toolbar(params: QueryDict, shown: Listing) -> Toolbar:
     def address(what: str, way: str) -> str:
         start = at or (str(first.previous() if way == "next" else last.next()) if first and last else "")
         asked = {"part": "find", "what": what, "way": way} | ({"from": start} if start else {})
-        return f"?{urlencode([*asked.items(), *_kept(params)])}"
+        return f"?{urlencode([*asked.items(), *_preserved_params(params)])}"
 
     return Toolbar(
         readings=tuple(
-            ReadingLink(label, name, _as(params, name), name == reading_of(params)) for name, label in READINGS
+            ViewModeLink(label, name, _as(params, name), name == view_mode(params)) for name, label in READINGS
         ),
         ways=(
-            Way("‹ error", "Previous error (E)", address("error", "previous"), "error", "previous"),
-            Way("error ›", "Next error (e)", address("error", "next"), "error", "next"),
-            Way("‹ tool call", "Previous tool call (T)", address("tool", "previous"), "tool", "previous"),
-            Way("tool call ›", "Next tool call (t)", address("tool", "next"), "tool", "next"),
+            NavLink("‹ error", "Previous error (E)", address("error", "previous"), "error", "previous"),
+            NavLink("error ›", "Next error (e)", address("error", "next"), "error", "next"),
+            NavLink("‹ tool call", "Previous tool call (T)", address("tool", "previous"), "tool", "previous"),
+            NavLink("tool call ›", "Next tool call (t)", address("tool", "next"), "tool", "next"),
         ),
-        kept=tuple(_kept(params)),
+        kept=tuple(_preserved_params(params)),
     )
 
 
-def _as(params: QueryDict, reading: Reading) -> str:
+def _as(params: QueryDict, reading: ViewMode) -> str:
     query = params.copy()
     query.pop("view", None)
     query.pop("part", None)
@@ -133,7 +137,7 @@ def _as(params: QueryDict, reading: Reading) -> str:
     return f"?{query.urlencode()}"
 
 
-def _kept(params: QueryDict) -> list[tuple[str, str]]:
+def _preserved_params(params: QueryDict) -> list[tuple[str, str]]:
     return [(name, value) for name in _KEPT for value in params.getlist(name) if value]
 
 
@@ -194,7 +198,7 @@ def found_event(reader: Reader, summary: SessionSummary, params: dict[str, str])
     """
     what, way = params.get("what", "event"), params.get("way", "next")
     if what not in WHAT or way not in ("next", "previous"):
-        raise BadPlace("A session is searched for what=event, error, tool or time, way=next or previous.")
+        raise InvalidQuery("A session is searched for what=event, error, tool or time, way=next or previous.")
     within = EventFilter().also("session", summary.session_id)
     if what == "time":
         return _first(reader, _since(within, summary, params.get("time", "")), None, oldest_first=True)
@@ -225,7 +229,7 @@ def _from(text: str) -> EntryId | None:
     try:
         return EntryId.parse(text) if text else None
     except InvalidEntryId as error:
-        raise BadPlace(f"from= {error}.") from None
+        raise InvalidQuery(f"from= {error}.") from None
 
 
 def _since(within: EventFilter, summary: SessionSummary, text: str) -> EventFilter:
@@ -245,7 +249,7 @@ def _since(within: EventFilter, summary: SessionSummary, text: str) -> EventFilt
             if moment < summary.started_at.replace(second=0, microsecond=0):
                 moment += timedelta(days=1)
     except (ValueError, OverflowError):
-        raise BadPlace(
+        raise InvalidQuery(
             f"{text[:40]!r} is no time: expected 14:03, 14:03:20, +90s, +5m, +2h or 2026-05-01T14:03:20Z, in UTC."
         ) from None
     return within.between(moment, None)

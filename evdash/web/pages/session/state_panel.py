@@ -23,8 +23,8 @@ from evdash.events.session.state import NOT_STARTED, Search, SessionState, ToolC
 from evdash.events.summaries import SessionSummary
 from evdash.events.text import one_line
 from evdash.web.event_display.calls import KnownEnd
-from evdash.web.event_list.pagination import BadPlace
-from evdash.web.formatting import count, milliseconds
+from evdash.web.event_list.pagination import InvalidQuery
+from evdash.web.formatting import format_count, format_milliseconds
 from evdash.web.pages.session.query import PINS_MAX, PanelQuery
 from evdash.web.session_status import session_status
 
@@ -169,7 +169,7 @@ def _open_call(
     elif entry_id == step.event.entry_id:
         words = "this event"
     else:
-        words = f"called {milliseconds(took_ms(call.asked_us, entry_id.ms, step.event))} before"
+        words = f"called {format_milliseconds(took_ms(call.asked_us, entry_id.ms, step.event))} before"
     return OpenCall(one_line(f"{call.tool or 'search'} {asked}", _LABEL_CHARS).strip(), query.at(entry_id), words)
 
 
@@ -282,14 +282,14 @@ def _entry_id(params: QueryDict, name: str) -> EntryId | None:
     try:
         return EntryId.parse(str(params[name])) if params.get(name) else None
     except InvalidEntryId as error:
-        raise BadPlace(f"{name}= {error}.") from None
+        raise InvalidQuery(f"{name}= {error}.") from None
 
 
 def _paths(params: QueryDict) -> list[Path]:
     try:
         return [parse_path(text) for text in params.getlist("pin")[:PINS_MAX] if text]
     except InvalidPath as error:
-        raise BadPlace(f"pin= {error}.") from None
+        raise InvalidQuery(f"pin= {error}.") from None
 
 
 def _state_at(reader: Reader, session_id: str, at: EntryId) -> SessionState:
@@ -304,7 +304,7 @@ def _status(reader: Reader, summary: SessionSummary, last: Step) -> str:
     life = last.after.lifecycle
     is_newest = last.event.entry_id >= summary.last_id
     word = session_status(summary, reader.now) if is_newest and life.status == "running" else life.status
-    after_end = f", {count(life.events_after_end, 'event')} after its end" if life.events_after_end else ""
+    after_end = f", {format_count(life.events_after_end, 'event')} after its end" if life.events_after_end else ""
     return f"{word}{f': {life.outcome}' if life.outcome else ''}{after_end}"
 
 
@@ -345,8 +345,8 @@ def _pin(path: Path, steps: Sequence[Step], query: PanelQuery) -> Pin:
 def _since(steps: Sequence[Step]) -> str:
     before = steps[0].before.folded
     if not before:
-        return f"over all {count(len(steps), 'event')} up to here"
-    return f"over the last {count(len(steps), 'event')}, from event {before + 1:,} on"
+        return f"over all {format_count(len(steps), 'event')} up to here"
+    return f"over the last {format_count(len(steps), 'event')}, from event {before + 1:,} on"
 
 
 def _told(value: Any) -> str:
@@ -381,7 +381,7 @@ def _part(path: Path, value: Any, marks: Mapping[Path, str], query: PanelQuery) 
         return Part(path[-1], text or "empty", mark, pin="" if _is_in_row(path) else query.pinned(path))
     # What is in a part that is new as a whole is new without saying so.
     parts = tuple(_part((*path, name), each, marks, query) for name, each in value.items())
-    text = count(len(parts), "entry", "entries") if parts else "none"
+    text = format_count(len(parts), "entry", "entries") if parts else "none"
     if len(parts) == ROWS_SHOWN:
         text = f"the newest {len(parts)}"
     return Part(path[-1], text, mark, parts, is_open=bool(mark) and len(path) <= _DEPTH_OPEN)

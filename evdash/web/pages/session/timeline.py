@@ -18,7 +18,7 @@ from evdash.web.charts.overview_strip import Strip, strip
 from evdash.web.charts.timeline import Timeline, timeline
 from evdash.web.event_display.calls import Calls, KnownEnd, calls_among
 from evdash.web.event_list.listing import Listing
-from evdash.web.formatting import count
+from evdash.web.formatting import format_count
 from evdash.web.session_status import session_status
 
 # A call that waits longer is told nothing of: it would cost more than the rest of the page.
@@ -26,7 +26,7 @@ READ_ON_MAX: Final = 1_000
 _STEP: Final = 200
 
 
-def known_calls(reader: Reader, summary: SessionSummary, shown: EventPage) -> Calls:
+def match_calls_in_view(reader: Reader, summary: SessionSummary, shown: EventPage) -> Calls:
     """The calls among these events of the session, which lie beside each other and stand oldest first."""
     events = without_duplicates(shown)
     if not events:
@@ -39,8 +39,8 @@ def known_calls(reader: Reader, summary: SessionSummary, shown: EventPage) -> Ca
         events,
         following,
         end=KnownEnd(last, reader.now, status) if is_to_end else None,
-        no_return_before=_sound_from(reader, paired, EntryId.MAX if status == "running" else last.entry_id),
-        no_call_from=_sound_up_to(reader, paired, events[0]) if shown.older is None else EntryId.MIN,
+        no_return_before=_gap_free_from(reader, paired, EntryId.MAX if status == "running" else last.entry_id),
+        no_call_from=_gap_free_up_to(reader, paired, events[0]) if shown.older is None else EntryId.MIN,
     )
 
 
@@ -50,7 +50,7 @@ def calls_in_filtered(reader: Reader, summary: SessionSummary, listed: Sequence[
     if not any(event.type in CALLS and not drawn.note(event) for event in listed):
         return drawn
     last = reader.page(EventFilter().also("session", summary.session_id), limit=READ_ON_MAX)
-    at_end = known_calls(reader, summary, replace(last, events=last.events[::-1]))
+    at_end = match_calls_in_view(reader, summary, replace(last, events=last.events[::-1]))
     return replace(drawn, notes={**at_end.notes, **drawn.notes})
 
 
@@ -77,7 +77,7 @@ def _following(
     return following, page.newer is None and reader.has_read_all
 
 
-def _sound_from(reader: Reader, paired: Paired, through: EntryId) -> EntryId:
+def _gap_free_from(reader: Reader, paired: Paired, through: EntryId) -> EntryId:
     """The entry from which on, to the end, nothing is missing that could be the return of a waiting call."""
     if not paired.waiting:
         return EntryId.MIN
@@ -87,7 +87,7 @@ def _sound_from(reader: Reader, paired: Paired, through: EntryId) -> EntryId:
     return max((gap.last_id for gap in gaps), default=EntryId.MIN)
 
 
-def _sound_up_to(reader: Reader, paired: Paired, first: Event) -> EntryId:
+def _gap_free_up_to(reader: Reader, paired: Paired, first: Event) -> EntryId:
     """The entry up to which, from the session's beginning, nothing is missing that could be a lone return's call."""
     if not paired.alone:
         return EntryId.MIN
@@ -101,7 +101,7 @@ DRAWN_MAX: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class TimelinePanel:
     """What the page draws of a session."""
 
     timeline: Timeline | None
@@ -110,13 +110,15 @@ class Picture:
     note: str  # what part of it is drawn; "" for the whole
 
 
-def picture(reader: Reader, summary: SessionSummary, shown: Listing, at: EntryId | None, query: str) -> Picture:
+def timeline_panel(
+    reader: Reader, summary: SessionSummary, shown: Listing, at: EntryId | None, query: str
+) -> TimelinePanel:
     """The picture around `at`, else around what the list shows. `query`: what the addresses in it keep."""
     found = _around(reader, summary, shown, at)
     drawn = without_duplicates(found)
-    calls = known_calls(reader, summary, found)
+    calls = match_calls_in_view(reader, summary, found)
     whole = strip(reader.session_outline(summary), drawn, query)
-    return Picture(
+    return TimelinePanel(
         timeline(drawn, calls, _addresses(drawn, shown, query)),
         whole,
         calls,
@@ -132,13 +134,14 @@ def _notes(
         yield f"{len(drawn):,} of {summary.events:,} events are drawn{where}."
     if duplicates:
         are = "is" if duplicates == 1 else "are"
-        yield f"{count(duplicates, 'duplicate')}, written again by a retry, {are} not drawn."
+        yield f"{format_count(duplicates, 'duplicate')}, written again by a retry, {are} not drawn."
     if calls.open:
         have = "has" if len(calls.open) == 1 else "have"
-        yield f"{count(len(calls.open), 'call')} drawn here {have} no return: {_names(calls.open)}."
+        yield f"{format_count(len(calls.open), 'call')} drawn here {have} no return: {_names(calls.open)}."
     if calls.alone:
         have = "has" if len(calls.alone) == 1 else "have"
-        yield f"{count(len(calls.alone), 'return')} drawn here {have} no call that is known: {_names(calls.alone)}."
+        returns = format_count(len(calls.alone), "return")
+        yield f"{returns} drawn here {have} no call that is known: {_names(calls.alone)}."
 
 
 def _names(calls: Sequence[Event]) -> str:

@@ -14,28 +14,35 @@ from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.summaries import SessionSummary
 from evdash.notes.records import Subject
-from evdash.web.error_pages import explains_bad_places, said, unknown
+from evdash.web.error_pages import handles_invalid_query, message_page, not_found_page
 from evdash.web.event_list.list_query import Scope
-from evdash.web.event_list.listing import Listing, Question, listing, question
-from evdash.web.event_list.pagination import BadPlace, with_call_notes
+from evdash.web.event_list.listing import Listing, ListQuery, list_query, listing
+from evdash.web.event_list.pagination import InvalidQuery, with_call_notes
 from evdash.web.links import session_address
 from evdash.web.note_display import notes_section
 from evdash.web.page import page, part
-from evdash.web.pages.compare.presenter import comparable
-from evdash.web.pages.session.query import filter_taken_off, found_event, kept_query, query_showing, reading_of, toolbar
+from evdash.web.pages.compare.presenter import suggest_comparisons
+from evdash.web.pages.session.query import (
+    cleared_filter,
+    found_event,
+    preserved_query,
+    query_showing,
+    toolbar,
+    view_mode,
+)
 from evdash.web.pages.session.state_panel import state_panel
-from evdash.web.pages.session.timeline import DRAWN_MAX, calls_in_filtered, known_calls, picture
-from evdash.web.pages.session_export.links import hand_over
-from evdash.web.sandbox_middleware import mount_of
+from evdash.web.pages.session.timeline import DRAWN_MAX, calls_in_filtered, match_calls_in_view, timeline_panel
+from evdash.web.pages.session_export.links import export_links
+from evdash.web.sandbox_middleware import sandbox_request
 
 
-@explains_bad_places
+@handles_invalid_query
 def session(request: HttpRequest, session_id: str) -> HttpResponse:
     """The session's events from its start on, or around `at=`, under the filter bar."""
     with open_reader() as reader:
         facts = reader.session(session_id)
         if facts is None:
-            return unknown(request, reader, "session", session_id)
+            return not_found_page(request, reader, "session", session_id)
         if request.GET.get("part") == "find":
             return _found(request, reader, facts)
         if request.GET.get("part") == "state":
@@ -44,30 +51,30 @@ def session(request: HttpRequest, session_id: str) -> HttpResponse:
 
 
 def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpResponse:
-    reading = reading_of(request.GET)
+    reading = view_mode(request.GET)
     scope = Scope("session", facts.session_id)
-    asking = question(request, scope, oldest_first=True, reading=reading)
+    asking = list_query(request, scope, oldest_first=True, reading=reading)
     shown = listing(reader, asking, facts=facts, with_histogram=False)
     if hidden := _hidden(reader, asking, shown):
         return HttpResponseRedirect(f"?{query_showing(hidden, request.GET, reader.now)}")
-    query = kept_query(request.GET)
-    drawn = picture(reader, facts, shown, asking.place.at, query)
+    query = preserved_query(request.GET)
+    drawn = timeline_panel(reader, facts, shown, asking.place.at, query)
     calls = drawn.calls
     if asking.asked.own and facts.events > DRAWN_MAX:  # calls without their returns, maybe far from the picture
         calls = calls_in_filtered(reader, facts, shown.page.events, drawn.calls)
     elif not asking.asked.own and len(shown.page.events) > DRAWN_MAX:  # printed, it has more than the picture
-        calls = known_calls(reader, facts, shown.page)
+        calls = match_calls_in_view(reader, facts, shown.page)
     context = {
         "facts": facts,
-        "hand_over": hand_over(facts.session_id),
-        "notes": None if mount_of(request) else notes_section(Subject(facts.session_id), request.user),
+        "hand_over": export_links(facts.session_id),
+        "notes": None if sandbox_request(request) else notes_section(Subject(facts.session_id), request.user),
         "listing": replace(shown, list=with_call_notes(shown.list, calls)),
         "picture": drawn,
         "toolbar": toolbar(request.GET, shown),
-        "taken_off": filter_taken_off(request.GET),
+        "taken_off": cleared_filter(request.GET),
         "at": asking.place.at,
         "state_query": request.GET.urlencode(),
-        "comparable": comparable(reader, facts),
+        "comparable": suggest_comparisons(reader, facts),
     }
     return page(
         request,
@@ -80,7 +87,7 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
     )
 
 
-def _hidden(reader: Reader, asking: Question, shown: Listing) -> Event | None:
+def _hidden(reader: Reader, asking: ListQuery, shown: Listing) -> Event | None:
     """The event that `at=` names and the filter does not show; None when it is shown, or is none of the session."""
     at, scope = asking.place.at, asking.asked.scope
     if at is None or not asking.asked.own or asking.asked.problem:
@@ -96,7 +103,7 @@ def _state(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpR
     """The state at one event: for the panel by itself, else as a page."""
     panel = state_panel(reader, facts, request.GET)
     if panel is None:
-        return said(
+        return message_page(
             request,
             "No state yet",
             "The session has no event up to there.",
@@ -114,7 +121,7 @@ def _found(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpR
     """On to the event that was asked for."""
     try:
         found = found_event(reader, facts, request.GET.dict())
-    except BadPlace as error:
+    except InvalidQuery as error:
         if request.htmx:  # type: ignore[attr-defined]
             return _told(str(error))
         raise
@@ -127,7 +134,7 @@ def _found(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpR
     if event is None and request.htmx:  # type: ignore[attr-defined]
         return _told(nothing)
     if event is None:
-        return said(
+        return message_page(
             request,
             "Nothing further",
             nothing,

@@ -18,9 +18,9 @@ from evdash.notes.reading import all_notes_of_session
 from evdash.notes.records import NoteRecord
 from evdash.streams.client import StreamsUnavailable
 from evdash.web.event_display.calls import Calls
-from evdash.web.event_display.gap_row import Whose, whose
+from evdash.web.event_display.gap_row import ListOwner, list_owner
 from evdash.web.event_list.completeness import Completeness, session_completeness
-from evdash.web.pages.session.timeline import known_calls, without_duplicates
+from evdash.web.pages.session.timeline import match_calls_in_view, without_duplicates
 
 # Events a chunk, of which all values are whole: so much is in memory at once.
 CHUNK_EVENTS: Final = 100
@@ -54,7 +54,7 @@ class SessionExport:
     streams: tuple[str, ...]
     completeness: Completeness
     gaps: tuple[MissingEntries, ...]
-    whose: Whose
+    whose: ListOwner
     pictured: tuple[Event, ...]  # the first events, for the picture, without duplicates
     calls: Calls  # those among them
     has_notes: bool  # a sandbox has none
@@ -103,9 +103,9 @@ def session_export(
         within = EventFilter().also("session", session_id)
         page = reader.first_page(within, limit=PICTURE_EVENTS if with_picture else 1)
         first = without_duplicates(page)
-        calls = known_calls(reader, facts, page) if facts and with_picture else Calls()
+        calls = match_calls_in_view(reader, facts, page) if facts and with_picture else Calls()
         gaps = reader.gaps(facts.first_id.previous(), facts.last_id) if facts else ()
-        of_it = whose(reader, within, page.events, gaps)
+        of_it = list_owner(reader, within, page.events, gaps)
         coverage = reader.coverage
     if coverage.unreachable:
         raise StreamsUnavailable(f"An export now would not be complete. {coverage.unreachable}")

@@ -19,7 +19,7 @@ from evdash.web.charts.timeline import timeline
 from evdash.web.event_display.calls import Calls
 from evdash.web.event_display.gap_row import GapRow, gap_row
 from evdash.web.event_display.row import Row, row_of
-from evdash.web.formatting import size
+from evdash.web.formatting import format_size
 from evdash.web.note_display import note_views
 from evdash.web.pages.session_export.export import ExportedEvent, SessionExport
 
@@ -99,7 +99,7 @@ def _fields(event: Event) -> tuple[WholeField, ...]:
             name_is_base64=not is_text,
             text=field.value if field.is_text else "",
             base64="" if field.is_text else base64.b64encode(field.raw).decode(),
-            size=size(len(field.raw)),
+            size=format_size(len(field.raw)),
         )
         for field, (raw_name, _) in zip(event.fields, event.entry.pairs, strict=True)
     )

@@ -11,7 +11,7 @@ from evdash.web.links import session_address
 
 
 @dataclass(frozen=True, slots=True)
-class HandOver:
+class ExportLinks:
     """The addresses that templates/pages/session/_export.html offers."""
 
     file: str
@@ -19,8 +19,8 @@ class HandOver:
     ndjson: str
 
 
-def hand_over(session_id: str) -> HandOver:
+def export_links(session_id: str) -> ExportLinks:
     """The exports of this session."""
     here = session_address(session_id)
     query = EventFilter().also("session", session_id).query_string()
-    return HandOver(f"{here}export.html", f"{here}transcript.md", f"{reverse('events-ndjson')}?{query}")
+    return ExportLinks(f"{here}export.html", f"{here}transcript.md", f"{reverse('events-ndjson')}?{query}")

@@ -16,11 +16,11 @@ from evdash.eventlog.records import MissingEntries
 from evdash.events.event import Event
 from evdash.events.session.call_matching import CALLS, Call, OpenCalls, is_complete
 from evdash.notes.records import NoteRecord
-from evdash.web.control_characters import signs
-from evdash.web.event_display.event_types import kind_of
-from evdash.web.event_display.gap_row import Whose, gap_row
-from evdash.web.event_display.one_line import IDENTITY, reading
-from evdash.web.formatting import count, span
+from evdash.web.control_characters import escape_control_chars_text
+from evdash.web.event_display.event_types import style_of
+from evdash.web.event_display.gap_row import ListOwner, gap_row
+from evdash.web.event_display.one_line import IDENTITY, describe_event
+from evdash.web.formatting import format_count, format_duration
 from evdash.web.pages.session_export.export import ExportedEvent, SessionExport
 
 _BACKTICKS = re.compile(r"`+")
@@ -63,7 +63,7 @@ def _pieces(export: SessionExport, chunks: Iterator[list[ExportedEvent | Missing
         yield _note(note).encode()
     if not is_any:
         yield b"None.\n\n"
-    yield f"---\n\nEnd of the transcript: {count(events, 'event')}, {count(errors, 'error')}.\n".encode()
+    yield f"---\n\nEnd of the transcript: {format_count(events, 'event')}, {format_count(errors, 'error')}.\n".encode()
 
 
 class _Begun(NamedTuple):
@@ -110,9 +110,9 @@ def _head(export: SessionExport) -> str:
         ("agent", _code(str(facts.agent)) if facts.agent else ""),
         ("model", _code(str(facts.model)) if facts.model else ""),
         ("started", _time(facts.started_at)),
-        ("length", span(facts.duration)),
+        ("length", format_duration(facts.duration)),
         ("outcome", _code(facts.outcome or "ended") if facts.ended else "no end yet"),
-        ("events", f"{facts.events:,}, of them {count(facts.errors, 'error')}"),
+        ("events", f"{facts.events:,}, of them {format_count(facts.errors, 'error')}"),
         ("messages", f"{facts.messages:,}"),
         ("tool calls", f"{facts.tool_calls:,}"),
         ("searches", f"{facts.searches:,}"),
@@ -134,9 +134,11 @@ def _head(export: SessionExport) -> str:
 def _event(item: ExportedEvent, calls: _Calls, *, with_stream: bool) -> str:
     event = item.event
     entry = f"entry {_code(str(event.entry_id))}" + (f" of {_code(event.stream)}" if with_stream else "")
-    tail = reading(event).tail
+    tail = describe_event(event).tail
     heading = " · ".join(
-        part for part in (_title(event), _time(event.occurred_at), signs(tail) if tail else "", entry) if part
+        part
+        for part in (_title(event), _time(event.occurred_at), escape_control_chars_text(tail) if tail else "", entry)
+        if part
     )
     lines = [f"### {item.number}. {heading}\n\n"]
     if item.is_duplicate:
@@ -151,7 +153,7 @@ def _event(item: ExportedEvent, calls: _Calls, *, with_stream: bool) -> str:
 
 def _title(event: Event) -> str:
     role = event.data.get("role")
-    if kind_of(event.type).name == "message" and isinstance(role, str) and role:
+    if style_of(event.type).name == "message" and isinstance(role, str) and role:
         title = _name(role)
     else:
         title = _name(event.type) if event.type else "(no type)"
@@ -174,7 +176,7 @@ def _is_told(name: str, value: Any, event: Event) -> bool:
     if name == "data":  # its keys are the event's own, unless it is no JSON object
         return not isinstance(value, Mapping)
     if name == "role":
-        return kind_of(event.type).name != "message"
+        return style_of(event.type).name != "message"
     return name not in _IN_HEADING and value not in ("", None)
 
 
@@ -208,12 +210,12 @@ def _note(note: NoteRecord) -> str:
     return heading + _fence(note.text, "markdown")
 
 
-def _gap(gap: MissingEntries, whose: Whose) -> str:
+def _gap(gap: MissingEntries, whose: ListOwner) -> str:
     return f"{gap_row(gap, whose).words} Between {gap.first_id} and {gap.last_id}. {gap.reason}".strip()
 
 
 def _fence(text: str, kind: str = "text") -> str:
-    text = signs(text)
+    text = escape_control_chars_text(text)
     fence = "`" * max(3, _longest_run(text) + 1)
     return f"{fence}{kind}\n{text}{'' if text.endswith(chr(10)) else chr(10)}{fence}\n\n"
 
@@ -224,7 +226,7 @@ def _name(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    text = " ".join(signs(text).splitlines()) or " "
+    text = " ".join(escape_control_chars_text(text).splitlines()) or " "
     ticks = "`" * (_longest_run(text) + 1)
     pad = " " if text[0] in "` " or text[-1] in "` " else ""
     return f"{ticks}{pad}{text}{pad}{ticks}"

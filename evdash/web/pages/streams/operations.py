@@ -20,13 +20,13 @@ from evdash.events.entry import EntryId, InvalidEntryId
 from evdash.streams.client import StreamsUnavailable, open_client
 from evdash.streams.commands import Operation, OperationRefused, Preview
 from evdash.streams.consumer_group import GroupMissing
-from evdash.web.error_pages import said
-from evdash.web.formatting import count
+from evdash.web.error_pages import message_page
+from evdash.web.formatting import format_count
 from evdash.web.page import page
-from evdash.web.pages.audit_log import AccessView
+from evdash.web.pages.audit_log import AuditEntryView
 from evdash.web.pages.streams.forms import FORMS, OperationForm
 from evdash.web.pages.streams.forms.sandboxes import SANDBOX_FORMS
-from evdash.web.pages.streams.forms.target import place_of
+from evdash.web.pages.streams.forms.target import operation_target
 from evdash.web.pages.streams.stream import pending_rows
 from evdash.web.pages.streams.view import no_such_stream
 
@@ -60,14 +60,14 @@ def _operation(request: HttpRequest, kind: str) -> HttpResponse:
         return no_such_stream(request, stream)
     wanted = FORMS[kind]
     if wanted.of_group and not group:
-        return said(request, "Of which group?", "This address names no group.", status=404)
+        return message_page(request, "Of which group?", "This address names no group.", status=404)
     with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
         try:
-            place = place_of(client, stream, group if wanted.of_group else "", with_parked="all" in request.GET)
+            place = operation_target(client, stream, group if wanted.of_group else "", with_parked="all" in request.GET)
             form = wanted(place, request.GET)
         except StreamsUnavailable as outage:
-            return said(request, wanted.title, str(outage), status=503, coverage=reader.coverage)
-        return _looked_at_or_done(request, form, client, reader)
+            return message_page(request, wanted.title, str(outage), status=503, coverage=reader.coverage)
+        return _preview_or_run(request, form, client, reader)
 
 
 @operators_only
@@ -75,10 +75,10 @@ def sandbox_operation(request: HttpRequest, kind: str) -> HttpResponse:
     """As stream_operation, for what is about a sandbox, which is a stream of its own."""
     form = SANDBOX_FORMS[kind](cast(User, request.user).get_username(), request.GET)
     with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
-        return _looked_at_or_done(request, form, client, reader, template="pages/streams/sandbox_operation.html")
+        return _preview_or_run(request, form, client, reader, template="pages/streams/sandbox_operation.html")
 
 
-def _looked_at_or_done(
+def _preview_or_run(
     request: HttpRequest,
     form: OperationForm,
     client: redis.Redis,
@@ -89,23 +89,23 @@ def _looked_at_or_done(
     """What the form asks for, looked at; after POST done, and the way to what the log has of it."""
     problem = ""
     if request.method == "POST" and form.is_complete and form.is_valid():
-        problem = _done(request, form, client)
+        problem = _run(request, form, client)
         if not problem and (done := last_of(cast(User, request.user))):
-            return redirect(form.after or AccessView(done).address)
-    context = {"form": form, "problem": problem, "reason": request.POST.get("reason", ""), "back": form.back}
+            return redirect(form.success_url or AuditEntryView(done).address)
+    context = {"form": form, "problem": problem, "reason": request.POST.get("reason", ""), "back": form.cancel_url}
     if form.is_complete and form.is_valid():
         context |= _previewed(form, client, reader)
     status = 409 if problem else 400 if form.errors else 200
     return page(request, template, form.title, context, coverage=reader.coverage, status=status)
 
 
-def _done(request: HttpRequest, form: OperationForm, client: redis.Redis) -> str:
+def _run(request: HttpRequest, form: OperationForm, client: redis.Redis) -> str:
     """Do it; returns why it was not done, or why nobody knows."""
     user, reason = cast(User, request.user), request.POST.get("reason", "").strip()
     operation = form.operation(reason)
     try:
         if before_id := request.POST.get("before_id"):
-            operation = form.as_seen(operation, EntryId.parse(before_id))
+            operation = form.as_previewed(operation, EntryId.parse(before_id))
         if form.shows_growth and (more := _growth(operation, client, request.POST.get("seen", ""))):
             return more
         form.carry_out(operation, reason, client, user)
@@ -121,7 +121,7 @@ def _growth(operation: Operation, client: redis.Redis, seen: str) -> str:
     now = operation.preview(client).affected
     if now is None or not seen.isdecimal() or now <= int(seen):
         return ""
-    number = count(now, "entry", "entries")
+    number = format_count(now, "entry", "entries")
     return f"Nothing was done: it is about {number} now, and was about {int(seen):,} when you looked."
 
 

@@ -13,9 +13,9 @@ from evdash.events.event import Event
 from evdash.replay.replay import ALIVE_EVERY_S
 from evdash.streams.client import StreamsUnavailable
 from evdash.streams.sandbox import Provenance, Sandbox, origin, sandbox, sandboxes, why_no_sandbox
-from evdash.web.formatting import count
+from evdash.web.formatting import format_count
 from evdash.web.links import event_address, sandbox_address, sandbox_operation_address
-from evdash.web.url_prefix import outside
+from evdash.web.url_prefix import without_prefix
 
 SILENT_S: Final = 4 * ALIVE_EVERY_S
 """After so many seconds in which nothing was heard of a replay it is taken to have been broken off."""
@@ -33,7 +33,7 @@ class SandboxView:
 
     @property
     def delete_address(self) -> str:
-        with outside():
+        with without_prefix():
             return sandbox_operation_address("delete-sandbox", stream=self.sandbox.name)
 
     @property
@@ -58,7 +58,7 @@ class ReplayView:
         told = self.provenance
         of = f" of {', '.join(told.sources)}" if told.sources else ""
         ids = "their original" if told.ids == "original" else "new"
-        return f"{count(told.entries, 'entry', 'entries')}{of}, with {ids} IDs, {told.pace}"
+        return f"{format_count(told.entries, 'entry', 'entries')}{of}, with {ids} IDs, {told.pace}"
 
     @property
     def is_under_way(self) -> bool:
@@ -95,7 +95,7 @@ def sandbox_views(client: redis.Redis) -> tuple[SandboxView, ...]:
 
 def original_address(client: redis.Redis, event: Event) -> str:
     """Where the entry lies that this one of a sandbox is a copy of; "" where nobody can say."""
-    with outside():
+    with without_prefix():
         if came_from := origin(client, event.stream, event.entry_id):
             return event_address(*came_from)
         found = sandbox(client, event.stream)

@@ -14,8 +14,8 @@ from django.conf import settings
 from django.urls import reverse
 
 from evdash.config.environment import Configuration
-from evdash.eventlog.gaps import missing_entries, missing_in_all
-from evdash.eventlog.group_progress import GroupTotals, MadeAnew, Throughput, group_totals, made_anew, throughput
+from evdash.eventlog.gaps import missing_entries, total_missing
+from evdash.eventlog.group_progress import GroupTotals, StreamRecreated, Throughput, group_totals, made_anew, throughput
 from evdash.eventlog.models import Gap
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import MissingEntries
@@ -31,10 +31,10 @@ from evdash.streams.reads import read_entries
 from evdash.streams.retention import TrimRefused, plan_safe_trim
 from evdash.streams.stream_info import Arrivals, ConsumerInfo, GroupInfo, StreamInfo, arrivals, group_infos, stream_info
 from evdash.web.charts.sparkline import Sparkline, sparkline
-from evdash.web.event_display.event_types import Kind, kind_of
-from evdash.web.event_display.one_line import Reading, reading
-from evdash.web.event_list.pagination import BadPlace, entry_place_of, link
-from evdash.web.formatting import count
+from evdash.web.event_display.event_types import TypeStyle, style_of
+from evdash.web.event_display.one_line import OneLineText, describe_event
+from evdash.web.event_list.pagination import InvalidQuery, link, parse_entry_cursor
+from evdash.web.formatting import format_count
 from evdash.web.links import event_address, group_address, parked_address
 
 # Single entries noticed no longer after one another than this, one after the other and for one reason, are one row.
@@ -91,7 +91,7 @@ class GapList:
     @property
     def in_all(self) -> str:
         """The sum, in words."""
-        return f"{self.entries} in {count(self.gaps, 'gap')}"
+        return f"{self.entries} in {format_count(self.gaps, 'gap')}"
 
 
 def gap_list(group: str, stream: str, *, rows: int | None = None) -> GapList:
@@ -102,12 +102,12 @@ def gap_list(group: str, stream: str, *, rows: int | None = None) -> GapList:
             merged[-1].append(gap)
         else:
             merged.append([gap])
-    in_all = missing_in_all([stream], group)
+    in_all = total_missing([stream], group)
     more = "" if in_all.is_exact else "at least "
     return GapList(
         rows=tuple(GapView(tuple(gaps)) for gaps in merged[:rows]),
         gaps=in_all.gaps,
-        entries=f"{more}{count(in_all.entries, 'entry', 'entries')}",
+        entries=f"{more}{format_count(in_all.entries, 'entry', 'entries')}",
     )
 
 
@@ -202,7 +202,7 @@ class StreamView:
     groups: tuple[GroupView, ...]
     parked: int
     gaps: GapList
-    made_anew: MadeAnew | None
+    made_anew: StreamRecreated | None
     retention: str
     held: str  # the sentence, when a group holds what retention would remove
     problem: str
@@ -285,9 +285,9 @@ def retention_in_words(configuration: Configuration) -> str:
     bounds = []
     if configuration.max_length:
         about = "" if configuration.max_length_exact else "about "
-        bounds.append(f"{about}{count(configuration.max_length, 'entry', 'entries')}")
+        bounds.append(f"{about}{format_count(configuration.max_length, 'entry', 'entries')}")
     if configuration.retention_hours:
-        bounds.append(count(configuration.retention_hours, "hour"))
+        bounds.append(format_count(configuration.retention_hours, "hour"))
     return f"{' and '.join(bounds)} at most, once every group has committed them" if bounds else "everything is kept"
 
 
@@ -367,12 +367,12 @@ class EntryLine:
     is_gone: bool  # from the stream
 
     @property
-    def kind(self) -> Kind | None:
-        return kind_of(self.event.type) if self.event else None
+    def kind(self) -> TypeStyle | None:
+        return style_of(self.event.type) if self.event else None
 
     @property
-    def reading(self) -> Reading | None:
-        return reading(self.event) if self.event else None
+    def reading(self) -> OneLineText | None:
+        return describe_event(self.event) if self.event else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,7 +443,10 @@ class PendingFilter:
         """From `consumer=`, `idle_over=` and `after=`. Raises BadPlace."""
         idle_over = asked.get("idle_over", "").strip()
         return cls(
-            asked.get("consumer", ""), idle_over, _milliseconds(idle_over) if idle_over else 0, entry_place_of(asked)[1]
+            asked.get("consumer", ""),
+            idle_over,
+            _milliseconds(idle_over) if idle_over else 0,
+            parse_entry_cursor(asked)[1],
         )
 
     @property
@@ -498,7 +501,7 @@ def _milliseconds(text: str) -> int:
     try:
         ago = TimeBound.parse(text).ago
     except InvalidTimeBound as error:
-        raise BadPlace(f"idle_over= {error}.") from None
+        raise InvalidQuery(f"idle_over= {error}.") from None
     if ago is None:
-        raise BadPlace(f"idle_over= {text[:60]!r} is no span of time: write 90s, 5m, 2h or 7d.")
+        raise InvalidQuery(f"idle_over= {text[:60]!r} is no span of time: write 90s, 5m, 2h or 7d.")
     return int(ago.total_seconds() * 1000)

@@ -11,8 +11,8 @@ from evdash.streams.client import StreamsUnavailable, open_client, shown_address
 from evdash.streams.consumer_group import GroupMissing
 from evdash.streams.dead_letters import parked_count, parked_entries
 from evdash.streams.stream_info import stream_info
-from evdash.web.error_pages import explains_bad_places, said
-from evdash.web.event_list.pagination import entry_place_of, link, newest
+from evdash.web.error_pages import handles_invalid_query, message_page
+from evdash.web.event_list.pagination import link, newest, parse_entry_cursor
 from evdash.web.links import parked_address
 from evdash.web.page import page
 from evdash.web.pages.streams.sandboxes import sandbox_views
@@ -40,10 +40,12 @@ def streams(request: HttpRequest) -> HttpResponse:
             "can_operate": can_operate(request.user),
         }
         newest_events = newest(reader)
-        return page(request, "pages/streams/list.html", "Streams", context, coverage=reader.coverage, events=newest_events)
+        return page(
+            request, "pages/streams/list.html", "Streams", context, coverage=reader.coverage, events=newest_events
+        )
 
 
-@explains_bad_places
+@handles_invalid_query
 def stream_group(request: HttpRequest, stream: str, group: str) -> HttpResponse:
     """One group: its consumers, what is pending, what it misses, and what can be done to it."""
     pending_filter = PendingFilter.parse(request.GET.dict())
@@ -54,7 +56,7 @@ def stream_group(request: HttpRequest, stream: str, group: str) -> HttpResponse:
             shown = group_view(client, stream, group)
             if shown is None:
                 sentence = "There is no such consumer group on this stream: it was never made, or it was deleted."
-                return said(request, "No such group", sentence, status=404, subject=group)
+                return message_page(request, "No such group", sentence, status=404, subject=group)
             context = {
                 "group": shown,
                 "stream": stream,
@@ -66,14 +68,14 @@ def stream_group(request: HttpRequest, stream: str, group: str) -> HttpResponse:
                 "claim_idle_ms": settings.EVDASH.claim_idle_ms,
             }
         except (StreamsUnavailable, GroupMissing) as problem:
-            return said(request, group, str(problem), status=503, coverage=reader.coverage)
+            return message_page(request, group, str(problem), status=503, coverage=reader.coverage)
         return page(request, "pages/streams/group.html", group, context, coverage=reader.coverage)
 
 
-@explains_bad_places
+@handles_invalid_query
 def stream_parked(request: HttpRequest, stream: str) -> HttpResponse:
     """What is parked beside a stream, in the order of parking."""
-    after = entry_place_of(request.GET.dict())[1]
+    after = parse_entry_cursor(request.GET.dict())[1]
     if stream not in settings.EVDASH.streams:
         return no_such_stream(request, stream)
     with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
@@ -82,7 +84,7 @@ def stream_parked(request: HttpRequest, stream: str) -> HttpResponse:
             rows = parked_rows(client, stream, entries[:ROWS])
             number = parked_count(client, stream)
         except StreamsUnavailable as outage:
-            return said(request, "Parked entries", str(outage), status=503, coverage=reader.coverage)
+            return message_page(request, "Parked entries", str(outage), status=503, coverage=reader.coverage)
         address = parked_address(stream)
         context = {
             "stream": stream,
@@ -98,4 +100,4 @@ def stream_parked(request: HttpRequest, stream: str) -> HttpResponse:
 def no_such_stream(request: HttpRequest, stream: str) -> HttpResponse:
     """The answer for a stream that evdash does not show."""
     sentence = "evdash shows the streams that EVDASH_STREAMS names, and this is none of them."
-    return said(request, "No such stream", sentence, status=404, subject=stream)
+    return message_page(request, "No such stream", sentence, status=404, subject=stream)

@@ -23,7 +23,7 @@ PARKED_MAX: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class OperationTarget:
     """What an operation is about, as Redis knows it now."""
 
     stream: str
@@ -64,11 +64,11 @@ class OperationForm(forms.Form):
         operate(user.get_username(), operation, reason, client, user=user)
 
     @property
-    def after(self) -> str:
+    def success_url(self) -> str:
         """Where to go when it is done or begun; "" for what the access log has of it."""
         return ""
 
-    def __init__(self, place: Place, query: QueryDict) -> None:
+    def __init__(self, place: OperationTarget, query: QueryDict) -> None:
         self.place = place
         self.is_complete = all(any(name in query for name in names) for names in self.needs)
         given = {name: _all(query, name) for name in self.base_fields if name in query}
@@ -81,12 +81,12 @@ class OperationForm(forms.Form):
             self.fields[name].datalist = (f"of-{name}", values)  # type: ignore[attr-defined]
 
     @classmethod
-    def suggested(cls, place: Place, query: QueryDict) -> dict[str, str]:
+    def suggested(cls, place: OperationTarget, query: QueryDict) -> dict[str, str]:
         """Values that stand in the fields at the beginning, where the query has none."""
         return {}
 
     @classmethod
-    def listed(cls, place: Place) -> dict[str, tuple[str, ...]]:
+    def listed(cls, place: OperationTarget) -> dict[str, tuple[str, ...]]:
         """Values that are offered for fields; others may be written."""
         return {}
 
@@ -94,7 +94,7 @@ class OperationForm(forms.Form):
         """The operation that a valid form asks for."""
         raise NotImplementedError
 
-    def as_seen(self, operation: Operation, before_id: EntryId) -> Operation:
+    def as_previewed(self, operation: Operation, before_id: EntryId) -> Operation:
         """The operation up to where its preview said that it goes."""
         return operation
 
@@ -103,7 +103,7 @@ class OperationForm(forms.Form):
         return self.verb
 
     @property
-    def back(self) -> str:
+    def cancel_url(self) -> str:
         """Where a person came from."""
         return group_address(self.place.stream, self.place.group) if self.place.group_info else reverse("streams")
 

@@ -13,9 +13,9 @@ from evdash.events.entry import EntryId
 from evdash.events.filters.time_range import TimeBound
 from evdash.ingest.redelivery import DiscardParked, RedeliverParked
 from evdash.streams.commands import AcknowledgeEntries, ClaimEntries, Operation, ParkEntries
-from evdash.web.formatting import count
+from evdash.web.formatting import format_count
 from evdash.web.links import parked_address
-from evdash.web.pages.streams.forms.base import PARKED_MAX, OperationForm, Place, entry_ids_of, span_of
+from evdash.web.pages.streams.forms.base import PARKED_MAX, OperationForm, OperationTarget, entry_ids_of, span_of
 
 
 class Selection(TypedDict):
@@ -55,11 +55,11 @@ class SelectionForm(OperationForm):
         return None if span is None else int(span.total_seconds() * 1000)
 
     @classmethod
-    def listed(cls, place: Place) -> dict[str, tuple[str, ...]]:
+    def listed(cls, place: OperationTarget) -> dict[str, tuple[str, ...]]:
         return {"from_consumer": place.consumers}
 
     def button(self, affected: int | None) -> str:
-        return f"{self.verb} {count(affected or 0, 'entry', 'entries')}"
+        return f"{self.verb} {format_count(affected or 0, 'entry', 'entries')}"
 
     def selection(self) -> Selection:
         """What is selected."""
@@ -87,7 +87,7 @@ class ClaimForm(SelectionForm):
     field_order = ["to_consumer"]
 
     @classmethod
-    def suggested(cls, place: Place, query: QueryDict) -> dict[str, str]:
+    def suggested(cls, place: OperationTarget, query: QueryDict) -> dict[str, str]:
         is_chosen = any(name in query for name in ("entry", "from_consumer", "idle_over"))
         idle_over = TimeBound(ago=timedelta(milliseconds=settings.EVDASH.claim_idle_ms))
         return {
@@ -96,7 +96,7 @@ class ClaimForm(SelectionForm):
         }
 
     @classmethod
-    def listed(cls, place: Place) -> dict[str, tuple[str, ...]]:
+    def listed(cls, place: OperationTarget) -> dict[str, tuple[str, ...]]:
         return {**super().listed(place), "to_consumer": place.consumers}
 
     def operation(self, reason: str) -> Operation:
@@ -158,7 +158,7 @@ class RedeliverForm(OperationForm):
         return entry_ids_of(self.cleaned_data["parked"])
 
     def button(self, affected: int | None) -> str:
-        return f"{self.verb} {count(affected or 0, 'entry', 'entries')}"
+        return f"{self.verb} {format_count(affected or 0, 'entry', 'entries')}"
 
     @property
     def back(self) -> str:

@@ -7,7 +7,7 @@ from django.http import QueryDict
 
 from evdash.events.entry import EntryId
 from evdash.streams.commands import CreateGroup, DeleteConsumer, DeleteGroup, Operation, SetPosition
-from evdash.web.pages.streams.forms.base import EntryIdField, OperationForm, Place
+from evdash.web.pages.streams.forms.base import EntryIdField, OperationForm, OperationTarget
 
 _WHERE = "An entry ID such as 1700000000000-0, or start, or end."
 
@@ -31,11 +31,11 @@ class DeleteConsumerForm(OperationForm):
     )
 
     @classmethod
-    def suggested(cls, place: Place, query: QueryDict) -> dict[str, str]:
+    def suggested(cls, place: OperationTarget, query: QueryDict) -> dict[str, str]:
         return {"claim_first_to": place.consumer_beside(query.get("consumer", ""))}
 
     @classmethod
-    def listed(cls, place: Place) -> dict[str, tuple[str, ...]]:
+    def listed(cls, place: OperationTarget) -> dict[str, tuple[str, ...]]:
         return {"consumer": place.consumers, "claim_first_to": place.consumers}
 
     def operation(self, reason: str) -> Operation:
@@ -66,7 +66,7 @@ class SetPositionForm(OperationForm):
         return EntryIdField.read(self.cleaned_data["position"], self.place.info)
 
     @classmethod
-    def suggested(cls, place: Place, query: QueryDict) -> dict[str, str]:
+    def suggested(cls, place: OperationTarget, query: QueryDict) -> dict[str, str]:
         return {"position": str(place.group_info.last_delivered) if place.group_info else ""}
 
     def operation(self, reason: str) -> Operation:
@@ -94,7 +94,7 @@ class CreateGroupForm(OperationForm):
     )
 
     @classmethod
-    def suggested(cls, place: Place, query: QueryDict) -> dict[str, str]:
+    def suggested(cls, place: OperationTarget, query: QueryDict) -> dict[str, str]:
         return {"at": "start"}
 
     def clean_at(self) -> EntryId:

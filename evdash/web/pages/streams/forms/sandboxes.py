@@ -20,9 +20,9 @@ from evdash.replay.replay import EXPIRES_S, Replay
 from evdash.streams.commands import DeleteSandbox, Operation
 from evdash.streams.sandbox import NAME_MAX
 from evdash.web.event_list.pagination import link
-from evdash.web.formatting import count
+from evdash.web.formatting import format_count
 from evdash.web.links import sandbox_address
-from evdash.web.pages.streams.forms.base import OperationForm, Place, span_of
+from evdash.web.pages.streams.forms.base import OperationForm, OperationTarget, span_of
 
 # A request should not take much longer than two seconds; the command copies more.
 ENTRIES_MAX: Final = 20_000
@@ -36,7 +36,7 @@ class SandboxForm(OperationForm):
 
     def __init__(self, who: str, query: QueryDict) -> None:
         self.who = who
-        place = Place(
+        place = OperationTarget(
             stream=query.get(self.names, ""),
             info=None,
             group="",
@@ -83,7 +83,7 @@ class ReplayForm(SandboxForm):
     expires = forms.CharField(label="Expires after", required=False, help_text="24h if nothing is said; at most 30d.")
 
     @classmethod
-    def suggested(cls, place: Place, query: QueryDict) -> dict[str, str]:
+    def suggested(cls, place: OperationTarget, query: QueryDict) -> dict[str, str]:
         name = f"{settings.EVDASH.sandbox_prefix}{datetime.now(UTC):%Y-%m-%d-%H%M%S}"
         return {"to": name, "ids": "original", "max_gap": "5s", "expires": "24h"}
 
@@ -105,7 +105,7 @@ class ReplayForm(SandboxForm):
         return int(bound.ago.total_seconds()) if bound.ago else EXPIRES_S
 
     def button(self, affected: int | None) -> str:
-        return f"{self.verb} {count(affected or 0, 'entry', 'entries')}"
+        return f"{self.verb} {format_count(affected or 0, 'entry', 'entries')}"
 
     @property
     def back(self) -> str:

@@ -6,15 +6,15 @@ import redis
 
 from evdash.streams.dead_letters import parked_entries
 from evdash.streams.stream_info import group_infos, stream_info
-from evdash.web.pages.streams.forms.base import PARKED_MAX, Place
+from evdash.web.pages.streams.forms.base import PARKED_MAX, OperationTarget
 from evdash.web.pages.streams.stream import own_groups
 
 
-def place_of(client: redis.Redis, stream: str, group: str, *, with_parked: bool = False) -> Place:
+def operation_target(client: redis.Redis, stream: str, group: str, *, with_parked: bool = False) -> OperationTarget:
     """The stream and its group (or none, "") as they are now. Raises StreamsUnavailable."""
     parked = parked_entries(client, stream, count=PARKED_MAX) if with_parked else []
     infos = {info.name: info for info in group_infos(client, stream)} if group else {}
-    return Place(
+    return OperationTarget(
         stream=stream,
         info=stream_info(client, stream),
         group=group,

@@ -11,7 +11,7 @@ from django import forms
 from evdash.events.entry import EntryId
 from evdash.events.filters.time_range import InvalidTimeBound, TimeBound
 from evdash.streams.commands import Operation, Trim
-from evdash.web.formatting import count
+from evdash.web.formatting import format_count
 from evdash.web.pages.streams.forms.base import EntryIdField, OperationForm
 
 
@@ -51,13 +51,13 @@ class TrimForm(OperationForm):
         text = self.cleaned_data["min_id"]
         return EntryIdField.read(text, self.place.info) if text else None
 
-    def as_seen(self, operation: Operation, before_id: EntryId) -> Operation:
+    def as_previewed(self, operation: Operation, before_id: EntryId) -> Operation:
         if not isinstance(operation, Trim):
             return operation
         return replace(operation, max_length=None, older_than=None, min_id=before_id)
 
     def button(self, affected: int | None) -> str:
-        return f"Remove {'the entries' if affected is None else count(affected, 'entry', 'entries')}"
+        return f"Remove {'the entries' if affected is None else format_count(affected, 'entry', 'entries')}"
 
     def operation(self, reason: str) -> Operation:
         cleaned: dict[str, Any] = self.cleaned_data
