@@ -12,7 +12,7 @@ from django.conf import settings
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from evdash import metrics as figures
+from evdash import metrics as process_metrics
 from evdash.eventlog.group_progress import gap_totals, group_totals
 from evdash.streams.client import Refused, StreamsUnavailable, call, open_client
 from evdash.streams.dead_letters import parked_count
@@ -28,7 +28,7 @@ class Metrics(Collector):
         yield from _of_groups()
         yield from _of_gaps()
         yield from _of_redis()
-        yield from figures.collect()
+        yield from process_metrics.collect()
 
 
 def _of_groups() -> Iterator[Metric]:

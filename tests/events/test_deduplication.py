@@ -82,4 +82,4 @@ def test_what_is_taken_back_is_the_event_that_was_counted() -> None:
     assert key is not None
     taken_back = changes([early], {key: Counted(late.entry_id, late.occurred_us)})[1]
     assert (taken_back.counts, taken_back.is_new) == (-1, False)
-    assert replace(taken_back.event, entry=late.entry, fields=late.fields, data=late.data) == late
+    assert replace(taken_back.event, entry=late.entry, data=late.data) == late

@@ -160,7 +160,7 @@ PRINT_FIGURES = "for each in figures.collect(): print(*[(s.name, s.labels, s.val
 
 def test_figures_of_processes_that_share_a_directory_are_summed(tmp_path: Path) -> None:
     def run(lines: str) -> str:
-        command = [sys.executable, "-c", f"from evdash import figures\n{lines}"]
+        command = [sys.executable, "-c", f"from evdash import metrics as figures\n{lines}"]
         environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
         return subprocess.run(
             command, env=environment, cwd=CHECKOUT, capture_output=True, text=True, check=True
@@ -183,7 +183,7 @@ def test_figures_of_processes_that_share_a_directory_are_summed(tmp_path: Path) 
 def test_the_age_of_the_tail_is_that_of_the_oldest_and_grows_without_being_set(tmp_path: Path) -> None:
     def run(lines: str) -> list[float]:
         environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
-        command = [sys.executable, "-c", f"from evdash import figures\n{lines}\n{PRINT_FIGURES}"]
+        command = [sys.executable, "-c", f"from evdash import metrics as figures\n{lines}\n{PRINT_FIGURES}"]
         told = subprocess.run(command, env=environment, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
         return [float(age) for age in re.findall(r"'evdash_tail_contact_age_seconds', {}, (\S+)\)", told)]
 
