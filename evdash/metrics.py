@@ -1,7 +1,7 @@
-"""The figures of a web process, each declared once. `/metrics` sums them over all processes behind the port.
+"""The metrics of a web process, each declared once. `/metrics` sums them over all processes behind the port.
 
 `manage.py serve` gives its processes a directory (PROMETHEUS_MULTIPROC_DIR) in which prometheus_client keeps their
-figures; without one they stay in memory and are those of this process alone. Only web processes import this module: it
+metrics; without one they stay in memory and are those of this process alone. Only web processes import this module: it
 takes some 40 ms. https://prometheus.github.io/client_python/multiprocess/
 """
 
@@ -9,38 +9,45 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from glob import glob
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, disable_created_metrics
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from evdash.streams.client import last_answer
+from evdash.streams.shared_tail import SharedTail
+
 # The time at which each counter was created would be a metric of its own.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 REGISTRY: Final = CollectorRegistry()
+_DIRECTORY: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
-class Age:
-    """Seconds since something last happened. They grow until `set` is called again, in whichever process is asked."""
+class Newest:
+    """When something last happened in any web process: Unix seconds, the newest of all."""
 
     def __init__(self, name: str, documentation: str) -> None:
         self.name = name
-        # The clock is one for all processes: https://docs.python.org/3/library/time.html#time.monotonic
-        self._happened_s = Gauge(name, documentation, registry=REGISTRY, multiprocess_mode="liveall")
+        self._gauge = Gauge(name, documentation, registry=REGISTRY, multiprocess_mode="max")
 
-    def set(self, age_s: float) -> None:
-        """Note that it happened so long ago in this process."""
-        self._happened_s.set(time.monotonic() - age_s)
+    def note(self, happened_at_s: float) -> None:
+        """Note that it happened then in this process."""
+        self._gauge.set(happened_at_s)
 
-    def of_the_oldest(self, metric: Metric) -> Metric:
-        """Return the age in the process where it is longest ago; without a sample while it has happened in none."""
-        happened_s = [sample.value for sample in metric.samples if sample.value]
-        ages = Metric(metric.name, metric.documentation, "gauge")
-        if happened_s:
-            ages.add_sample(metric.name, {}, time.monotonic() - min(happened_s))
-        return ages
+    def read(self) -> float | None:
+        """Return when it last happened; None: never."""
+        directory = os.environ.get(_DIRECTORY)
+        if directory is None:
+            merged = list(self._gauge.collect())
+        else:
+            files = glob(os.path.join(directory, "gauge_max_*.db"))
+            merged = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+        seen = [sample.value for metric in merged if metric.name == self.name for sample in metric.samples]
+        return max(seen, default=0.0) or None
 
 
 def _sum(name: str, documentation: str) -> Gauge:
@@ -51,16 +58,17 @@ OPEN_SOCKETS: Final = _sum("evdash_open_sockets", "Sockets open in all web proce
 ROWS_PUSHED: Final = Counter("evdash_rows_pushed", "Rows pushed to open pages.", registry=REGISTRY)
 TAIL_ENTRIES: Final = _sum("evdash_tail_entries", "Entries in memory of the tails of all web processes.")
 TAIL_BYTES: Final = _sum("evdash_tail_bytes", "Bytes of those entries.")
-TAIL_CONTACT_AGE: Final = Age(
-    "evdash_tail_contact_age_seconds",
-    "Seconds since Redis last answered a tail, of the web process where it is longest ago.",
+REDIS_ANSWERED: Final = Newest(
+    "evdash_redis_answered_timestamp_seconds", "When Redis last answered a web process, in Unix seconds."
+)
+REQUEST_REFUSED: Final = Newest(
+    "evdash_request_refused_timestamp_seconds", "When a request was last refused because of load, in Unix seconds."
 )
 REQUESTS_IN_PROGRESS: Final = _sum("evdash_requests_in_progress", "Requests that are being answered.")
 REQUESTS_WAITING: Final = _sum("evdash_requests_waiting", "Requests that wait for their turn.")
 REQUESTS_REFUSED: Final = Counter(
     "evdash_requests_refused", "Requests refused because of load.", labelnames=("reason",), registry=REGISTRY
 )
-_REFUSED_S: Final[deque[float]] = deque(maxlen=10_000)
 REFUSED_WITHIN_S: Final = 60.0
 for _reason in ("queue full", "waited too long"):  # 0 until there are any, as of the other figures
     REQUESTS_REFUSED.labels(_reason)
@@ -84,26 +92,52 @@ SQL_DEADLINE_HITS: Final = Counter(
 
 
 def collect() -> Iterator[Metric]:
-    """Yield the figures of all web processes that share the directory; without one, of this process."""
+    """Yield the metrics of all web processes that share the directory; without one, of this process.
+
+    What has never happened has no sample.
+    """
+    never = [each.name for each in (REDIS_ANSWERED, REQUEST_REFUSED) if each.read() is None]
     for metric in _collected():
-        yield TAIL_CONTACT_AGE.of_the_oldest(metric) if metric.name == TAIL_CONTACT_AGE.name else metric
+        if metric.name in never:
+            metric.samples.clear()
+        yield metric
+    age = Metric("evdash_tail_contact_age_seconds", "Seconds since Redis last answered a web process.", "gauge")
+    if answered_at_s := REDIS_ANSWERED.read():
+        age.add_sample(age.name, {}, max(time.time() - answered_at_s, 0.0))
+    yield age
 
 
 def _collected() -> Iterable[Metric]:
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    if _DIRECTORY not in os.environ:
         return REGISTRY.collect()
     collector = MultiProcessCollector(None)  # type: ignore[no-untyped-call]
     merged: Iterable[Metric] = collector.collect()  # type: ignore[no-untyped-call]
     return merged
 
 
+def note_tail(tail: SharedTail) -> None:
+    """Note what the tail of this process holds, and when Redis last answered it."""
+    held = tail.figures()
+    TAIL_ENTRIES.set(held.entries)
+    TAIL_BYTES.set(held.bytes)
+    if answered_at := last_answer(tail.client):
+        REDIS_ANSWERED.note(answered_at.timestamp())
+
+
 def note_refusal(reason: str) -> None:
     """Count a request that was refused because of load."""
     REQUESTS_REFUSED.labels(reason).inc()
-    _REFUSED_S.append(time.monotonic())
+    REQUEST_REFUSED.note(time.time())
 
 
-def refused_lately() -> int:
-    """Return how many requests this process has refused within the last REFUSED_WITHIN_S, 10,000 at most."""
-    since_s = time.monotonic() - REFUSED_WITHIN_S
-    return sum(refused_s >= since_s for refused_s in list(_REFUSED_S))
+def refused_lately() -> datetime | None:
+    """Return when a web process last refused a request, if that was within REFUSED_WITHIN_S (UTC)."""
+    refused_at_s = REQUEST_REFUSED.read()
+    is_lately = refused_at_s is not None and time.time() - refused_at_s < REFUSED_WITHIN_S
+    return datetime.fromtimestamp(refused_at_s, UTC) if refused_at_s and is_lately else None
+
+
+def redis_answered() -> datetime | None:
+    """Return when Redis last answered a web process (UTC); None: never since the server was started."""
+    answered_at_s = REDIS_ANSWERED.read()
+    return datetime.fromtimestamp(answered_at_s, UTC) if answered_at_s else None

@@ -62,6 +62,7 @@ async function ask() {
   try {
     const answer = await fetch(wantsPage ? address : state().dataset.address, { headers: { "HX-Request": "true" } });
     if (answer.headers.has("HX-Redirect")) return say("Signed out: reload the page to sign in");
+    if (answer.status === 503 && answer.headers.has("Retry-After")) return say("evdash is busy: not up to date");
     if (answer.status >= 500) throw new Error(answer.statusText);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     failingSince = null;

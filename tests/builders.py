@@ -17,9 +17,11 @@ STREAM = "memory:events"
 GROUPS = ("evdash-audit", "evdash-analytics", "evdash-debug")
 
 
-def tail_of(client: redis.Redis, *streams: str, groups: Sequence[str] = GROUPS) -> SharedTail:
+def tail_of(
+    client: redis.Redis, *streams: str, groups: Sequence[str] = GROUPS, bytes_max: int | None = None
+) -> SharedTail:
     """A tail of these streams that nothing else uses."""
-    return SharedTail(client, streams or (STREAM,), groups)
+    return SharedTail(client, streams or (STREAM,), groups, bytes_max=bytes_max)
 
 
 def entry(entry_id: str = "1700000000000-0", stream: str = STREAM, **fields: str | bytes) -> Entry:

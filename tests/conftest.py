@@ -13,6 +13,7 @@ from evdash.config.environment import CHECKOUT, declarations
 from evdash.eventlog.current_reader import shared_tail
 from evdash.streams import embedded_server
 from evdash.streams.client import open_client
+from evdash.streams.contact import forget_contacts
 from evdash.streams.embedded_server import EmbeddedServer
 
 ManagePy = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -22,6 +23,7 @@ ManagePy = Callable[..., "subprocess.CompletedProcess[str]"]
 def _tail_of_its_own() -> None:
     """The tail that a process keeps is that of one test: the next one empties server and database."""
     shared_tail.cache_clear()
+    forget_contacts()
 
 
 @pytest.fixture(scope="session")

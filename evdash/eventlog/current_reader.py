@@ -20,7 +20,7 @@ _instead: ContextVar[Callable[[], Reader] | None] = ContextVar("_instead", defau
 
 @contextmanager
 def open_reader() -> Iterator[Reader]:
-    """A reading of the configured streams; within `reading_from` one by the reader that is opened there."""
+    """A reading of the configured streams; within `override_reader` one by the reader that is opened there."""
     if instead := _instead.get():
         yield instead()
     else:

@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from evdash import metrics as process_metrics
+from evdash.eventlog.current_reader import tail_of_process
 from evdash.eventlog.group_progress import gap_totals, group_totals
 from evdash.streams.client import Refused, StreamsUnavailable, call, open_client
 from evdash.streams.dead_letters import parked_count
@@ -28,6 +29,7 @@ class Metrics(Collector):
         yield from _of_groups()
         yield from _of_gaps()
         yield from _of_redis()
+        process_metrics.note_tail(tail_of_process())
         yield from process_metrics.collect()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
@@ -12,8 +13,11 @@ from weakref import WeakKeyDictionary
 
 from django.conf import settings
 
+from evdash import metrics
 from evdash.eventlog.current_reader import tail_of_process
-from evdash.live.frames import Render
+from evdash.events.entry import Entry
+from evdash.events.event import Event
+from evdash.live.frames import Cursor, Render
 from evdash.live.hub import EventsOf, Hub
 from evdash.streams.tail import Tail, TailState
 from evdash.web.event_display.row import render_row
@@ -135,5 +139,12 @@ def feed_of_process() -> StreamTailer:
     if loop not in _feeds:
         configuration = settings.EVDASH
         make_tail = partial(Tail, configuration.redis_url or None, configuration.streams)
-        _feeds[loop] = StreamTailer(make_tail, render_row, tail_of_process().take)
+        _feeds[loop] = StreamTailer(make_tail, render_row, _taken)
     return _feeds[loop]
+
+
+def _taken(entries: Sequence[Entry], before: Cursor) -> Sequence[Event]:
+    tail = tail_of_process()
+    events = tail.take(entries, before)
+    metrics.note_tail(tail)
+    return events

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -26,6 +27,13 @@ _ACTIVE: Final = 1
 
 class Abandoned(BadRequest):
     """Nobody waits for the answer any more."""
+
+
+class NotAbandoned(logging.Filter):
+    """Keeps pages whose reader has gone away out of the log: they are counted, and no fault."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], Abandoned))
 
 
 class Abandonment:

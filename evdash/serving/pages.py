@@ -7,10 +7,12 @@ for one interpreter, each with a new database connection.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, Final, TypeVar, cast
+from urllib.parse import quote
 
 from django.conf import settings
 from django.core import signals
@@ -21,6 +23,7 @@ from django.db.backends.signals import connection_created
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.template.loader import render_to_string
 from django.urls import set_script_prefix
+from django.utils.http import escape_leading_slashes
 
 from evdash import metrics
 from evdash.eventlog.current_reader import tail_of_process
@@ -35,7 +38,9 @@ LOCKED_MAX_MS: Final = 4_000
 """How long a page waits for a lock of the database."""
 _LOOK_EVERY_S: Final = 0.25
 _STATIC_MIDDLEWARE: Final = "servestatic.middleware.ServeStaticMiddleware"
-_ANSWERED_AT_ONCE: Final = ("/healthz",)
+_PROBES: Final = ("/healthz", "/readyz", "/metrics")
+"""What machines ask. These answer while every page waits: they have threads of their own."""
+_PROBE_THREADS: Final = 2
 
 Scope = dict[str, Any]
 Receive = Callable[[], Any]
@@ -54,7 +59,8 @@ class Pages(ASGIHandler):
         BaseHandler.__init__(self)
         self._at_once = at_once
         self._bounds = at_once, waiting_max, wait_max_s
-        self._threads = ThreadPoolExecutor(max_workers=at_once + 1, thread_name_prefix="page")
+        self._threads = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="page")
+        self._probe_threads = ThreadPoolExecutor(max_workers=_PROBE_THREADS, thread_name_prefix="probe")
         self._slots: Slots | None = None
         self._answers: set[asyncio.Task[None]] = set()
         self._is_ending = False
@@ -112,23 +118,34 @@ class Pages(ASGIHandler):
             await asyncio.wait(self._answers, timeout=max_s)
 
     async def _answer(self, scope: Scope, body_file: Any, send: Send, abandonment: Abandonment) -> None:
-        if scope["path"] in _ANSWERED_AT_ONCE:
-            response = await self._in_thread(abandonment, self._made, scope, body_file, abandonment)
+        if scope["path"] in _PROBES:
+            response = await self._in_thread(
+                abandonment, self._made, scope, body_file, abandonment, threads=self._probe_threads
+            )
         else:
             try:
                 async with self.slots.taken():
                     abandonment.has_begun = True
-                    with metrics.PAGE_SECONDS.time():
-                        response = await self._in_thread(abandonment, self._made, scope, body_file, abandonment)
+                    began_s = time.monotonic()
+                    response = await self._in_thread(abandonment, self._made, scope, body_file, abandonment)
+                    if not response.streaming:
+                        metrics.PAGE_SECONDS.observe(time.monotonic() - began_s)
             except Busy as busy:
-                response = busy_page(busy)
+                response = busy_answer(busy, scope)
         if response.streaming:
             await self._send_stream(cast(StreamingHttpResponse, response), send, abandonment)
         else:
             await self.send_response(response, send)
 
-    async def _in_thread(self, abandonment: Abandonment, work: Callable[..., Result], *given: Any) -> Result:
-        running = asyncio.get_running_loop().run_in_executor(self._threads, copy_context().run, work, *given)
+    async def _in_thread(
+        self,
+        abandonment: Abandonment,
+        work: Callable[..., Result],
+        *given: Any,
+        threads: ThreadPoolExecutor | None = None,
+    ) -> Result:
+        loop = asyncio.get_running_loop()
+        running = loop.run_in_executor(threads or self._threads, copy_context().run, work, *given)
         while not (await asyncio.wait({running}, timeout=_LOOK_EVERY_S))[0]:
             abandonment.end_hanging()
         return running.result()
@@ -140,7 +157,7 @@ class Pages(ASGIHandler):
             request, refusal = self.create_request(scope, body_file)
             response = self.get_response(request) if request else cast(HttpResponseBase, refusal)
         if request:
-            _note_tail()
+            metrics.note_tail(tail_of_process())
         if not response.streaming:
             response.close()
         return response
@@ -170,25 +187,28 @@ class Pages(ASGIHandler):
                 return None
 
 
-def _note_tail() -> None:
-    held = tail_of_process().figures()
-    metrics.TAIL_ENTRIES.set(held.entries)
-    metrics.TAIL_BYTES.set(held.bytes)
-    if held.contact_age_s is not None:
-        metrics.TAIL_CONTACT_AGE.set(held.contact_age_s)
-
-
 def _headers(response: HttpResponseBase) -> list[tuple[bytes, bytes]]:
     headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
     cookies = [(b"Set-Cookie", each.output(header="").encode("ascii").strip()) for each in response.cookies.values()]
     return headers + cookies
 
 
-def busy_page(busy: Busy) -> HttpResponse:
-    """The page of a request that there was no room for."""
-    response = HttpResponse(
-        render_to_string("503.html", {"title": "evdash is busy", "sentence": str(busy)}), status=503
-    )
+def busy_answer(busy: Busy, scope: Scope) -> HttpResponse:
+    """Return the answer to a request that there was no room for: a page for a browser, a line for a program."""
+    accepted = dict(scope["headers"]).get(b"accept", b"")
+    if b"text/html" in accepted:
+        is_get = scope["method"] == "GET"
+        query = scope["query_string"].decode("latin-1")
+        again = escape_leading_slashes(quote(scope["path"])) + (f"?{query}" if query else "")
+        context = {
+            "title": "evdash is busy",
+            "sentence": str(busy),
+            "outcome": "" if is_get else "Nothing was changed.",
+            "again": again if is_get else "",
+        }
+        response = HttpResponse(render_to_string("503.html", context), status=503)
+    else:
+        response = HttpResponse(f"evdash is busy. {busy}\n", status=503, content_type="text/plain; charset=utf-8")
     response["Retry-After"] = str(RETRY_AFTER_S)
     response["Cache-Control"] = "no-store"
     return response

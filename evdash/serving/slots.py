@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from evdash import metrics
-from evdash.web.formatting import format_count
 
 
 class Busy(Exception):
@@ -82,6 +81,6 @@ class Slots:
     def _refused(self, reason: Literal["queue full", "waited too long"]) -> Busy:
         metrics.note_refusal(reason)
         return Busy(
-            f"evdash is busy: it makes {format_count(self._at_once, 'page')} at once, "
-            f"and {self.counts.waiting} more wait."
+            f"Pages made at once: {self._at_once}. Requests that wait: {self.counts.waiting}. "
+            "Try again in a few seconds."
         )

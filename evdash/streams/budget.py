@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 PAGE_BUDGET_S = 2.0
 """For all Redis reads of a page together."""
-_LEAST_S = 0.001
 
 
 @dataclass(slots=True)
@@ -37,7 +36,7 @@ def redis_budget(seconds: float) -> Iterator[Budget]:
     """
     outer = _budget.get()
     if outer is not None:
-        seconds = min(seconds, outer.left_s)
+        seconds = max(min(seconds, outer.left_s), 0.0)
     budget = Budget(seconds, seconds)
     token = _budget.set(budget)
     try:
@@ -54,10 +53,11 @@ def budget_in_use() -> Budget | None:
 
 
 @contextmanager
-def spending(budget: Budget) -> Iterator[None]:
-    """Count the time inside against the budget, and end the waiting for answers when it is spent."""
+def spending(budget: Budget, at_most_s: float | None = None) -> Iterator[None]:
+    """Count the time inside against the budget, and end the waiting for answers when it is spent, or `at_most_s`."""
     started_s = time.monotonic()
-    token = _call_ends_s.set(started_s + budget.left_s)
+    left_s = budget.left_s if at_most_s is None else min(budget.left_s, at_most_s)
+    token = _call_ends_s.set(started_s + left_s)
     try:
         yield
     finally:
@@ -66,6 +66,6 @@ def spending(budget: Budget) -> Iterator[None]:
 
 
 def call_left_s() -> float | None:
-    """How long the present call to Redis may still take; None: as long as its client allows."""
+    """Return how long the present call to Redis may still take; None: as long as its client allows."""
     ends_s = _call_ends_s.get()
-    return None if ends_s is None else max(ends_s - time.monotonic(), _LEAST_S)
+    return None if ends_s is None else ends_s - time.monotonic()

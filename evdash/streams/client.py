@@ -6,20 +6,23 @@ import os
 import re
 import socket
 import ssl
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
 import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ConstantBackoff
-from redis.connection import parse_url
+from redis.connection import DefaultParser, parse_url
 from redis.retry import Retry
 from redis.utils import SENTINEL
 
 from evdash.streams.address import InvalidRedisUrl, redis_url, shown_address
 from evdash.streams.budget import budget_in_use, call_left_s, spending
+from evdash.streams.contact import contact_with
 
 __all__ = [
     "InvalidRedisUrl",
@@ -33,6 +36,7 @@ __all__ = [
     "call_at_once",
     "call_each",
     "keep_raw",
+    "last_answer",
     "open_async_client",
     "open_blocking_client",
     "open_client",
@@ -115,22 +119,60 @@ def open_async_client(url: str | None, block_ms: int = 0) -> redis.asyncio.Redis
     return keep_raw(redis.asyncio.Redis.from_pool(redis.asyncio.ConnectionPool(**options)))
 
 
+class _ParserWithinBudget(DefaultParser):  # type: ignore[misc, valid-type]
+    """Reads a reply in as many pieces as it comes, all of them within the budget of the call (budget.py).
+
+    redis-py's own time-out begins anew with each piece.
+    """
+
+    def on_connect(self, connection: Any, **options: Any) -> None:
+        super().on_connect(connection, **options)
+        self._socket_timeout = connection._socket_timeout  # `connection.socket_timeout` may be that of this call alone
+
+    def read_from_socket(self, timeout: Any = SENTINEL, raise_on_timeout: bool = True) -> bool:
+        left_s = call_left_s()
+        if left_s is not None:
+            if left_s <= 0:
+                raise redis.TimeoutError("The time of the call is over.")
+            timeout = _shorter(self._socket_timeout if timeout is SENTINEL else timeout, left_s)
+        return bool(super().read_from_socket(timeout=timeout, raise_on_timeout=raise_on_timeout))
+
+
 class _WithinBudget(redis.connection.AbstractConnection):
-    """A connection that waits no longer than the budget of its call allows (budget.py)."""
+    """A connection that waits no longer than the budget of its call allows, for TCP, TLS and each reply.
+
+    The look-up of a host name is not bounded: the system has no time-out for it.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{**options, "parser_class": _ParserWithinBudget})
 
     @property
     def socket_connect_timeout(self) -> float | int | None:
-        return _shorter(self._socket_connect_timeout, call_left_s())
+        return _shorter(self._socket_connect_timeout, _at_least_a_moment(call_left_s()))
 
     @socket_connect_timeout.setter
     def socket_connect_timeout(self, value: float | int | None) -> None:
         self._socket_connect_timeout = value
 
-    def read_response(self, *args: Any, timeout: Any = SENTINEL, **options: Any) -> Any:
-        left_s = call_left_s()
-        if timeout is SENTINEL and left_s is not None:
-            timeout = _shorter(self.socket_timeout, left_s)
-        return super().read_response(*args, timeout=timeout, **options)
+    @property
+    def socket_timeout(self) -> float | int | None:
+        """While it connects, the time for the TLS handshake."""
+        return _shorter(self._socket_timeout, _at_least_a_moment(call_left_s()))
+
+    @socket_timeout.setter
+    def socket_timeout(self, value: float | int | None) -> None:
+        self._socket_timeout = value
+
+    def _connect(self) -> Any:
+        connected = super()._connect()  # type: ignore[no-untyped-call, safe-super]
+        connected.settimeout(self._socket_timeout)
+        return connected
+
+
+def _at_least_a_moment(seconds: float | None) -> float | None:
+    """Zero would make a socket non-blocking."""
+    return None if seconds is None else max(seconds, 0.001)
 
 
 def _shorter(one_s: float | None, other_s: float | None) -> float | None:
@@ -219,22 +261,41 @@ async def call_async(client: redis.asyncio.Redis, *command: str | bytes | int, s
 def reaching(client: AnyClient, stream: str = "") -> Iterator[None]:
     """Turn every failure of a call to Redis into StreamsUnavailable with its sentence.
 
-    Raises TooSlow at once where the budget of the page (budget.py) is spent.
+    Raises TooSlow at once where the budget of the page (budget.py) is spent, or where pages may not ask now
+    (contact.py).
     """
-    budget = budget_in_use()
-    if budget is not None and budget.is_spent:
-        raise TooSlow(f"Redis at {_address(client)} did not answer within {budget.total_s:g} s.")
-    try:
-        with spending(budget) if budget is not None else nullcontext():
+    address = _address(client)
+    contact, budget = contact_with(address), budget_in_use()
+    with ExitStack() as stack:
+        if budget is not None:
+            at_most_s = stack.enter_context(contact.call())
+            if budget.is_spent or at_most_s == 0:
+                raise TooSlow(_too_slow(address))
+            stack.enter_context(spending(budget, at_most_s))
+        began_s = time.monotonic()
+        try:
             yield
-    except redis.ResponseError as error:
-        raise refusal(client, error, stream) from error
-    except redis.BusyLoadingError as error:
-        raise StillLoading(_sentence(error, _address(client), stream)) from error
-    except (redis.TimeoutError, TimeoutError) as error:
-        raise TooSlow(_sentence(error, _address(client), stream)) from error
-    except (redis.RedisError, OSError) as error:
-        raise StreamsUnavailable(_sentence(error, _address(client), stream)) from error
+        except redis.ResponseError as error:
+            contact.answered()
+            raise refusal(client, error, stream) from error
+        except redis.BusyLoadingError as error:
+            contact.answered()
+            raise StillLoading(_sentence(error, address, stream)) from error
+        except (redis.TimeoutError, TimeoutError) as error:
+            contact.silent(time.monotonic() - began_s)
+            raise TooSlow(_too_slow(address)) from error
+        except (redis.RedisError, OSError) as error:
+            raise StreamsUnavailable(_sentence(error, address, stream)) from error
+        contact.answered()
+
+
+def _too_slow(address: str) -> str:
+    return f"Redis at {address} did not answer in time."
+
+
+def last_answer(client: AnyClient) -> datetime | None:
+    """Return when the server of this client last answered this process (UTC); None: never."""
+    return contact_with(_address(client)).answered_at
 
 
 def refusal(client: AnyClient, error: redis.ResponseError, stream: str = "") -> Refused:
@@ -255,8 +316,6 @@ def _sentence(error: Exception, address: str, stream: str) -> str:
         return f"Redis at {address} does not permit this user what evdash needs: {text}."
     if isinstance(error, redis.BusyLoadingError):
         return f"Redis at {address} is still loading its data."
-    if isinstance(error, redis.TimeoutError | TimeoutError):
-        return f"Redis at {address} did not answer in time."
     if isinstance(error, redis.ConnectionError | OSError):
         return f"Redis at {address} cannot be reached: {_reason(error)}."
     if "WRONGTYPE" in text:

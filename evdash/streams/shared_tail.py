@@ -7,11 +7,9 @@ the streams end and how far the consumer groups are, and only what came since is
 from __future__ import annotations
 
 import threading
-import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final
 
@@ -25,7 +23,7 @@ from evdash.events.filters.keys import ATTRIBUTES, IS, Condition
 from evdash.events.filters.search_text import search_text
 from evdash.streams import replies
 from evdash.streams.budget import PAGE_BUDGET_S, redis_budget
-from evdash.streams.client import StreamsUnavailable, TooSlow, call_each, refusal
+from evdash.streams.client import StreamsUnavailable, call_each, refusal
 from evdash.streams.reads import read_backward, read_forward
 from evdash.streams.stream_info import StreamInfo, stream_info_of, watermark
 
@@ -37,9 +35,10 @@ _SLACK: Final = 1.1
 _DROP_COMMITTED: Final = 1_000
 _FIRST_STEP: Final = 200
 _LARGEST_STEP: Final = 2_000
-# After Redis has not answered in time, pages do not wait for it until this is over; then one of them tries.
-HOLD_OFF_S: Final = 1.0
-TRY_S: Final = 0.5
+# One read brings no more than about this, judged by the sizes of the entries before it.
+_STEP_BYTES: Final = 4 * 2**20
+# What was dropped for the bound is read again only when so large a part of the bound is free.
+_FREE_SHARE: Final = 0.1
 
 INDEXED: Final = ("session", "user", "type")
 
@@ -163,19 +162,32 @@ class _Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outage:
-    sentence: str
-    ask_again_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class TailFigures:
     """What the tail of this process holds."""
 
     entries: int
     bytes: int
-    contact_age_s: float | None  # since Redis last answered it; None: never
-    too_slow: int  # how often Redis did not answer within the time of a page
+
+
+class _Steps:
+    """How many entries of a stream to read next, so that one read brings some _STEP_BYTES, whatever entries are large.
+
+    The first step is small. Later ones grow, and judge by the largest average of the steps before.
+    """
+
+    def __init__(self, answer: _Answer) -> None:
+        self._entry_bytes = max((sum(map(len, end)) for end in answer.ends), default=0)
+        self._count = _FIRST_STEP
+
+    def next(self, room_bytes: int) -> int:
+        """Return the count of the next read, at least 1. `room_bytes`: how much of it there is room for."""
+        return max(1, min(self._count, min(_STEP_BYTES, room_bytes) // max(self._entry_bytes, 1)))
+
+    def note(self, held: Sequence[Held]) -> None:
+        """Note what was read."""
+        if held:
+            self._entry_bytes = max(self._entry_bytes, sum(each.size for each in held) // len(held))
+        self._count = _LARGEST_STEP
 
 
 class SharedTail:
@@ -201,23 +213,17 @@ class SharedTail:
         self._index: dict[Key, list[Held]] = {}
         self._bytes = 0
         self._numbers = 0
-        self._outage: _Outage | None = None
-        self._contact_at: datetime | None = None
-        self._contact_s: float | None = None
-        self._too_slow = 0
+        self._had_outage = False  # the last time that Redis was asked
 
     def read(self, committed: Mapping[Key, EntryId]) -> TailReading:
         """The tail as it is now, with everything that the groups have not committed, as far as its bound allows.
 
         `committed`: by group and stream, what SQL says to be committed; asked before this. Never raises for an outage
-        of Redis: the reading says so. Takes at most PAGE_BUDGET_S of waiting for Redis, and nothing for a while after
-        that has been in vain.
+        of Redis: the reading says so. Takes at most PAGE_BUDGET_S of waiting for Redis.
         """
         with self._reading:
-            if self._outage and time.monotonic() < self._outage.ask_again_s:
-                return self._without_redis(committed, self._outage.sentence)
             try:
-                with redis_budget(TRY_S if self._outage else PAGE_BUDGET_S):
+                with redis_budget(PAGE_BUDGET_S):
                     answers = self._ask()
                     watermarks = {
                         stream: {
@@ -229,14 +235,14 @@ class SharedTail:
                         }
                         for stream, answer in answers.items()
                     }
-                    if self._outage:  # another server may answer now, or this one from an older file
+                    if self._had_outage:  # another server may answer now, or this one from an older file
                         self._forget(self.streams)
                     for stream, answer in answers.items():
                         self._bring_up(stream, answer, min(watermarks[stream].values(), default=EntryId.MAX))
             except StreamsUnavailable as outage:
-                return self._without_redis(committed, self._note_outage(outage))
-            self._outage = None
-            self._contact_at, self._contact_s = datetime.now(UTC), time.monotonic()
+                self._had_outage = True
+                return self._without_redis(committed, str(outage))
+            self._had_outage = False
             with self._lock:
                 reading = self._reading_of(answers, watermarks)
                 self._drop(watermarks)
@@ -268,8 +274,7 @@ class SharedTail:
         """What is held at the moment."""
         with self._lock:
             entries = sum(len(state.held) for state in self._streams.values())
-            age_s = None if self._contact_s is None else time.monotonic() - self._contact_s
-            return TailFigures(entries, self._bytes, age_s, self._too_slow)
+            return TailFigures(entries, self._bytes)
 
     def _known(self, entry: Entry) -> Held | None:
         state = self._streams.get(entry.stream)
@@ -323,13 +328,6 @@ class SharedTail:
             return None
         raise refusal(self.client, reply, stream) from reply
 
-    def _note_outage(self, outage: StreamsUnavailable) -> str:
-        is_slow = isinstance(outage, TooSlow)
-        self._too_slow += is_slow
-        since = f" It last answered at {self._contact_at:%H:%M:%S} UTC." if self._contact_at else ""
-        self._outage = _Outage(f"{outage}{since}", time.monotonic() + (HOLD_OFF_S if is_slow else 0.0))
-        return self._outage.sentence
-
     def _bring_up(self, stream: str, answer: _Answer, floor: EntryId) -> None:
         """Hold what the stream has after `floor`, as far as the bound allows."""
         state, info = self._streams[stream], answer.info
@@ -343,11 +341,11 @@ class SharedTail:
                 self._forget([stream])
             self._drop_before(state, info.first_id, floor)
             if state.start is not None:
-                self._read_on(stream, state, info)
+                self._read_on(stream, state, answer)
             if state.start is None:
                 state.start = state.position = max(info.last_generated_id, state.position)
             if state.start > floor:
-                self._read_back(stream, state, floor)
+                self._read_back(stream, state, answer, floor)
         state.info = info
 
     def _is_another(self, state: _Stream, answer: _Answer) -> bool:
@@ -357,11 +355,11 @@ class SharedTail:
             return True
         if now.last_generated_id < before.last_generated_id or before.max_deleted_id != now.max_deleted_id:
             return True
+        added = 0
         if before.entries_added is not None and now.entries_added is not None:
-            if now.entries_added < before.entries_added:
-                return True
-        elif now.first_id == before.first_id and now.length < before.length:
-            return True
+            added = now.entries_added - before.entries_added
+        if added < 0 or (now.first_id == before.first_id and now.length < before.length + added):
+            return True  # what is gone was not removed from the front
         with self._lock:
             return any(
                 (held := _at(state.held, EntryId.parse(raw_id))) is not None
@@ -378,51 +376,68 @@ class SharedTail:
             if state.start is not None and state.start < first_id:
                 state.start = min(state.start, floor)
 
-    def _read_on(self, stream: str, state: _Stream, info: StreamInfo) -> None:
-        """Read what came since. More than the tail holds at all is left out: then nothing is held any more."""
-        added = (info.entries_added or 0) - ((state.info and state.info.entries_added) or 0)
-        count = 0
+    def _read_on(self, stream: str, state: _Stream, answer: _Answer) -> None:
+        """Read what came since. More than the tail holds at all is left out: then nothing is held any more.
+
+        More than were added, by the stream's own count, are another history: Redis was restored from an older file and
+        written to. Then nothing is held any more either.
+        """
+        info = answer.info
+        if info is None or state.position >= info.last_generated_id:
+            return
+        added = None
+        if info.entries_added is not None and state.info and state.info.entries_added is not None:
+            added = info.entries_added - state.info.entries_added
+        steps, count, size = _Steps(answer), 0, 0
         while state.position < info.last_generated_id:
-            if max(added, count) > self._entries_max:
+            if max(added or 0, count) > self._entries_max or size > self._bytes_max:
                 self._forget([stream])
                 return
-            added = 0
-            after = state.position
-            entries = read_forward(self.client, stream, after=after, count=_LARGEST_STEP)
-            count += len(entries)
+            step = steps.next(self._bytes_max)
+            entries = read_forward(self.client, stream, after=state.position, count=step)
             held = [Held(decode(entry)) for entry in entries]
+            steps.note(held)
+            count += sum(each.entry_id <= info.last_generated_id for each in held)
+            size += sum(each.size for each in held)
+            if added is not None and count > added:
+                self._forget([stream])
+                return
             with self._lock:
                 for each in held:
                     if each.entry_id > state.position:
                         self._append(state, each)
-                if len(entries) < _LARGEST_STEP:
+                if len(entries) < step:
                     state.position = max(state.position, info.last_generated_id)
 
-    def _read_back(self, stream: str, state: _Stream, floor: EntryId) -> None:
+    def _read_back(self, stream: str, state: _Stream, answer: _Answer, floor: EntryId) -> None:
         """Read what lies before what is held, down to `floor` or to the bound."""
         found: list[Held] = []
         size = 0
         room = max(self._entries_max - sum(len(each.held) for each in self._streams.values()), 0)
-        room = room if state.held else max(room, self._entries_max // len(self.streams))
         room_bytes = max(self._bytes_max - self._bytes, 0)
+        if state.held:
+            if room < self._entries_max * _FREE_SHARE or room_bytes < self._bytes_max * _FREE_SHARE:
+                return
+        else:
+            room = max(room, self._entries_max // len(self.streams))
         start = state.start or EntryId.MIN
-        step = _FIRST_STEP
+        steps = _Steps(answer)
         while len(found) < room and size < room_bytes:
-            step = min(step, room - len(found))
+            step = min(steps.next(room_bytes - size), room - len(found))
             before = None if start == EntryId.MAX else start.next()
             entries = read_backward(self.client, stream, before=before, after=floor, count=step)
-            found += [Held(decode(entry)) for entry in entries]
+            held = [Held(decode(entry)) for entry in entries]
+            steps.note(held)
+            found += held
             if len(entries) < step:
                 start = floor
                 break
             start = entries[-1].entry_id.previous()
-            size = sum(held.size for held in found)
-            fitting = (room_bytes - size) * len(found) // max(size, 1)
-            step = max(1, min(_LARGEST_STEP, fitting))
+            size += sum(each.size for each in held)
         with self._lock:
             if found:
-                for held in found:
-                    self._give_number(held)
+                for each in found:
+                    self._give_number(each)
                 state.held = [*reversed(found), *state.held]
                 self._index_anew()
             state.start = start

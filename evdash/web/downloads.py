@@ -14,6 +14,7 @@ from django.http import StreamingHttpResponse
 from django.utils.html import escape
 
 from evdash.streams.client import StreamsUnavailable
+from evdash.web.error_pages import database_problem
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,8 @@ def _ended_in_words(pieces: Pieces, form: str) -> Pieces:
         yield from pieces
     except (StreamsUnavailable, DatabaseError, BrokenOff) as cause:
         logger.warning("An export as %s is incomplete: %s", form, cause)
-        yield incomplete_line(form, " ".join(str(cause).split())).encode()
+        reason = database_problem(cause) if isinstance(cause, DatabaseError) else " ".join(str(cause).split())
+        yield incomplete_line(form, reason).encode()
 
 
 def incomplete_line(form: str, reason: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, Final, Literal, ParamSpec, cast
 
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -104,19 +104,21 @@ def server_error(request: HttpRequest) -> HttpResponse:
     from evdash.metrics import SQL_DEADLINE_HITS  # here: commands load the addresses, too
 
     SQL_DEADLINE_HITS.inc()
-    # The driver's own words name addresses, and this page may be that of a stranger. The server's output has them.
-    is_locked = "locked" in str(error) or "lock timeout" in str(error)
-    sentence = (
-        "Another process has locked the database." if is_locked else "The database did not answer, or not in time."
-    )
     # A connection may be lost after the server has committed, and before it has said so.
-    outcome = "" if request.method in ("GET", "HEAD") else "Look whether it was done before you repeat it."
-    response = HttpResponse(
-        render_to_string(
-            "503.html", {"title": "The database cannot be used", "sentence": sentence, "outcome": outcome}
-        ),
-        status=503,
-    )
+    is_read = request.method in ("GET", "HEAD")
+    context = {
+        "title": "The database cannot be used",
+        "sentence": f"{database_problem(error)} Try again in a few seconds.",
+        "outcome": "" if is_read else "Look whether it was done before you repeat it.",
+        "again": request.get_full_path() if is_read else "",
+    }
+    response = HttpResponse(render_to_string("503.html", context), status=503)
     response["Retry-After"] = "3"
     response["Cache-Control"] = "no-store"
     return response
+
+
+def database_problem(error: DatabaseError | InterfaceError) -> str:
+    """Return the sentence for an outage of SQL. The driver's own words may name addresses: the server logs them."""
+    is_locked = "locked" in str(error) or "lock timeout" in str(error)
+    return "Another process has locked the database." if is_locked else "The database did not answer, or not in time."

@@ -173,12 +173,19 @@ def _unknown_parameters(request: HttpRequest) -> tuple[Notice, ...]:
     return (Notice(sentence, "warning"),)
 
 
+def _last_answer() -> str:
+    from evdash.metrics import redis_answered  # here: commands load the pages, too
+
+    answered_at = redis_answered()
+    return f" It last answered at {answered_at:%H:%M:%S} UTC." if answered_at else ""
+
+
 def _coverage_notices(coverage: Coverage | None) -> tuple[Notice, ...]:
     if coverage is None:
         return ()
     notices = [Notice(note, "warning") for note in coverage.notes]
     if coverage.unreachable:
-        notices.insert(0, Notice(f"{coverage.unreachable} What follows is what the log holds.", "error"))
+        notices.insert(0, Notice(f"{coverage.unreachable}{_last_answer()} What follows is from the log.", "error"))
     elif coverage.behind_more:
         notices.append(
             Notice(

@@ -53,7 +53,7 @@ def test_a_page_of_a_hanging_redis_comes_in_time_says_so_and_recovers_without_a_
     page.goto("/sessions/s-1/")
     with open_client(site.redis_url) as client:
         pid = int(client.info("server")["process_id"])
-    notice = page.get_by_text("What follows is what the log holds.")
+    notice = page.get_by_text("What follows is from the log.")
     suspend(pid)
     try:
         begun_s = time.monotonic()

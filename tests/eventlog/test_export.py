@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def shown_server(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(current_reader, "client_of_pages", lambda url: valkey)
+    monkeypatch.setattr(current_reader, "shared_client", lambda url: valkey)
     monkeypatch.setattr(export, "CHUNK_EVENTS", 3)
 
 
@@ -94,7 +94,7 @@ def test_no_cell_of_a_csv_is_a_formula(valkey: redis.Redis) -> None:
 
 
 def test_an_export_without_redis_is_refused_rather_than_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(current_reader, "client_of_pages", lambda url: open_client("redis://127.0.0.1:1"))
+    monkeypatch.setattr(current_reader, "shared_client", lambda url: open_client("redis://127.0.0.1:1"))
     with pytest.raises(StreamsUnavailable, match="would not be complete"):
         ndjson_lines(EventFilter())
     assert settings.EVDASH.streams == ("memory:events",)

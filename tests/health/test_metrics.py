@@ -180,16 +180,21 @@ def test_figures_of_processes_that_share_a_directory_are_summed(tmp_path: Path) 
     assert "('evdash_requests_refused_total', {'reason': 'waited too long'}, 0.0)" in told
 
 
-def test_the_age_of_the_tail_is_that_of_the_oldest_and_grows_without_being_set(tmp_path: Path) -> None:
+def test_the_age_of_the_last_answer_is_that_of_any_process_and_grows(tmp_path: Path) -> None:
     def run(lines: str) -> list[float]:
         environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
-        command = [sys.executable, "-c", f"from evdash import metrics as figures\n{lines}\n{PRINT_FIGURES}"]
+        command = [
+            sys.executable,
+            "-c",
+            f"import time\nfrom evdash import metrics as figures\n{lines}\n{PRINT_FIGURES}",
+        ]
         told = subprocess.run(command, env=environment, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+        assert ("evdash_redis_answered_timestamp_seconds" in told) == bool(lines)
         return [float(age) for age in re.findall(r"'evdash_tail_contact_age_seconds', {}, (\S+)\)", told)]
 
-    assert run("") == []  # no tail of any process has heard from Redis
-    (first,) = run("figures.TAIL_CONTACT_AGE.set(100)")
-    (second,) = run("figures.TAIL_CONTACT_AGE.set(5)")
+    assert run("") == []  # Redis has answered no process
+    (first,) = run("figures.REDIS_ANSWERED.note(time.time() - 100)")
+    (second,) = run("figures.REDIS_ANSWERED.note(time.time() - 500)")
 
     assert second > first > 100
 

@@ -262,7 +262,7 @@ def test_what_is_claimed_from_a_consumer_that_lives_after_all_counts_once(
     quick = make_worker("quick")
     quick.claim_idle_ms = 0
     catch_up(quick)
-    slow.carry(STREAM, [Delivery(STREAM, entry.entry_id, entry) for entry in entries], first_time=True)
+    slow.process(STREAM, [Delivery(STREAM, entry.entry_id, entry) for entry in entries], first_time=True)
     assert AgentSession.objects.get().events == 10
     assert GroupPosition.objects.get().applied == 10
 

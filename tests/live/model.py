@@ -74,7 +74,7 @@ class WorldReader:
     def __init__(self, world: World, meanwhile: int) -> None:
         self._world, self._meanwhile = world, meanwhile
 
-    def ends(self) -> dict[str, EntryId]:
+    def last_entry_ids(self) -> dict[str, EntryId]:
         ends = self._world.cursor()
         for _ in range(self._meanwhile):  # producers do not wait for us
             for stream in self._world.written:

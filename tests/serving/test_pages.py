@@ -100,7 +100,7 @@ def _own_views() -> Iterator[None]:
 class Asked:
     """One request and what has come of it."""
 
-    def __init__(self, application: Pages, path: str, method: str = "GET") -> None:
+    def __init__(self, application: Pages, path: str, method: str = "GET", accept: bytes = b"*/*") -> None:
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
         self.body = b""
@@ -108,7 +108,8 @@ class Asked:
         self._told = False
         scope = {
             "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
-            "headers": [(b"host", b"localhost")], "server": ("localhost", 80), "client": ("127.0.0.1", 1),
+            "headers": [(b"host", b"localhost"), (b"accept", accept)],
+            "server": ("localhost", 80), "client": ("127.0.0.1", 1),
         }  # fmt: skip
         self.task = asyncio.create_task(application(scope, self._receive, self._send))
 
@@ -136,8 +137,8 @@ async def until(true: Callable[[], object]) -> None:
 
 
 @asynccontextmanager
-async def asked(application: Pages, *paths: str, method: str = "GET") -> Any:
-    requests = [Asked(application, each, method) for each in paths]
+async def asked(application: Pages, *paths: str, method: str = "GET", accept: bytes = b"*/*") -> Any:
+    requests = [Asked(application, each, method, accept) for each in paths]
     try:
         yield requests
     finally:
@@ -164,9 +165,14 @@ async def test_one_more_than_may_wait_gets_a_page_that_says_so() -> None:
             await third.task
             assert third.status == 503
             assert third.headers[b"Retry-After"] == b"3"
-            assert b"evdash is busy: it makes 1 page at once, and 1 more wait." in third.body
+            assert third.body.startswith(b"evdash is busy. Pages made at once: 1. Requests that wait: 1. ")
+        async with asked(application, "/waits/", accept=b"text/html") as (fourth,):
+            await fourth.task
+            assert fourth.status == 503
+            assert b"Pages made at once: 1. Requests that wait: 1. " in fourth.body
+            assert b'href="/waits/"' in fourth.body  # to try again
     assert (first.status, second.status) == (200, 200)
-    assert application.slots.counts.refused_full == 1
+    assert application.slots.counts.refused_full == 2
 
 
 async def test_who_has_waited_too_long_is_refused() -> None:
@@ -178,13 +184,15 @@ async def test_who_has_waited_too_long_is_refused() -> None:
     assert application.slots.counts.refused_waited == 1
 
 
-async def test_health_is_told_while_all_are_busy() -> None:
+async def test_machines_are_answered_while_all_are_busy() -> None:
     application = Pages(at_once=1, waiting_max=0)
     async with asked(application, "/waits/") as (_,):
         await until(lambda: door.inside == 1)
-        async with asked(application, "/healthz") as (healthz,):
-            await healthz.task
+        async with asked(application, "/healthz", "/readyz") as (healthz, readyz):
+            await asyncio.gather(healthz.task, readyz.task)
             assert (healthz.status, healthz.body) == (200, b"evdash lives.\n")
+            assert readyz.body.startswith(b"not ready")
+    assert door.most == 1
 
 
 async def test_who_leaves_while_waiting_is_not_worked_for() -> None:
@@ -212,13 +220,13 @@ async def test_a_statement_ends_when_its_reader_leaves_and_the_slot_is_free() ->
 
 @pytest.mark.parametrize(
     ("method", "outcome"),
-    [("GET", b"Nothing was changed."), ("POST", b"Look whether it was done before you repeat it.")],
+    [("GET", b""), ("POST", b" Look whether it was done before you repeat it.")],
 )
 async def test_a_locked_database_is_a_page_with_a_sentence(method: str, outcome: bytes) -> None:
     async with asked(Pages(at_once=1, waiting_max=1), "/locked/", method=method) as (request,):
         await request.task
     assert request.status == 503
-    assert b"Another process has locked the database. " + outcome in request.body
+    assert b"Another process has locked the database. Try again in a few seconds." + outcome + b"</p>" in request.body
 
 
 async def test_a_streamed_answer_comes_piece_by_piece() -> None:

@@ -1,14 +1,16 @@
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Thread
 
 import pytest
 import redis
 
+from evdash.streams.budget import redis_budget
 from evdash.streams.client import (
     StreamsUnavailable,
+    TooSlow,
     call,
     call_all,
     call_async,
@@ -21,8 +23,8 @@ from evdash.streams.reads import read_forward
 
 
 @contextmanager
-def server_that_says(answer: bytes) -> Iterator[str]:
-    """The address of a server that answers whatever it is asked with the same bytes."""
+def server_that_says(answer: bytes, pause_s: float = 0.0) -> Iterator[str]:
+    """The address of a server that answers whatever it is asked with the same bytes; byte by byte with a pause."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -31,9 +33,11 @@ def server_that_says(answer: bytes) -> Iterator[str]:
                 connection, _ = listener.accept()
             except OSError:
                 return
-            with connection:
+            with connection, suppress(OSError):
                 while connection.recv(65536):
-                    connection.sendall(answer)
+                    for piece in [answer] if not pause_s else [bytes([byte]) for byte in answer]:
+                        connection.sendall(piece)
+                        time.sleep(pause_s)
 
     Thread(target=serve, daemon=True).start()
     try:
@@ -144,3 +148,21 @@ async def test_the_asynchronous_client_is_raw_and_speaks_in_sentences(valkey_url
         with pytest.raises(StreamsUnavailable, match="cannot be reached: connection refused"):
             await call_async(client, "PING")
         await client.aclose()
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss"])
+def test_the_budget_of_a_page_bounds_a_connection_that_hangs(scheme: str) -> None:
+    """The client itself would wait for 3 s, and for 5 s in the handshake of TLS."""
+    with server_that_says(b"") as address, redis_budget(0.2):
+        began_s = time.monotonic()
+        with pytest.raises(TooSlow):
+            call(open_client(f"{scheme}://{address}"), "PING")
+        assert time.monotonic() - began_s < 2
+
+
+def test_the_budget_of_a_page_bounds_an_answer_that_comes_byte_by_byte() -> None:
+    """Each byte comes in time, and all of them would take a quarter of an hour."""
+    with server_that_says(b"$9000\r\n" + 9_000 * b"x", pause_s=0.1) as address:
+        client = open_client(f"redis://{address}")
+        with redis_budget(0.3), pytest.raises(TooSlow):
+            call(client, "PING")

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 import redis
 
 from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
-from evdash.streams import shared_tail
+from evdash.streams import contact, shared_tail
 from evdash.streams.budget import redis_budget
-from evdash.streams.client import TooSlow, call, open_client
+from evdash.streams.client import TooSlow, _address, call, open_client
+from evdash.streams.contact import contact_with
 from evdash.streams.embedded_server import EmbeddedServer
 from evdash.streams.reads import read_forward
 from evdash.streams.shared_tail import SharedTail, TailReading
@@ -161,18 +161,45 @@ def test_a_redis_that_hangs_is_waited_for_once_and_heard_again(
     hanging: Hanging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shared_tail, "PAGE_BUDGET_S", 0.1)
-    monkeypatch.setattr(shared_tail, "HOLD_OFF_S", 3_600.0)
-    asked: list[Sequence[Any]] = []
-    call_each = shared_tail.call_each
-    monkeypatch.setattr(shared_tail, "call_each", lambda *given: asked.append(given) or call_each(*given))
+    monkeypatch.setattr(contact, "TRY_S", 0.1)
+    monkeypatch.setattr(contact, "HOLD_OFF_S", 3_600.0)
+    waited = contact_with(_address(hanging.client))
     tail = tail_of(hanging.client)
     assert "did not answer in time" in tail.read({}).unreachable
     assert "did not answer in time" in tail.read({}).unreachable
-    assert len(asked) == 1  # the second reading did not wait
-    assert tail.figures().too_slow == 1
+    with redis_budget(5), pytest.raises(TooSlow):  # nor does anything else of a page wait
+        call(hanging.client, "XLEN", STREAM)
+    assert waited.unanswered == 1
     hanging.go_on()
-    monkeypatch.setattr(tail, "_outage", None)
+    assert "did not answer in time" in tail.read({}).unreachable
+    monkeypatch.setattr(waited, "_ask_again_s", 0.0)
     assert ids_of(tail.read({})) == ["1-1"]
+
+
+def test_one_call_at_a_time_tries_a_redis_that_was_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contact, "HOLD_OFF_S", 0.0)
+    tried = contact.Contact()
+    with tried.call() as at_most_s:
+        assert at_most_s is None
+        tried.silent(waited_s=2.0)
+    with tried.call() as first:
+        assert first == contact.TRY_S
+        with tried.call() as second:
+            assert second == 0
+        tried.silent(waited_s=contact.TRY_S)
+    with tried.call() as first:
+        assert first == contact.TRY_S
+        tried.answered()
+    with tried.call() as at_most_s:
+        assert at_most_s is None
+    assert tried.answered_at is not None
+
+
+def test_a_short_wait_says_nothing_about_the_server() -> None:
+    asked = contact.Contact()
+    asked.silent(waited_s=0.01)
+    with asked.call() as at_most_s:
+        assert at_most_s is None
 
 
 def test_the_calls_of_a_page_share_one_budget(hanging: Hanging) -> None:
@@ -180,7 +207,7 @@ def test_the_calls_of_a_page_share_one_budget(hanging: Hanging) -> None:
         with pytest.raises(TooSlow):
             call(hanging.client, "XLEN", STREAM)
         assert budget.is_spent
-        with pytest.raises(TooSlow, match=r"did not answer within 0\.1 s"):
+        with pytest.raises(TooSlow, match=r"did not answer in time\."):
             call(hanging.client, "XLEN", STREAM)
 
 
@@ -189,3 +216,58 @@ def test_an_inner_budget_is_part_of_the_outer_one(hanging: Hanging) -> None:
         with redis_budget(10), pytest.raises(TooSlow):
             call(hanging.client, "XLEN", STREAM)
         assert outer.is_spent
+
+
+def test_a_burst_of_large_entries_is_not_read_as_a_whole(valkey: redis.Redis) -> None:
+    add(valkey, "1-1")
+    tail = tail_of(valkey, bytes_max=200_000)
+    tail.read({})
+    before = valkey.info("stats")["total_net_output_bytes"]
+    for number in range(2, 402):
+        add(valkey, f"{number}-1", text="x" * 20_000)
+    reading = tail.read({})
+    assert ids_of(reading)[-1] == "401-1"
+    assert len(ids_of(reading)) <= 12
+    # The first step cannot know how large they are, the next one does.
+    assert valkey.info("stats")["total_net_output_bytes"] - before < 6_000_000
+
+
+def test_what_the_bound_left_out_is_not_read_again_and_again(
+    valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 31):
+        add(valkey, f"{number}-1", text="x" * 1_000)
+    tail = tail_of(valkey, bytes_max=20_000)
+    tail.read({})
+    for number in range(31, 36):
+        add(valkey, f"{number}-1", text="x" * 1_000)
+    tail.read({})
+    monkeypatch.setattr(shared_tail, "read_backward", None)
+    first = tail.read({})
+    add(valkey, "36-1", text="x" * 1_000)
+    second = tail.read({})
+    assert 17 <= len(ids_of(first)) <= 22
+    assert ids_of(second)[-1] == "36-1"
+    assert tail.figures().bytes <= 20_000 * 1.1
+
+
+def test_what_was_deleted_in_the_middle_goes_in_any_order(valkey: redis.Redis) -> None:
+    for number in range(1, 10):
+        add(valkey, f"{number}-1")
+    tail = tail_of(valkey)
+    for deleted in ("8-1", "5-1", "3-1"):
+        valkey.xdel(STREAM, deleted)
+        assert deleted not in ids_of(tail.read({}))
+    assert len(ids_of(tail.read({}))) == 6
+
+
+def test_another_history_of_a_restored_redis_takes_the_place_of_the_first(valkey: redis.Redis) -> None:
+    for number in range(1, 11):
+        add(valkey, f"{number}-1")
+    tail = tail_of(valkey)
+    tail.read({})
+    valkey.delete(STREAM)
+    expected = [f"{number}-1" for number in (*range(1, 9), *range(11, 16))]
+    for entry_id in expected:
+        add(valkey, entry_id)
+    assert ids_of(tail.read({})) == expected

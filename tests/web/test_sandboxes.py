@@ -250,7 +250,7 @@ def test_an_entry_opens_and_leads_to_the_one_it_is_a_copy_of(operator: Client, v
 def test_redis_out_of_reach_is_said(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     replayed(operator)
     away = open_client("redis://127.0.0.1:1")
-    monkeypatch.setattr("evdash.web.sandbox_middleware.client_of_pages", lambda url: away)
+    monkeypatch.setattr("evdash.web.sandbox_middleware.shared_client", lambda url: away)
     page = parse_page(operator.get(f"{PAGE}events/"), 503)
     assert "cannot be reached" in page.text
     assert page.links["Events"] == "/events/"

@@ -14,6 +14,7 @@ from evdash.eventlog.export import csv_lines, ndjson_lines
 from evdash.events.filters.event_filter import EventFilter, FilterError
 from evdash.streams.client import StreamsUnavailable
 from evdash.web.downloads import Download
+from evdash.web.error_pages import database_problem
 from evdash.web.event_list.list_query import refuse_unknown
 from evdash.web.event_list.pagination import parameters
 from evdash.web.sandbox_middleware import sandbox_request
@@ -64,7 +65,7 @@ def given_out(
     try:
         response = Download(chunks, form, recorded=recorded, content_type=content_type)
     except DatabaseError as error:
-        sentence = f"The access log cannot be written, so nothing is given out: {error}\n"
+        sentence = f"The access log cannot be written, so nothing is given out. {database_problem(error)}\n"
         return HttpResponse(sentence, status=503, content_type="text/plain; charset=utf-8")
     response["Cache-Control"] = "private, no-store"
     response["Content-Disposition"] = content_disposition_header(True, name)

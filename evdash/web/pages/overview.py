@@ -19,7 +19,6 @@ from evdash.web.event_display.row import rows_of
 from evdash.web.event_list.filter_bar import filter_bar
 from evdash.web.event_list.list_query import ScopedFilter, parse_filter
 from evdash.web.event_list.pagination import link, newest
-from evdash.web.formatting import format_count
 from evdash.web.links import page_address
 from evdash.web.page import Notice, page
 from evdash.web.sandbox_middleware import sandbox_request
@@ -67,10 +66,10 @@ def overview(request: HttpRequest) -> HttpResponse:
     }
     dropped = bool(replace(asked.own, since=None, until=None))
     notices = [Notice("The overview is over a time range only; other conditions belong to Events.")] if dropped else []
-    if refused := refused_lately():
+    if refused_at := refused_lately():
         notices.append(
             Notice(
-                f"evdash is overloaded: in the last minute it refused at least {format_count(refused, 'request')}. "
+                f"evdash is overloaded: it refused requests, the last at {refused_at:%H:%M:%S} UTC. "
                 "On a machine with more cores, set EVDASH_WEB_PROCESSES higher.",
                 "warning",
             )

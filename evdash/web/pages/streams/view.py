@@ -35,6 +35,7 @@ def streams(request: HttpRequest) -> HttpResponse:
         context = {
             "streams": views,
             "has_answered": not any(view.problem for view in views),
+            "unreachable": reader.unreachable,
             "sandboxes": sandbox_views(client),
             "server": shown_address(settings.EVDASH.redis_url),
             "can_operate": can_operate(request.user),

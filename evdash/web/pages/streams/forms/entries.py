@@ -161,7 +161,7 @@ class RedeliverForm(OperationForm):
         return f"{self.verb} {format_count(affected or 0, 'entry', 'entries')}"
 
     @property
-    def back(self) -> str:
+    def cancel_url(self) -> str:
         return parked_address(self.place.stream)
 
     def operation(self, reason: str) -> Operation:

@@ -108,7 +108,7 @@ class ReplayForm(SandboxForm):
         return f"{self.verb} {format_count(affected or 0, 'entry', 'entries')}"
 
     @property
-    def back(self) -> str:
+    def cancel_url(self) -> str:
         asked = self.data.get("q", "") if self.is_bound else self.initial.get("q", "")
         try:
             return link(reverse("events"), EventFilter.parse(asked).query_string())
@@ -122,7 +122,7 @@ class ReplayForm(SandboxForm):
             super().carry_out(operation, reason, client, user)
 
     @property
-    def after(self) -> str:
+    def success_url(self) -> str:
         return sandbox_address(self.cleaned_data["to"]) if self.cleaned_data["speed"] else ""
 
     @property
@@ -165,7 +165,7 @@ class DeleteSandboxForm(SandboxForm):
     needs = (("stream",),)
 
     @property
-    def back(self) -> str:
+    def cancel_url(self) -> str:
         return sandbox_address(self.place.stream)
 
     def operation(self, reason: str) -> Operation:
