@@ -1,4 +1,4 @@
-"""Writing and reading the access log."""
+"""Writing and reading the audit log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from evdash.audit_log.models import AccessLogEntry
+from evdash.audit_log.models import AuditLogEntry
 from evdash.events.entry import EntryId
 
 LISTED = 1000
@@ -20,8 +20,8 @@ LISTED = 1000
 class Access:
     """One thing that was done, out of its one or two rows."""
 
-    begun: AccessLogEntry
-    ended: AccessLogEntry | None  # None: it has one row only, or evdash ended before it was done
+    begun: AuditLogEntry
+    ended: AuditLogEntry | None  # None: it has one row only, or evdash ended before it was done
 
     @property
     def title(self) -> str:
@@ -55,10 +55,10 @@ def record(
     after: Mapping[str, Any] | None = None,
     outcome: str = "",
     succeeded: bool | None = True,
-    begun: AccessLogEntry | None = None,
-) -> AccessLogEntry:
-    """Add a row to the access log. Raises a database's error when it cannot be written: then leave the thing undone."""
-    return AccessLogEntry.objects.create(
+    begun: AuditLogEntry | None = None,
+) -> AuditLogEntry:
+    """Add a row to the audit log. Raises a database's error when it cannot be written: then leave the thing undone."""
+    return AuditLogEntry.objects.create(
         who=_text(who),
         action=_text(action),
         user=user,
@@ -76,7 +76,7 @@ def record(
 
 def recent(count: int, *, before_row: int | None = None) -> list[Access]:
     """What was done last, newest first; with `before_row`, what was begun before the row of that number."""
-    rows = AccessLogEntry.objects.filter(begun=None).select_related("ended", "user")
+    rows = AuditLogEntry.objects.filter(begun=None).select_related("ended", "user")
     if before_row is not None:
         rows = rows.filter(pk__lt=before_row)
     return [Access(row, getattr(row, "ended", None)) for row in rows[:count]]
@@ -84,13 +84,13 @@ def recent(count: int, *, before_row: int | None = None) -> list[Access]:
 
 def access(number: int) -> Access | None:
     """What was begun with the row of that number."""
-    row = AccessLogEntry.objects.filter(begun=None, pk=number).select_related("ended", "user").first()
+    row = AuditLogEntry.objects.filter(begun=None, pk=number).select_related("ended", "user").first()
     return Access(row, getattr(row, "ended", None)) if row else None
 
 
 def last_of(user: User) -> Access | None:
     """What this person did last."""
-    row = AccessLogEntry.objects.filter(begun=None, user=user).select_related("ended", "user").first()
+    row = AuditLogEntry.objects.filter(begun=None, user=user).select_related("ended", "user").first()
     return Access(row, getattr(row, "ended", None)) if row else None
 
 

@@ -1,4 +1,4 @@
-"""Exports in the access log: who took which events out of evdash, when, and how much of them."""
+"""Exports in the audit log: who took which events out of evdash, when, and how much of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError
 
 from evdash.audit_log.audit_log import record
-from evdash.audit_log.models import AccessLogEntry
+from evdash.audit_log.models import AuditLogEntry
 from evdash.events.filters.event_filter import EventFilter
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def recorded_export(
     user: User | None = None,
     sandbox: str = "",
 ) -> Iterator[bytes]:
-    """The pieces of an export as they are. The access log has a row before the first of them, and another one after the
+    """The pieces of an export as they are. The audit log has a row before the first of them, and another one after the
     last or when they break off; none where whoever asked went away in between. `form` names the kind of file,
     `sandbox` what is exported instead of the watched streams.
 
@@ -38,7 +38,7 @@ def recorded_export(
     return _given_out(begun, pieces)
 
 
-def _given_out(begun: AccessLogEntry, pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _given_out(begun: AuditLogEntry, pieces: Iterator[bytes]) -> Iterator[bytes]:
     given = 0
     try:
         for piece in pieces:
@@ -50,7 +50,7 @@ def _given_out(begun: AccessLogEntry, pieces: Iterator[bytes]) -> Iterator[bytes
     _end(begun, f"{given:,} bytes were given out.", succeeded=True)
 
 
-def _end(begun: AccessLogEntry, outcome: str, *, succeeded: bool) -> None:
+def _end(begun: AuditLogEntry, outcome: str, *, succeeded: bool) -> None:
     try:
         record(
             begun.who,
@@ -63,4 +63,4 @@ def _end(begun: AccessLogEntry, outcome: str, *, succeeded: bool) -> None:
             begun=begun,
         )
     except DatabaseError as error:  # the events are out, and the log says that it was begun
-        logger.warning("The access log cannot be told how export %d ended: %s", begun.pk, error)
+        logger.warning("The audit log cannot be told how export %d ended: %s", begun.pk, error)

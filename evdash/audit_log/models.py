@@ -1,4 +1,4 @@
-"""The access log: rows that are written once and never again."""
+"""The audit log: rows that are written once and never again."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from django.utils import timezone
 
 
 class AppendOnly(Exception):
-    """Somebody tried to change or delete a row of the access log."""
+    """Somebody tried to change or delete a row of the audit log."""
 
 
-class AppendOnlyRows(models.QuerySet["AccessLogEntry"]):
+class AppendOnlyRows(models.QuerySet["AuditLogEntry"]):
     """Rows that can be read and added to."""
 
     def update(self, **kwargs: Any) -> NoReturn:
-        raise AppendOnly("Entries of the access log are never changed.")
+        raise AppendOnly("Entries of the audit log are never changed.")
 
     def delete(self) -> NoReturn:
-        raise AppendOnly("Entries of the access log are never deleted.")
+        raise AppendOnly("Entries of the audit log are never deleted.")
 
     def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise AppendOnly("Entries of the access log are never changed.")
+        raise AppendOnly("Entries of the audit log are never changed.")
 
 
-class AccessLogEntry(models.Model):
+class AuditLogEntry(models.Model):
     """Something that a person did, or was about to do.
 
     What changes a stream or group is written in two rows: one before it is done, which says what and why, and one after
@@ -54,16 +54,16 @@ class AccessLogEntry(models.Model):
 
     class Meta:
         ordering = ["-pk"]
-        verbose_name_plural = "access log entries"
+        verbose_name_plural = "audit log entries"
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} UTC {self.who}: {self.action}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:
-            raise AppendOnly("Entries of the access log are never changed.")
+            raise AppendOnly("Entries of the audit log are never changed.")
         kwargs["force_insert"] = True
         super().save(*args, **kwargs)
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise AppendOnly("Entries of the access log are never deleted.")
+        raise AppendOnly("Entries of the audit log are never deleted.")

@@ -1,4 +1,4 @@
-"""Carrying out an operation on a stream or group: looked at first, with a reason, and in the access log."""
+"""Carrying out an operation on a stream or group: looked at first, with a reason, and in the audit log."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError, transaction
 
 from evdash.audit_log.audit_log import plain, record
-from evdash.audit_log.models import AccessLogEntry
+from evdash.audit_log.models import AuditLogEntry
 from evdash.ingest.redelivery import record_operation_gaps
 from evdash.streams.commands import Operation, OperationRefused, Outcome
 
-NO_REASON: Final = "Give a reason: it is kept in the access log with what is done."
+NO_REASON: Final = "Give a reason: it is kept in the audit log with what is done."
 
 
 class OutcomeNotRecorded(Exception):
-    """The operation is done, but the access log could not be told what came of it."""
+    """The operation is done, but the audit log could not be told what came of it."""
 
 
 def operate(
@@ -27,7 +27,7 @@ def operate(
 ) -> Outcome:
     """Carry the operation out and return what came of it.
 
-    The access log has a row before anything is changed and another one after it, whatever happens in between. Raises
+    The audit log has a row before anything is changed and another one after it, whatever happens in between. Raises
     OperationRefused when there is no reason or the operation itself refuses, OutcomeNotRecorded, and what the operation
     raises. Must not be called within a transaction, which could take the rows back.
     """
@@ -85,17 +85,17 @@ def _note(operation: Operation, outcome: Outcome, reason: str) -> None:
         ) from error
 
 
-def _write(who: str, action: str, **told: Any) -> AccessLogEntry:
+def _write(who: str, action: str, **told: Any) -> AuditLogEntry:
     with transaction.atomic(durable=True):
         return record(who, action, **told)
 
 
-def _write_end(begun: AccessLogEntry, told: Mapping[str, Any], **came_of_it: Any) -> None:
+def _write_end(begun: AuditLogEntry, told: Mapping[str, Any], **came_of_it: Any) -> None:
     try:
         _write(begun.who, begun.action, begun=begun, **told, **came_of_it)
     except DatabaseError as error:
         raise OutcomeNotRecorded(
-            f"{came_of_it['outcome']} The access log has what was begun, but what came of it could not be added to it: "
+            f"{came_of_it['outcome']} The audit log has what was begun, but what came of it could not be added to it: "
             f"{error}."
         ) from error
 

@@ -1,4 +1,4 @@
-"""Writing notes: each change by its author, in one transaction with its row in the access log."""
+"""Writing notes: each change by its author, in one transaction with its row in the audit log."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class BackgroundReplay(Replay):
 
 
 def begin(user_name: str, replay: BackgroundReplay, reason: str, *, user: User | None = None) -> None:
-    """Begin the replay and leave it to a thread; what comes of it is in the access log.
+    """Begin the replay and leave it to a thread; what comes of it is in the audit log.
 
     Comes back when the sandbox is there, or after half a minute. Raises what `operate` raises until then.
     """

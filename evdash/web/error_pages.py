@@ -120,5 +120,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def database_problem(error: DatabaseError | InterfaceError) -> str:
     """Return the sentence for an outage of SQL. The driver's own words may name addresses: the server logs them."""
-    is_locked = "locked" in str(error) or "lock timeout" in str(error)
-    return "Another process has locked the database." if is_locked else "The database did not answer, or not in time."
+    words = str(error)
+    if "locked" in words or "lock timeout" in words:
+        return "Another process has locked the database."
+    if "full" in words:
+        return "The disk of the database is full."
+    return "The database did not answer, or not in time."

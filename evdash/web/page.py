@@ -73,7 +73,7 @@ _RAIL: Final = (
         "t",
         ("stream-group", "stream-parked", "stream-operation", "sandbox-operation"),
     ),
-    ("Access log", "access-log", "audit", "a", ("access-log-entry",)),
+    ("Audit log", "audit-log", "audit", "a", ("audit-log-entry",)),
 )
 
 

@@ -1,7 +1,7 @@
 """Sandboxes, mounted: below /sandboxes/<name>/ lie the pages of evdash, and what they read is that sandbox alone.
 
 The pages know nothing of it. Their addresses are made by `reverse`, which puts the prefix before them, and their reader
-is the one that `open_reader` gives. What is no page of events (streams, the access log, accounts) is where it always
+is the one that `open_reader` gives. What is no page of events (streams, the audit log, accounts) is where it always
 is.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.urls import path, register_converter
+from django.views.generic import RedirectView
 
 from evdash.web.links import EntryIdConverter, NameConverter, OpaqueConverter
 from evdash.web.pages.audit_log import audit_log, audit_log_entry
@@ -53,7 +54,10 @@ urlpatterns = [
     path("streams/<name:stream>/groups/<name:group>/", stream_group, name="stream-group"),
     path("streams/sandboxes/<sandbox_operation:kind>/", sandbox_operation, name="sandbox-operation"),
     path("streams/<name:stream>/parked/", stream_parked, name="stream-parked"),
-    path("access-log/", audit_log, name="access-log"),
-    path("access-log/<int:number>/", audit_log_entry, name="access-log-entry"),
+    path("audit-log/", audit_log, name="audit-log"),
+    path("audit-log/<int:number>/", audit_log_entry, name="audit-log-entry"),
     path("state/", state, name="state"),
+    # The old addresses of the audit log.
+    path("access-log/", RedirectView.as_view(pattern_name="audit-log", query_string=True, permanent=True)),
+    path("access-log/<int:number>/", RedirectView.as_view(pattern_name="audit-log-entry", permanent=True)),
 ]

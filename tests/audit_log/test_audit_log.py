@@ -1,4 +1,4 @@
-"""The access log: what is in it stays as it was written."""
+"""The audit log: what is in it stays as it was written."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError
 from django.db.models import ProtectedError
+from django.test import Client
 
 from evdash.audit_log.audit_log import LISTED, plain, recent, record
-from evdash.audit_log.models import AccessLogEntry, AppendOnly
+from evdash.audit_log.models import AppendOnly, AuditLogEntry
 from evdash.events.entry import EntryId
 from tests.builders import STREAM
 
@@ -40,24 +41,24 @@ def test_a_row_is_neither_changed_nor_deleted() -> None:
     with pytest.raises(AppendOnly):
         row.delete()
     with pytest.raises(AppendOnly):
-        AccessLogEntry.objects.get().save()
+        AuditLogEntry.objects.get().save()
     with pytest.raises(AppendOnly):
-        AccessLogEntry.objects.update(who="somebody else")
+        AuditLogEntry.objects.update(who="somebody else")
     with pytest.raises(AppendOnly):
-        AccessLogEntry.objects.filter(who="mia").delete()
+        AuditLogEntry.objects.filter(who="mia").delete()
     with pytest.raises(AppendOnly):
-        AccessLogEntry.objects.bulk_update([row], ["who"])
+        AuditLogEntry.objects.bulk_update([row], ["who"])
     with pytest.raises(AppendOnly):
-        AccessLogEntry.objects.update_or_create(who="mia", defaults={"action": "nothing"})
+        AuditLogEntry.objects.update_or_create(who="mia", defaults={"action": "nothing"})
 
-    assert AccessLogEntry.objects.get().who == "mia"
+    assert AuditLogEntry.objects.get().who == "mia"
 
 
 def test_a_row_does_not_take_the_place_of_another() -> None:
     row = record("mia", "Trim")
 
     with pytest.raises(IntegrityError):
-        AccessLogEntry(pk=row.pk, who="somebody else", action="nothing").save()
+        AuditLogEntry(pk=row.pk, who="somebody else", action="nothing").save()
 
 
 def test_who_is_in_the_log_cannot_be_deleted() -> None:
@@ -122,3 +123,9 @@ def test_a_long_list_is_cut_and_its_rest_counted() -> None:
 
     assert len(kept) == LISTED + 1
     assert kept[-1] == "and 5 more"
+
+
+def test_the_old_addresses_lead_to_the_log(client: Client) -> None:
+    client.force_login(User.objects.create_user("ada"), backend="django.contrib.auth.backends.ModelBackend")
+    assert client.get("/access-log/?before=7")["Location"] == "/audit-log/?before=7"
+    assert client.get("/access-log/3/")["Location"] == "/audit-log/3/"

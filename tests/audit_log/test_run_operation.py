@@ -1,4 +1,4 @@
-"""Operations: only with a reason, and in the access log before they begin and after they end."""
+"""Operations: only with a reason, and in the audit log before they begin and after they end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db import DatabaseError, transaction
 
 from evdash.audit_log import run_operation
 from evdash.audit_log.audit_log import recent, record
-from evdash.audit_log.models import AccessLogEntry
+from evdash.audit_log.models import AuditLogEntry
 from evdash.audit_log.run_operation import OutcomeNotRecorded, operate
 from evdash.events.entry import EntryId
 from evdash.streams.client import StreamsUnavailable
@@ -52,7 +52,7 @@ class Claim:
         return Preview(sentence="Claims 2 entries.", affected=2, refused=self.refused)
 
     def execute(self, client: redis.Redis) -> Outcome:
-        self.rows_seen.append(AccessLogEntry.objects.count())
+        self.rows_seen.append(AuditLogEntry.objects.count())
         if isinstance(self.ends, BaseException):
             raise self.ends
         return self.ends
@@ -156,14 +156,14 @@ def test_an_operation_whose_beginning_cannot_be_logged_is_not_begun(monkeypatch:
 
 
 def test_an_operation_whose_end_cannot_be_logged_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail_at_the_end(*args: Any, **kwargs: Any) -> AccessLogEntry:
+    def fail_at_the_end(*args: Any, **kwargs: Any) -> AuditLogEntry:
         if "begun" in kwargs:
             raise DatabaseError("disk full")
         return record(*args, **kwargs)
 
     monkeypatch.setattr(run_operation, "record", fail_at_the_end)
 
-    with pytest.raises(OutcomeNotRecorded, match=r"^2 entries claimed\. The access log has what was begun") as raised:
+    with pytest.raises(OutcomeNotRecorded, match=r"^2 entries claimed\. The audit log has what was begun") as raised:
         operate("mia", Claim(), "audit-1 is gone", CLIENT)
 
     assert "disk full" in str(raised.value)

@@ -1,4 +1,4 @@
-"""A stuck group is repaired by clicking, and the access log tells it."""
+"""A stuck group is repaired by clicking, and the audit log tells it."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_stuck_group_is_repaired_by_clicking(page: Page, billing: str, client:
     expect(page.get_by_text("The group billing has 2 entries pending")).to_be_visible()
     expect(page.get_by_label("Reason")).to_have_count(0)
 
-    page.get_by_role("link", name="Access log").click()
+    page.get_by_role("link", name="Audit log").click()
     rows = page.locator("tbody tr")
     expect(rows.nth(0)).to_contain_text("Acknowledge pending entries of billing")
     expect(rows.nth(0)).to_contain_text("billed by hand")
@@ -155,7 +155,7 @@ def test_every_page_of_streams_fits_the_window(page: Page, billing: str, client:
         f"/streams/operations/claim/?{of}",
         f"/streams/operations/acknowledge/?{of}&from_consumer=billing-dead",
         f"/streams/operations/delete-group/?{of}",
-        "/access-log/",
+        "/audit-log/",
     ):
         response = page.goto(path)
         assert response is not None

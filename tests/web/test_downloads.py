@@ -11,7 +11,7 @@ import pytest
 from django.db import OperationalError
 from django.test import Client
 
-from evdash.audit_log.models import AccessLogEntry
+from evdash.audit_log.models import AuditLogEntry
 from evdash.streams.client import StreamsUnavailable
 from evdash.web.downloads import incomplete_line
 from evdash.web.pages import exports
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db
     ],
 )
 @pytest.mark.parametrize("name", ["ndjson", "csv"])
-def test_the_last_line_says_so_and_the_access_log_too(
+def test_the_last_line_says_so_and_the_audit_log_too(
     browser: Client, monkeypatch: pytest.MonkeyPatch, name: str, outage: Exception, reason: str
 ) -> None:
     def broken(_filter: object) -> Iterator[bytes]:
@@ -41,7 +41,7 @@ def test_the_last_line_says_so_and_the_access_log_too(
         assert json.loads(last) == {"incomplete": True, "reason": reason}
     else:
         assert next(csv.reader(io.StringIO(last))) == [f"# incomplete: {reason}"]
-    ended = AccessLogEntry.objects.get(begun__isnull=False)
+    ended = AuditLogEntry.objects.get(begun__isnull=False)
     assert not ended.succeeded
     assert str(outage) in ended.outcome
 

@@ -139,12 +139,12 @@ def test_a_deleted_note_leaves_who_and_when_and_not_a_word(filled: Client) -> No
     assert "The note is deleted." in parse_page(filled.post(address, {"text": "back", "seen": "0"}), 409).text
 
 
-def test_the_access_log_has_every_change_and_no_text_of_it(filled: Client) -> None:
+def test_the_audit_log_has_every_change_and_no_text_of_it(filled: Client) -> None:
     filled.post(f"{SESSION}notes", {"text": "the words themselves"})
     address = parse_page(filled.get(SESSION)).links["change"]
     filled.post(address, {"text": "other words", "seen": "1"})
     filled.post(f"{address}delete")
-    page = parse_page(filled.get("/access-log/"))
+    page = parse_page(filled.get("/audit-log/"))
     for title in ("Wrote a note on session s-1", "Changed the note on session s-1", "Deleted the note on session s-1"):
         assert title in page.links
         assert parse_page(filled.get(page.links[title])).links["The note"] == address

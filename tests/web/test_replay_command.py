@@ -378,7 +378,7 @@ def test_without_redis_it_is_refused_rather_than_cut(settings: Any) -> None:
         replay("--session", "s-1")
 
 
-def test_the_access_log_has_what_was_asked_and_what_came_of_it(valkey: redis.Redis) -> None:
+def test_the_audit_log_has_what_was_asked_and_what_came_of_it(valkey: redis.Redis) -> None:
     replay("--session", "s-1")
     [access] = recent(5)
     assert access.title == "Replay events in session s-1 into sandbox:one"

@@ -151,9 +151,9 @@ def test_every_page_of_events_reads_the_sandbox_and_leads_on_within_it(operator:
         assert len(page.rows) == rows, where
         assert all(row.startswith(f"{TO} ") for row in page.rows)
         assert page.links["Sessions"] == f"{PAGE}sessions/"
-        assert page.links["Access log"] == "/access-log/"
+        assert page.links["Audit log"] == "/audit-log/"
         assert page.links["Streams"] == "/streams/"
-        elsewhere = {"/streams/", "/access-log/", "/account/"}
+        elsewhere = {"/streams/", "/audit-log/", "/account/"}
         assert all(link.startswith((PAGE, "#", "?")) or link in elsewhere for link in page.links.values()), page.links
         assert "Replay to a sandbox…" not in parse_page(operator.get(f"{PAGE}{where}")).text
     assert parse_page(viewer.get(f"{PAGE}sessions/")).links["s-1"] == f"{PAGE}sessions/s-1/"
@@ -184,7 +184,7 @@ def test_it_has_no_notes_and_its_exports_are_of_copies(operator: Client, viewer:
 
 def test_what_is_no_page_of_events_is_where_it_always_is(operator: Client) -> None:
     replayed(operator)
-    for where in ("streams/", "access-log/?before=9", "account/"):
+    for where in ("streams/", "audit-log/?before=9", "account/"):
         response = operator.get(f"{PAGE}{where}")
         assert (response.status_code, response["Location"]) == (307, f"/{where}")
     assert operator.post(f"{PAGE}sessions/s-1/notes", {"text": "x"})["Location"] == "/sessions/s-1/notes"
@@ -299,7 +299,7 @@ def test_the_streams_page_lists_sandboxes_and_operators_delete_them(
         ({"q": "session:s-1", "to": TO, "expires": "31d"}, "after 30 days at the latest"),
     ],
 )
-def test_what_cannot_be_is_refused_and_in_the_access_log(
+def test_what_cannot_be_is_refused_and_in_the_audit_log(
     operator: Client, valkey: redis.Redis, given: dict[str, str], sentence: str
 ) -> None:
     keys = valkey.execute_command("KEYS", "*")

@@ -338,7 +338,7 @@ def accesses() -> list[tuple[str, str, str, bool]]:
     return [(one.begun.who, one.title, one.outcome, one.succeeded) for one in recent(10)]
 
 
-def test_the_access_log_says_who_took_what_along_and_how_much(
+def test_the_audit_log_says_who_took_what_along_and_how_much(
     filled: Client, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     program = {"Authorization": f"Bearer {create_token('billing')}"}
@@ -356,7 +356,7 @@ def test_the_access_log_says_who_took_what_along_and_how_much(
         ),
         ("the reader", "Export events in session s-1 as HTML file", f"{len(html):,} bytes were given out.", True),
     ]
-    page = parse_page(filled.get("/access-log/"))
+    page = parse_page(filled.get("/audit-log/"))
     assert "Export errors of user u-1 as CSV" in page.text
     filled.get("/sessions/nobody/transcript.md")
     filled.get("/events.ndjson?usr=u-1")
@@ -380,7 +380,7 @@ def test_an_export_that_breaks_off_or_is_not_taken_is_told_as_such(
     assert accesses()[0][2:] == ("Broken off after 7 bytes: Redis is away.", False)
 
 
-def test_what_the_access_log_cannot_take_is_not_given_out(filled: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_audit_log_cannot_take_is_not_given_out(filled: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OperationalError("disk full")
 
@@ -388,4 +388,7 @@ def test_what_the_access_log_cannot_take_is_not_given_out(filled: Client, monkey
     for path in ("/events.ndjson", "/sessions/s-1/transcript.md"):
         answer = filled.get(path)
         assert answer.status_code == 503
-        assert answer.content == b"The access log cannot be written, so nothing is given out: disk full\n"
+        assert (
+            answer.content
+            == b"The audit log cannot be written, so nothing is given out. The disk of the database is full.\n"
+        )

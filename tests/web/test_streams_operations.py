@@ -1,4 +1,4 @@
-"""Operations in the browser: looked at, refused, done with a reason, told entry by entry, and in the access log."""
+"""Operations in the browser: looked at, refused, done with a reason, told entry by entry, and in the audit log."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.builders import STREAM, entry
 from tests.web.conftest import Index, Write
 from tests.web.parsed_page import Page, parse_page
 
-pytestmark = pytest.mark.django_db(transaction=True)  # operations write the access log in transactions of their own
+pytestmark = pytest.mark.django_db(transaction=True)  # operations write the audit log in transactions of their own
 
 GROUP = "evdash-audit"
 START_MS = 1_764_000_000_000
@@ -120,7 +120,7 @@ def test_a_stuck_group_is_repaired_end_to_end(operator: Client, valkey: redis.Re
     assert info is not None
     assert info.length == 1
 
-    log = parse_page(operator.get("/access-log/"))
+    log = parse_page(operator.get("/audit-log/"))
     assert [access.begun.action for access in recent(20)] == [
         "trim", "delete-consumer", "acknowledge", "redeliver", "park", "acknowledge", "claim",
     ]  # fmt: skip
@@ -284,7 +284,7 @@ def test_only_operators_come_here(browser: Client, valkey: redis.Redis, kind: st
     [tried] = recent(10)
     assert (tried.begun.who, tried.begun.action, tried.begun.reason) == ("the reader", kind, "x")
     assert tried.outcome == NOT_ALLOWED == "Refused: only operators may do this."
-    assert NOT_ALLOWED in parse_page(browser.get("/access-log/")).text  # which viewers see as well
+    assert NOT_ALLOWED in parse_page(browser.get("/audit-log/")).text  # which viewers see as well
     assert Client().post(address(kind, group=GROUP)).status_code == 302  # strangers sign in
 
 
@@ -323,7 +323,7 @@ def test_other_streams_and_no_group_are_404(operator: Client) -> None:
     assert operator.get("/streams/operations/explode/").status_code == 404
 
 
-def test_what_the_access_log_cannot_hold_is_not_done(
+def test_what_the_audit_log_cannot_hold_is_not_done(
     operator: Client, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: object, **kwargs: object) -> None:
@@ -331,7 +331,7 @@ def test_what_the_access_log_cannot_hold_is_not_done(
 
     monkeypatch.setattr(run_operation, "record", fail)
     page = parse_page(send(operator, address("claim", group=GROUP, from_consumer="a", to_consumer="b")), 409)
-    assert "The access log cannot be written, so nothing was done: disk full." in page.text
+    assert "The audit log cannot be written, so nothing was done: disk full." in page.text
     assert owners(valkey)[10] == "a"
 
 
@@ -350,16 +350,16 @@ def test_an_operator_finds_every_operation_from_the_pages(operator: Client, valk
         assert f"/streams/operations/{kind}/" in html
 
 
-def test_the_access_log_goes_on_page_by_page(operator: Client) -> None:
-    assert "Nothing has been done yet" in parse_page(operator.get("/access-log/")).text
+def test_the_audit_log_goes_on_page_by_page(operator: Client) -> None:
+    assert "Nothing has been done yet" in parse_page(operator.get("/audit-log/")).text
     for number in range(53):
         assert (
             send(operator, address("trim", max_length=1), f"reason {number}").status_code == 409
         )  # refused, and noted
-    page = parse_page(operator.get("/access-log/"))
+    page = parse_page(operator.get("/audit-log/"))
     assert "reason 52 not done The group evdash-audit has 6 entries pending" in page.text
     older = parse_page(operator.get(page.links["Older ›"]))
     assert [f"reason {number} " in older.text for number in (3, 2, 0)] == [False, True, True]
-    assert older.links["Newest"] == "/access-log/"
-    assert "'x' is no number" in parse_page(operator.get("/access-log/?before=x"), 400).text
-    assert "Nothing was begun" in parse_page(operator.get("/access-log/999999/"), 404).text
+    assert older.links["Newest"] == "/audit-log/"
+    assert "'x' is no number" in parse_page(operator.get("/audit-log/?before=x"), 400).text
+    assert "Nothing was begun" in parse_page(operator.get("/audit-log/999999/"), 404).text

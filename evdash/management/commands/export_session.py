@@ -23,7 +23,7 @@ from evdash.web.pages.session_export.export import SessionUnknown, session_expor
 from evdash.web.pages.session_export.html_file import html_file
 from evdash.web.pages.session_export.transcript import transcript
 
-FORMATS: Final = {"ndjson": "NDJSON", "markdown": "transcript", "html": "HTML file"}  # and what the access log says
+FORMATS: Final = {"ndjson": "NDJSON", "markdown": "transcript", "html": "HTML file"}  # and what the audit log says
 
 
 class Command(PlainCommand):

@@ -22,7 +22,7 @@ from evdash.streams.commands import OperationRefused
 class Command(PlainCommand):
     help = (
         "Copies the entries of a filter, byte for byte, from the event log and the streams into a sandbox stream. Says "
-        "how many first; done, it needs a reason, which is kept in the access log under the name of the system's user. "
+        "how many first; done, it needs a reason, which is kept in the audit log under the name of the system's user. "
         "Ctrl-C ends it after a whole entry, and it says how far it came."
     )
 
@@ -65,7 +65,7 @@ class Command(PlainCommand):
             except (FilterError, OperationRefused, StreamsUnavailable, OutcomeNotRecorded) as refusal:
                 raise CommandError(str(refusal)) from refusal
             except DatabaseError as error:
-                raise CommandError(f"The event log or the access log cannot be used: {error}") from error
+                raise CommandError(f"The event log or the audit log cannot be used: {error}") from error
         self.stdout.write(outcome.sentence)
         if outcome.stopped:
             raise CommandError(outcome.stopped)

@@ -43,7 +43,7 @@ POSITION = "an entry ID, or start, or end"
 class Command(PlainCommand):
     help = (
         "Changes streams and consumer groups. Each operation says what it would do with --dry-run; done, it needs a "
-        "reason, which is kept in the access log under the name of the system's user."
+        "reason, which is kept in the audit log under the name of the system's user."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -89,7 +89,7 @@ class Command(PlainCommand):
             except (OperationRefused, StreamsUnavailable, GroupMissing, InvalidEntryId, OutcomeNotRecorded) as refusal:
                 raise CommandError(str(refusal)) from refusal
             except DatabaseError as error:
-                raise CommandError(f"The access log cannot be written, so nothing was done: {error}") from error
+                raise CommandError(f"The audit log cannot be written, so nothing was done: {error}") from error
 
     def _say_what_it_would_do(self, operation: Operation, client: redis.Redis) -> None:
         preview = operation.preview(client)

@@ -55,7 +55,7 @@ class Outcome:
 class Operation(Protocol):
     """One operation with its arguments. Both methods raise StreamsUnavailable when nothing could be begun."""
 
-    action: ClassVar[str]  # one word for the access log
+    action: ClassVar[str]  # one word for the audit log
 
     @property
     def stream(self) -> str:

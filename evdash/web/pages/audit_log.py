@@ -1,4 +1,4 @@
-"""The access log: who did what to streams and groups, why, and what came of it; who exported events and wrote notes."""
+"""The audit log: who did what to streams and groups, why, and what came of it; who exported events and wrote notes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from evdash.audit_log.audit_log import Access, access, recent
-from evdash.audit_log.models import AccessLogEntry
+from evdash.audit_log.models import AuditLogEntry
 from evdash.eventlog.current_reader import open_reader
 from evdash.web.error_pages import handles_invalid_query, message_page
 from evdash.web.event_list.pagination import InvalidQuery
@@ -44,13 +44,13 @@ class AuditEntryView:
     access: Access
 
     @property
-    def row(self) -> AccessLogEntry:
+    def row(self) -> AuditLogEntry:
         """The row with what came of it, or the only one."""
         return self.access.ended or self.access.begun
 
     @property
     def address(self) -> str:
-        return reverse("access-log-entry", kwargs={"number": self.access.begun.pk})
+        return reverse("audit-log-entry", kwargs={"number": self.access.begun.pk})
 
     @property
     def group_address(self) -> str:
@@ -156,7 +156,7 @@ def audit_log(request: HttpRequest) -> HttpResponse:
     """What was done, newest first."""
     before_row = _number(request.GET.get("before", ""))
     found = [AuditEntryView(one) for one in recent(ROWS + 1, before_row=before_row)]
-    address = reverse("access-log")
+    address = reverse("audit-log")
     context = {
         "accesses": found[:ROWS],
         "newest": address if before_row is not None else "",
@@ -164,7 +164,7 @@ def audit_log(request: HttpRequest) -> HttpResponse:
     }
     with open_reader() as reader:
         coverage = reader.coverage
-    return page(request, "pages/audit_log/list.html", "Access log", context, coverage=coverage)
+    return page(request, "pages/audit_log/list.html", "Audit log", context, coverage=coverage)
 
 
 def audit_log_entry(request: HttpRequest, number: int) -> HttpResponse:
@@ -175,7 +175,7 @@ def audit_log_entry(request: HttpRequest, number: int) -> HttpResponse:
     if found is None:
         sentence = "Nothing was begun with this number."
         return message_page(
-            request, "Not in the access log", sentence, status=404, subject=str(number), coverage=coverage
+            request, "Not in the audit log", sentence, status=404, subject=str(number), coverage=coverage
         )
     return page(request, "pages/audit_log/entry.html", found.title, {"shown": AuditEntryView(found)}, coverage=coverage)
 
@@ -184,5 +184,5 @@ def _number(text: str) -> int | None:
     if not text:
         return None
     if not text.isascii() or not text.isdecimal() or len(text) > 18:
-        raise InvalidQuery(f"before= {text[:40]!r} is no number of a row of the access log.")
+        raise InvalidQuery(f"before= {text[:40]!r} is no number of a row of the audit log.")
     return int(text)

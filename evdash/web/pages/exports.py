@@ -51,7 +51,7 @@ def _exported(
 def given_out(
     request: HttpRequest, chunks: Iterator[bytes], event_filter: EventFilter, form: str, content_type: str, name: str
 ) -> HttpResponseBase:
-    """A response that sends each chunk when it is made, as a file of that name; the access log has it.
+    """A response that sends each chunk when it is made, as a file of that name; the audit log has it.
 
     503 where that cannot be told.
     """
@@ -65,7 +65,7 @@ def given_out(
     try:
         response = Download(chunks, form, recorded=recorded, content_type=content_type)
     except DatabaseError as error:
-        sentence = f"The access log cannot be written, so nothing is given out. {database_problem(error)}\n"
+        sentence = f"The audit log cannot be written, so nothing is given out. {database_problem(error)}\n"
         return HttpResponse(sentence, status=503, content_type="text/plain; charset=utf-8")
     response["Cache-Control"] = "private, no-store"
     response["Content-Disposition"] = content_disposition_header(True, name)

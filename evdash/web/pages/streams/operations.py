@@ -36,7 +36,7 @@ _TROUBLE: Final = (StreamsUnavailable, GroupMissing, OutcomeNotRecorded)
 
 
 def stream_operation(request: HttpRequest, kind: str) -> HttpResponse:
-    """As an operator; whoever else tries to do it is refused, and the access log says that they tried."""
+    """As an operator; whoever else tries to do it is refused, and the audit log says that they tried."""
     if request.method == "POST" and not can_operate(request.user):
         user = cast(User, request.user)
         record(
@@ -112,7 +112,7 @@ def _run(request: HttpRequest, form: OperationForm, client: redis.Redis) -> str:
     except (OperationRefused, InvalidEntryId, *_TROUBLE) as error:
         return str(error)
     except DatabaseError as error:
-        return f"The access log cannot be written, so nothing was done: {error}."
+        return f"The audit log cannot be written, so nothing was done: {error}."
     return ""
 
 

@@ -65,7 +65,7 @@ class OperationForm(forms.Form):
 
     @property
     def success_url(self) -> str:
-        """Where to go when it is done or begun; "" for what the access log has of it."""
+        """Where to go when it is done or begun; "" for what the audit log has of it."""
         return ""
 
     def __init__(self, place: OperationTarget, query: QueryDict) -> None:
