@@ -1,24 +1,38 @@
-# make run     start evdash; options in ARGS: make run ARGS="--port 8001 --no-demo"
-# make test    every check, the browser's included
-# make test-database  the tests of the event log and its workers on the server that DATABASE_URL names
-# make soak    faults on and on, an hour of them: workers killed, Redis gone, commits failing (ARGS="--hours 8")
-# make bench-live  how live carries load: 200 sockets, then one page under 10,000 events/s; two minutes (ARGS="--json")
-# make bench-load  how quick pages are while events arrive, as ratios to the same pages at rest; two minutes (ARGS="--readers 50")
-# make format  put the code into its form
-# Each sets up .venv first, once, and again when the requirements have changed.
+# make run            start evdash; options in ARGS: make run ARGS="--port 8001 --no-demo"
+# make dev            start evdash, and start it again whenever its code or a template changes
+# make test           run every check, the browser's included; some tests only: make test T=tests/events
+# make test-database  run the tests of event log and ingest on the server that DATABASE_URL names
+# make soak           inject faults for an hour: killed workers, lost Redis, failing commits (ARGS="--hours 8")
+# make bench-live     measure live push: 200 sockets, then one page under 10,000 events/s; two minutes (ARGS="--json")
+# make bench-load     measure pages while events arrive, as ratios to pages at rest; two minutes (ARGS="--readers 50")
+# make format         format and fix the code
+# make help           list these commands
+# Each command first creates .venv, once, and again when the requirements have changed.
 
-.PHONY: run test test-database soak bench-live bench-load format install
+.PHONY: run dev test test-database soak bench-live bench-load format help install install-dev
 .DEFAULT_GOAL := run
 
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+DEVELOPMENT := $(VENV)/installed-dev
 ARGS ?=
+T ?=
 
 run: install
 	@exec $(BIN)/python manage.py up $(ARGS)
 
-test: install
+dev: install-dev
+	@exec $(BIN)/watchfiles --ignore-paths data "$(BIN)/python manage.py up $(ARGS)" evdash templates
+
+help:
+	@sed -n 's/^# make /make /p' Makefile
+
+ifneq ($(T),)
+test: install-dev
+	$(BIN)/pytest $(T)
+else
+test: install-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -26,25 +40,28 @@ test: install
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/pytest -m "not browser" --numprocesses 2
 	$(BIN)/pytest -m browser
+endif
 
-test-database: install
+test-database: install-dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-postgresql.txt
 	$(BIN)/pytest tests/eventlog tests/ingest
 
-soak: install
+soak: install-dev
 	@exec $(BIN)/python -m tests.faults.run --hours 1 $(ARGS)
 
-bench-live: install
+bench-live: install-dev
 	@exec $(BIN)/python -m tests.benchmarks.live $(ARGS)
 
-bench-load: install
+bench-load: install-dev
 	@exec $(BIN)/python -m tests.benchmarks.pages $(ARGS)
 
-format: install
+format: install-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 install: $(INSTALLED)
+
+install-dev: $(DEVELOPMENT)
 
 $(INSTALLED): requirements.txt constraints.txt
 	@$(BIN)/python -c "" 2>/dev/null || { \
@@ -61,4 +78,9 @@ $(INSTALLED): requirements.txt constraints.txt
 	}
 	@echo "Installing what evdash needs into $(VENV), once …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
+
+$(DEVELOPMENT): $(INSTALLED) requirements-dev.txt
+	@echo "Installing what tests and development need into $(VENV), once …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	@touch $@

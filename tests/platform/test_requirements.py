@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 from evdash.config.environment import CHECKOUT
 
-FILES = ("requirements.txt", "requirements-postgresql.txt", "constraints.txt")
+FILES = ("requirements.txt", "requirements-dev.txt", "requirements-postgresql.txt", "constraints.txt")
 
 
 def requirements(*names: str) -> dict[str, Requirement]:
@@ -25,10 +25,10 @@ def test_every_requirement_is_pinned() -> None:
         assert re.fullmatch(r"==[^*,]+", str(requirement.specifier)), requirement
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-postgresql.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-postgresql.txt"])
 def test_every_line_says_what_it_is_for(name: str) -> None:
     for line in (CHECKOUT / name).read_text().splitlines():
-        assert not line or line.startswith(("#", "-c ")) or re.search(r"==.*  # \w+", line), line
+        assert not line or line.startswith(("#", "-c ", "-r ")) or re.search(r"==.*  # \w+", line), line
 
 
 def test_what_the_packages_need_in_turn_is_pinned_too() -> None:
@@ -36,7 +36,7 @@ def test_what_the_packages_need_in_turn_is_pinned_too() -> None:
     seen: set[tuple[str, str]] = set()
     left = [
         (name, extra)
-        for name, requirement in requirements("requirements.txt").items()
+        for name, requirement in requirements("requirements.txt", "requirements-dev.txt").items()
         for extra in ("", *requirement.extras)
     ]
     while left:
