@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""The command line of evdash: `python manage.py help` lists the commands."""
+"""Command line of evdash: `python manage.py help` lists the commands."""
 
 import os
 import sys

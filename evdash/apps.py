@@ -1,4 +1,4 @@
-"""The app that holds the commands and the system checks of the whole."""
+"""Django app that holds the commands and the system checks of the whole project."""
 
 from django.apps import AppConfig
 from django.conf import settings

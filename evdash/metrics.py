@@ -1,8 +1,8 @@
-"""The metrics of a web process, each declared once. `/metrics` sums them over all processes behind the port.
+"""Metrics of a web process, each declared once. `/metrics` combines them over all processes behind the port.
 
 `manage.py serve` gives its processes a directory (PROMETHEUS_MULTIPROC_DIR) in which prometheus_client keeps their
-metrics; without one they stay in memory and are those of this process alone. Only web processes import this module: it
-takes some 40 ms. https://prometheus.github.io/client_python/multiprocess/
+metrics. Without one they stay in memory and are those of this process alone. Only web processes import this module,
+because the import takes some 40 ms. https://prometheus.github.io/client_python/multiprocess/
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from evdash.streams.client import last_answer
 from evdash.streams.shared_tail import SharedTail
 
-# The time at which each counter was created would be a metric of its own.
+# The creation time of each counter would otherwise be a separate metric.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 REGISTRY: Final = CollectorRegistry()
@@ -28,18 +28,18 @@ _DIRECTORY: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Newest:
-    """When something last happened in any web process: Unix seconds, the newest of all."""
+    """Time of the newest occurrence in any web process, in Unix seconds."""
 
     def __init__(self, name: str, documentation: str) -> None:
         self.name = name
         self._gauge = Gauge(name, documentation, registry=REGISTRY, multiprocess_mode="max")
 
     def note(self, happened_at_s: float) -> None:
-        """Note that it happened then in this process."""
+        """Record an occurrence at this time in this process."""
         self._gauge.set(happened_at_s)
 
     def read(self) -> float | None:
-        """Return when it last happened; None: never."""
+        """Return the time of the newest occurrence; None: never."""
         directory = os.environ.get(_DIRECTORY)
         if directory is None:
             merged = list(self._gauge.collect())
@@ -70,7 +70,7 @@ REQUESTS_REFUSED: Final = Counter(
     "evdash_requests_refused", "Requests refused because of load.", labelnames=("reason",), registry=REGISTRY
 )
 REFUSED_WITHIN_S: Final = 60.0
-for _reason in ("queue full", "waited too long"):  # 0 until there are any, as of the other figures
+for _reason in ("queue full", "waited too long"):  # 0 until the first refusal, like the other figures
     REQUESTS_REFUSED.labels(_reason)
 REQUESTS_ABANDONED: Final = Counter(
     "evdash_requests_abandoned", "Requests whose client went away before the answer.", registry=REGISTRY
@@ -94,7 +94,7 @@ SQL_DEADLINE_HITS: Final = Counter(
 def collect() -> Iterator[Metric]:
     """Yield the metrics of all web processes that share the directory; without one, of this process.
 
-    What has never happened has no sample.
+    The time of something that never occurred has no sample.
     """
     never = [each.name for each in (REDIS_ANSWERED, REQUEST_REFUSED) if each.read() is None]
     for metric in _collected():
@@ -116,7 +116,7 @@ def _collected() -> Iterable[Metric]:
 
 
 def note_tail(tail: SharedTail) -> None:
-    """Note what the tail of this process holds, and when Redis last answered it."""
+    """Record the size of this process's tail, and the time at which Redis last answered it."""
     held = tail.figures()
     TAIL_ENTRIES.set(held.entries)
     TAIL_BYTES.set(held.bytes)
@@ -131,13 +131,16 @@ def note_refusal(reason: str) -> None:
 
 
 def refused_lately() -> datetime | None:
-    """Return when a web process last refused a request, if that was within REFUSED_WITHIN_S (UTC)."""
+    """Return the time (UTC) of the last refused request in any web process.
+
+    Return None if there is none within REFUSED_WITHIN_S.
+    """
     refused_at_s = REQUEST_REFUSED.read()
     is_lately = refused_at_s is not None and time.time() - refused_at_s < REFUSED_WITHIN_S
     return datetime.fromtimestamp(refused_at_s, UTC) if refused_at_s and is_lately else None
 
 
 def redis_answered() -> datetime | None:
-    """Return when Redis last answered a web process (UTC); None: never since the server was started."""
+    """Return the time (UTC) at which Redis last answered a web process; None: never since the server started."""
     answered_at_s = REDIS_ANSWERED.read()
     return datetime.fromtimestamp(answered_at_s, UTC) if answered_at_s else None

@@ -1,1 +1,1 @@
-"""Sign-in: one-time links, throttled passwords, API tokens; and who may operate."""
+"""Sign-in by one-time links, throttled passwords and API tokens, and the roles of viewers and operators."""

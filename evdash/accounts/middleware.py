@@ -1,4 +1,4 @@
-"""Every view is closed to strangers."""
+"""Middleware that closes every view to anonymous users."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,10 @@ from django_htmx.http import HttpResponseClientRedirect
 
 
 class SignInRequired(LoginRequiredMiddleware):
-    """Sends strangers to the sign-in page and from there back; asked by htmx for a part of a page, the whole page."""
+    """Redirect of anonymous users to the sign-in page, and from there back.
+
+    For an htmx request it sends HX-Redirect, so that the whole page changes.
+    """
 
     def process_view(
         self,

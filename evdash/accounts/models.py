@@ -1,4 +1,4 @@
-"""What accounts have beside Django's users and passwords: links that work once, tokens for programs, roles."""
+"""Account tables that Django does not have: links that work once, tokens for programs, roles."""
 
 from django.conf import settings
 from django.db import models
@@ -18,7 +18,10 @@ class OneTimeLink(models.Model):
 
 
 class ApiToken(models.Model):
-    """Lets a program read exports. Kept after it is revoked, so that its name stays explained."""
+    """A token that lets a program read exports and metrics.
+
+    A revoked token is kept, so that its name stays explained.
+    """
 
     name = models.CharField(max_length=100, unique=True)
     secret_hash = models.CharField(max_length=64, unique=True)
@@ -31,7 +34,7 @@ class ApiToken(models.Model):
 
 
 class Operating(models.Model):
-    """No table: what the permission to change streams and groups belongs to (roles.py)."""
+    """Holder of the permission to change streams and groups (roles.py). It has no table."""
 
     class Meta:
         managed = False

@@ -1,4 +1,4 @@
-"""Links that sign a person in once: made at the terminal, used in the browser."""
+"""Links that sign a person in once: created at the terminal, used in the browser."""
 
 from datetime import timedelta
 
@@ -16,9 +16,9 @@ DEFAULT_USER = "operator"
 
 
 def person(name: str) -> User:
-    """The user of that name; a new one, without a password, where there is none.
+    """Return the user of that name. If there is none, create one without a password.
 
-    A new person may look; the one that evdash starts with may operate.
+    A new user is a viewer. A new DEFAULT_USER, with which evdash starts, is an operator.
     """
     user = User.objects.filter(username=name).first()
     if user is None:
@@ -29,20 +29,26 @@ def person(name: str) -> User:
 
 
 def create_link(user: User, lifetime: timedelta = LIFETIME) -> str:
-    """Store a new link for `user` and return the path that it leads to, the only place where its secret is."""
+    """Store a new link for `user` and return its path, the only place that contains its secret."""
     secret = new_secret()
     OneTimeLink.objects.create(user=user, secret_hash=secret_hash(secret), expires_at=timezone.now() + lifetime)
     return reverse("sign-in-link", args=[secret])
 
 
 def owner(secret: str) -> User | None:
-    """Whom the link would sign in; None if it is unknown, used, expired, or theirs no more."""
+    """Return the user that the link would sign in.
+
+    Return None if the link is unknown, used or expired, or if its user is deactivated.
+    """
     link = _open_links(secret).select_related("user").first()
     return link.user if link else None
 
 
 def use_link(secret: str) -> User | None:
-    """Use the link up and return whom it signs in. Of several at once, exactly one gets them."""
+    """Use up the link and return the user that it signs in, or None.
+
+    Of several concurrent calls, exactly one gets the user.
+    """
     user = owner(secret)
     if user is None or not _open_links(secret).update(used_at=timezone.now()):
         return None

@@ -1,4 +1,4 @@
-"""Roles: viewers may look at everything, operators may change streams and groups as well."""
+"""Roles: viewers may read everything, operators may also change streams and groups."""
 
 from __future__ import annotations
 
@@ -22,22 +22,25 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 def can_operate(user: AbstractUser | AnonymousUser) -> bool:
-    """Whether they may change streams and groups. Programs with a token are nobody here, so they may not."""
+    """Return whether the user may change streams and groups.
+
+    A program with a token counts as an anonymous user, so it may not.
+    """
     return user.has_perm(OPERATE)
 
 
 def make_operator(user: User) -> None:
-    """Let them operate, from their next request on."""
+    """Give the user the operator role, from their next request on."""
     user.groups.add(operators())
 
 
 def make_viewer(user: User) -> None:
-    """Let them operate no longer, from their next request on."""
+    """Remove the operator role of the user, from their next request on."""
     user.groups.remove(operators())
 
 
 def operators() -> Group:
-    """The group of all operators, made when it is first asked for."""
+    """Return the group of all operators. The first call creates it."""
     group, is_new = Group.objects.get_or_create(name=OPERATORS)
     if is_new:
         of = ContentType.objects.get_for_model(Operating)
@@ -49,7 +52,7 @@ def operators() -> Group:
 
 
 def operators_only(view: View[P]) -> View[P]:
-    """Let a view be used by operators; 403 and a sentence for all others."""
+    """Restrict a view to operators. All other users get 403 and a sentence."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:

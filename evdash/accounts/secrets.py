@@ -1,4 +1,4 @@
-"""Secrets that are shown once: only their hashes are kept."""
+"""Secrets that are shown once. Only their hashes are stored."""
 
 import hashlib
 from secrets import token_urlsafe
@@ -7,10 +7,10 @@ LENGTH_BYTES = 32
 
 
 def new_secret(prefix: str = "") -> str:
-    """256 random bits as text that is safe in an address. The prefix lets a scanner recognise what leaked."""
+    """Return 256 random bits as text that is safe in a URL. The prefix lets a scanner recognize a leaked secret."""
     return f"{prefix}{token_urlsafe(LENGTH_BYTES)}"
 
 
 def secret_hash(secret: str) -> str:
-    """SHA-256 in hex. Quick is right here: nobody guesses 256 bits, unlike a password."""
+    """Return the SHA-256 in hex. A fast hash is right here: 256 bits cannot be guessed, unlike a password."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""Every socket is closed to strangers, and to pages of other sites."""
+"""Guard that closes every socket to anonymous users and to pages of other sites."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
 SIGNED_OUT = 4401
-"""The close code that tells a page that its person is not, or no longer, signed in."""
+"""Close code for a page: its user is not, or no longer, signed in."""
 
 
 class SignedInSocket:
-    """Lets a socket through to `application` if the page it comes from is ours and its person is signed in."""
+    """ASGI middleware: passes a socket to `application` if its page is ours and its user is signed in."""
 
     def __init__(self, application: Any) -> None:
         self.application: Any = AuthMiddlewareStack(Guard(application))
@@ -25,7 +25,7 @@ class SignedInSocket:
 
 
 class Guard:
-    """Accepts the socket of a stranger only to close it with a code that the page can read."""
+    """ASGI middleware that accepts an anonymous socket only to close it with a code that the page can read."""
 
     def __init__(self, application: Any) -> None:
         self.application = application
@@ -40,7 +40,10 @@ class Guard:
 
 
 def is_own_page(scope: dict[str, Any]) -> bool:
-    """Whether the Origin header names this server, scheme, host and port: other sites' pages could ride on cookies."""
+    """Return whether the Origin header has the scheme, host and port of this server.
+
+    Pages of other sites could otherwise use the cookies of a signed-in user.
+    """
     headers = dict(scope["headers"])
     host = headers.get(b"host", b"").decode("latin-1")
     scheme = "https" if settings.EVDASH.https else "http"

@@ -1,4 +1,4 @@
-"""API tokens, and the guard of the addresses that programs read."""
+"""API tokens, and the guard of the URLs that programs read."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,18 +17,18 @@ from evdash.accounts.secrets import new_secret, secret_hash
 
 PREFIX = "evdash_"
 LAST_USED_STEP = timedelta(minutes=1)
-"""How exact `last_used_at` is: a program that reads often does not write as often."""
+"""Precision of `last_used_at`: a program that reads often does not write as often."""
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 class TokenExists(Exception):
-    """There is, or was, a token of that name."""
+    """Name conflict: a token of that name exists or has existed."""
 
 
 def create_token(name: str) -> str:
-    """Store a new token and return it, for the only time. Raises TokenExists."""
+    """Store a new token and return it, the only time that it is shown. Raise TokenExists."""
     secret = new_secret(PREFIX)
     try:
         with transaction.atomic():
@@ -39,12 +39,15 @@ def create_token(name: str) -> str:
 
 
 def revoke_token(name: str) -> bool:
-    """Make the token useless at once. False if no token of that name is in use."""
+    """Revoke the token at once. Return False if no token of that name is in use."""
     return bool(ApiToken.objects.filter(name=name, revoked_at=None).update(revoked_at=timezone.now()))
 
 
 def token_of(request: HttpRequest) -> ApiToken | None:
-    """The token in use that the request brings in `Authorization: Bearer …`, if any."""
+    """Return the token in use from the request's `Authorization: Bearer …`, if any.
+
+    The call updates `last_used_at`.
+    """
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         return None
@@ -57,7 +60,7 @@ def token_of(request: HttpRequest) -> ApiToken | None:
 
 
 def token_or_session(view: View[P]) -> View[P]:
-    """Let a view be read by a signed-in person or by a program with a token; 401 and a sentence for all others."""
+    """Restrict a view to signed-in users and programs with a token. All others get 401 and a sentence."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:

@@ -1,4 +1,4 @@
-"""Addresses of signing in and out."""
+"""URLs for sign-in, sign-out and the account page."""
 
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path

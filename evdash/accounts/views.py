@@ -1,4 +1,4 @@
-"""Signing in with a password or a link, and setting a password."""
+"""Views for sign-in with a link, for setting a password, and for locked-out users."""
 
 from typing import Any, cast
 
@@ -21,7 +21,10 @@ from evdash.accounts.roles import can_operate
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_in_link(request: HttpRequest, secret: str) -> HttpResponse:
-    """Asks first and signs in by POST: what only looks at the link, as a messenger's preview, does not use it up."""
+    """Render a confirmation first, and sign in by POST.
+
+    So a program that only reads the link, such as a messenger's preview, does not use it up.
+    """
     if request.method == "POST" and (user := use_link(secret)):
         login(request, user, backend="django.contrib.auth.backends.ModelBackend")
         return redirect(settings.LOGIN_REDIRECT_URL)
@@ -32,8 +35,8 @@ def sign_in_link(request: HttpRequest, secret: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def account(request: HttpRequest) -> HttpResponse:
-    """Who is signed in, and the form that sets or changes their password."""
-    user = cast(User, request.user)  # the view is closed to strangers
+    """Render the signed-in user's name, and the form that sets or changes their password."""
+    user = cast(User, request.user)  # the middleware admits only signed-in users
     form_type = PasswordChangeForm if user.has_usable_password() else SetPasswordForm
     form = form_type(user, request.POST or None)
     if form.is_valid():
@@ -47,7 +50,7 @@ def account(request: HttpRequest) -> HttpResponse:
 
 
 def locked_out(request: HttpRequest, *_: Any) -> HttpResponse:
-    """What django-axes answers instead of checking one more password."""
+    """Return the response (429) that django-axes sends instead of checking one more password."""
     minutes = int(settings.AXES_COOLOFF_TIME.total_seconds() // 60)
     context = {"title": "Sign in", "minutes": minutes, "username": request.POST.get("username", "")}
     return render(request, "accounts/locked_out.html", context, status=429)

@@ -1,1 +1,1 @@
-"""The audit log: what people did in evdash."""
+"""The audit log: the actions of people in evdash."""

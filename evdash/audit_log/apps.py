@@ -1,4 +1,4 @@
-"""The app of the audit log. Its label is that of its tables."""
+"""The Django app of the audit log. Its label is the prefix of its tables."""
 
 from django.apps import AppConfig
 

@@ -1,4 +1,4 @@
-"""Writing and reading the audit log."""
+"""Writing and reading of the audit log."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from evdash.audit_log.models import AuditLogEntry
 from evdash.events.entry import EntryId
 
 LISTED = 1000
-"""How many members of a list are kept in a row; the rest is counted."""
+"""Maximum number of list members that a row keeps. One more member counts the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One thing that was done, out of its one or two rows."""
+    """One action, built from its one or two rows."""
 
     begun: AuditLogEntry
-    ended: AuditLogEntry | None  # None: it has one row only, or evdash ended before it was done
+    ended: AuditLogEntry | None  # None: the action has one row only, or evdash ended before the second one
 
     @property
     def title(self) -> str:
-        """What was done, in words."""
+        """The action in words."""
         return str(self.begun.detail.get("title") or self.begun.action)
 
     @property
     def is_open(self) -> bool:
-        """Whether it is being done now, or was broken off without a word."""
+        """Whether the action is still in progress, or evdash ended without an outcome."""
         return self.ended is None and self.begun.succeeded is None
 
     @property
@@ -57,7 +57,10 @@ def record(
     succeeded: bool | None = True,
     begun: AuditLogEntry | None = None,
 ) -> AuditLogEntry:
-    """Add a row to the audit log. Raises a database's error when it cannot be written: then leave the thing undone."""
+    """Add a row to the audit log.
+
+    Raise the database's error if the row cannot be written. The caller must then not perform the action.
+    """
     return AuditLogEntry.objects.create(
         who=_text(who),
         action=_text(action),
@@ -75,7 +78,10 @@ def record(
 
 
 def recent(count: int, *, before_row: int | None = None) -> list[Access]:
-    """What was done last, newest first; with `before_row`, what was begun before the row of that number."""
+    """Return the last `count` actions, newest first.
+
+    With `before_row`, return only actions with a first row of a smaller number.
+    """
     rows = AuditLogEntry.objects.filter(begun=None).select_related("ended", "user")
     if before_row is not None:
         rows = rows.filter(pk__lt=before_row)
@@ -83,19 +89,22 @@ def recent(count: int, *, before_row: int | None = None) -> list[Access]:
 
 
 def access(number: int) -> Access | None:
-    """What was begun with the row of that number."""
+    """Return the action that begins with the row of this number, or None."""
     row = AuditLogEntry.objects.filter(begun=None, pk=number).select_related("ended", "user").first()
     return Access(row, getattr(row, "ended", None)) if row else None
 
 
 def last_of(user: User) -> Access | None:
-    """What this person did last."""
+    """Return the last action of this person, or None."""
     row = AuditLogEntry.objects.filter(begun=None, user=user).select_related("ended", "user").first()
     return Access(row, getattr(row, "ended", None)) if row else None
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON can hold it: records as mappings, entry IDs and whatever else is unknown as text."""
+    """Return the value as JSON can represent it.
+
+    Dataclasses become mappings. Entry IDs and values of unknown types become text.
+    """
     if isinstance(value, EntryId):
         return str(value)
     if isinstance(value, bytes):
@@ -114,5 +123,5 @@ def plain(value: Any) -> Any:
 
 
 def _text(value: object) -> str:
-    """What every database takes: without NUL, which PostgreSQL refuses, and without halves of characters."""
+    """Return text that every database accepts, with NUL and lone surrogates escaped. PostgreSQL refuses NUL."""
     return str(value).replace("\x00", "\\x00").encode("utf-8", errors="backslashreplace").decode("utf-8")

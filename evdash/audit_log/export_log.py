@@ -1,4 +1,4 @@
-"""Exports in the audit log: who took which events out of evdash, when, and how much of them."""
+"""Exports in the audit log: the person, the filter, the time and the number of bytes."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ def recorded_export(
     user: User | None = None,
     sandbox: str = "",
 ) -> Iterator[bytes]:
-    """The pieces of an export as they are. The audit log has a row before the first of them, and another one after the
-    last or when they break off; none where whoever asked went away in between. `form` names the kind of file,
-    `sandbox` what is exported instead of the watched streams.
+    """Return the pieces of an export unchanged, and record the export in the audit log.
 
-    Raises a database's error when the first row cannot be written: then nothing may be given out.
+    The first row is written before the first piece. A second row is written after the last piece or after a failure.
+    There is no second row if the client disconnects in between. `form` names the kind of file. `sandbox` names the
+    sandbox that is exported instead of the watched streams.
+
+    Raise the database's error if the first row cannot be written. The caller must then not send anything.
     """
     detail = {
         "title": f"Export {event_filter.describe()}{f' of {sandbox}' if sandbox else ''} as {form}",
@@ -62,5 +64,5 @@ def _end(begun: AuditLogEntry, outcome: str, *, succeeded: bool) -> None:
             succeeded=succeeded,
             begun=begun,
         )
-    except DatabaseError as error:  # the events are out, and the log says that it was begun
+    except DatabaseError as error:  # the events are sent, and the audit log has the first row
         logger.warning("The audit log cannot be told how export %d ended: %s", begun.pk, error)

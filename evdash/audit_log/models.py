@@ -1,4 +1,4 @@
-"""The audit log: rows that are written once and never again."""
+"""The audit log's table: rows are inserted and never changed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from django.utils import timezone
 
 
 class AppendOnly(Exception):
-    """Somebody tried to change or delete a row of the audit log."""
+    """Error for an attempt to change or delete a row of the audit log."""
 
 
 class AppendOnlyRows(models.QuerySet["AuditLogEntry"]):
-    """Rows that can be read and added to."""
+    """Rows that can only be read and added."""
 
     def update(self, **kwargs: Any) -> NoReturn:
         raise AppendOnly("Entries of the audit log are never changed.")
@@ -28,16 +28,16 @@ class AppendOnlyRows(models.QuerySet["AuditLogEntry"]):
 
 
 class AuditLogEntry(models.Model):
-    """Something that a person did, or was about to do.
+    """An action of a person, or the attempt of one.
 
-    What changes a stream or group is written in two rows: one before it is done, which says what and why, and one after
-    it, which names the first in `begun` and says what came of it. A first row without a second one means that evdash
-    ended in between, and that nobody knows how far it came.
+    A change of a stream or group has two rows. The first is written before the action, with its arguments and the
+    reason. The second is written after it, names the first in `begun`, and has the outcome. A first row without a
+    second one means that evdash ended in between. The extent of such an action is unknown.
     """
 
     at = models.DateTimeField(default=timezone.now)
     who = models.TextField()
-    # A person who has done something can be shut out, but not deleted.
+    # A user with rows in the audit log can be deactivated, but not deleted.
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     action = models.TextField()
     stream = models.TextField(blank=True)
@@ -47,7 +47,7 @@ class AuditLogEntry(models.Model):
     before = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
     after = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
     outcome = models.TextField(blank=True)
-    succeeded = models.BooleanField(null=True)  # None: not known when the row was written
+    succeeded = models.BooleanField(null=True)  # None: not yet known when the row was written
     begun = models.OneToOneField("self", models.PROTECT, null=True, related_name="ended")
 
     objects = AppendOnlyRows.as_manager()

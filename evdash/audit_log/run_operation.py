@@ -1,4 +1,4 @@
-"""Carrying out an operation on a stream or group: looked at first, with a reason, and in the audit log."""
+"""Execution of an operation on a stream or group: previewed, with a reason, and recorded in the audit log."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ NO_REASON: Final = "Give a reason: it is kept in the audit log with what is done
 
 
 class OutcomeNotRecorded(Exception):
-    """The operation is done, but the audit log could not be told what came of it."""
+    """Error after an operation that ran, but whose outcome is not completely recorded."""
 
 
 def operate(
     user_name: str, operation: Operation, reason: str, client: redis.Redis, *, user: User | None = None
 ) -> Outcome:
-    """Carry the operation out and return what came of it.
+    """Execute the operation and return its outcome.
 
-    The audit log has a row before anything is changed and another one after it, whatever happens in between. Raises
-    OperationRefused when there is no reason or the operation itself refuses, OutcomeNotRecorded, and what the operation
-    raises. Must not be called within a transaction, which could take the rows back.
+    The audit log has a row before any change and another one after it, even if the operation fails. A refusal by the
+    preview has one row. Raise OperationRefused if there is no reason or if the operation refuses. Raise
+    OutcomeNotRecorded, and the errors of the operation. Do not call this within a transaction: a rollback could remove
+    the rows.
     """
     preview = operation.preview(client)
     told: dict[str, Any] = {
@@ -68,7 +69,7 @@ def operate(
 
 
 def system_user() -> str:
-    """Who operates from a terminal: the system's user. Raises OperationRefused where there is none to be named."""
+    """Return the name of the system's user, for operations from a terminal. Raise OperationRefused without a name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError) as error:
@@ -102,6 +103,6 @@ def _write_end(begun: AuditLogEntry, told: Mapping[str, Any], **came_of_it: Any)
 
 def _in_words(error: BaseException) -> str:
     words = str(error).strip()
-    if isinstance(error, OperationRefused):  # meanwhile: the preview would still have done it
+    if isinstance(error, OperationRefused):  # by execute, after the preview had allowed it
         return words
     return f"Broken off: {words if words.endswith('.') else f'{type(error).__name__} {words}'.strip() + '.'}"

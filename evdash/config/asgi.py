@@ -11,7 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "evdash.config.settings")
 
 static_files = get_asgi_application()
 
-# Models can be imported from here on.
+# From here on models can be imported.
 from django.conf import settings  # noqa: E402
 
 from evdash.accounts.sockets import SignedInSocket  # noqa: E402
@@ -22,7 +22,7 @@ pages = Pages(settings.EVDASH.requests_at_once, settings.EVDASH.requests_waiting
 
 
 async def http(scope: dict[str, Any], receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
-    """Static files take no thread; everything else is a page."""
+    """Send requests for static files, which take no thread, to Django, and all others to the pages."""
     application = static_files if scope["path"].startswith(settings.STATIC_URL) else pages
     await application(scope, receive, send)
 

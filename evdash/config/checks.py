@@ -1,4 +1,4 @@
-"""Django system checks: settings that are right one by one and cannot work together."""
+"""Django system checks for settings that are valid one by one but do not work together."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from evdash.streams.dead_letters import parked_stream
 TAG = "evdash"
 SHORTEST_SECRET_KEY = 32
 CLAIM_IDLE_PER_BLOCK = 3
-"""How many waits long a worker must have been silent, at least, before its entries may be taken over."""
+"""The least EVDASH_CLAIM_IDLE_MS, as a multiple of EVDASH_BLOCK_MS, so that busy workers keep their entries."""
 
 
 @register(TAG)
 def configuration_works(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Every combination in `settings.EVDASH` that would fail, lose or give away something later."""
+    """Return every combination in `settings.EVDASH` that would later fail, lose data or expose data."""
     configuration: Configuration = settings.EVDASH
     return [
         *streams_differ(configuration),

@@ -1,4 +1,4 @@
-"""The options of `manage.py up` and `serve`: another way to set the variables of `configuration`."""
+"""The options of `manage.py up` and `serve`: another way to set the variables of `config.environment`."""
 
 import argparse
 import os
@@ -19,7 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def take_options(argv: Sequence[str]) -> None:
-    """Set the variables that the options of `up` and `serve` stand for, before the settings are read."""
+    """Set the environment variables of the given `up` and `serve` options, before the settings are read."""
     if len(argv) < 2 or argv[1] not in COMMANDS_WITH_OPTIONS:
         return
     parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
@@ -27,7 +27,7 @@ def take_options(argv: Sequence[str]) -> None:
     try:
         options, _ = parser.parse_known_args(argv[2:])
     except argparse.ArgumentError:
-        return  # the command's own parser says what is wrong, with its usage
+        return  # the command's own parser reports the error, with its usage
     for _, _, declared in declarations():
         value = declared.option and getattr(options, declared.option.removeprefix("--").replace("-", "_"))
         if value:

@@ -1,7 +1,7 @@
-"""What can be set: every environment variable of evdash, declared once with its type, default and meaning.
+"""The environment variables of evdash, each declared once with its type, default and meaning.
 
-The settings are read from here, README's table is compared with it (tests), and the options of `manage.py
-up` and `serve` (command_options.py) are another way to set the same variables.
+The settings are read from here. Tests compare the README's table with it. The options of `manage.py up` and `serve`
+(command_line.py) are another way to set the same variables.
 """
 
 import os
@@ -24,29 +24,29 @@ WILDCARD_HOSTS = ("0.0.0.0", "::", "")  # noqa: S104 - recognised here, not boun
 
 
 class ConfigurationError(Exception):
-    """A variable has a value that cannot be: a sentence with the variable, the value and what is allowed."""
+    """An invalid setting. The message names the variable, its value and the allowed values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One environment variable: its name, what it takes and what it does."""
+    """One environment variable: its name, its allowed values and its effect."""
 
     name: str
     default: Any
     meaning: str
     default_in_words: str = ""
-    """For README, where the default is computed or says nothing by itself."""
+    """The README's text for a default that is computed or unclear by itself."""
     takes: str = ""
-    """What is allowed, where the type does not say all of it."""
+    """The allowed values, if the type does not define them completely."""
     option: str = ""
-    """The option of `up` and `serve` that sets it; one that begins with `--no-` takes no value and sets it to "no"."""
+    """The option of `up` and `serve` that sets it. One that begins with `--no-` takes no value and sets it to "no"."""
     least: int = 0
     most: int = sys.maxsize
     secret: bool = False
-    """The value is repeated in no message."""
+    """True if messages must not contain the value."""
 
     def allowed(self, kind: type) -> str:
-        """What may be written, in words, where a value of `kind` is read."""
+        """Return the allowed values in plain language, for a variable of type `kind`."""
         if self.takes:
             return self.takes
         if kind is bool:
@@ -60,7 +60,10 @@ class Variable:
         return "text" if kind is str else "a list with commas between its values"
 
     def read(self, kind: type) -> Any:
-        """The value in the environment, of type `kind`; the default when it is not set or empty."""
+        """Return the value in the environment, of type `kind`; the default if it is not set or empty.
+
+        Raises ConfigurationError for an invalid value.
+        """
         text = os.environ.get(self.name, "")
         if not text.strip():
             return self.default
@@ -83,21 +86,21 @@ class Variable:
             raise self.error(kind) from error
 
     def error(self, kind: type) -> ConfigurationError:
-        """The sentence that refuses the present value."""
+        """Return the exception that refuses the present value."""
         value = "(not shown)" if self.secret else repr(os.environ.get(self.name, ""))
         name = f"{self.name} (or {self.option})" if self.option else self.name
         return ConfigurationError(f"{name} cannot be {value}: it takes {self.allowed(kind)}.")
 
 
 def available_cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # Linux
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def variable(name: str, default: Any, meaning: str, **more: Any) -> Any:
-    """A field of Configuration that is read from the environment variable `name`."""
+    """Return a field of Configuration that is read from the environment variable `name`."""
     declared = Variable(name, default, meaning, **more)
     return field(metadata={"variable": declared}, repr=not declared.secret)
 
@@ -118,7 +121,7 @@ class Configuration:
         "",
         "The server whose streams are shown: `redis://`, `rediss://`, `unix://` or a bare `host:port`.",
         default_in_words="none: `up` starts an embedded Valkey",
-        secret=True,  # it may hold a password
+        secret=True,  # it may contain a password
     )
     redis_password: str = variable(
         "REDIS_PASSWORD", "", "The password of that server, where the URL has none.", secret=True
@@ -261,7 +264,7 @@ class Configuration:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Read every variable. Raises ConfigurationError for the first that cannot be."""
+        """Read every variable and return the configuration. Raises ConfigurationError for the first invalid one."""
         values = {name: declared.read(kind) for name, kind, declared in declarations()}
         values["consumer"] = values["consumer"] or f"{socket.gethostname()}-{os.getpid()}"
         values["data_dir"] = values["data_dir"].absolute()
@@ -275,15 +278,19 @@ class Configuration:
         return configuration
 
     def databases(self) -> dict[str, Any]:
-        """Django's DATABASES. Raises ConfigurationError when DATABASE_URL cannot be read."""
+        """Return Django's DATABASES.
+
+        Raises ConfigurationError if DATABASE_URL is invalid, or if the driver for its PostgreSQL server is not
+        installed.
+        """
         url = self.database_url or f"sqlite:///{self.data_dir / 'evdash.sqlite3'}"
         try:
             database = dict(dj_database_url.parse(url))
         except ValueError as error:
             raise declaration("database_url").error(str) from error
         if database["ENGINE"] == "django.db.backends.sqlite3":
-            # Readers and one writer at a time without blocking each other; a writer waits for the lock from its
-            # first statement on instead of failing in the middle (52,000 rows/s measured like this).
+            # With WAL, readers and the one writer do not block each other. With IMMEDIATE, a writer waits for the lock
+            # at its first statement instead of failing later. Measured with these options: 52,000 rows/s.
             database["OPTIONS"] = {
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
                 "transaction_mode": "IMMEDIATE",
@@ -298,29 +305,32 @@ class Configuration:
             )
         else:
             database["OPTIONS"] = {"connect_timeout": 3} | cast(dict[str, Any], database.get("OPTIONS", {}))
-        # The threads that make pages keep their connections.
+        # The threads that render pages keep their connections.
         return {"default": database | {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}}
 
     def address(self) -> str:
-        """Where browsers find evdash, without a slash at the end."""
+        """Return the URL at which browsers reach evdash, without a slash at the end."""
         if self.https:
             return f"https://{next((name for name in self.hosts() if name not in LOOPBACK_NAMES), 'localhost')}"
         host = "127.0.0.1" if self.host in WILDCARD_HOSTS else self.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def hosts(self) -> list[str]:
-        """Django's ALLOWED_HOSTS: those allowed, and the one listened on if it is a name or one address."""
+        """Return Django's ALLOWED_HOSTS.
+
+        These are the allowed hosts, and EVDASH_HOST if it is a name or one address.
+        """
         listened_on = f"[{self.host}]" if ":" in self.host else self.host
         own = [] if self.host in WILDCARD_HOSTS or listened_on in self.allowed_hosts else [listened_on]
         return [*self.allowed_hosts, *own]
 
 
 def declarations() -> Iterator[tuple[str, type, Variable]]:
-    """Field, type and variable of everything that can be set, in README's order."""
+    """Yield field name, type and variable of every setting, in README's order."""
     for each in fields(Configuration):
         yield each.name, cast(type, each.type), each.metadata["variable"]
 
 
 def declaration(name: str) -> Variable:
-    """The variable behind the field `name` of Configuration."""
+    """Return the variable of the field `name` of Configuration."""
     return next(declared for field_name, _, declared in declarations() if field_name == name)

@@ -1,4 +1,4 @@
-"""The key that signs sessions, kept in the data directory."""
+"""The key that signs sessions, stored in the data directory."""
 
 import os
 from contextlib import suppress
@@ -13,10 +13,12 @@ NAME = "secret_key"
 
 
 def secret_key(data_dir: Path) -> str:
-    """The key in `data_dir`, created on the first call, readable by its owner only.
+    """Return the key in `data_dir`. The first call creates it, readable by its owner only.
 
-    Several processes may call at once: each writes a key of its own beside the place and links it there, which works
-    for exactly one, and then all read the same whole file. Raises ConfigurationError when the directory cannot be used.
+    Several processes may call at once. Each writes its own key to a temporary file in the directory and links it to
+    the final name. Only one link succeeds, and then all processes read the same complete file.
+
+    Raises ConfigurationError if the directory cannot be used.
     """
     path = data_dir / NAME
     try:

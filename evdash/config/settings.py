@@ -1,4 +1,4 @@
-"""Django's settings. What a person can set is declared in `configuration`; the rest is decided here."""
+"""Django's settings. User settings are declared in `config.environment`; all others are defined here."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ ROOT_URLCONF = "evdash.config.urls"
 ASGI_APPLICATION = "evdash.config.asgi.application"
 
 INSTALLED_APPS = [
-    *(["daphne"] if DEBUG else []),  # only for its runserver; its import costs every process 0.3 s
+    *(["daphne"] if DEBUG else []),  # only for its runserver; the import takes every process 0.3 s
     "evdash",
     "evdash.accounts",
     "evdash.eventlog",
@@ -74,8 +74,8 @@ USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"
 
-# Served from where they lie, with a validator instead of a hash in the name: nothing to collect before a start, and
-# no page ever meets the script of another version.
+# Static files are served from their source directories, with a validator instead of a hash in the name. Nothing has to
+# be collected before a start, and a page never loads the script of another version.
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [CHECKOUT / "static"]
 SERVESTATIC_USE_FINDERS = True
@@ -83,7 +83,7 @@ SERVESTATIC_AUTOREFRESH = DEBUG
 SERVESTATIC_MAX_AGE = 0
 SERVESTATIC_ALLOW_ALL_ORIGINS = False
 
-# Sign-in. Every view is closed to strangers unless it says otherwise (accounts.middleware).
+# Sign-in. Every view requires it unless the view is exempt (accounts.middleware).
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "/"
@@ -101,7 +101,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_VERBOSE = False
 
-# What a page may load and do: itself, its own script, style, pictures and socket. No inline script or style.
+# A page may load only its own scripts, styles, images and socket. Inline scripts and styles are forbidden.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],

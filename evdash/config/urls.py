@@ -1,4 +1,4 @@
-"""Every address of evdash."""
+"""All URLs of evdash."""
 
 from django.urls import URLPattern, URLResolver, include, path
 

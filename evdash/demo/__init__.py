@@ -1,1 +1,1 @@
-"""The demonstration: simulated agents that write believable events to an empty embedded stream, marked as such."""
+"""The demonstration: simulated agents that write plausible, marked events to an empty embedded stream."""

@@ -1,4 +1,4 @@
-"""Who acts in the demonstration: agents of three kinds, and the people who use them."""
+"""Cast of the demonstration: agents of three kinds, and their users."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from random import Random
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """An agent as its events name it. `kind` chooses what it is asked, `share` how often."""
+    """An agent, as named in its events. `kind` selects its scenarios, `share` is its relative frequency."""
 
     kind: str
     name: str
@@ -58,13 +58,13 @@ def choose_agent(random: Random) -> Agent:
 
 
 def choose_user(random: Random, agent: Agent) -> str:
-    """A few people come again and again, most seldom: the first of a list are its regulars."""
+    """Return a user of the agent. The first of a list are its regulars, and most others return seldom."""
     users = USERS[agent.kind]
     return users[min(int(random.expovariate(3 / len(users))), len(users) - 1)]
 
 
 def details(random: Random) -> dict[str, str]:
-    """What fills the gaps of a scenario: numbers and things, the same throughout a session."""
+    """Return the values for a scenario's placeholders: numbers and things, the same throughout an errand."""
     chosen = {name: random.choice(words) for name, words in _WORDS.items()}
     chosen["order"] = f"A-{random.randint(10_000, 99_999)}"
     chosen["amount"] = f"{random.randint(12, 340)}.{random.choice(('00', '50', '90', '95'))}"

@@ -1,4 +1,4 @@
-"""Errors come in bursts: for some minutes of every half hour, one tool or one model fails most of the time."""
+"""Error bursts: for some minutes of every half hour, one tool or one model fails most of the time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PERIOD_S = 30 * 60
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What fails, and how it says so. `at` is a tool, or the model of an agent."""
+    """A fault and its error text. `at` is a tool, or the model of an agent."""
 
     at: str
     error: str
@@ -28,7 +28,7 @@ FAULTS = (
     Fault("gpt-4o-mini", "Rate limit reached: 450,000 tokens per minute", "rate_limit_exceeded", "critical"),
     Fault("claude-sonnet-4", "Overloaded", "overloaded_error", "critical"),
 )
-# Now and then something fails without any incident.
+# Occasional faults outside incidents.
 STRAY_FAULTS = (
     Fault("", "connection reset by peer", "ECONNRESET", "error"),
     Fault("", "timed out after 10000 ms", "timeout", "error"),
@@ -38,9 +38,9 @@ STRAY_SHARE = 0.005
 
 
 def fault_at(seed: int, time_s: float, place: str, random: Random) -> Fault | None:
-    """The fault that a call to `place` (a tool or a model) at that Unix time runs into, if any.
+    """Return the fault of a call to `place` (a tool or a model) at that Unix time, or None.
 
-    When incidents are follows from the seed and the time alone, so that a whole fleet meets the same one.
+    The times of incidents follow from the seed and the time alone, so a whole fleet meets the same incident.
     """
     number = int(time_s // PERIOD_S)
     incident = Random(f"{seed} {number}")

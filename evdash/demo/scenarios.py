@@ -1,4 +1,4 @@
-"""What the simulated agents are asked, and how they go about it. `{order}` and the like are filled in a session."""
+"""Scenarios: requests to the simulated agents, and the agents' steps. A session fills `{order}` and the like."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """The agent says something."""
+    """A message of the agent."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """The person says something."""
+    """A message of the user."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """The agent looks something up and gets `results` titles."""
+    """A search of the agent. `results` are the titles that it can find."""
 
     query: str
     results: tuple[str, ...]
@@ -30,7 +30,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """The agent calls a tool, which returns `result`."""
+    """A tool call of the agent. `result` is the tool's return."""
 
     tool: str
     arguments: Mapping[str, str]
@@ -42,7 +42,7 @@ Step = Say | Ask | Search | Use
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One errand: the steps from the first word on, and what is summed up when it has become long."""
+    """One errand: its steps from the first message on, and its summary for a conversation that has become long."""
 
     steps: tuple[Step, ...]
     summary: str

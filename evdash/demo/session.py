@@ -1,4 +1,4 @@
-"""One simulated session, from its start to its end, as a sequence of events with the pauses before them."""
+"""One simulated session, from its start to its end: a sequence of events with the pauses before them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ATTEMPTS = 3
 
 @dataclass(slots=True)
 class SimulatedSession:
-    """Walks through one or several errands; what fails is tried again, then handed to a person."""
+    """A session of one or several errands. A failed step is retried, then handed over to a person."""
 
     seed: int
     random: Random
@@ -39,7 +39,7 @@ class SimulatedSession:
         self.details = details(self.random)
 
     def events(self) -> Iterator[NewEvent]:
-        """Every event in order; `timestamp` says when it is due."""
+        """Yield every event in order. `timestamp` is the time at which it is due."""
         yield self._event("session.started", agent=self.agent.name, model=self.agent.model, channel=self.agent.channel)
         scenarios = SCENARIOS[self.agent.kind]
         errands = self.random.sample(scenarios, min(len(scenarios), self.random.choice((1, 1, 1, 2, 2, 3))))
@@ -67,12 +67,12 @@ class SimulatedSession:
                 yield from self._use(tool, arguments, result)
 
     def _ask(self, text: str) -> Iterator[NewEvent]:
-        if self.random.random() < 0.04:  # the person has gone away
+        if self.random.random() < 0.04:  # the user leaves
             self.outcome = "abandoned"
             self._wait(240)
             return
         self._wait(8 + len(text) / 6)
-        if self.random.random() < 0.08:  # or is called away for a while
+        if self.random.random() < 0.08:  # or takes a longer break
             self._wait(150)
         yield self._message("user", text)
         if self.random.random() < 0.02:
@@ -183,7 +183,10 @@ class SimulatedSession:
         )
 
     def _latency_ms(self, typical_ms: float) -> int:
-        """How long something takes, mostly about `typical_ms` and sometimes several times that; it passes."""
+        """Return a random latency, mostly about `typical_ms` and sometimes several times that.
+
+        The clock of the session advances by it.
+        """
         latency_ms = int(typical_ms * self.random.lognormvariate(0, 0.45))
         self.now_s += latency_ms / 1000
         return latency_ms
@@ -199,5 +202,5 @@ class SimulatedSession:
 
 
 def _tokens(text: str) -> int:
-    """About as many as a tokenizer would count."""
+    """Return about the number of tokens that a tokenizer would count."""
     return max(1, len(text) // 4)

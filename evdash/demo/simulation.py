@@ -1,4 +1,4 @@
-"""A day of many sessions: they begin at random, more and more often, and their events come in the order of time."""
+"""A simulated day of many sessions. They start at random, at an increasing rate, and share one order of time."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from evdash.demo.session import SimulatedSession
 from evdash.streams.publisher import NewEvent
 
 HISTORY_S = 6 * 3600.0
-# Sessions a second: a quiet night, then the morning. A session has some 17 events.
+# Sessions per second: a quiet night, then the morning. A session has some 17 events.
 QUIET_RATE = 0.003
 BUSY_RATE = 0.06
 MORNING = 8
-"""How late the day gets busy: the power of the part of the history that has passed."""
+"""Exponent of the elapsed share of the history. A higher one makes the day busy later."""
 
 
 def simulate(seed: int, start_s: float, busy_from_s: float) -> Iterator[NewEvent]:
-    """Events without end, from the Unix time `start_s` on, at their full rate from `busy_from_s` on.
+    """Yield events without end, from the Unix time `start_s` on, at their full rate from `busy_from_s` on.
 
-    The same arguments give the same events, with timestamps that never go back.
+    The same arguments yield the same events. Their timestamps never decrease.
     """
     random = Random(seed)
     due: list[tuple[float, int, NewEvent, Iterator[NewEvent]]] = []

@@ -1,4 +1,4 @@
-"""Writing the simulation to a stream: some hours of history at once, then event by event as time passes."""
+"""Writer of the simulation: some hours of history at once, then each event as time passes."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ from evdash.streams.reads import read_forward
 from evdash.streams.stream_info import stream_info
 
 MAX_LENGTH = 200_000
-"""Entries that the stream keeps, some two days: a demonstration left alone must not fill the memory."""
+"""Entries that the stream keeps, some two days. An unattended demonstration must not fill the memory."""
 
 
 def may_write(client: redis.Redis, stream: str) -> bool:
-    """Whether the stream is empty, or began with a demonstration. Raises StreamsUnavailable."""
+    """Return whether the stream is empty, or began with a demonstration. Raise StreamsUnavailable."""
     oldest = read_forward(client, stream, after=None, count=1)
     return not oldest or decode(oldest[0]).simulated
 
 
 def run(client: redis.Redis, publisher: Publisher, *, seed: int, stop: Event) -> None:
-    """Write until `stop` is set: a history first if the stream never had an entry. Raises StreamsUnavailable."""
+    """Write until `stop` is set, first a history if the stream never had an entry.
+
+    Raise StreamsUnavailable.
+    """
     now_s = time.time()
     info = stream_info(client, publisher.stream)
     if info is not None and info.last_generated_id != EntryId.MIN:
@@ -45,7 +48,7 @@ def run(client: redis.Redis, publisher: Publisher, *, seed: int, stop: Event) ->
 
 
 def with_entry_ids(events: Iterable[NewEvent]) -> Iterator[NewEvent]:
-    """The same events under the IDs that Redis would have given them when they were due."""
+    """Yield the same events with the IDs that Redis would have given them when they were due."""
     previous = EntryId.MIN
     for event in events:
         previous = max(EntryId(int(event.timestamp * 1000), 0), previous.next())
@@ -53,11 +56,14 @@ def with_entry_ids(events: Iterable[NewEvent]) -> Iterator[NewEvent]:
 
 
 def write_live(events: Iterable[NewEvent], publisher: Publisher, stop: Event) -> None:
-    """Publish each event when it is due, until `stop` is set. After a pause of the machine it goes on from then."""
+    """Publish each event when it is due, until `stop` is set.
+
+    After a pause of the machine of more than a minute, the remaining events are delayed by that pause.
+    """
     late_s = 0.0
     for event in events:
         wait_s = event.timestamp + late_s - time.time()
-        if wait_s < -60:  # the machine slept: what was missed is not made up for
+        if wait_s < -60:  # the machine slept: do not write the missed events at once
             late_s -= wait_s
             wait_s = 0
         if stop.wait(max(0.0, wait_s)):

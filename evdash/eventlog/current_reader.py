@@ -1,4 +1,4 @@
-"""Which reader answers: that of the watched streams, or another one for as long as somebody says so."""
+"""Selection of the reader for the current context: the configured streams, or an override."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _instead: ContextVar[Callable[[], Reader] | None] = ContextVar("_instead", defau
 
 @contextmanager
 def open_reader() -> Iterator[Reader]:
-    """A reading of the configured streams; within `override_reader` one by the reader that is opened there."""
+    """Open a reader of the configured streams; within `override_reader`, the overriding reader."""
     if instead := _instead.get():
         yield instead()
     else:
@@ -29,7 +29,7 @@ def open_reader() -> Iterator[Reader]:
 
 @contextmanager
 def override_reader(open_another: Callable[[], Reader]) -> Iterator[None]:
-    """Inside, in this thread or task, `open_reader` gives what this opens."""
+    """Make `open_reader` return the reader that `open_another` opens, inside the block, in this thread or task."""
     before = _instead.set(open_another)
     try:
         yield
@@ -38,7 +38,7 @@ def override_reader(open_another: Callable[[], Reader]) -> Iterator[None]:
 
 
 def tail_of_process() -> SharedTail:
-    """The tail of the configured streams, of which this process has one."""
+    """Return the tail of the configured streams; each process has one."""
     configuration = settings.EVDASH
     groups = (configuration.audit_group, configuration.analytics_group, configuration.debug_group)
     return shared_tail(shared_client(configuration.redis_url), configuration.streams, groups)
@@ -46,11 +46,11 @@ def tail_of_process() -> SharedTail:
 
 @cache
 def shared_tail(client: redis.Redis, streams: tuple[str, ...], groups: tuple[str, ...]) -> SharedTail:
-    """The tail that all readings of these streams share in this process."""
+    """Return the tail that all readers of these streams share in this process."""
     return SharedTail(client, streams, groups)
 
 
 @cache
 def shared_client(url: str) -> redis.Redis:
-    """The client that all readings in this process share."""
+    """Return the client that all readers share in this process."""
     return open_client(url or None)

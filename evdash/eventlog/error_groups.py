@@ -1,4 +1,4 @@
-"""Errors that are the same, in groups: the debug projection's tables, and what the streams add to them."""
+"""Groups of equal errors: the debug projection's tables joined with the uncommitted stream entries."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _KNOWN = """
 
 @dataclass(frozen=True, slots=True)
 class ErrorGroupRecord:
-    """A group of errors, as a list shows it."""
+    """A group of errors, as a list displays it."""
 
     fingerprint: str
     type: str
@@ -47,7 +47,7 @@ class ErrorGroupRecord:
 
 
 def error_groups(tail: SharedTail, reading: TailReading, group: str) -> list[ErrorGroupRecord]:
-    """The groups that were hit last, at most GROUPS_MAX."""
+    """Return the groups with the most recent errors, at most GROUPS_MAX."""
     with read_transaction():
         added = error_groups_of(unapplied_deltas(tail, reading, group, all_stream_numbers(tail.streams)).of_errors())
         rows = list(ErrorGroup.objects.order_by("-last_id", "fingerprint")[:GROUPS_MAX])
@@ -89,7 +89,7 @@ def _merged(row: ErrorGroup, added: ErrorGroupSummary | None, known: Mapping[tup
 
 
 def _known(added: Collection[ErrorGroupSummary]) -> Mapping[tuple[str, str], int]:
-    """Return by group and kind ("session", "user") how many of the names that are added the tables have."""
+    """Return, by group and kind ("session", "user"), how many of the added names the tables already contain."""
     wanted = [
         (each.fingerprint, kind, name)
         for each in added
@@ -108,7 +108,7 @@ def _known(added: Collection[ErrorGroupSummary]) -> Mapping[tuple[str, str], int
 
 
 def group_of_summary(summary: ErrorGroupSummary) -> ErrorGroupRecord:
-    """The group, as far as this says."""
+    """Return the group with the values of this summary alone."""
     return ErrorGroupRecord(
         fingerprint=summary.fingerprint,
         type=summary.type,

@@ -34,10 +34,13 @@ def event_page(
     limit: int,
     reads_on: bool,
 ) -> EventPage:
-    """At most `limit` events of the filter next to a position; see Reader.page. `numbers` order equal entry IDs."""
+    """Return at most `limit` events of the filter next to a position; see Reader.page.
+
+    `numbers` maps each stream to its number in the log, which orders equal entry IDs.
+    """
     forward = after is not None or (oldest_first and before is None)
     start = (after or _BEGINNING) if forward else before
-    # One more is asked for than the page needs: the entry at the start itself may be among them.
+    # The query fetches one entry more than the page needs: the entry at the start itself may be among them.
     edge = None if start is None else start.entry_id.previous() if forward else start.entry_id.next()
     direction: Direction = "forward" if forward else "backward"
     window = stream_part.window(direction, edge, filter, now, limit=limit + 1, reads_on=reads_on)
@@ -60,7 +63,7 @@ def event_page(
         ordered = [p for p in ordered if (p.entry_id <= stop if forward else p.entry_id >= stop)]
     kept = ordered[:limit]
     more = len(ordered) > limit
-    # Going on after the stop means: after all streams' entries of that ID, or before them.
+    # To continue after the stop means after the entries of that ID in all streams; backward it means before them.
     past_stop = None if stop is None else Position(stop.next(), "") if forward else Position(stop, "")
     onward = kept[-1] if more else past_stop
     back = (kept[0] if kept else start) if before is not None or after is not None else None
@@ -85,14 +88,17 @@ def event_page(
 
 
 def _known_through(newest: Mapping[str, EntryId], start: Position | None) -> Mapping[str, EntryId]:
-    """Up to where each stream is known: what lies before the start of the page is not for it to tell."""
+    """Return the entry ID up to which each stream is known; at least the ID before the page's start."""
     before = start.entry_id.previous() if start else EntryId.MIN
     return {stream: max(entry_id, before) for stream, entry_id in newest.items()}
 
 
 def _range(start: Position | None, onward: Position | None, *, forward: bool) -> tuple[EntryId, EntryId]:
-    """The entry IDs that a page is about, from after the one up to the other: where it was asked to begin, and where
-    the next page goes on. Pages that follow each other leave nothing between them."""
+    """Return the page's range of entry IDs: after the first one, up to and including the second one.
+
+    The range extends from the requested start of the page to the start of the next page. Consecutive pages therefore
+    leave no entry ID out.
+    """
     begin = start.entry_id if start else None
     end = onward.entry_id if onward else None
     low, high = (begin, end) if forward else (end, begin)
@@ -102,8 +108,11 @@ def _range(start: Position | None, onward: Position | None, *, forward: bool) ->
 def _within(
     low: EntryId, high: EntryId, events: tuple[Event, ...], begin: Position | None, end: Position | None
 ) -> tuple[EntryId, EntryId]:
-    """The part of a range that lies between events: a session is one run of them, which goes on past a page's begin and
-    end if it has them, and else not past its first and last event."""
+    """Return the part of a range that is between the events of a session.
+
+    A session is one run of events. It extends past the start or end of a page if another page precedes or follows.
+    Otherwise it ends at its first or last event. The range is empty if there is no such event or page.
+    """
     ids = [event.entry_id for event in events]
     first = begin.entry_id if begin else min(ids, default=None)
     last = end.entry_id if end else max(ids, default=None)
@@ -113,13 +122,13 @@ def _within(
 
 
 def _lost_beginning(events: tuple[Event, ...]) -> tuple[MissingEntries, ...]:
-    """The gap in which what a session began with may be, where its first event is none that sessions begin with."""
+    """Return the gap that may contain a session's beginning; none if its first event is `session.started`."""
     first = min(events, key=lambda event: event.entry_id, default=None)
     return gap_before(first.stream, first.entry_id) if first and first.type != "session.started" else ()
 
 
 def _beyond(query: LogQuery, start: Position | None, numbers: Mapping[str, int], *, forward: bool) -> LogQuery:
-    """Only the rows on the wanted side of the start."""
+    """Restrict the query to the rows on the wanted side of the start."""
     if start is None:
         return query
     number = numbers.get(start.stream, -1)
@@ -139,7 +148,7 @@ def _rows(query: LogQuery, numbers: Mapping[str, int], bound: EntryId | None, fo
 
 
 def events_of(rows: QuerySet[LoggedEvent], numbers: Mapping[str, int]) -> list[Event]:
-    """The events that these rows keep, in their order."""
+    """Return the events stored in these rows, in their order."""
     names = {number: name for name, number in numbers.items()}
     values = rows.values_list("stream_id", "entry_id", "pairs")
     return [event_of_values(names[number], entry_id, packed) for number, entry_id, packed in values]

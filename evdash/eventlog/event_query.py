@@ -1,4 +1,4 @@
-"""An EventFilter as a query of the event log, and bounds that keep its cost apart from the length of history."""
+"""SQL query of an EventFilter, with bounds that keep its cost independent of the length of history."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from evdash.events.entry import EntryId
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.keys import ATTRIBUTES, IS, Condition
 
-# How many rows a search looks at that no index answers (a text, say) before it stops and says how far it came.
+# Limit of rows that a search reads when no index answers it (a text search, for example). It then reports its position.
 SCAN_ROWS = 50_000
 
 _NOTHING = Q(pk__in=[])
@@ -23,14 +23,14 @@ _NOTHING = Q(pk__in=[])
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """The rows of a filter: those that an index finds, and those of them that the rest of the filter lets through."""
+    """The rows of a filter: those that an index finds, and those of them that the rest of the filter matches."""
 
     indexed: QuerySet[LoggedEvent]
     matching: QuerySet[LoggedEvent]
     exact: bool  # the index alone answers the filter
 
     def bound(self, *, newest_first: bool) -> EntryId | None:
-        """Where a search in this direction stops after SCAN_ROWS rows; None: before that it is through."""
+        """Return the entry ID at which a search stops after SCAN_ROWS rows; None if it finishes earlier."""
         if self.exact:
             return None
         order = ("-entry_id", "-stream_id") if newest_first else ("entry_id", "stream_id")
@@ -39,7 +39,7 @@ class LogQuery:
 
 
 def log_query(filter: EventFilter, now: datetime) -> LogQuery:
-    """The filter's rows, with relative times seen from `now`."""
+    """Return the rows of the filter; relative times are relative to `now`."""
     driver = filter.driver()
     rows = LoggedEvent.objects.all()
     since_us, until_us = filter.range_us(now)
@@ -50,7 +50,7 @@ def log_query(filter: EventFilter, now: datetime) -> LogQuery:
         rows = rows.filter(entry_id__lte=last_id)
     if driver:
         rows = rows.filter(_by_index(driver))
-    # Opaque to the indexes, so that SQLite, which keeps no statistics, does not walk a worse one.
+    # The other conditions are opaque to the indexes. SQLite keeps no statistics and would otherwise use a worse index.
     rest = [group for group in filter.alternatives() if group != (driver,)]
     matching = rows
     for group in rest:
@@ -67,7 +67,7 @@ def log_query(filter: EventFilter, now: datetime) -> LogQuery:
 
 
 def duplicates_query(filter: EventFilter, now: datetime) -> QuerySet[LoggedEvent]:
-    """The duplicates among the filter's rows. They are few and have an index of their own, which is made to be used."""
+    """Return the duplicates among the filter's rows. They are few, and the query is written to use their own index."""
     rows = LoggedEvent.objects.filter(is_duplicate=True)
     for group in filter.alternatives():
         any_of = Q()
@@ -89,7 +89,7 @@ def _by_index(condition: Condition) -> Q:
 
 
 def _is_unwritten(value: str) -> bool:
-    """Whether no column can hold this: decoding writes NUL as \\x00, since PostgreSQL's text cannot hold it."""
+    """Return whether a column cannot hold this value: decoding writes NUL as \\x00, since PostgreSQL rejects NUL."""
     return "\x00" in value
 
 
@@ -97,7 +97,7 @@ def _opaque(condition: Condition) -> Q:
     if condition.key == IS:
         return Q(Exact(Coalesce("is_error", Value(False), output_field=BooleanField()), True))
     if condition.key == "stream":
-        # Streams are few: they are compared here, so that a prefix means the same as in the predicate.
+        # Streams are few. The comparison in Python gives a prefix the same meaning as in the predicate.
         names = Stream.objects.values_list("pk", "name")
         return Q(stream_id__in=[pk for pk, name in names if _is_or_starts(name, condition)])
     if condition.key in ATTRIBUTES:
@@ -116,9 +116,9 @@ def _is_or_starts(name: str, condition: Condition) -> bool:
 
 
 def id_range(since_us: int | None, until_us: int | None) -> tuple[EntryId | None, EntryId | None]:
-    """Between which entry IDs the logged events of a time range lie, to the minute; None at an open end.
+    """Return the first and last entry ID of the logged events of a time range, to the minute; None at an open end.
 
-    Event times come from producers and entry IDs from Redis; the log is ordered by the latter.
+    Event times come from producers and entry IDs from Redis. The log is ordered by entry ID.
     """
     if since_us is None and until_us is None:
         return None, None
@@ -129,7 +129,7 @@ def id_range(since_us: int | None, until_us: int | None) -> tuple[EntryId | None
 
 
 def slots_between(since_us: int | None, until_us: int | None) -> Q:
-    """The rows of TypeCount that add up to a range, widened to whole minutes."""
+    """Return the condition for the rows of TypeCount that add up to a range, widened to whole minutes."""
     since_s = slot_start_s(since_us, MINUTE_S) if since_us is not None and since_us > 0 else 0
     until_s = slot_start_s(until_us + MINUTE_S * 1_000_000 - 1, MINUTE_S) if until_us is not None else LAST_SLOT_END_S
     any_of = Q(pk__in=[])

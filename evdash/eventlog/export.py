@@ -1,4 +1,4 @@
-"""All events of a filter, oldest first, as NDJSON or CSV."""
+"""Export of all events of a filter, oldest first, as NDJSON or CSV."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from evdash.streams.client import StreamsUnavailable
 
 
 def all_pages(filter: EventFilter, what: str, *, limit: int) -> Iterator[EventPage]:
-    """The pages of the filter's events, up to `limit` on each, up to the newest event as it is now.
+    """Return the pages of the filter's events, at most `limit` on each.
 
-    Raises StreamsUnavailable at once, or in the middle, rather than end as if that were all; `what` names in its
-    sentence what would not be complete.
+    The last event is the one that is newest at the start. Raises StreamsUnavailable at once or in the middle: an
+    incomplete result never ends like a complete one. `what` names the incomplete result in the error message.
     """
     with open_reader() as reader:
-        # Nothing past the end as it is now: an export of a busy stream comes to an end, too.
+        # The end is fixed at the start, so that an export of a busy stream ends.
         newest = reader.page(EventFilter(), limit=1).events
     if reader.unreachable:
         raise StreamsUnavailable(f"{what} now would not be complete. {reader.unreachable}")
@@ -48,35 +48,36 @@ def _read_on(reader: Reader, filter: EventFilter, end: Position | None, what: st
         position = page.newer
 
 
-# Events a chunk: some 10 ms of work, and memory for so many of the longest entries.
+# Events per chunk: about 10 ms of work, and the memory of this number of the longest entries.
 CHUNK_EVENTS = 500
 
 CSV_COLUMNS = (
     "stream", "entry_id", "type", "session_id", "user_id", "occurred_at",
     "is_error", "is_duplicate", "severity", "error",
 )  # fmt: skip
-# Spreadsheets run a cell as a formula that begins like this, after white space as well.
+# Spreadsheets run a cell as a formula if it begins like this, also after white space.
 _FORMULA = re.compile(r"\s*[=+\-@\t\r\n]")
 
 
-# Events with whether they are duplicates, as text.
+# Pairs of an event and whether it is a duplicate, rendered as text.
 Render = Callable[[Sequence[tuple[Event, bool]]], str]
 
 
 def ndjson_lines(filter: EventFilter) -> Iterator[bytes]:
-    """The events as JSON, one a line; yields chunks of whole lines.
+    """Return the events as NDJSON, one JSON object per line, in chunks of whole lines.
 
-    A value or name that is not UTF-8 stands as {"base64": "…"}; `is_duplicate` stands only where it is true. Complete
-    up to the newest event at the start. Raises StreamsUnavailable at once, or in the middle, rather than end as if that
-    were all.
+    A value or name that is not UTF-8 is written as {"base64": "…"}. `is_duplicate` is present only if it is true. The
+    export is complete up to the newest event at the start. Raises StreamsUnavailable at once or in the middle: an
+    incomplete export never ends like a complete one.
     """
     return _chunks(filter, lambda events: "".join(_json_line(event, is_duplicate) for event, is_duplicate in events))
 
 
 def csv_lines(filter: EventFilter) -> Iterator[bytes]:
-    """The events as CSV (RFC 4180) with a line of headings; yields chunks of whole lines. Otherwise as ndjson_lines.
+    """Return the events as CSV (RFC 4180) with a header line, in chunks of whole lines; otherwise as ndjson_lines.
 
-    The last column has all fields as JSON. A cell that a spreadsheet would run as a formula begins with an apostrophe.
+    The last column contains all fields as JSON. A cell that a spreadsheet would run as a formula gets a leading
+    apostrophe.
     """
     chunks = _chunks(filter, lambda events: _csv_text(_csv_row(event, is_duplicate) for event, is_duplicate in events))
     headings = _csv_text([[*CSV_COLUMNS, "fields"]]).encode()

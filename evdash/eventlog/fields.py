@@ -1,4 +1,4 @@
-"""Model fields for the values of the event language."""
+"""Model fields for values of the `events` package."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ else:
 class EntryIdField(_BinaryField):
     """An entry ID as 16 bytes, big-endian.
 
-    SQL's integers are signed 64-bit and an ID's halves unsigned; bytes hold both and sort as the IDs do, in one
-    column, so that keyset paging and indexes need one comparison.
+    SQL integers are signed 64-bit numbers, but both halves of an entry ID are unsigned. Bytes hold both halves in one
+    column and sort like the IDs. Keyset paging and indexes therefore need one comparison.
     """
 
     def from_db_value(self, value: Any, *_: object) -> EntryId | None:

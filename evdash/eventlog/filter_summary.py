@@ -23,12 +23,12 @@ from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.keys import ATTRIBUTES, IS, Condition
 
-# The newest matches that counts, facets and histogram look at: so many take some 20 ms.
+# Counts, facets and histogram use at most this number of the newest matches, which takes about 20 ms.
 SAMPLE_MAX = 5_000
 DUPLICATES_MAX = 1_000
 FACET_VALUES_MAX = 12
 
-# Of a row: the number 0 or 1 for the boolean, which Django converts for each row at the cost of reading it.
+# Columns of a sampled row. The boolean is read as 0 or 1: Django's conversion costs as much as reading the row.
 _SAMPLED: tuple[str | Combinable, ...] = (
     "occurred_us",
     Cast("is_error", IntegerField()),
@@ -36,17 +36,17 @@ _SAMPLED: tuple[str | Combinable, ...] = (
     "stream_id",
 )
 
-# What the sample keeps of an event: occurred_us, is_error, then the properties of the facets in the order of FACETS.
+# The sample's values of an event: occurred_us, is_error, then the properties of the facets in the order of FACETS.
 Sampled = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Matches:
-    """The events of a filter: those that the log lacks, and the newest rows of the others."""
+    """The events of a filter: those missing from the log, and the newest rows of the others."""
 
     fitting: Sequence[Change]
     rows: QuerySet[LoggedEvent]  # at most SAMPLE_MAX + 1
-    complete: bool  # whether nothing lies beyond them, unless there are more than SAMPLE_MAX
+    complete: bool  # nothing is beyond them, unless there are more than SAMPLE_MAX
 
 
 def _matches(
@@ -68,7 +68,7 @@ def _matches(
 def filter_summary(
     unlogged: StreamDeltas, unlogged_complete: bool, numbers: Mapping[str, int], filter: EventFilter, now: datetime
 ) -> FilterSummary:
-    """What can be said of all events of the filter, within the sample's bound. Reads one database state."""
+    """Return counts, facets and histogram of the filter, within the sample's bound. Reads one database state."""
     found = _matches(unlogged, unlogged_complete, numbers, filter, now)
     counted_ones = [change.event for change in found.fitting if change.counts == 1]
     if len(counted_ones) > SAMPLE_MAX:
@@ -89,7 +89,7 @@ def filter_summary(
 def filter_count(
     unlogged: StreamDeltas, unlogged_complete: bool, numbers: Mapping[str, int], filter: EventFilter, now: datetime
 ) -> Count:
-    """Return the `events` of `filter_summary` for less work. Reads one database state."""
+    """Return the `events` of `filter_summary` with less work. Reads one database state."""
     found = _matches(unlogged, unlogged_complete, numbers, filter, now)
     if _is_counted(filter):
         return Count(counted(found.fitting, numbers, filter)[0], unlogged_complete)
@@ -98,7 +98,7 @@ def filter_count(
 
 
 def summary_of(changes: Sequence[Change], filter: EventFilter, now: datetime) -> FilterSummary:
-    """The same of these changes alone, newest first, which take nothing back."""
+    """Return the summary of these changes alone, which are newest first and contain no change of -1."""
     matches = filter.predicate(now)
     found = [change for change in changes if matches(change.event)]
     counted = [change.event for change in found if change.counts]
@@ -157,13 +157,15 @@ def _facet(values: Sequence[str]) -> tuple[FacetValue, ...]:
 
 
 def _is_counted(filter: EventFilter) -> bool:
-    """Whether the counts by type and stream answer this filter."""
+    """Return whether the counts by type and stream answer this filter."""
     return not (filter.since or filter.until) and {c.key for c in filter.conditions} <= {"type", "stream", IS}
 
 
 def counted(fitting: Sequence[Change], numbers: Mapping[str, int], filter: EventFilter) -> tuple[int, int]:
-    """Events and errors of a filter on types, streams and errors alone, from the counts kept by type and what
-    `fitting`, the changes that the filter lets through, add to them."""
+    """Return the numbers of events and errors of a filter on types, streams and errors only.
+
+    The result adds the stored counts by type and the effect of `fitting`, the changes that match the filter.
+    """
     events = sum(each.counts for each in fitting)
     errors = sum(each.counts for each in fitting if each.event.is_error)
     names = {number: name for name, number in numbers.items()}

@@ -1,4 +1,4 @@
-"""Gaps: entries that the log does not have, told wherever a page's range crosses them."""
+"""Gaps: entries that the log does not have, reported on every page whose range crosses them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from evdash.eventlog.records import MissingEntries, MissingInAll
 from evdash.events.entry import EntryId
 from evdash.events.filters.event_filter import EventFilter
 
-# Told on one page; a page across more of them says the newest.
+# Number of gaps reported on one page; a page that crosses more of them reports the first ones of its order.
 GAPS_MAX = 50
 
-# Run for every batch, nearly always without a result. The ORM took 1 ms to build the query.
+# This query runs for every batch, nearly always without a result. The ORM took 1 ms to build it.
 _ANY_GAP = "SELECT 1 FROM eventlog_gap WHERE position_id = %s AND first_id <= %s AND last_id >= %s LIMIT 1"
 
 
@@ -31,9 +31,9 @@ def record_gap(
     reason: str = "",
     known_ids: Collection[EntryId] | None = None,
 ) -> bool:
-    """Write down that these entries are missing; the same gap is recorded once, however often it is noticed.
+    """Record that these entries are missing, and return whether the gap is new; a known gap is not recorded again.
 
-    `known_ids`: which they are, where that is known. Returns whether it was new.
+    `known_ids`: the IDs of the entries, if they are known.
     """
     _, is_new = Gap.objects.get_or_create(
         position=position,
@@ -51,9 +51,9 @@ def record_gap(
 
 
 def close_gaps(position: GroupPosition, entry_ids: Sequence[EntryId]) -> None:
-    """These entries were applied after all, now for the first time: each is missing no longer where it was counted.
+    """Remove entries from their gaps after they were applied for the first time.
 
-    A gap of none any more is gone. Where only a number is known, whatever of its range is applied late was in it.
+    An empty gap is deleted. If a gap has only a number, each late entry within its range counts as one of it.
     """
     if not entry_ids:
         return
@@ -63,7 +63,7 @@ def close_gaps(position: GroupPosition, entry_ids: Sequence[EntryId]) -> None:
         if cursor.fetchone() is None:
             return
     rows = Gap.objects.filter(position=position, first_id__lte=last_id, last_id__gte=first_id)
-    gaps = sorted(rows, key=lambda gap: _ids(gap) is None)  # those of known entries first
+    gaps = sorted(rows, key=lambda gap: _ids(gap) is None)  # gaps with known IDs first
     known = {gap.pk: _ids(gap) for gap in gaps}
     for entry_id in entry_ids if gaps else ():
         gap = next((gap for gap in gaps if gap.entries and _is_of(entry_id, gap, known[gap.pk])), None)
@@ -96,13 +96,13 @@ def _packed(entry_ids: Collection[EntryId]) -> bytes:
 
 
 def known_missing(position: GroupPosition, after: EntryId, through: EntryId) -> int:
-    """How many entries the gaps recorded in this range account for."""
+    """Return the number of entries in the gaps that are entirely within this range."""
     rows = Gap.objects.filter(position=position, first_id__gt=after, last_id__lte=through)
     return rows.aggregate(total=Sum("entries"))["total"] or 0
 
 
 def noted_as_removed(position: GroupPosition, entry_ids: Sequence[EntryId]) -> set[EntryId]:
-    """Those of these entries that a gap of removed ones has, or may have where it only counts."""
+    """Return those of these entries that a gap of removed entries contains, or may contain if it has only a number."""
     if not entry_ids:
         return set()
     rows = Gap.objects.filter(
@@ -113,25 +113,28 @@ def noted_as_removed(position: GroupPosition, entry_ids: Sequence[EntryId]) -> s
 
 
 def ranges_of_gaps(position: GroupPosition) -> list[tuple[EntryId, EntryId]]:
-    """From which entry to which one, both included, each gap of the group goes."""
+    """Return the first and the last entry, both included, of each gap of the group."""
     return list(Gap.objects.filter(position=position).values_list("first_id", "last_id"))
 
 
 def left_out_ids(position: GroupPosition, after: EntryId, through: EntryId) -> set[EntryId]:
-    """The entries of this range that are not applied on purpose: acknowledged by an operator, or parked."""
+    """Return the entries of this range that were left out on purpose: acknowledged by an operator or dead-lettered."""
     kinds = (Gap.Kind.ACKNOWLEDGED, Gap.Kind.PARKED)
     rows = Gap.objects.filter(position=position, kind__in=kinds, first_id__gt=after, last_id__lte=through)
     return set(rows.values_list("first_id", flat=True))
 
 
 def missing_entries(group: str, stream: str) -> list[MissingEntries]:
-    """The newest gaps of a group in a stream."""
+    """Return the newest gaps of a group in a stream, at most GAPS_MAX."""
     rows = Gap.objects.filter(position__group=group, position__stream__name=stream)
     return _told(rows.order_by("-last_id")[:GAPS_MAX])
 
 
 def total_missing(streams: Sequence[str], group: str | None = None) -> MissingInAll:
-    """What a group has not applied of these streams altogether; None: the one that fills the log."""
+    """Return the total of the entries of these streams that a group has not applied.
+
+    `group` None: the group that fills the log.
+    """
     rows = Gap.objects.filter(position__group=group or settings.EVDASH.audit_group, position__stream__name__in=streams)
     told = rows.aggregate(gaps=Count("pk"), known=Sum("entries"), sized=Count("entries"))
     return MissingInAll(told["gaps"], told["known"] or 0, is_exact=told["gaps"] == told["sized"])
@@ -140,10 +143,10 @@ def total_missing(streams: Sequence[str], group: str | None = None) -> MissingIn
 def gaps_between(
     after: EntryId, through: EntryId, filter: EventFilter, now: datetime, *, oldest_first: bool
 ) -> tuple[MissingEntries, ...]:
-    """The gaps that reach into this range of entry IDs and may have held events of the filter.
+    """Return the gaps that overlap this range of entry IDs and may have contained events of the filter.
 
-    Nothing is known of the entries but their streams and about when they were written: whatever else the filter asks,
-    they may have matched it.
+    Only the stream of missing entries and their approximate time of writing are known. They may therefore match all
+    other conditions of the filter.
     """
     rows = Gap.objects.filter(position__group=settings.EVDASH.audit_group, last_id__gt=after, first_id__lte=through)
     since_us, until_us = filter.range_us(now)
@@ -161,7 +164,7 @@ def gaps_between(
 
 
 def gap_before(stream: str, entry_id: EntryId) -> tuple[MissingEntries, ...]:
-    """The last gap of a stream before one of its entries, if there is any."""
+    """Return the last gap of a stream before one of its entries; empty if there is none."""
     rows = Gap.objects.filter(
         position__group=settings.EVDASH.audit_group, position__stream__name=stream, last_id__lt=entry_id
     )
@@ -169,7 +172,7 @@ def gap_before(stream: str, entry_id: EntryId) -> tuple[MissingEntries, ...]:
 
 
 def gaps_that_end(after: EntryId, through: EntryId) -> tuple[int, int]:
-    """How many gaps of the log end in this range, and how many entries they are known to have."""
+    """Return how many gaps of the log end in this range, and how many entries they are known to contain."""
     rows = Gap.objects.filter(position__group=settings.EVDASH.audit_group, last_id__gt=after, last_id__lte=through)
     told = rows.aggregate(gaps=Count("pk"), entries=Sum("entries"))
     return told["gaps"], told["entries"] or 0

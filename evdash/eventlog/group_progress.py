@@ -1,4 +1,4 @@
-"""How far a consumer group has certainly committed in each stream."""
+"""Progress of consumer groups: watermarks, locks, attempt counters, throughput and totals per stream."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from evdash.eventlog.models import EntryTries, Gap, GroupMinute, GroupPosition, 
 from evdash.eventlog.time_buckets import DAY_S, MINUTE_S
 from evdash.events.entry import EntryId
 
-# Statements of every batch, written out: building them took the ORM ten times as long as running them took SQLite.
+# Statements of every batch, as SQL text: the ORM took ten times as long to build them as SQLite took to run them.
 _POSITIONS = 'SELECT * FROM eventlog_groupposition WHERE "group" = %s ORDER BY id'
 _POSITIONS_LOCKED = f"{_POSITIONS} FOR UPDATE"
 _STREAM_NAMES = """
@@ -37,45 +37,48 @@ _ADD_TO_MINUTE = """
 
 
 def stream_numbers(names: Iterable[str]) -> Mapping[str, int]:
-    """The log's number of each of these streams; a stream new to the log gets one."""
+    """Return the log's number of each of these streams; a stream new to the log gets one."""
     wanted = list(names)
     known = dict(Stream.objects.filter(name__in=wanted).values_list("name", "id"))
     return {name: known.get(name) or Stream.objects.get_or_create(name=name)[0].pk for name in wanted}
 
 
 def all_stream_numbers(shown: Iterable[str]) -> Mapping[str, int]:
-    """The log's number of every stream that it knows, those shown among them."""
+    """Return the log's number of every stream that it contains, including the streams shown."""
     return {**dict(Stream.objects.values_list("name", "id")), **stream_numbers(shown)}
 
 
 def watermark(group: str, stream: str) -> EntryId:
-    """The group's watermark in the stream; EntryId.MIN where it never committed anything."""
+    """Return the group's watermark in the stream; EntryId.MIN if it never committed anything."""
     row = GroupPosition.objects.filter(group=group, stream__name=stream).only("watermark").first()
     return row.watermark if row else EntryId.MIN
 
 
 def committed(groups: Iterable[str], streams: Iterable[str]) -> Mapping[tuple[str, str], EntryId]:
-    """The watermarks of these groups by group and stream; without those that never committed anything."""
+    """Return the watermarks of these groups by group and stream, without groups that never committed anything."""
     rows = GroupPosition.objects.filter(group__in=set(groups), stream__name__in=set(streams))
     return {(group, name): mark for group, name, mark in rows.values_list("group", "stream__name", "watermark")}
 
 
 @dataclass(frozen=True, slots=True)
 class StreamRecreated:
-    """That a stream is another one than before: emptied, replaced, or back from an older file."""
+    """The discovery that a stream was recreated: emptied, replaced, or restored from an older file."""
 
     noticed_at: datetime
-    former_entries: int  # that the event log holds, and this stream never had
+    former_entries: int  # entries in the event log that this stream never contained
 
 
 def made_anew(group: str, stream: str) -> StreamRecreated | None:
-    """The last time that this happened to the stream, as the group that fills the log has noticed; None: never."""
+    """Return the last time that the group which fills the log found the stream recreated; None: never."""
     row = GroupPosition.objects.filter(group=group, stream__name=stream).first()
     return StreamRecreated(row.made_anew_at, row.former_entries) if row and row.made_anew_at else None
 
 
 def compared_through(groups: Iterable[str], stream: str) -> EntryId:
-    """Up to where all of these groups were compared with what was ever added to the stream (workers/accounting.py)."""
+    """Return the entry ID up to which all of these groups were reconciled with the stream (ingest/reconciliation.py).
+
+    EntryId.MIN if one of them was never reconciled.
+    """
     wanted = set(groups)
     rows = GroupPosition.objects.filter(group__in=wanted, stream__name=stream).values_list("group", "checked_through")
     compared = {group: entry_id for group, entry_id in rows if entry_id is not None}
@@ -83,8 +86,11 @@ def compared_through(groups: Iterable[str], stream: str) -> EntryId:
 
 
 def set_watermark(group: str, stream: str, entry_id: EntryId) -> None:
-    """Record the watermark. It may go back, when Redis came back from an older file: reading more of the stream is
-    always right, reading less never."""
+    """Store the watermark.
+
+    It may go back, if Redis was restored from an older file. To read more of the stream than necessary is always
+    correct; to read less never is.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_SET_WATERMARK, [entry_id.to_bytes(), group, stream])
         if cursor.rowcount:
@@ -95,10 +101,10 @@ def set_watermark(group: str, stream: str, entry_id: EntryId) -> None:
 
 
 def lock_positions(group: str, streams: Iterable[str]) -> Mapping[str, GroupPosition]:
-    """The group's position in each of these streams; a stream new to the group gets one.
+    """Lock the group's positions and return those in these streams; a stream new to the group gets one.
 
-    Inside a transaction: until it ends, no other worker of this group commits. On SQLite every transaction that
-    evdash opens is the only writer already (`transaction_mode: IMMEDIATE`).
+    Call inside a transaction: until it ends, no other worker of this group commits. On SQLite every transaction that
+    evdash opens is already the only writer (`transaction_mode: IMMEDIATE`).
     """
     wanted = set(streams)
     by_name = _locked_positions(group)
@@ -110,7 +116,7 @@ def lock_positions(group: str, streams: Iterable[str]) -> Mapping[str, GroupPosi
 
 
 def _locked_positions(group: str) -> dict[str, GroupPosition]:
-    """Lock all positions of the group, in one order: a session may have events in several streams."""
+    """Lock all positions of the group, always in one order: a session may have events in several streams."""
     locking = _POSITIONS_LOCKED if connection.features.has_select_for_update else _POSITIONS
     positions = list(GroupPosition.objects.raw(locking, [group]))
     with connection.cursor() as cursor:
@@ -120,7 +126,7 @@ def _locked_positions(group: str) -> dict[str, GroupPosition]:
 
 
 def note_batch(position: GroupPosition, events: int, apply_us: int, now_s: float) -> None:
-    """Add a batch to what the group has done, and to the minute of its throughput; minutes past a day go."""
+    """Add a batch to the group's totals and to the current minute; delete minutes that are older than a day."""
     start_s = int(now_s) // MINUTE_S * MINUTE_S
     with connection.cursor() as cursor:
         cursor.execute(_ADD_TO_POSITION, [events, apply_us, position.pk])
@@ -132,13 +138,13 @@ def note_batch(position: GroupPosition, events: int, apply_us: int, now_s: float
 
 
 def tries_of(group: str, stream: str, entry_ids: Iterable[EntryId]) -> dict[EntryId, int]:
-    """How often these entries were tried; without those that never were."""
+    """Return the number of attempts per entry, without entries that were never attempted."""
     rows = EntryTries.objects.filter(position__group=group, position__stream__name=stream, entry_id__in=list(entry_ids))
     return dict(rows.values_list("entry_id", "tries"))
 
 
 def set_tries(group: str, stream: str, entry_id: EntryId, tries: int) -> None:
-    """Write down how often an entry was tried; 0 forgets it."""
+    """Store the number of attempts of an entry; 0 deletes its counter."""
     if not tries:
         forget_tries(group, stream, [entry_id])
         return
@@ -148,39 +154,39 @@ def set_tries(group: str, stream: str, entry_id: EntryId, tries: int) -> None:
 
 
 def forget_tries(group: str, stream: str, entry_ids: Iterable[EntryId]) -> None:
-    """These entries are done with, or were not tried after all."""
+    """Delete the counters of entries that need no further attempt, or were not attempted after all."""
     rows = EntryTries.objects.filter(position__group=group, position__stream__name=stream, entry_id__in=list(entry_ids))
     rows.delete()
 
 
 MINUTES = 30
-# The rate is that of so many minutes, the present one included: one minute alone jumps.
+# The rate covers this number of minutes, including the current one: the rate of one minute alone varies too much.
 RATE_MINUTES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """What one group applied in one stream lately."""
+    """The recent work of one group in one stream."""
 
-    minutes: tuple[int, ...]  # events in each of the last MINUTES, oldest first, the present one last
+    minutes: tuple[int, ...]  # events in each of the last MINUTES, oldest first, the current one last
     per_second: float  # events, over the last RATE_MINUTES
     ms_per_batch: float | None  # over the same time; None: there was no batch
 
     @property
     def in_words(self) -> str:
-        """What was applied over the last RATE_MINUTES, and how fast where that is a speed."""
+        """The number of events applied in the last RATE_MINUTES, with the rate if it is at least 1/s."""
         lately = sum(self.minutes[-RATE_MINUTES:])
         speed = f" ({self.per_second:,.0f}/s)" if self.per_second >= 1 else ""
         return f"{lately:,} in {RATE_MINUTES} min{speed}"
 
     @property
     def most(self) -> int:
-        """Events in the busiest of the minutes."""
+        """The number of events in the busiest of the minutes."""
         return max(self.minutes)
 
 
 def throughput(stream: str, now: datetime) -> Mapping[str, Throughput]:
-    """By group; a group that did nothing lately is not in it."""
+    """Return the throughput by group, without groups that were idle for the last MINUTES."""
     now_s = now.timestamp()
     last_s = int(now_s) // MINUTE_S * MINUTE_S
     first_s = last_s - (MINUTES - 1) * MINUTE_S
@@ -206,7 +212,7 @@ def _throughput(by_minute: Mapping[int, tuple[int, int, int]], rate_s: float) ->
 
 @dataclass(frozen=True, slots=True)
 class GroupTotals:
-    """What one group has done in one stream; these figures only grow."""
+    """The lifetime totals of one group in one stream; they only grow."""
 
     group: str
     stream: str
@@ -223,11 +229,11 @@ class GapTotals:
     stream: str
     kind: str  # of Gap.Kind
     gaps: int
-    entries: int  # in those of known size
+    entries: int  # in the gaps of known size
 
 
 def group_totals() -> list[GroupTotals]:
-    """Of every group in every stream that it ever had a position in."""
+    """Return the totals of every group in every stream in which it ever had a position."""
     rows = GroupPosition.objects.order_by("group", "stream__name").values_list(
         "group", "stream__name", "applied", "batches", "apply_us", "parked"
     )
@@ -238,7 +244,7 @@ def group_totals() -> list[GroupTotals]:
 
 
 def gap_totals() -> list[GapTotals]:
-    """Of every stream and kind that there is a gap of."""
+    """Return the gaps of the log by stream and kind, without streams and kinds that have none."""
     rows = (
         Gap.objects.filter(position__group=settings.EVDASH.audit_group)
         .values_list("position__stream__name", "kind")

@@ -1,4 +1,4 @@
-"""How long operations take over a time range: the analytics projection's table, and what the streams add to it."""
+"""Latencies of operations over a time range: the analytics table joined with the uncommitted stream entries."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ OPERATIONS_MAX = 12
 
 @dataclass(frozen=True, slots=True)
 class OperationLatency:
-    """How long one operation, or all of them together, took. Percentiles are within 5 % (events/latency.py)."""
+    """The latency of one operation, or of all. Percentiles are within 5 % (events/latency_sketch.py)."""
 
-    operation: str  # the tool, else the event type; "" for all together
+    operation: str  # the tool, else the event type; "" for all operations together
     is_tool: bool
     events: int
     p50_ms: float
@@ -38,15 +38,15 @@ class OperationLatency:
 class Latencies:
     """The latencies of a time range."""
 
-    all: OperationLatency | None  # None: no event of the range says how long it took
+    all: OperationLatency | None  # None: no event of the range has a latency
     operations: tuple[OperationLatency, ...]  # the most frequent ones
-    complete: bool  # False: the group is so far behind that only a part was read from the streams
+    complete: bool  # False: the group is so far behind that only a part of its lag was read from the streams
 
 
 def latencies(
     tail: SharedTail, reading: TailReading, group: str, since: datetime | None, until: datetime | None
 ) -> Latencies:
-    """The latencies of a range of whole minutes, or of everything."""
+    """Return the latencies of a range of whole minutes, or of all events."""
     range_us = in_us(since, until)
     with read_transaction():
         added = unapplied_deltas(tail, reading, group, all_stream_numbers(tail.streams)).changes
@@ -60,7 +60,7 @@ def latencies(
 
 
 def latencies_of(changes: Iterable[Change], since: datetime | None, until: datetime | None) -> Latencies:
-    """The latencies of what these changes count in the range."""
+    """Return the latencies of these changes in the range, without the tables."""
     inside = within(changes, in_us(since, until))
     return _latencies(_counts(inside), {change.event.type for change in inside}, complete=True)
 

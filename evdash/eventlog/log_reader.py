@@ -1,4 +1,4 @@
-"""Log up to the watermark, stream after it, as one thing."""
+"""The reader that joins the log up to the watermark with the stream after it."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ from evdash.streams.stream_info import first_left_of
 
 
 class LogReader(Reader):
-    """A reading of the streams that evdash watches. While Redis is out of reach it gives what the log has.
+    """A reader of the configured streams. During an outage of Redis it returns the content of the log.
 
-    `tail`: that of the process. What it gives is of one moment, that of the first question.
+    `tail` is the shared tail of the process. All stream data of one reader is from one moment: that of the first query.
     """
 
     def __init__(self, tail: SharedTail, group: str, now: datetime | None = None) -> None:
@@ -64,9 +64,12 @@ class LogReader(Reader):
 
     @cached_property
     def _stream_part(self) -> StreamPart:
-        """The tail after the watermarks. SQL is asked before Redis: what is committed meanwhile is in both, or in the
-        log, and never in neither."""
-        _ = self._numbers  # a stream that is new to the log gets its number before any snapshot is taken
+        """The tail after the watermarks.
+
+        SQL is read before Redis. An entry that is committed in between is then in both, or in the log, and never in
+        neither.
+        """
+        _ = self._numbers  # a stream that is new to the log gets its number before any read transaction begins
         reading = self._tail.read(committed(self._tail.groups, self.streams))
         return StreamPart(self._tail, reading, self._group)
 
@@ -111,7 +114,7 @@ class LogReader(Reader):
         found = self.page(filter, oldest_first=True, limit=limit)
         if found.events or found.searched_to is None:
             return found
-        # The log is so far behind that the search stops before it has found any.
+        # The log is so far behind that the search stops before it finds an event.
         known = self._stream_part.window("backward", None, filter, self.now, limit=TAIL_ENTRIES).events
         if not known:
             return found
@@ -124,8 +127,8 @@ class LogReader(Reader):
         return {stream: each.end for stream, each in self._stream_part.reading.slices.items()}
 
     def removed_unread(self, seen: Position) -> MissingEntries | None:
-        # Workers record as gaps what they find missing whenever they have caught up; this is for what they have not
-        # compared yet.
+        # Whenever workers have caught up, they record missing entries as gaps. This covers entries that they have not
+        # reconciled yet.
         if self.unreachable:
             return None
         known = max(seen.entry_id, compared_through([self._group], seen.stream))
@@ -188,7 +191,7 @@ class LogReader(Reader):
 
     @property
     def logged_through(self) -> EntryId:
-        """The entry ID up to which the log has everything that any stream has; EntryId.MAX where it has all."""
+        """The entry ID up to which the log has every entry of all streams; EntryId.MAX if the log has all of them."""
         if not self._stream_part.is_complete:
             return min(self._stream_part.watermarks.values())
         uncommitted = self._stream_part.reading.uncommitted(self._group)
@@ -228,9 +231,9 @@ class LogReader(Reader):
         return error_groups(self._tail, self._stream_part.reading, settings.EVDASH.debug_group)
 
     def _read_stream(self) -> None:
-        """Read the stream now, before a snapshot of the log is taken."""
+        """Read the stream now, before a read transaction on the log begins."""
         _ = self._stream_part
 
     def _unlogged(self) -> StreamDeltas:
-        """What the events of the tail that the log does not have change; asked inside the snapshot it is added to."""
+        """Return the effect of the tail's uncommitted events; call inside the read transaction that uses it."""
         return pending_deltas(self._tail, self._stream_part.reading, self._group, self._numbers)

@@ -1,4 +1,4 @@
-"""Several queries that see one state of the database."""
+"""A read transaction: several queries on one state of the database."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from django.db import connection, transaction
 
 @contextmanager
 def read_transaction() -> Iterator[None]:
-    """What is committed meanwhile is not seen inside. For reading only; inside a transaction it changes nothing."""
+    """Run the block on one database state, for reading only; inside another transaction this has no effect."""
     if connection.in_atomic_block:
         yield
     elif connection.vendor == "sqlite":
-        # Not `atomic()`: it takes the write lock at once (`transaction_mode: IMMEDIATE`), which a reader must not.
+        # Not `atomic()`: it takes the write lock at once (`transaction_mode: IMMEDIATE`), which a reader must not do.
         with connection.cursor() as cursor:
             cursor.execute("BEGIN DEFERRED")
         try:
             yield
         finally:
-            connection.rollback()  # no statement: those of a page whose reader has gone away are refused
+            connection.rollback()  # not an SQL statement: statements are refused after a client has disconnected
     else:
         with transaction.atomic():
             with connection.cursor() as cursor:

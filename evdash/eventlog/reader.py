@@ -1,4 +1,4 @@
-"""The reader: every page and export asks here, whatever its answers are read from."""
+"""The reader interface: the single source of all pages and exports, independent of the storage behind it."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ from evdash.events.summaries import SessionSummary, UserSummary
 
 
 class Reader(ABC):
-    """One reading of some streams, for one request: relative times are seen from its beginning.
+    """A reader of some streams for one request: relative times are relative to its start.
 
-    Redis out of reach is no error here: `coverage.unreachable` says so, and what is known without it is given.
+    An outage of Redis is not an error here. `coverage.unreachable` reports it, and data known without Redis is
+    returned.
     """
 
     now: datetime
@@ -42,17 +43,17 @@ class Reader(ABC):
     @property
     @abstractmethod
     def coverage(self) -> Coverage:
-        """How complete this reading is, and whether Redis could be asked."""
+        """The completeness of this reader's data, and the outage if Redis was unreachable."""
 
     @property
     @abstractmethod
     def unreachable(self) -> str:
-        """The sentence, when Redis could not be asked so far; else empty."""
+        """The error message if Redis was unreachable so far; else empty."""
 
     @property
     @abstractmethod
     def has_read_all(self) -> bool:
-        """Whether this reading knows everything: False while there is more than is read at once."""
+        """True if this reader has read all entries; False if there are more than one request reads."""
 
     @abstractmethod
     def page(
@@ -65,15 +66,16 @@ class Reader(ABC):
         limit: int = 100,
         reads_on: bool = True,
     ) -> EventPage:
-        """At most `limit` events of the filter: those next to `before` or `after` (both excluded), or of the end.
+        """Return at most `limit` events of the filter: next to `before` or `after` (both excluded), or from the end.
 
-        The end is the newest, with `oldest_first` the oldest; in that order the page's events stand. A search that
-        meets its bound first gives fewer, says in `searched_to` how far it came, and where to go on. `reads_on`: where
-        the start lies between the log and the tail, whether a stream is read, as when a person goes on from there.
+        The end is the newest event, with `oldest_first` the oldest. The events of the page have that order. A search
+        that meets its bound first returns fewer events. `searched_to` then reports how far it searched, and a position
+        where to continue. `reads_on`: whether to read the stream if the start is between the log and the tail, as
+        when a person continues from there.
         """
 
     def around(self, filter: EventFilter, at: EntryId, *, oldest_first: bool = False, limit: int = 100) -> EventPage:
-        """The events of the filter next to an entry ID, it included: half of them before it, half after it."""
+        """Return the events of the filter around an entry ID, including it: half before it, half after it."""
         middle = Position(at.next(), "")
         before = self.page(filter, before=middle, oldest_first=oldest_first, limit=limit // 2)
         after = self.page(filter, after=middle, oldest_first=oldest_first, limit=limit - limit // 2)
@@ -90,50 +92,50 @@ class Reader(ABC):
 
     @abstractmethod
     def first_page(self, filter: EventFilter, *, limit: int) -> EventPage:
-        """The oldest events of the filter, oldest first, as far as they are known.
+        """Return the oldest known events of the filter, oldest first.
 
-        As `page`; but where a search would stop before it has found any, it begins with the first of those that counts
-        and summaries are of. `older` leads to what was not read.
+        Like `page`, except if the search would stop before it finds an event. The page then starts at the first of the
+        events that counts and summaries include. `older` leads to the entries that were not read.
         """
 
     @abstractmethod
     def last_entry_ids(self) -> Mapping[str, EntryId]:
-        """Of each stream the last entry ID that was ever given. Raises StreamsUnavailable."""
+        """Return the last generated entry ID of each stream. Raises StreamsUnavailable."""
 
     @abstractmethod
     def removed_unread(self, seen: Position) -> MissingEntries | None:
-        """What a stream may have lost past `seen` before it was read; None when nothing can be missing."""
+        """Return the range after `seen` that the stream may have lost unread; None if nothing can be missing."""
 
     @abstractmethod
     def gaps(self, after: EntryId, through: EntryId) -> tuple[MissingEntries, ...]:
-        """What is known to be missing of the streams in this range of entry IDs, oldest first."""
+        """Return the known gaps of the streams in this range of entry IDs, oldest first."""
 
     @abstractmethod
     def total_missing(self) -> MissingInAll:
-        """How much is known to be missing of the streams altogether."""
+        """Return the total of all known gaps of the streams."""
 
     @abstractmethod
     def summary(self, filter: EventFilter) -> FilterSummary:
-        """Counts, facets and histogram of the filter."""
+        """Return counts, facets and histogram of the filter."""
 
     @abstractmethod
     def count(self, filter: EventFilter) -> Count:
-        """How many events the filter has: the `events` of its summary, for less work."""
+        """Return the number of events of the filter: the `events` of its summary, with less work."""
 
     @abstractmethod
     def event(self, stream: str, entry_id: EntryId) -> Event | None:
-        """The event of this entry; None when nothing has it."""
+        """Return the event of this entry; None if it is in neither log nor stream."""
 
     @abstractmethod
     def events_by_position(self, positions: Collection[Position]) -> Mapping[Position, Event]:
-        """The events of these entries by position; one that nothing has is not among them."""
+        """Return the events of these entries by position, without entries that are in neither log nor stream."""
 
     @abstractmethod
     def original_of_duplicate(self, event: Event) -> EntryId | None:
-        """The entry that this one is a duplicate of; None when it is none."""
+        """Return the entry that this event duplicates; None if it is not a duplicate."""
 
     def neighbours(self, event: Event) -> Neighbours:
-        """The events before and after this one in its session; none for an event without a session."""
+        """Return the events before and after this one in its session; both None for an event without a session."""
         if not event.session_id:
             return Neighbours(None, None)
         session = EventFilter().also("session", event.session_id)
@@ -151,46 +153,46 @@ class Reader(ABC):
         user_id: str | None = None,
         limit: int = 50,
     ) -> SessionPage:
-        """Sessions by last entry, newest first: those whose last entry is older than `before` or newer than `after`.
+        """Return sessions by last entry, newest first: last entries older than `before` or newer than `after`.
 
         With `user_id`: the sessions in which the user took part, by the user's last entry in each.
         """
 
     @abstractmethod
     def session(self, session_id: str) -> SessionSummary | None:
-        """The session's summary; None when no event is known of it."""
+        """Return the session's summary; None if no event of it is known."""
 
     @abstractmethod
     def session_steps(self, session_id: str, through: EntryId | None = None, *, history: int = 1) -> Iterator[Step]:
-        """The session's last events up to an entry ID, each with the states before and after it.
+        """Yield the session's last events up to an entry ID, each with the states before and after it.
 
-        At least so many of them as `history` says, or all.
+        Yields at least `history` of them, or all events.
         """
 
     @abstractmethod
     def session_outline(self, summary: SessionSummary) -> tuple[OutlineSlot, ...]:
-        """How many of the session's events there are when; `summary` is what `session` gave."""
+        """Return the session's event counts over time; `summary` is the result of `session`."""
 
     @abstractmethod
     def users(self, *, before: EntryId | None = None, after: EntryId | None = None, limit: int = 50) -> UserPage:
-        """Users by last entry, newest first: those whose last entry is older than `before` or newer than `after`."""
+        """Return users by last entry, newest first: last entries older than `before` or newer than `after`."""
 
     @abstractmethod
     def user(self, user_id: str) -> UserSummary | None:
-        """The user's summary; None when no event is known of them."""
+        """Return the user's summary; None if no event of the user is known."""
 
     @abstractmethod
     def user_days(self, user_id: str, since: date, until: date) -> Mapping[date, DayCount]:
-        """The user's days (UTC) from `since` up to and with `until` on which anything happened."""
+        """Return the user's days (UTC) with events, from `since` to `until`, both included."""
 
     @abstractmethod
     def overview(self, since: datetime | None = None, until: datetime | None = None) -> Overview:
-        """The numbers of a time range, widened to whole minutes, or of everything."""
+        """Return the numbers of a time range, widened to whole minutes, or of all events."""
 
     @abstractmethod
     def latencies(self, since: datetime | None = None, until: datetime | None = None) -> Latencies:
-        """How long operations took over a time range, widened to whole minutes, or over everything."""
+        """Return the latencies of operations over a time range, widened to whole minutes, or over all events."""
 
     @abstractmethod
     def error_groups(self) -> list[ErrorGroupRecord]:
-        """Errors that are the same but for numbers and names, those hit last first."""
+        """Return groups of errors that differ only in numbers and names, the most recent first."""

@@ -1,4 +1,4 @@
-"""What a reading of log and stream gives: plain values for pages, exports and the live tail."""
+"""Results of reading log and stream: plain values for pages, exports and the live tail."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from evdash.events.summaries import SessionSummary, UserSummary
 
 
 class InvalidPosition(ValueError):
-    """The text is no position in a list of events; the message says what one looks like."""
+    """The text is not a position in a list of events; the message describes the format."""
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in a list of events, which is ordered by entry ID and, for equal ones, by stream."""
+    """A position in a list of events, which is ordered by entry ID and, for equal IDs, by stream."""
 
     entry_id: EntryId
     stream: str
@@ -28,7 +28,7 @@ class Position:
 
     @classmethod
     def parse(cls, text: str) -> Position:
-        """From `ms-seq@stream`. Raises InvalidPosition."""
+        """Parse a position from `ms-seq@stream`. Raises InvalidPosition."""
         entry_id, _, stream = text.partition("@")
         try:
             return cls(EntryId.parse(entry_id), stream)
@@ -43,57 +43,57 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How complete a reading is."""
+    """The completeness of a reader's data."""
 
     behind: int  # entries that were read from the stream because the log does not have them
     behind_more: bool  # there are more of them than were read
-    unreachable: str  # the sentence, when Redis could not be asked; then this is the log alone
+    unreachable: str  # the error message if Redis was unreachable; the data is then from the log alone
     notes: tuple[str, ...] = ()
-    is_of_copies: bool = False  # the reading is of a sandbox, which holds what was copied into it
+    is_of_copies: bool = False  # the data is from a sandbox, which contains replayed copies
 
 
 UNREAD = "unread"
-"""The kind of a gap that no worker has noticed: the log has not come so far, and the stream begins later."""
+"""The kind of a gap that no worker has recorded: the log does not reach it, and the stream begins after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class MissingEntries:
-    """Entries of a stream that neither log nor stream has; they lay somewhere from `first_id` to `last_id`."""
+    """Entries of a stream that neither log nor stream has; they were somewhere from `first_id` to `last_id`."""
 
     stream: str
     kind: str  # of eventlog.models.Gap.Kind, or UNREAD
     first_id: EntryId
     last_id: EntryId
-    entries: int | None  # None: nobody knows how many
+    entries: int | None  # None: the number is unknown
     noticed_at: datetime
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class MissingInAll:
-    """How much is missing, wherever."""
+    """The total of missing entries over all gaps."""
 
     gaps: int
     entries: int
-    is_exact: bool  # False: there are at least so many
+    is_exact: bool  # False: `entries` is a lower bound
 
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Some events of a filter, in the order asked for."""
+    """A page of events of a filter, in the requested order."""
 
     events: tuple[Event, ...]
     newer: Position | None  # `after` of the page with newer events; None: there are none
     older: Position | None  # `before` of the page with older events; None: there are none
-    searched_to: datetime | None  # the search stopped at its bound here, before the page was full
-    cursor: Mapping[str, EntryId]  # per stream: up to where this reading knows it; where a live tail goes on
+    searched_to: datetime | None  # the time at which the search stopped at its bound, before the page was full
+    cursor: Mapping[str, EntryId]  # per stream: the entry ID up to which it was read; a live tail continues there
     duplicates: frozenset[Position] = frozenset()  # those of the events that are duplicates
-    gaps: tuple[MissingEntries, ...] = ()  # in the page's range, in the order of the events; before a session, too
+    gaps: tuple[MissingEntries, ...] = ()  # in the page's range and event order; also the gap before a session
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A number, and whether counting went on to the end."""
+    """A number, and whether the count is complete."""
 
     value: int
     exact: bool = True
@@ -104,7 +104,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class FacetValue:
-    """One value of a property, and how many of the events have it."""
+    """A value of a property, and the number of events with this value."""
 
     value: str
     count: int
@@ -112,7 +112,7 @@ class FacetValue:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """One bar of a histogram: the events that occurred from `start` up to, and not at, `end`."""
+    """A bar of a histogram: the events that occurred from `start` (included) to `end` (excluded)."""
 
     start: datetime
     end: datetime
@@ -122,35 +122,35 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Events over time."""
+    """The distribution of events over time."""
 
     buckets: tuple[Bucket, ...] = ()
     bucket_s: float = 0
-    earlier: int = 0  # events with times so far off that they are in no bucket
+    earlier: int = 0  # events whose times are too far away for any bucket
     later: int = 0
 
     @property
     def outside(self) -> int:
-        """Events that are in no bucket."""
+        """The number of events outside all buckets."""
         return self.earlier + self.later
 
 
 @dataclass(frozen=True, slots=True)
 class FilterSummary:
-    """What can be said of all events of a filter."""
+    """Counts, facets and histogram of all events of a filter."""
 
     events: Count
     errors: Count
     facets: Mapping[str, tuple[FacetValue, ...]]  # most frequent first; by the keys of FACETS
     histogram: Histogram
-    sampled: bool  # facets and histogram are those of the newest `sample` matches only
+    sampled: bool  # facets and histogram cover only the newest `sample` matches
     sample: int
-    duplicates: Count = Count(0)  # among the entries of the filter; in no other number here
+    duplicates: Count = Count(0)  # among the entries of the filter; not included in any other number here
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """The events before and after one in its session."""
+    """The events before and after an event in its session."""
 
     previous: Event | None
     next: Event | None
@@ -158,7 +158,7 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True)
 class OutlineSlot:
-    """A stretch of a session's time in which there are events."""
+    """A section of a session's time that contains events."""
 
     start_us: int  # Unix microseconds
     width_us: int
@@ -168,25 +168,25 @@ class OutlineSlot:
 
 @dataclass(frozen=True, slots=True)
 class SessionPage:
-    """Sessions by their last entry, newest first."""
+    """A page of sessions by last entry, newest first."""
 
     sessions: tuple[SessionSummary, ...]
-    newer: EntryId | None  # `after` of the page with more recent ones
-    older: EntryId | None  # `before` of the page with earlier ones
+    newer: EntryId | None  # `after` of the page with more recent sessions
+    older: EntryId | None  # `before` of the page with earlier sessions
 
 
 @dataclass(frozen=True, slots=True)
 class UserPage:
-    """Users by their last entry, newest first."""
+    """A page of users by last entry, newest first."""
 
     users: tuple[UserSummary, ...]
-    newer: EntryId | None  # `after` of the page with more recent ones
-    older: EntryId | None  # `before` of the page with earlier ones
+    newer: EntryId | None  # `after` of the page with more recent users
+    older: EntryId | None  # `before` of the page with earlier users
 
 
 @dataclass(frozen=True, slots=True)
 class DayCount:
-    """A day's events."""
+    """The events and errors of one day."""
 
     events: int
     errors: int
@@ -194,7 +194,7 @@ class DayCount:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The numbers of the first page, over a time range (whole minutes) or over everything."""
+    """The numbers of the overview page, over a time range (whole minutes) or over all events."""
 
     since: datetime | None
     until: datetime | None
@@ -202,17 +202,17 @@ class Overview:
     errors: Count
     sessions: Count
     users: Count
-    active_sessions: Count  # not ended, and heard of within `ACTIVE_WITHIN`
-    per_second: float  # entries that arrived in the last minute, a second
+    active_sessions: Count  # sessions that have not ended and have an entry within `ACTIVE_WITHIN`
+    per_second: float  # entries of the last minute, divided by 60
     types: tuple[FacetValue, ...]
     histogram: Histogram
     recent_errors: tuple[Event, ...]
-    first_at: datetime | None  # None: not known, or there are no events
+    first_at: datetime | None  # None: unknown, or there are no events
     last_at: datetime | None
 
     @property
     def error_rate(self) -> float | None:
-        """Errors among events, 0 to 1; None without events."""
+        """Errors divided by events, 0 to 1; None without events."""
         return self.errors.value / self.events.value if self.events.value else None
 
 

@@ -1,4 +1,4 @@
-"""Between the event log's rows and the values of the event language."""
+"""Conversion between rows of the event log and values of the `events` package."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from evdash.events.summaries import FirstSaid, SessionSummary, UserSummary
 
 
 def pack(pairs: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    """The pairs as bytes for the log."""
+    """Return the pairs as bytes for the log."""
     packed: bytes = msgpack.packb([part for pair in pairs for part in pair], use_bin_type=True)
     return packed
 
 
 def unpack(packed: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """The pairs that `pack` was given."""
+    """Return the pairs that `pack` has packed."""
     parts = iter(msgpack.unpackb(packed, raw=True, max_bin_len=2**31))
     return tuple(zip(parts, parts, strict=True))
 
 
 def row_of_change(change: Change, stream_id: int) -> LoggedEvent:
-    """The row, not saved, that keeps the event of this change."""
+    """Return the row of this change's event, not saved."""
     event = change.event
     return LoggedEvent(
         stream_id=stream_id,
@@ -52,12 +52,12 @@ def row_of_change(change: Change, stream_id: int) -> LoggedEvent:
 
 
 def event_of_values(stream: str, entry_id: EntryId, packed: bytes | memoryview) -> Event:
-    """The event that a row keeps: read anew from its raw pairs, as from the stream."""
+    """Return the event of a row, decoded from its raw pairs as if read from the stream."""
     return decode(Entry(stream, entry_id, unpack(bytes(packed))))
 
 
 def session_of_row(row: AgentSession) -> SessionSummary:
-    """The summary that a row keeps."""
+    """Return the session summary in a row."""
     return SessionSummary(
         session_id=row.session_id,
         user=FirstSaid(row.user_id, row.user_at),
@@ -79,7 +79,7 @@ def session_of_row(row: AgentSession) -> SessionSummary:
 
 
 def session_values(summary: SessionSummary) -> dict[str, Any]:
-    """The columns of a session's row, its key left out."""
+    """Return the columns of a session's row, without its key."""
     return {
         "user_id": summary.user.text,
         "user_at": summary.user.at,
@@ -103,7 +103,7 @@ def session_values(summary: SessionSummary) -> dict[str, Any]:
 
 
 def user_of_row(row: AgentUser) -> UserSummary:
-    """The summary that a row keeps."""
+    """Return the user summary in a row."""
     return UserSummary(
         user_id=row.user_id,
         first_id=row.first_id,
@@ -118,7 +118,7 @@ def user_of_row(row: AgentUser) -> UserSummary:
 
 
 def user_values(summary: UserSummary) -> dict[str, Any]:
-    """The columns of a user's row, its key left out."""
+    """Return the columns of a user's row, without its key."""
     return {
         "first_id": summary.first_id,
         "last_id": summary.last_id,

@@ -1,4 +1,7 @@
-"""Two sessions side by side: where the events of each row lie, so that a page reads only those it shows."""
+"""Queries on whole sessions: outline, events, and comparisons that store only the positions of their rows.
+
+A page therefore reads only the events that it displays.
+"""
 
 from __future__ import annotations
 
@@ -24,19 +27,19 @@ from evdash.events.session.reducer import fold_all
 from evdash.events.session.state import SessionState
 from evdash.events.summaries import SessionSummary
 
-# Finer than any screen shows, so that idle stretches can be told from busy ones.
+# Finer than any screen displays, so that idle and busy sections can be distinguished.
 SLOTS: Final = 1_000
 
 
 def session_outline(unlogged: StreamDeltas, summary: SessionSummary) -> tuple[OutlineSlot, ...]:
-    """The session's time in at most SLOTS equal slots, those without events left out, in the order of time."""
+    """Return the session's time in at most SLOTS equal slots, in time order, without slots that have no events."""
     return outline_of(unlogged.of_session(summary.session_id), summary, _logged(summary, _width_us(summary)))
 
 
 def outline_of(
     changes: Iterable[Change], summary: SessionSummary, counted: Mapping[int, tuple[int, int]] | None = None
 ) -> tuple[OutlineSlot, ...]:
-    """The same of these changes, and of what is `counted` already: by the slot's number its events and errors."""
+    """Return the outline of these changes, added to the (events, errors) per slot number in `counted`."""
     width_us = _width_us(summary)
     found = dict(counted or {})
     for change in changes:
@@ -74,13 +77,13 @@ class SessionEvents:
 
     events: tuple[Event, ...]
     duplicates: frozenset[Position]
-    gaps: tuple[MissingEntries, ...]  # between them, and before a first one that is no start
+    gaps: tuple[MissingEntries, ...]  # between the events, and before a first event that does not start the session
     has_earlier: bool  # entries before the first one were not read, because the log is far behind
     has_later: bool  # there may be events after the last one: the limit was met, or the log is far behind
 
 
 def session_events(reader: Reader, session_id: str, *, limit: int) -> SessionEvents:
-    """The session's oldest events that are known, at most `limit` of them."""
+    """Return the session's oldest known events, at most `limit` of them."""
     within = EventFilter().also("session", session_id)
     page = reader.first_page(within, limit=min(limit, _CHUNK_EVENTS))
     has_earlier = page.older is not None
@@ -94,20 +97,20 @@ def session_events(reader: Reader, session_id: str, *, limit: int) -> SessionEve
 
 
 EVENTS_COMPARED: Final = 20_000
-"""Of each session, from its start."""
+"""Limit of events per session, from its start."""
 
-# Two sessions of 20,000 events take some 5 s of one core to read, fold and align. As positions they take some 10 MB.
+# To read, fold and align two sessions of 20,000 events takes about 5 s of one core. Their positions take about 10 MB.
 _KEPT_FROM_EVENTS: Final = 2_000
 _KEPT: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedSession:
-    """One of the two, as far as it was read."""
+    """One of the two sessions, as far as it was read."""
 
     session_id: str
-    started_us: int  # Unix microseconds; what the rows' times are counted from
-    events: int  # that were compared, duplicates included
+    started_us: int  # Unix microseconds; the rows' times are relative to it
+    events: int  # compared events, duplicates included
     duplicates: frozenset[Position]
     gaps: tuple[MissingEntries, ...]
     has_earlier: bool  # as in SessionEvents
@@ -116,7 +119,7 @@ class ComparedSession:
 
 @dataclass(frozen=True, slots=True)
 class ComparedRow:
-    """Where the events lie that correspond; None on the side that has none."""
+    """The positions of two corresponding events; None on a side that has none."""
 
     a: Position | None
     b: Position | None
@@ -125,7 +128,7 @@ class ComparedRow:
 
 @dataclass(frozen=True, slots=True)
 class SessionComparison:
-    """Every event of both is in one row, in its order."""
+    """The aligned sessions: every event of both is in one row, in its order."""
 
     a: ComparedSession
     b: ComparedSession
@@ -136,11 +139,11 @@ class SessionComparison:
 
 
 _Key = tuple[tuple[str, ...], SessionSummary, SessionSummary]
-"""Of the streams that are read: a sandbox may have the same sessions."""
+"""The streams are part of the key because a sandbox may contain the same sessions."""
 
 
 class _Memory:
-    """The comparisons of long sessions that were asked for last: each page of one asks anew."""
+    """A cache of the most recent comparisons of long sessions: each page of a comparison needs it again."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -163,9 +166,9 @@ _memory = _Memory()
 
 
 def session_comparison(reader: Reader, a: SessionSummary, b: SessionSummary) -> SessionComparison:
-    """The sessions compared; the summaries are what `reader.session` gave.
+    """Return the comparison of two sessions; the summaries are results of `reader.session`.
 
-    A long comparison is remembered until a summary changes, as it does by every event: of counts, or of the last entry.
+    A long comparison is cached until a summary changes. Every event changes it: its counts, or its last entry.
     """
     is_long = a.events + b.events >= _KEPT_FROM_EVENTS and reader.has_read_all
     key = (reader.streams, a, b)

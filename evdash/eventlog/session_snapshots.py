@@ -1,4 +1,4 @@
-"""The state of a session at any of its events: folded from the nearest checkpoint on."""
+"""The state of a session at any of its events, folded from the nearest snapshot."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from evdash.events.session.state import NOT_STARTED, SessionState
 logger = logging.getLogger(__name__)
 
 _STEP = 500
-# A kept state of 20,000 events is 1.5 MB: no more than so many are kept of a session.
+# A stored state of 20,000 events takes 1.5 MB. Above _KEPT_MAX stored states the interval between two of them doubles.
 KEPT_EVERY = 1_000
 _KEPT_MAX = 32
 
 
 class Pages(Protocol):
-    """The part of a reader that is needed here."""
+    """The part of a reader that `steps` needs."""
 
     def page(self, filter: EventFilter, *, after: Position | None, oldest_first: bool, limit: int) -> EventPage: ...
 
@@ -37,7 +37,7 @@ class Pages(Protocol):
 
     @property
     def logged_through(self) -> EntryId:
-        """Everything up to here that any stream has is in the log."""
+        """The entry ID up to which the log has every entry of all streams."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,10 @@ class Step:
 
 
 def steps(reader: Pages, session_id: str, through: EntryId | None, history: int = 1) -> Iterator[Step]:
-    """The session's events up to an entry ID (None: all), from the nearest checkpoint on, each with its states.
+    """Yield the session's events up to an entry ID (None: all), each with its states, from the nearest snapshot on.
 
-    At least so many of them as `history` says, or all. Keeps checkpoints on the way, of what the log has for good.
-    Raises nothing of its own; where the events at the beginning are gone, or some between, the states say so.
+    Yields at least `history` of them, or all events. Stores snapshots that are due, for events that are permanently in
+    the log. Raises no errors of its own. If events at the beginning or in between are missing, the states record it.
     """
     final = reader.logged_through
     state, place = _nearest(session_id, through, history, final)
@@ -79,9 +79,9 @@ def steps(reader: Pages, session_id: str, through: EntryId | None, history: int 
 
 
 def keep_states(reader: Pages, session_id: str, through: EntryId) -> Iterator[None]:
-    """Keep the states up to an entry ID that are due and are not kept; comes back after every event, to be paused.
+    """Store the snapshots that are due up to an entry ID; yield after every event, so that the caller can pause.
 
-    Up to there the log must have everything.
+    The log must contain every entry up to that ID.
     """
     kept = SessionCheckpoint.objects.filter(session_id=session_id).order_by("-entry_id")
     last_id, folded = kept.values_list("entry_id", "folded").first() or (EntryId.MIN, 0)
@@ -100,7 +100,7 @@ def _is_due(state: SessionState) -> bool:
 
 
 def _every(events: int) -> int:
-    """How many events after another a state is kept: 1,000, in long sessions 2,000, 4,000 and so on."""
+    """Return the number of events between two snapshots: 1,000, in long sessions 2,000, 4,000 and so on."""
     every = KEPT_EVERY
     while events > _KEPT_MAX * every:
         every *= 2
@@ -110,9 +110,10 @@ def _every(events: int) -> int:
 def _nearest(
     session_id: str, through: EntryId | None, history: int, final: EntryId
 ) -> tuple[SessionState, Position | None]:
-    """The last kept state with so many events after it up to an entry ID, and where those begin.
+    """Return the last snapshot with at least `history` events between it and an entry ID, and its position.
 
-    Only one before which no stream has anything more, and the log exactly the events that it was folded from.
+    A snapshot is used under two conditions. No stream has uncommitted entries before it, and the log has exactly the
+    events that it was folded from. Otherwise the start of the session is returned.
     """
     logged = LoggedEvent.objects.filter(session_id=session_id)
     counted = logged if through is None else logged.filter(entry_id__lte=through)
@@ -134,14 +135,14 @@ def _nearest(
 
 
 def _refuse_outgrown(state: SessionState, logged: QuerySet[LoggedEvent], through: EntryId) -> None:
-    """Raise UnreadableCheckpoint when entries have come, or gaps among them, since the state was folded."""
+    """Raise UnreadableCheckpoint if entries, or gaps between them, were added since the state was folded."""
     there = logged.count()
     if there != state.folded:
         raise UnreadableCheckpoint(f"the log has {there:,} events up to it, it was made of {state.folded:,}")
     first = logged.order_by("entry_id").values_list("entry_id", flat=True)[0]
     told = gaps_that_end(first, through)
     known = (len(state.gaps), sum(gap.entries or 0 for gap in state.gaps))
-    # Of more gaps a page does not tell all, and neither does a state.
+    # A page reports at most GAPS_MAX gaps, and so does a state: larger numbers cannot be compared.
     if told[0] <= GAPS_MAX and told != known:
         raise UnreadableCheckpoint(
             f"there are {told[0]:,} gaps up to it, it was made with {known[0]:,}, or smaller ones"
@@ -155,5 +156,5 @@ def _keep(session_id: str, entry_id: EntryId, state: SessionState) -> None:
     try:
         with transaction.atomic():
             SessionCheckpoint.objects.bulk_create([checkpoint], ignore_conflicts=True)
-    except DatabaseError as error:  # a saving of time only: the next reading makes it
+    except DatabaseError as error:  # a snapshot only saves time: the next reading stores it
         logger.warning("A state of session %r could not be kept: %s", session_id[:80], error)

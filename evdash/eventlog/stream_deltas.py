@@ -1,4 +1,4 @@
-"""The events of the streams that the tables do not have yet, and which of all events are duplicates."""
+"""The effect of stream events that the tables do not contain yet, and the detection of duplicates."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ _PARAMETERS_MAX: Final = 5_000
 
 @dataclass(frozen=True, slots=True)
 class StreamDeltas:
-    """What the uncommitted events of a reading that a group's tables do not have change of what the tables say."""
+    """The changes that uncommitted events, missing in a group's tables, make to the content of these tables."""
 
     reading: TailReading
     group: str
-    sessions: Mapping[str, SessionSummary] = field(default_factory=dict)  # what they add to sessions
+    sessions: Mapping[str, SessionSummary] = field(default_factory=dict)  # their additions to sessions
     users: Mapping[str, UserSummary] = field(default_factory=dict)  # `sessions` of each left at 0
-    taken_back: tuple[Change, ...] = ()  # events of the tables that are duplicates of these
+    taken_back: tuple[Change, ...] = ()  # changes of -1: events of the tables that are duplicates of these
     _by_number: Mapping[int, Change] = field(default_factory=dict)
     _alike: Mapping[bytes, tuple[int, ...]] = field(default_factory=dict)  # by identity, the numbers that have it
-    _logged: Mapping[int, bytes | None] = field(default_factory=dict)  # past the watermark and yet in the tables
+    _logged: Mapping[int, bytes | None] = field(default_factory=dict)  # past the watermark, but already in the tables
 
     @property
     def entries(self) -> int:
-        """How many entries the tables lack of what was read."""
+        """The number of entries read from the streams that the tables lack."""
         return len(self._by_number)
 
     @property
     def changes(self) -> list[Change]:
-        """All of them."""
+        """All changes."""
         return [*self._by_number.values(), *self.taken_back]
 
     def ends(self) -> list[Event]:
@@ -59,38 +59,38 @@ class StreamDeltas:
         )
 
     def found(self, driver: Condition | None) -> list[Change]:
-        """Those that can meet the condition, which is one that the tail has an index for; all for None."""
+        """Return the changes that can match the condition, which the tail must index; all of them for None."""
         if driver is None:
             return self.changes
         held = self.reading.found(key_of(driver), self.group)
         return [*(self._by_number[each.number] for each in held if each.number in self._by_number), *self.taken_back]
 
     def of_session(self, session_id: str) -> list[Change]:
-        """Those of one session."""
+        """Return the changes of one session."""
         found = self.found(Condition("session", session_id))
         return [change for change in found if change.event.session_id == session_id]
 
     def of_user(self, user_id: str) -> list[Change]:
-        """Those of one user."""
+        """Return the changes of one user."""
         found = self.found(Condition("user", user_id))
         return [change for change in found if change.event.user_id == user_id]
 
     def of_errors(self) -> list[Change]:
-        """Those of errors."""
+        """Return the changes of error events."""
         return [change for change in self.found(Condition("is", "error")) if change.event.is_error]
 
 
 @dataclass(frozen=True, slots=True)
 class _Tables:
-    """How the tables of a group tell what is in them."""
+    """The access to a group's tables: which entries and identities they contain."""
 
-    has: Callable[[int, EntryId, EntryId], list[EntryId]]  # of a stream, by its number, the entries of a range
+    has: Callable[[int, EntryId, EntryId], list[EntryId]]  # a stream's number and an ID range -> entries in the tables
     counted: Callable[[Collection[bytes]], Mapping[bytes, Counted]]
     with_summaries: bool
 
 
 class _Kept:
-    """The last answer for one tail and group. The next one differs from it by what came and went since."""
+    """The last result for one tail and group. The next one differs from it by added and removed entries."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -102,8 +102,11 @@ _kept_lock = threading.Lock()
 
 
 def pending_deltas(tail: SharedTail, reading: TailReading, group: str, numbers: Mapping[str, int]) -> StreamDeltas:
-    """What the log lacks. Asked inside the snapshot whose rows it is added to, after the stream was read: what is
-    committed between is in the log, and never in both or in neither."""
+    """Return the changes of the events that the log lacks.
+
+    Call inside the read transaction, after reading the stream. An event committed in between is in the log, and is
+    therefore counted exactly once.
+    """
 
     def has(stream_id: int, oldest: EntryId, newest: EntryId) -> list[EntryId]:
         rows = LoggedEvent.objects.filter(stream_id=stream_id, entry_id__gte=oldest, entry_id__lte=newest)
@@ -113,7 +116,7 @@ def pending_deltas(tail: SharedTail, reading: TailReading, group: str, numbers: 
 
 
 def unapplied_deltas(tail: SharedTail, reading: TailReading, group: str, numbers: Mapping[str, int]) -> StreamDeltas:
-    """As `unlogged`: what the group's projection has not applied, without sessions and users."""
+    """Return the changes of events that the group's projection has not applied, without sessions and users."""
     positions = dict(GroupPosition.objects.filter(group=group).values_list("stream_id", "pk"))
 
     def has(stream_id: int, oldest: EntryId, newest: EntryId) -> list[EntryId]:
@@ -154,15 +157,15 @@ def _changed(
     logged: Mapping[int, bytes | None],
     tables: _Tables,
 ) -> StreamDeltas:
-    """Return the answer that has these events instead of those of `before`.
+    """Return the result for these events, computed from the result `before`.
 
-    Only what came and went is worked out, with what has the same identity or is of the same session or user.
+    Only added and removed entries are computed, with those of the same identity, session or user.
     """
     gone = before._by_number.keys() - held.keys()
     come = held.keys() - before._by_number.keys()
     moved = logged.keys() ^ before._logged.keys()
-    # While the log is so far behind that the tail does not reach down to it, what the log gains is not held, and an
-    # event that is held may repeat it.
+    # If the tail does not reach down to the log's watermark, it lacks entries that the log gains. An event of the tail
+    # may duplicate one of them.
     has_come_to_tail = reading.reaches(before.group) and not before.reading.reaches(before.group)
     if not (gone or come or moved or has_come_to_tail):
         return replace(before, reading=reading)
@@ -207,7 +210,7 @@ def _changed(
 
 
 def _alike_now(before: StreamDeltas, gone: Collection[int], come: Iterable[Held]) -> dict[bytes, tuple[int, ...]]:
-    """Return by identity the numbers that have it, without those that are gone and with those that have come."""
+    """Return the numbers of the tail's events by identity, without removed events and with added ones."""
     alike = dict(before._alike)
     for number in gone:
         key = before._by_number[number].identity
@@ -234,19 +237,19 @@ def _in_parts(
 def changes_of(
     events: Sequence[Event], counted: Callable[[Collection[bytes]], Mapping[bytes, Counted]]
 ) -> list[Change]:
-    """What these new events change, with what is `counted` of their identities so far."""
+    """Return the changes of these new events; `counted` returns the entries of their identities counted so far."""
     identities = [identity(event) for event in events]
     return changes(events, counted({key for key in identities if key}), identities)
 
 
 def counted_in_log(identities: Collection[bytes]) -> Mapping[bytes, Counted]:
-    """The entries that the log counts, of these identities."""
+    """Return, by identity, the entries of these identities that the log counts."""
     rows = LoggedEvent.objects.filter(identity__in=identities, is_duplicate=False)
     return first_of_each(rows.values_list("identity", "entry_id", "occurred_us"))
 
 
 def first_of_each(rows: Iterable[tuple[bytes | memoryview | None, EntryId, int]]) -> Mapping[bytes, Counted]:
-    """By identity the row of the lowest entry ID, which is the one that counts."""
+    """Return, by identity, the row with the lowest entry ID, which is the one that counts."""
     first: dict[bytes, Counted] = {}
     for raw, entry_id, occurred_us in rows:
         key = bytes(raw or b"")
@@ -257,16 +260,17 @@ def first_of_each(rows: Iterable[tuple[bytes | memoryview | None, EntryId, int]]
 
 
 def original_of_duplicate(event: Event) -> EntryId | None:
-    """The entry of the log that this one is a duplicate of; None when it is none."""
+    """Return the log entry that this event duplicates; None if it is not a duplicate."""
     key = identity(event)
     counted = counted_in_log({key}).get(key) if key else None
     return counted.entry_id if counted and counted.entry_id < event.entry_id else None
 
 
 def duplicates_among(events: Sequence[Event]) -> frozenset[Position]:
-    """Those of these events of which an earlier one is in the log or among them.
+    """Return the positions of duplicates: events with an earlier equal entry in the log or among these events.
 
-    One whose first is past the log and on another page is known to the counts, and marked when the log has both.
+    If the earlier entry is past the log and on another page, only the counts detect the duplicate. Pages mark it once
+    the log has both.
     """
     keyed = [(key, event) for event in events if (key := identity(event))]
     first = {key: counted.entry_id for key, counted in counted_in_log({key for key, _ in keyed}).items()}

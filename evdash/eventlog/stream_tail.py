@@ -1,4 +1,4 @@
-"""The part of a reading that comes from the stream: what lies past the watermark."""
+"""The stream part of a reader: the entries past the watermark."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from evdash.streams.client import StreamsUnavailable
 from evdash.streams.reads import read_backward, read_entry, read_forward
 from evdash.streams.shared_tail import Held, SharedTail, StreamSlice, TailReading, key_of
 
-# How much one page reads from one stream where somebody goes on beyond what the tail holds. Decoding so many entries
-# takes some 0.3 s; a page that is cut here says so and offers to read on.
+# Limits of one page's reads from one stream, if a user continues beyond the entries in the tail. Decoding this number
+# of entries takes about 0.3 s. A page that stops at the limit states it and offers to continue.
 STREAM_READ_MAX = 10_000
 STREAM_READ_MAX_BYTES = 32 * 2**20
 _FIRST_STEP = 200
@@ -31,14 +31,14 @@ class Window:
     """Events of the streams past their watermarks, as far as they are known."""
 
     events: tuple[Event, ...]
-    # Where they stop early: what lies further in this direction is not known. None: nothing does.
+    # Position at which the events stop early: later entries in this direction are unknown. None: none are unknown.
     stopped_at: EntryId | None
-    newest: Mapping[str, EntryId]  # per stream: everything up to there is in the log or in the window
+    newest: Mapping[str, EntryId]  # per stream: every entry up to this one is in the log or in the window
 
 
 @dataclass(slots=True)
 class _Found:
-    """What one stream gave."""
+    """The events found in one stream."""
 
     events: list[Event]
     stopped_at: EntryId | None = None
@@ -47,7 +47,8 @@ class _Found:
 class StreamPart:
     """The streams past the watermarks of one group, for one page.
 
-    The tail of the process has it. Only who goes on from a place that the tail does not reach reads a stream.
+    The shared tail of the process provides the events. A stream is read only to continue from a position that the tail
+    does not reach.
     """
 
     def __init__(self, tail: SharedTail, reading: TailReading, group: str) -> None:
@@ -57,12 +58,12 @@ class StreamPart:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the tail reaches down to the watermarks; True while Redis cannot be asked: then it is left out."""
+        """True if the tail reaches down to the watermarks, and during an outage of Redis, when the tail is left out."""
         return self.reading.reaches(self._group)
 
     @property
     def watermarks(self) -> Mapping[str, EntryId]:
-        """By stream: what the group has committed for certain."""
+        """The group's committed watermark of each stream."""
         return {stream: each.watermarks[self._group] for stream, each in self.reading.slices.items()}
 
     def window(
@@ -75,9 +76,11 @@ class StreamPart:
         limit: int,
         reads_on: bool = True,
     ) -> Window:
-        """The events of the filter past the watermarks, next to `start` (excluded; None: the end to begin at) in this
-        direction: more than `limit` of them, or all up to `stopped_at`. `reads_on`: read a stream where `start` is one
-        that the tail does not reach."""
+        """Return the filter's events past the watermarks, next to `start` in this direction.
+
+        `start` is excluded; None begins at the end. Returns more than `limit` events, or all up to `stopped_at`.
+        `reads_on`: read a stream if the tail does not reach `start`.
+        """
         matches = filter.predicate(now)
         forward = direction == "forward"
         indexed = self._indexed(filter)
@@ -99,7 +102,7 @@ class StreamPart:
         )
 
     def event(self, stream: str, entry_id: EntryId) -> Event | None:
-        """This entry of one of the streams shown, committed or not; None when it has none such."""
+        """Return this entry of one of the streams, committed or not; None if the stream does not have it."""
         known = self.reading.slices.get(stream)
         if known is None or self.unreachable:
             return None
@@ -115,14 +118,14 @@ class StreamPart:
         return decode(entry) if entry else None
 
     def _may_have(self, known: StreamSlice, entry_id: EntryId) -> bool:
-        """Whether the stream may have an entry that the slice does not: before it, or after it by now."""
+        """Return whether the stream may have an entry that the slice lacks: an earlier one, or a newly added one."""
         first_id = known.info.first_id if known.info else None
         return entry_id > known.position or (
             first_id is not None and first_id <= entry_id <= max(known.start, known.watermarks[self._group])
         )
 
     def _indexed(self, filter: EventFilter) -> Mapping[str, list[Held]] | None:
-        """By stream, the events that the filter can let through, oldest first; None: an index does not tell."""
+        """Return, by stream, the events that can match the filter, oldest first; None if no index applies."""
         driver = filter.driver()
         if driver is None:
             return None
@@ -148,18 +151,18 @@ class StreamPart:
         mark = known.watermarks[self._group]
         is_complete = known.is_complete(self._group)
         if not forward and start is not None and start <= mark.next():
-            return _Found([])  # the log has everything before `start`
-        # Backward, `start` is one past the ID to begin at, which is one past where the tail begins.
+            return _Found([])  # the log has every entry before `start`
+        # Backward, `start` is one past the ID to begin at, which is one past the beginning of the tail.
         is_between = start is not None and (
             mark <= start < known.start if forward else start <= known.start.next().next()
         )
         if start is not None and is_between and not is_complete and not self.unreachable:
-            # Somebody has come to the end of what the tail holds, and goes on from there.
+            # The user has reached the end of the tail's entries and continues from there.
             if reads_on:
                 return self._read(stream, forward, start, mark, matches, limit)
             return _Found([], stopped_at=start)
         if forward and not is_complete and (start is None or start < mark):
-            return _Found([], stopped_at=mark)  # what comes after it is beyond the tail
+            return _Found([], stopped_at=mark)  # the entries after it are beyond the tail
         held = known.after(mark) if indexed is None else indexed[stream]
         side: Iterable[Held]
         if forward:

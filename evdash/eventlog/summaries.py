@@ -1,4 +1,4 @@
-"""Lists of sessions and users by their last entry: the read models, and what the stream adds to them."""
+"""Lists and summaries of sessions and users, and the overview: read models joined with uncommitted stream entries."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from evdash.events.event import Event, datetime_from_us, us_from_datetime
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.summaries import SessionSummary, UserSummary, sessions_of, users_of
 
-# More streams than this are not followed at once, and entries of one ID are in different streams.
+# evdash follows at most this number of streams at once, and entries with equal IDs are in different streams.
 TIES_MAX = 64
 
 
 def session_page(
     unlogged: StreamDeltas, *, before: EntryId | None, after: EntryId | None, user_id: str | None, limit: int
 ) -> SessionPage:
-    """Sessions by last entry; with `user_id` those in which that user took part, by the user's last entry there."""
+    """Return sessions by last entry; with `user_id`, that user's sessions by the user's last entry in each."""
     rows: QuerySet[Any]
     if user_id is None:
         rows = AgentSession.objects.all()
@@ -55,7 +55,7 @@ def session_page(
 
 
 def user_page(unlogged: StreamDeltas, *, before: EntryId | None, after: EntryId | None, limit: int) -> UserPage:
-    """Users by last entry."""
+    """Return users by last entry."""
     touched = {user_id: summary.last_id for user_id, summary in unlogged.users.items()}
     keys, newer, older = _page(AgentUser.objects.all(), "user_id", touched, before, after, limit)
     summaries = user_summaries(unlogged, keys)
@@ -63,7 +63,7 @@ def user_page(unlogged: StreamDeltas, *, before: EntryId | None, after: EntryId 
 
 
 def session_summaries(unlogged: StreamDeltas, session_ids: Collection[str]) -> Mapping[str, SessionSummary]:
-    """The summaries of those of these sessions that have any event."""
+    """Return the summaries of these sessions, without sessions that have no event."""
     wanted = set(session_ids)
     known = {row.session_id: session_of_row(row) for row in AgentSession.objects.filter(session_id__in=wanted)}
     for session_id in wanted & unlogged.sessions.keys():
@@ -73,7 +73,7 @@ def session_summaries(unlogged: StreamDeltas, session_ids: Collection[str]) -> M
 
 
 def user_summaries(unlogged: StreamDeltas, user_ids: Collection[str]) -> Mapping[str, UserSummary]:
-    """The summaries of those of these users that have any event."""
+    """Return the summaries of these users, without users that have no event."""
     wanted = set(user_ids)
     known = {row.user_id: user_of_row(row) for row in AgentUser.objects.filter(user_id__in=wanted)}
     touched = wanted & unlogged.users.keys()
@@ -86,7 +86,7 @@ def user_summaries(unlogged: StreamDeltas, user_ids: Collection[str]) -> Mapping
 
 
 def user_days(unlogged: StreamDeltas, user_id: str, since: date, until: date) -> Mapping[date, DayCount]:
-    """The user's days from `since` up to and with `until` on which anything happened (UTC)."""
+    """Return the user's days (UTC) with events, from `since` to `until`, both included."""
     rows = UserDay.objects.filter(user_id=user_id, day__gte=since, day__lte=until)
     return days_of(
         unlogged.of_user(user_id), user_id, since, until, {row.day: DayCount(row.events, row.errors) for row in rows}
@@ -100,7 +100,7 @@ def days_of(
     until: date,
     counted: Mapping[date, DayCount] | None = None,
 ) -> Mapping[date, DayCount]:
-    """The user's days of these changes, and of what is `counted` already."""
+    """Return the user's days of these changes, added to the days in `counted`."""
     days = dict(counted or {})
     for change in changes:
         event = change.event
@@ -112,7 +112,7 @@ def days_of(
 
 
 def _sessions_not_logged(changes: Sequence[Change]) -> Mapping[str, set[str]]:
-    """By user, the sessions of these changes in which the log does not know the user."""
+    """Return, by user, the sessions of these changes in which the log does not contain the user."""
     events = [change.event for change in changes]
     pairs = {(event.user_id, event.session_id) for event in events if event.session_id}
     logged = Participation.objects.filter(
@@ -132,9 +132,9 @@ def _page(
     after: EntryId | None,
     limit: int,
 ) -> tuple[list[str], EntryId | None, EntryId | None]:
-    """Keys by last entry, newest first, and where the neighbouring pages begin. `touched`: what the stream adds.
+    """Return keys by last entry, newest first, and the starts of the neighbouring pages. `touched`: stream additions.
 
-    Keys of one last entry ID (of different streams, so there are few) are never parted by the end of a page.
+    A page never ends between keys with equal last entry IDs. They are of different streams, so there are few.
     """
     forward = after is not None
     start = after or before
@@ -151,7 +151,7 @@ def _page(
 def page_by_last_id(
     found: Mapping[str, EntryId], before: EntryId | None, after: EntryId | None, limit: int
 ) -> tuple[list[str], EntryId | None, EntryId | None]:
-    """Of these keys with their last entries those of the page, newest first, and where its neighbours begin."""
+    """Return the page's part of these keys by last entry, newest first, and the starts of the neighbouring pages."""
     forward = after is not None
     start = after or before
     found = {
@@ -184,8 +184,10 @@ def overview(
     until: datetime | None,
     now: datetime,
 ) -> Overview:
-    """The numbers of a range of whole minutes. Reads one database state; `unlogged` is what it does not have, or the
-    newest of that, where it is not `complete`."""
+    """Return the numbers of a range of whole minutes. Reads one database state.
+
+    `unlogged` contains the entries that this state lacks. If it is not `complete`, it contains only the newest of them.
+    """
     range_us = in_us(since, until)
     inside = within(unlogged.changes, range_us)
     slots = TypeCount.objects.filter(slots_between(*range_us))
@@ -233,7 +235,7 @@ def _histogram(
     range_us: RangeUs,
     now: datetime,
 ) -> Histogram:
-    """From the events themselves where they are few, else from the counts by minute, hour or day."""
+    """Return the histogram of the events themselves if they are few, else of the counts by minute, hour or day."""
     from_stream = [(c.event.occurred_us, c.counts, c.counts * c.event.is_error) for c in inside if c.counts]
     if events <= SAMPLE_MAX:
         rows = log_query(EventFilter().between(since, until), now).matching.filter(is_duplicate=False)
@@ -251,13 +253,16 @@ def _histogram(
     sums = slots.values_list("start_s").annotate(Sum("events"), Sum("errors"))
     counts = [(start_s * 1_000_000, slot_events, slot_errors) for start_s, slot_events, slot_errors in sums]
     beyond = minutes.filter(start_s__gt=last_s).aggregate(Min("start_s"), Sum("events"), Sum("errors"))
-    if beyond["events__sum"]:  # however far they are spread, they are not drawn
+    if beyond["events__sum"]:  # these are not drawn, regardless of their distribution
         counts.append((beyond["start_s__min"] * 1_000_000, beyond["events__sum"], beyond["errors__sum"]))
     return weighted_histogram([*counts, *from_stream], range_us, now, least_width_s=width_s)
 
 
 def _under_way(range_us: RangeUs, rows: QuerySet[Any], key: str, added: Set[str]) -> Count:
-    """How many sessions or users have their first entry before the range's end and their last after its start."""
+    """Return how many sessions or users are active in the range.
+
+    Their first entry is before the end of the range, and their last entry is after its start.
+    """
     first_id, last_id = id_range(*range_us)
     recent = rows.filter(last_id__gte=first_id or EntryId.MIN).order_by("last_id")
     found = recent.values_list(key, "first_id")[:COUNT_MAX]
@@ -301,7 +306,7 @@ def _arrived_since(unlogged: StreamDeltas, moment: datetime, now: datetime) -> i
 
 
 def _ends(unlogged: StreamDeltas) -> tuple[datetime | None, datetime | None]:
-    """When the oldest and the newest entry say that they occurred, as far as that is credible."""
+    """Return the times of the oldest and the newest entry, bounded to credible values."""
     rows = LoggedEvent.objects.values_list("entry_id", "occurred_us")
     ends = [(event.entry_id, event.occurred_us) for event in unlogged.ends()]
     ends += [*rows.order_by("entry_id")[:1], *rows.order_by("-entry_id")[:1]]
@@ -322,8 +327,10 @@ def overview_of(
     until: datetime | None,
     now: datetime,
 ) -> Overview:
-    """The same of these changes alone, oldest first, which take nothing back. Sessions and users are those with an
-    event in the range."""
+    """Return the overview of these changes alone, which are oldest first and contain no change of -1.
+
+    It counts the sessions and users that have an event in the range.
+    """
     range_us = in_us(since, until)
     inside = within(changes, range_us)
     counted = [change.event for change in inside if change.counts]

@@ -1,4 +1,4 @@
-"""The minutes, hours and days in which events are counted (UTC)."""
+"""Time slots (minutes, hours and days in UTC) in which events are counted, and histograms."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ MINUTE_S = 60
 HOUR_S = 3_600
 DAY_S = 86_400
 WIDTHS_S = (MINUTE_S, HOUR_S, DAY_S)
-LAST_SLOT_END_S = 253_402_300_800  # the end of the year 9999, where event times end
+LAST_SLOT_END_S = 253_402_300_800  # the end of the year 9999, the limit of event times
 
 
 def slot_start_s(unix_us: int, width_s: int) -> int:
-    """The start, in Unix seconds, of the slot of this width that holds the time."""
+    """Return the start, in Unix seconds, of the slot of this width that contains the time."""
     return unix_us // 1_000_000 // width_s * width_s
 
 
 def slots_of_range(since_s: int, until_s: int) -> list[tuple[int, int, int]]:
-    """The fewest slots that make up a range that starts and ends on whole minutes.
+    """Return the fewest slots that add up to a range that starts and ends on whole minutes.
 
-    Returns (width_s, first start, end) of each run of slots: minutes, hours, days, hours, minutes; empty runs left out.
+    The result has (width_s, first start, end) for each run of slots: minutes, hours, days, hours, minutes. Empty runs
+    are left out.
     """
     runs: list[tuple[int, int, int]] = []
     head_s, tail_s = since_s, until_s
@@ -47,11 +48,11 @@ def slots_of_range(since_s: int, until_s: int) -> list[tuple[int, int, int]]:
 
 
 RangeUs = tuple[int | None, int | None]
-"""Unix microseconds."""
+"""Start and end in Unix microseconds; None: open."""
 
 
 def whole_minutes(since: datetime | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:
-    """The range widened to whole minutes, in which events are counted."""
+    """Return the range widened to whole minutes, in which events are counted."""
     since = since.replace(second=0, microsecond=0) if since else None
     if until and (until.second or until.microsecond):
         until = until.replace(second=0, microsecond=0) + timedelta(minutes=1)
@@ -59,12 +60,12 @@ def whole_minutes(since: datetime | None, until: datetime | None) -> tuple[datet
 
 
 def in_us(since: datetime | None, until: datetime | None) -> RangeUs:
-    """The range in Unix microseconds."""
+    """Return the range in Unix microseconds."""
     return (us_from_datetime(since) if since else None, us_from_datetime(until) if until else None)
 
 
 def within(changes: Iterable[Change], range_us: RangeUs) -> list[Change]:
-    """Those whose events occurred in the range."""
+    """Return the changes whose events occurred in the range: start included, end excluded."""
     since_us, until_us = range_us
     return [
         change
@@ -78,7 +79,7 @@ BUCKETS_MAX = 60
 SECOND_US = 1_000_000
 FAR_OFF_FEW_US = 2 * 365 * 86_400 * SECOND_US
 
-# Widths that a person reads easily: seconds, minutes, hours, days, weeks, and on by years.
+# Widths that people read easily: seconds, minutes, hours, days, weeks, 30 and 90 days, then years.
 _WIDTHS_S = (
     1, 2, 5, 10, 15, 30,
     60, 120, 300, 600, 900, 1_800,
@@ -91,9 +92,10 @@ _WIDTHS_S = (
 def histogram_of(
     events: Iterable[tuple[int, bool]], range_us: tuple[int | None, int | None], now: datetime
 ) -> Histogram:
-    """The histogram of (Unix microseconds, is error) pairs.
+    """Return the histogram of (Unix microseconds, is error) pairs.
 
-    It spans the given range; at an open end the events themselves, without those whose time is far off the rest.
+    It spans the given range. An open end is set by the events themselves, without those whose time is far from the
+    others.
     """
     return weighted_histogram([(unix_us, 1, int(is_error)) for unix_us, is_error in events], range_us, now)
 
@@ -105,7 +107,7 @@ def weighted_histogram(
     *,
     least_width_s: int = 1,
 ) -> Histogram:
-    """As `histogram_of`, of (Unix microseconds, events, errors): counts that are already gathered in slots."""
+    """Return the histogram of (Unix microseconds, events, errors) counts, which are already grouped in slots."""
     if not counts:
         return Histogram()
     first_us, last_us = _trimmed_range(sorted(unix_us for unix_us, _, _ in counts), us_from_datetime(now))
@@ -134,10 +136,11 @@ def weighted_histogram(
 
 
 def _trimmed_range(times_us: Sequence[int], now_us: int) -> tuple[int, int]:
-    """From the first to the last time, without times that no clock can have and those that are far off the rest.
+    """Return the first and the last time, without times that no clock can have and times far from the others.
 
-    What lies more than a day ahead of now is left out, unless everything does; then a hundredth at either end, if that
-    makes it ten times shorter. Of a few, one is left out that is years away.
+    Times more than a day ahead of now are left out, unless all are. Then one hundredth at either end is left out, if
+    the range becomes ten times shorter. Of fewer than ten times, one at either end is left out if it is more than two
+    years away.
     """
     past_us = times_us[: bisect_right(times_us, now_us + AHEAD_AT_MOST_US)] or times_us
     first_us, last_us = past_us[0], past_us[-1]

@@ -1,1 +1,1 @@
-"""The language: entry IDs, entries, events, wire profiles and filters. Knows neither Django nor Redis."""
+"""The event language: entry IDs, entries, events, wire profiles and filters. It imports neither Django nor Redis."""

@@ -1,4 +1,4 @@
-"""Producers' clocks that are wrong: a time after the entry was written cannot be that of what happened."""
+"""Wrong clocks of producers: an event cannot occur after its entry was written."""
 
 from __future__ import annotations
 
@@ -6,27 +6,33 @@ from datetime import datetime
 
 from evdash.events.entry import MAX_DATETIME_MS, EntryId
 
-# Zones and bad clocks are hours apart; a day is more than either.
+# Time zones and wrong clocks differ by hours. A day exceeds both.
 AHEAD_AT_MOST_US = 86_400 * 1_000_000
-# Redis has had streams since 2017: an earlier ID is a number that somebody chose, and no time of writing.
+# Redis has had streams since 2017. A producer chose any earlier ID, so it is not a write time.
 _FIRST_WRITTEN_MS = 1_483_228_800_000
 
 
 def is_ahead_of_stream(occurred_us: int, entry_id: EntryId) -> bool:
-    """Whether the producer's time is more than a day after the entry was written, as far as its ID tells that."""
+    """Return whether the producer's time is more than a day after the write time in the entry ID.
+
+    Return False if a producer chose the ID, so that it is not a write time.
+    """
     return entry_id.ms >= _FIRST_WRITTEN_MS and occurred_us > entry_id.ms * 1000 + AHEAD_AT_MOST_US
 
 
 def entry_time(entry_id: EntryId, until: datetime) -> datetime | None:
-    """When the entry was written (UTC), or None where its ID is a number that somebody chose: before there were
-    streams, or after `until`."""
+    """Return the time at which the entry was written (UTC), or None if a producer chose its ID.
+
+    A chosen ID is one from before the first streams (2017), or after `until`.
+    """
     written = entry_id.time
     return written if written and entry_id.ms >= _FIRST_WRITTEN_MS and written <= until else None
 
 
 def bounded_time_us(occurred_us: int, entry_id: EntryId) -> int:
-    """When it happened for sums over events, whose ends one wrong clock would carry off: Unix microseconds.
+    """Return the time of the event for sums over events, in Unix microseconds.
 
-    The producer's time, or where that runs ahead the time at which the entry was written.
+    This is the producer's time, or the write time of the entry if the producer's time runs ahead. One wrong clock would
+    otherwise move the first or last time of a sum.
     """
     return min(entry_id.ms, MAX_DATETIME_MS) * 1000 if is_ahead_of_stream(occurred_us, entry_id) else occurred_us

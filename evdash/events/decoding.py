@@ -1,4 +1,4 @@
-"""Wire profiles: which field of an entry means what. The default one reads flat fields and JSON in `data`."""
+"""Wire profiles: the meaning of each entry field. The default profile reads flat fields and JSON in `data`."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ from evdash.events.event import Event, TimeSource, datetime_from_us, name_of, te
 from evdash.events.json_values import InvalidJson, parse
 from evdash.events.upcasters import UPCASTERS, Upcasters
 
-# The last second of the year 9999, where Python's datetime ends. A number is read in the coarsest unit in which it
-# does not lie past it, so no plausible time is ambiguous: as milliseconds, everything from 1978-01-12 on.
+# The last second of the year 9999, the end of Python's datetime. A number is read in the coarsest unit that does not
+# exceed it. So no plausible time is ambiguous: milliseconds cover every time from 1978-01-12 on.
 _LAST_SECOND = 253_402_300_799
 _NUMBER = re.compile(r"[+-]?\d{1,25}(\.\d{1,12})?", re.ASCII)
 
 
 class InvalidTimestamp(ValueError):
-    """The text is no time that can be shown; the message says why."""
+    """Timestamp that cannot be displayed. The message states the reason."""
 
 
 def parse_timestamp(text: str) -> int:
-    """Unix microseconds of a producer's timestamp; a time without a zone is UTC.
+    """Return the Unix microseconds of a producer's timestamp. A time without a zone is UTC.
 
-    Raises InvalidTimestamp for what is no time, lies before 1970 (Go's zero time among it) or past the year 9999.
+    Raise InvalidTimestamp for a text that is not a time. Also raise it for a time not after the start of 1970, such as
+    Go's zero time, or past the year 9999.
     """
     text = text.strip()
     if _NUMBER.fullmatch(text):
@@ -75,7 +76,7 @@ _SEVERITY_ALIASES = {
     "emerg": "critical",
     "emergency": "critical",
 }
-# An `error` field that says there is none.
+# Values of an `error` field that do not mean an error.
 _NO_ERROR = frozenset({"", "0", "false", "none", "null", "nil", "no", "ok", "[]", "{}"})
 _VERSION = re.compile(r"[1-9]\d{0,2}", re.ASCII)
 _WHOLE_NUMBER = re.compile(r"\d{1,15}", re.ASCII)
@@ -83,7 +84,10 @@ _WHOLE_NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class WireProfile:
-    """For each thing that evdash reads, the field names that may hold it, the first present one counts."""
+    """Field names for each property of an event. The first name present counts.
+
+    `token_parts` differs: the values of all its names are added up.
+    """
 
     event_id: tuple[str, ...] = ("id", "event_id")
     type: tuple[str, ...] = ("type", "event_type", "event")
@@ -102,7 +106,7 @@ class WireProfile:
     token_parts: tuple[str, ...] = ("input_tokens", "output_tokens", "prompt_tokens", "completion_tokens")
     json_object: str = "data"
     version: tuple[str, ...] = ("schema_version",)
-    # Often a version of something else when it stands in the event's data: read as flat fields only.
+    # In the event's data these are often versions of something else, so only flat fields count.
     flat_version: tuple[str, ...] = ("version", "v")
 
 
@@ -110,7 +114,10 @@ DEFAULT_PROFILE = WireProfile()
 
 
 def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upcasters = UPCASTERS) -> Event:
-    """The event that an entry says. Never raises: what cannot be understood is kept and told in `remarks`."""
+    """Return the event of an entry. Never raises.
+
+    The event keeps every part that cannot be decoded, and `remarks` states it.
+    """
     remarks: list[str] = []
     flat = _flat(entry, remarks)
     data: Mapping[str, Any] = _with_json(flat, profile, remarks)
@@ -159,7 +166,7 @@ def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upca
 
 
 def _flat(entry: Entry, remarks: list[str]) -> dict[str, str]:
-    """The last value of each field name, as text."""
+    """Return the last value of each field name, as text."""
     flat: dict[str, str] = {}
     for raw_name, raw_value in entry.pairs:
         name = name_of(raw_name)
@@ -172,7 +179,7 @@ def _flat(entry: Entry, remarks: list[str]) -> dict[str, str]:
 
 
 def _with_json(flat: dict[str, str], profile: WireProfile, remarks: list[str]) -> dict[str, Any]:
-    """The flat fields, and the keys of the JSON object in one of them."""
+    """Return the flat fields, and the keys of the JSON object in one of them."""
     nested = flat.get(profile.json_object, "")
     if nested.lstrip()[:1] != "{":
         return cast(dict[str, Any], flat)
@@ -185,7 +192,11 @@ def _with_json(flat: dict[str, str], profile: WireProfile, remarks: list[str]) -
 
 
 def _version(flat: Mapping[str, str], data: Mapping[str, Any], profile: WireProfile, remarks: list[str]) -> int | None:
-    """The schema version that the entry carries. What only might be one (`v`) is none, unless it is such a number."""
+    """Return the schema version of the entry, or None.
+
+    A field such as `v` may be a version of something else. It counts only as a flat field with a whole number from 1 to
+    999.
+    """
     for name in (*profile.version, *profile.flat_version):
         if name not in data or not (text := _text(data[name]).strip()):
             continue
@@ -197,7 +208,7 @@ def _version(flat: Mapping[str, str], data: Mapping[str, Any], profile: WireProf
 
 
 def _first(names: tuple[str, ...], data: Mapping[str, Any]) -> tuple[str, str]:
-    """Name and text of the first of these fields that says anything."""
+    """Return name and text of the first of these fields with a text, else two empty texts."""
     for name in names:
         value = data.get(name)
         if value is not None and (text := _text(value)):
@@ -213,7 +224,7 @@ def _text(value: Any) -> str:
 
 def _identifier(names: tuple[str, ...], data: Mapping[str, Any], remarks: list[str]) -> str:
     name, text = _first(names, data)
-    if "\x00" in text:  # PostgreSQL's text cannot hold it
+    if "\x00" in text:  # PostgreSQL's text type rejects NUL
         text = text.replace("\x00", "\\x00")
         remarks.append(f"The NUL characters in {name} are shown as \\x00.")
     if len(text) > IDENTIFIER_MAX_CHARS:

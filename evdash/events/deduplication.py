@@ -1,7 +1,7 @@
-"""Events that stand in a stream more than once, because a producer wrote them again when it got no answer.
+"""Duplicates: events that a producer wrote again because it received no answer.
 
-Both entries are kept. The one with the lowest entry ID counts, the others are duplicates and count nothing. Entries
-may arrive in any order; what is counted in the end does not depend on it.
+evdash keeps both entries. The entry with the lowest ID counts. The others are duplicates and count nothing. Entries may
+arrive in any order. The final counts do not depend on it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TIMESTAMPS = frozenset(name.encode() for name in DEFAULT_PROFILE.timestamp)
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The entry that counts so far, of those of one identity."""
+    """The entry that counts so far, among those of one identity."""
 
     entry_id: EntryId
     occurred_us: int
@@ -27,15 +27,15 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an event adds to sums: itself, nothing, or the taking back of what it once added.
+    """Effect of an event on counters: +1, 0 (duplicate) or -1 (counted earlier, now a duplicate).
 
-    What is no sum (first and last entry, who took part) is said by every event, whatever it counts.
+    Some values are not sums: first and last entry, and participants. Every event updates these, whatever it counts.
     """
 
     event: Event
     identity: bytes | None = None
-    counts: int = 1  # 1; 0: a duplicate; -1: counted so far, and now the duplicate of an earlier entry
-    is_new: bool = True  # False: the event itself was told before
+    counts: int = 1  # 1; 0: a duplicate; -1: counted earlier, now the duplicate of an entry with a lower ID
+    is_new: bool = True  # False: the event was applied before
 
     @property
     def is_duplicate(self) -> bool:
@@ -43,12 +43,12 @@ class Change:
 
 
 def identity(event: Event) -> bytes | None:
-    """16 bytes that two entries share if and only if one is a duplicate of the other; None without a producer's ID.
+    """Return 16 bytes, equal for two entries if and only if they are duplicates; None without a producer's ID.
 
-    Duplicates are of one stream and have the same producer's ID and the same fields, the time left aside: some
-    producers stamp it at every attempt. The order of differently named fields is not told apart, since producers that
-    write a map (Go's) may order it anew. An ID alone is not enough: some producers number events within a session,
-    or give the parts of one answer the same ID.
+    Duplicates share the stream, the producer's ID and all fields except timestamps. Some producers set the timestamp at
+    every attempt. The order of differently named fields is ignored, because producers that write a map (Go's) may
+    change it. An equal ID alone is not enough. Some producers number events within a session, or give the parts of one
+    answer the same ID.
     """
     if not event.event_id:
         return None
@@ -65,9 +65,9 @@ def _name(pair: tuple[bytes, bytes]) -> bytes:
 def changes(
     events: Sequence[Event], counted: Mapping[bytes, Counted], identities: Sequence[bytes | None] | None = None
 ) -> list[Change]:
-    """What these events, each new and given once, change, with what is `counted` of their identities so far.
+    """Return the changes of these events, given the entries `counted` for their identities so far.
 
-    `identities`: theirs, where the caller has worked them out already.
+    Each event must be new and occur once. `identities`: the identities of the events, if the caller has them already.
     """
     found: list[Change] = []
     alike: dict[bytes, list[Event]] = {}
@@ -92,6 +92,6 @@ def _place(event: Event) -> EntryId:
 
 
 def _event_counted(duplicate: Event, counted: Counted) -> Event:
-    """The event counted so far, made from its duplicate: they differ in nothing else."""
+    """Return the event counted so far, built from its duplicate. Only entry ID and time differ."""
     entry = Entry(duplicate.stream, counted.entry_id, duplicate.entry.pairs)
     return replace(decode(entry), occurred_us=counted.occurred_us)

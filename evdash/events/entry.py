@@ -1,4 +1,4 @@
-"""Entry IDs of Redis Streams: `ms-seq`, both halves unsigned 64-bit.
+"""Entries of Redis Streams and their IDs: `ms-seq`, both halves unsigned 64-bit.
 
 Format and order: https://redis.io/docs/latest/develop/data-types/streams/#entry-ids
 """
@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from typing import ClassVar, NamedTuple, Self
 
 MAX_HALF = 2**64 - 1
-# datetime ends with the year 9999; an ID's time half goes on for half a billion years.
+# Python's datetime ends with the year 9999. The time half of an ID covers half a billion years.
 MAX_DATETIME_MS = 253_402_300_799_999
 
 _PATTERN = re.compile(r"(\d{1,20})(?:-(\d{1,20}))?", re.ASCII)
 
 
 class InvalidEntryId(ValueError):
-    """The text is no entry ID; the message says which text and what one looks like."""
+    """Invalid entry ID. The message contains the text and the expected format."""
 
 
 class _Halves(NamedTuple):
@@ -27,7 +27,7 @@ class _Halves(NamedTuple):
 
 
 class EntryId(_Halves):
-    """One entry's place in a stream. Compares exactly as Redis orders entries."""
+    """Position of an entry in a stream. IDs compare exactly as Redis orders entries."""
 
     __slots__ = ()
 
@@ -36,9 +36,9 @@ class EntryId(_Halves):
 
     @classmethod
     def parse(cls, text: str | bytes) -> Self:
-        """The ID written as `ms-seq`, or as `ms` alone, which Redis reads as `ms-0`.
+        """Return the ID written as `ms-seq`, or as `ms` alone, which Redis reads as `ms-0`.
 
-        Raises InvalidEntryId for anything else, a half past 2^64-1 included.
+        Raise InvalidEntryId for any other text, including a half above 2^64-1.
         """
         if isinstance(text, bytes):
             text = text.decode("ascii", errors="replace")
@@ -53,29 +53,29 @@ class EntryId(_Halves):
 
     @classmethod
     def from_bytes(cls, packed: bytes) -> Self:
-        """The ID from its 16 bytes (see `to_bytes`)."""
+        """Return the ID from its 16 bytes (see `to_bytes`)."""
         return cls(int.from_bytes(packed[:8], "big"), int.from_bytes(packed[8:16], "big"))
 
     def to_bytes(self) -> bytes:
-        """16 bytes, big-endian, so that their order as bytes is the order of the IDs."""
+        """Return 16 bytes, big-endian. They sort in the order of the IDs."""
         return self.ms.to_bytes(8, "big") + self.seq.to_bytes(8, "big")
 
     @property
     def time(self) -> datetime | None:
-        """The time in the ID (UTC), or None past the year 9999."""
+        """Time in the ID (UTC), or None past the year 9999."""
         if self.ms > MAX_DATETIME_MS:
             return None
         seconds, ms = divmod(self.ms, 1000)
         return datetime.fromtimestamp(seconds, UTC).replace(microsecond=ms * 1000)
 
     def next(self) -> EntryId:
-        """The ID right after this one; EntryId.MAX stays where it is."""
+        """Return the ID directly after this one. EntryId.MAX returns itself."""
         if self.seq < MAX_HALF:
             return EntryId(self.ms, self.seq + 1)
         return EntryId(self.ms + 1, 0) if self.ms < MAX_HALF else self
 
     def previous(self) -> EntryId:
-        """The ID right before this one; EntryId.MIN stays where it is."""
+        """Return the ID directly before this one. EntryId.MIN returns itself."""
         if self.seq > 0:
             return EntryId(self.ms, self.seq - 1)
         return EntryId(self.ms - 1, MAX_HALF) if self.ms > 0 else self
@@ -90,7 +90,7 @@ EntryId.MAX = EntryId(MAX_HALF, MAX_HALF)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of one stream: its raw pairs in their order, a repeated field repeated."""
+    """One entry of a stream, with its raw pairs in order. A repeated field stays repeated."""
 
     stream: str
     entry_id: EntryId

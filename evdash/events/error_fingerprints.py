@@ -1,4 +1,4 @@
-"""Errors that are the same but for numbers and names, and what can be said of all of them."""
+"""Groups of errors that differ only in numbers and names, and a summary of each group."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from evdash.events.entry import EntryId
 from evdash.events.event import Event
 
 MASKED_MAX_CHARS = 300
-# Longer texts are cut before they are masked: what distinguishes errors stands at their beginning.
+# Longer texts are cut before they are masked, because the beginning distinguishes errors.
 _READ_MAX_CHARS = 2_000
 
 _MASKS = (
@@ -31,7 +31,7 @@ _SPACE = re.compile(r"\s+")
 
 
 def masked(event: Event) -> str:
-    """The error's text with what differs from one to the next left out: numbers, times, names, quoted text."""
+    """Return the error's text with masks for its variable parts: numbers, times, names, quoted text."""
     text = event.error[:_READ_MAX_CHARS]
     for own, mask in ((event.user_id, "<user>"), (event.session_id, "<session>")):
         if len(own) >= 3:
@@ -43,7 +43,10 @@ def masked(event: Event) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ErrorGroupSummary:
-    """A group of errors as far as they are known. `merged` is associative and commutative, so order never matters."""
+    """Summary of a group of errors, over the errors added so far.
+
+    `merged` is associative and commutative, so order never matters.
+    """
 
     type: str
     code: str
@@ -59,7 +62,7 @@ class ErrorGroupSummary:
 
     @classmethod
     def of(cls, change: Change) -> ErrorGroupSummary:
-        """The group with this one error in it."""
+        """Return the group of this one error."""
         event = change.event
         return cls(
             type=event.type,
@@ -77,12 +80,12 @@ class ErrorGroupSummary:
 
     @property
     def fingerprint(self) -> str:
-        """32 hexadecimal digits: what makes errors the same."""
+        """32 hexadecimal digits, equal for errors of the same type, code, tool and masked text."""
         parts = "\x1f".join((self.type, self.code, self.tool, self.masked))
         return hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()
 
     def merged(self, other: ErrorGroupSummary) -> ErrorGroupSummary:
-        """Both together; they must be of the same group and of different events."""
+        """Return the sum of both. They must be of the same group and of different events."""
         return ErrorGroupSummary(
             type=self.type,
             code=self.code,
@@ -99,7 +102,7 @@ class ErrorGroupSummary:
 
 
 def error_groups_of(changes: Iterable[Change]) -> Mapping[str, ErrorGroupSummary]:
-    """The groups of the errors among these changes, by fingerprint."""
+    """Return the groups of the errors among these changes, by fingerprint."""
     groups: dict[str, ErrorGroupSummary] = {}
     for change in changes:
         if change.event.is_error:

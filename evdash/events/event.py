@@ -1,4 +1,4 @@
-"""An event: what one stream entry says, decoded for reading, with the raw entry kept."""
+"""Events: decoded stream entries. Each event keeps its raw entry."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Field:
     """One pair of an entry, decoded for display."""
 
     name: str
-    value: str  # what is not UTF-8 stands as \xNN
+    value: str  # bytes that are not UTF-8 become \xNN
     raw: bytes
     is_text: bool  # False: the raw value is not UTF-8
 
 
 def text_of(raw: bytes) -> tuple[str, bool]:
-    """Return the text of a raw value, and whether it is UTF-8. What is not stands as \\xNN."""
+    """Return the text of a raw value, and whether it is UTF-8. Other bytes become \\xNN."""
     try:
         return raw.decode("utf-8"), True
     except UnicodeDecodeError:
@@ -35,7 +35,10 @@ def text_of(raw: bytes) -> tuple[str, bool]:
 
 
 def name_of(raw_name: bytes) -> str:
-    """Return the text of a field name: one object for all equal names, as long as they are short and not many."""
+    """Return the text of a field name.
+
+    Equal names of at most 64 bytes share one object. The cache holds 4,096 names.
+    """
     return _known_name(raw_name) if len(raw_name) <= 64 else text_of(raw_name)[0]
 
 
@@ -51,14 +54,14 @@ def _field(raw_name: bytes, raw_value: bytes) -> Field:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A decoded entry. Texts are "" where the entry says nothing; nothing here can fail to encode as UTF-8.
+    """A decoded entry. A text that the entry lacks is "". Every text encodes as UTF-8.
 
-    What identifies (type, session, user, tool, …) is at most 200 characters long: a longer text is cut and ends
-    with a hash of the whole, and a remark says so. The whole is in `fields`.
+    Identifiers (type, session, user, tool, …) have at most 200 characters. A longer identifier is cut and ends with a
+    hash of the whole text. A remark states the cut. `fields` holds the whole text.
     """
 
     entry: Entry
-    event_id: str  # the producer's own
+    event_id: str  # assigned by the producer
     type: str
     session_id: str
     user_id: str
@@ -66,21 +69,24 @@ class Event:
     time_source: TimeSource
     severity: str  # debug, info, warning, error, critical, or as written, in lower case
     is_error: bool
-    error: str  # the error in the producer's words
+    error: str  # the producer's text
     code: str
     tool: str
     model: str
     agent: str
     latency_ms: float | None
     tokens: int
-    version: int | None  # the schema version that the entry carries
+    version: int | None  # schema version of the entry
     simulated: bool  # written by the demonstration
-    data: Mapping[str, Any]  # the last value of each name, and the keys of a JSON object in `data`; the newest version
-    remarks: tuple[str, ...]  # sentences: what could not be understood
+    data: Mapping[str, Any]  # last value of each name, and keys of a JSON object in `data`; in the newest version
+    remarks: tuple[str, ...]  # sentences: problems of decoding, and upcasts
 
     @property
     def fields(self) -> tuple[Field, ...]:
-        """Every pair, in the entry's order. Made anew by each access: most events are never shown in full."""
+        """Every pair, in the entry's order.
+
+        Each access decodes the pairs again, because most events are never shown in full.
+        """
         return tuple(_field(name, value) for name, value in self.entry.pairs)
 
     @property
@@ -93,20 +99,20 @@ class Event:
 
     @property
     def credible_us(self) -> int:
-        """`occurred_us`, or the time of writing where the producer's clock runs far ahead (clocks.py)."""
+        """`occurred_us`, or the write time if the producer's clock runs far ahead (clock_skew.py)."""
         return bounded_time_us(self.occurred_us, self.entry_id)
 
     @property
     def occurred_at(self) -> datetime:
-        """When it happened, in UTC."""
+        """Time of the event in UTC."""
         return datetime_from_us(self.occurred_us)
 
 
 def datetime_from_us(unix_us: int) -> datetime:
-    """The UTC time of Unix microseconds between the years 1 and 9999."""
+    """Return the UTC time of Unix microseconds between the years 1 and 9999."""
     return UNIX_EPOCH + timedelta(microseconds=unix_us)
 
 
 def us_from_datetime(moment: datetime) -> int:
-    """Unix microseconds, exactly."""
+    """Return the exact Unix microseconds."""
     return (moment - UNIX_EPOCH) // timedelta(microseconds=1)

@@ -1,4 +1,4 @@
-"""JSON out of a field's text, such that nothing that is done with it later can fail."""
+"""JSON values from the text of a field, safe for all later processing."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import re
 from typing import Any
 
 DEPTH_MAX = 100
-"""Python reads JSON some 990 levels deep, and fails on walking or writing what it has read; nobody nests 100."""
+"""Python reads JSON some 990 levels deep, then fails to walk or write it. Producers do not nest 100 levels."""
 
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class InvalidJson(ValueError):
-    """The text is no JSON that can be read; the message says why, as the end of a sentence."""
+    """Unreadable JSON. The message states the reason, as the end of a sentence."""
 
 
 def parse(text: str) -> Any:
-    """The JSON value, at most 100 levels deep, every text in it fit for UTF-8. Raises InvalidJson."""
+    """Return the JSON value, at most 100 levels deep, with texts that encode as UTF-8. Raise InvalidJson."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -40,7 +40,7 @@ def _is_deeper(value: Any, levels: int) -> bool:
 
 
 def _encodable(value: Any) -> Any:
-    """The parsed JSON with lone surrogates, which no UTF-8 output can carry, written as \\udNNN."""
+    """Return the parsed JSON with lone surrogates written as \\udNNN, because UTF-8 cannot encode them."""
     if isinstance(value, str):
         return value.encode("utf-8", errors="backslashreplace").decode("utf-8")
     if isinstance(value, list):

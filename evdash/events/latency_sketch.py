@@ -1,7 +1,7 @@
-"""Latencies in buckets that add up, and the percentiles read out of them.
+"""Mergeable buckets of latencies, and their percentiles.
 
 The buckets are those of DDSketch (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile sketch with
-relative-error guarantees", PVLDB 12, 2019): logarithmic, so that a percentile is within 5 % of the exact one.
+relative-error guarantees", PVLDB 12, 2019). They are logarithmic, so a percentile is within 5 % of the exact one.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from evdash.events.event import Event
 RELATIVE_ERROR = 0.05
 _GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 _LOG_GAMMA = math.log(_GAMMA)
-# Anything shorter than a microsecond is no time at all.
+# A latency below a microsecond counts as zero.
 _LEAST_MS = 0.001
 NO_TIME = math.ceil(math.log(_LEAST_MS) / _LOG_GAMMA) - 1
 
 
 def operation(event: Event) -> str:
-    """What took the time: the tool, else what kind of event it is."""
+    """Return the operation that a latency belongs to: the tool, else the event type."""
     return event.tool or event.type
 
 
 def bucket_of(latency_ms: float) -> int:
-    """The number of the bucket that this latency falls into."""
+    """Return the number of the bucket for this latency."""
     return NO_TIME if latency_ms < _LEAST_MS else math.ceil(math.log(latency_ms) / _LOG_GAMMA)
 
 
 def latency_ms_of(bucket: int) -> float:
-    """The latency that stands for all of a bucket, no further than RELATIVE_ERROR from any of them."""
+    """Return the latency that represents a bucket, within RELATIVE_ERROR of all its members."""
     return 0.0 if bucket == NO_TIME else 2 * _GAMMA**bucket / (_GAMMA + 1)
 
 
 def percentile_ms(counts: Mapping[int, int], share: float) -> float | None:
-    """The latency that this share (0 to 1) of all does not exceed, from how many fell into each bucket.
+    """Return the latency that this share (0 to 1) of all does not exceed; None without any.
 
-    None without any.
+    `counts`: the number of latencies in each bucket.
     """
     total = sum(counts.values())
     if total <= 0:

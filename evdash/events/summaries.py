@@ -1,6 +1,7 @@
-"""What a list says of a session or a user: sums over its events that can be added up in any order and any batches.
+"""Summaries of sessions and users for lists: sums over events, in any order and any batches.
 
-Duplicates (events/duplicates.py) say who and when, and count nothing."""
+Duplicates (events/deduplication.py) update participants and times, and count nothing.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +16,9 @@ from evdash.events.event import Event, datetime_from_us
 
 @dataclass(frozen=True, slots=True)
 class FirstSaid:
-    """A text, and the entry that said it: of two the earlier entry's counts, and an empty text says nothing.
+    """A text and its entry. The text of the earliest entry wins, and an empty text never wins.
 
-    Entries of different streams may have one ID; then the smaller text counts, so that order never matters.
+    Entries of different streams may have one ID. Then the smaller text wins, so order never matters.
     """
 
     text: str = ""
@@ -41,7 +42,10 @@ def _said(text: str, event: Event) -> FirstSaid:
 
 @dataclass(frozen=True, slots=True)
 class SessionSummary:
-    """A session as far as its events are known. `merged` is associative and commutative, so order never matters."""
+    """Summary of a session, over the events added so far.
+
+    `merged` is associative and commutative, so order never matters.
+    """
 
     session_id: str
     user: FirstSaid
@@ -51,8 +55,8 @@ class SessionSummary:
     last_id: EntryId
     started_us: int  # Unix microseconds of the earliest event
     last_us: int
-    ended_id: EntryId | None  # the last session.ended
-    outcome: str  # what that one said of the outcome
+    ended_id: EntryId | None  # entry ID of the last session.ended
+    outcome: str  # of that event
     events: int
     errors: int
     tokens: int
@@ -62,7 +66,7 @@ class SessionSummary:
 
     @classmethod
     def of(cls, change: Change) -> SessionSummary:
-        """The summary of this one event."""
+        """Return the summary of this one event."""
         event, counts = change.event, change.counts
         ended = event.type == "session.ended"
         outcome = event.data.get("outcome") or event.data.get("reason") or "" if ended else ""
@@ -86,7 +90,7 @@ class SessionSummary:
         )
 
     def merged(self, other: SessionSummary) -> SessionSummary:
-        """Both together; they must be of the same session and of different events."""
+        """Return the sum of both. They must be of the same session and of different events."""
         later_end = max(self, other, key=lambda part: (part.ended_id or EntryId.MIN, part.outcome))
         return SessionSummary(
             session_id=self.session_id,
@@ -125,14 +129,17 @@ class SessionSummary:
 
     @property
     def duration(self) -> timedelta:
-        """From the earliest to the latest event."""
+        """Time from the earliest to the latest event."""
         return timedelta(microseconds=self.last_us - self.started_us)
 
 
 @dataclass(frozen=True, slots=True)
 class UserSummary:
-    """A user as far as their events are known. `merged` is associative and commutative; `sessions` is set apart,
-    because two parts may know the same session."""
+    """Summary of a user, over the events added so far.
+
+    `merged` is associative and commutative. `sessions` is set separately, because two parts may contain the same
+    session.
+    """
 
     user_id: str
     first_id: EntryId
@@ -146,7 +153,7 @@ class UserSummary:
 
     @classmethod
     def of(cls, change: Change) -> UserSummary:
-        """The summary of this one event."""
+        """Return the summary of this one event."""
         event, counts = change.event, change.counts
         return cls(
             user_id=event.user_id,
@@ -160,7 +167,7 @@ class UserSummary:
         )
 
     def merged(self, other: UserSummary) -> UserSummary:
-        """Both together; they must be of the same user and of different events."""
+        """Return the sum of both. They must be of the same user and of different events."""
         return UserSummary(
             user_id=self.user_id,
             first_id=min(self.first_id, other.first_id),
@@ -183,14 +190,14 @@ class UserSummary:
 
 
 def sessions_of(changes: Iterable[Change]) -> Mapping[str, SessionSummary]:
-    """What these changes add to sessions; events without a session are in none."""
+    """Return the summaries of these changes by session ID. Events without a session are left out."""
     return added_to_sessions({}, changes)
 
 
 def added_to_sessions(
     summaries: Mapping[str, SessionSummary], changes: Iterable[Change]
 ) -> Mapping[str, SessionSummary]:
-    """These summaries with the changes added, in a new mapping."""
+    """Return a new mapping: these summaries with the changes added."""
     together = dict(summaries)
     for change in changes:
         session_id = change.event.session_id
@@ -202,12 +209,15 @@ def added_to_sessions(
 
 
 def users_of(changes: Iterable[Change]) -> Mapping[str, UserSummary]:
-    """What these changes add to users, `sessions` left at 0; events without a user are in none."""
+    """Return the summaries of these changes by user ID, `sessions` left at 0.
+
+    Events without a user are left out.
+    """
     return added_to_users({}, changes)
 
 
 def added_to_users(summaries: Mapping[str, UserSummary], changes: Iterable[Change]) -> Mapping[str, UserSummary]:
-    """These summaries with the changes added, in a new mapping."""
+    """Return a new mapping: these summaries with the changes added."""
     together = dict(summaries)
     for change in changes:
         user_id = change.event.user_id

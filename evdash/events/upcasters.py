@@ -1,6 +1,6 @@
-"""Schema versions: an event of an older version is lifted to the newest, step by step, as it is read.
+"""Upcasters: steps that convert an event of an older schema version to the newest, during decoding.
 
-A module of one's own, named by EVDASH_UPCASTERS, adds steps:
+A user module, named by EVDASH_UPCASTERS, adds steps:
 
     from evdash.events.upcasters import upcaster
 
@@ -8,7 +8,7 @@ A module of one's own, named by EVDASH_UPCASTERS, adds steps:
     def total_in_cents(data):
         return {**data, "total_cents": round(float(data["total"]) * 100)}
 
-The raw entry stays as it is, whatever an upcaster does.
+An upcaster never changes the raw entry.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from evdash.events.json_values import InvalidJson, parse
 
 Upcaster = Callable[[dict[str, Any]], Mapping[str, Any]]
 
-# Other names that are read as these in every version (profile.py, web/readings.py).
+# Aliases of these names in every version (decoding.py, session/call_matching.py).
 _READ_AS: Mapping[str, tuple[str, ...]] = {
     "tool": ("tool_name",),
     "error": ("error_message",),
@@ -36,10 +36,13 @@ _READ_AS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
-    """An upcaster: each old name gives its value to the new one, unless that says something already."""
+    """Upcaster that moves each old name's value to the new name, unless the new name has a value.
+
+    A value under an alias (_READ_AS) of the new name counts as well.
+    """
 
     names: tuple[tuple[str, str], ...]
-    seconds: tuple[str, str] | None = ("duration_s", "latency_ms")  # renamed, and a thousand times as many
+    seconds: tuple[str, str] | None = ("duration_s", "latency_ms")  # renamed, and multiplied by 1,000
 
     def __call__(self, data: dict[str, Any]) -> Mapping[str, Any]:
         for old, new in self.names:
@@ -62,7 +65,7 @@ VERSION_1: Mapping[str, Renamed] = {
     "error.occurred": Renamed((("message", "error"), ("kind", "error_code"))),
     "tool.*": Renamed((("name", "tool"), ("args", "arguments"), ("input", "arguments"), ("output", "result"))),
 }
-"""By event type, what version 2 calls otherwise; a star stands for any ending."""
+"""Names that version 2 changes, by event type. A star matches any ending."""
 
 
 def _says(data: Mapping[str, Any], name: str) -> bool:
@@ -70,7 +73,7 @@ def _says(data: Mapping[str, Any], name: str) -> bool:
 
 
 def _milliseconds(seconds: Any) -> float | None:
-    """The span in milliseconds; None when it is no span."""
+    """Return the span in milliseconds, or None if the value is not a span."""
     try:
         span_ms = float(seconds) * 1000
     except (TypeError, ValueError, OverflowError):
@@ -82,15 +85,15 @@ LARGEST_VERSION = 999
 
 
 class UpcastersInvalid(Exception):
-    """Upcasters of one's own cannot be used; the message says why."""
+    """Unusable upcasters of a user. The message states the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upcast:
-    """What an event says once it is lifted as far as it goes."""
+    """Data of an event in the newest version that the steps reach."""
 
     data: Mapping[str, Any]
-    remark: str  # "" when lifting changed nothing
+    remark: str  # "" if the upcast changed nothing
 
 
 Steps = dict[tuple[str, int], Upcaster]
@@ -98,17 +101,20 @@ Steps = dict[tuple[str, int], Upcaster]
 
 @dataclass(slots=True)
 class Upcasters:
-    """The steps that are known, by event type and the version that they lift from.
+    """Registered steps, by event type and by the version that they convert.
 
-    A type may end with a star for any ending; of several steps that fit, the one with the longest type counts. A type
-    with a step of one's own is lifted by one's own alone: its version numbers are one's own, too.
+    A type may end with a star, which matches any ending. Of several matching steps, the one with the longest type
+    applies. If user steps match a type, only user steps apply: its version numbers are then the user's.
     """
 
     shipped: Steps = field(default_factory=dict)
     own: Steps = field(default_factory=dict)
 
     def add(self, event_type: str, from_version: int, step: Upcaster) -> None:
-        """Know a step of one's own. Raises UpcastersInvalid for a second one of this type and version."""
+        """Register a user step.
+
+        Raise UpcastersInvalid for a second step of this type and version, or for a version outside 1 to 999.
+        """
         if not 1 <= from_version <= LARGEST_VERSION:
             raise UpcastersInvalid(
                 f"An upcaster of {event_type} lifts from version {from_version}: versions are whole numbers from 1 to "
@@ -119,11 +125,14 @@ class Upcasters:
         self.own[event_type, from_version] = step
 
     def upcast(self, data: Mapping[str, Any], version: int, type_of: Callable[[Mapping[str, Any]], str]) -> Upcast:
-        """The event's data in the newest version, and a sentence when that changed it. Never raises."""
+        """Return the event's data in the newest version, with a remark if that changed it. Never raises.
+
+        If a step fails, return the original data and a remark with the reason.
+        """
         lifted, reached, changed = data, version, False
         while step := self._step(type_of(lifted), reached):
             try:
-                # A step may change what it is given, and give back anything.
+                # A step may modify its argument and return any value.
                 given_back = dict(step(copy.deepcopy(dict(lifted))))
                 changed = changed or given_back != lifted
                 lifted = parse(json.dumps(given_back))
@@ -145,19 +154,19 @@ class Upcasters:
 
 
 def fits(known: str, event_type: str) -> bool:
-    """Whether the type is the known one, or begins as one that ends with a star."""
+    """Return whether the type equals the registered one, or starts with one that ends with a star."""
     return event_type.startswith(known[:-1]) if known.endswith("*") else event_type == known
 
 
 UPCASTERS = Upcasters(shipped={(event_type, 1): step for event_type, step in VERSION_1.items()})
-"""Those that entries are read with."""
+"""The upcasters that `decode` uses by default."""
 
 
 def upcaster(event_type: str, *, from_version: int) -> Callable[[Upcaster], Upcaster]:
-    """Lift events of this type from this version to the next by the function below.
+    """Register the decorated function as the step of this event type from this version to the next.
 
-    It is given the event's data (its fields, and the keys of a JSON object in `data`) and gives back the next
-    version's: values that JSON can hold. When it raises, the event is read as it was written, with a remark.
+    The function receives the event's data: its fields, and the keys of a JSON object in `data`. It returns the data of
+    the next version, in values that JSON can hold. If it raises, the event is read as it was written, with a remark.
     """
 
     def add(step: Upcaster) -> Upcaster:
@@ -168,7 +177,7 @@ def upcaster(event_type: str, *, from_version: int) -> Callable[[Upcaster], Upca
 
 
 def load(module: str) -> None:
-    """Import a module that adds upcasters. Raises UpcastersInvalid, whatever fails in it."""
+    """Import a module that adds upcasters. Raise UpcastersInvalid for any failure in it."""
     try:
         importlib.import_module(module)
     except Exception as error:

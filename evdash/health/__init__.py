@@ -1,1 +1,1 @@
-"""What a machine asks evdash: does it live, is it ready, how much has it done."""
+"""Health endpoints for machines: liveness, readiness and Prometheus metrics."""

@@ -1,4 +1,4 @@
-"""What Prometheus is told. What nobody knows is left out, so that it is never taken for zero.
+"""Prometheus metrics. Unknown values are left out, so that they are never taken for zero.
 
 Format: https://prometheus.io/docs/instrumenting/exposition_formats/
 """
@@ -23,7 +23,7 @@ GROUP = ("group", "stream")
 
 
 class Metrics(Collector):
-    """Everything, asked anew each time."""
+    """All metrics, read again for each scrape."""
 
     def collect(self) -> Iterator[Metric]:
         yield from _of_groups()
@@ -72,7 +72,7 @@ def _of_redis() -> Iterator[Metric]:
 
 
 class _Streams:
-    """What Redis tells of streams and groups, as far as it was asked."""
+    """The metrics of streams and groups, for the streams that Redis has reported."""
 
     def __init__(self) -> None:
         self.length = GaugeMetricFamily("evdash_stream_length", "Entries in a stream.", labels=("stream",))
@@ -94,7 +94,10 @@ class _Streams:
         return self.length, self.parked, self.pending, self.lag, self.exact
 
     def ask(self, client: redis.Redis, stream: str) -> None:
-        """Raises StreamsUnavailable when Redis is gone; a stream that it refuses to tell of is left out."""
+        """Add the metrics of one stream. Raises StreamsUnavailable if Redis is unreachable.
+
+        Metrics that Redis refuses to report are left out.
+        """
         try:
             info = stream_info(client, stream)
             self.length.add_metric((stream,), info.length if info else 0)
@@ -105,5 +108,5 @@ class _Streams:
                     self.lag.add_metric(labels, group.lag.count)
                     self.exact.add_metric(labels, group.lag.exact)
             self.parked.add_metric((stream,), parked_count(client, stream))
-        except Refused:  # the key is no stream, or this user may not ask
+        except Refused:  # the key is not a stream, or this user may not read it
             return

@@ -1,4 +1,4 @@
-"""Whether pages can be served from here: one sentence for each thing that it takes."""
+"""The readiness of this process to serve pages, with one sentence for each requirement."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from evdash.streams.client import StreamsUnavailable, call, open_client
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that must be there. The sentence is for anybody: no address, no name, no password is in it."""
+    """The result of one check. The sentence is public: it contains no address, no name and no password."""
 
     passed: bool
     sentence: str
 
 
 def checks() -> tuple[Check, ...]:
-    """Everything, asked now. Redis is given up after some seconds."""
+    """Run all checks now and return their results. Waiting for Redis ends after some seconds."""
     database = _database()
     return _redis(), database, _migrations(database)
 

@@ -1,4 +1,4 @@
-"""Addresses for machines."""
+"""URLs for machines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The three addresses that machines ask."""
+"""The three endpoints for machines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ PLAIN = "text/plain; charset=utf-8"
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """The process answers. Nothing else is asked: to start it again would not bring Redis or SQL back."""
+    """Return 200 if the process answers.
+
+    Redis and SQL are not checked: a restart of the process would not bring them back.
+    """
     return HttpResponse("evdash lives.\n", content_type=PLAIN)
 
 
@@ -25,7 +28,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 if pages can be served from here, else 503; a line for each thing that it takes."""
+    """Return 200 if this process can serve pages, otherwise 503, with a line for each requirement."""
     done = checks()
     lines = [f"{'ok' if check.passed else 'not ready'}: {check.sentence}\n" for check in done]
     status = 200 if all(check.passed for check in done) else 503
@@ -36,8 +39,8 @@ def readyz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """What was done and what is left to do, as Prometheus reads it."""
-    # Imported here: commands import the addresses (`manage.py check`) and need no prometheus_client.
+    """Return the work done and the work left as Prometheus metrics."""
+    # Imported here: commands such as `manage.py check` import the URLs, but do not need prometheus_client.
     from prometheus_client.exposition import choose_encoder
 
     from evdash.health.metrics import Metrics

@@ -1,4 +1,4 @@
-"""What becomes of a batch: applied and acknowledged, tried again later, or parked."""
+"""Processing of a batch: entries are applied and acknowledged, retried later, or dead-lettered."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ from evdash.streams.client import StreamsUnavailable
 from evdash.streams.consumer_group import Delivery, GroupConsumer, GroupMissing
 from evdash.streams.dead_letters import park
 
-# Whatever the loop survives: the worker connects again and goes on.
+# Errors that the run loop survives: the worker reconnects and continues.
 OUTAGES: Final = (StreamsUnavailable, GroupMissing, DatabaseError, InterfaceError)
-# SQLSTATE class "program limit exceeded", such as a value too long for an index: the entry's doing, although drivers
-# call it operational (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+# SQLSTATE class 54, "program limit exceeded", such as a value too long for an index. The entry causes it, although
+# drivers classify it as operational (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 _LIMIT_EXCEEDED: Final = "54"
 
 
 def is_sql_outage(error: Exception) -> bool:
-    """Whether a database's error says that it cannot do its work now, whatever it is given."""
+    """Return whether a database error means an outage: the database fails regardless of the data."""
     if not isinstance(error, OperationalError | InterfaceError):
         return False
     return not str(getattr(error.__cause__, "sqlstate", None) or "").startswith(_LIMIT_EXCEEDED)
 
 
 class Attempts:
-    """The tries of one group, counted in SQL: other workers go on counting where one died."""
+    """The attempt counters of one group, stored in SQL: if a worker dies, other workers continue its counts."""
 
     def __init__(self, group: str) -> None:
         self.group = group
-        # What an outage has kept from being taken back: the tries before, by stream and entry.
+        # Counts that an outage kept from being restored: the number of attempts before, by stream and entry.
         self._owed: dict[tuple[str, EntryId], int] = {}
 
     def of(self, stream: str, entry_ids: Iterable[EntryId]) -> dict[EntryId, int]:
-        """How often these entries were tried, without those that never were."""
+        """Return the number of attempts per entry, without entries that were never attempted."""
         self._take_back()
         return tries_of(self.group, stream, entry_ids)
 
     @contextmanager
     def one_more(self, stream: str, entry_id: EntryId, before: int) -> Iterator[None]:
-        """A try that is counted before it is made, because it may end this process.
+        """Count an attempt before it starts, because the attempt may end this process.
 
-        One that an outage ends has not been made: it is taken back, at once or when the outage is over.
+        An attempt that an outage ends does not count. Its count is restored at once or after the outage.
         """
-        self._owed[stream, entry_id] = before  # whether the next line was committed nobody knows when it raises
+        self._owed[stream, entry_id] = before  # if the next line raises, its commit may or may not have happened
         set_tries(self.group, stream, entry_id, before + 1)
         try:
             yield
@@ -67,11 +67,11 @@ class Attempts:
         del self._owed[stream, entry_id]
 
     def failed(self, stream: str, entry_id: EntryId, tries: int) -> None:
-        """It could not be applied, for so many times now."""
+        """Store the new number of failed attempts of an entry."""
         set_tries(self.group, stream, entry_id, tries)
 
     def forget(self, stream: str, entry_ids: Iterable[EntryId]) -> None:
-        """These are done with."""
+        """Delete the counters of entries that need no further attempt."""
         forget_tries(self.group, stream, entry_ids)
 
     def _take_back(self) -> None:
@@ -86,22 +86,23 @@ FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 30.0
 REASON_MAX_CHARS = 1_000
 
-# SQLite has one writer at a time, and a thread that finds it busy sleeps for up to 100 ms between two tries. Threads of
-# one process queue here instead: at 50 events/s the slowest event was in the log after 230 ms instead of 370.
+# SQLite has one writer at a time. A thread that finds the database locked sleeps up to 100 ms between two attempts.
+# Threads of one process queue on this lock instead: at 50 events/s the slowest event reached the log after 230 ms
+# instead of 370 ms.
 _ONE_WRITER = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What a batch came to."""
+    """The result of one batch, or of a part of it."""
 
     watermark: EntryId
-    retry_in_s: float | None  # some entries failed and are to be tried again; None: none did
-    done: tuple[EntryId, ...] = ()  # applied, or gone
+    retry_in_s: float | None  # some entries failed and are retried after this time; None: no entry failed
+    done: tuple[EntryId, ...] = ()  # entries that were applied, or are gone from the stream
 
 
 class BatchProcessor:
-    """Carries deliveries into the projection, so that one bad entry holds up no other."""
+    """Applies deliveries to the projection. A failing entry does not block the others."""
 
     def __init__(self, consumer: GroupConsumer, projection: Projection, max_deliveries: int) -> None:
         self.consumer = consumer
@@ -110,12 +111,13 @@ class BatchProcessor:
         self.tries = Attempts(projection.group)
 
     def process(self, stream: str, deliveries: Sequence[Delivery], *, first_time: bool) -> Iterator[BatchResult]:
-        """Apply these entries and acknowledge those that were applied or are gone; in parts, each told when done.
+        """Apply the deliveries and acknowledge entries that were applied or are gone; yield a result per part.
 
-        `first_time`: they were never delivered before. Others may be in a worker's hands again because they ended it:
-        what was delivered often goes alone, each try counted before it is made, and unseen to the parked when so many
-        tries were never finished. Deliveries alone speak against no entry: every outage adds one to each.
-        Raises one of OUTAGES when nothing can be done with any entry.
+        `first_time`: the entries were never delivered before. A redelivered entry may have ended its worker. Entries
+        delivered more than `max_deliveries` times are therefore applied one at a time. Each attempt is counted before
+        it starts. If `max_deliveries` attempts did not finish, the entry is dead-lettered without being applied. A high
+        delivery count alone proves nothing: every outage adds one delivery to each entry.
+        Raises one of OUTAGES if no entry can be processed.
         """
         if first_time:
             yield self._process(stream, deliveries, {})
@@ -157,7 +159,7 @@ class BatchProcessor:
         return BatchResult(self.consumer.acknowledge(stream, done), retry_in_s, tuple(done))
 
     def _apply(self, events: Sequence[Event]) -> dict[EntryId, Exception]:
-        """Have the events committed, in halves if need be; returns what went wrong with those that cannot be."""
+        """Commit the events, in halves if necessary; return the error of each event that cannot be applied."""
         if not events:
             return {}
         try:
@@ -171,7 +173,7 @@ class BatchProcessor:
             if len(events) > 1:
                 middle = len(events) // 2
                 return {**self._apply(events[:middle]), **self._apply(events[middle:])}
-            self.projection.probe()  # the entry is to blame only if the database would take anything else
+            self.projection.probe()  # the entry is the cause only if the database accepts other writes
             logger.exception("%s cannot apply %s of %s.", self.projection.group, events[0].entry_id, events[0].stream)
             return {events[0].entry_id: error}
         return {}
@@ -186,7 +188,7 @@ class BatchProcessor:
         counts = self.consumer.deliveries_of(stream, list(failures))
         least: int | None = None
         for delivery in deliveries:
-            count = counts.get(delivery.entry_id)  # None: acknowledged by others meanwhile
+            count = counts.get(delivery.entry_id)  # None: another consumer acknowledged it meanwhile
             if delivery.entry_id not in failures or count is None:
                 continue
             tried = tries.get(delivery.entry_id, 0) + 1
@@ -198,7 +200,10 @@ class BatchProcessor:
         return None if least is None else min(FIRST_RETRY_S * 2 ** (least - 1), LONGEST_RETRY_S)
 
     def _park(self, stream: str, delivery: Delivery, count: int, reason: str) -> None:
-        """Each step may be repeated after a crash between them; only the last one takes the entry out of our hands."""
+        """Dead-letter the entry and acknowledge it; do nothing if it is gone from the stream.
+
+        After a crash between two steps, all steps can be repeated. Until the acknowledgement the entry stays pending.
+        """
         if delivery.entry is None:
             return
         self.projection.record_parked(stream, delivery.entry_id, reason)

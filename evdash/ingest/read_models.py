@@ -1,4 +1,4 @@
-"""Adding events to the read models. The caller holds the group's lock and gives every change once."""
+"""Updates of the read models. The caller holds the lock of the group and passes each change exactly once."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from evdash.events.summaries import sessions_of, users_of
 
 
 def clear() -> None:
-    """Empty all of them."""
+    """Delete all rows of the read models."""
     for model in (AgentSession, AgentUser, Participation, UserDay, TypeCount, Tally, SessionCheckpoint):
         model._default_manager.all().delete()
 
 
 def add_to_sessions(changes: Sequence[Change]) -> None:
-    """Add the changes to their sessions' summaries."""
+    """Add the changes to the summaries of their sessions."""
     additions = sessions_of(changes)
     known = {row.session_id: session_of_row(row) for row in AgentSession.objects.filter(session_id__in=additions)}
     rows = []
@@ -37,7 +37,7 @@ def add_to_sessions(changes: Sequence[Change]) -> None:
 
 
 def add_to_users(changes: Sequence[Change]) -> None:
-    """Add the changes to their users' summaries, sessions and days."""
+    """Add the changes to the summaries, sessions and days of their users."""
     additions = users_of(changes)
     new_sessions = _add_to_participations(changes)
     known = {row.user_id: user_of_row(row) for row in AgentUser.objects.filter(user_id__in=additions)}
@@ -52,7 +52,7 @@ def add_to_users(changes: Sequence[Change]) -> None:
 
 
 def _add_to_participations(changes: Sequence[Change]) -> Counter[str]:
-    """How many sessions each user took part in for the first time."""
+    """Record the sessions of each user; return how many sessions each user took part in for the first time."""
     last_ids: dict[tuple[str, str], EntryId] = {}
     for change in changes:
         event = change.event
@@ -97,7 +97,7 @@ def _add_to_user_days(changes: Sequence[Change]) -> None:
 
 
 def add_to_type_counts(changes: Sequence[Change], stream_numbers: Mapping[str, int]) -> None:
-    """Add the changes to the counts of their minutes, hours and days."""
+    """Add the changes to the event counts of their minutes, hours and days."""
     rows: dict[tuple[int, int, str, int], TypeCount] = {}
     for change in changes:
         event = change.event
@@ -136,7 +136,7 @@ def _add_to_tally(name: str, number: int) -> None:
 
 
 def save(model: type[Model], key: list[str], rows: Sequence[Any]) -> None:
-    """Insert the rows, or overwrite those whose key is there."""
+    """Insert the rows, or overwrite existing rows that have the same key."""
     if rows:
         columns = [field.name for field in model._meta.concrete_fields if not field.primary_key]
         model._default_manager.bulk_create(

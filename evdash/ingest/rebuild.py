@@ -1,4 +1,4 @@
-"""Making a projection's tables anew from the event log and the streams."""
+"""Rebuild of a projection's tables from the event log and the streams."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ BATCH = 2_000
 
 
 def rebuild(projection: Projection, url: str, streams: Sequence[str]) -> int:
-    """Make the projection's tables anew; returns of how many events.
+    """Rebuild the projection's tables and return the number of events in them.
 
-    In one transaction: pages see the old tables until the new ones are whole, and workers of every group wait. What
-    the event log lacks and a stream still has is read from there. Raises StreamsUnavailable or a database's error; then
-    everything is as it was.
+    The rebuild is one transaction. Pages read the old tables until it commits. Workers of the group wait; on SQLite,
+    which has one writer, workers of every group wait.
+    Entries that a stream still has and the event log lacks are read from the stream. Only the audit projection is
+    rebuilt from the log alone. Raises StreamsUnavailable or a database's error; the tables are then unchanged.
     """
     with transaction.atomic():
         lock_positions(projection.group, streams)
@@ -52,7 +53,7 @@ def _logged_and_unlogged(url: str, streams: Sequence[str]) -> Iterator[list[Even
 
 
 def _logged(streams: Sequence[str]) -> Iterator[list[Event]]:
-    """The events of the log in its order, in batches."""
+    """Yield the events of the log in batches, ordered by entry ID and stream number."""
     names = {number: name for name, number in all_stream_numbers(streams).items()}
     place: tuple[EntryId, int] | None = None
     while True:

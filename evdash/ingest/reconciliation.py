@@ -1,9 +1,9 @@
-"""Whether a projection has everything that was ever added to a stream: what was missed is read again.
+"""Reconciliation: compare a projection with the number of entries ever added to a stream, and recover missed entries.
 
-Redis counts what was ever added to a stream (since 7.0). Whenever a group has caught up, that number is compared with
-what its projection has applied. Entries that are missing may still be in the stream, as when another program
-acknowledged them or moved the group: those become pending again. The others were trimmed or deleted before they were
-read: a gap.
+Redis counts the entries ever added to a stream (since 7.0). Whenever a group has caught up, that counter is compared
+with the number of entries that its projection has applied. Missing entries may still be in the stream, for example if
+another program acknowledged them or moved the group. These entries become pending again. All other missing entries were
+trimmed or deleted before they were read: they are recorded as a gap.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ logger = logging.getLogger("evdash.workers")
 
 READ_COUNT = 1_000
 
-# From the first to the last entry ID, both included.
+# The first and the last entry ID of a range, both included.
 IdRange = tuple[EntryId, EntryId]
 
 
 def range_before(consumer: GroupConsumer, stream: str, after: EntryId) -> IdRange | None:
-    """Where entries may be missing: between what was committed and what the stream begins with; None: nowhere."""
+    """Return the range between the last committed and the oldest existing entry; None if nothing can be missing."""
     info = stream_info(consumer.client, stream)
     if info is None or info.first_id is None or info.first_id <= after.next():
         return None
@@ -41,9 +41,9 @@ def range_before(consumer: GroupConsumer, stream: str, after: EntryId) -> IdRang
 def reconcile(consumer: GroupConsumer, projection: Projection, stream: str, hole: IdRange | None = None) -> int:
     """Compare tables and stream up to the newest entry, if all of it is acknowledged.
 
-    Returns how many entries were missed and are pending for this consumer now. What is gone is noted as a gap; `hole`:
-    where that must have been, as far as it is known. Raises StreamsUnavailable, GroupMissing or a database's error. A
-    server that does not count what was added is not asked.
+    Returns the number of missed entries that are now pending for this consumer. Entries that are gone from the stream
+    are recorded as a gap. `hole` is the range of that gap, as far as it is known. Returns 0 without a comparison if the
+    server does not count added entries. Raises StreamsUnavailable, GroupMissing or a database's error.
     """
     info = stream_info(consumer.client, stream)
     if info is None or info.entries_added is None:
@@ -57,13 +57,13 @@ def reconcile(consumer: GroupConsumer, projection: Projection, stream: str, hole
     if compared.missing > 0:
         missed = _make_pending(consumer, projection, stream, compared.after, info.last_generated_id)
         if missed:
-            return missed  # compared again when these are done
+            return missed  # the next call compares again, after these entries are applied
     with transaction.atomic():
         position = lock_positions(projection.group, [stream])[stream]
         checked_before = position.checked_through
         compared_now = _compare(consumer, position, projection, stream, info)
         if compared_now.after != compared.after:
-            return 0  # another worker was quicker
+            return 0  # another worker has compared meanwhile
         if compared_now.missing > 0:
             range_ = _where(info, compared.after, hole)
             projection.record_missing(stream, range_[0] if range_ else None, _last(info, range_), compared_now.missing)
@@ -88,12 +88,12 @@ def reconcile(consumer: GroupConsumer, projection: Projection, stream: str, hole
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """What a comparison came to."""
+    """The result of a comparison."""
 
-    after: EntryId  # after which entry they were never compared
-    missing: int  # of the entries added since, how many are unaccounted for
-    is_anew: bool = False  # the stream is not the one that was compared before
-    restored: int = 0  # how many entries of the former one it has, all the same
+    after: EntryId  # the entries after this one were not compared before
+    missing: int  # entries added since then that are not accounted for
+    is_anew: bool = False  # the stream was recreated since the last comparison
+    restored: int = 0  # entries of the former stream that the recreated one contains
 
 
 def _compare(
@@ -105,20 +105,20 @@ def _compare(
     applied = projection.applied_between(stream, before, through)
     if through >= before and added - position.checked_added >= applied:
         return _Compared(before, added - position.checked_added - applied)
-    # Emptied, replaced, or back from an older file: its count began anew, or went back.
+    # The stream was emptied, replaced or restored from an older file: its counter restarted or went back.
     restored = scan(consumer.client, stream, through=before).count
     if through > before and restored.exact:
         return _Compared(before, added - restored.number - applied, is_anew=True, restored=restored.number)
-    # Its IDs are those of the former one: what was applied of both cannot be told apart, so this is the least.
+    # The IDs of both streams overlap. Applied entries of the two cannot be distinguished, so this is a lower bound.
     missing = added - projection.applied_between(stream, EntryId.MIN, through)
     return _Compared(EntryId.MIN, missing, is_anew=True, restored=restored.number)
 
 
 def _where(info: StreamInfo, after: EntryId, hole: IdRange | None) -> IdRange | None:
-    """Between which entries those missing after `after` were; None: before everything that was ever read.
+    """Return the ID range of the entries missing after `after`; None if it is before the first entry ever read.
 
-    What was removed lay before the first entry that is left, or not past the last one that was deleted: Redis keeps
-    the highest ID that XDEL was given, and XTRIM only takes from the beginning.
+    Removed entries were before the oldest existing entry, or not past the last deleted one. Redis keeps the highest ID
+    passed to XDEL, and XTRIM removes entries only from the beginning.
     """
     first_left = info.first_id or info.last_generated_id.next()
     last = min(info.last_generated_id, max(first_left.previous(), info.max_deleted_id or EntryId.MIN))
@@ -134,7 +134,7 @@ def _last(info: StreamInfo, range_: IdRange | None) -> EntryId:
 def _make_pending(
     consumer: GroupConsumer, projection: Projection, stream: str, after: EntryId, through: EntryId
 ) -> int:
-    """Make what the stream still has of this range, and was not applied, pending again; returns how many."""
+    """Make existing, unapplied entries of this range pending again; return their number."""
     missed = 0
     while entries := read_forward(consumer.client, stream, after=after, through=through, count=READ_COUNT):
         after = entries[-1].entry_id

@@ -1,7 +1,7 @@
-"""Redelivering parked entries: each is applied from its parked copy, and leaves the parked ones when it was.
+"""Redelivery of dead-lettered entries: the dead-lettered copy is applied, and then removed from the dead-letter stream.
 
-One that a group of somebody else gave up on evdash cannot apply: it becomes pending again for the consumer that had it,
-as long as its stream has it.
+evdash cannot apply a dead-lettered entry of another program's group. Such an entry becomes pending again for the
+consumer that had it, if its stream still contains it.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ logger = logging.getLogger("evdash.workers")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedeliverParked:
-    """Apply parked entries to the projections that gave them up, or give them back to groups of others.
+    """Apply dead-lettered entries to their projections, or return them to groups of other programs.
 
-    An entry applied meanwhile counts no second time.
+    An entry that was applied meanwhile is not counted a second time.
     """
 
     action: ClassVar[str] = "redeliver"
@@ -39,11 +39,11 @@ class RedeliverParked:
 
     @property
     def title(self) -> str:
-        """In words."""
+        """Title for the user interface."""
         return f"Redeliver parked entries of {self.stream}"
 
     def preview(self, client: redis.Redis) -> Preview:
-        """What it would do; changes nothing."""
+        """Describe the effect without changing anything."""
         found = _still_parked(client, self.stream, self.parked_ids)
         if isinstance(found, Preview):
             return found
@@ -64,7 +64,7 @@ class RedeliverParked:
         return Preview(sentence, len(found), tuple(parked.entry.entry_id for parked in found[:EXAMPLES]))
 
     def execute(self, client: redis.Redis) -> Outcome:
-        """Do it, one by one. Raises OperationRefused when there is none to do it with."""
+        """Redeliver the entries one by one. Raises OperationRefused if none of them is dead-lettered."""
         preview = self.preview(client)
         if preview.refused:
             raise OperationRefused(preview.refused)
@@ -96,7 +96,7 @@ class RedeliverParked:
         )
 
     def _redeliver(self, client: redis.Redis, parked_id: EntryId) -> tuple[EntryId, str]:
-        """The entry's own ID, and why it could not be done."""
+        """Return the entry's original ID and the reason of a failure; the reason is empty after a success."""
         parked = parked_entry(client, self.stream, parked_id)
         if parked is None:
             return parked_id, "It is parked no longer."
@@ -105,7 +105,7 @@ class RedeliverParked:
             return parked.entry.entry_id, self._give_back(client, parked)
         try:
             projection.apply([decode(parked.entry)])
-        except Exception as error:  # whatever made it be parked
+        except Exception as error:  # the cause of the dead-lettering may be any error
             logger.exception("%s still cannot apply %s of %s.", parked.group, parked.entry.entry_id, self.stream)
             return parked.entry.entry_id, f"It failed again: {type(error).__name__}: {error}"
         remove_parked(client, self.stream, [parked_id])
@@ -118,7 +118,7 @@ class RedeliverParked:
             if not consumer.deliveries_of(self.stream, [entry_id]):
                 consumer.make_pending(self.stream, [entry_id])
                 if read_entry(client, self.stream, entry_id) is None:
-                    consumer.acknowledge(self.stream, [entry_id])  # servers before 7 make it pending all the same
+                    consumer.acknowledge(self.stream, [entry_id])  # servers before 7 make a missing entry pending, too
                     return f"It is gone from the stream, so {parked.group} cannot be given it again. Discard it."
         except GroupMissing as missing:
             return f"{missing} Discard it."
@@ -128,7 +128,7 @@ class RedeliverParked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscardParked:
-    """Remove parked copies for good: what can never be applied, or need not be."""
+    """Permanently remove dead-lettered copies that cannot be applied or need not be."""
 
     action: ClassVar[str] = "discard"
     stream: str
@@ -136,11 +136,11 @@ class DiscardParked:
 
     @property
     def title(self) -> str:
-        """In words."""
+        """Title for the user interface."""
         return f"Discard parked entries of {self.stream}"
 
     def preview(self, client: redis.Redis) -> Preview:
-        """What it would do; changes nothing."""
+        """Describe the effect without changing anything."""
         found = _still_parked(client, self.stream, self.parked_ids)
         if isinstance(found, Preview):
             return found
@@ -153,7 +153,7 @@ class DiscardParked:
         return Preview(sentence, len(found), tuple(parked.entry.entry_id for parked in found[:EXAMPLES]))
 
     def execute(self, client: redis.Redis) -> Outcome:
-        """Do it at once. Raises OperationRefused when there is none to do it with."""
+        """Remove all copies at once. Raises OperationRefused if none of the entries is dead-lettered."""
         preview = self.preview(client)
         if preview.refused:
             raise OperationRefused(preview.refused)
@@ -177,7 +177,7 @@ def _state(client: redis.Redis, stream: str) -> State:
 
 
 def _still_parked(client: redis.Redis, stream: str, parked_ids: Sequence[EntryId]) -> list[ParkedEntry] | Preview:
-    """Those of these entries that are parked; a refusal when there is none."""
+    """Return those of these entries that are dead-lettered; a refusing preview if there are none."""
     if not parked_ids:
         return Preview("", 0, refused="Say which parked entries.")
     found = [parked for each in parked_ids if (parked := parked_entry(client, stream, each))]
@@ -194,7 +194,10 @@ def _was(number: int) -> str:
 
 
 def record_operation_gaps(operation: Operation, outcome: Outcome, reason: str) -> int:
-    """Record what an operation has kept from a projection; returns how many entries. Raises a database's error."""
+    """Record the entries that an operation withheld from a projection; return their number.
+
+    Only operations that acknowledge or dead-letter entries withhold any. Raises a database's error.
+    """
     if not isinstance(operation, AcknowledgeEntries | ParkEntries):
         return 0
     projection = projection_of_group(operation.group)

@@ -1,4 +1,4 @@
-"""Keeping the streams as short as configured, and never shorter than every consumer group allows."""
+"""Retention: trimming of streams to the configured length or age, within the limits of all consumer groups."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STEPS_MAX = 20
 
 @dataclass(slots=True)
 class Retention:
-    """Trims streams to a length or an age; 0 keeps everything."""
+    """Settings and state of trimming to a length or an age; 0 keeps everything."""
 
     consumer: GroupConsumer
     streams: Sequence[str]
@@ -28,15 +28,15 @@ class Retention:
     max_length: int
     exact: bool
     hours: int
-    _told: dict[str, str] = field(default_factory=dict)  # by stream, what was last said of what is held
+    _told: dict[str, str] = field(default_factory=dict)  # by stream, the last reason for holding entries; "" for none
 
     @property
     def is_wanted(self) -> bool:
-        """Whether anything is to be trimmed at all."""
+        """True if a length or an age is configured."""
         return bool(self.max_length or self.hours)
 
     def trim(self) -> int:
-        """Trim every stream as far as is safe; carries nothing over, so it returns 0. Raises StreamsUnavailable."""
+        """Trim every stream as far as is safe; return 0, since no entry is applied. Raises StreamsUnavailable."""
         for stream in self.streams:
             try:
                 self._trim(stream)
@@ -65,9 +65,10 @@ class Retention:
         self._tell(stream, step.holding)
 
     def _compared_through(self, stream: str) -> EntryId | None:
-        """A group may have been moved by others: only what is known to be in the tables is removed from the stream.
+        """Return the entry ID up to which all own groups were reconciled with the stream.
 
-        None where Redis does not count what was added, so that nothing can be compared.
+        Other programs may have moved a group: only entries that are known to be in the tables are trimmed. None if the
+        stream does not exist, or if Redis does not count added entries, so that reconciliation is impossible.
         """
         info = stream_info(self.consumer.client, stream)
         if info is None or info.entries_added is None:
@@ -75,7 +76,7 @@ class Retention:
         return compared_through(self.own_groups, stream)
 
     def _tell(self, stream: str, holding: str) -> None:
-        """Once for each group that holds something, not every half minute as its numbers change."""
+        """Log when a stream starts or stops holding entries, not every half minute when its numbers change."""
         if bool(holding) != bool(self._told.get(stream)):
             if holding:
                 logger.warning("Retention waits. %s", holding)

@@ -1,4 +1,4 @@
-"""The loop around a worker: waiting, back-off after an outage, and an orderly end."""
+"""The run loop of a worker: waiting, back-off after an outage, and an orderly end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEEP_EVERY_S = 5.0
 
 @dataclass(slots=True)
 class PeriodicTask:
-    """Something to do every so often. `when_idle`: only when there is nothing to read."""
+    """A task that is due at intervals. `when_idle`: only if there is nothing to read."""
 
     every_s: float
     do: Callable[[], int]
@@ -33,17 +33,17 @@ class PeriodicTask:
     due_s: float = field(default=0.0)
 
     def postpone(self, now_s: float) -> None:
-        """Due again after about its interval: several workers shall not do it at the same moment."""
+        """Set the next due time to about one interval from now; random, so that several workers do not coincide."""
         self.due_s = now_s + self.every_s * random.uniform(0.8, 1.2)
 
 
 class WorkerRunner:
-    """The chores of one worker; each returns how many entries it carried over."""
+    """Connects one worker and runs its periodic tasks; each task returns how many entries it processed."""
 
     def __init__(
         self, worker: Worker, retain: Callable[[], int] | None = None, keep: Callable[[], int] | None = None
     ) -> None:
-        """`retain` trims the streams, `keep` keeps states of sessions."""
+        """Set up the tasks: `retain` trims the streams, `keep` stores snapshots of sessions."""
         self.worker = worker
         self._holes: dict[str, IdRange] = {}
         self.chores = [
@@ -57,7 +57,7 @@ class WorkerRunner:
             self.chores += [PeriodicTask(KEEP_EVERY_S, keep), PeriodicTask(0.0, keep, when_idle=True)]
 
     def connect(self) -> None:
-        """Connect the worker, and see what is missing between its tables and its streams."""
+        """Connect the worker, and find ranges that may be missing between its tables and its streams."""
         for stream in self.worker.streams:
             hole = range_before(self.worker.consumer, stream, self.worker.committed(stream))
             if hole is not None:
@@ -67,7 +67,7 @@ class WorkerRunner:
             chore.due_s = 0.0
 
     def run(self, *, idle: bool, all_now: bool = False) -> int:
-        """Do what is due, or with `all_now` everything; returns how many entries were carried over."""
+        """Run the tasks that are due, or all of them with `all_now`; return how many entries were processed."""
         carried = 0
         for chore in self.chores:
             now_s = time.monotonic()
@@ -77,7 +77,7 @@ class WorkerRunner:
         return carried
 
     def account(self) -> int:
-        """Compare the tables with the streams; returns how many entries were missed and are to be read now."""
+        """Reconcile the tables with the streams; return how many missed entries are pending again."""
         missed = 0
         for stream in self.worker.streams:
             missed += reconcile(self.worker.consumer, self.worker.projection, stream, self._holes.get(stream))
@@ -90,15 +90,15 @@ class WorkerRunner:
 
 
 LOOK_EVERY_S: Final = 0.05
-"""How long a full batch waits at most. One look is one short command."""
+"""Longest wait of a full batch, in seconds, and interval of checks. One check is one short command per stream."""
 
 
 def gather(worker: Worker, stop: threading.Event, batch_ms: int, clock: Callable[[], float] = time.monotonic) -> None:
-    """Wait after a batch that was not full, such that no entry is applied later than `batch_ms` after its XADD.
+    """Wait after a batch that was not full, so that no entry is applied later than `batch_ms` after its XADD.
 
-    The next batch is expected to take as long as the last one, which was read `clock() - worker.read_at_s` ago. So
-    the wait is shorter the more there is to do, and 0 under full load. It ends early when a full batch is there or
-    `stop` is set. Raises StreamsUnavailable or GroupMissing.
+    The next batch is expected to take as long as the last one, which was read `clock() - worker.read_at_s` ago. The
+    wait therefore becomes shorter with more load, and is 0 under full load. It ends early if a full batch is available
+    or `stop` is set. Raises StreamsUnavailable or GroupMissing.
     """
     read_at_s, now_s = worker.read_at_s, clock()
     if read_at_s is None:
@@ -124,11 +124,12 @@ LONGEST_PAUSE_S = 10.0
 def run(
     upkeep: WorkerRunner, stop: threading.Event, *, block_ms: int, batch_ms: int = 0, until_caught_up: bool = False
 ) -> int:
-    """Carry batches over until `stop` is set, or with `until_caught_up` until none is left.
+    """Process batches until `stop` is set, or with `until_caught_up` until no entry is left.
 
-    Between two batches entries gather for up to `batch_ms` (gathering.py), never with `until_caught_up`.
-    Returns how many entries were carried over. An outage of Redis or SQL is logged once and waited out; with
-    `until_caught_up` it is raised instead, because then somebody waits for the end.
+    Between two batches entries accumulate for up to `batch_ms` (see `gather`), never with `until_caught_up`.
+    Returns how many entries were processed. An outage of Redis or SQL is logged once, and the loop retries until it is
+    over. With `until_caught_up` an outage is raised instead, because a caller waits for the end. A missing group never
+    ends the loop: the next connection creates it.
     """
     worker = upkeep.worker
     group = worker.projection.group
@@ -157,7 +158,8 @@ def run(
             failed_at_s = time.monotonic()
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
             continue
-        # Over only when it has worked for as long as was waited last: something may work, and the next thing not.
+        # The outage is over only after work has succeeded for as long as the last pause. A success can be followed by
+        # another failure.
         if failed_at_s is not None and time.monotonic() - failed_at_s >= pause_s / 2:
             logger.info("%s: it works again.", group)
             failed_at_s, pause_s = None, FIRST_PAUSE_S

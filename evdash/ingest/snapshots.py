@@ -1,4 +1,4 @@
-"""Keeping states of long sessions, so that nobody who looks at one waits for all of it to be folded."""
+"""Periodic storage of snapshots of long sessions, so that no page has to fold a whole session."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from evdash.streams.shared_tail import SharedTail
 logger = logging.getLogger("evdash.workers")
 
 BUDGET_S: Final = 0.25
-"""How long entries wait at most for a round of this."""
+"""The time limit of one round, in seconds: it delays new entries by at most that."""
 _SESSIONS: Final = 5_000
 
 
 class StateKeeping:
-    """Keeps the states of sessions that have grown, a few events at a time.
+    """Stores snapshots of sessions that have grown, a few events at a time.
 
-    It goes on from what others have kept: an end anywhere, or several workers that do the same, cost time and nothing
-    else.
+    It continues from snapshots that others have stored. An interruption at any point, or several workers that store the
+    same snapshots, cost only time.
     """
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._looked_through = EntryId.MIN  # last entries of sessions
+        self._looked_through = EntryId.MIN  # sessions whose last entry is up to here are done
         self._going: Iterator[None] | None = None
 
     def keep(self) -> int:
-        """Go on for BUDGET_S, or until all is kept; carries nothing over, so it returns 0. Raises one of OUTAGES."""
+        """Continue for BUDGET_S, or until all is stored; return 0, since no entry is applied. Raises one of OUTAGES."""
         until_s = time.monotonic() + BUDGET_S
         self._going = self._going or self._all()
         for _ in self._going:
@@ -46,7 +46,7 @@ class StateKeeping:
         return 0
 
     def _all(self) -> Iterator[None]:
-        """Everything that is to be kept now; comes back after every event."""
+        """Store all snapshots that are due; yield after every event and before every session."""
         while active := self._active():
             group = self._worker.projection.group
             log, through = LogReader(SharedTail(self._worker.consumer.client, (), (group,)), group), self._logged()
@@ -58,17 +58,17 @@ class StateKeeping:
                     yield from keep_states(log, session_id, through)
                 except OUTAGES:
                     raise
-                except Exception:  # a saving of time: it must not stop what the worker is for
+                except Exception:  # snapshots only save time: an error must not stop the worker
                     logger.exception("The states of session %r cannot be kept.", session_id[:80])
             self._looked_through = active[-1][1]
 
     def _active(self) -> list[tuple[str, EntryId, int]]:
-        """Sessions with entries since the last look: ID, last entry and number of events, some at a time."""
+        """Return sessions with new entries (ID, last entry, number of events), at most _SESSIONS per call."""
         rows = AgentSession.objects.filter(last_id__gt=self._looked_through).order_by("last_id")
         return list(rows.values_list("session_id", "last_id", "events")[:_SESSIONS])
 
     def _logged(self) -> EntryId:
-        """Up to where the log has everything that the streams have."""
+        """Return the entry ID up to which the log contains every entry of the streams; EntryId.MAX for all."""
         consumer = self._worker.consumer
         through = EntryId.MAX
         for stream in self._worker.streams:

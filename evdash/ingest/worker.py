@@ -1,4 +1,4 @@
-"""One worker: reads for its group, has the projection commit, acknowledges."""
+"""A worker: it reads entries for its group, lets the projection commit them, and acknowledges them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLAIM_IDLE_MS = 60_000
 
 
 class Worker:
-    """A consumer of the projection's group. `step` does one batch; when to call it again is the loop's affair."""
+    """A consumer of the projection's group. `step()` processes one batch. The runner decides when to call it again."""
 
     def __init__(
         self,
@@ -38,28 +38,28 @@ class Worker:
         self.batch_size = batch_size
         self.claim_idle_ms = claim_idle_ms
         self.carrier = BatchProcessor(consumer, projection, max_deliveries)
-        # Streams whose own pending entries are still to be read, and after which ID.
+        # Streams with own pending entries that are not read yet, with the ID after which to read.
         self._pending_after: dict[str, EntryId] = {}
-        # When the entries that could not be applied are tried again, by stream, on the monotonic clock.
+        # The time of the next retry of failed entries, by stream, on the monotonic clock.
         self._retry_at_s: dict[str, float] = {}
-        # The watermarks that SQL has, as far as this worker knows. Without one, SQL is asked.
+        # The watermarks stored in SQL, as far as this worker has read or written them. Others are read from SQL.
         self._recorded: dict[str, EntryId] = {}
         self.read_at_s: float | None = None
-        """When the last step read new entries, on the monotonic clock. None: it read none, or a full batch."""
+        """Time at which the last step read new entries, on the monotonic clock. None: no entries, or a full batch."""
 
     def connect(self) -> None:
-        """Make sure that the groups exist and stand no further than the tables; what is pending here comes first."""
+        """Ensure that the groups exist and are not ahead of the tables; own pending entries are read first."""
         self._recorded.clear()
         self.read_at_s = None
         for stream in self.streams:
             committed = watermark(self.projection.group, stream)
             acknowledged = self.consumer.watermark(stream)
             if acknowledged is None:
-                # The group is new, or the stream is not the one that the tables know (emptied, restored, replaced):
-                # only its very beginning is a certain place to read from. What was applied is not counted again.
+                # The group is new, or the stream was recreated (emptied, restored, replaced). Only its beginning is a
+                # certain start position. Entries that were applied before are not counted again.
                 self._place_group(stream, EntryId.MIN)
             elif read_forward(self.consumer.client, stream, after=committed, through=acknowledged, count=1):
-                # The tables are new or older than the group: it asks again for what they do not certainly have.
+                # The tables are new or older than the group: entries that may be missing in them are read again.
                 self._place_group(stream, committed)
             self.record_watermark(stream, self.consumer.watermark(stream))
             self._pending_after[stream] = EntryId.MIN
@@ -70,10 +70,10 @@ class Worker:
         logger.info("Group %s on %s: %s at %s.", self.projection.group, stream, change, at)
 
     def step(self, block_ms: int = 0) -> int:
-        """Carry one batch over: returns how many entries it had; 0 means that there was nothing within `block_ms`.
+        """Process one batch and return its number of entries; 0 means that no entry arrived within `block_ms`.
 
-        Raises StreamsUnavailable, GroupMissing or a database's error; then nothing is lost: what was not acknowledged
-        is delivered again after the next `connect`.
+        Raises StreamsUnavailable, GroupMissing or a database's error. No entry is lost then: entries that were not
+        acknowledged are delivered again after the next `connect`.
         """
         self.read_at_s = None
         self._retry_what_is_due()
@@ -99,14 +99,14 @@ class Worker:
         return len(entries)
 
     def has_full_batch(self) -> bool:
-        """Return whether a stream has a full batch that the group was not given yet. Raises as `step` does.
+        """Return whether a stream has a full batch of entries not yet delivered to the group. Raises as `step` does.
 
-        False where Redis does not count that: servers before 7, or a range with deleted entries.
+        False if Redis does not count them: on servers before 7, or for a range with deleted entries.
         """
         return any(lag is not None and lag >= self.batch_size for lag in self.consumer.lags(self.streams))
 
     def claim(self) -> int:
-        """Carry over what other consumers of the group have left lying; returns how many entries that were."""
+        """Claim and process entries that other consumers of the group left pending; return their number."""
         claimed = 0
         for stream in self.streams:
             deliveries = self.consumer.claim_idle(stream, self.claim_idle_ms, self.batch_size)
@@ -120,7 +120,7 @@ class Worker:
         return claimed
 
     def process(self, stream: str, deliveries: Sequence[Delivery], *, first_time: bool) -> None:
-        """Carry these over; those that failed are tried again later, as long as they are not parked."""
+        """Process these deliveries; failed entries are retried later until they are dead-lettered."""
         for outcome in self.carrier.process(stream, deliveries, first_time=first_time):
             self.record_watermark(stream, outcome.watermark)
             if outcome.retry_in_s is not None:
@@ -128,10 +128,10 @@ class Worker:
                 self._retry_at_s[stream] = min(at_s, self._retry_at_s.get(stream, at_s))
 
     def recheck_pending(self) -> int:
-        """Have the next step begin with what is pending here: an operator may have claimed it for this consumer.
+        """Make the next step read own pending entries: an operator may have claimed some for this consumer.
 
-        Another worker of the group may have recorded an older watermark, so that SQL is asked for it again, too.
-        Carries nothing over itself, so it returns 0.
+        Stored watermarks are read from SQL again, since another worker of the group may have recorded an older one.
+        Returns 0, since no entry is processed.
         """
         self._recorded.clear()
         for stream in self.streams:
@@ -140,15 +140,15 @@ class Worker:
 
     @property
     def retry_in_s(self) -> float | None:
-        """When the next entry that failed is tried again; None when there is none."""
+        """Seconds until the next retry of a failed entry; None if there is no such entry."""
         return max(0.0, min(self._retry_at_s.values()) - time.monotonic()) if self._retry_at_s else None
 
     def committed(self, stream: str) -> EntryId:
-        """Up to where the tables certainly have everything that the stream gave."""
+        """Return the watermark in SQL: the tables contain every entry of the stream up to it."""
         return watermark(self.projection.group, stream)
 
     def record_watermark(self, stream: str, entry_id: EntryId | None) -> None:
-        """Write down how far the group certainly is, if that has changed."""
+        """Store the group's watermark in SQL if it has changed; None is ignored."""
         if entry_id is None:
             return
         if stream not in self._recorded:

@@ -1,9 +1,9 @@
-"""New events pushed to open pages.
+"""Live push of new events to open pages.
 
-    stream ──▶ feed ──▶ hub ──▶ topic, one for each filter ──▶ subscription, one for each page ──▶ socket
+    stream ──▶ stream tailer ──▶ hub ──▶ filter group, per filter ──▶ subscription, per page ──▶ socket
 
-One feed in a process tails the streams. The hub matches an event once for each distinct filter; a topic gathers what
-matched into frames, some four a second at most, rendered once; a subscription is one page's cursor and credit, and
-lets through what lies beyond the one and fits into the other. Hub, topic and subscription know no sockets, no Redis
-and no clock.
+One stream tailer per process reads the streams. The hub matches each event once per distinct filter and view mode. A
+filter group collects the matching events into frames, about four a second at most, each rendered once. A subscription
+is one page's cursor and credit: it sends events after the cursor, as far as the credit allows. Hub, filter group and
+subscription do not depend on sockets, Redis or a clock.
 """

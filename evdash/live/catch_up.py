@@ -1,4 +1,4 @@
-"""Reading what a page missed between its cursor and now."""
+"""Catch-up: reads the events between a page's cursor and now."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from evdash.streams.client import StreamsUnavailable
 from evdash.web.event_display.gap_row import list_owner, render_gap
 from evdash.web.event_display.row import ViewMode
 
-# A page that missed more is given the newest so many and a link to the rest, which are counted up to a bound.
+# A page that missed more events receives the newest MISSED_ROWS and a link to the rest.
+# MISSED_COUNT_MAX bounds the events that are read, and so counted, per stream.
 MISSED_ROWS = 100
 MISSED_COUNT_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What one stream has beyond the cursor."""
+    """The events and gaps of one stream after the cursor."""
 
     events: Mapping[Position, Event]
-    is_all: bool  # False: there are more between the events
-    start: Position  # before all of it
+    is_all: bool  # False: further events exist between these
+    start: Position  # before all of them
     duplicates: frozenset[Position] = frozenset()
     gaps: tuple[MissingEntries, ...] = ()
 
@@ -36,10 +37,11 @@ class _Found:
 def missed(
     filter: EventFilter, cursor: Cursor, tailed: Cursor, render: Render, reading: ViewMode = "events"
 ) -> CatchUp:
-    """What matches the filter beyond the cursor, of the streams that the cursor names.
+    """Return the events that match the filter after the cursor, in the streams that the cursor names.
 
-    Up to where the streams end now: what is newer comes from the tail, which stood at `tailed` when the page joined it.
-    Blocks: for a thread. Raises StreamsUnavailable: what lies in the stream only would be missing.
+    The read ends at the current end of each stream; the tail delivers newer events. `tailed` is the tail's position
+    when the page joined the hub. Blocks: call it in a thread. Raises StreamsUnavailable, because events that only the
+    stream has would be missing.
     """
     with open_reader() as reader:
         ends = reader.last_entry_ids()
@@ -57,7 +59,7 @@ def missed(
     ordered = sorted(events, key=lambda position: (position.entry_id, position.stream))
     shown = ordered[-MISSED_ROWS:]
     duplicates = frozenset[Position]().union(*(each.duplicates for each in found))
-    # Gaps among what is skipped are shown when that is loaded.
+    # Gaps within the skipped range are shown when the page loads that range.
     from_id = shown[0].entry_id if len(shown) < len(ordered) else EntryId.MIN
     gaps = [gap for each in found for gap in each.gaps if gap.last_id >= from_id]
     items = [(p.entry_id, 1, render(events[p], reading, is_duplicate=p in duplicates)) for p in shown]
@@ -72,7 +74,7 @@ def missed(
         before_anew={
             stream: max([cursor[stream], *(position.entry_id for position in events if position.stream == stream)])
             if ends[stream] < cursor[stream]
-            else tailed[stream]  # the page was loaded since, with what was before
+            else tailed[stream]  # the page was loaded after the recreation and has the earlier events
             for stream in anew
         },
         gaps=len(gaps),
@@ -80,7 +82,7 @@ def missed(
 
 
 def newest_unsent(filter: EventFilter, unsent: SkippedRange, render: Render, reading: ViewMode = "events") -> CatchUp:
-    """The newest of what was only counted. Blocks: for a thread. Raises StreamsUnavailable."""
+    """Return the newest events of the skipped range. Blocks: call it in a thread. Raises StreamsUnavailable."""
     events: dict[Position, Event] = {}
     duplicates: frozenset[Position] = frozenset()
     with open_reader() as reader:
@@ -99,7 +101,10 @@ def newest_unsent(filter: EventFilter, unsent: SkippedRange, render: Render, rea
 
 
 def _parts(seen: EntryId, end: EntryId) -> list[tuple[EntryId, EntryId]]:
-    """What to read of a stream: if it was made anew, what the log has of the one before, and all that there is now."""
+    """Return the ranges to read of a stream, each as (after, through).
+
+    For a recreated stream these are the rest of the old stream in the log, and the whole new stream.
+    """
     return [(seen, end)] if seen <= end else [(seen, EntryId.MAX), (EntryId.MIN, end)]
 
 
@@ -117,14 +122,14 @@ def _between(reader: Reader, wanted: EventFilter, after: Position, through: Entr
 
 
 def _gaps(reader: Reader, after: Position, through: EntryId, *pages: EventPage) -> tuple[MissingEntries, ...]:
-    """What is known to be missing in between, and what may be because the log has not read so far."""
+    """Return the known gaps of the range, then the entries removed before the log read them, if any."""
     unread = reader.removed_unread(after)
     known = [gap for page in pages for gap in page.gaps if after.entry_id < gap.last_id <= through]
     return tuple(dict.fromkeys([*known, *([unread] if unread else [])]))
 
 
 def _in_stream(filter: EventFilter, stream: str) -> EventFilter | None:
-    """The filter within one stream; None when it excludes the stream."""
+    """Return the filter restricted to one stream; None if its conditions name only other streams."""
     named = [condition for condition in filter.conditions if condition.key == "stream" and not condition.negated]
     if named and not any(_names(condition, stream) for condition in named):
         return None

@@ -1,4 +1,4 @@
-"""The socket of a page: says what it wants, is sent what comes, and is closed when its person signs out."""
+"""The WebSocket consumer of a page: handles its subscription, sends its messages, and closes at sign-out."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ from evdash.web.event_display.row import render_row
 
 logger = logging.getLogger(__name__)
 
-# Close codes between 4000 and 4999 are an application's own; static/live.js knows them.
+# Close codes from 4000 to 4999 are reserved for applications. static/live/connection.js handles them.
 MALFORMED = 4400
 TOO_MANY = 4429
 TRY_AGAIN = 4503
 
 SIGN_IN_CHECK_S = 30.0
-# Events that come meanwhile are held in memory.
+# New events are held in memory during a catch-up, so its time is bounded.
 CATCH_UP_LIMIT_S = 30.0
 RETRY_S = 1.0
-# Each subscription reads what was missed.
+# Each subscription reads the missed events, so their rate is limited.
 SUBSCRIPTIONS_MAX = 30
 SUBSCRIPTIONS_WITHIN_S = 10.0
 
-# Reading what pages missed, for all sockets: a server that comes back has many that ask at once.
+# Threads for the catch-up of all sockets. After a restart of the server many pages reconnect at once.
 READERS = 4
 _readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="live-catch-up")
 _missed = database_sync_to_async(missed, thread_sensitive=False, executor=_readers)
@@ -51,17 +51,18 @@ _is_still_signed_in = database_sync_to_async(is_still_signed_in, thread_sensitiv
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
-    """Speaks JSON: hears `messages`, tells `subscribed`, `state`, `rows`, `waiting`, `news`, `alive` and `refused`.
+    """A consumer of JSON messages.
 
-    Rows are sent as far as the page acknowledges them (`credit`); beyond that they are counted. A page that shows no
-    rows is told of news, and again when it has looked (`pulse`).
+    It receives the messages of `protocol` and sends `subscribed`, `state`, `rows`, `waiting`, `news`, `alive` and
+    `refused`. Rows are sent within the page's credit (`subscription.Credit`); events beyond it are counted. A page
+    without rows receives a count of new events, and the next one after it has refreshed itself (`ChangeNotifier`).
     """
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         metrics.OPEN_SOCKETS.inc()
         try:
             await super().__call__(scope, receive, send)
-        finally:  # also when the server gives up on the socket without telling
+        finally:  # also when the server cancels the socket without a disconnect event
             metrics.OPEN_SOCKETS.dec()
             self._let_go()
 
@@ -114,18 +115,18 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self._let_go()
 
     def tail_changed(self, state: TailState) -> None:
-        """The feed's: Redis answers, or does not."""
+        """Send the state of Redis to the page. Called by the stream tailer."""
         if not state.reachable:
             self._tell_state("unreachable", state.reason)
         elif self._following and self._following.done():
             self._tell_state("live")
 
     def signed_out(self) -> None:
-        """The attendance's: the session is over."""
+        """Close the socket, because the session has ended. Called by the socket registry."""
         self._tasks.append(self._watched(self._refuse(SIGNED_OUT, "You are signed out.")))
 
     def feed_failed(self) -> None:
-        """The feed's: it had to stop."""
+        """Close the socket, because the stream tailer failed. Called by the tailer, or after a failed task."""
         self._tasks.append(self._watched(self._refuse(TRY_AGAIN, "The live feed had to be started again.")))
 
     def _tell_state(self, state: str, reason: str = "") -> None:
@@ -145,7 +146,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             self._credit.acknowledge(message.messages)
         except ValueError as error:
             raise InvalidMessage(f"That cannot be: {error}.") from None
-        # What was only counted has its newest brought, so that the end of a burst is seen.
+        # Fetch the newest skipped events, so that the page shows the end of a burst.
         if self._follower and not (self._credit.is_available and self._jump()):
             self._follower.credit_returned()
 
@@ -167,7 +168,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self._following = self._follower = None
 
     async def _follow(self, message: Subscribe) -> None:
-        """Join the hub first, and read the past after it: between both nothing can be missed."""
+        """Join the hub first, then read the past, so that no event between both is missed."""
         if not await _is_still_signed_in(self.scope):
             await self._refuse(SIGNED_OUT, "You are signed out.")
             return
@@ -192,8 +193,11 @@ class LiveConsumer(AsyncWebsocketConsumer):
         )
 
     def _jump(self) -> bool:
-        """Bring the newest of what was only counted, if anything was. While it is read the subscription holds what
-        comes: reading takes long when a hundred pages ask at once, so it is done only for what is not at hand."""
+        """Send the newest events of the skipped range, if there is one. Return whether events are or will be sent.
+
+        Events in memory are sent at once. Otherwise they are read, and the subscription holds new frames meanwhile.
+        A read takes long when a hundred pages request one at once, so it is the second choice.
+        """
         if self._wanted is None or not isinstance(self._follower, Subscription):
             return False
         if self._follower.bring_newest():
@@ -231,7 +235,10 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 await asyncio.sleep(RETRY_S)
 
     async def _watch_sign_in(self) -> None:
-        """Sockets keep what the session said when they were opened, so the session is asked again."""
+        """Check the sign-in every SIGN_IN_CHECK_S and send signs of life.
+
+        The check reads the session from its store, because a socket keeps the session as it was at opening.
+        """
         while True:
             await asyncio.sleep(SIGN_IN_CHECK_S)
             if not await _is_still_signed_in(self.scope):
@@ -243,7 +250,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 self._tell(type="alive")
 
     async def _refuse(self, code: int, reason: str) -> None:
-        """Close the socket; its page is told why first, for not every server passes on the reason of a closing."""
+        """Close the socket, after a message with the reason: not every server forwards the reason of a close."""
         if self._is_open:
             self._is_open = False
             await self.send(text_data=json.dumps({"type": "refused", "reason": reason}))

@@ -1,4 +1,4 @@
-"""A topic: one distinct filter in one reading, what matched it, and the pages that want it."""
+"""A filter group: one distinct filter in one view mode, its matching events and its subscribed pages."""
 
 from __future__ import annotations
 
@@ -12,33 +12,36 @@ from evdash.events.filters.event_filter import EventFilter, Predicate
 from evdash.live.frames import FRAME_ROWS, Arrival, Cursor, Frame
 from evdash.web.event_display.row import ViewMode
 
-# Under load a page is given four frames a second; the first event after a quiet moment comes at once.
+# Under load a page receives four frames a second. The first event after a quiet interval is sent at once.
 FRAME_INTERVAL_S = 0.25
 
 
 class Follower(Protocol):
-    """A page, as hub and topics know it: a Subscription, which sends rows, or a Pulse, which tells of them."""
+    """The interface of a page that the hub and the filter groups use.
 
-    tailed: Cursor  # where the tail stood when this joined the hub
+    A Subscription sends rows; a ChangeNotifier sends only the number of new events.
+    """
+
+    tailed: Cursor  # the tail's position when this joined the hub
 
     def take(self, frame: Frame) -> None:
-        """The next frame of the filter."""
+        """Handle the next frame of the filter."""
 
     def waiting_seen(self) -> None:
-        """The page has shown the count that it was told."""
+        """Handle the page's confirmation that it shows the last count it received."""
 
     def credit_returned(self) -> None:
-        """The page has acknowledged rows."""
+        """Handle the page's acknowledgement of rows."""
 
     def tell_alive(self, cursor: Cursor) -> None:
-        """The connection stands, and everything up to this cursor was handed on."""
+        """Send a sign of life. The hub has handed over everything up to this cursor."""
 
     def begin_anew(self, stream: str) -> None:
-        """The stream was made anew with lower entry IDs."""
+        """Restart the stream's position, because the stream was recreated with lower entry IDs."""
 
 
 class FilterGroup:
-    """Gathers the events of its filter into frames. Times in seconds of any steady clock."""
+    """A collector of one filter's events into frames. Times are seconds of any monotonic clock."""
 
     def __init__(self, filter: EventFilter, reading: ViewMode = "events") -> None:
         self.filter, self.reading = filter, reading
@@ -52,16 +55,16 @@ class FilterGroup:
 
     @property
     def is_pending(self) -> bool:
-        """Whether events wait for the next frame."""
+        """True if events wait for the next frame."""
         return bool(self._arrivals)
 
     @property
     def due_s(self) -> float | None:
-        """When the next frame is to be made; None: nothing waits for it."""
+        """The time of the next frame; None if no event waits for it."""
         return self._last_frame_s + FRAME_INTERVAL_S if self._arrivals else None
 
     def take(self, arrivals: Sequence[Arrival], now: datetime) -> None:
-        """Keep those that match: the newest as rows, older ones as places."""
+        """Keep the matching events: the newest FRAME_ROWS as rows, older ones as positions only."""
         if self._is_relative:
             self._matches = self.filter.predicate(now)
         for arrival in arrivals:
@@ -71,7 +74,7 @@ class FilterGroup:
                     self._unshown.append(self._arrivals.popleft().position)
 
     def flush(self, cursor: Cursor, now_s: float) -> None:
-        """Give the pages what has been gathered. `cursor`: up to where events have been taken."""
+        """Send the collected events to the pages as one frame. `cursor`: the position up to which events were taken."""
         if not self._arrivals:
             return
         frame = Frame(tuple(self._arrivals), tuple(self._unshown), dict(cursor), self.reading)

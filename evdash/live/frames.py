@@ -1,4 +1,4 @@
-"""Frames: some events of one filter, rendered once, the same bytes for every page."""
+"""Frames: batches of one filter's events, rendered once, with the same bytes for every page."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ FRAME_ROWS = 100
 FRAME_BYTES = 128 * 1024
 
 Cursor = Mapping[str, EntryId]
-"""Per stream, the entry ID up to which a page has everything."""
+"""For each stream the entry ID up to which a page has everything."""
 
 
 class Render(Protocol):
-    """Makes the row of an event."""
+    """A function that renders an event's row."""
 
     def __call__(self, event: Event, reading: ViewMode = "events", *, is_duplicate: bool = False) -> str:
-        """The row as HTML, an <li>, in this reading."""
+        """Return the row as HTML, an <li>, in this view mode."""
 
 
 def later(one: Cursor, other: Cursor) -> dict[str, EntryId]:
-    """Of each stream the later place of both."""
+    """Return the higher entry ID of both cursors for each stream."""
     return {stream: max(one.get(stream, EntryId.MIN), other.get(stream, EntryId.MIN)) for stream in {**one, **other}}
 
 
 def is_beyond(position: Position, cursor: Cursor) -> bool:
-    """Whether the cursor has not come to this entry yet."""
+    """Return whether the entry is after the cursor. Every entry of a stream without a cursor is."""
     seen = cursor.get(position.stream)
     return seen is None or position.entry_id > seen
 
 
 class Arrival:
-    """An event that has come; its rows and its search text are made once, when the first page or filter needs them."""
+    """A received event. Its rows and search text are computed once, when a page or filter first needs them."""
 
     def __init__(self, event: Event, render: Render, *, is_duplicate: bool = False) -> None:
         self.event = event
@@ -61,10 +61,13 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Frame:
-    """Events that matched since the frame before, oldest first: rows to show, and older ones only to be counted."""
+    """The events that matched since the previous frame, oldest first.
+
+    `arrivals` are shown as rows; the older `unshown` ones are only counted.
+    """
 
     arrivals: tuple[Arrival, ...]
-    unshown: tuple[Position, ...]  # matched, and too many to show
+    unshown: tuple[Position, ...]  # matched, but beyond the number of rows per frame
     cursor: Cursor
     reading: ViewMode = "events"
 
@@ -74,24 +77,27 @@ class Frame:
 
     @property
     def start(self) -> Position:
-        """The place right before everything in the frame, which may have older entries of another stream later."""
+        """The position directly before the frame's lowest entry ID.
+
+        The first event may have a higher ID than a later one of another stream, so all positions are compared.
+        """
         positions = (*self.unshown, *(arrival.position for arrival in self.arrivals))
         return before(min(positions, key=lambda position: position.entry_id))
 
     @property
     def shown(self) -> int:
-        """How many rows the message has."""
+        """The number of rows in the message."""
         return self.fitting[1]
 
     @cached_property
     def message(self) -> str:
-        """What is sent to a page."""
+        """The message that is sent to a page, as JSON text."""
         html, shown = self.fitting
         return rows_message(html, shown, self.cursor, Gap(self.count - shown, self.start))
 
     @cached_property
     def fitting(self) -> tuple[str, int]:
-        """The HTML of the newest rows that fit into a message, and their number; the newest one always does."""
+        """The HTML of the newest rows within FRAME_BYTES characters, and their number. The newest always fits."""
         rows: list[str] = []
         size = 0
         for arrival in reversed(self.arrivals):
@@ -110,9 +116,9 @@ class Frame:
         return first
 
     def beyond(self, cursor: Cursor) -> Frame | None:
-        """What of it a page at this cursor does not have yet: itself, as nearly always, a part, or None.
+        """Return the part of the frame after the page's cursor: nearly always the frame itself, a part, or None.
 
-        Its cursor is nowhere behind the page's, which has come further in streams whose past was read just now.
+        The result's cursor is never before the page's. The page may be ahead in a stream after a catch-up.
         """
         is_all_new = all(cursor.get(stream, EntryId.MIN) < entry_id for stream, entry_id in self._first.items())
         if is_all_new and all(entry_id <= self.cursor.get(stream, EntryId.MIN) for stream, entry_id in cursor.items()):
@@ -124,25 +130,28 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Events that matched and were not sent, and the place after which they can be read."""
+    """A count of matching events that were not sent, and the position after which they can be read."""
 
     count: int
     after: Position
-    is_exact: bool = True  # False: there are at least so many
+    is_exact: bool = True  # False: `count` is a lower bound
 
     def joined(self, other: Gap) -> Gap:
-        """Both as one."""
+        """Return both gaps as one."""
         after = min(self.after, other.after, key=lambda position: position.entry_id)
         return Gap(self.count + other.count, after, self.is_exact and other.is_exact)
 
 
 def before(position: Position) -> Position:
-    """The place right before this one in its stream."""
+    """Return the position directly before this one in its stream."""
     return Position(position.entry_id.previous(), position.stream)
 
 
 def rows_message(html: str, count: int, cursor: Cursor, gap: Gap | None) -> str:
-    """Rows for a page, oldest first, after `gap` that is skipped; the page has acknowledged it when it shows them."""
+    """Return the JSON message with rows for a page, oldest first, after the skipped `gap`.
+
+    The page's acknowledgement of the message covers the gap as well.
+    """
     told: dict[str, Any] = {"type": "rows", "html": html, "count": count, "cursor": written(cursor), "skipped": 0}
     if gap and (gap.count or not gap.is_exact):
         told |= {"skipped": gap.count, "skipped_exactly": gap.is_exact, "skipped_after": str(gap.after)}
@@ -150,5 +159,5 @@ def rows_message(html: str, count: int, cursor: Cursor, gap: Gap | None) -> str:
 
 
 def written(cursor: Cursor) -> dict[str, str]:
-    """A cursor as pages hold it."""
+    """Return a cursor with its entry IDs as text, the form that pages keep."""
     return {stream: str(entry_id) for stream, entry_id in cursor.items()}

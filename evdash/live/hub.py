@@ -1,4 +1,4 @@
-"""The hub: hands what the tail reads to the topics, and their frames to the pages."""
+"""The hub: distributes entries from the tail to the filter groups, which send frames to the pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from evdash.live.frames import Arrival, Cursor, Render
 from evdash.live.subscription import CatchUp, Subscription
 from evdash.web.event_display.row import ViewMode
 
-# Retries follow soon: so many identities are remembered to mark them.
+# The number of event identities kept to mark duplicates. A producer's retry follows soon after the first write.
 IDENTITIES_MAX = 20_000
 
 
@@ -28,13 +28,16 @@ def _decoded(entries: Sequence[Entry], _before: Cursor) -> Sequence[Event]:
 
 
 class Hub:
-    """Knows no sockets, no Redis and no clock: whoever drives it brings entries and times.
+    """A distributor of events without sockets, Redis or a clock: the caller passes entries and times.
 
-    An event is decoded once, matched once for each distinct filter, and rendered once at most in each reading.
+    An event is decoded once, matched once per filter group, and rendered at most once per view mode.
     """
 
     def __init__(self, render: Render, events_of: EventsOf | None = None) -> None:
-        """`events_of` gives the events of new entries, with the position before them; without it they are decoded."""
+        """Take `events_of`, which gets new entries and the position before them and returns their events.
+
+        Without `events_of` the entries are decoded.
+        """
         self._render = render
         self._events_of = events_of or _decoded
         self._topics: dict[tuple[str, ViewMode], FilterGroup] = {}
@@ -43,18 +46,18 @@ class Hub:
         self.position: dict[str, EntryId] = {}
 
     def start_from(self, position: Cursor) -> None:
-        """Where the tail stands before its first entries."""
+        """Set the tail's position before its first entries."""
         self.position = dict(position)
 
     def join(self, follower: Follower, filter: EventFilter, reading: ViewMode = "events") -> None:
-        """From here on the page is given what matches the filter."""
+        """Send the page the events that match the filter from now on, after the hub's position."""
         topic = self._topics.setdefault((filter.text(), reading), FilterGroup(filter, reading))
         topic.followers.add(follower)
         follower.tailed = dict(self.position)
         self._topic_of[follower] = topic
 
     def leave(self, follower: Follower) -> None:
-        """The page is gone, or looks at something else."""
+        """Remove a page that has closed or changed its subscription."""
         topic = self._topic_of.pop(follower, None)
         if topic is not None:
             topic.followers.remove(follower)
@@ -62,7 +65,7 @@ class Hub:
                 del self._topics[topic.filter.text(), topic.reading]
 
     def take(self, entries: Sequence[Entry], now: datetime, now_s: float) -> None:
-        """New entries, in the order of each stream."""
+        """Pass new entries to the filter groups and send the due frames. Entries are in the order of each stream."""
         for stream, first in {entry.stream: entry.entry_id for entry in reversed(entries)}.items():
             if first <= self.position.get(stream, EntryId.MIN):
                 self._begin_anew(stream, now_s)
@@ -76,21 +79,21 @@ class Hub:
             self.tick(now_s)
 
     def catch_up(self, subscription: Subscription, missed: CatchUp, now_s: float) -> None:
-        """Give a subscription that has joined what it missed."""
+        """Pass the missed events to a subscription that has joined."""
         for stream in subscription.recreated_unseen(missed):
             self._begin_anew(stream, now_s)
         subscription.catch_up(missed)
 
     def _begin_anew(self, stream: str, now_s: float) -> None:
-        """The stream was deleted and made anew: its entries have lower IDs than those before."""
+        """Restart the position of a recreated stream, because its entries have lower IDs than the old ones."""
         for topic in self._topics.values():
-            topic.flush(self.position, now_s)  # what is of the stream before
+            topic.flush(self.position, now_s)  # the events of the old stream
         self.position[stream] = EntryId.MIN
         for follower in self._topic_of:
             follower.begin_anew(stream)
 
     def _arrival(self, event: Event) -> Arrival:
-        """The event, marked where the same has come not long before."""
+        """Return the arrival of an event, marked as a duplicate if its identity is among the recent ones."""
         key = identity(event)
         if key is None:
             return Arrival(event, self._render)
@@ -108,11 +111,11 @@ class Hub:
 
     @property
     def due_s(self) -> float | None:
-        """When `tick` has something to do; None: when there are new entries."""
+        """The time of the next due frame; None until new entries arrive."""
         return min((topic.due_s for topic in self._topics.values() if topic.due_s is not None), default=None)
 
     def tell_alive(self, follower: Follower) -> None:
-        """Tell this page how far it has everything."""
+        """Send the page a sign of life, with the hub's position if its filter group has no events pending."""
         topic = self._topic_of.get(follower)
         if topic is not None:
             follower.tell_alive({} if topic.is_pending else self.position)

@@ -1,4 +1,4 @@
-"""The same read over HTTP, for pages whose network lets no WebSocket through."""
+"""Catch-up over HTTP, for pages without a WebSocket: those of sandboxes, and those behind a network that blocks it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from evdash.web.event_display.row import render_row
 
 @require_GET
 def missed_rows(request: HttpRequest) -> HttpResponse:
-    """What lies beyond `cursor` (JSON) in the filter `query`: a message as the socket has it, `rows` or `alive`.
+    """Return the events of the filter `query` after `cursor` (JSON) as a socket message, `rows` or `alive`.
 
-    While Redis is out of reach a `state`; status 400 with `refused` for what cannot be read.
+    The message is `state` while Redis is unreachable. For invalid parameters it is `refused`, with status 400.
     """
     try:
         asked = cursor_of(_cursor(request))
-        with open_reader() as reader:  # asks neither Redis nor SQL for its streams
+        with open_reader() as reader:  # for the watched streams, `streams` needs neither Redis nor SQL
             cursor = {stream: asked[stream] for stream in reader.streams if stream in asked}
         reading = reading_of(request.GET.get("reading", "events"))
         told = missed(filter_of(request.GET.get("query", "")), cursor, cursor, render_row, reading)

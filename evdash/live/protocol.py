@@ -1,4 +1,4 @@
-"""What a page may say to its socket."""
+"""Messages that a page sends to its live WebSocket."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ STREAMS_MAX = 100
 
 
 class InvalidMessage(ValueError):
-    """Nothing that a page of ours says; the message is the sentence for it."""
+    """A message that evdash's pages do not send. The exception text names the fault."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """The page wants the events of this filter beyond its cursor. `number` tells its subscriptions apart.
+    """A request for the events of a filter after the page's cursor.
 
-    Without `rows` it wants to know only that there are new ones.
+    `number` distinguishes the subscriptions of one page. With `rows=False` the page requests only a notice of new
+    events.
     """
 
     number: int
@@ -36,23 +37,23 @@ class Subscribe:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """The page has shown so many messages with rows since it connected."""
+    """An acknowledgement: the number of messages with rows that the page has shown since it connected."""
 
     messages: int
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingSeen:
-    """The page shows how many events wait for it, or has looked at what they changed."""
+    """A confirmation: the page shows the number of waiting events, or has refreshed itself after a notice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """The page wants the newest of what was only counted."""
+    """A request for the newest events of the skipped range."""
 
 
 def parse(text: str | None) -> Subscribe | Acknowledge | WaitingSeen | Jump:
-    """The message. Raises InvalidMessage."""
+    """Return the parsed message. Raises InvalidMessage."""
     if text is None:
         raise InvalidMessage("A message is text, not bytes.")
     if len(text) > MESSAGE_MAX_CHARS:
@@ -75,7 +76,7 @@ def parse(text: str | None) -> Subscribe | Acknowledge | WaitingSeen | Jump:
 
 
 def filter_of(query: str) -> EventFilter:
-    """The filter of a page's query string. Raises InvalidMessage."""
+    """Return the filter of a page's query string. Raises InvalidMessage."""
     try:
         return EventFilter.from_query(parse_qs(query, keep_blank_values=True, max_num_fields=200))
     except FilterError as error:
@@ -85,7 +86,7 @@ def filter_of(query: str) -> EventFilter:
 
 
 def reading_of(word: object) -> ViewMode:
-    """The reading of a page's list. Raises InvalidMessage."""
+    """Return the view mode of a page's list. Raises InvalidMessage."""
     for reading in ROW_TEMPLATES:
         if word == reading:
             return reading
@@ -93,7 +94,7 @@ def reading_of(word: object) -> ViewMode:
 
 
 def cursor_of(cursor: Mapping[str, Any]) -> Mapping[str, EntryId]:
-    """A page's cursor. Raises InvalidMessage."""
+    """Return a page's cursor with parsed entry IDs. Raises InvalidMessage."""
     if len(cursor) > STREAMS_MAX or not all(isinstance(entry_id, str) for entry_id in cursor.values()):
         raise InvalidMessage("The cursor is not one entry ID for each stream.")
     try:

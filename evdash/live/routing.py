@@ -1,4 +1,4 @@
-"""Addresses of sockets."""
+"""URL routes of the WebSockets."""
 
 from typing import Any
 
@@ -6,6 +6,6 @@ from django.urls import path
 
 from evdash.live.consumer import LiveConsumer
 
-_socket: Any = LiveConsumer.as_asgi()  # Django's types know views only
+_socket: Any = LiveConsumer.as_asgi()  # Django's type stubs accept only views
 
 websocket_urlpatterns: list[Any] = [path("live/socket/", _socket, name="live-socket")]

@@ -1,4 +1,4 @@
-"""Who has sockets open in this process: no person too many, and none for longer than they are signed in."""
+"""The registry of open sockets in this process: limits sockets per user and closes them at sign-out."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ from django.utils import timezone
 
 
 def is_still_signed_in(scope: Any) -> bool:
-    """Reads the session anew: a socket keeps what it said when the socket was opened. Blocks: for a thread."""
+    """Return whether the socket's user is still signed in. Blocks: call it in a thread.
+
+    Reads the session from its store, because the scope keeps the session as it was when the socket opened.
+    """
     store = import_module(settings.SESSION_ENGINE).SessionStore(scope["session"].session_key)
     person = get_user(cast(HttpRequest, SimpleNamespace(session=store)))
     return bool(person.is_authenticated and person.pk == scope["user"].pk)
 
 
 def ended_sessions(session_keys: Collection[str]) -> set[str]:
-    """Those of these sessions that are over: signed out of, or expired. Blocks: for a thread."""
+    """Return the keys of the sessions that ended by sign-out or expired. Blocks: call it in a thread."""
     store = import_module(settings.SESSION_ENGINE).SessionStore
     model = store.get_model_class()
     open_keys = model.objects.filter(session_key__in=session_keys, expire_date__gt=timezone.now())
@@ -40,7 +43,7 @@ def ended_sessions(session_keys: Collection[str]) -> set[str]:
 logger = logging.getLogger(__name__)
 
 SOCKETS_PER_PERSON = 50
-# Signing out in another process is noticed so late; in this one it is told at once.
+# The interval of the check for sign-outs in other processes. A sign-out in this process closes its sockets at once.
 LOOK_EVERY_S = 2.0
 
 _ended_sessions = database_sync_to_async(
@@ -51,13 +54,13 @@ _ended_sessions = database_sync_to_async(
 
 
 class OpenSocket(Protocol):
-    """A socket, as attendance knows it."""
+    """The interface of a socket that the registry uses."""
 
     session_key: str
     person: object
 
     def signed_out(self) -> None:
-        """Its session is over."""
+        """Close the socket, because its session has ended."""
 
 
 class SocketRegistry:
@@ -70,7 +73,7 @@ class SocketRegistry:
         self._looking: asyncio.Task[None] | None = None
 
     def enter(self, attendee: OpenSocket) -> bool:
-        """Take part; False for one more than the person may have."""
+        """Register a socket. Return False, without registering, if its user has SOCKETS_PER_PERSON sockets open."""
         if self._sockets_of[attendee.person] >= SOCKETS_PER_PERSON:
             return False
         self._sockets_of[attendee.person] += 1
@@ -80,7 +83,7 @@ class SocketRegistry:
         return True
 
     def leave(self, attendee: OpenSocket) -> None:
-        """Take part no longer; may be told twice."""
+        """Remove a socket. A second call has no effect."""
         if attendee not in self._attendees:
             return
         self._attendees.discard(attendee)
@@ -92,7 +95,7 @@ class SocketRegistry:
             self._looking = None
 
     def session_over(self, session_key: str) -> None:
-        """Close what this session has open. May be called in any thread."""
+        """Close the sockets of this session. May be called in any thread."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._close, {session_key})
 
@@ -105,7 +108,7 @@ class SocketRegistry:
             await asyncio.sleep(LOOK_EVERY_S)
             try:
                 self._close(await _ended_sessions({each.session_key for each in self._attendees}))
-            except DatabaseError as error:  # as every page says; the sockets stay as they are until it answers
+            except DatabaseError as error:  # every page reports the outage; the sockets stay open until SQL answers
                 logger.warning("Whether the open sockets' persons are signed in cannot be asked: %s", error)
 
 
@@ -113,7 +116,7 @@ _attendances: WeakKeyDictionary[asyncio.AbstractEventLoop, SocketRegistry] = Wea
 
 
 def attendance_of_process() -> SocketRegistry:
-    """The attendance of the running event loop, of which a web process has one."""
+    """Return the registry of the running event loop. A web process has one event loop."""
     loop = asyncio.get_running_loop()
     if loop not in _attendances:
         _attendances[loop] = SocketRegistry(loop)

@@ -1,4 +1,4 @@
-"""The feed: one tail of the streams in this process, as long as any page is open."""
+"""The stream tailer: one shared tail of the streams in this process, running while a page is open."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ logger = logging.getLogger(__name__)
 TailFactory = partial[Tail]
 
 GATHER_S = 0.02
-"""Between two reads: at 1,000 entries a second each read has some twenty, where it would have one or two."""
+"""The pause between two reads. At 1,000 entries a second a read then has about twenty entries, not one or two."""
 
 
 class Listener(Protocol):
-    """A socket, as the feed knows it."""
+    """The interface of a socket that the stream tailer uses."""
 
     def tail_changed(self, state: TailState) -> None:
-        """Redis answers, or does not."""
+        """Handle the tail's new state: Redis is reachable, or not and why."""
 
     def feed_failed(self) -> None:
-        """The feed had to stop. The page connects again and goes on from its cursor."""
+        """Close the socket, because the tailer failed. The page reconnects and continues from its cursor."""
 
 
 class StreamTailer:
-    """Drives a hub with a tail: starts with the first listener, stops with the last."""
+    """A task that passes entries from a tail to a hub. It starts with the first listener and stops with the last."""
 
     def __init__(self, make_tail: TailFactory, render: Render, events_of: EventsOf | None = None) -> None:
         self._make_tail = make_tail
@@ -58,16 +58,16 @@ class StreamTailer:
 
     @property
     def is_running(self) -> bool:
-        """Whether the streams are being tailed."""
+        """True while the task that reads the streams runs."""
         return self._task is not None
 
     @property
     def is_answered(self) -> bool:
-        """Whether Redis answers at the moment."""
+        """True if Redis is currently reachable."""
         return self._tail.state is not None and self._tail.state.reachable
 
     def attach(self, listener: Listener) -> None:
-        """Take part; the listener hears the state of Redis as soon as it is known."""
+        """Add a listener. It receives the state of Redis as soon as the state is known."""
         self._listeners.add(listener)
         if self._task is None:
             self._start()
@@ -77,14 +77,14 @@ class StreamTailer:
             listener.tail_changed(self._tail.state)
 
     def detach(self, listener: Listener) -> None:
-        """Take part no longer."""
+        """Remove a listener. The last one stops the tail."""
         self._listeners.discard(listener)
         if not self._listeners and self._task is not None:
             self._task.cancel()
             self._task = None
 
     async def answered(self) -> None:
-        """Returns when Redis has told where the streams end, after which nothing that comes is missed."""
+        """Return when the ends of the streams are known. The tail misses no entry after that moment."""
         await self._answered.wait()
 
     def _tail_changed(self, state: TailState) -> None:
@@ -114,7 +114,7 @@ class StreamTailer:
                 async for batch in batches:
                     self.hub.take(batch, datetime.now(UTC), loop.time())
                     schedule()
-                    await asyncio.sleep(GATHER_S)  # sockets and pages come first, and entries gather meanwhile
+                    await asyncio.sleep(GATHER_S)  # gives sockets and pages priority while entries accumulate
         finally:
             if due is not None:
                 due.cancel()
@@ -134,7 +134,7 @@ _feeds: WeakKeyDictionary[asyncio.AbstractEventLoop, StreamTailer] = WeakKeyDict
 
 
 def feed_of_process() -> StreamTailer:
-    """The feed of the running event loop, of which a web process has one."""
+    """Return the stream tailer of the running event loop. A web process has one event loop."""
     loop = asyncio.get_running_loop()
     if loop not in _feeds:
         configuration = settings.EVDASH

@@ -1,4 +1,4 @@
-"""A subscription: one page's place in the events of its filter, and what it is sent."""
+"""A live subscription: one page's cursor in the events of its filter, and the messages it receives."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from evdash.events.entry import EntryId
 from evdash.live.frames import FRAME_ROWS, Arrival, Cursor, Frame, Gap, later, rows_message, written
 from evdash.web.event_display.row import ViewMode
 
-# A page that stops reading costs the server no more than this, one frame, and its few small messages.
+# The memory bound for a page that stops reading: these limits, one frame, and a few small messages.
 IN_FLIGHT_ROWS = 200
 IN_FLIGHT_BYTES = 256 * 1024  # counted in characters, nearly all of which are one byte
 
 
 class Credit:
-    """Counts messages with rows. Acknowledgements name how many the page has shown since the socket was opened."""
+    """A counter of unacknowledged messages with rows.
+
+    An acknowledgement gives the number of such messages that the page has shown since the socket opened.
+    """
 
     def __init__(self) -> None:
         self._in_flight: deque[tuple[int, int]] = deque()
@@ -29,17 +32,17 @@ class Credit:
 
     @property
     def is_available(self) -> bool:
-        """Whether another message may be sent."""
+        """True if another message may be sent."""
         return self._rows < IN_FLIGHT_ROWS and self._bytes < IN_FLIGHT_BYTES
 
     def spend(self, rows: int, size: int) -> None:
-        """A message was sent."""
+        """Record a sent message with its number of rows and its size in characters."""
         self._in_flight.append((rows, size))
         self._rows += rows
         self._bytes += size
 
     def acknowledge(self, total: int) -> None:
-        """The page has shown `total` messages by now. Raises ValueError for more than were sent."""
+        """Release the messages up to number `total`. Raises ValueError if `total` exceeds the number sent."""
         if total > self._acknowledged + len(self._in_flight):
             raise ValueError(f"{total} messages were acknowledged, {self._acknowledged + len(self._in_flight)} sent")
         while self._acknowledged < total:
@@ -51,27 +54,28 @@ class Credit:
 
 @dataclass(frozen=True, slots=True)
 class CatchUp:
-    """What lay between a page's cursor and now: the newest rows, oldest first, and how many were left out.
+    """The events between a page's cursor and now: the newest rows, oldest first, and the number of skipped events.
 
-    Of the rows, `gaps` stand for entries that are no longer anywhere.
+    `gaps` is the number of rows that represent entries which neither log nor stream has.
     """
 
     rows: tuple[str, ...]
     cursor: Cursor
-    start: Position  # the place before all of it
+    start: Position  # before all of them
     skipped: int = 0
-    is_exact: bool = True  # False: at least so many were left out
-    # Of streams made anew since the page's cursor, which their new entries lie below: how far the old ones are in this.
+    is_exact: bool = True  # False: at least `skipped` events were skipped
+    # For streams recreated since the page's cursor: the entry ID up to which this has the old stream.
+    # The entry IDs of the new stream are lower than the page's cursor.
     before_anew: Cursor = field(default_factory=dict)
     gaps: int = 0
 
     @property
     def shown(self) -> int:
-        """How many of the rows are events."""
+        """The number of rows that are events."""
         return len(self.rows) - self.gaps
 
     def message(self, cursor: Cursor) -> str:
-        """What is sent to a page that has everything up to `cursor` with it; "" when it missed nothing."""
+        """Return the message for the page, which then has everything up to `cursor`; "" if the page missed nothing."""
         if not (self.rows or self.skipped or not self.is_exact):
             return ""
         return rows_message("".join(self.rows), self.shown, cursor, Gap(self.skipped, self.start, self.is_exact))
@@ -79,51 +83,57 @@ class CatchUp:
 
 @dataclass(frozen=True, slots=True)
 class SkippedRange:
-    """What matched and was only counted: of each stream what lies after `since` and not after `through`."""
+    """A range of matching events that were counted but not sent.
+
+    For each stream it contains the entry IDs after `since`, up to and including `through`.
+    """
 
     gap: Gap
     since: Cursor
     through: Cursor
 
     def as_catch_up(self, rows: tuple[str, ...]) -> CatchUp:
-        """The newest of it as rows; the others stay counted."""
+        """Return a catch-up with the newest events of the range as rows. The other events stay counted."""
         count = self.gap.count - len(rows)
         return CatchUp(rows, self.through, self.gap.after, max(0, count), self.gap.is_exact and count >= 0)
 
 
 @dataclass(frozen=True, slots=True)
 class _Recreated:
-    """Among held frames: from here on the stream is another one, with lower IDs."""
+    """A mark among held frames: the frames after it are of the recreated stream, with lower entry IDs."""
 
     stream: str
 
 
 class Subscription:
-    """Begins catching up: frames are held until `catch_up` brings what was before them.
+    """A page's subscription with rows. It holds all frames until `catch_up` delivers the events before them.
 
-    Sends with `deliver`, a function that takes the text of a message and does not wait. Every matching event after the
-    first cursor is sent once as a row or counted once in a gap, in order, whatever the page acknowledges or not.
+    `deliver` takes the text of a message and does not block. Each matching event after the first cursor is delivered
+    once, as a row or in a skipped count. Events are in order, regardless of acknowledgements.
     """
 
     def __init__(self, cursor: Cursor, credit: Credit, deliver: Callable[[str], None]) -> None:
         self.cursor = dict(cursor)
-        self.tailed: Cursor = {}  # where the tail stood when this joined the hub
+        self.tailed: Cursor = {}  # the tail's position when this joined the hub
         self._credit = credit
         self._deliver = deliver
         self._held: list[Frame | _Recreated] | None = []
         self._gap: Gap | None = None
         self._gap_since: Cursor = {}
-        self._unsent: deque[Arrival] = deque(maxlen=FRAME_ROWS)  # the newest of the gap, as far as they came as frames
+        self._unsent: deque[Arrival] = deque(maxlen=FRAME_ROWS)  # the newest skipped events that arrived in frames
         self._reading: ViewMode = "events"
-        self._told_waiting: int | None = None  # a count was sent, and the page has not answered
+        self._told_waiting: int | None = None  # a count was sent, and the page has not confirmed it
 
     @property
     def is_complete(self) -> bool:
-        """Whether the page was sent everything up to `cursor`."""
+        """True if the page was sent everything up to `cursor`."""
         return self._held is None and self._gap is None
 
     def take(self, frame: Frame, ahead: Cursor | None = None) -> None:
-        """The next frame of the filter. `ahead`: how far the page has streams that the frame does not know as anew."""
+        """Send the next frame of the filter; hold it during a catch-up, or only count it if the credit is spent.
+
+        `ahead` contains the page's entry IDs in recreated streams. A frame from before the recreation lacks them.
+        """
         if self._held is not None:
             self._held.append(frame)
             return
@@ -142,12 +152,12 @@ class Subscription:
         self._send(rest.message, rest.shown)
 
     def recreated_unseen(self, missed: CatchUp) -> set[str]:
-        """Streams of which the reading found that they were made anew, and the tail has not come to it yet."""
+        """Return the streams that the catch-up found recreated and the tail has not yet found recreated."""
         behind = {stream for stream in missed.before_anew if missed.cursor[stream] < self.tailed[stream]}
         return behind - {each.stream for each in self._held or () if isinstance(each, _Recreated)}
 
     def catch_up(self, missed: CatchUp) -> None:
-        """Send what the page missed, then what came meanwhile and is not in it."""
+        """Send the events that the page missed, then the held events that are not among them."""
         held, self._held = self._held or [], None
         since, self.cursor = self.cursor, later(self.cursor, missed.cursor)
         self.cursor |= {stream: missed.cursor[stream] for stream in missed.before_anew}
@@ -160,7 +170,10 @@ class Subscription:
         self._replay(held, missed)
 
     def _replay(self, held: list[Frame | _Recreated], missed: CatchUp) -> None:
-        """What came while the past was read; a stream may have been made anew meanwhile, read before it or after."""
+        """Take the frames held during the catch-up.
+
+        A stream may have been recreated during the catch-up, before or after its read.
+        """
         anew = {each.stream for each in held if isinstance(each, _Recreated)} & set(missed.before_anew)
         read_anew = {stream: missed.cursor[stream] for stream in anew}
         self.cursor |= {stream: missed.before_anew[stream] for stream in read_anew}
@@ -171,15 +184,15 @@ class Subscription:
                 self.cursor[each.stream] = read_anew.pop(each.stream, EntryId.MIN)
 
     def credit_returned(self) -> None:
-        """The page has acknowledged something: what was counted until now is told before the next row is sent."""
+        """Send the skipped count, if any, before the next row. Called after the page has acknowledged messages."""
         if self._gap and self._credit.is_available:
             gap = self._take_gap(self._gap)
             self._send(rows_message("", 0, self.cursor, gap), 0)
 
     def bring_newest(self) -> bool:
-        """Send the newest of what was only counted, and the count of the rest. Return whether they were at hand.
+        """Send the newest skipped events from memory, and the count of the rest. Return whether that was possible.
 
-        Where they are not, `jump` tells what to read.
+        If it was not, `jump` returns the range to read.
         """
         gap, unsent = self._gap, tuple(self._unsent)
         if self._held is not None or gap is None or not self._credit.is_available:
@@ -192,21 +205,24 @@ class Subscription:
         return True
 
     def jump(self) -> SkippedRange | None:
-        """What was only counted, to be read and given to `catch_up`: until then frames are held. None: nothing was."""
+        """Return the skipped range, to be read and passed to `catch_up`; None if there is none.
+
+        Frames are held until `catch_up` is called. Also returns None during a catch-up.
+        """
         if self._held is not None or self._gap is None:
             return None
         unsent = SkippedRange(self._take_gap(self._gap), self._gap_since, dict(self.cursor))
-        self._held = []  # what it was told of waiting, the page may not have seen yet
+        self._held = []  # `_told_waiting` stays: the page may not have confirmed the last count yet
         return unsent
 
     def waiting_seen(self) -> None:
-        """The page shows the count of what waits for it, and may be told the next."""
+        """Send the current waiting count if it changed since the one that the page now shows."""
         told, self._told_waiting = self._told_waiting, None
         if self._gap and self._gap.count != told:
             self._tell_waiting()
 
     def tell_alive(self, cursor: Cursor) -> None:
-        """Let the page know that it has everything up to here, if it was sent all of it."""
+        """Send a sign of life, with the cursor if the page was sent everything up to it."""
         if self.is_complete:
             self.cursor = later(self.cursor, cursor)
             self._deliver(json.dumps({"type": "alive", "cursor": written(self.cursor)}))
@@ -214,7 +230,7 @@ class Subscription:
             self._deliver(json.dumps({"type": "alive"}))
 
     def begin_anew(self, stream: str) -> None:
-        """The stream was made anew: what comes of it now has lower entry IDs."""
+        """Restart the stream's cursor, because its entries now have lower IDs: the stream was recreated."""
         if self._held is not None:
             self._held.append(_Recreated(stream))
         else:
@@ -243,36 +259,36 @@ class Subscription:
 
 
 class ChangeNotifier:
-    """Tells a page how many events of its filter have come, and nothing more until it has looked.
+    """A notifier for summary pages: sends the number of new events, then nothing until the page has refreshed itself.
 
-    Takes the place of a Subscription. Needs no cursor: a page that was away reads itself anew when it is back.
+    Replaces a Subscription. It does not need a cursor: a page that reconnects refreshes itself.
     """
 
     def __init__(self, deliver: Callable[[str], None]) -> None:
         self.tailed: Cursor = {}
         self._deliver = deliver
         self._untold = 0
-        self._is_told = False  # and the page has not looked yet
+        self._is_told = False  # True: a count was sent, and the page has not refreshed itself yet
 
     def take(self, frame: Frame) -> None:
-        """The next frame of the filter."""
+        """Count the events of the next frame, and send the count unless one is unconfirmed."""
         self._untold += frame.count
         self._tell()
 
     def waiting_seen(self) -> None:
-        """The page has looked."""
+        """Send the count of newer events, if any, because the page has refreshed itself."""
         self._is_told = False
         self._tell()
 
     def credit_returned(self) -> None:
-        """Rows were acknowledged, of which this page has none."""
+        """Do nothing: this page does not receive rows."""
 
     def tell_alive(self, cursor: Cursor) -> None:
-        """Let the page know that the connection stands."""
+        """Send a sign of life without a cursor."""
         self._deliver(json.dumps({"type": "alive"}))
 
     def begin_anew(self, stream: str) -> None:
-        """The stream was made anew; whatever comes from it is news."""
+        """Do nothing: every event of a recreated stream counts as new."""
 
     def _tell(self) -> None:
         if self._untold and not self._is_told:

@@ -1,4 +1,4 @@
-"""Addresses that pages ask over HTTP where they have no socket."""
+"""URL routes for pages that poll over HTTP without a socket."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""What every command of evdash is: one that ends with a sentence when it cannot do what it should."""
+"""The base class of evdash's commands: a command that fails ends with a sentence."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from django.core.management.base import BaseCommand, CommandError, SystemCheckEr
 
 
 class PlainCommand(BaseCommand):
-    """A command whose CommandError reaches a person as its sentence alone, as that of a wrong setting does."""
+    """A command that prints a CommandError as its sentence alone, as evdash does for an invalid setting."""
 
-    _called_from_command_line: bool  # Django's, and unknown to its type stubs
+    _called_from_command_line: bool  # set by Django, missing in its type stubs
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
             return super().execute(*args, **options)
         except CommandError as error:
-            # Called by other code, or with --traceback, it raises as Django's commands do.
+            # Called by other code, or with --traceback, the command raises as Django's commands do.
             if not self._called_from_command_line or options["traceback"] or isinstance(error, SystemCheckError):
                 raise
             self.stderr.write(str(error))

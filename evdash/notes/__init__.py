@@ -1,1 +1,1 @@
-"""Notes that people write on sessions and events: who, when, what, and what stood there before."""
+"""Notes that people write on sessions and events, with author, time, text and earlier texts."""

@@ -1,5 +1,8 @@
-"""Notes in SQL. They name what they are on as the streams do, and no row of the log: so they outlive trimming, a
-rebuild of the log, and a log in another order."""
+"""Notes in SQL.
+
+Notes refer to sessions and entries by the names in the streams, not by rows of the event log. So they outlive trimming,
+a rebuild of the log, and a log in another order.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,15 @@ from evdash.eventlog.fields import EntryIdField
 
 
 class Note(models.Model):
-    """A note on a session or, where `stream` is not empty, on one entry. Its text is its last version's."""
+    """A note on a session or, if `stream` is not empty, on one entry. Its last version holds its text."""
 
     session_id = models.TextField(blank=True)  # of a note on an entry: the entry's session, "" for none
     stream = models.TextField(blank=True)
     entry_id = EntryIdField(null=True)  # type: ignore[misc] # the field's types know no null
-    # Who has written a note can be shut out, but not deleted.
+    # The author of a note can be deactivated, but not deleted.
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     written_at = models.DateTimeField(default=timezone.now)
-    deleted_at = models.DateTimeField(null=True)  # by its author; then there are no versions
+    deleted_at = models.DateTimeField(null=True)  # by its author; a deleted note has no versions
 
     class Meta:
         ordering = ["pk"]
@@ -40,7 +43,7 @@ class Note(models.Model):
 
 
 class NoteVersion(models.Model):
-    """What a note said from a time on. An edit adds one, and changes none."""
+    """Text of a note from a time on. An edit adds a version and never changes one."""
 
     note = models.ForeignKey(Note, models.CASCADE, related_name="versions")
     text = models.TextField()

@@ -1,4 +1,4 @@
-"""Reading notes."""
+"""Queries of notes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _AT_ONCE = 200
 
 
 def find_note(number: int) -> NoteRecord | None:
-    """The note of this number, a deleted one too."""
+    """Return the note of this number, even a deleted one; None without one."""
     return next(iter(_records(Note.objects.filter(pk=number))), None)
 
 
 def notes_on(subject: Subject) -> tuple[NoteRecord, ...]:
-    """The notes on exactly this, oldest first; deleted ones among them."""
+    """Return the notes on exactly this subject, oldest first, including deleted ones."""
     if subject.entry_id is None:
         rows = Note.objects.filter(session_id=subject.session_id, stream="")
     else:
@@ -27,14 +27,14 @@ def notes_on(subject: Subject) -> tuple[NoteRecord, ...]:
 
 
 def notes_of_session(session_id: str, *, limit: int) -> SessionNotes:
-    """The first notes on a session and on its events, as far as `limit`, and how many there are."""
+    """Return the first `limit` notes on a session and on its events, and the number of all."""
     rows = Note.objects.filter(session_id=session_id)
     found = _records(rows[:limit])
     return SessionNotes(found, len(found) if len(found) < limit else rows.count())
 
 
 def all_notes_of_session(session_id: str) -> Iterator[NoteRecord]:
-    """Every note on a session and on its events, oldest first; some at a time are in memory."""
+    """Yield every note on a session and on its events, oldest first, with only some in memory at a time."""
     last = 0
     while found := _records(Note.objects.filter(session_id=session_id, pk__gt=last)[:_AT_ONCE]):
         yield from found

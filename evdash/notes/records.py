@@ -1,4 +1,4 @@
-"""A note as others read it: plain values."""
+"""Notes as plain values for other modules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from evdash.events.event import Event
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a note is on: a session, or an entry (`stream` and `entry_id`) and then the session that it belongs to."""
+    """Subject of a note: a session, or an entry (`stream` and `entry_id`) and the session that it belongs to."""
 
     session_id: str
     stream: str = ""
@@ -27,7 +27,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What a note said from `written_at` on."""
+    """Text of a note from `written_at` on."""
 
     text: str
     written_at: datetime
@@ -35,7 +35,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class NoteRecord:
-    """One note with all that it ever said; of a deleted one only that it was there."""
+    """One note with all its versions. A deleted note keeps none of them."""
 
     number: int
     subject: Subject
@@ -47,12 +47,12 @@ class NoteRecord:
 
     @property
     def text(self) -> str:
-        """What it says; "" when it is deleted."""
+        """Current text; "" if the note is deleted."""
         return self.versions[-1].text if self.versions else ""
 
     @property
     def edited_at(self) -> datetime | None:
-        """When it was changed last; None for a note that is as it was first written."""
+        """Time of the last change; None for a note that was never changed."""
         return self.versions[-1].written_at if len(self.versions) > 1 else None
 
 
@@ -61,4 +61,4 @@ class SessionNotes:
     """Notes on a session and on its events."""
 
     notes: tuple[NoteRecord, ...]  # oldest first
-    total: int  # there may be more than were asked for
+    total: int  # may be more than the requested limit

@@ -1,4 +1,4 @@
-"""Writing notes: each change by its author, in one transaction with its row in the audit log."""
+"""Changes of notes: each one by its author, in one transaction with its row in the audit log."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ VERSIONS: Final = 50
 
 
 class NoteRefused(Exception):
-    """The note is not kept; the sentence says why."""
+    """Rejected change of a note. The message is a sentence with the reason."""
 
 
 def write_note(author: User, subject: Subject, text: str) -> NoteRecord:
-    """Keep a new note and return it. The same text once more, right after, is the note that is there: forms are sent
-    twice. Raises NoteRefused."""
+    """Store a new note and return it. Raise NoteRefused.
+
+    Browsers may send a form twice. If the author's last note here has the same text, return that note.
+    """
     text = _checked(text)
     with transaction.atomic():
         before = notes_on(subject)
@@ -42,9 +44,9 @@ def write_note(author: User, subject: Subject, text: str) -> NoteRecord:
 
 
 def edit_note(author: User, note: NoteRecord, text: str, *, seen: int) -> NoteRecord:
-    """Let the note say this from now on; what it said is kept. `seen`: how many versions the author has seen.
+    """Add this text as a new version of the note. Earlier versions are kept.
 
-    Raises NoteRefused.
+    `seen`: the number of versions that the author has seen. Raise NoteRefused.
     """
     text = _checked(text)
     with transaction.atomic():
@@ -60,9 +62,9 @@ def edit_note(author: User, note: NoteRecord, text: str, *, seen: int) -> NoteRe
 
 
 def delete_note(author: User, note: NoteRecord) -> None:
-    """Erase what the note said, in all its versions; that there was one, whose, and until when, stays.
+    """Erase the text of the note, in all its versions. Raise NoteRefused.
 
-    Raises NoteRefused.
+    The existence of the note, its author and its deletion time are kept.
     """
     with transaction.atomic():
         _own(author, note.number)
@@ -72,7 +74,7 @@ def delete_note(author: User, note: NoteRecord) -> None:
 
 
 def _checked(text: str) -> str:
-    # As browsers send it; PostgreSQL takes no NUL.
+    # Browsers send CRLF. PostgreSQL rejects NUL.
     text = text.replace("\r\n", "\n").replace("\x00", "\ufffd").strip()
     if not text:
         raise NoteRefused("There is nothing in it yet.")
@@ -82,7 +84,10 @@ def _checked(text: str) -> str:
 
 
 def _own(author: User, number: int) -> NoteRecord:
-    """The note as it is now, held until the transaction ends."""
+    """Return the note in its current state, locked until the transaction ends.
+
+    Raise NoteRefused if it is deleted or has another author.
+    """
     Note.objects.select_for_update().filter(pk=number).first()
     note = find_note(number)
     if note is None or note.deleted_at is not None:

@@ -1,4 +1,4 @@
-"""Replays that take their time: carried out in threads of the process that was asked, for as long as it lives."""
+"""Slow replays, executed by threads of the web process that received the request. They end with that process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from evdash.streams.sandbox import SandboxWriter
 logger = logging.getLogger(__name__)
 
 AT_ONCE: Final = 4
-"""So many are carried out by one process."""
+"""Maximum number of replays that one process executes at the same time."""
 _BEGUN_WITHIN_S: Final = 30.0
 _ENDED_WITHIN_S: Final = 3.0
 _FULL: Final = (
@@ -35,7 +35,7 @@ _FULL: Final = (
 
 
 class _UntilTheEnd:
-    """Time as long as the process lives."""
+    """Clock whose `sleep` raises Stopped once the process ends."""
 
     def __init__(self) -> None:
         self.is_over = threading.Event()
@@ -55,7 +55,7 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True, kw_only=True)
 class BackgroundReplay(Replay):
-    """A replay that `begin` carries out; refused while there are AT_ONCE of them."""
+    """A replay for `begin`. It is refused while AT_ONCE replays are in progress."""
 
     clock: ClassVar[Clock] = _time
 
@@ -83,9 +83,10 @@ class BackgroundReplay(Replay):
 
 
 def begin(user_name: str, replay: BackgroundReplay, reason: str, *, user: User | None = None) -> None:
-    """Begin the replay and leave it to a thread; what comes of it is in the audit log.
+    """Start the replay in a thread. The audit log receives its outcome.
 
-    Comes back when the sandbox is there, or after half a minute. Raises what `operate` raises until then.
+    Return when the copying starts, which is after the sandbox was prepared, or after 30 s. Raise the errors of
+    `operate` that occur until then.
     """
     run = _Run(user_name, replay, reason, user)
     run.start()
@@ -95,11 +96,11 @@ def begin(user_name: str, replay: BackgroundReplay, reason: str, *, user: User |
 
 
 class _Run(threading.Thread):
-    """One replay, from its second look on."""
+    """Thread of one replay. It previews the replay again, then executes it."""
 
     def __init__(self, user_name: str, replay: BackgroundReplay, reason: str, user: User | None) -> None:
         super().__init__(name=f"replay into {replay.stream}", daemon=True)
-        self.begun = Future[None]()  # done when entries are copied, or with why none are
+        self.begun = Future[None]()  # done when the copying starts, or with the error that prevents it
         self._asked = user_name, replay, reason, user
 
     def run(self) -> None:
@@ -118,7 +119,7 @@ class _Run(threading.Thread):
 
 @atexit.register
 def _end() -> None:
-    """Have those that are under way note how far they came."""
+    """Stop the replays in progress, and wait up to 3 s for each to record its progress."""
     _time.is_over.set()
     for thread in list(_under_way):
         thread.join(_ENDED_WITHIN_S)

@@ -1,4 +1,4 @@
-"""The operation that replays: copies the entries of a filter, byte for byte, into a sandbox."""
+"""The replay operation: it copies the entries of a filter, byte for byte, into a sandbox."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ CHUNK_EVENTS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast entries follow each other: full speed, or the gaps between their entry IDs, divided by `speed`."""
+    """Pace of a replay: full speed, or the gaps between entry IDs, divided by `speed`."""
 
     speed: float | None  # None: full speed
-    max_gap_s: float | None  # no recorded gap counts for longer
+    max_gap_s: float | None  # limit of each recorded gap; None: no limit
 
     def gap_s(self, before: EntryId | None, entry_id: EntryId) -> float:
-        """Seconds from one entry to the next."""
+        """Return the seconds to wait between two entries; 0 at full speed or for the first entry."""
         if self.speed is None or before is None:
             return 0.0
         recorded_s = max(0, entry_id.ms - before.ms) / 1000
@@ -55,7 +55,7 @@ class Pace:
 
 @dataclass(slots=True)
 class Counted:
-    """The entries of a replay, as far as they were counted."""
+    """Totals of a replay's entries, as far as they were counted."""
 
     entries: int = 0
     size_bytes: int = 0
@@ -64,11 +64,11 @@ class Counted:
     by_stream: Counter[str] = field(default_factory=Counter)
     first_id: EntryId | None = None
     last_id: EntryId | None = None
-    twins: EntryId | None = None  # an ID that an entry of two streams has
+    twins: EntryId | None = None  # an ID that entries of two streams share
     gaps: int = 0
 
     def add(self, entry: Entry, pace: Pace) -> None:
-        """Count one more, which follows the others."""
+        """Count one more entry. The entry ID must not be smaller than the last one."""
         self.entries += 1
         self.size_bytes += size_of(entry)
         gap_s = pace.gap_s(self.last_id, entry.entry_id)
@@ -82,8 +82,11 @@ class Counted:
 
 
 def entries_of(filter: EventFilter, counted: Counted | None = None) -> Iterator[Entry]:
-    """The entries in the order of their IDs, complete as exports are; the gaps between are added to `counted`."""
-    seen: set[tuple[str, str, EntryId]] = set()  # a gap reaches into as many pages as it spans
+    """Yield the filter's entries in the order of their IDs, as completely as an export does.
+
+    `counted.gaps` becomes the number of gaps between the first and the last entry.
+    """
+    seen: set[tuple[str, str, EntryId]] = set()  # a long gap appears on several pages
     for page in all_pages(filter, "A replay", limit=CHUNK_EVENTS):
         if counted is not None and page.events:
             first, last = counted.first_id or page.events[0].entry_id, page.events[-1].entry_id
@@ -94,7 +97,7 @@ def entries_of(filter: EventFilter, counted: Counted | None = None) -> Iterator[
 
 
 def count_until(filter: EventFilter, pace: Pace, is_too_much: Callable[[Counted], bool]) -> Counted:
-    """Count the entries of the filter, no further than that they are too much."""
+    """Count the entries of the filter. Stop as soon as `is_too_much` is true."""
     counted = Counted()
     for entry in entries_of(filter, counted):
         counted.add(entry, pace)
@@ -109,34 +112,37 @@ DURATION_MAX_S: Final = 86_400
 EXPIRES_S: Final = 86_400
 SPEED_MAX: Final = 100
 ALIVE_EVERY_S: Final = 5.0
-"""So often a replay says that it goes on, while it waits."""
+"""Seconds between the signs of life that a waiting replay writes."""
 _BATCH_ENTRIES: Final = 500
 _BATCH_BYTES: Final = 2**20
 
 
 class Stopped(Exception):
-    """Whoever copies must end now; the message is the sentence that says why."""
+    """Error that ends the copying. The message is the sentence with the reason."""
 
 
 class Clock(Protocol):
-    """What the pace goes by."""
+    """Clock of the pace."""
 
     def monotonic(self) -> float:
-        """Seconds since whenever."""
+        """Return the seconds since an arbitrary moment."""
 
     def sleep(self, seconds: float, /) -> None:
-        """Wait so long. Raises Stopped."""
+        """Wait this many seconds. Raise Stopped when the copying must end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """Copy what `query` finds in log and stream into the sandbox `stream`; both watched and foreign streams stay."""
+    """Operation that copies the entries of `query` from log and stream into the sandbox `stream`.
+
+    It changes neither the watched streams nor any other stream.
+    """
 
     action: ClassVar[str] = "replay"
     clock: ClassVar[Clock] = time
 
     stream: str
-    query: str  # the filter in the grammar
+    query: str  # the filter, in the filter language
     who: str
     reason: str = ""
     ids: Ids = "original"
@@ -147,11 +153,11 @@ class Replay:
 
     @property
     def title(self) -> str:
-        """In words."""
+        """The operation in words."""
         return f"Replay {self._filter.describe()} into {self.stream}"
 
     def preview(self, client: redis.Redis) -> Preview:
-        """What it would do; changes nothing. Raises StreamsUnavailable where not everything can be read."""
+        """Return the effect of the replay; change nothing. Raise StreamsUnavailable if not everything can be read."""
         try:
             self._check()
             counted = count_until(self._filter, self._pace, lambda so_far: bool(self._past(so_far)))
@@ -161,7 +167,7 @@ class Replay:
         return Preview(sentence=self._would(counted), affected=counted.entries)
 
     def execute(self, client: redis.Redis) -> Outcome:
-        """Do it; an interruption ends it after a whole batch. Raises OperationRefused."""
+        """Copy the entries; an interruption ends the replay after a whole batch. Raise OperationRefused."""
         self._check()
         entries = entries_of(self._filter)
         first = next(entries, None)
@@ -198,7 +204,7 @@ class Replay:
         )
 
     def _copy(self, writer: SandboxWriter, first: Entry, rest: Iterator[Entry]) -> str:
-        """Copy all of them, each when it is due; returns why it stopped before the end."""
+        """Copy all entries, each at its due time. Return the reason of an early stop, or an empty string."""
         pace, batch, size = self._pace, list[Entry](), 0
         begun_s = due_s = self.clock.monotonic()
         before: EntryId | None = None
@@ -226,11 +232,14 @@ class Replay:
                     writer.tell_alive()
                 except SandboxGone:
                     raise
-                except StreamsUnavailable:  # it may be back when the next entry is due
+                except StreamsUnavailable:  # Redis may answer again when the next entry is due
                     pass
 
     def _too_much(self, writer: SandboxWriter, batch: Sequence[Entry], size: int, duration_s: float) -> str:
-        """More has been written to the streams since it was counted; the limits hold nevertheless."""
+        """Return the sentence about the limit that one more entry exceeds, or an empty string.
+
+        Producers may have written more entries since the preview. The limits apply to those, too.
+        """
         copied = writer.provenance
         return self._past_limits(copied.entries + len(batch) + 1, copied.size_bytes + size, duration_s)
 
@@ -248,7 +257,7 @@ class Replay:
         return ""
 
     def _check(self) -> None:
-        """Raises OperationRefused for what is never possible."""
+        """Raise OperationRefused for arguments that are never allowed."""
         configuration = settings.EVDASH
         if refused := why_no_sandbox(self.stream, configuration.sandbox_prefix, configuration.streams):
             raise OperationRefused(refused)
@@ -260,7 +269,7 @@ class Replay:
             raise OperationRefused("A sandbox expires after a second at the soonest, and after 30 days at the latest.")
 
     def _check_counted(self, client: redis.Redis, counted: Counted) -> None:
-        """Raises OperationRefused for what is not possible with these entries."""
+        """Raise OperationRefused for arguments that are not allowed with these entries."""
         if counted.first_id is None:
             raise OperationRefused(self._nothing())
         if too_much := self._past(counted):
@@ -327,10 +336,10 @@ def _is_full(batch: Sequence[Entry], size: int) -> bool:
 
 
 def _span(seconds: float) -> str:
-    """The two largest units: `24 hours`, `2 minutes 5 seconds`."""
+    """Return the two largest units of a duration: `24 hours`, `2 minutes 5 seconds`."""
     rest, words = round(seconds), list[str]()
     for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
-        if unit == "day" and rest <= 86_400:  # as people say it
+        if unit == "day" and rest <= 86_400:  # "24 hours" is more common than "1 day"
             continue
         number, rest = divmod(rest, size)
         if number:

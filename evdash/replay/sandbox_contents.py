@@ -1,4 +1,4 @@
-"""What a sandbox holds, decoded once and kept in memory until it changes."""
+"""Cached contents of sandboxes: decoded once, and kept in memory until the sandbox changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from evdash.events.summaries import SessionSummary, UserSummary, sessions_of, us
 from evdash.streams.reads import read_forward
 from evdash.streams.sandbox import Sandbox
 
-# Decoded, an entry takes some three times its size; a replay copies at most so many entries.
+# A replay copies at most ENTRIES_MAX entries. BYTES_MAX counts raw bytes; a decoded entry needs about three times that.
 ENTRIES_MAX: Final = 100_000
 BYTES_MAX: Final = 64 * 2**20
 _STEP: Final = 1_000
@@ -32,7 +32,7 @@ _STATE_EVERY: Final = 500
 
 
 class Contents:
-    """The entries of a sandbox at one moment, and what they amount to. Never changed once they are made."""
+    """The entries of a sandbox at one moment, and their summaries. Immutable."""
 
     def __init__(self, events: Sequence[Event], size_bytes: int, *, is_all: bool) -> None:
         self.events = tuple(events)
@@ -44,12 +44,12 @@ class Contents:
 
     @cached_property
     def changes(self) -> Sequence[Change]:
-        """What each event counts, oldest first."""
+        """The effect of each event on the counters, oldest first."""
         return sorted(changes(self.events, {}), key=lambda change: change.event.entry_id)
 
     @cached_property
     def duplicates(self) -> Mapping[EntryId, EntryId]:
-        """The entries that are duplicates, each with the one that counts."""
+        """The entry IDs of duplicates, each mapped to the entry ID that counts."""
         first: dict[bytes, EntryId] = {}
         found: dict[EntryId, EntryId] = {}
         for change in self.changes:
@@ -61,12 +61,12 @@ class Contents:
 
     @cached_property
     def sessions(self) -> Mapping[str, SessionSummary]:
-        """By session ID."""
+        """The summaries of sessions by session ID."""
         return sessions_of(self.changes)
 
     @cached_property
     def users(self) -> Mapping[str, UserSummary]:
-        """By user ID."""
+        """The summaries of users by user ID."""
         took_part: dict[str, set[str]] = defaultdict(set)
         for event in self.events:
             if event.session_id:
@@ -85,18 +85,21 @@ class Contents:
 
     @property
     def last_id(self) -> EntryId:
-        """Of the last event; EntryId.MIN without any."""
+        """The ID of the last event; EntryId.MIN without any."""
         return self.events[-1].entry_id if self.events else EntryId.MIN
 
     def event(self, entry_id: EntryId) -> Event | None:
-        """The event of this entry."""
+        """Return the event of this entry, or None."""
         found = bisect_left(self.events, entry_id, key=_entry_id)
         return (
             self.events[found] if self.events[found : found + 1] and self.events[found].entry_id == entry_id else None
         )
 
     def steps(self, session_id: str, through: EntryId, history: int) -> Iterator[Step]:
-        """The session's last events up to an entry ID, `history` of them or more, if there are, with their states."""
+        """Yield the last steps of a session up to an entry ID: each event with the states before and after it.
+
+        There are at least `history` steps, if the session has that many events.
+        """
         events = self.by_session.get(session_id, ())
         end = bisect_right(events, through, key=_entry_id)
         known = self._states[session_id]
@@ -117,13 +120,16 @@ NOTHING: Final = Contents((), 0, is_all=True)
 
 
 def _beginning(events: Sequence[Event]) -> SessionState:
-    """What is known before the first of these: of a session that does not begin with its start, not all was copied."""
+    """Return the state before the first of these events.
+
+    A session without session.started as its first event was copied in part. Its beginning is unknown.
+    """
     return NOT_STARTED if not events or events[0].type == "session.started" else without_beginning(None)
 
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """By what contents are known again: the same replays made them, and the stream begins and ends alike."""
+    """Version of a sandbox's contents: its replays, and the stream's first ID, last ID and length."""
 
     begun: tuple[datetime, ...]
     first_id: EntryId | None
@@ -142,7 +148,7 @@ class _Mark:
 
 
 class SandboxCache:
-    """The contents that were read last, of as many sandboxes as fit into BYTES_MAX. For several threads."""
+    """Thread-safe cache of the most recently read sandboxes, up to BYTES_MAX in total. The newest is always kept."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -150,7 +156,10 @@ class SandboxCache:
         self._kept: OrderedDict[str, tuple[_Mark, Contents]] = OrderedDict()
 
     def contents(self, sandbox: Sandbox) -> Contents:
-        """What this sandbox holds, its first ENTRIES_MAX entries and BYTES_MAX at most. Raises StreamsUnavailable."""
+        """Return the contents of this sandbox, at most about its first ENTRIES_MAX entries or BYTES_MAX.
+
+        The last batch of 1,000 entries may exceed a limit. Raise StreamsUnavailable.
+        """
         mark = _Mark.of(sandbox)
         with self._lock:
             known = self._kept.get(sandbox.name)
@@ -158,7 +167,7 @@ class SandboxCache:
             contents = known[1]
         elif known and known[1].is_all and known[0].may_grow_to(mark):
             contents = self._read(sandbox.name, known[1])
-            if len(contents.events) != mark.length and contents.is_all:  # some were taken away meanwhile
+            if len(contents.events) != mark.length and contents.is_all:  # entries were removed in between
                 contents = self._read(sandbox.name, NOTHING)
         else:
             contents = self._read(sandbox.name, NOTHING)
@@ -170,7 +179,7 @@ class SandboxCache:
         return contents
 
     def _read(self, stream: str, before: Contents) -> Contents:
-        """What there is of the stream after these contents, added to them."""
+        """Return these contents, extended by the later entries of the stream."""
         events, size = list(before.events), before.size_bytes
         while len(events) < ENTRIES_MAX and size < BYTES_MAX:
             after = events[-1].entry_id if events else None

@@ -1,4 +1,4 @@
-"""The reader of a sandbox: the same questions as of the watched streams, answered from memory."""
+"""The reader of a sandbox: it answers the same queries as for the watched streams, from memory."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from evdash.streams.sandbox import Sandbox
 
 
 class SandboxReader(Reader):
-    """A reading of one sandbox as it is now. There are no gaps in what was never meant to be whole."""
+    """Reader of one sandbox as of now. It reports no gaps, because a sandbox is not meant to be complete."""
 
     def __init__(self, sandbox: Sandbox, contents: Contents, now: datetime | None = None) -> None:
         self.now = now or datetime.now(UTC)
@@ -171,7 +171,7 @@ class SandboxReader(Reader):
         return sorted(groups, key=lambda group: (group.last_id, group.fingerprint), reverse=True)[:GROUPS_MAX]
 
     def _among(self, filter: EventFilter) -> Sequence[Event]:
-        """The events that the filter can match: of one session, or all."""
+        """Return the events that the filter can match: those of one session, or all."""
         for group in filter.alternatives():
             condition = group[0]
             if len(group) == 1 and condition.key == "session" and not condition.negated and not condition.prefix:
@@ -181,9 +181,9 @@ class SandboxReader(Reader):
     def _side(
         self, among: Sequence[Event], before: Position | None, after: Position | None, *, forward: bool
     ) -> Iterator[Event]:
-        """Those on the wanted side of a position, in the direction of reading."""
+        """Yield the events on the wanted side of a position, in the direction of reading."""
         if after is not None:
-            # Streams other than this one lie before it.
+            # A position of another stream precedes this stream's entry with the same ID.
             bisect = bisect_right if after.stream == self._stream else bisect_left
             return islice(among, bisect(among, after.entry_id, key=_entry_id), None)
         end = bisect_left(among, before.entry_id, key=_entry_id) if before is not None else len(among)

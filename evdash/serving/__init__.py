@@ -1,1 +1,1 @@
-"""The web server: bounded work in several processes behind one port."""
+"""The web server: several processes behind one port, each with a bounded number of requests at once."""

@@ -1,4 +1,4 @@
-"""Ending the work on a page whose reader has gone away, or whose database does not answer."""
+"""Cancellation of a page whose client has disconnected or whose database does not answer."""
 
 from __future__ import annotations
 
@@ -17,47 +17,58 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections
 Execute = Callable[..., Any]
 
 HANGING_AFTER_S: Final = 4.5
-"""A PostgreSQL that works ends a statement earlier by itself (serving/pages.py); one that hangs does not."""
+"""Seconds without an answer after which evdash cuts the connection to PostgreSQL.
+
+A working PostgreSQL ends a statement earlier, by its statement_timeout (serving/pages.py). A hanging one does not.
+"""
 CHECK_MAX_S: Final = 1.5
-"""How long a kept connection has to prove, before the first statement of a page, that its server answers. Then it takes
-up to 3 s (settings) to learn that a new one cannot be had either."""
+"""Seconds that a kept connection has to prove that its server answers, before the first statement of a page.
+
+After that, a new connection takes up to 3 s (settings) to fail as well.
+"""
 _ACTIVE: Final = 1
 """PQTRANS_ACTIVE: a command is in progress. https://www.postgresql.org/docs/current/libpq-status.html"""
 
 
 class Abandoned(BadRequest):
-    """Nobody waits for the answer any more."""
+    """Error for a page whose client does not wait for the response any more."""
 
 
 class NotAbandoned(logging.Filter):
-    """Keeps pages whose reader has gone away out of the log: they are counted, and no fault."""
+    """Log filter that drops records of abandoned pages: evdash counts them, and they are not a fault."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not (record.exc_info and isinstance(record.exc_info[1], Abandoned))
 
 
 class Abandonment:
-    """Whether the reader of one page has gone away. Told by the event loop, looked at by the thread that makes it."""
+    """State of one page: whether its client has disconnected.
+
+    The event loop sets it. The thread that makes the page checks it.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._interrupt: Callable[[], object] | None = None
-        self._database: Any = None  # as Django knows it
-        self._active_since_s: float | None = None  # since when a statement was seen to run
+        self._database: Any = None  # the Django connection wrapper
+        self._active_since_s: float | None = None  # first time at which a statement was seen active
         self._has_executed = False
         self.is_abandoned = False
-        self.has_begun = False  # a thread works on the page
+        self.has_begun = False  # a thread makes the page
 
     def abandon(self) -> None:
-        """End the SQL statement that runs, and let no other one begin."""
+        """Interrupt the running SQL statement and prevent every later one."""
         with self._lock:
             self.is_abandoned = True
             if self._interrupt is not None:
                 self._interrupt()
 
     def end_hanging(self) -> None:
-        """Cut the connection to a PostgreSQL that has not answered for HANGING_AFTER_S: what waits for it fails with an
-        OperationalError. Called every now and then. To cancel a statement would be to ask the same server."""
+        """Cut the connection to a PostgreSQL that has not answered for HANGING_AFTER_S.
+
+        The limit is CHECK_MAX_S before the first statement of the page. The waiting thread gets an OperationalError.
+        Call this periodically. Cancelling the statement would not help: it needs an answer of the same server.
+        """
         with self._lock:
             pgconn = getattr(getattr(self._database, "connection", None), "pgconn", None)
             if pgconn is None or pgconn.transaction_status != _ACTIVE:
@@ -73,8 +84,8 @@ class Abandonment:
 
     @contextmanager
     def ends_statements(self) -> Iterator[None]:
-        """Inside, in this thread, statements raise Abandoned once the reader has gone."""
-        self._database = connections[DEFAULT_DB_ALIAS]  # that of this thread
+        """Raise Abandoned from this thread's SQL statements inside the context once the client has disconnected."""
+        self._database = connections[DEFAULT_DB_ALIAS]  # Django keeps one connection per thread
         try:
             with connection.execute_wrapper(self._execute):
                 yield
@@ -87,7 +98,7 @@ class Abandonment:
                 raise Abandoned("The reader of the page has gone away.")
             self._has_executed = True
             raw = context["connection"].connection
-            # sqlite3 calls it interrupt, psycopg cancel; both may be called from another thread.
+            # The method is `interrupt` in sqlite3 and `cancel` in psycopg. Both are safe from another thread.
             self._interrupt = getattr(raw, "interrupt", None) or getattr(raw, "cancel", None)
         try:
             return execute(sql, params, many, context)

@@ -1,16 +1,17 @@
-"""How the processes of the web server share its connections.
+"""Distribution of new connections over the processes of the web server.
 
-Pages and sockets do not share a process. With ten readers, 200 events a second and two cores, 100 sockets had an event
-after 3.8 s (median) among the pages, and after 0.6 s in a process of their own. Whoever accepts a connection looks at
-the first bytes that it sends, and hands the one of a live page to the process for sockets.
+Pages and sockets use different processes. The reason is a measurement with ten readers, 200 events a second and two
+cores. 100 sockets received an event after 3.8 s (median) in the processes for pages. In a process of their own they
+received it after 0.6 s. The accepting process therefore reads the first bytes of a connection. It hands the connection
+of a live page to the process for sockets.
 
-Pages are spread evenly. The kernel wakes every idle process for a new connection, and the same one tends to win: of 50
-connections that stayed open, one of two processes got up to 49. Here a process waits before it accepts, longer if it
-has more connections. The split was then 24 to 26 on a quiet machine and at worst 19 to 31 on a busy one; 300
-connections came to 154 and 146.
+Pages are spread evenly. The kernel wakes every idle process for a new connection, and the same process tends to win. Of
+50 connections that stayed open, one of two processes got up to 49. Each process therefore waits before it accepts,
+longer if it has more connections. The split was then 24 to 26 on a quiet machine. It was at worst 19 to 31 on a busy
+one. 300 connections were split into 154 and 146.
 
-SO_REUSEPORT with a socket for each process gave 16 to 34 at worst (it hashes addresses). It was not chosen: the kernel
-goes on giving connections to a process that hangs, and macOS does not spread them.
+The alternative, SO_REUSEPORT with one socket per process, gave 16 to 34 at worst, because it hashes addresses. It has
+two more faults. The kernel continues to give connections to a hanging process, and macOS does not spread them.
 """
 
 from __future__ import annotations
@@ -25,23 +26,23 @@ from twisted.internet import tcp
 logger = logging.getLogger(__name__)
 
 LIVE_START: Final = b"GET /live/socket/"
-"""How the request of a live page begins (live/routing.py)."""
+"""First bytes of a live page's request (live/routing.py)."""
 WAIT_PER_CONNECTION_S: Final = 0.000_1
-# A process accepts one connection for each wait, so at least 200 in a second.
+# A process accepts one connection per wait, so at least 200 per second.
 LONGEST_WAIT_S: Final = 0.005
-# Without file descriptors nothing can be accepted for a while.
+# A process without free file descriptors cannot accept connections for a while.
 ERROR_PAUSE_S: Final = 1.0
 SILENCE_MAX_S: Final = 60.0
-"""How long a connection may stay open before it sends its first byte."""
+"""Seconds that a connection may stay open before it sends its first byte."""
 
 
 def wait_s(connections: int) -> float:
-    """Return how long a process with so many open connections leaves a new one to the others, in seconds."""
+    """Return the seconds that a process with this many open connections waits before it accepts a new one."""
     return min(connections * WAIT_PER_CONNECTION_S, LONGEST_WAIT_S)
 
 
 class _Reader:
-    """What a reactor of Twisted reads from. Subclasses say what happens when `socket` can be read."""
+    """A read descriptor of a Twisted reactor. Subclasses implement the reaction to a readable `socket`."""
 
     def __init__(self, reactor: Any, reads: socket.socket) -> None:
         reads.setblocking(False)
@@ -62,19 +63,19 @@ class _Reader:
 
 
 def adopt(reactor: Any, connection: socket.socket, factory: Any) -> None:
-    """Serve a connection with the factory in this process, and close this object of it."""
+    """Serve a connection with the factory in this process, and close this socket object."""
     with connection:
         try:
             reactor.adoptStreamConnection(connection.fileno(), connection.family, factory)
-        except OSError:  # the client has gone
+        except OSError:  # the client has disconnected
             logger.debug("A connection ended before it was served.", exc_info=True)
 
 
 class Acceptor(_Reader):
-    """Accepts connections on a socket that several processes share."""
+    """Acceptor of connections on a socket that several processes share."""
 
     def __init__(self, reactor: Any, listener: socket.socket, factory: Any, sockets: socket.socket | None) -> None:
-        """`sockets`: where connections of live pages are handed on; None: they are served like all others."""
+        """Start to accept connections. Send those of live pages to `sockets`, or serve them here if it is None."""
         super().__init__(reactor, listener)
         self._factory, self._sockets = factory, sockets
         if sockets is not None:
@@ -97,7 +98,7 @@ class Acceptor(_Reader):
             return
         try:
             connection, _ = self.socket.accept()
-        except BlockingIOError:  # another process was quicker
+        except BlockingIOError:  # another process accepted it first
             self._go_on()
         except OSError as error:
             logger.warning("A connection could not be accepted: %s.", error)
@@ -117,7 +118,7 @@ class Acceptor(_Reader):
 
 
 class _FirstBytes(_Reader):
-    """A connection that has sent nothing yet."""
+    """A connection that has not sent anything yet."""
 
     def __init__(self, reactor: Any, connection: socket.socket, route: Callable[[socket.socket, bytes], None]) -> None:
         super().__init__(reactor, connection)
@@ -145,7 +146,10 @@ class _FirstBytes(_Reader):
 
 
 def hand_over(connection: socket.socket, sockets: socket.socket) -> bool:
-    """Give a connection to the process at the other end of `sockets`. Return whether there was room for it."""
+    """Send a connection to the process at the other end of `sockets`. Return whether the transfer succeeded.
+
+    A full socket buffer is one cause of a failure. The connection then stays open here; otherwise it is closed here.
+    """
     try:
         socket.send_fds(sockets, [b"."], [connection.fileno()])
     except OSError:
@@ -155,7 +159,7 @@ def hand_over(connection: socket.socket, sockets: socket.socket) -> bool:
 
 
 class Receiver(_Reader):
-    """Serves the connections that other processes hand over."""
+    """Server of the connections that other processes hand over."""
 
     def __init__(self, reactor: Any, handed: socket.socket, factory: Any) -> None:
         super().__init__(reactor, handed)
@@ -167,7 +171,7 @@ class Receiver(_Reader):
             message, descriptors, _, _ = socket.recv_fds(self.socket, 1, 1)
         except BlockingIOError:
             return
-        if not message:  # all others have ended
+        if not message:  # all other processes have ended
             self.reactor.removeReader(self)
         for descriptor in descriptors:
             connection = socket.socket(fileno=descriptor)

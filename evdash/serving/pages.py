@@ -1,7 +1,7 @@
-"""Pages over HTTP, made by a bounded number of threads.
+"""HTTP pages, made by a bounded number of threads.
 
-Django's own handler gives each synchronous view a thread of its own. Fifty readers are then fifty threads that compete
-for one interpreter, each with a new database connection.
+Django's own handler gives each synchronous view a thread of its own. Fifty readers then cause fifty threads, each with
+a new database connection. All of them compete for one interpreter.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from evdash.serving.slots import Busy, Slots
 from evdash.web.downloads import Download
 
 WAIT_MAX_S: Final = 4.0
-"""How long a request waits for a thread before it is refused."""
+"""Seconds that a request waits for a thread before it is refused."""
 RETRY_AFTER_S: Final = 3
 LOCKED_MAX_MS: Final = 4_000
-"""How long a page waits for a lock of the database."""
+"""Milliseconds that a page waits for a database lock; on PostgreSQL also the limit of each statement."""
 _LOOK_EVERY_S: Final = 0.25
 _STATIC_MIDDLEWARE: Final = "servestatic.middleware.ServeStaticMiddleware"
 _PROBES: Final = ("/healthz", "/readyz", "/metrics")
-"""What machines ask. These answer while every page waits: they have threads of their own."""
+"""Paths that monitoring requests. They have threads of their own, so they answer while every page waits."""
 _PROBE_THREADS: Final = 2
 
 Scope = dict[str, Any]
@@ -49,10 +49,10 @@ Result = TypeVar("Result")
 
 
 class Pages(ASGIHandler):
-    """The ASGI application for pages: every synchronous view and middleware runs in one of `at_once` threads.
+    """The ASGI application for pages: all synchronous views and middleware run in `at_once` threads.
 
-    What a client does not wait for any longer is not begun, or ends at its next SQL statement, unless it changes
-    something.
+    If a client disconnects, a waiting request is never started. A running GET or HEAD request ends at its next SQL
+    statement. A running request of another method finishes, because it may change something.
     """
 
     def __init__(self, at_once: int, waiting_max: int, wait_max_s: float = WAIT_MAX_S) -> None:
@@ -68,7 +68,11 @@ class Pages(ASGIHandler):
         connection_created.connect(_wait_not_long, dispatch_uid="evdash.serving.pages")
 
     def _load_synchronous(self) -> None:
-        """Static files never come here, and the middleware for them would need an event loop for every request."""
+        """Load the middleware as synchronous code, without the one for static files.
+
+        Requests for static files do not reach this handler. Their middleware would need an event loop for every
+        request.
+        """
         every = settings.MIDDLEWARE
         settings.MIDDLEWARE = [each for each in every if each != _STATIC_MIDDLEWARE]
         try:
@@ -78,7 +82,7 @@ class Pages(ASGIHandler):
 
     @property
     def slots(self) -> Slots:
-        """Those of the running event loop."""
+        """The slots of the running event loop."""
         if self._slots is None:
             self._slots = Slots(*self._bounds)
         return self._slots
@@ -112,7 +116,7 @@ class Pages(ASGIHandler):
                 await asyncio.gather(listening, answering, return_exceptions=True)
 
     async def finish(self, max_s: float) -> None:
-        """Return when nothing is worked on any more, or after `max_s`. A download that runs ends at its next piece."""
+        """Return when every request has ended, or after `max_s` seconds. A running download ends at its next piece."""
         self._is_ending = True
         if self._answers:
             await asyncio.wait(self._answers, timeout=max_s)
@@ -163,7 +167,7 @@ class Pages(ASGIHandler):
         return response
 
     async def _send_stream(self, response: StreamingHttpResponse, send: Send, abandonment: Abandonment) -> None:
-        """Make each piece when the one before it is on its way. Between two of them others have their turn."""
+        """Make each piece after the send of the previous one. Release the slot between pieces, for other requests."""
         pieces = iter(cast(Iterator[bytes], response.streaming_content))
         await send({"type": "http.response.start", "status": response.status_code, "headers": _headers(response)})
         try:
@@ -194,7 +198,7 @@ def _headers(response: HttpResponseBase) -> list[tuple[bytes, bytes]]:
 
 
 def busy_answer(busy: Busy, scope: Scope) -> HttpResponse:
-    """Return the answer to a request that there was no room for: a page for a browser, a line for a program."""
+    """Return the 503 response to a refused request: a page for a browser, a line of text for a program."""
     accepted = dict(scope["headers"]).get(b"accept", b"")
     if b"text/html" in accepted:
         is_get = scope["method"] == "GET"
@@ -215,7 +219,7 @@ def busy_answer(busy: Busy, scope: Scope) -> HttpResponse:
 
 
 def _wait_not_long(connection: Any, **_: Any) -> None:
-    """A page says that the database is locked rather than wait for it as long as a worker would."""
+    """Limit the time that a page waits for a locked database. The page then reports the lock; a worker waits longer."""
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute(f"PRAGMA busy_timeout = {LOCKED_MAX_MS}")

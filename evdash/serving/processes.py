@@ -1,8 +1,8 @@
-"""The processes of `manage.py serve`: a light parent that owns the listening socket, and children that serve.
+"""The processes of `manage.py serve`: a light parent with the listening socket, and children that serve.
 
-Some children make pages, one more has the sockets of live pages (serving/accepting.py). The parent imports neither
-Django's apps nor Twisted (27 MiB resident, a child about 100). It starts one child, waits until that serves, then
-starts the others: settings that stop a child are reported once, and end the parent.
+Some children make pages. One more child serves the sockets of live pages (serving/accepting.py). The parent imports
+neither Django's apps nor Twisted: it has 27 MiB resident, a child about 100. It starts one child, waits until that
+child serves, then starts the others. A setting that stops a child is therefore reported once, and ends the parent.
 """
 
 from __future__ import annotations
@@ -32,26 +32,29 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 INHERITED_OPTION: Final = "--inherited"
-"""The option of `serve` with which the parent gives a child file descriptors (see Inherited)."""
+"""Option of `serve` with which the parent passes file descriptors to a child (see Inherited)."""
 FIGURES_DIRECTORY: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""Where prometheus_client keeps the figures of several processes (evdash/metrics.py)."""
+"""Environment variable: the directory of prometheus_client's metrics of several processes (evdash/metrics.py)."""
 
 ARENAS: Final = {"MALLOC_ARENA_MAX": "2"}
-"""Of its heaps glibc makes up to eight for each core, and each keeps free memory. With two, the processes together took
-449 MiB instead of 476 with 50 readers and 1,000 events a second, at the same speed."""
+"""Limit of glibc's heaps. By default glibc makes up to eight per core, and each keeps free memory.
 
-# `up` waits 20 s for the parent, and the parent must end within 10 s of the signal.
+With two heaps, all processes together took 449 MiB instead of 476, at the same speed. Measured with 50 readers and
+1,000 events a second.
+"""
+
+# `up` waits 20 s for the parent. The parent must end within 10 s of the signal.
 STOP_WAIT_S: Final = 8.0
 PAGES_NICE: Final = 5
-"""What pages yield of the processor to sockets, workers and Redis, as long as there is too little for all."""
+"""Niceness of processes for pages: sockets, workers and Redis get a scarce processor first."""
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 30.0
-# A child that has lived this long did not fail because of its start: the next pause is the first one again.
+# A child that has run this long did not fail because of its start: the next pause is FIRST_PAUSE_S again.
 STABLE_AFTER_S: Final = 60.0
 
 
 def serves_in_processes(argv: Sequence[str], configuration: Configuration) -> bool:
-    """Return whether this command line is that of a parent."""
+    """Return whether this command line starts a parent."""
     return (
         argv[1:2] == ["serve"]
         and configuration.web_processes > 1
@@ -62,7 +65,8 @@ def serves_in_processes(argv: Sequence[str], configuration: Configuration) -> bo
 def run(argv: Sequence[str], configuration: Configuration) -> int:
     """Serve in children until SIGTERM or SIGINT. Return the exit code.
 
-    Raises PortTaken. A first child that ends before it serves ends the parent with the exit code of the child.
+    Raise PortTaken if another program has the port. If the first child ends before it serves, the parent ends with the
+    exit code of that child.
     """
     logging.basicConfig(format="{levelname} {name}: {message}", style="{", level=logging.INFO)
     with Parent(argv, configuration) as parent:
@@ -74,7 +78,7 @@ class _Child:
     """One web process: running, or waiting for its next start."""
 
     number: int
-    has_sockets: bool  # else it makes pages
+    has_sockets: bool  # False: it makes pages
     process: subprocess.Popen[bytes] | None = None
     link: socket.socket | None = None
     started_s: float = 0.0
@@ -83,7 +87,7 @@ class _Child:
 
 
 class Parent:
-    """The process that binds the port, starts the children and restarts those that die. A context manager."""
+    """The process that binds the port, starts the children and restarts those that end. A context manager."""
 
     def __init__(self, argv: Sequence[str], configuration: Configuration) -> None:
         self._argv = argv
@@ -104,7 +108,7 @@ class Parent:
             signal.signal(number, self._on_signal)
         self._selector.register(self._wake_up, selectors.EVENT_READ)
         self._listener = listen(self._configuration.host, self._configuration.port)
-        # Connections wait in here while the process for sockets is started again.
+        # Connections are queued here while the process for sockets restarts.
         self._sockets, self._handed = socket.socketpair()
         self._figures = _empty_directory(self._configuration)
         return self
@@ -119,7 +123,10 @@ class Parent:
         self._signals += 1
 
     def run(self) -> int:
-        """Return the exit code: 0 after a signal, that of the first child when it ended before it served."""
+        """Return the exit code: 0 after a signal, or that of the first child if it ended before it served.
+
+        The exit code of a child that signal N killed is 128 + N.
+        """
         first, *others = self._children
         self._start(first)
         while not self._signals:
@@ -149,7 +156,7 @@ class Parent:
                 env={**ARENAS, **os.environ, FIGURES_DIRECTORY: self._figures},
                 stdin=subprocess.DEVNULL,
                 pass_fds=handed,
-                start_new_session=True,  # Ctrl-C in the terminal reaches the parent alone, which passes it on
+                start_new_session=True,  # Ctrl-C in the terminal signals the parent only, which ends the children
             )
         ours.setblocking(False)
         child.link = ours
@@ -157,7 +164,7 @@ class Parent:
         self._selector.register(ours, selectors.EVENT_READ, child)
 
     def _wait(self) -> list[_Child]:
-        """Wait for a signal, a child or the next start that is due. Return the children that have ended."""
+        """Wait for a signal, a child or the next due start. Return the children that have ended."""
         due = [child.due_s for child in self._children if child.process is None] if self._is_served else []
         timeout_s = max(min(due) - time.monotonic(), 0) if due else None
         ended = []
@@ -172,7 +179,7 @@ class Parent:
         return ended
 
     def _ended(self, child: _Child) -> int | None:
-        """Note that the child has closed its link, which it holds for as long as it lives. Return its exit code."""
+        """Record that the child has closed its link, which is open as long as the child runs. Return its exit code."""
         process, link = child.process, child.link
         if process is None or link is None:
             return None
@@ -195,13 +202,13 @@ class Parent:
         return code
 
     def _forget_figures(self, pid: int) -> None:
-        """Take the gauges of an ended process out of the sums. Its counters stay."""
-        from prometheus_client.multiprocess import mark_process_dead  # 6 MiB that most parents never need
+        """Remove the gauges of an ended process from the sums. Its counters stay."""
+        from prometheus_client.multiprocess import mark_process_dead  # 6 MiB, which most parents never need
 
         mark_process_dead(pid, self._figures)  # type: ignore[no-untyped-call]
 
     def _end_children(self) -> None:
-        """Let every child finish; kill what is left after STOP_WAIT_S or at the next signal."""
+        """Let every child finish; kill the remaining ones after STOP_WAIT_S or at the next signal."""
         asked = max(self._signals, 1)
         running = [child.process for child in self._children if child.process is not None]
         for process in running:
@@ -211,7 +218,7 @@ class Parent:
             remaining_s = deadline - time.monotonic()
             if self._signals > asked or remaining_s <= 0:
                 break
-            # A child closes its link a moment before it has ended.
+            # A child closes its link shortly before it has ended.
             for key, _ in self._selector.select(min(remaining_s, 0.05)):
                 if key.data is None:
                     _receive(self._wake_up)
@@ -224,21 +231,22 @@ class Parent:
 
 
 def _empty_directory(configuration: Configuration) -> str:
-    """Return where the children of a parent that has the port keep their figures.
+    """Return an empty directory for the metrics of the children. The caller must own the port.
 
-    The name is that of the address: what a parent that was killed has left there goes at the next start.
+    The name contains the address. The next start therefore removes the files that a killed parent left. The fallback is
+    a temporary directory.
     """
     directory = configuration.data_dir / f"figures-{configuration.host}-{configuration.port}"
     shutil.rmtree(directory, ignore_errors=True)
     try:
         directory.mkdir(mode=0o700, parents=True)
-    except OSError:  # a server with a read-only data directory serves all the same
+    except OSError:  # a server with a read-only data directory must still serve
         return tempfile.mkdtemp(prefix="evdash-figures-")
     return str(directory)
 
 
 def _exit_code(process: subprocess.Popen[bytes]) -> int:
-    """Return the exit code of a child that is ending, and has until STOP_WAIT_S to do so."""
+    """Return the exit code of an ending child. Kill the child if it has not ended after STOP_WAIT_S."""
     try:
         return process.wait(STOP_WAIT_S)
     except subprocess.TimeoutExpired:
@@ -247,7 +255,7 @@ def _exit_code(process: subprocess.Popen[bytes]) -> int:
 
 
 def _receive(end: socket.socket) -> bytes:
-    """Return what has arrived; empty at the end of the stream."""
+    """Return the received bytes: empty at the end of the stream, a space while nothing has arrived."""
     try:
         return end.recv(64)
     except BlockingIOError:
@@ -258,22 +266,25 @@ def _receive(end: socket.socket) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Inherited:
-    """What a child has from its parent."""
+    """The sockets that a child inherits from its parent."""
 
-    link: socket.socket  # ends when the parent does
-    sockets: socket.socket  # where connections of live pages are handed over, or come from
-    listener: socket.socket | None  # None: this child has the sockets
+    link: socket.socket  # closes when the parent ends
+    sockets: socket.socket  # sends connections of live pages, or receives them in the child for sockets
+    listener: socket.socket | None  # None: this child serves the sockets
 
     @classmethod
     def adopt(cls, text: str) -> Self:
-        """Return the sockets behind the value of INHERITED_OPTION. Raises ValueError or OSError for any other."""
+        """Return the sockets for the value of INHERITED_OPTION. Raise ValueError or OSError for an invalid value."""
         link, sockets, *listener = (socket.socket(fileno=int(number)) for number in text.split(","))
         for each in (link, sockets, *listener):
             each.set_inheritable(False)
         return cls(link, sockets, listener[0] if listener else None)
 
     def end_with_parent(self) -> None:
-        """Watch the link in a thread: when the parent is gone, end as after SIGTERM, at the latest in STOP_WAIT_S."""
+        """Start a thread that ends this process when the parent has ended.
+
+        The thread sends SIGTERM to this process, and exits the process after STOP_WAIT_S at the latest.
+        """
         threading.Thread(target=self._end_with_parent, name="parent-watch", daemon=True).start()
 
     def _end_with_parent(self) -> None:
@@ -302,6 +313,6 @@ class Inherited:
             self.link.send(b".")
 
         server = PacedServer(application, pages, endpoints=["inherited"], ready_callable=begin)
-        # daphne's own endpoint `fd:` takes every descriptor for an IPv4 socket.
+        # daphne's own endpoint `fd:` treats every descriptor as an IPv4 socket.
         server.endpoints = []
         server.run()

@@ -1,7 +1,8 @@
-"""daphne's server, with two things that it lacks: long answers keep the pace of their readers, and end in words.
+"""daphne's server with flow control for long responses and an orderly end of them.
 
-daphne hands every piece of an answer to Twisted at once: an export whose reader is slow would be in memory as a whole.
-And it cancels what it works on when it is told to stop.
+daphne passes every piece of a response to Twisted at once. An export for a slow client would therefore be in memory as
+a whole. daphne also cancels running requests when it stops. Here they get time to finish, and downloads end with a line
+that states the reason.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from daphne.server import Server  # before every other import of Twisted: it chooses the reactor
+from daphne.server import Server  # import before all of Twisted: it installs the reactor
 from twisted.internet import reactor, tcp
 from twisted.internet.defer import Deferred
 
@@ -19,15 +20,15 @@ from evdash.serving.pages import Pages
 __all__ = ["PacedServer", "reactor"]
 
 FINISH_MAX_S: Final = 4.0
-"""How long pages and exports have to end after SIGTERM. The parent waits STOP_WAIT_S for all of it."""
+"""Seconds that pages and exports have to end after SIGTERM. The parent waits STOP_WAIT_S in total."""
 FLUSH_MAX_S: Final = 1.0
-"""How long what is then written has to go out."""
+"""Seconds after that for sending the data already written."""
 
 
 class _Pace:
-    """Whether the reader of an answer takes more of it: a producer (IPushProducer), as Twisted calls it.
+    """Flow control of one response: whether the client accepts more data. Twisted calls it a producer (IPushProducer).
 
-    Twisted says no when 64 KiB wait to be sent, and yes when none do.
+    Twisted pauses the producer when 64 KiB wait to be sent, and resumes it when none do.
     """
 
     def __init__(self) -> None:
@@ -48,7 +49,7 @@ class _Pace:
 
 
 class PacedServer(Server):  # type: ignore[misc]
-    """Serves an ASGI application. `pages` is told when the server has to end."""
+    """Server of an ASGI application. It calls `pages.finish` when it stops."""
 
     def __init__(self, application: Any, pages: Pages, **options: Any) -> None:
         super().__init__(application, server_name="evdash", **options)
@@ -56,7 +57,7 @@ class PacedServer(Server):  # type: ignore[misc]
         self._paces: WeakKeyDictionary[Any, _Pace] = WeakKeyDictionary()
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
-        """Pass a message of the application on; return when the reader takes more."""
+        """Forward a message of the application. Return when the client accepts more data."""
         is_piece = message["type"] == "http.response.body"
         has_more = is_piece and message.get("more_body", False)
         pace = self._paces.get(protocol)
@@ -70,7 +71,7 @@ class PacedServer(Server):  # type: ignore[misc]
             await pace.wait()
 
     def protocol_disconnected(self, protocol: Any) -> None:
-        """Let an answer go on that waits for a reader who has gone: it ends by itself."""
+        """Resume a response that waits for a disconnected client, so that it ends."""
         self._let_go(protocol)
         super().protocol_disconnected(protocol)
 
@@ -82,7 +83,7 @@ class PacedServer(Server):  # type: ignore[misc]
                 protocol.unregisterProducer()
 
     def kill_all_applications(self) -> Deferred[None]:
-        """Let pages and exports end, and what they wrote go out; then end all else. Called before Twisted stops."""
+        """Let pages and exports finish and flush, then cancel all other requests. Called before Twisted stops."""
         return Deferred.fromFuture(asyncio.ensure_future(self._end()))
 
     async def _end(self) -> None:

@@ -1,4 +1,4 @@
-"""How many requests one web process works on at once, and how many wait for it."""
+"""Bounds of one web process: requests in progress and requests that wait."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from evdash import metrics
 
 
 class Busy(Exception):
-    """There is no room for one more request; the message is the sentence for its page."""
+    """Error for a refused request. The message is the sentence for its page."""
 
 
 @dataclass(slots=True)
 class Counts:
-    """Counted by the event loop alone; read by anybody."""
+    """Counters of requests. Only the event loop writes them; any thread reads them."""
 
     in_progress: int = 0
     waiting: int = 0
@@ -27,7 +27,7 @@ class Counts:
 
 
 class Slots:
-    """First come, first served. Belongs to one event loop."""
+    """Slots for requests, assigned in order of arrival. Belongs to one event loop."""
 
     def __init__(self, at_once: int, waiting_max: int, wait_max_s: float) -> None:
         self._at_once, self._waiting_max, self._wait_max_s = at_once, waiting_max, wait_max_s
@@ -36,7 +36,7 @@ class Slots:
 
     @asynccontextmanager
     async def taken(self) -> AsyncIterator[None]:
-        """Inside, one of the slots is taken. Raises Busy when there is none within the bounds."""
+        """Hold one slot inside the context. Raise Busy if the queue is full or the wait takes too long."""
         counts = self.counts
         if self._free.locked():
             if counts.waiting >= self._waiting_max:
@@ -63,7 +63,7 @@ class Slots:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """As `taken`, for a piece of an answer that has begun: waits as long as it takes."""
+        """Hold one slot for a piece of a response that has begun. Wait as long as necessary, and never raise Busy."""
         async with self._free:
             with self._progress():
                 yield

@@ -1,1 +1,4 @@
-"""Redis and its streams. Entries and plain records come out of here; no raw reply and no redis exception does."""
+"""Redis and its streams.
+
+This package returns entries and plain records. It passes on neither raw replies nor exceptions of redis-py.
+"""

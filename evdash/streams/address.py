@@ -1,4 +1,4 @@
-"""Redis addresses as people write them: URLs, or the bare host:port of other clients' settings."""
+"""Redis addresses as people write them: URLs, or the `host:port` used in other clients' settings."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ _ALLOWED = (
 
 
 class InvalidRedisUrl(ValueError):
-    """The text is no Redis address; the message is a sentence that shows it without its password."""
+    """Text that is not a Redis address. The message is a sentence that shows the text without its password."""
 
 
 def redis_url(url: str, password: str = "") -> str:
-    """The address as a full URL. `password` is put in where the address itself has none.
+    """Return the address as a full URL, with `password` added if the address has none.
 
-    Raises InvalidRedisUrl for other schemes, a port that is none, or a database that is no number.
+    Raises InvalidRedisUrl for a missing host or socket path, white space, or another scheme. Raises it as well for
+    an invalid port, or a database that is not a number.
     """
     url = url.strip()
     if "://" not in url:
@@ -48,7 +49,7 @@ def redis_url(url: str, password: str = "") -> str:
 
 
 def shown_address(url: str) -> str:
-    """The address for people, never with the password: `host:port`, or the path of a Unix socket."""
+    """Return the address to show, never with the password: `host:port`, or the path of a Unix socket."""
     scheme, _, rest = url.partition("://")
     if scheme == "unix":
         return rest.partition("?")[0].rpartition("@")[2]
@@ -56,7 +57,10 @@ def shown_address(url: str) -> str:
 
 
 def url_without_password(url: str) -> str:
-    """The URL as a person may see and copy it; what belongs to the connection only is left out."""
+    """Return the URL to show and copy, without user name, password, database and query string.
+
+    An empty URL gives the default server, `redis://localhost:6379`.
+    """
     scheme = url.partition("://")[0] if url else "redis"
     return f"{scheme}://{shown_address(url) if url else 'localhost:6379'}"
 

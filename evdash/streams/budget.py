@@ -1,4 +1,4 @@
-"""The time that one page may spend waiting for Redis, whatever it asks and however many streams there are."""
+"""The time that one page may spend waiting for Redis, for all its calls and streams together."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 PAGE_BUDGET_S = 2.0
-"""For all Redis reads of a page together."""
+"""Seconds for all Redis reads of a page together."""
 
 
 @dataclass(slots=True)
 class Budget:
-    """Seconds that calls to Redis may still take. Time spent on anything else is not counted."""
+    """Seconds that calls to Redis may still take. Time spent on other work is not counted."""
 
     total_s: float
     left_s: float
@@ -30,9 +30,10 @@ _call_ends_s: ContextVar[float | None] = ContextVar("end of the call to Redis", 
 
 @contextmanager
 def redis_budget(seconds: float) -> Iterator[Budget]:
-    """Inside, in this thread or task, calls to Redis have so many seconds together; then each raises at once.
+    """Limit all calls to Redis inside the block to this many seconds together.
 
-    Within another budget the shorter one counts.
+    After that each call raises at once. The limit holds for this thread or task. Inside another budget the shorter
+    one counts.
     """
     outer = _budget.get()
     if outer is not None:
@@ -48,13 +49,16 @@ def redis_budget(seconds: float) -> Iterator[Budget]:
 
 
 def budget_in_use() -> Budget | None:
-    """The budget of this thread or task; None: calls take as long as their client allows."""
+    """Return the budget of this thread or task, or None if only the client limits its calls."""
     return _budget.get()
 
 
 @contextmanager
 def spending(budget: Budget, at_most_s: float | None = None) -> Iterator[None]:
-    """Count the time inside against the budget, and end the waiting for answers when it is spent, or `at_most_s`."""
+    """Count the time inside the block against the budget.
+
+    Waiting for a reply ends when the budget is spent, or after `at_most_s`.
+    """
     started_s = time.monotonic()
     left_s = budget.left_s if at_most_s is None else min(budget.left_s, at_most_s)
     token = _call_ends_s.set(started_s + left_s)
@@ -66,6 +70,6 @@ def spending(budget: Budget, at_most_s: float | None = None) -> Iterator[None]:
 
 
 def call_left_s() -> float | None:
-    """Return how long the present call to Redis may still take; None: as long as its client allows."""
+    """Return the seconds that the present call to Redis may still take, or None if only its client limits it."""
     ends_s = _call_ends_s.get()
     return None if ends_s is None else ends_s - time.monotonic()

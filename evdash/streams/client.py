@@ -1,4 +1,4 @@
-"""Connections to Redis: bytes in, raw pairs out, and one exception for everything that goes wrong."""
+"""Connections to Redis: commands are sent as bytes, replies return raw, and each failure is a StreamsUnavailable."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ AnyClient = redis.Redis | redis.asyncio.Redis
 Client = TypeVar("Client", redis.Redis, redis.asyncio.Redis)
 Command = Sequence[str | bytes | int]
 
-# Commands whose replies redis-py would turn into dicts: an entry with a field twice would lose one.
+# redis-py would turn the replies of these commands into dicts: an entry with a repeated field would lose a value.
 _RAW_COMMANDS = (
     "XRANGE",
     "XREVRANGE",
@@ -70,11 +70,14 @@ _RAW_COMMANDS = (
 
 
 class StreamsUnavailable(Exception):
-    """Redis cannot be reached, refuses evdash, or holds no stream there; the message is the sentence to show."""
+    """Redis is unreachable, refuses evdash, or has another type of key under the stream's name.
+
+    The message is the sentence to show.
+    """
 
 
 class Refused(StreamsUnavailable):
-    """Redis answered with an error; `answer` holds its own words, for those who know what to make of them."""
+    """An error reply of Redis. `answer` holds the text of that reply, for callers that recognise certain errors."""
 
     def __init__(self, sentence: str, answer: str) -> None:
         super().__init__(sentence)
@@ -82,34 +85,42 @@ class Refused(StreamsUnavailable):
 
 
 class TooSlow(StreamsUnavailable):
-    """Redis did not answer in time, so that to ask it again would cost as much again."""
+    """A reply of Redis that did not arrive in time. Another attempt would take as long again."""
 
 
 class StillLoading(StreamsUnavailable):
-    """Redis answers, and has yet to load its data."""
+    """A Redis server that replies but has not finished loading its data."""
 
 
 def open_client(url: str | None = None) -> redis.Redis:
-    """A client for short calls: a lost connection is tried once more, a silent server given up after 5 s.
+    """Return a client for short calls.
 
-    Opens no connection yet. Safe for use by several threads.
+    It retries once after a lost connection, and gives up on a reply after 5 s. It does not open a connection yet.
+    Several threads may use it.
     """
     options = _options(url, ANSWER_TIMEOUT_S)
-    # Only a lost connection is worth a second try: after a time-out a page would wait twice as long for nothing.
+    # Only a lost connection is retried: after a time-out a second attempt would only double a page's wait.
     options["retry"] = Retry(ConstantBackoff(0.05), 1, (redis.ConnectionError,))
     options["connection_class"] = _WITHIN_BUDGET[options.get("connection_class", redis.Connection)]
     return keep_raw(redis.Redis.from_pool(redis.ConnectionPool(**options)))
 
 
 def open_blocking_client(url: str | None, block_ms: int) -> redis.Redis:
-    """A client for reads that block up to `block_ms`: it waits longer than that, and repeats nothing by itself."""
+    """Return a client for reads that block up to `block_ms`.
+
+    It waits 5 s longer than that for a reply, and never retries by itself.
+    """
     options = _options(url, block_ms / 1000 + ANSWER_TIMEOUT_S)
     options["retry"] = Retry(ConstantBackoff(0), 0)
     return keep_raw(redis.Redis.from_pool(redis.ConnectionPool(**options)))
 
 
 def open_async_client(url: str | None, block_ms: int = 0) -> redis.asyncio.Redis:
-    """The asynchronous client, for one event loop, closed by its opener with `aclose()`; it repeats nothing."""
+    """Return the asynchronous client, for one event loop.
+
+    The caller closes it with `aclose()`. It waits for a reply `block_ms` and another 5 s, and never retries by
+    itself.
+    """
     options = _options(url, block_ms / 1000 + ANSWER_TIMEOUT_S)
     options["retry"] = AsyncRetry(ConstantBackoff(0), 0)
     if "path" in options:
@@ -120,14 +131,14 @@ def open_async_client(url: str | None, block_ms: int = 0) -> redis.asyncio.Redis
 
 
 class _ParserWithinBudget(DefaultParser):  # type: ignore[misc, valid-type]
-    """Reads a reply in as many pieces as it comes, all of them within the budget of the call (budget.py).
+    """A parser that reads all pieces of a reply within the budget of the call (budget.py).
 
-    redis-py's own time-out begins anew with each piece.
+    redis-py restarts its own time-out with each piece.
     """
 
     def on_connect(self, connection: Any, **options: Any) -> None:
         super().on_connect(connection, **options)
-        self._socket_timeout = connection._socket_timeout  # `connection.socket_timeout` may be that of this call alone
+        self._socket_timeout = connection._socket_timeout  # `connection.socket_timeout` may hold for this call only
 
     def read_from_socket(self, timeout: Any = SENTINEL, raise_on_timeout: bool = True) -> bool:
         left_s = call_left_s()
@@ -141,7 +152,7 @@ class _ParserWithinBudget(DefaultParser):  # type: ignore[misc, valid-type]
 class _WithinBudget(redis.connection.AbstractConnection):
     """A connection that waits no longer than the budget of its call allows, for TCP, TLS and each reply.
 
-    The look-up of a host name is not bounded: the system has no time-out for it.
+    The look-up of a host name is not bounded: the operating system has no time-out for it.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -157,7 +168,7 @@ class _WithinBudget(redis.connection.AbstractConnection):
 
     @property
     def socket_timeout(self) -> float | int | None:
-        """While it connects, the time for the TLS handshake."""
+        """The time-out of a reply, in seconds; while connecting, that of the TLS handshake."""
         return _shorter(self._socket_timeout, _at_least_a_moment(call_left_s()))
 
     @socket_timeout.setter
@@ -171,7 +182,7 @@ class _WithinBudget(redis.connection.AbstractConnection):
 
 
 def _at_least_a_moment(seconds: float | None) -> float | None:
-    """Zero would make a socket non-blocking."""
+    """Return at least 0.001 s. A time-out of zero would make a socket non-blocking."""
     return None if seconds is None else max(seconds, 0.001)
 
 
@@ -202,8 +213,8 @@ def _options(url: str | None, answer_timeout_s: float) -> dict[str, Any]:
     return {
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         **parse_url(redis_url(url or DEFAULT_URL)),  # type: ignore[no-untyped-call]
-        # What the rest of this room relies on, whatever the URL's query string says. RESP2 is spoken by every
-        # version and proxy, and its replies have one shape.
+        # This package relies on these options, so they override the query string of the URL. Every version and proxy
+        # supports RESP2, and its replies have one shape.
         "socket_timeout": answer_timeout_s,
         "protocol": 2,
         "decode_responses": False,
@@ -211,7 +222,7 @@ def _options(url: str | None, answer_timeout_s: float) -> dict[str, Any]:
 
 
 def keep_raw(client: Client) -> Client:
-    """The same client, with the replies about streams left as the server sent them."""
+    """Return the same client, set to leave stream replies as the server sent them."""
     for command in _RAW_COMMANDS:
         client.set_response_callback(command, _as_it_came)
     return client
@@ -222,13 +233,19 @@ def _as_it_came(response: Any, **_options: Any) -> Any:
 
 
 def call(client: redis.Redis, *command: str | bytes | int, stream: str = "") -> Any:
-    """The raw reply to one command; `stream` names the key in the sentence, should it be no stream."""
+    """Return the raw reply to one command.
+
+    `stream` names the key in the error message if the key is not a stream.
+    """
     with reaching(client, stream):
         return client.execute_command(*command)  # type: ignore[no-untyped-call]
 
 
 def call_all(client: redis.Redis, *commands: Command, stream: str = "") -> list[Any]:
-    """The raw replies to these commands, sent in one go and answered in this order, but not as a transaction."""
+    """Return the raw replies to these commands, in their order.
+
+    The commands are sent in one round trip, but not as a transaction.
+    """
     with reaching(client, stream), client.pipeline(transaction=False) as pipeline:
         for command in commands:
             pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
@@ -236,7 +253,7 @@ def call_all(client: redis.Redis, *commands: Command, stream: str = "") -> list[
 
 
 def call_each(client: redis.Redis, *commands: Command) -> list[Any]:
-    """As `call_all`; a command that Redis refuses has its ResponseError in the place of a reply."""
+    """Return the replies as `call_all` does, with a ResponseError in place of each refused command's reply."""
     with reaching(client), client.pipeline(transaction=False) as pipeline:
         for command in commands:
             pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
@@ -244,7 +261,10 @@ def call_each(client: redis.Redis, *commands: Command) -> list[Any]:
 
 
 def call_at_once(client: redis.Redis, *commands: Command, stream: str = "") -> list[Any]:
-    """As `call_all`, with nothing of anybody else's in between (MULTI): all of one moment. One stream's keys only."""
+    """Return the replies as `call_all` does, from one transaction (MULTI).
+
+    Commands of other clients do not run in between. All keys must belong to one stream.
+    """
     with reaching(client, stream), client.pipeline(transaction=True) as pipeline:
         for command in commands:
             pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
@@ -252,7 +272,7 @@ def call_at_once(client: redis.Redis, *commands: Command, stream: str = "") -> l
 
 
 async def call_async(client: redis.asyncio.Redis, *command: str | bytes | int, stream: str = "") -> Any:
-    """As `call`, asynchronously."""
+    """Return the raw reply to one command, asynchronously, as `call` does."""
     with reaching(client, stream):
         return await client.execute_command(*command)  # type: ignore[no-untyped-call]
 
@@ -261,7 +281,7 @@ async def call_async(client: redis.asyncio.Redis, *command: str | bytes | int, s
 def reaching(client: AnyClient, stream: str = "") -> Iterator[None]:
     """Turn every failure of a call to Redis into StreamsUnavailable with its sentence.
 
-    Raises TooSlow at once where the budget of the page (budget.py) is spent, or where pages may not ask now
+    Raise TooSlow at once if the page's budget (budget.py) is spent, or while calls of pages are held off
     (contact.py).
     """
     address = _address(client)
@@ -294,12 +314,12 @@ def _too_slow(address: str) -> str:
 
 
 def last_answer(client: AnyClient) -> datetime | None:
-    """Return when the server of this client last answered this process (UTC); None: never."""
+    """Return when the server of this client last answered this process (UTC), or None if it never did."""
     return contact_with(_address(client)).answered_at
 
 
 def refusal(client: AnyClient, error: redis.ResponseError, stream: str = "") -> Refused:
-    """What a refusal in a reply of `call_each` means, to be raised."""
+    """Return the exception for an error reply of `call_each`. The caller raises it."""
     return Refused(_sentence(error, _address(client), stream), str(error))
 
 
@@ -324,7 +344,10 @@ def _sentence(error: Exception, address: str, stream: str) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """The system's own words ("connection refused"), out of what redis-py and asyncio have wrapped them in."""
+    """Return the operating system's reason, such as "connection refused".
+
+    redis-py and asyncio wrap that error in others.
+    """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, socket.gaierror | ssl.SSLError):

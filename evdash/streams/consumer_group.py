@@ -1,4 +1,4 @@
-"""Reading a stream as one consumer of a consumer group."""
+"""Reads of one consumer of a consumer group, and claims of pending entries."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from evdash.events.entry import Entry, EntryId
 from evdash.streams import replies, stream_info
 from evdash.streams.client import Command, Refused, call, call_all, call_at_once
 
-# Redis's words for a group or a stream that is not there, command by command.
+# Parts of Redis's error messages for a missing group or stream. They differ by command.
 _GONE = ("NOGROUP", "no such key", "requires the key to exist", "no longer exists")
 
 
 class GroupMissing(Exception):
-    """The consumer group, or the stream with it, is gone; the message says which."""
+    """A consumer group that does not exist, or has lost its stream. The message names both."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An entry pending for this consumer; `entry` is None when it was deleted or trimmed meanwhile."""
+    """An entry pending for this consumer. `entry` is None if the entry was deleted or trimmed since."""
 
     stream: str
     entry_id: EntryId
@@ -32,7 +32,7 @@ class Delivery:
 
 @contextmanager
 def expecting_group(stream: str, group: str) -> Iterator[None]:
-    """Turns Redis's refusals for want of the group or its stream into GroupMissing."""
+    """Turn error replies about a missing group or stream into GroupMissing."""
     try:
         yield
     except Refused as refusal:
@@ -42,19 +42,19 @@ def expecting_group(stream: str, group: str) -> Iterator[None]:
 
 
 def group_missing(stream: str, group: str) -> GroupMissing:
-    """The exception with its sentence."""
+    """Return the exception with its sentence."""
     return GroupMissing(f"The consumer group {group} is missing on {stream}.")
 
 
-# Entries claimed in one transaction: it is read twice, once to see whether it is there.
+# Entries claimed in one transaction. Each of them is read twice, once to check that the stream still has it.
 CLAIM_STEP = 100
-# Pending entries read at a time where the server cannot leave out the busy ones itself.
+# Pending entries read at a time if the server cannot filter by idle time (before Redis 6.2).
 FILTER_STEP = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class PendingEntry:
-    """An entry that was delivered to a consumer and not acknowledged yet."""
+    """An entry that was delivered to a consumer and is not acknowledged yet."""
 
     stream: str
     entry_id: EntryId
@@ -65,9 +65,12 @@ class PendingEntry:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What a claim came to. `not_claimed`: acknowledged, never pending, or too busy: another consumer's affair."""
+    """The result of a claim.
 
-    deliveries: tuple[Delivery, ...]  # in stream order; without an `entry` where it is gone from the stream
+    `not_claimed` has entries that are acknowledged, were never pending, or are too busy at another consumer.
+    """
+
+    deliveries: tuple[Delivery, ...]  # in stream order; `entry` is None if the stream no longer has it
     not_claimed: tuple[EntryId, ...]
 
 
@@ -81,9 +84,9 @@ def pending_entries(
     consumer: str | None = None,
     count: int,
 ) -> list[PendingEntry]:
-    """At most `count` pending entries in stream order, of all consumers or one, idle for that long or longer.
+    """Return at most `count` pending entries in stream order, of all consumers or of one.
 
-    Raises GroupMissing.
+    `after` is excluded. Only entries that were idle for `idle_over_ms` or longer are returned. Raises GroupMissing.
     """
     if count <= 0 or after == EntryId.MAX:
         return []
@@ -105,7 +108,7 @@ def pending_entries(
 def _filtered(
     client: redis.Redis, stream: str, group: str, since: EntryId, idle_over_ms: int, consumer: str | None, count: int
 ) -> list[PendingEntry]:
-    """As `pending_entries`, the busy ones left out on this side."""
+    """Return pending entries as `pending_entries` does, with the idle time checked in Python."""
     found: list[PendingEntry] = []
     of = () if consumer is None else (consumer,)
     while len(found) < count:
@@ -122,7 +125,7 @@ def _filtered(
 
 
 def pending_of(client: redis.Redis, stream: str, group: str, ids: Iterable[EntryId]) -> dict[EntryId, PendingEntry]:
-    """Those of these entries that are pending now, in the order asked. Raises GroupMissing."""
+    """Return by ID those of these entries that are pending now, in the given order. Raises GroupMissing."""
     looks = [_look(stream, group, entry_id) for entry_id in dict.fromkeys(ids)]
     with expecting_group(stream, group):
         return _by_id(stream, call_all(client, *looks, stream=stream) if looks else [])
@@ -131,12 +134,16 @@ def pending_of(client: redis.Redis, stream: str, group: str, ids: Iterable[Entry
 def claim(
     client: redis.Redis, stream: str, group: str, to_consumer: str, ids: Iterable[EntryId], *, idle_over_ms: int
 ) -> Claimed:
-    """Make these pending entries `to_consumer`'s, those idle for that long or longer; it counts as a delivery.
+    """Make `to_consumer` the owner of these pending entries, if they were idle for `idle_over_ms` or longer.
 
-    Redis checks the idle time as it claims, so of two who try one gets the entry. An entry that is gone from the
-    stream cannot be claimed: it is told as a Delivery without `entry`, and stays pending until it is acknowledged. (One
-    removed in the moment between the look and the claim is told as well, but Redis has then dropped it already.)
-    Raises GroupMissing.
+    A claim counts as a delivery. Redis checks the idle time during the claim, so only one of two claimants gets an
+    entry.
+
+    An entry that the stream no longer has cannot be claimed. It is returned as a Delivery without `entry`, and
+    stays pending until it is acknowledged.
+
+    An entry removed between the check and the claim is returned in the same way. Redis 7 and later have then
+    already dropped it from the pending entries. Raises GroupMissing.
     """
     asked = sorted(set(ids))
     deliveries: list[Delivery] = []
@@ -152,8 +159,8 @@ def claim(
 def _claim_step(
     client: redis.Redis, stream: str, group: str, to_consumer: str, ids: Sequence[EntryId], idle_over_ms: int
 ) -> list[Delivery]:
-    # Redis 7 and later drop a pending entry that is gone from the stream when it is claimed, without a word. So those
-    # are not claimed; and what is compared is always of one moment, or else an acknowledged entry would look gone.
+    # Redis 7 and later silently drop a claimed pending entry that the stream no longer has. So such entries are not
+    # claimed. Both reads are of one moment: otherwise an entry acknowledged in between would count as removed.
     pending, present = _pending_and_present(client, stream, group, ids)
     gone = {
         entry_id for entry_id, entry in pending.items() if entry_id not in present and entry.idle_ms >= idle_over_ms
@@ -181,7 +188,7 @@ def _claim_present(
     xclaim: Command = ("XCLAIM", stream, group, to_consumer, max(0, idle_over_ms), *map(str, ids))
     told = call_at_once(client, *looks, xclaim, *looks, stream=stream)
     before, after = _by_id(stream, told[: len(ids)]), _by_id(stream, told[len(ids) + 1 :])
-    # Servers before 7 answer nil for an entry that is gone, and keep it pending for its new consumer.
+    # Servers before 7 reply nil for a removed entry, and keep it pending for its new consumer.
     entries = {entry.entry_id: entry for entry in replies.entries(stream, [row for row in told[len(ids)] if row])}
     return [
         Delivery(stream, entry_id, entries.get(entry_id))
@@ -191,7 +198,7 @@ def _claim_present(
 
 
 def _was_touched(before: PendingEntry, after: PendingEntry | None) -> bool:
-    """Whether the claim dropped the entry or counted a delivery of it."""
+    """Return True if the claim dropped the entry or counted a delivery of it."""
     return after is None or after.deliveries > before.deliveries
 
 
@@ -214,17 +221,20 @@ __all__ = ["Delivery", "GroupConsumer", "GroupMissing"]
 
 @dataclass(frozen=True, slots=True)
 class GroupConsumer:
-    """One consumer of one group. `client` is one of `open_blocking_client` when `read_new` shall wait."""
+    """One consumer of one group.
+
+    `client` is from `open_blocking_client` if `read_new` is to wait.
+    """
 
     client: redis.Redis
     group: str
     consumer: str
 
     def ensure(self, stream: str, at: EntryId) -> Literal["created", "moved back", "kept"]:
-        """Make sure that the group exists and that nothing after `at` is kept from it.
+        """Ensure that the group exists and delivers everything after `at`.
 
-        Creates it (and the stream) at `at`; moves one that stands past it back, which delivers entries again; never
-        moves one forward.
+        Creates the group (and the stream) at `at`. A group with a later position is moved back, which delivers
+        entries again. A group is never moved forward.
         """
         try:
             self._call(stream, "XGROUP CREATE", stream, self.group, str(at), "MKSTREAM")
@@ -239,7 +249,7 @@ class GroupConsumer:
         return "moved back"
 
     def read_own_pending(self, stream: str, after: EntryId, count: int) -> list[Delivery]:
-        """At most `count` of the entries delivered to this consumer and not acknowledged, oldest first."""
+        """Return at most `count` pending entries of this consumer after `after`, oldest first."""
         position = ("COUNT", count, "STREAMS", stream, str(after))
         reply = self._call(stream, "XREADGROUP", "GROUP", self.group, self.consumer, *position)
         return [
@@ -249,9 +259,10 @@ class GroupConsumer:
         ]
 
     def read_new(self, streams: Sequence[str], count: int, block_ms: int) -> list[Entry]:
-        """At most `count` entries of each stream that no consumer of the group was given, in stream order.
+        """Return at most `count` entries of each stream that were not delivered to the group yet, in stream order.
 
-        Waits up to `block_ms` for the first, not at all when it is 0. They stay pending until acknowledged.
+        Waits up to `block_ms` for the first one; 0 does not wait. The entries stay pending until they are
+        acknowledged.
         """
         waiting = ("BLOCK", block_ms) if block_ms > 0 else ()
         asked = ("COUNT", count, *waiting, "STREAMS", *streams, *(">" for _ in streams))
@@ -263,9 +274,10 @@ class GroupConsumer:
         ]
 
     def claim_idle(self, stream: str, idle_over_ms: int, count: int) -> list[Delivery]:
-        """At most `count` entries of other consumers, idle for that long or longer and this one's from now on.
+        """Claim at most `count` entries of other consumers, idle for `idle_over_ms` or longer, and return them.
 
-        An entry that is gone from the stream is among them, without its `entry`, until it is acknowledged.
+        An entry that the stream no longer has is returned without its `entry`, each time until it is
+        acknowledged.
         """
         found: list[EntryId] = []
         after: EntryId | None = None
@@ -281,36 +293,37 @@ class GroupConsumer:
         return list(claim(self.client, stream, self.group, self.consumer, ids, idle_over_ms=idle_over_ms).deliveries)
 
     def make_pending(self, stream: str, entry_ids: Sequence[EntryId]) -> None:
-        """Make these entries pending for this consumer, whoever was given or has acknowledged them before."""
+        """Make these entries pending for this consumer, even if delivered to others or acknowledged before."""
         for start in range(0, len(entry_ids), CLAIM_STEP):
             ids = map(str, entry_ids[start : start + CLAIM_STEP])
             self._call(stream, "XCLAIM", stream, self.group, self.consumer, 0, *ids, "FORCE", "JUSTID")
 
     def deliveries_of(self, stream: str, entry_ids: Sequence[EntryId]) -> dict[EntryId, int]:
-        """How often these entries were delivered; without those that are not pending (any more)."""
+        """Return by ID the delivery count of these entries, without those that are not pending (any more)."""
         pending = pending_of(self.client, stream, self.group, entry_ids)
         return {entry_id: entry.deliveries for entry_id, entry in pending.items()}
 
     def acknowledge(self, stream: str, entry_ids: Sequence[EntryId]) -> EntryId:
-        """Acknowledge these entries; returns the watermark after it."""
+        """Acknowledge these entries and return the watermark afterwards."""
         return self._watermark(stream, ("XACK", stream, self.group, *map(str, entry_ids)) if entry_ids else None)
 
     def lags(self, streams: Sequence[str]) -> list[int | None]:
-        """Return for each stream how many entries no consumer of the group was given; None where Redis does not say.
+        """Return for each stream the number of entries not yet delivered to the group.
 
-        Redis counts that from version 7 on, and not over entries deleted in the middle. Raises GroupMissing.
+        None if Redis does not report it. Redis counts the lag from version 7 on, and not across entries deleted
+        in the middle. Raises GroupMissing.
         """
         return [self._group(stream, self._call(stream, "XINFO GROUPS", stream)).get("lag") for stream in streams]
 
     def watermark(self, stream: str) -> EntryId | None:
-        """Everything up to here was delivered to the group and acknowledged; None when there is no such group."""
+        """Return the ID up to which everything was delivered and acknowledged, or None without such a group."""
         try:
             return self._watermark(stream, None)
         except GroupMissing:
             return None
 
     def _watermark(self, stream: str, first: Sequence[str] | None) -> EntryId:
-        # In this order: what is delivered between the two answers lies past the position told by the first.
+        # In this order: an entry delivered between the two replies has an ID past the position in the first.
         looks = (("XINFO GROUPS", stream), ("XPENDING", stream, self.group))
         with expecting_group(stream, self.group):
             *_, groups, pending = call_all(self.client, *((first,) if first else ()), *looks, stream=stream)

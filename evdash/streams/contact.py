@@ -1,7 +1,7 @@
-"""When a Redis server last answered this process, and whether pages may ask it.
+"""The time when a Redis server last answered this process, and the hold-off that keeps pages from calling it.
 
-A server that hangs costs a page all of its budget (budget.py). After a page has waited in vain, no page asks for
-HOLD_OFF_S. Then one call tries, for TRY_S at most, and the others are refused meanwhile.
+A server that hangs costs a page all of its budget (budget.py). After a page has waited in vain, pages do not call it
+for HOLD_OFF_S. Then one call tries, for at most TRY_S. Until it ends, all other calls are refused.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ TRY_S: Final = 0.5
 
 
 class Contact:
-    """The state of one server, as this process knows it. Safe for use by several threads."""
+    """The state of one server, according to this process. Several threads may use it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._is_silent = False  # the last call that waited long enough had no answer
+        self._is_silent = False  # the last call that waited at least TRY_S had no answer
         self._ask_again_s = 0.0
         self._is_tried = False
-        self.answered_at: datetime | None = None  # UTC; None: never yet
+        self.answered_at: datetime | None = None  # UTC; None: never
         self.unanswered = 0  # calls that waited in vain
 
     @contextmanager
     def call(self) -> Iterator[float | None]:
-        """Give how long a call of a page may wait at most, in seconds: None for no limit of its own, 0 for not at all.
+        """Yield the longest wait of a page's call in seconds: None for no limit, 0 if it must not wait at all.
 
-        Inside, call `answered` or `silent` when that is known.
+        Inside the block, call `answered` or `silent` when the call has ended.
         """
         tries = False
         with self._lock:
@@ -50,13 +50,16 @@ class Contact:
                     self._is_tried = False
 
     def answered(self) -> None:
-        """Note that the server has answered now."""
+        """Record that the server has answered now."""
         with self._lock:
             self._is_silent = False
             self.answered_at = datetime.now(UTC)
 
     def silent(self, waited_s: float) -> None:
-        """Note that a call waited for so long without an answer. A short wait says nothing about the server."""
+        """Record that a call waited this long without an answer.
+
+        A wait below TRY_S does not make an answering server count as silent.
+        """
         with self._lock:
             self.unanswered += 1
             if self._is_silent or waited_s >= TRY_S:
@@ -69,12 +72,12 @@ _contacts_lock = threading.Lock()
 
 
 def contact_with(address: str) -> Contact:
-    """Return the contact with the server at this address; one for all clients of the process."""
+    """Return the contact with the server at this address. All clients of the process share it."""
     with _contacts_lock:
         return _contacts.setdefault(address, Contact())
 
 
 def forget_contacts() -> None:
-    """Begin without knowledge of any server, as a new process does."""
+    """Drop the state of all servers, as if the process were new."""
     with _contacts_lock:
         _contacts.clear()

@@ -1,4 +1,4 @@
-"""The stream beside a stream that holds what a projection could not apply, each entry whole, with the reason."""
+"""The dead-letter stream of a stream: entries that a projection could not apply, each complete and with the reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from evdash.streams import replies
 from evdash.streams.client import call
 from evdash.streams.reads import read_backward, read_entry, read_forward
 
-# Before the entry's own pairs, always all of them and in this order: so an own field of such a name is no trouble.
+# All of these precede the entry's own pairs, in this order. An own field may therefore have the same name.
 META_FIELDS = (
     b"parked_stream",
     b"parked_entry_id",
@@ -23,14 +23,14 @@ META_FIELDS = (
     b"parked_reason",
     b"parked_at",
 )
-# The newest parked entries in which one is looked for before it is parked again.
+# `park` searches this many of the newest dead-lettered entries for the same entry.
 LOOK_BACK = 20
 READ_STEP = 500
 
 
 @dataclass(frozen=True, slots=True)
 class ParkedEntry:
-    """An entry that a group gave up on. `entry` is as it was in its own stream, its ID included."""
+    """An entry that a group gave up on. `entry` is unchanged and has its ID of the original stream."""
 
     parked_id: EntryId
     entry: Entry
@@ -42,7 +42,7 @@ class ParkedEntry:
 
 
 def parked_stream(stream: str) -> str:
-    """The name of the stream that holds the parked entries of `stream`."""
+    """Return the name of the dead-letter stream of `stream`."""
     return f"{stream}:parked"
 
 
@@ -56,10 +56,10 @@ def park(
     reason: str,
     parked_at: datetime | None = None,
 ) -> EntryId:
-    """Append the entry to the parked ones of its stream; returns its ID there. Acknowledging it is the next step.
+    """Append the entry to the dead-letter stream of its stream, and return its ID there.
 
-    A worker that was killed between the two steps parks again: an entry that is still among the last ones parked is
-    not written twice.
+    The caller acknowledges the entry next. A worker that was killed between the two steps parks the entry again. An
+    entry that is still among the 20 entries parked last (LOOK_BACK) is therefore not written twice.
     """
     beside = parked_stream(entry.stream)
     for earlier in read_backward(client, beside, before=None, after=None, count=LOOK_BACK):
@@ -74,9 +74,10 @@ def park(
 
 
 def parked_entries(client: redis.Redis, stream: str, *, after: EntryId | None = None, count: int) -> list[ParkedEntry]:
-    """At most `count` parked entries of `stream` in the order of parking, those past the parked ID `after`.
+    """Return at most `count` dead-lettered entries of `stream`, in the order of parking.
 
-    What others have put there in another form is left out.
+    `after` is an ID of the dead-letter stream, and is excluded. Entries that other programs wrote there in another
+    form are left out.
     """
     found: list[ParkedEntry] = []
     while len(found) < count:
@@ -89,19 +90,22 @@ def parked_entries(client: redis.Redis, stream: str, *, after: EntryId | None = 
 
 
 def parked_entry(client: redis.Redis, stream: str, parked_id: EntryId) -> ParkedEntry | None:
-    """The parked entry with this ID of the parked stream, or None when it is not (or no longer) there."""
+    """Return the dead-lettered entry with this ID of the dead-letter stream.
+
+    None if it is not (or no longer) there, or does not have the form that `park` writes.
+    """
     found = read_entry(client, parked_stream(stream), parked_id)
     return _parsed(stream, found) if found else None
 
 
 def parked_count(client: redis.Redis, stream: str) -> int:
-    """How many entries are parked beside `stream`."""
+    """Return the length of the dead-letter stream of `stream`."""
     beside = parked_stream(stream)
     return int(call(client, "XLEN", beside, stream=beside))
 
 
 def remove_parked(client: redis.Redis, stream: str, parked_ids: Sequence[EntryId]) -> int:
-    """Remove these from the parked ones; returns how many were still there."""
+    """Remove these entries from the dead-letter stream, and return the number removed."""
     if not parked_ids:
         return 0
     beside = parked_stream(stream)
@@ -109,7 +113,7 @@ def remove_parked(client: redis.Redis, stream: str, parked_ids: Sequence[EntryId
 
 
 def _parsed(stream: str, raw: Entry) -> ParkedEntry | None:
-    """The entry as parked, or None when it has not the form that `park` writes."""
+    """Return the dead-lettered entry, or None if it does not have the form that `park` writes."""
     meta, own = raw.pairs[: len(META_FIELDS)], raw.pairs[len(META_FIELDS) :]
     if tuple(name for name, _ in meta) != META_FIELDS:
         return None

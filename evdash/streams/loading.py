@@ -1,4 +1,4 @@
-"""Waiting for a Redis that has been started and is still loading its data."""
+"""Waiting for a Redis server that was started and is still loading its data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOOK_EVERY_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a server has loaded its data. Zeros where it does not tell."""
+    """The part of its data that a server has loaded. Sizes are 0 if the server does not report them."""
 
     loaded_bytes: int
     total_bytes: int
@@ -27,22 +27,24 @@ GoOn = Callable[[Progress], bool]
 
 
 def wait_always(_progress: Progress) -> bool:
-    """The `go_on` of those who are interrupted by nothing."""
+    """Return True: the `go_on` of callers that never stop waiting."""
     return True
 
 
 def wait_until_loaded(client: redis.Redis, go_on: GoOn = wait_always) -> None:
-    """Return as soon as the server has all its data, or when `go_on`, told the progress at every look, says no.
+    """Return when the server has all its data, or when `go_on` returns False.
 
-    Raises StillLoading when it has got no further for a minute, however large its data, StreamsUnavailable when it
-    cannot be reached.
+    Each poll passes the progress to `go_on`.
+
+    Raises StillLoading after a minute without progress, regardless of the size of the data. Raises
+    StreamsUnavailable if the server is unreachable.
     """
     started = advanced = time.monotonic()
     loaded = 0
     was_loading = False
     while True:
         try:
-            call(client, "PING")  # INFO is answered while data is being loaded, PING is not
+            call(client, "PING")  # a loading server answers INFO, but not PING
         except StreamsUnavailable as unavailable:
             was_loading = was_loading or isinstance(unavailable, StillLoading)
             if not was_loading or not _is_busy(unavailable):
@@ -60,7 +62,10 @@ def wait_until_loaded(client: redis.Redis, go_on: GoOn = wait_always) -> None:
 
 
 def _is_busy(unavailable: StreamsUnavailable) -> bool:
-    """Loading, it looks at its connections after every 1,024 commands only, which may be long ones."""
+    """Return True if a loading server may have caused the failure.
+
+    While it loads, the server serves its connections only after every 1,024 commands, and these may be long ones.
+    """
     return isinstance(unavailable, StillLoading) or isinstance(unavailable.__cause__, redis.TimeoutError)
 
 

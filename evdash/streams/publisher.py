@@ -1,4 +1,4 @@
-"""Publishing events from Python: what a producer writes with XADD, sent again when Redis did not answer."""
+"""Publishing events from Python: the XADD commands of a producer, repeated when Redis does not answer."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from evdash.streams.client import (
 DEFAULT_STREAM = "memory:events"
 OWN_FIELDS = ("id", "type", "session_id", "user_id", "timestamp")
 
-# Waits before each further attempt, long enough for a server that is restarted.
+# The wait before each further attempt. Together they are long enough for the restart of a server.
 RETRY_DELAYS_S = (0.1, 0.5, 2.0)
 BATCH_SIZE = 500
 
 
 class InvalidNewEvent(ValueError):
-    """The event cannot be written as it is; the message says what is wrong with it."""
+    """An event that cannot be written. The message names the value and the rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,10 @@ class NewEvent:
     data: Mapping[str, Any] = field(default_factory=dict)
     event_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     timestamp: float = field(default_factory=time)  # Unix seconds
-    entry_id: EntryId | None = None  # to write a history; None: Redis gives the next one
+    entry_id: EntryId | None = None  # set to write a history; None: Redis assigns the next ID
 
     def pairs(self) -> tuple[tuple[str, str | bytes], ...]:
-        """Names and values as they go to the stream. Raises InvalidNewEvent."""
+        """Return names and values as they are written to the stream. Raises InvalidNewEvent."""
         own = (self.event_id, self.type, self.session_id, self.user_id, f"{self.timestamp:.6f}")
         for name, value in zip(OWN_FIELDS, own, strict=True):
             if not isinstance(value, str):
@@ -85,7 +85,7 @@ def _json(value: Any) -> str:
 
 
 class _Settings:
-    """What both publishers are made with."""
+    """The settings that both publishers share."""
 
     def __init__(
         self,
@@ -94,9 +94,10 @@ class _Settings:
         max_length: int | None = None,
         approximate: bool = True,
     ) -> None:
-        """`max_length` trims the stream to its newest entries; `approximate` lets Redis keep some more, far cheaper.
+        """Store the settings; the first publish connects. Raises InvalidRedisUrl.
 
-        Connects when it first publishes. Raises InvalidRedisUrl.
+        `max_length` trims the stream to its newest entries. `approximate` lets Redis keep some more, which is
+        far cheaper.
         """
         self.url = redis_url(url or DEFAULT_URL)
         self.stream = stream
@@ -104,7 +105,10 @@ class _Settings:
         self.approximate = approximate
 
     def _batches(self, events: Iterable[NewEvent]) -> Iterator[list[Command]]:
-        """The XADD commands of the events. An event that cannot be written stops its batch before any of it is sent."""
+        """Yield the XADD commands of the events, in batches of BATCH_SIZE.
+
+        An invalid event raises InvalidNewEvent before any command of its batch is sent.
+        """
         left = iter(events)
         while batch := [self._command(event) for event in islice(left, BATCH_SIZE)]:
             yield batch
@@ -118,7 +122,7 @@ class _Settings:
 
 
 class Publisher(_Settings):
-    """Publishes to one stream; for any number of threads. Close it, or use it in a `with` statement."""
+    """A publisher to one stream, for any number of threads. Close it, or use it in a `with` statement."""
 
     @cached_property
     def _client(self) -> redis.Redis:
@@ -127,12 +131,13 @@ class Publisher(_Settings):
     def publish(self, type: str, session_id: str, user_id: str, **data: Any) -> EntryId:
         """Append one event and return its entry ID. Values that are not text are written as JSON.
 
-        Raises InvalidNewEvent, or StreamsUnavailable when Redis did not answer after several attempts.
+        Raises InvalidNewEvent, or StreamsUnavailable when Redis did not answer after several attempts. An error
+        reply (Refused) is raised at once, without another attempt.
         """
         return self.publish_many([NewEvent(type, session_id, user_id, data)])[0]
 
     def publish_many(self, events: Iterable[NewEvent]) -> list[EntryId]:
-        """Append the events in their order, many in one round trip; raises as `publish` does.
+        """Append the events in their order, many in one round trip. Raises as `publish` does.
 
         After StreamsUnavailable some may have been written: publish the same NewEvents again.
         """
@@ -167,18 +172,18 @@ class Publisher(_Settings):
 
 
 class AsyncPublisher(_Settings):
-    """The same for one event loop. Close it, or use it in an `async with` statement."""
+    """An asynchronous publisher for one event loop. Close it, or use it in an `async with` statement."""
 
     @cached_property
     def _client(self) -> redis.asyncio.Redis:
         return open_async_client(self.url)
 
     async def publish(self, type: str, session_id: str, user_id: str, **data: Any) -> EntryId:
-        """As Publisher.publish."""
+        """Append one event and return its entry ID, as Publisher.publish does."""
         return (await self.publish_many([NewEvent(type, session_id, user_id, data)]))[0]
 
     async def publish_many(self, events: Iterable[NewEvent]) -> list[EntryId]:
-        """As Publisher.publish_many."""
+        """Append the events in their order, as Publisher.publish_many does."""
         return [entry_id for batch in self._batches(events) for entry_id in await self._send_repeatedly(batch)]
 
     async def _send_repeatedly(self, batch: list[Command]) -> list[EntryId]:

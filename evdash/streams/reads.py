@@ -1,4 +1,4 @@
-"""Range reads of one stream, in both directions, every pair kept."""
+"""Range reads of one stream, in both directions. Every field of an entry is kept, repeated ones included."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from evdash.events.entry import Entry, EntryId
 from evdash.streams import replies
 from evdash.streams.client import call, call_all
 
-# Bounds are sent as closed ones: "(" is known from Redis 6.2 on only, and refused at the ends of the range.
+# Bounds are sent as inclusive ones: "(" needs Redis 6.2, and Redis refuses it at the ends of the ID range.
 
 
 def read_forward(
     client: redis.Redis, stream: str, *, after: EntryId | None, through: EntryId = EntryId.MAX, count: int
 ) -> list[Entry]:
-    """At most `count` entries in stream order. `after` None reads from the beginning; `through` is included."""
+    """Return at most `count` entries in stream order.
+
+    `after` is excluded; None reads from the beginning. `through` is included.
+    """
     if after == EntryId.MAX or count <= 0:
         return []
     since = after.next() if after else EntryId.MIN
@@ -29,7 +32,10 @@ def read_forward(
 def read_backward(
     client: redis.Redis, stream: str, *, before: EntryId | None, after: EntryId | None, count: int
 ) -> list[Entry]:
-    """At most `count` entries, newest first, both ends excluded; None is the stream's own end."""
+    """Return at most `count` entries, newest first.
+
+    Both bounds are excluded. A bound of None is the stream's own end.
+    """
     if before == EntryId.MIN or after == EntryId.MAX or count <= 0:
         return []
     newest = before.previous() if before else EntryId.MAX
@@ -41,14 +47,14 @@ def read_backward(
 
 
 def read_entry(client: redis.Redis, stream: str, entry_id: EntryId) -> Entry | None:
-    """The entry with this ID, or None when the stream does not (or no longer) have it."""
+    """Return the entry with this ID, or None if the stream does not have it (any more)."""
     reply = call(client, "XRANGE", stream, str(entry_id), str(entry_id), stream=stream)
     found = replies.entries(stream, reply)
     return found[0] if found else None
 
 
 def read_entries(client: redis.Redis, stream: str, entry_ids: Sequence[EntryId]) -> dict[EntryId, Entry]:
-    """Those of these entries that the stream (still) has."""
+    """Return by ID those of these entries that the stream still has."""
     commands = [("XRANGE", stream, str(entry_id), str(entry_id)) for entry_id in entry_ids]
     found = call_all(client, *commands, stream=stream) if commands else []
     return {entry.entry_id: entry for reply in found for entry in replies.entries(stream, reply)}

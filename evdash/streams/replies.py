@@ -1,4 +1,4 @@
-"""Raw replies of Redis, read into entries and plain values. Every reply may come as RESP2 or RESP3."""
+"""Conversion of raw Redis replies into entries and plain values. Every reply may be RESP2 or RESP3."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from evdash.events.entry import Entry, EntryId
 
 
 def entries(stream: str, reply: Any) -> list[Entry]:
-    """The entries of an XRANGE or XREVRANGE reply."""
+    """Return the entries of an XRANGE or XREVRANGE reply."""
     return [entry(stream, raw_id, raw_pairs) for raw_id, raw_pairs in reply or ()]
 
 
 def entry(stream: str, raw_id: bytes, raw_pairs: list[bytes]) -> Entry:
-    """One entry from its ID and the flat list of its names and values."""
-    # One object for all equal names, as long as they are short and not many: thousands of entries are held.
+    """Return one entry from its ID and the flat list of its names and values."""
+    # Thousands of entries are held, so equal names share one object: up to 64 bytes long, and up to 4,096 names.
     names = [_shared(name) if len(name) <= 64 else name for name in raw_pairs[::2]]
     return Entry(stream, EntryId.parse(raw_id), tuple(zip(names, raw_pairs[1::2], strict=True)))
 
@@ -27,17 +27,17 @@ def _shared(raw_name: bytes) -> bytes:
 
 
 def by_stream(reply: Any) -> Iterator[tuple[str, list[Any]]]:
-    """Stream by stream the raw entries of an XREAD or XREADGROUP reply; nothing when it timed out."""
+    """Yield each stream of an XREAD or XREADGROUP reply with its raw entries; nothing after a time-out."""
     for name, raw_entries in reply.items() if isinstance(reply, dict) else reply or ():
         yield text(name), raw_entries
 
 
 def record(reply: Any) -> dict[str, Any]:
-    """A record of XINFO by its field names."""
+    """Return a record of an XINFO reply by its field names."""
     pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
     return {text(name): value for name, value in pairs}
 
 
 def text(raw: Any) -> str:
-    """A name as text; what is not UTF-8 in it stands as \\xNN."""
+    """Return a name as text. Bytes that are not UTF-8 become \\xNN."""
     return raw.decode("utf-8", errors="backslashreplace") if isinstance(raw, bytes) else str(raw)

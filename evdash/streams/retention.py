@@ -1,8 +1,8 @@
-"""Trimming a stream, never past what each of its consumer groups has committed.
+"""Trimming of a stream, never past the committed position of any of its consumer groups.
 
-Only XTRIM MINID is sent, with an ID not past the least watermark of all groups, foreign ones included. That is safe
-against everybody who writes or reads meanwhile: what is added gets an ID above every watermark, and what is delivered
-lies above its group's. A group made or moved back since the plan was made is seen by a second look before the trim.
+Only XTRIM MINID is sent. Its ID is never past the lowest watermark of all groups, foreign ones included. Concurrent
+readers and writers are therefore safe: an added entry gets an ID above every watermark, and a delivered entry is above
+the watermark of its group. A second check before the trim finds a group that was created or moved back after the plan.
 """
 
 from __future__ import annotations
@@ -21,26 +21,29 @@ from evdash.streams.stream_info import Count, GroupInfo, StreamInfo, group_infos
 
 
 class TrimRefused(Exception):
-    """The trim would remove what a group has not committed, or cannot be made; the message is the sentence to show."""
+    """A trim that would remove uncommitted entries of a group, or that is impossible.
+
+    The message is the sentence to show.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class TrimPlan:
-    """One step of a trim: what goes, and what would have to go but is held."""
+    """One step of a trim: the entries to remove, and the entries that a group still holds."""
 
     stream: str
-    wanted_min_id: EntryId  # what lies below is to be removed
-    safe_min_id: EntryId  # what lies below every group has committed
+    wanted_min_id: EntryId  # entries below it are to be removed
+    safe_min_id: EntryId  # every group has committed the entries below it
     entries: Count  # that this step removes
-    later: int  # that further steps are for; only a trim to a length needs any
+    later: int  # entries for further steps; only a trim to a length needs any
     held_entries: Count
-    held_by: str  # the group; empty when nothing is held
-    holding: str  # the sentence that says why
+    held_by: str  # the group; empty if nothing is held, or if `through` is the limit
+    holding: str  # the sentence with the reason
     own_groups: frozenset[str]
 
     @property
     def min_id(self) -> EntryId:
-        """The ID that the trim is made with. Never above the safe one, even where nothing lies between the two yet."""
+        """The ID of the trim. It is never above `safe_min_id`, even if no entry is between the two yet."""
         return min(self.wanted_min_id, self.safe_min_id)
 
     def __str__(self) -> str:
@@ -52,7 +55,7 @@ class TrimPlan:
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """What a trim came to, as Redis tells it afterwards."""
+    """The result of a trim, as Redis reports it afterwards."""
 
     removed: int
     length: int
@@ -61,15 +64,15 @@ class Trimmed:
 
 @dataclass(frozen=True, slots=True)
 class Retained:
-    """What automatic retention came to. `more`: another step may remove more at once."""
+    """The result of automatic retention. `more`: another step may remove more at once."""
 
     removed: int
     more: bool
-    holding: str  # the sentence that says who holds what should be gone; empty when nobody does
+    holding: str  # the sentence with the reason why entries are held; empty if none are
 
 
 def committed_by_all(client: redis.Redis, stream: str) -> tuple[EntryId | None, GroupInfo | None]:
-    """The least watermark of the stream's groups and the group that has it; None, None when there is no group."""
+    """Return the lowest watermark of the stream's groups and its group; None, None without groups."""
     group = min(group_infos(client, stream), key=lambda group: group.watermark, default=None)
     return (group.watermark, group) if group else (None, None)
 
@@ -83,10 +86,10 @@ def plan_trim(
     min_id: EntryId | None = None,
     own_groups: Collection[str] = (),
 ) -> TrimPlan:
-    """What a trim to these bounds would do, the furthest of them counting; nothing is changed.
+    """Return the plan of a trim to these bounds, and change nothing. The bound that removes most counts.
 
-    `older_than` is compared with the time in the entry IDs. `own_groups` must exist: one that is missing has committed
-    nothing. Raises TrimRefused when a group holds any of the entries to be removed.
+    `older_than` is compared with the time in the entry IDs. `own_groups` must exist: a missing one has committed
+    nothing. Raises TrimRefused if a group holds any of the entries to remove.
     """
     plan = plan_safe_trim(
         client, stream, max_length=max_length, older_than=older_than, min_id=min_id, own_groups=own_groups
@@ -106,7 +109,10 @@ def plan_safe_trim(
     own_groups: Collection[str] = (),
     through: EntryId | None = None,
 ) -> TrimPlan:
-    """As `plan_trim`, but what is held stays out of the plan, which says so. Raises TrimRefused without a stream."""
+    """Return the plan as `plan_trim` does, but keep held entries and report them in the plan.
+
+    Entries past `through` are held as well. Raises TrimRefused if the stream does not exist.
+    """
     info = _existing(client, stream)
     wanted, later = EntryId.MIN, 0
     if max_length is not None and info.length > max_length:
@@ -135,9 +141,12 @@ def plan_safe_trim(
 
 
 def trim(client: redis.Redis, plan: TrimPlan, *, approximate: bool) -> Trimmed:
-    """Make the trim. An approximate one is cheaper, leaves up to some hundred entries more, and may remove nothing.
+    """Trim the stream as planned.
 
-    Raises TrimRefused when a group has been moved back, or made, below what the plan would remove.
+    An approximate trim is cheaper, keeps up to some hundred entries more, and may remove nothing.
+
+    Raises TrimRefused if a group was moved back or created below the planned ID since. Raises it as well without
+    the stream, and for servers before Redis 6.2, which lack XTRIM MINID.
     """
     info = _existing(client, plan.stream)
     hold = _hold(client, plan.stream, info, plan.own_groups)
@@ -171,9 +180,9 @@ def retain(
     own_groups: Collection[str] = (),
     through: EntryId | None = None,
 ) -> Retained:
-    """Trim as far as is wanted and safe, in one step, and nothing that lies past `through`.
+    """Trim as far as is wanted and safe, in one step, and remove nothing past `through`.
 
-    Raises TrimRefused where nothing can be trimmed at all.
+    Raises TrimRefused if nothing can be trimmed at all.
     """
     plan = plan_safe_trim(
         client, stream, max_length=max_length, older_than=older_than, own_groups=own_groups, through=through
@@ -186,7 +195,10 @@ def retain(
 
 @dataclass(frozen=True, slots=True)
 class _Hold:
-    """The group that has committed least: what lies below `safe_min_id` it does not need any more."""
+    """The limit of a safe trim and its cause, usually the group with the lowest watermark.
+
+    Entries below `safe_min_id` are committed by all groups.
+    """
 
     safe_min_id: EntryId
     group: str
@@ -199,7 +211,7 @@ def _hold(client: redis.Redis, stream: str, info: StreamInfo, own_groups: Collec
         return _Hold(
             EntryId.MIN, name, f"The group {name} does not exist on {stream}, so nothing counts as committed by it"
         )
-    # What is yet to come is never trimmed, wherever the groups stand.
+    # Future entries are never trimmed, regardless of the groups' positions.
     group = min(groups, key=lambda group: group.watermark, default=None)
     if group is None:
         return _Hold(info.last_generated_id.next(), "", "It is yet to come")

@@ -1,8 +1,8 @@
-"""Sandboxes: streams under a prefix of their own that hold copies of entries for a while, and what is kept beside them.
+"""Sandboxes: streams under their own prefix that hold copies of entries for a limited time, and their companion keys.
 
-Beside the stream `sandbox:x` lie the hash `sandbox:x:provenance`, which has a JSON object for each replay into it, and
-the stream `sandbox:x:origins`, which has for each entry that got a new ID, under the same ID, where it came from. The
-sorted set `sandbox:index` lists the sandboxes with the time at which they expire. All of them expire.
+Each sandbox `sandbox:x` has two companion keys. The hash `sandbox:x:provenance` has a JSON object for each replay into
+the sandbox. The stream `sandbox:x:origins` has, under the same ID, the origin of each entry that got a new ID. The
+sorted set `sandbox:index` lists the sandboxes with their expiry times. All of these keys expire.
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ _BESIDE: Final = (":provenance", ":origins", ":parked")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """Where the entries of one replay came from, and how far it came."""
+    """The origin of the entries of one replay, and the replay's progress."""
 
     who: str
     reason: str
-    words: str  # the filter as a person would say it
+    words: str  # the filter in plain language
     query: str  # the filter in the grammar
     ids: Ids
     pace: str  # in words
     begun_at: datetime
-    heard_at: datetime | None = None  # when whoever copies said last that they still do; None: not told
-    ended_at: datetime | None = None  # None: it is still being copied, or was ended without a word
-    outcome: str = ""  # the sentence that says why it ended before its end; else empty
+    heard_at: datetime | None = None  # when the replay last reported that it runs; None: never
+    ended_at: datetime | None = None  # None: still running, or it ended without recording it
+    outcome: str = ""  # the sentence with the reason for an early end, or empty
     sources: tuple[str, ...] = ()
-    first_id: EntryId | None = None  # in its source, as the next one
+    first_id: EntryId | None = None  # in its source stream, like `last_id`
     last_id: EntryId | None = None
     entries: int = 0
     size_bytes: int = 0
 
     def to_json(self) -> str:
-        """The object that the hash keeps."""
+        """Return the JSON object for the provenance hash."""
         return json.dumps(asdict(self), default=_json_value, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """From such an object. Raises ValueError."""
+        """Return the provenance from such a JSON object. Raises ValueError."""
         try:
             told: dict[str, Any] = json.loads(text)
             for name in ("begun_at", "heard_at", "ended_at"):
@@ -69,16 +69,16 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """One sandbox as it is now."""
+    """One sandbox in its present state."""
 
     name: str
     info: StreamInfo | None  # None: nothing has been copied yet
-    expires_at: datetime | None  # None: somebody has taken the expiry away
-    replays: tuple[Provenance, ...]  # the oldest first; without what others have put there in another form
+    expires_at: datetime | None  # None: the expiry was removed
+    replays: tuple[Provenance, ...]  # oldest first; without objects that other programs wrote in another form
 
 
 def why_no_sandbox(stream: str, prefix: str, watched: Collection[str]) -> str:
-    """The sentence that says why this cannot be the name of a sandbox; "" when it can."""
+    """Return the reason why this cannot be the name of a sandbox, as a sentence; "" if it can."""
     if stream in watched or stream in {parked_stream(name) for name in watched}:
         return f"{stream} is one of the streams that evdash watches: nothing is replayed into those."
     if not stream.startswith(prefix) or stream == prefix:
@@ -94,9 +94,9 @@ def why_no_sandbox(stream: str, prefix: str, watched: Collection[str]) -> str:
 
 
 def why_not_into(client: redis.Redis, stream: str, first_id: EntryId | None) -> str:
-    """The sentence that says why nothing can be copied into this sandbox as it is now; "" when it can.
+    """Return the reason why nothing can be copied into this sandbox now, as a sentence; "" if it can.
 
-    `first_id` is the first that is to keep its ID; None: all get new ones.
+    `first_id` is the first ID to be kept. None: all entries get new IDs.
     """
     info = stream_info(client, stream)
     if info is None:
@@ -112,14 +112,14 @@ def why_not_into(client: redis.Redis, stream: str, first_id: EntryId | None) -> 
 
 
 def sandboxes(client: redis.Redis, prefix: str) -> list[Sandbox]:
-    """The sandboxes that there are, by name."""
+    """Return the present sandboxes, sorted by name."""
     names = sorted(replies.text(raw) for raw in call(client, "ZRANGE", _index(prefix), 0, -1))
     found = (sandbox(client, name) for name in names)
     return [one for one in found if one is not None]
 
 
 def sandbox(client: redis.Redis, stream: str) -> Sandbox | None:
-    """The sandbox of this name; None when it was never made, or has expired."""
+    """Return the sandbox of this name, or None if it was never created, was deleted, or has expired."""
     kept, left_ms = call_all(client, ("HGETALL", provenance_key(stream)), ("PTTL", provenance_key(stream)))
     if not kept:
         return None
@@ -130,46 +130,49 @@ def sandbox(client: redis.Redis, stream: str) -> Sandbox | None:
 
 
 def origin(client: redis.Redis, stream: str, entry_id: EntryId) -> tuple[str, EntryId] | None:
-    """The stream and the ID that an entry of a sandbox had before it got a new one; None where it kept its own."""
+    """Return the original stream and ID of a sandbox entry that got a new ID; None if it kept its ID."""
     kept = read_entry(client, origins_key(stream), entry_id)
     told = dict(kept.pairs) if kept else {}
     return (replies.text(told[b"stream"]), EntryId.parse(told[b"entry_id"])) if told else None
 
 
 def delete_sandbox(client: redis.Redis, stream: str, prefix: str) -> None:
-    """Delete the sandbox and what is kept beside it. A replay that is under way notices and ends."""
+    """Delete the sandbox and its companion keys. A running replay notices the deletion and ends."""
     keys = (provenance_key(stream), stream, origins_key(stream))
     call_all(client, *(("DEL", key) for key in keys), ("ZREM", _index(prefix), stream))
 
 
 def provenance_key(stream: str) -> str:
-    """The hash with what is known of each replay into the sandbox."""
+    """Return the name of the hash with the provenance of each replay into the sandbox."""
     return f"{stream}:provenance"
 
 
 def origins_key(stream: str) -> str:
-    """The stream with the places from where entries with new IDs came."""
+    """Return the name of the stream with the origins of entries that got new IDs."""
     return f"{stream}:origins"
 
 
 def expiry_commands(stream: str, prefix: str, expires_ms: int) -> list[tuple[str | int, ...]]:
-    """The commands that have the sandbox, and what lies beside it, expire at this Unix time."""
+    """Return the commands that make the sandbox and its companion keys expire at `expires_ms`.
+
+    `expires_ms` is in Unix milliseconds.
+    """
     return [
         *(("PEXPIREAT", key, expires_ms) for key in (stream, provenance_key(stream), origins_key(stream))),
         ("ZADD", _index(prefix), expires_ms, stream),
-        # As long as the longest that a sandbox named there can last.
+        # A day longer than the longest lifetime of a sandbox in the index.
         ("EXPIRE", _index(prefix), EXPIRES_MAX_S + 86_400),
     ]
 
 
 def now_ms(client: redis.Redis) -> int:
-    """The server's clock, which the expiry goes by, in Unix milliseconds."""
+    """Return the server's time in Unix milliseconds. Expiry uses this clock."""
     seconds, microseconds = call(client, "TIME")
     return int(seconds) * 1000 + int(microseconds) // 1000
 
 
 def forget_expired(client: redis.Redis, prefix: str) -> None:
-    """Take those off the list that have expired."""
+    """Remove expired sandboxes from the index."""
     call(client, "ZREMRANGEBYSCORE", _index(prefix), "-inf", now_ms(client))
 
 
@@ -189,14 +192,14 @@ def _json_value(value: object) -> str:
 
 
 class SandboxGone(StreamsUnavailable):
-    """The sandbox was deleted, or has expired, while entries were copied into it."""
+    """A sandbox that was deleted, or expired, while entries were copied into it."""
 
 
 class SandboxWriter:
-    """One replay's writing into a sandbox. `provenance` says how far it came.
+    """The writer of one replay into a sandbox. `provenance` has the progress.
 
-    A batch is one MULTI with IDs that are decided here, so that a repeated attempt after a lost reply writes nothing
-    twice, and an end in the middle leaves all of a batch or none of it.
+    A batch is one MULTI with IDs that are assigned here. A repeated attempt after a lost reply therefore writes
+    nothing twice. A replay that ends midway has written all of a batch or none of it.
     """
 
     def __init__(
@@ -206,7 +209,7 @@ class SandboxWriter:
         self._client, self._stream, self._prefix = client, stream, prefix
         existing = sandbox(client, stream)
         left = existing.expires_at - datetime.now(UTC) if existing and existing.expires_at else None
-        # Nobody's sandbox is shortened by a further replay into it.
+        # A further replay into a sandbox never shortens its lifetime.
         self._expires_s = max(expires_s, int(left.total_seconds()) if left else 0)
         info = stream_info(client, stream)
         self._last_id = info.last_generated_id if info else EntryId.MIN
@@ -214,7 +217,11 @@ class SandboxWriter:
         self._number = self._begin()
 
     def write(self, entries: Sequence[Entry]) -> None:
-        """Append these, in their order. Raises StreamsUnavailable; then none of them is there, or all of them are."""
+        """Append these entries in their order.
+
+        Raises StreamsUnavailable: then all of them were written or none. Raises SandboxGone, which is a
+        StreamsUnavailable, for a sandbox that was deleted or has expired.
+        """
         kept, clock = call_all(self._client, ("HEXISTS", provenance_key(self._stream), self._number), ("TIME",))
         if not kept:
             raise SandboxGone(f"{self._stream} was deleted, or has expired, meanwhile.")
@@ -230,7 +237,7 @@ class SandboxWriter:
         try:
             call_at_once(self._client, *commands, *self._noted(grown), stream=self._stream)
         except Refused:
-            # A second attempt, the first one's answer lost, finds its own entries there; else somebody wrote between.
+            # A retry after a lost reply finds its own entries. Other entries mean that another client wrote here.
             there = read_entry(self._client, self._stream, ids[-1])
             if there is None or there.pairs != entries[-1].pairs:
                 call_all(self._client, *self._noted(self.provenance))
@@ -238,7 +245,7 @@ class SandboxWriter:
         self.provenance, self._last_id = grown, ids[-1]
 
     def tell_alive(self) -> None:
-        """Say that the replay goes on, while nothing is written. Raises StreamsUnavailable."""
+        """Record that the replay is still running, while it writes nothing. Raises StreamsUnavailable."""
         kept = call(self._client, "HEXISTS", provenance_key(self._stream), self._number)
         if not kept:
             raise SandboxGone(f"{self._stream} was deleted, or has expired, meanwhile.")
@@ -246,9 +253,10 @@ class SandboxWriter:
         call(self._client, "HSET", provenance_key(self._stream), self._number, self.provenance.to_json())
 
     def end(self, outcome: str = "") -> None:
-        """Note that it has ended; `outcome` is the sentence that says why, where it did before its end.
+        """Record the end of the replay. `outcome` is the reason if it ended early, as a sentence.
 
-        Asks Redis how far it came: of a batch that was broken off nobody else knows.
+        Reads the progress from Redis: only Redis has the result of an interrupted batch. Raises
+        StreamsUnavailable.
         """
         kept = call(self._client, "HGET", provenance_key(self._stream), self._number)
         if kept is None:
@@ -272,7 +280,7 @@ class SandboxWriter:
 
     @property
     def _expires_at_ms(self) -> int:
-        """The Unix time at which the sandbox expires, were this the last that is written."""
+        """The expiry in Unix milliseconds if this write is the last one."""
         return now_ms(self._client) + self._expires_s * 1000
 
     def _grown(self, entries: Sequence[Entry]) -> Provenance:
@@ -291,7 +299,7 @@ class SandboxWriter:
         if self.provenance.ids == "original":
             return [entry.entry_id for entry in entries]
         ids: list[EntryId] = []
-        # As Redis would give them itself: its clock, and never behind what is there.
+        # The same IDs as Redis would assign: from its clock, and always after the last entry.
         after = max(self._last_id, EntryId(clock_ms, 0).previous())
         for _ in entries:
             after = after.next()
@@ -300,7 +308,7 @@ class SandboxWriter:
 
 
 def size_of(entry: Entry) -> int:
-    """The bytes of its names and values."""
+    """Return the size of the entry's names and values in bytes."""
     return sum(len(name) + len(value) for name, value in entry.pairs)
 
 

@@ -1,7 +1,8 @@
-"""The newest events of the streams, read once and decoded once for everything in this process.
+"""The newest events of the streams, read once and decoded once for the whole process.
 
-Pages, counts, facets and live push take their part of it. It is read when somebody wants it: one round trip tells where
-the streams end and how far the consumer groups are, and only what came since is read and decoded.
+Pages, counts, facets and live push each use a part of the tail. It is read on demand. One round trip reports the ends
+of the streams and the positions of the consumer groups. Only entries added since the last read are then read and
+decoded.
 """
 
 from __future__ import annotations
@@ -27,29 +28,29 @@ from evdash.streams.client import StreamsUnavailable, call_each, refusal
 from evdash.streams.reads import read_backward, read_forward
 from evdash.streams.stream_info import StreamInfo, stream_info_of, watermark
 
-# What is held at most. To decode so many entries takes some 0.3 s, and they take some 40 MB.
+# The bound of the tail. Decoding this many entries takes some 0.3 s, and they occupy some 40 MB.
 TAIL_ENTRIES: Final = 10_000
 TAIL_BYTES: Final = 32 * 2**20
-# Older ones are dropped when there are so many more: dropping makes the index anew, which takes some 10 ms.
+# The oldest are dropped only when the bound is exceeded by this factor: each drop rebuilds the index, some 10 ms.
 _SLACK: Final = 1.1
 _DROP_COMMITTED: Final = 1_000
 _FIRST_STEP: Final = 200
 _LARGEST_STEP: Final = 2_000
-# One read brings no more than about this, judged by the sizes of the entries before it.
+# One read brings about this at most, estimated from the sizes of earlier entries.
 _STEP_BYTES: Final = 4 * 2**20
-# What was dropped for the bound is read again only when so large a part of the bound is free.
+# Events dropped because of the bound are read again only when this share of the bound is free.
 _FREE_SHARE: Final = 0.1
 
 INDEXED: Final = ("session", "user", "type")
 
 
 class Held:
-    """An event that the tail holds, with what is worked out of it once."""
+    """An event that the tail holds, with values that are derived from it once."""
 
     def __init__(self, event: Event) -> None:
         self.event = event
         self.entry_id = event.entry_id
-        self.number = 0  # in the order in which the tail came to hold its events; no other event ever has it
+        self.number = 0  # unique, in the order in which the tail added its events
         self.size = sum(len(name) + len(value) for name, value in event.entry.pairs)
 
     @cached_property
@@ -62,11 +63,11 @@ class Held:
 
 
 Key = tuple[str, str]
-"""What an index is asked by: the key of a filter and its value."""
+"""The key of an index: a filter key and its value."""
 
 
 def key_of(condition: Condition) -> Key:
-    """The key that finds the events of a condition on a session, a user, a type, or errors."""
+    """Return the key that finds the events of a condition on a session, a user, a type, or errors."""
     return condition.key, condition.value
 
 
@@ -79,31 +80,31 @@ def _keys(event: Event) -> Iterator[Key]:
 
 @dataclass(frozen=True, slots=True)
 class StreamSlice:
-    """One stream at one moment: what the tail held of it, and what Redis said of it."""
+    """One stream at one moment: the events that the tail held, and the counters that Redis reported."""
 
-    start: EntryId  # everything of the stream after this, up to `position`, is in the slice
+    start: EntryId  # the slice has all entries after this, up to `position`
     position: EntryId
-    info: StreamInfo | None  # None: there is no such stream
-    watermarks: Mapping[str, EntryId]  # by group: what it has committed for certain
+    info: StreamInfo | None  # None: the stream does not exist
+    watermarks: Mapping[str, EntryId]  # by group: everything up to here is committed for certain
     _held: Sequence[Held]
     _length: int
 
     def after(self, entry_id: EntryId) -> Sequence[Held]:
-        """What is held after this entry ID, oldest first."""
+        """Return the events held after this entry ID, oldest first."""
         return self._held[bisect_right(self._held, entry_id, 0, self._length, key=_entry_id) : self._length]
 
     def is_complete(self, group: str) -> bool:
-        """Whether everything that the group has not committed is in the slice."""
+        """Return True if the slice has everything that the group has not committed."""
         return self.start <= self.watermarks[group]
 
     def held(self, entry_id: EntryId) -> Held | None:
-        """The event of this entry; None when the slice does not have it."""
+        """Return the event of this entry, or None if the slice does not have it."""
         index = bisect_right(self._held, entry_id, 0, self._length, key=_entry_id) - 1
         return self._held[index] if index >= 0 and self._held[index].entry_id == entry_id else None
 
     @property
     def end(self) -> EntryId:
-        """The last entry ID that was ever given."""
+        """The last entry ID that the stream ever generated."""
         return self.info.last_generated_id if self.info else EntryId.MIN
 
 
@@ -113,16 +114,16 @@ def _entry_id(held: Held) -> EntryId:
 
 @dataclass(frozen=True, slots=True)
 class TailReading:
-    """The tail at one moment. It never changes, whatever the tail reads meanwhile."""
+    """The tail at one moment. Later reads of the tail do not change it."""
 
     slices: Mapping[str, StreamSlice]
-    unreachable: str = ""  # the sentence when Redis could not be asked; then nothing is held
-    upto: int = 0  # the numbers of the events held are below this
+    unreachable: str = ""  # the sentence for an outage of Redis; the slices are then empty
+    upto: int = 0  # the events of this reading have lower numbers
     _index: Mapping[Key, Sequence[Held]] = field(default_factory=dict)
-    _uncommitted: dict[str, Mapping[int, Held]] = field(default_factory=dict)  # answers of `uncommitted`
+    _uncommitted: dict[str, Mapping[int, Held]] = field(default_factory=dict)  # cached results of `uncommitted`
 
     def found(self, key: Key, group: str) -> list[Held]:
-        """The events with this key that the group has not committed, in no certain order."""
+        """Return the events with this key that the group has not committed, in no particular order."""
         known = self._index.get(key, ())
         marks = {stream: each.watermarks[group] for stream, each in self.slices.items()}
         return [
@@ -130,7 +131,7 @@ class TailReading:
         ]
 
     def uncommitted(self, group: str) -> Mapping[int, Held]:
-        """By their numbers all events that the group has not committed, stream by stream, oldest first."""
+        """Return by number all events that the group has not committed, stream by stream, oldest first."""
         known = self._uncommitted.get(group)
         if known is None:
             parts = (each.after(each.watermarks[group]) for each in self.slices.values())
@@ -138,15 +139,18 @@ class TailReading:
         return known
 
     def reaches(self, group: str) -> bool:
-        """Whether everything that the group has not committed is held; True where Redis could not be asked."""
+        """Return True if the tail holds everything that the group has not committed.
+
+        Also True if Redis was unreachable.
+        """
         return all(each.is_complete(group) for each in self.slices.values())
 
 
 @dataclass(slots=True)
 class _Stream:
-    """What is held of one stream, and what Redis said of it when it was last asked."""
+    """The held part of one stream, and the counters that Redis reported last."""
 
-    start: EntryId | None = None  # None: nothing was read yet
+    start: EntryId | None = None  # None: not read yet
     position: EntryId = EntryId.MIN
     held: list[Held] = field(default_factory=list)
     info: StreamInfo | None = None
@@ -154,25 +158,25 @@ class _Stream:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What Redis says of one stream and of the groups on it."""
+    """The reply of Redis about one stream and its groups."""
 
     info: StreamInfo | None
-    ends: tuple[tuple[bytes, ...], ...]  # the first and the last entry as they are: ID and pairs
-    acknowledged: Mapping[str, EntryId]  # by group; a group that does not exist is missing
+    ends: tuple[tuple[bytes, ...], ...]  # the raw first and last entry: ID, then names and values
+    acknowledged: Mapping[str, EntryId]  # by group, without groups that do not exist
 
 
 @dataclass(frozen=True, slots=True)
 class TailFigures:
-    """What the tail of this process holds."""
+    """The size of this process's tail."""
 
     entries: int
     bytes: int
 
 
 class _Steps:
-    """How many entries of a stream to read next, so that one read brings some _STEP_BYTES, whatever entries are large.
+    """The number of entries to read next, so that one read brings about _STEP_BYTES, regardless of large entries.
 
-    The first step is small. Later ones grow, and judge by the largest average of the steps before.
+    The first step is small. Later steps are larger, and use the largest average entry size of the steps before.
     """
 
     def __init__(self, answer: _Answer) -> None:
@@ -180,18 +184,22 @@ class _Steps:
         self._count = _FIRST_STEP
 
     def next(self, room_bytes: int) -> int:
-        """Return the count of the next read, at least 1. `room_bytes`: how much of it there is room for."""
+        """Return the count of the next read, at least 1. `room_bytes` is the space that is left."""
         return max(1, min(self._count, min(_STEP_BYTES, room_bytes) // max(self._entry_bytes, 1)))
 
     def note(self, held: Sequence[Held]) -> None:
-        """Note what was read."""
+        """Record the entries of a read."""
         if held:
             self._entry_bytes = max(self._entry_bytes, sum(each.size for each in held) // len(held))
         self._count = _LARGEST_STEP
 
 
 class SharedTail:
-    """Safe for use by several threads. One of them reads from Redis at a time; nobody waits for it to be held."""
+    """The tail of some streams, for several threads. One thread reads from Redis at a time.
+
+    The lock on the held events is free while that thread waits for Redis. `take` and `figures` therefore do not
+    wait for Redis.
+    """
 
     def __init__(
         self,
@@ -207,19 +215,21 @@ class SharedTail:
         self.groups = tuple(dict.fromkeys(groups))
         self._entries_max = entries_max or TAIL_ENTRIES
         self._bytes_max = bytes_max or TAIL_BYTES
-        self._reading = threading.Lock()  # taken before `_lock`, and never inside it
+        self._reading = threading.Lock()  # always acquired before `_lock`, never while holding it
         self._lock = threading.Lock()
         self._streams = {stream: _Stream() for stream in self.streams}
         self._index: dict[Key, list[Held]] = {}
         self._bytes = 0
         self._numbers = 0
-        self._had_outage = False  # the last time that Redis was asked
+        self._had_outage = False  # in the last read
 
     def read(self, committed: Mapping[Key, EntryId]) -> TailReading:
-        """The tail as it is now, with everything that the groups have not committed, as far as its bound allows.
+        """Return the tail as it is now, with all events that the groups have not committed, up to its bound.
 
-        `committed`: by group and stream, what SQL says to be committed; asked before this. Never raises for an outage
-        of Redis: the reading says so. Takes at most PAGE_BUDGET_S of waiting for Redis.
+        `committed` has by group and stream the committed entry ID according to SQL. Query it before this call.
+
+        An outage of Redis never raises: the reading has the sentence in `unreachable`. Waiting for Redis takes
+        at most PAGE_BUDGET_S.
         """
         with self._reading:
             try:
@@ -235,7 +245,7 @@ class SharedTail:
                         }
                         for stream, answer in answers.items()
                     }
-                    if self._had_outage:  # another server may answer now, or this one from an older file
+                    if self._had_outage:  # now another server may answer, or this one restored from an older file
                         self._forget(self.streams)
                     for stream, answer in answers.items():
                         self._bring_up(stream, answer, min(watermarks[stream].values(), default=EntryId.MAX))
@@ -249,9 +259,9 @@ class SharedTail:
             return reading
 
     def take(self, entries: Sequence[Entry], after: Mapping[str, EntryId]) -> list[Event]:
-        """The events of entries that somebody else has read, each stream's from `after` it on without a gap.
+        """Return the events of entries that the caller has read, each stream's complete from `after` it on.
 
-        Those that go on from what is held are held as well, so that nobody decodes them again.
+        Events that continue the held ones are held as well, so that they are not decoded again.
         """
         events = [known.event if (known := self._known(entry)) else decode(entry) for entry in entries]
         with self._lock:
@@ -261,7 +271,7 @@ class SharedTail:
                     continue
                 if state.start <= since <= state.position < event.entry_id:
                     self._append(state, Held(event))
-        # Whoever reads lets go of the oldest when it is through; nobody else may while it counts on what is held.
+        # A running read relies on the held events and drops the oldest at its end. So only drop if none is running.
         if self._reading.acquire(blocking=False):
             try:
                 with self._lock:
@@ -271,7 +281,7 @@ class SharedTail:
         return events
 
     def figures(self) -> TailFigures:
-        """What is held at the moment."""
+        """Return the present size of the tail."""
         with self._lock:
             entries = sum(len(state.held) for state in self._streams.values())
             return TailFigures(entries, self._bytes)
@@ -285,10 +295,13 @@ class SharedTail:
             held = state.held[index] if index >= 0 else None
         return held if held and held.event.entry == entry else None
 
-    # Asking Redis. Only by the thread that has `_reading`.
+    # Calls to Redis. Only for the thread that holds `_reading`.
 
     def _ask(self) -> dict[str, _Answer]:
-        """Everything about all streams and groups in one round trip, the ends of the streams last."""
+        """Return the replies about all streams and groups, from one round trip.
+
+        For each stream the groups are read first and the ends of the stream last.
+        """
         asked = [
             (
                 ("XINFO GROUPS", stream),
@@ -321,7 +334,7 @@ class SharedTail:
         return _Answer(stream_info_of(about), ends, acknowledged)
 
     def _accepted(self, stream: str, reply: Any) -> Any:
-        """The reply; None for a stream or group that does not exist. Raises Refused."""
+        """Return the reply, or None for a stream or group that does not exist. Raises Refused."""
         if not isinstance(reply, redis.ResponseError):
             return reply
         if "no such key" in str(reply).lower() or "NOGROUP" in str(reply):
@@ -329,7 +342,7 @@ class SharedTail:
         raise refusal(self.client, reply, stream) from reply
 
     def _bring_up(self, stream: str, answer: _Answer, floor: EntryId) -> None:
-        """Hold what the stream has after `floor`, as far as the bound allows."""
+        """Hold the entries of the stream after `floor`, up to the bound."""
         state, info = self._streams[stream], answer.info
         if info is None or info.first_id is None:
             if state.held:
@@ -349,7 +362,11 @@ class SharedTail:
         state.info = info
 
     def _is_another(self, state: _Stream, answer: _Answer) -> bool:
-        """Whether the stream does not go on where it was: deleted and created again, restored, or entries deleted."""
+        """Return True if the stream does not continue from its last state in the tail.
+
+        It was recreated or restored, or entries were deleted other than from its front. Also True without such
+        a state.
+        """
         before, now = state.info, answer.info
         if before is None or now is None:
             return True
@@ -359,7 +376,7 @@ class SharedTail:
         if before.entries_added is not None and now.entries_added is not None:
             added = now.entries_added - before.entries_added
         if added < 0 or (now.first_id == before.first_id and now.length < before.length + added):
-            return True  # what is gone was not removed from the front
+            return True  # entries were removed other than from the front
         with self._lock:
             return any(
                 (held := _at(state.held, EntryId.parse(raw_id))) is not None
@@ -369,7 +386,11 @@ class SharedTail:
             )
 
     def _drop_before(self, state: _Stream, first_id: EntryId, floor: EntryId) -> None:
-        """Let go of what is no longer in the stream; where nothing lies between, the tail reaches down to `floor`."""
+        """Drop held events that the stream no longer has.
+
+        If the tail starts before the stream's first entry, nothing is missing before it: the start moves back
+        to `floor`.
+        """
         with self._lock:
             if state.held and state.held[0].entry_id < first_id:
                 self._keep(lambda each, held: each is not state or held.entry_id >= first_id)
@@ -377,10 +398,12 @@ class SharedTail:
                 state.start = min(state.start, floor)
 
     def _read_on(self, stream: str, state: _Stream, answer: _Answer) -> None:
-        """Read what came since. More than the tail holds at all is left out: then nothing is held any more.
+        """Read the entries that were added since the last read.
 
-        More than were added, by the stream's own count, are another history: Redis was restored from an older file and
-        written to. Then nothing is held any more either.
+        If they exceed the bound of the tail, the tail drops the stream and stops reading.
+
+        If they exceed the stream's own count of added entries, the tail drops the stream as well. Redis was
+        then restored from an older file and written to.
         """
         info = answer.info
         if info is None or state.position >= info.last_generated_id:
@@ -410,7 +433,7 @@ class SharedTail:
                     state.position = max(state.position, info.last_generated_id)
 
     def _read_back(self, stream: str, state: _Stream, answer: _Answer, floor: EntryId) -> None:
-        """Read what lies before what is held, down to `floor` or to the bound."""
+        """Read the entries before the held ones, back to `floor` or to the bound."""
         found: list[Held] = []
         size = 0
         room = max(self._entries_max - sum(len(each.held) for each in self._streams.values()), 0)
@@ -442,7 +465,7 @@ class SharedTail:
                 self._index_anew()
             state.start = start
 
-    # What is held. All of these are called with `_lock`, but for `_forget`.
+    # The held events. Callers of these methods hold `_lock`, except for `_forget`.
 
     def _append(self, state: _Stream, held: Held) -> None:
         self._give_number(held)
@@ -465,7 +488,10 @@ class SharedTail:
         self._index_anew()
 
     def _index_anew(self) -> None:
-        """After new lists of what is held a new index: readings go on with the lists and the index that they have."""
+        """Build a new index for the new lists of held events.
+
+        Readings keep the lists and the index that they have.
+        """
         self._index, self._bytes = {}, 0
         for state in self._streams.values():
             for held in state.held:
@@ -479,7 +505,7 @@ class SharedTail:
             self._index_anew()
 
     def _drop(self, watermarks: Mapping[str, Mapping[str, EntryId]]) -> None:
-        """Let go of what, by these watermarks, every group has committed, and of the oldest beyond the bound."""
+        """Drop events that every group has committed according to `watermarks`, and the oldest beyond the bound."""
         committed = {stream: min(marks.values(), default=EntryId.MIN) for stream, marks in watermarks.items()}
         droppable = {
             stream: bisect_right(state.held, committed.get(stream, EntryId.MIN), key=_entry_id)
@@ -496,7 +522,7 @@ class SharedTail:
         self._index_anew()
 
     def _cutoff(self) -> EntryId | None:
-        """The newest entry ID that the bound leaves no room for; None: there is room for all."""
+        """Return the newest entry ID beyond the bound, or None if all events fit."""
         entries = sum(len(state.held) for state in self._streams.values())
         if entries <= self._entries_max * _SLACK and self._bytes <= self._bytes_max * _SLACK:
             return None
@@ -538,6 +564,6 @@ def _at(held: Sequence[Held], entry_id: EntryId) -> Held | None:
 
 
 def _flat(raw_entry: Any) -> tuple[bytes, ...]:
-    """ID, then names and values in turn."""
+    """Return the ID, followed by names and values in turn."""
     raw_id, raw_pairs = raw_entry
     return (raw_id, *raw_pairs)

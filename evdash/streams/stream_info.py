@@ -1,4 +1,4 @@
-"""What Redis knows about a stream and its consumer groups, unknown things as None."""
+"""Redis's information about a stream and its consumer groups. Unknown values are None."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from evdash.streams import replies
 from evdash.streams.client import Refused, call, call_all
 from evdash.streams.reads import read_backward, read_forward
 
-# A lag that Redis does not know is counted by reading, at most so far.
+# A lag that Redis does not report is counted by reading, up to these limits.
 LAG_COUNT_MAX = 1_000
 LAG_COUNT_MAX_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """One stream. A None was not told: an older server, or a user who may not ask."""
+    """One stream. None: the server is too old to report the value, or the user may not read it."""
 
     length: int
     first_id: EntryId | None  # None: the stream is empty
     last_id: EntryId | None
-    last_generated_id: EntryId  # of the newest entry that ever was
-    entries_added: int | None  # ever; from Redis 7 on
+    last_generated_id: EntryId  # of the newest entry ever, deleted or not
+    entries_added: int | None  # since the stream was created; from Redis 7 on
     max_deleted_id: EntryId | None
     memory_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """Entries that the group has yet to be given. Not exact: there are at least so many. None: unknown.
+    """Entries not yet delivered to the group. If not `exact`, `count` is a lower bound. None: unknown.
 
-    `about`: how many that may be, where counting stopped and Redis's counters tell; never less than `count`.
+    `about` estimates the lag from Redis's counters, if counting stopped early. It is never less than `count`.
     """
 
     count: int | None
@@ -51,7 +51,7 @@ class Lag:
 
     @property
     def bounds(self) -> str:
-        """What is certain of a lag that is not exact; "" where it is, or nothing is known."""
+        """The certain bounds of a lag that is not exact; "" if it is exact or unknown."""
         if self.count is None or self.exact:
             return ""
         return f"{self.count:,} counted so far" + (f", {self.at_most:,} at most" if self.at_most is not None else "")
@@ -63,8 +63,8 @@ class ConsumerInfo:
 
     name: str
     pending: int
-    idle_ms: int  # since it last asked for anything
-    inactive_ms: int | None  # since it last got anything; None: never, or not told
+    idle_ms: int  # since its last attempt to read or claim
+    inactive_ms: int | None  # since its last successful one; None: never, or not reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,25 +80,26 @@ class GroupInfo:
 
     @property
     def watermark(self) -> EntryId:
-        """Everything up to here was delivered and acknowledged."""
+        """The ID up to which everything was delivered and acknowledged."""
         return watermark(self.last_delivered, self.oldest_pending)
 
 
 def watermark(last_delivered: EntryId, oldest_pending: EntryId | None) -> EntryId:
-    """The ID up to which a group has delivered and acknowledged everything it was given."""
+    """Return the ID up to which the group has acknowledged everything that was delivered to it."""
     return last_delivered if oldest_pending is None else min(last_delivered, oldest_pending.previous())
 
 
 def stream_info(client: redis.Redis, stream: str) -> StreamInfo | None:
-    """What is known about the stream, or None when there is no such key."""
+    """Return the stream's information, or None if the key does not exist."""
     reply = _existing(client, "XINFO STREAM", stream)
     return None if reply is None else stream_info_of(reply, _memory_bytes(client, stream))
 
 
 def first_left_of(info: StreamInfo, known: EntryId) -> EntryId | None:
-    """The first entry that a stream has after `known` if others before it may have been removed; None if none can.
+    """Return the first entry ID of the stream, if entries between `known` and it may have been removed.
 
-    Where all were removed: the ID after the last that ever was. None as well for a stream that was made anew.
+    None if none can have been. If all entries were removed, return the ID after the last generated one. None as
+    well for a recreated stream.
     """
     first = info.first_id or info.last_generated_id.next()
     if first <= known.next() or info.last_generated_id <= known or info.entries_added == info.length:
@@ -107,7 +108,7 @@ def first_left_of(info: StreamInfo, known: EntryId) -> EntryId | None:
 
 
 def group_infos(client: redis.Redis, stream: str) -> list[GroupInfo]:
-    """The stream's consumer groups by name; none when there is no such stream."""
+    """Return the stream's consumer groups, sorted by name; empty if the stream does not exist."""
     stream_reply = _existing(client, "XINFO STREAM", stream)
     if stream_reply is None:
         return []
@@ -118,7 +119,7 @@ def group_infos(client: redis.Redis, stream: str) -> list[GroupInfo]:
 
 
 def _existing(client: redis.Redis, command: str, stream: str) -> Any:
-    """The reply, or None when there is no such key."""
+    """Return the reply, or None if the key does not exist."""
     try:
         return call(client, command, stream, stream=stream)
     except Refused as refusal:
@@ -128,7 +129,7 @@ def _existing(client: redis.Redis, command: str, stream: str) -> Any:
 
 
 def stream_info_of(reply: Any, memory_bytes: int | None = None) -> StreamInfo:
-    """What a raw reply of XINFO STREAM says."""
+    """Return the information in a raw reply of XINFO STREAM."""
     told = replies.record(reply)
     return StreamInfo(
         length=int(told["length"]),
@@ -148,7 +149,7 @@ def _end(raw_entry: Any) -> EntryId | None:
 def _memory_bytes(client: redis.Redis, stream: str) -> int | None:
     try:
         return int(call(client, "MEMORY USAGE", stream) or 0) or None
-    except Refused:  # hosted servers forbid MEMORY, others do not have it
+    except Refused:  # hosted servers forbid MEMORY, others lack it
         return None
 
 
@@ -186,8 +187,12 @@ def _consumer_info(reply: Any) -> ConsumerInfo:
 def _lag(
     client: redis.Redis, stream: str, info: StreamInfo, last_delivered: EntryId, told: int | None, read: int | None
 ) -> Lag:
-    """Where the group stands at or before an end of the stream the answer is plain. Redis's own figure is taken only
-    between them: it counts trimmed entries that the group never got (Valkey 9.1: 50 of a stream of 10)."""
+    """Return the lag of a group.
+
+    If its position is before the first entry or at the last one, the lag is exact without Redis's own figure.
+    Redis's figure is used only in between. It counts trimmed entries that the group never got (Valkey 9.1: 50 of a
+    stream of 10).
+    """
     if info.first_id is None or info.last_id is None or last_delivered >= info.last_id:
         return Lag(0, exact=True)
     if last_delivered < info.first_id:
@@ -197,7 +202,7 @@ def _lag(
     lag = _counted_lag(client, stream, last_delivered)
     if lag.exact or lag.count is None:
         return lag
-    at_most = max(lag.count, info.length - 1)  # the first that is left it was given
+    at_most = max(lag.count, info.length - 1)  # the group got the first entry of the stream
     if info.entries_added is None or read is None:
         return Lag(lag.count, exact=False, at_most=at_most)
     about = min(max(info.entries_added - int(read), lag.count), at_most)
@@ -225,7 +230,7 @@ READ_STEP = 200
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """So many; when not `exact`, at least so many."""
+    """A number of entries. If not `exact`, it is a lower bound."""
 
     number: int
     exact: bool = True
@@ -234,20 +239,20 @@ class Count:
         return f"{self.number:,}" if self.exact else f"{self.number:,}+"
 
     def entries(self) -> str:
-        """As words: "1 entry", "10,000+ entries"."""
+        """Return the count with its noun: "1 entry", "10,000+ entries"."""
         return f"{self} {'entry' if self == Count(1) else 'entries'}"
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """The IDs of a range in stream order. Not complete: the range goes on past the last one."""
+    """The IDs of a range in stream order. If not `complete`, the range continues after the last one."""
 
     ids: tuple[EntryId, ...]
     complete: bool
 
     @property
     def count(self) -> Count:
-        """How many entries the range has."""
+        """The number of entries in the range."""
         return Count(len(self.ids), self.complete)
 
 
@@ -259,12 +264,15 @@ def scan(
     through: EntryId = EntryId.MAX,
     at_most: int = SCAN_MAX,
 ) -> Scan:
-    """The IDs from `since` to `through`, both included, up to `at_most` of them and some 32 MB of entries."""
+    """Return the IDs from `since` to `through`, both included.
+
+    The scan ends after `at_most` IDs, or after some 32 MB of entries.
+    """
     ids: list[EntryId] = []
     size = 0
     after = since.previous() if since != EntryId.MIN else None
     while len(ids) < at_most and size < SCAN_MAX_BYTES:
-        # One more than is asked for tells whether the range ends there.
+        # One entry more than `at_most` proves that the range continues.
         step = min(READ_STEP, at_most - len(ids) + 1)
         entries = read_forward(client, stream, after=after, through=through, count=step)
         ids += [entry.entry_id for entry in entries]
@@ -283,7 +291,10 @@ ARRIVALS_STEP = 100
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """So many entries in the last so many seconds: five minutes, or as far back as the stream was read or reaches."""
+    """A number of entries and the period in which they arrived.
+
+    The period is five minutes. It is shorter if the read ended earlier, or if older entries have been removed.
+    """
 
     entries: int
     window_s: float
@@ -294,20 +305,21 @@ class Arrivals:
 
 
 def arrivals(client: redis.Redis, stream: str, info: StreamInfo) -> Arrivals | None:
-    """What arrived lately, by the server's clock. None: unknown, since IDs run ahead of it or it is not told.
+    """Return the entries that arrived recently, by the server's clock.
 
-    After one explicit ID of the future all automatic ones continue from that.
+    None: unknown, because IDs are ahead of that clock or the user may not read it. After one explicit ID in the
+    future all automatic IDs continue from it.
     """
     try:
         seconds, microseconds = call(client, "TIME")
-    except Refused:  # this user may not ask
+    except Refused:  # this user may not run TIME
         return None
     now_ms = int(seconds) * 1000 + int(microseconds) // 1000
     if info.last_generated_id.ms > now_ms + 1000:
         return None
     since = EntryId(now_ms - WINDOW_S * 1000, 0)
     if info.first_id and info.first_id > since and info.entries_added != info.length:
-        since = info.first_id  # what was there before it has been removed
+        since = info.first_id  # earlier entries have been removed
     oldest: EntryId | None = None
     count = size = 0
     while count < READ_MAX and size < READ_MAX_BYTES:

@@ -1,4 +1,4 @@
-"""Following the end of several streams with one connection, through outages of Redis."""
+"""A reader of new entries of several streams over one connection, which survives outages of Redis."""
 
 from __future__ import annotations
 
@@ -16,27 +16,29 @@ from evdash.streams.client import Refused, StreamsUnavailable, call_async, open_
 
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
-# A batch is what is held in memory at once. Entries may be large, and COUNT counts entries of each stream.
+# Limits of one batch, which is held in memory. Entries may be large, and COUNT applies to each stream separately.
 COUNT_MAX = 500
 BATCH_BYTES = 8 * 2**20
-# Entries by which a stream is known again: one a second at most, of a minute at least.
+# Landmarks are entry IDs that identify a stream: at most one a second, so that they cover at least a minute.
 LANDMARKS = 60
 LANDMARK_EVERY_MS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class TailState:
-    """Whether Redis answers the tail, and the sentence when it does not."""
+    """The connection state of the tail. `reason` is the sentence that explains an outage."""
 
     reachable: bool
     reason: str = ""
 
 
 class Tail:
-    """Everything added to these streams after a position, batch by batch.
+    """All entries added to these streams after a position, batch by batch.
 
-    `after` says where to begin, stream by stream; a stream without a position begins at its end, as it is when Redis
-    first answers. While Redis is away the tail asks again, ever more slowly, and goes on from where it was.
+    `after` gives the start position by stream. A stream without one starts at its end at the time when Redis first
+    answers.
+
+    During an outage the tail retries with growing delays, from 0.1 s to 5 s. Then it continues at its position.
     """
 
     def __init__(
@@ -57,15 +59,18 @@ class Tail:
         self._block_ms = block_ms
         self._count = COUNT_MAX
         self._landmarks: dict[str, deque[EntryId]] = {stream: deque(maxlen=LANDMARKS) for stream in self._streams}
-        self.state: TailState | None = None  # None: has not heard from Redis yet
+        self.state: TailState | None = None  # None: Redis has neither answered nor failed yet
 
     @property
     def position(self) -> Mapping[str, EntryId]:
-        """The last entry ID seen of each stream; a stream is missing before Redis has first answered."""
+        """The last entry ID read of each stream. A stream without one in `after` has none until Redis answers."""
         return dict(self._position)
 
     async def batches(self) -> AsyncGenerator[tuple[Entry, ...], None]:
-        """Never ends by itself. Close it (`contextlib.aclosing`), or cancel its task, to stop."""
+        """Yield batches of entries, sorted by entry ID and stream, without end.
+
+        Close the generator (`contextlib.aclosing`) or cancel its task to stop it.
+        """
         client = open_async_client(self._url, self._block_ms)
         delay_s = FIRST_DELAY_S
         clock = asyncio.get_running_loop().time
@@ -73,7 +78,7 @@ class Tail:
         settle_at_s = clock()
         try:
             while True:
-                if task and task.cancelling():  # the client turns it into a lost connection now and then (redis-py 8.1)
+                if task and task.cancelling():  # redis-py 8.1 sometimes reports it as a lost connection
                     raise asyncio.CancelledError
                 try:
                     if clock() >= settle_at_s:
@@ -118,11 +123,13 @@ class Tail:
         return tuple(sorted(entries, key=lambda entry: (entry.entry_id, entry.stream)))
 
     async def _settle(self, client: redis.asyncio.Redis) -> None:
-        """Find the ends of streams without a position, and step back where a stream ends before it.
+        """Set the position of streams without one, and move it back in streams that now end before it.
 
-        Asked again every now and then, whatever comes of other streams: a deleted and recreated stream, or a Redis
-        that came back from an older file, would else never be heard again if its old IDs lay in the future. Of the one
-        nothing was read yet; of the other all that there is.
+        Repeat periodically, even while other streams deliver entries. A recreated stream, or a Redis restored
+        from an older file, can have IDs below the old position. Without this step they would be ignored until
+        they pass it.
+
+        A recreated stream is read from its beginning. A restored one is read from its present end.
         """
         for stream in self._streams:
             last_generated = await _last_generated(client, stream)
@@ -141,7 +148,10 @@ class Tail:
             landmarks.append(entry_id)
 
     async def _is_known(self, client: redis.asyncio.Redis, stream: str, end: EntryId) -> bool:
-        """Whether the stream, which ends here now, still has an entry that it had before."""
+        """Return True if the stream, which now ends at `end`, still has an entry that it had before.
+
+        False without a landmark up to `end`: the stream then counts as recreated.
+        """
         landmark = max((each for each in self._landmarks[stream] if each <= end), default=None)
         if landmark is None:
             return False

@@ -1,1 +1,1 @@
-"""The processes that `manage.py up` starts and stops, and where it finds them."""
+"""The processes that `manage.py up` starts and stops, and the addresses at which evdash finds them."""

@@ -1,4 +1,7 @@
-"""Where this data directory's web server was last reached, for links made in another terminal."""
+"""The recorded addresses of this data directory's servers, for commands in another terminal.
+
+The web server's address is for links, the embedded server's for commands that need Redis.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,13 @@ _FILE = "address"
 
 
 def record(configuration: Configuration) -> None:
-    """Write down that the server of this configuration serves its data directory."""
-    with suppress(OSError):  # a convenience: a server with a read-only directory serves all the same
+    """Record the address of this configuration's web server in its data directory."""
+    with suppress(OSError):  # the record is optional: the server also works with a read-only directory
         (configuration.data_dir / _FILE).write_text(configuration.address())
 
 
 def served_address(configuration: Configuration) -> str:
-    """The recorded address, if something answers there; else the one that is configured."""
+    """Return the recorded address if a server accepts connections there, otherwise the configured one."""
     try:
         address = (configuration.data_dir / _FILE).read_text().strip()
         parts = urlsplit(address)
@@ -35,20 +38,21 @@ def served_address(configuration: Configuration) -> str:
     return configuration.address()
 
 
-# Every other command of evdash reads or writes streams: one that is new is never forgotten here.
+# Every other command of evdash reads or writes streams. A new command is therefore included by default.
 COMMANDS_WITHOUT_REDIS: Final = frozenset({"create_token", "revoke_token", "serve", "sign_in_link", "up"})
 _COMMANDS: Final = Path(__file__).parents[1] / "management" / "commands"
 
 
 def commands() -> frozenset[str]:
-    """The names of evdash's own commands."""
+    """Return the names of evdash's own commands."""
     return frozenset(path.stem for path in _COMMANDS.glob("*.py")) - {"__init__"}
 
 
 def take_embedded_address(argv: Sequence[str]) -> None:
-    """Set REDIS_URL to the embedded server of the data directory for the commands that need one and have none.
+    """Set REDIS_URL to the data directory's embedded server, if the command needs Redis and has no URL.
 
-    Raises ConfigurationError when that does not run: another server that happens to listen nearby is never meant.
+    Raises ConfigurationError if that server does not run. Another server that happens to listen on this machine is
+    never used.
     """
     if len(argv) < 2 or argv[1] not in commands() - COMMANDS_WITHOUT_REDIS or {"-h", "--help"} & set(argv):
         return
@@ -59,7 +63,7 @@ def take_embedded_address(argv: Sequence[str]) -> None:
     try:
         with (directory / "lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:  # the server holds it for as long as it lives (streams/embedded.py)
+    except BlockingIOError:  # the server holds it until it ends (streams/embedded_server.py)
         port = int((directory / "port").read_text())
         os.environ |= {"REDIS_URL": f"redis://127.0.0.1:{port}", "REDIS_PASSWORD": ""}
         return

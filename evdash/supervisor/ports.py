@@ -1,13 +1,13 @@
-"""Whether a port can be listened on."""
+"""The listening socket of the web server, and the check that its port is free."""
 
 import socket
 
-# Connections that wait while every web process is busy; the system may allow fewer (net.core.somaxconn).
+# The most connections that wait while every web process is busy. The system may allow fewer (net.core.somaxconn).
 BACKLOG = 1024
 
 
 class PortTaken(Exception):
-    """The address cannot be listened on; the message is the sentence to show."""
+    """An address on which the web server cannot listen. The message is the sentence to show."""
 
 
 def refuse_taken_port(host: str, port: int) -> None:

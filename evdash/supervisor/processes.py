@@ -1,4 +1,4 @@
-"""The processes that `manage.py up` starts: each in a session of its own, none outliving it."""
+"""The processes that `manage.py up` starts. Each has its own session, and none outlives `up`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from evdash.config.environment import CHECKOUT
 
 @dataclass(slots=True)
 class Child:
-    """One process of ours. Ctrl-C in the terminal does not reach it: `up` decides what ends when."""
+    """One process that `up` started. Ctrl-C in the terminal does not reach it: `up` decides when it ends."""
 
     name: str
     arguments: Sequence[str]
@@ -22,14 +22,14 @@ class Child:
     _guard: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def start(self) -> None:
-        """Start it, or start it again."""
+        """Start the process, or start it again."""
         self._process = subprocess.Popen(  # noqa: S603 - our own arguments
             [sys.executable, str(CHECKOUT / "manage.py"), *self.arguments],
             env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-        # Its standard input is a pipe from us, which ends when we do, however we end.
+        # The guard's standard input is a pipe from this process. It closes when this process ends for any reason.
         self._guard = subprocess.Popen(  # noqa: S603 - our own arguments
             ["/bin/sh", "-c", 'read -r _; kill -TERM "$0"', str(self._process.pid)],
             stdin=subprocess.PIPE,
@@ -39,28 +39,28 @@ class Child:
 
     @property
     def is_running(self) -> bool:
-        """Whether it was started and has not ended."""
+        """True if the process was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def exit_code(self) -> int | None:
-        """How it ended; None while it runs."""
+        """The exit code, negative after a signal; None while the process runs or was not started."""
         return self._process.poll() if self._process else None
 
     def ask_to_end(self) -> None:
-        """Tell it to finish what it has in hand and end."""
+        """Send SIGTERM: the process finishes its present work and ends."""
         if self._process is not None and self.is_running:
             self._process.terminate()
 
     def kill(self) -> None:
-        """End it at once, if it runs, and its guard."""
+        """Kill the process, if it runs, and its guard."""
         if self._process is not None and self.is_running:
             self._process.kill()
             self._process.wait()
         self.forget()
 
     def forget(self) -> None:
-        """Take the guard away from a process that has ended."""
+        """Remove the guard of a process that has ended."""
         if self._guard is not None:
             self._guard.kill()
             self._guard.communicate()

@@ -1,1 +1,1 @@
-"""The pages: one module each."""
+"""The web interface: pages, event display, lists, charts and links."""

@@ -1,4 +1,4 @@
-"""Text from events made safe to look at: what has no shape, or changes the shape of its neighbours, becomes a mark."""
+"""Safe display of event text: invisible characters, and those that change their neighbours, become marks."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import unicodedata
 from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 
-# Controls (a line break and a tab aside), invisible and direction-changing characters, tags (with which instructions
-# are hidden from a person and not from a model), lone surrogates. The joiners U+200C and U+200D stay: scripts and
-# composed emoji need them.
+# Control characters except line break and tab, invisible and direction-changing characters, tags, lone surrogates.
+# Tags can hide instructions from people but not from models. The joiners U+200C and U+200D are excluded, because
+# scripts and composed emoji need them.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]+|\r(?!\n)"
@@ -19,7 +19,10 @@ _LONGEST_RUN = 8
 
 
 def escape_control_chars_html(text: str) -> SafeString | str:
-    """The text, escaped, with every run of unseen characters as a mark that names them."""
+    """Return the text with each run of unseen characters as a mark that names them.
+
+    A text without such characters is returned unescaped; the template escapes it.
+    """
     pieces: list[str] = []
     end = 0
     for match in _UNSEEN.finditer(text):
@@ -32,13 +35,13 @@ def escape_control_chars_html(text: str) -> SafeString | str:
 
 
 def escape_control_chars_text(text: str) -> str:
-    """The text with every unseen character as its sign, for titles and labels, which are plain text."""
+    """Return the text with unseen characters as signs, for titles and labels, which are plain text."""
     return _UNSEEN.sub(lambda match: _signs(match[0]), text)
 
 
 def _mark(characters: str) -> SafeString:
     title = ", ".join(_name(character) for character in characters[:_LONGEST_RUN])
-    # With a direction of its own it stays whole beside any text, and does not decide the direction of that text.
+    # Its own direction keeps the mark in one piece next to any text, and out of the text's direction.
     return format_html('<span class="unseen" dir="ltr" title="{}">{}</span>', title, _signs(characters))
 
 
@@ -48,7 +51,7 @@ def _signs(characters: str) -> str:
 
 
 def _sign(character: str) -> str:
-    # Not the control pictures of Unicode: few fonts have them.
+    # Few fonts have the control pictures of Unicode, so they are not used.
     return f"‹{ord(character):02X}›"
 
 

@@ -1,4 +1,4 @@
-"""Files made piece by piece while they are sent. One that cannot be ended says so in its last line."""
+"""Files that are produced in pieces while they are sent. The last line of an incomplete file states the reason."""
 
 from __future__ import annotations
 
@@ -22,19 +22,22 @@ Pieces = Iterator[bytes]
 
 
 class BrokenOff(Exception):
-    """A file ends early; the message is the sentence that says why."""
+    """An early end of a file. The message is the sentence with the reason."""
 
 
 class Download(StreamingHttpResponse):
-    """A file of events. It ends with a line that says so when Redis or SQL is lost, or when it is broken off."""
+    """A file of events. If Redis or SQL fails, or `break_off` is called, its last line states that it is incomplete."""
 
     def __init__(self, pieces: Pieces, form: str, *, recorded: Callable[[Pieces], Pieces], **options: Any) -> None:
-        """`form` names the kind of file. `recorded` is given the pieces and returns them: it sees how they end."""
+        """Take the pieces and `form`, the name of the file's format.
+
+        `recorded` wraps the pieces and returns them, so that it can record how they end.
+        """
         self._reason = ""
         super().__init__(_ended_in_words(recorded(self._until_broken_off(pieces)), form), **options)
 
     def break_off(self, reason: str) -> None:
-        """Let the next piece be the last line, which gives this sentence as the reason."""
+        """End the file after the current piece with a last line that has this sentence as the reason."""
         self._reason = reason
 
     def _until_broken_off(self, pieces: Pieces) -> Pieces:
@@ -54,7 +57,7 @@ def _ended_in_words(pieces: Pieces, form: str) -> Pieces:
 
 
 def incomplete_line(form: str, reason: str) -> str:
-    """Return the last line of a file of this form that is not complete."""
+    """Return the last line of an incomplete file of this format, with the reason."""
     if form == "NDJSON":
         return json.dumps({"incomplete": True, "reason": reason}, ensure_ascii=False) + "\n"
     if form == "CSV":

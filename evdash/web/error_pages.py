@@ -1,4 +1,4 @@
-"""Answers that any page can give: what was asked cannot be read, or is not there."""
+"""Shared error pages: invalid query (400), not found (404), server error (500) and SQL unavailable (503)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from evdash.web.event_list.pagination import InvalidQuery, link
 from evdash.web.links import page_address
 from evdash.web.page import page
 
-# A session or user may have its first event at any moment; the page that says so looks again after so many seconds.
+# Seconds until a not-found page reloads itself: the first event of the session or user may arrive at any moment.
 _LOOK_AGAIN_S: Final = 5
 
 Given = ParamSpec("Given")
@@ -27,7 +27,7 @@ View = Callable[Concatenate[HttpRequest, Given], HttpResponseBase]
 
 
 def handles_invalid_query(view: View[Given]) -> View[Given]:
-    """Answer a place in a list that cannot be read with status 400 and the sentence."""
+    """Return the view with InvalidQuery turned into a page with status 400 and the exception's sentence."""
 
     @wraps(view)
     def answer(request: HttpRequest, *args: Given.args, **kwargs: Given.kwargs) -> HttpResponseBase:
@@ -40,7 +40,10 @@ def handles_invalid_query(view: View[Given]) -> View[Given]:
 
 
 def not_found_page(request: HttpRequest, reader: Reader, what: Literal["session", "user"], name: str) -> HttpResponse:
-    """No event of the session or user is known: because there is none, or because not everything was read."""
+    """Return a page with status 404 for a session or user without a known event.
+
+    Its sentence states the reason: such an event does not exist, or not everything was read.
+    """
     if reader.has_read_all:
         where = "in this sandbox" if reader.coverage.is_of_copies else "in the log or in the streams that evdash reads"
         sentence = f"No event of such a {what} is {where}."
@@ -82,9 +85,10 @@ def message_page(
     search_on: str = "",
     look_again_s: int = 0,
 ) -> HttpResponse:
-    """A page that is one sentence, with ways on. `subject` is the ID that was asked for.
+    """Return a page with one sentence and links. `subject` is the requested ID.
 
-    With `look_again_s` it loads itself anew after so many seconds: all of it, since what comes has another heading.
+    With `look_again_s` the page reloads itself after that many seconds. It reloads as a whole, because the page that
+    replaces it has another heading.
     """
     context = {
         "sentence": sentence,
@@ -97,14 +101,18 @@ def message_page(
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: status 503 and a sentence while SQL cannot be used, else the page of a fault, status 500."""
+    """Return the response to an exception in a view: Django's handler500.
+
+    The status is 503, with a sentence, for OperationalError and InterfaceError, which mean that SQL is unusable. Any
+    other exception results in the fault page with status 500.
+    """
     error = sys.exc_info()[1]
     if not isinstance(error, OperationalError | InterfaceError):
         return HttpResponse(render_to_string("500.html"), status=500)
-    from evdash.metrics import SQL_DEADLINE_HITS  # here: commands load the addresses, too
+    from evdash.metrics import SQL_DEADLINE_HITS  # imported here because commands import the URL configuration, too
 
     SQL_DEADLINE_HITS.inc()
-    # A connection may be lost after the server has committed, and before it has said so.
+    # The connection may fail after the server's commit and before its confirmation, so a write may have succeeded.
     is_read = request.method in ("GET", "HEAD")
     context = {
         "title": "The database cannot be used",
@@ -119,7 +127,10 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def database_problem(error: DatabaseError | InterfaceError) -> str:
-    """Return the sentence for an outage of SQL. The driver's own words may name addresses: the server logs them."""
+    """Return the sentence for an outage of SQL.
+
+    It does not quote the driver's message, which may contain addresses: that message is for the server's log.
+    """
     words = str(error)
     if "locked" in words or "lock timeout" in words:
         return "Another process has locked the database."

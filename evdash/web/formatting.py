@@ -1,4 +1,4 @@
-"""Numbers, spans of time and sizes as a person reads them."""
+"""Formatting of numbers, durations and sizes for people."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ _SPANS = (("y", 31_536_000), ("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 def format_count(number: int, noun: str, plural: str = "") -> str:
-    """`1 event`, `1,310 events`."""
+    """Return a number with its noun: `1 event`, `1,310 events`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def format_milliseconds(duration_ms: float) -> str:
-    """`412 ms`, `3.3 s`, `1 min 23 s`."""
+    """Return a duration in milliseconds as text: `412 ms`, `3.3 s`, `1 min 23 s`."""
     if duration_ms < 999.5:
         return f"{duration_ms:.0f} ms" if duration_ms >= 1 or duration_ms == 0 else f"{duration_ms:.2g} ms"
     if duration_ms < 59_950:
@@ -22,7 +22,10 @@ def format_milliseconds(duration_ms: float) -> str:
 
 
 def format_duration(duration: timedelta) -> str:
-    """The two largest units: `1 min 23 s`, `2 h 10 min`, `3 d 4 h`; below a minute as `milliseconds` says it."""
+    """Return the two largest units of a duration: `1 min 23 s`, `2 h 10 min`, `3 d 4 h`.
+
+    Durations below a minute have the form of `format_milliseconds`.
+    """
     seconds = duration.total_seconds()
     if seconds < 0:
         return f"−{format_duration(-duration)}"
@@ -41,7 +44,7 @@ def format_duration(duration: timedelta) -> str:
 
 
 def format_age(moment: datetime, now: datetime) -> str:
-    """`just now`, `12 s ago`, `3 h ago`, `in 2 d`."""
+    """Return a time relative to now: `just now`, `12 s ago`, `3 h ago`, `in 2 d`."""
     seconds = (now - moment).total_seconds()
     if abs(seconds) < 2:
         return "just now"
@@ -53,7 +56,7 @@ def format_age(moment: datetime, now: datetime) -> str:
 
 
 def format_size(size_bytes: int) -> str:
-    """`812 B`, `14 kB`, `1.0 MB` (powers of 1,000)."""
+    """Return a size in powers of 1,000: `812 B`, `14 kB`, `1.0 MB`."""
     amount = float(size_bytes)
     for unit in ("B", "kB", "MB", "GB"):
         if amount < 999.5:
@@ -63,7 +66,7 @@ def format_size(size_bytes: int) -> str:
 
 
 def format_percent(part: float) -> str:
-    """`1.1 %` of a share between 0 and 1; never `0 %` for what is not zero."""
+    """Return a share between 0 and 1 as per cent: `1.1 %`. A positive share is never shown as zero."""
     if 0 < part < 0.0005:
         return "< 0.1 %"
     return f"{part * 100:.1f} %" if part < 0.1 else f"{part * 100:.0f} %"

@@ -1,8 +1,8 @@
-"""The addresses of pages about one thing, and back: any ID, whatever its characters, has one.
+"""Addresses of pages about one thing, and their URL converters. An ID may have any characters.
 
-An ID is percent-encoded whole, its slashes too, and stands alone between `/sessions/` and the last slash. Browsers
-resolve `.` and `..` in a path even when they are encoded, so an ID that is nothing but those gets a tilde before it,
-and so does one that looks as if it had got one already.
+An ID is percent-encoded completely, including its slashes. It is the only part between `/sessions/` and the last
+slash. Browsers resolve `.` and `..` in a path even if they are encoded. Such an ID therefore gets a tilde in front. To
+keep this reversible, an ID of tildes followed by `.` or `..` gets one as well.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DOTS: Final = re.compile(r"~*\.\.?")
 
 
 class OpaqueConverter:
-    """A path part that may be anything, slashes and line breaks included."""
+    """A converter for a path part with any characters, including slashes and line breaks."""
 
     regex = r"(?s:.+)"
 
@@ -35,14 +35,14 @@ class OpaqueConverter:
 
 
 class EntryIdConverter:
-    """An entry ID, `ms-seq`."""
+    """A converter for an entry ID, `ms-seq`."""
 
     regex = r"\d{1,20}-\d{1,20}"
 
     def to_python(self, value: str) -> EntryId:
         try:
             return EntryId.parse(value)
-        except InvalidEntryId as error:  # a half past 64 bits: no such page
+        except InvalidEntryId as error:  # one half exceeds 64 bits: the page does not exist
             raise ValueError(str(error)) from None
 
     def to_url(self, value: EntryId) -> str:
@@ -50,35 +50,38 @@ class EntryIdConverter:
 
 
 def session_address(session_id: str) -> str:
-    """The session's page, or "" for no session."""
+    """Return the address of the session's page; "" without a session ID."""
     return f"{reverse('sessions')}{_quoted(session_id)}/" if session_id else ""
 
 
 def user_address(user_id: str) -> str:
-    """The user's page, or "" for no user."""
+    """Return the address of the user's page; "" without a user ID."""
     return f"{reverse('users')}{_quoted(user_id)}/" if user_id else ""
 
 
 def compare_address(a: str, b: str, **place: str) -> str:
-    """The page of two sessions side by side. `place`: what else its query string says."""
+    """Return the address of the comparison of two sessions. `place` adds parameters to its query string."""
     return f"{reverse('compare')}?{urlencode({'a': a, 'b': b} | place)}"
 
 
 def event_address(stream: str, entry_id: EntryId) -> str:
-    """The permanent address of one entry."""
+    """Return the permanent address of one entry."""
     return f"{reverse('events')}{_quoted(stream)}/{entry_id}/"
 
 
 def notes_address(session_id: str, stream: str = "", entry_id: EntryId | None = None) -> str:
-    """Where the notes on a session, or on an entry, are by themselves, and where new ones are sent."""
+    """Return the address of the notes on a session or an entry. It shows the notes and accepts new ones."""
     if entry_id is not None:
         return f"{event_address(stream, entry_id)}notes"
     return f"{session_address(session_id)}notes"
 
 
 def page_address(request: HttpRequest) -> str:
-    """The request's own address without its query. Not `request.path`, which is decoded: what an ID holds of `?`, `#`,
-    `%` or `..` would lead elsewhere."""
+    """Return the request's own address without its query.
+
+    `request.path` is decoded, so a `?`, `#`, `%` or `..` in an ID would change the address. The result is therefore
+    built from the IDs.
+    """
     given = request.resolver_match.kwargs if request.resolver_match else {}
     if "session_id" in given:
         return session_address(given["session_id"])
@@ -90,12 +93,12 @@ def page_address(request: HttpRequest) -> str:
 
 
 def element_id(stream: str, entry_id: EntryId) -> str:
-    """The id of the entry's row in a page, for links to it."""
+    """Return the HTML id of the entry's row in a page, for links to the row."""
     return f"e-{entry_id}@{quote(stream, safe='', errors='replace')}"
 
 
 def _quoted(part: str) -> str:
-    # reverse() would leave slashes as they are.
+    # reverse() would not encode slashes.
     return quote(OpaqueConverter().to_url(part), safe="", errors="replace")
 
 
@@ -103,7 +106,7 @@ _PLAIN: Final = ":@!$&'()*+,;="
 
 
 class NameConverter:
-    """The name of a stream or a group, whatever its characters."""
+    """A converter for the name of a stream or a consumer group, with any characters."""
 
     regex = "[^/]+"
 
@@ -111,22 +114,22 @@ class NameConverter:
         return unquote(value)
 
     def to_url(self, value: str) -> str:
-        # Browsers resolve `.` and `..` in a path.
+        # Browsers resolve `.` and `..` in a path, so the dots of a name without other characters are encoded.
         return quote(value, safe=_PLAIN, errors="replace").replace(".", "%2E" if not value.strip(".") else ".")
 
 
 def group_address(stream: str, group: str) -> str:
-    """The page of a group."""
+    """Return the address of a consumer group's page."""
     return reverse("stream-group", kwargs={"stream": stream, "group": group})
 
 
 def parked_address(stream: str) -> str:
-    """The page of what is parked beside a stream."""
+    """Return the address of the page with a stream's dead-lettered entries."""
     return reverse("stream-parked", kwargs={"stream": stream})
 
 
 def sandbox_address(stream: str) -> str:
-    """The page of a sandbox."""
+    """Return the address of a sandbox's overview; without a stream, that of the streams page."""
     if not stream:
         return reverse("streams")
     with without_prefix(), mounted_below(mounted_prefix(stream)):
@@ -134,21 +137,21 @@ def sandbox_address(stream: str) -> str:
 
 
 def mounted_prefix(stream: str) -> str:
-    """Below what the pages of a sandbox lie, as web/mount.py takes it apart."""
+    """Return the prefix of a sandbox's pages, which web/sandbox_middleware.py parses."""
     return f"sandboxes/{NameConverter().to_url(stream)}/"
 
 
 def sandbox_operation_address(kind: str, **arguments: str) -> str:
-    """The page where an operation on a sandbox is looked at and carried out."""
+    """Return the address of the page that previews and runs an operation on a sandbox."""
     return f"{reverse('sandbox-operation', kwargs={'kind': kind})}?{urlencode(arguments, errors='replace')}"
 
 
 def operation_address(kind: str, stream: str, group: str = "", **arguments: str) -> str:
-    """The page where an operation is looked at and carried out."""
+    """Return the address of the page that previews and runs an operation on a stream or consumer group."""
     of = {"stream": stream, **({"group": group} if group else {}), **arguments}
     return f"{reverse('stream-operation', kwargs={'kind': kind})}?{urlencode(of, errors='replace')}"
 
 
 def entries_query(name: str, entry_ids: Iterable[EntryId]) -> str:
-    """Entry IDs as a part of a query."""
+    """Return entry IDs as a part of a query string, one parameter `name` each."""
     return urlencode([(name, str(entry_id)) for entry_id in entry_ids])

@@ -1,7 +1,8 @@
-"""Markdown of notes as HTML that is safe on a page: CommonMark with tables, without HTML, pictures and scripts.
+"""Markdown of notes as safe HTML: CommonMark with tables, without HTML, pictures and scripts.
 
-What an event's text may not do a note's may not either: unseen characters are marked (web/visible.py). A link leads to
-http, https or mailto and to nothing else; a picture is a link to it, so that looking at a note asks no other server.
+The rules for event text apply to notes as well: unseen characters are marked (web/control_characters.py). A link may
+have only the schemes http, https and mailto. A picture becomes a link to it, so that a displayed note does not cause
+requests to other servers.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from evdash.web.control_characters import escape_control_chars_html
 
 _LINK: Final = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
 _RELATION: Final = "noopener nofollow noreferrer"
-# Notes stand below headings of the page.
+# A note's headings are lowered by three levels, because notes are below headings of the page.
 _HEADINGS_BELOW: Final = 3
 _LEVELS: Final = 6
 
 
 @lru_cache(maxsize=512)
 def markdown(text: str) -> SafeString:
-    """The HTML of a note's text, every text in it escaped by `visible`."""
+    """Return the HTML of a note's text. `escape_control_chars_html` processes every piece of text in it."""
     return SafeString(_MARKDOWN.render(text))
 
 
@@ -39,7 +40,7 @@ def _is_link(address: str) -> bool:
 
 
 def _tame(state: StateCore) -> None:
-    """Pictures become links, headings smaller, and no attribute is left but what a link needs."""
+    """Turn pictures into links, lower the headings, and remove all attributes except a link's and a list's start."""
     for token in state.tokens:
         token.attrs = {name: value for name, value in token.attrs.items() if name == "start"}  # of a numbered list
         if token.type in ("heading_open", "heading_close"):
@@ -65,7 +66,7 @@ def _tamed(tokens: Sequence[Token]) -> list[Token]:
 def _link_to(picture: Token, *, is_text: bool) -> list[Token]:
     address = str(picture.attrs.get("src", ""))
     text = Token("text", "", 0, content=picture.content or address)
-    if is_text:  # no link within a link
+    if is_text:  # HTML does not allow a link within a link
         return [text]
     return [
         Token("link_open", "a", 1, attrs={"href": address, "rel": _RELATION}),

@@ -1,4 +1,4 @@
-"""Notes as the pages show them."""
+"""Notes in the form that pages show."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from evdash.web.links import event_address, notes_address, session_address
 from evdash.web.markdown import markdown
 
 SHOWN: Final = 100
-"""So many notes are on a session's page; the rest is on the pages of its events and in its exports."""
+"""The number of notes on a session's page. Further notes are on the pages of its events and in its exports."""
 
 
 @dataclass(frozen=True, slots=True)
 class VersionView:
-    """What a note said for a while."""
+    """A former version of a note's text."""
 
     html: SafeString
     written_at: datetime
@@ -31,31 +31,31 @@ class VersionView:
 
 @dataclass(frozen=True, slots=True)
 class NoteView:
-    """What templates/note_display/_note.html shows of a note."""
+    """A note in the context of templates/note_display/_note.html."""
 
     record: NoteRecord
     html: SafeString
     element_id: str
-    address: str  # its own page, where it is changed and its former versions are
-    entry_address: str  # the event's page, where it stands among a session's notes; else ""
-    is_own: bool  # of the person who looks
+    address: str  # the note's own page, with its former versions and the form to change it
+    entry_address: str  # the event's page, for an event's note among a session's notes; else ""
+    is_own: bool  # True: the signed-in user wrote it
 
     @property
     def former(self) -> tuple[VersionView, ...]:
-        """What it said before, newest first."""
+        """The former versions, newest first."""
         return tuple(VersionView(markdown(v.text), v.written_at) for v in reversed(self.record.versions[:-1]))
 
 
 @dataclass(frozen=True, slots=True)
 class NotesSection:
-    """What templates/note_display/_notes.html shows: notes, and the form for a new one."""
+    """The context of templates/note_display/_notes.html: notes, and the form for a new one."""
 
     notes: tuple[NoteView, ...]
-    more: int  # there are so many more
-    address: str  # new ones are sent there
+    more: int  # the number of notes beyond these
+    address: str  # the form sends new notes to it
     of_session: bool
-    text: str = ""  # what was typed and not taken
-    problem: str = ""  # why
+    text: str = ""  # the submitted text if it was rejected
+    problem: str = ""  # the reason for the rejection
 
     text_chars: int = TEXT_CHARS
 
@@ -63,7 +63,7 @@ class NotesSection:
 def notes_section(
     subject: Subject, user: AbstractUser | AnonymousUser, *, text: str = "", problem: str = ""
 ) -> NotesSection:
-    """The notes on an entry, or on a session and its events."""
+    """Return the notes on an entry, or the first SHOWN notes on a session and its events."""
     of_session = subject.entry_id is None
     if of_session:
         found = notes_of_session(subject.session_id, limit=SHOWN)
@@ -84,12 +84,12 @@ def notes_section(
 def note_views(
     notes: Iterable[NoteRecord], user: AbstractUser | AnonymousUser, *, among_session: bool
 ) -> tuple[NoteView, ...]:
-    """These notes; among a session's, those on an event say so."""
+    """Return the notes in display form. Among a session's notes, a note on an event links to the event."""
     return tuple(note_view(note, user, among_session=among_session) for note in notes)
 
 
 def note_view(note: NoteRecord, user: AbstractUser | AnonymousUser, *, among_session: bool) -> NoteView:
-    """One note."""
+    """Return one note in display form."""
     return NoteView(
         record=note,
         html=markdown(note.text),
@@ -101,17 +101,17 @@ def note_view(note: NoteRecord, user: AbstractUser | AnonymousUser, *, among_ses
 
 
 def note_place(note: NoteRecord) -> str:
-    """The note where it stands on the page of what it is on."""
+    """Return the address of the note on the page of its session or event."""
     return f"{subject_address(note.subject)}#{_element_id(note, among_session=note.subject.entry_id is None)}"
 
 
 def _element_id(note: NoteRecord, *, among_session: bool) -> str:
-    # A note on an event may stand twice on its session's page: there, and in the event's opened row.
+    # A session's page may show an event's note twice: among its notes, and in the event's opened row.
     return f"{'note' if among_session else 'event-note'}-{note.number}"
 
 
 def subject_address(subject: Subject) -> str:
-    """The page of what a note is on."""
+    """Return the address of the session or event that a note is on."""
     if subject.entry_id is not None:
         return event_address(subject.stream, subject.entry_id)
     return session_address(subject.session_id)

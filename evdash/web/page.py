@@ -1,4 +1,4 @@
-"""From a context to a response: the frame around every page, whole for a browser, in part for htmx."""
+"""Rendering of pages: the frame around every page, complete for a browser, its main part for htmx."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ from evdash.web.url_prefix import MOUNTED, without_prefix
 Level = Literal["info", "warning", "error"]
 
 
-# Pages that ask for themselves anew while they are open (static/refresh.js). Where a list grows, that says when.
-# They hear when there are new events; as well they ask after so many seconds, for what changes without any. Errors are
-# told as a share of all events, of which their list hears nothing.
+# Pages that refresh themselves while they are open (static/refresh.js), and the interval in seconds. They also refresh
+# on new events; the interval covers changes without events. Other pages refresh when their list grows. The errors page
+# has an interval because it shows errors as a share of all events, and its list receives only errors.
 _REFRESHED: Final = {"overview": 15, "sessions": 15, "users": 15, "errors": 15, "streams": 4, "stream-group": 4}
 
 
 @dataclass(frozen=True, slots=True)
 class RailLink:
-    """An entry of the left rail."""
+    """A link in the left navigation rail."""
 
     label: str
     address: str
     glyph: str
-    key: str  # after `g`
+    key: str  # the keyboard shortcut is `g`, then this key
     is_current: bool
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How far the indexing is, in words."""
+    """The progress of the log, in words."""
 
     words: str
     level: Literal["ok", "behind", "down", "none"]
@@ -52,13 +52,13 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A sentence about the whole page."""
+    """A sentence that concerns the whole page."""
 
     text: str
     level: Level = "info"
 
 
-# Label, name of the address, glyph, key, and the names of the pages below it.
+# Label, URL name, glyph, key, and the URL names of the pages below it.
 _RAIL: Final = (
     ("Overview", "overview", "overview", "o", ()),
     ("Live", "live", "live", "l", ()),
@@ -88,7 +88,10 @@ def page(
     notices: Iterable[Notice] = (),
     status: int = 200,
 ) -> HttpResponse:
-    """The page, or for htmx its main part. `events` are those shown; any that is simulated makes the page say so."""
+    """Return the page as a response, or for htmx its main part.
+
+    `events` are the displayed events. If one of them is simulated, the page is labelled as a demonstration.
+    """
     is_fragment = bool(request.htmx) and not request.htmx.history_restore_request  # type: ignore[attr-defined]
     response = render(
         request,
@@ -114,17 +117,17 @@ def page(
 
 
 def part(request: HttpRequest, template: str, context: Mapping[str, Any]) -> HttpResponse:
-    """A part of a page by itself, for htmx."""
+    """Return a part of a page without the rest, for htmx."""
     return _not_kept(render(request, template, context))
 
 
 def state_part(request: HttpRequest, coverage: Coverage) -> HttpResponse:
-    """The state in the top bar by itself."""
+    """Return the state in the top bar without the rest of the page."""
     return _not_kept(render(request, "parts/_state.html", {"state": _state(coverage)}))
 
 
 def _not_kept(response: HttpResponse) -> HttpResponse:
-    # Personal data: kept by no cache, and a fragment never mistaken for its page.
+    # Pages hold personal data, so caches must not store them. `Vary` separates a fragment from its page.
     response["Cache-Control"] = "private, no-store"
     patch_vary_headers(response, ("HX-Request", "Cookie"))
     return response
@@ -174,7 +177,7 @@ def _unknown_parameters(request: HttpRequest) -> tuple[Notice, ...]:
 
 
 def _last_answer() -> str:
-    from evdash.metrics import redis_answered  # here: commands load the pages, too
+    from evdash.metrics import redis_answered  # imported here because commands import the pages, too
 
     answered_at = redis_answered()
     return f" It last answered at {answered_at:%H:%M:%S} UTC." if answered_at else ""

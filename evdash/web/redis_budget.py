@@ -1,4 +1,4 @@
-"""A middleware: all that a page asks of Redis together takes a bounded time."""
+"""A middleware that limits the total time of a page's calls to Redis."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from evdash.streams.budget import PAGE_BUDGET_S, redis_budget
 
 
 class RedisBudget:
-    """Gives every page PAGE_BUDGET_S of waiting for Redis. What changes something (POST) takes the time it needs."""
+    """A middleware that limits each page to PAGE_BUDGET_S of waiting for Redis.
+
+    Only GET and HEAD requests are limited: a request that changes something (POST) may take the time it needs.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
@@ -21,7 +24,7 @@ class RedisBudget:
         with redis_budget(PAGE_BUDGET_S) as budget:
             response = self._get_response(request)
         if budget.is_spent:
-            from evdash.metrics import REDIS_DEADLINE_HITS  # here: commands load middleware, too
+            from evdash.metrics import REDIS_DEADLINE_HITS  # imported here because commands import middleware, too
 
             REDIS_DEADLINE_HITS.inc()
         return response

@@ -1,8 +1,7 @@
-"""Sandboxes, mounted: below /sandboxes/<name>/ lie the pages of evdash, and what they read is that sandbox alone.
+"""A middleware that serves the pages of evdash below /sandboxes/<name>/, where they read only that sandbox.
 
-The pages know nothing of it. Their addresses are made by `reverse`, which puts the prefix before them, and their reader
-is the one that `open_reader` gives. What is no page of events (streams, the audit log, accounts) is where it always
-is.
+Views are unaware of sandboxes: `reverse()` adds the URL prefix and `open_reader()` returns the sandbox's reader. Pages
+without events (streams, the audit log, accounts) do not have the prefix.
 """
 
 from __future__ import annotations
@@ -32,17 +31,17 @@ _ADDRESS: Final = re.compile(r"/(sandboxes/([^/]+)/)(.*)", re.DOTALL)
 
 
 class NoSandbox(Exception):
-    """There is none of this name; the message is the sentence that says so."""
+    """A sandbox that does not exist. The message is the sentence for the page."""
 
 
 class TemporaryRedirect(HttpResponseRedirect):
-    """A redirection that keeps method and body."""
+    """A redirect that keeps method and body."""
 
     status_code = 307
 
 
 class SandboxRequest:
-    """The sandbox that a request is about. It is asked for when its reader is opened, after the view's own checks."""
+    """The sandbox of a request. Redis is read when the view first uses the sandbox, after the view's own checks."""
 
     def __init__(self, stream: str) -> None:
         self.stream = stream
@@ -50,7 +49,7 @@ class SandboxRequest:
 
     @cached_property
     def view(self) -> SandboxView:
-        """What it is. Raises NoSandbox, StreamsUnavailable."""
+        """The sandbox in display form. Raises NoSandbox, StreamsUnavailable."""
         found = sandbox(self._client, self.stream) if is_sandbox(self.stream) else None
         if found is None:
             raise NoSandbox("There is no such sandbox: it was never made, was deleted, or has expired.")
@@ -62,21 +61,21 @@ class SandboxRequest:
         return SandboxReader(found, _shelf(self._client).contents(found))
 
     def reader(self) -> SandboxReader:
-        """Its reader. Raises NoSandbox, StreamsUnavailable."""
+        """Return the sandbox's reader. Raises NoSandbox, StreamsUnavailable."""
         return self._reader
 
     def original_address(self, event: Event) -> str:
-        """Where the entry lies that this one is a copy of; "" where nobody can say. Raises StreamsUnavailable."""
+        """Return the address of the entry that this one copies; "" if it is unknown. Raises StreamsUnavailable."""
         return original_address(self._client, event)
 
 
 def sandbox_request(request: HttpRequest) -> SandboxRequest | None:
-    """The sandbox that the request is about; None for the watched streams."""
+    """Return the sandbox of the request; None if the request reads the watched streams."""
     return getattr(request, "mount", None)
 
 
 class SandboxMount:
-    """Takes the prefix off an address below a sandbox, and has the page read that sandbox."""
+    """A middleware that removes a sandbox's prefix from the address and makes the page read that sandbox."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
@@ -99,7 +98,7 @@ class SandboxMount:
         view_args: tuple[Any, ...],
         view_kwargs: dict[str, Any],
     ) -> HttpResponseBase | None:
-        """What is no page of events is not mounted."""
+        """Redirect an address without events to the same address without the prefix. Return None for other pages."""
         match = request.resolver_match
         if sandbox_request(request) is None or (match and match.url_name in MOUNTED):
             return None
@@ -108,7 +107,7 @@ class SandboxMount:
         return TemporaryRedirect(f"{address}?{query}" if query else address)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
-        """A sandbox that is not there, or cannot be asked, is told on a page outside of it."""
+        """Return an error page without the prefix: 404 for a missing sandbox, 503 if Redis is unavailable."""
         mount = sandbox_request(request)
         if mount is None or not isinstance(exception, (NoSandbox, StreamsUnavailable)):
             return None

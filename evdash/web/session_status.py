@@ -1,4 +1,4 @@
-"""Whether a session has ended, runs, or was left."""
+"""The status of a session (ended, running or abandoned) and its times."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.conf import settings
 from evdash.events.clock_skew import entry_time
 from evdash.events.summaries import SessionSummary
 
-# The clocks of two machines that are kept right are closer to each other, and an event is written soon.
+# Synchronized clocks of two machines differ by less than this, and producers write an event soon after it occurs.
 AGREE_WITHIN: Final = timedelta(minutes=1)
 
 Value = TypeVar("Value", datetime, timedelta)
@@ -19,7 +19,7 @@ Value = TypeVar("Value", datetime, timedelta)
 
 @dataclass(frozen=True, slots=True)
 class ClockedValue(Generic[Value]):
-    """A time or a length. With `said`, what the producers' clocks say, it is by Redis's clock."""
+    """A time or a duration. If `said`, the value by the producers' clocks, is set, `value` is by Redis's clock."""
 
     value: Value
     said: Value | None = None
@@ -27,7 +27,7 @@ class ClockedValue(Generic[Value]):
 
 @dataclass(frozen=True, slots=True)
 class SessionTimes:
-    """What a page tells of a session's time."""
+    """A session's times as pages show them."""
 
     started: ClockedValue[datetime]
     last: ClockedValue[datetime]
@@ -35,8 +35,11 @@ class SessionTimes:
 
 
 def session_times(summary: SessionSummary, now: datetime | None = None) -> SessionTimes:
-    """The session's ends and its length. Redis's clock counts where both are known and differ: it is one clock, so
-    that ends by it are in order, and it tells whether the session runs."""
+    """Return the session's start, last event and length.
+
+    Redis's clock is used if its time is known and differs from the producers' by more than AGREE_WITHIN. It is a
+    single clock, so its start and end are in order, and it decides whether the session runs.
+    """
     latest = (now or datetime.now(UTC)) + AGREE_WITHIN
     first, last = (entry_time(entry_id, latest) for entry_id in (summary.first_id, summary.last_id))
     return SessionTimes(
@@ -56,7 +59,10 @@ Status = Literal["ended", "running", "abandoned"]
 
 
 def session_status(summary: SessionSummary, now: datetime | None = None) -> Status:
-    """By the time of its last event that pages tell."""
+    """Return the session's status, by the time of its last event that pages show.
+
+    A session without an end is abandoned once that time is more than the setting `abandoned_after_min` ago.
+    """
     if summary.ended:
         return "ended"
     now = now or datetime.now(UTC)

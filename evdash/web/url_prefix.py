@@ -1,4 +1,4 @@
-"""Addresses of pages that are mounted below another address, and of those that are not."""
+"""URL prefixes: addresses of pages below a sandbox's prefix, and of pages without one."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ MOUNTED: Final = frozenset(
         *("sessions", "session", "session-file", "session-transcript", "compare", "users", "user", "state"),
     )
 )
-"""The names of the addresses that are mounted."""
+"""The URL names of the pages that a sandbox has below its prefix."""
 
 _base: ContextVar[str | None] = ContextVar("_base", default=None)
 
 
 @contextmanager
 def mounted_below(prefix: str) -> Iterator[None]:
-    """Inside, every address that is made lies below `prefix`, which has a slash at its end and none at its start."""
+    """Put `prefix` before every address that `reverse()` makes inside. It ends with a slash and begins without one."""
     base = base_prefix()
     token, before = _base.set(base), get_script_prefix()
     set_script_prefix(f"{base}{prefix}")
@@ -35,7 +35,7 @@ def mounted_below(prefix: str) -> Iterator[None]:
 
 @contextmanager
 def without_prefix() -> Iterator[None]:
-    """Inside, addresses are made as if nothing was mounted."""
+    """Make addresses inside without the prefix of a sandbox."""
     before = get_script_prefix()
     set_script_prefix(base_prefix())
     try:
@@ -45,5 +45,5 @@ def without_prefix() -> Iterator[None]:
 
 
 def base_prefix() -> str:
-    """What stands before every address of evdash, a slash at its end."""
+    """Return the prefix of all addresses of evdash, with a slash at its end."""
     return _base.get() or get_script_prefix()

@@ -1,4 +1,4 @@
-"""Addresses of the pages."""
+"""URL routes of the pages."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ urlpatterns = [
     path("live/", live, name="live"),
     path("sessions/", sessions, name="sessions"),
     path("sessions/<opaque:session_id>/", session, name="session"),
-    # Without a slash at the end no session's own page has such an address, whatever its ID.
+    # Addresses of session pages end with a slash, so these cannot collide with a session ID.
     path("sessions/<opaque:session_id>/notes", session_notes, name="session-notes"),
     path("sessions/<opaque:session_id>/transcript.md", session_transcript, name="session-transcript"),
     path("sessions/<opaque:session_id>/export.html", session_file, name="session-file"),
@@ -57,7 +57,7 @@ urlpatterns = [
     path("audit-log/", audit_log, name="audit-log"),
     path("audit-log/<int:number>/", audit_log_entry, name="audit-log-entry"),
     path("state/", state, name="state"),
-    # The old addresses of the audit log.
+    # The former addresses of the audit log.
     path("access-log/", RedirectView.as_view(pattern_name="audit-log", query_string=True, permanent=True)),
     path("access-log/<int:number>/", RedirectView.as_view(pattern_name="audit-log-entry", permanent=True)),
 ]

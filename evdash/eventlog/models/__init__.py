@@ -1,4 +1,4 @@
-"""The tables: the event log, its read models, and what each consumer group has done."""
+"""The tables: the event log, its read models, and the progress of each consumer group."""
 
 from evdash.eventlog.models.analytics import LatencyCount
 from evdash.eventlog.models.checkpoints import SessionCheckpoint

@@ -8,9 +8,9 @@ from evdash.eventlog.models.log import Stream
 
 
 class LatencyCount(models.Model):
-    """How many operations of a minute, an hour or a day (UTC) took how long.
+    """The number of operations per latency bucket in a minute, an hour or a day (UTC).
 
-    The bucket is the one of events/latency.py: percentiles of any range are read out of few rows, within 5 %.
+    Buckets are those of events/latency_sketch.py: a percentile of any range needs few rows and is within 5 %.
     """
 
     stream = models.ForeignKey(Stream, models.PROTECT, db_index=False)

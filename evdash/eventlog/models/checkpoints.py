@@ -1,4 +1,4 @@
-"""States of long sessions, kept so that a later one is a few hundred events away."""
+"""Snapshots of long sessions, one per 1,000 events (fewer beyond 32,000): a later state needs few events to fold."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from evdash.eventlog.fields import EntryIdField
 
 
 class SessionCheckpoint(models.Model):
-    """The state of a session after its events up to an entry ID (events/session/checkpoint.py). Only a saving of time:
-    what does not fit the log any more is thrown away."""
+    """The state of a session after its events up to an entry ID (events/session/snapshot.py).
+
+    A snapshot only saves time. One that no longer matches the log is deleted.
+    """
 
     session_id = models.TextField()
     entry_id = EntryIdField()

@@ -1,4 +1,4 @@
-"""What each consumer group has done with the entries of its streams, and what it could not do."""
+"""The progress of each consumer group in its streams, and the entries that it could not apply."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from evdash.eventlog.models.log import Stream
 
 
 class GroupPosition(models.Model):
-    """A consumer group in a stream: its watermark, and what it has done so far.
+    """A consumer group in a stream: its watermark and its totals.
 
-    The watermark: every entry up to it that the stream gave is committed here. A batch's transaction locks the rows of
-    its group, so that workers of one group commit one after the other.
+    Every entry of the stream up to the watermark is committed here. A batch's transaction locks the rows of its group.
+    Workers of one group therefore commit one after the other.
     """
 
     group = models.TextField()
     stream = models.ForeignKey(Stream, models.PROTECT)
     watermark = EntryIdField()
-    # Totals since the tables were made; they only grow.
+    # Totals since the tables were created; they only grow.
     applied = models.BigIntegerField(default=0)
     batches = models.BigIntegerField(default=0)
     apply_us = models.BigIntegerField(default=0)
     parked = models.BigIntegerField(default=0)
-    # Up to where, and with what ever added to the stream, the log was last compared with it (workers/accounting.py).
+    # The entry ID and Redis's count of added entries at the last reconciliation (ingest/reconciliation.py).
     checked_through = EntryIdField(null=True)  # type: ignore[misc] # the field's types know no null
     checked_added = models.BigIntegerField(default=0)
-    # When the stream was last found to be another one than before (emptied, replaced), and how many entries of the
-    # former one, which it does not have itself, the event log holds. Only of the group that fills the log.
+    # When the stream was last found recreated (emptied, replaced, restored), and how many entries of the log only the
+    # former stream contained. Set only for the group that fills the log.
     made_anew_at = models.DateTimeField(null=True)
     former_entries = models.BigIntegerField(default=0)
 
@@ -40,16 +40,16 @@ class GroupPosition(models.Model):
 
 
 class AppliedEntry(models.Model):
-    """That a group's projection has applied an entry: what makes its effect happen once.
+    """The record that a group's projection has applied an entry: it makes the entry's effect happen once.
 
-    Kept for every entry, some 50 bytes each, and not only for those above a watermark: a stream that was emptied and
-    filled again, or came back from an older file, may bring entries below any watermark that were never applied.
-    The audit projection has none of these: the event log itself says what it has applied.
+    A row of about 50 bytes is kept for every entry, also below the watermark. A stream may be emptied and refilled, or
+    restored from an older file. It may then deliver entries below any watermark that were never applied.
+    The audit projection has no such rows: the event log itself records the applied entries.
     """
 
     position = models.ForeignKey(GroupPosition, models.CASCADE, db_index=False)
     entry_id = EntryIdField()
-    identity = models.BinaryField(max_length=16, null=True)  # events/duplicates.py
+    identity = models.BinaryField(max_length=16, null=True)  # events/deduplication.py
     occurred_us = models.BigIntegerField()
 
     class Meta:
@@ -65,10 +65,10 @@ class AppliedEntry(models.Model):
 
 
 class EntryTries(models.Model):
-    """How often a group tried an entry that it has not applied: to no avail, or without living to tell.
+    """The number of times that a group attempted an entry without applying it: the attempt failed or never finished.
 
-    Redis counts deliveries, and an outage delivers a healthy entry again and again: these are the tries that speak
-    against the entry itself. The row goes when the entry is done with.
+    Redis counts deliveries, and an outage delivers a healthy entry again and again. Only these attempts are evidence
+    against the entry itself. The row is deleted when the entry needs no further attempt.
     """
 
     position = models.ForeignKey(GroupPosition, models.CASCADE, db_index=False)
@@ -83,7 +83,7 @@ class EntryTries(models.Model):
 
 
 class GroupMinute(models.Model):
-    """What a group applied in one minute: its throughput. Kept for a day."""
+    """The events that a group applied in one minute: its throughput. Rows are kept for a day."""
 
     position = models.ForeignKey(GroupPosition, models.CASCADE, db_index=False)
     start_s = models.BigIntegerField()  # Unix seconds
@@ -99,14 +99,14 @@ class GroupMinute(models.Model):
 
 
 class Gap(models.Model):
-    """Entries of a stream that a group has not applied and never will, unless they are redelivered.
+    """Entries of a stream that a group has not applied and will not apply, unless they are redelivered.
 
-    They lay somewhere from `first_id` to `last_id`, both included. What the event log's group lacks is missing from
-    every page, and a page whose range crosses the gap says so.
+    They were somewhere from `first_id` to `last_id`, both included. Entries that the event log's group lacks are
+    missing from every page. A page whose range crosses the gap reports it.
     """
 
     class Kind(models.TextChoices):
-        """Why they are missing."""
+        """The reason why the entries are missing."""
 
         BEFORE = "before", "removed from the stream before evdash first read it"
         REMOVED = "removed", "removed from the stream before they were read"
@@ -117,8 +117,8 @@ class Gap(models.Model):
     kind = models.TextField(choices=Kind.choices)
     first_id = EntryIdField()
     last_id = EntryIdField()
-    entries = models.BigIntegerField(null=True)  # None: nobody knows how many
-    # Which they are, 16 bytes each; None where they were only counted.
+    entries = models.BigIntegerField(null=True)  # None: the number is unknown
+    # The IDs of the entries, 16 bytes each; None if only their number is known.
     known_ids = models.BinaryField(null=True)
     noticed_at = models.DateTimeField()
     reason = models.TextField(blank=True)

@@ -8,7 +8,7 @@ from evdash.eventlog.fields import EntryIdField
 
 
 class ErrorGroup(models.Model):
-    """Errors that are the same but for numbers and names (events/error_groups.py)."""
+    """A group of errors that differ only in numbers and names (events/error_fingerprints.py)."""
 
     fingerprint = models.CharField(max_length=32, unique=True)
     type = models.TextField()
@@ -32,7 +32,7 @@ class ErrorGroup(models.Model):
 
 
 class ErrorGroupMember(models.Model):
-    """That a session or a user was hit by an error of the group."""
+    """A session or a user that was affected by an error of the group."""
 
     fingerprint = models.CharField(max_length=32)
     kind = models.CharField(max_length=7)  # session or user

@@ -9,7 +9,7 @@ from evdash.eventlog.fields import EntryIdField
 
 
 class Stream(models.Model):
-    """A stream that the log knows. Its number keeps the log's rows small and orders equal entry IDs."""
+    """A stream in the log. Its number keeps the log's rows small and orders equal entry IDs."""
 
     name = models.TextField(unique=True)
 
@@ -18,7 +18,7 @@ class Stream(models.Model):
 
 
 class LoggedEvent(models.Model):
-    """One entry, whole (`pairs`), beside what a filter asks about it, read out of it once."""
+    """One complete entry (`pairs`), with the decoded columns that filters query; the entry is decoded once."""
 
     id = models.BigAutoField(primary_key=True)
     stream = models.ForeignKey(Stream, models.PROTECT, db_index=False)
@@ -34,9 +34,9 @@ class LoggedEvent(models.Model):
     agent = models.TextField()
     code = models.TextField()
     event_id = models.TextField()
-    pairs = models.BinaryField()  # eventlog/pairs.py
-    search_text = models.TextField()  # events/search_text.py
-    identity = models.BinaryField(max_length=16, null=True)  # events/duplicates.py
+    pairs = models.BinaryField()  # eventlog/row_mapping.py
+    search_text = models.TextField()  # events/filters/search_text.py
+    identity = models.BinaryField(max_length=16, null=True)  # events/deduplication.py
     is_duplicate = models.BooleanField(default=False)  # an earlier entry of the stream has the same identity
 
     class Meta:

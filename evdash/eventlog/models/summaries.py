@@ -59,7 +59,7 @@ class AgentUser(models.Model):
 
 
 class Participation(models.Model):
-    """That a user took part in a session, and with what last."""
+    """The participation of a user in a session, with the user's last entry in it."""
 
     user_id = models.TextField()
     session_id = models.TextField()
@@ -89,10 +89,10 @@ class UserDay(models.Model):
 
 
 class TypeCount(models.Model):
-    """How many events of a type occurred in a minute, an hour or a day (UTC) of a stream, and between which IDs.
+    """The events of a type in a minute, an hour or a day (UTC) of a stream: their number and their range of entry IDs.
 
-    The three widths let any range be added up from few rows: whole days, then hours, then minutes at its ends.
-    The IDs turn a time range into an ID range, which is what pages and indexes are ordered by.
+    The three widths allow the sum of any range from few rows: whole days, then hours, then minutes at its ends.
+    The IDs convert a time range into an ID range. Pages and indexes are ordered by entry ID.
     """
 
     stream = models.ForeignKey(Stream, models.PROTECT, db_index=False)
@@ -114,7 +114,7 @@ class TypeCount(models.Model):
 
 
 class Tally(models.Model):
-    """How many rows a table has, kept beside it, because counting a large table takes time that grows with it."""
+    """The row count of a table, stored separately because counting a large table takes time proportional to it."""
 
     name = models.TextField(primary_key=True)
     value = models.BigIntegerField()

@@ -1,4 +1,4 @@
-"""EventFilter: one value for the ORM query, the predicate, the query string, the sentence and the live subscription."""
+"""EventFilter: one value for ORM query, predicate, query string, description and live subscription."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from evdash.events.filters.time_range import InvalidTimeBound, TimeBound
 __all__ = ["PARAMETERS", "Chip", "Condition", "EventFilter", "FilterError", "Predicate", "TimeBound"]
 
 PARAMETERS = ("q", "stream", "type", "session", "user", "severity", "text", "errors", "since", "until")
-"""The parameters of a query string that say a filter."""
+"""Query-string parameters of a filter."""
 
 _ERRORS = Condition(IS, "error")
 _SWITCH = {"1": True, "true": True, "on": True, "yes": True, "": False, "0": False, "false": False, "off": False}
@@ -26,24 +26,25 @@ _SWITCH = {"1": True, "true": True, "on": True, "yes": True, "": False, "0": Fal
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """One part of a filter as a person sees it, and the query string of the filter without it."""
+    """One part of a filter as displayed, and the query string of the filter without it."""
 
     label: str
     query_string: str
 
 
 class Predicate(Protocol):
-    """The test of one event."""
+    """Test of one event."""
 
     def __call__(self, event: Event, text: str | None = None) -> bool:
-        """Whether the event is let through. `text`: its search text, where it is at hand."""
+        """Return whether the event matches. `text`: its search text, if the caller has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events are meant: all conditions hold, those of the same key as alternatives.
+    """A set of conditions that all hold. Conditions on the same key are alternatives.
 
-    `since` is included, `until` excluded; both are about the time at which an event occurred.
+    Texts and negated conditions must each hold. `since` is included, `until` excluded. Both refer to the time at which
+    an event occurred.
     """
 
     conditions: tuple[Condition, ...] = ()
@@ -52,7 +53,10 @@ class EventFilter:
 
     @classmethod
     def from_query(cls, params: Mapping[str, Sequence[str]]) -> EventFilter:
-        """From a query string's parameters: `q` in the grammar, or field by field, or both. Raises FilterError."""
+        """Return the filter of a query string's parameters: `q` in the grammar, single fields, or both.
+
+        Raise FilterError if a parameter is invalid.
+        """
         parsed = parser.parse(_single(params, "q"))
         conditions = list(parsed.conditions)
         for key in ("stream", "type", "session", "user", "severity"):
@@ -75,7 +79,7 @@ class EventFilter:
 
     @classmethod
     def parse(cls, text: str) -> EventFilter:
-        """From a text in the grammar. Raises FilterError."""
+        """Return the filter of a text in the grammar. Raise FilterError."""
         return cls.from_query({"q": [text]})
 
     def __bool__(self) -> bool:
@@ -86,35 +90,35 @@ class EventFilter:
         return _ERRORS in self.conditions
 
     def values(self, key: str) -> tuple[str, ...]:
-        """The values that this key may have exactly; empty when it is free."""
+        """Return the exact values that the filter allows for this key; empty if it names none."""
         return tuple(c.value for c in self.conditions if c.key == key and not c.negated and not c.prefix)
 
     def text(self) -> str:
-        """The filter in the grammar; parses to an equal filter."""
+        """Return the filter in the grammar. The text parses to an equal filter."""
         terms = [parser.write(condition) for condition in self.conditions]
         terms += [f"since:{self.since}"] if self.since else []
         terms += [f"until:{self.until}"] if self.until else []
         return " ".join(terms)
 
     def query_string(self) -> str:
-        """`q=…`, percent-encoded, or "" for the filter that lets everything through."""
+        """Return `q=…`, percent-encoded, or "" for the filter that matches everything."""
         return urlencode({"q": self.text()}) if self else ""
 
     def also(self, key: str, value: str, *, negated: bool = False) -> EventFilter:
-        """With one more condition."""
+        """Return the filter with one more condition."""
         condition = Condition(key, value, negated)
         return self if condition in self.conditions else replace(self, conditions=(*self.conditions, condition))
 
     def without(self, condition: Condition) -> EventFilter:
-        """With one condition less."""
+        """Return the filter without this condition."""
         return replace(self, conditions=tuple(c for c in self.conditions if c != condition))
 
     def errors(self, only: bool = True) -> EventFilter:
-        """Errors only, or errors and the rest."""
+        """Return the filter for errors only, or for errors and other events."""
         return self.also(_ERRORS.key, _ERRORS.value) if only else self.without(_ERRORS)
 
     def between(self, since: datetime | None, until: datetime | None) -> EventFilter:
-        """With this fixed time range."""
+        """Return the filter with this fixed time range."""
         return replace(
             self,
             since=TimeBound(moment=since) if since else None,
@@ -122,7 +126,7 @@ class EventFilter:
         )
 
     def chips(self) -> tuple[Chip, ...]:
-        """The parts, each with the query string of the rest."""
+        """Return the parts, each with the query string of the filter without it."""
         chips = [Chip(parser.write(c), self.without(c).query_string()) for c in self.conditions]
         if self.since:
             chips.append(Chip(f"since:{self.since}", replace(self, since=None).query_string()))
@@ -131,7 +135,7 @@ class EventFilter:
         return tuple(chips)
 
     def alternatives(self) -> tuple[tuple[Condition, ...], ...]:
-        """The conditions as a conjunction of alternatives: each group holds when one of its conditions does."""
+        """Return the conditions as a conjunction of groups. A group holds if one of its conditions holds."""
         groups: dict[object, list[Condition]] = {}
         for condition in self.conditions:
             alone = condition.negated or condition.key == TEXT
@@ -139,19 +143,22 @@ class EventFilter:
         return tuple(tuple(group) for group in groups.values())
 
     def range_us(self, now: datetime) -> tuple[int | None, int | None]:
-        """The time range in Unix microseconds, seen from `now`: included start, excluded end."""
+        """Return the time range in Unix microseconds, relative to `now`: included start, excluded end."""
         return (
             us_from_datetime(self.since.at(now)) if self.since else None,
             us_from_datetime(self.until.at(now)) if self.until else None,
         )
 
     def has_empty_range(self, now: datetime) -> bool:
-        """Whether the time range ends before it begins, or at that moment, so that no event can be in it."""
+        """Return whether the time range ends at or before its start, so that no event can match."""
         since_us, until_us = self.range_us(now)
         return since_us is not None and until_us is not None and until_us <= since_us
 
     def driver(self) -> Condition | None:
-        """The condition whose index finds the fewest events: one session, else one user, else errors, else one type."""
+        """Return the condition with the most selective index, or None.
+
+        The order of preference is one session, one user, errors, one type. The first finds the fewest events.
+        """
         alone = {
             group[0].key: group[0]
             for group in self.alternatives()
@@ -161,11 +168,11 @@ class EventFilter:
 
     @property
     def needs_search_text(self) -> bool:
-        """Whether an event's search text must be known to test it."""
+        """True if the test of an event needs its search text."""
         return any(condition.needs_search_text for condition in self.conditions)
 
     def predicate(self, now: datetime | None = None) -> Predicate:
-        """The test of one event, with relative times seen from `now` (default: the clock)."""
+        """Return the test of one event, with times relative to `now` (default: the clock)."""
         since_us, until_us = self.range_us(now or datetime.now(UTC))
         groups = [[(c.holds(), c.negated) for c in group] for group in self.alternatives()]
         needs_text = self.needs_search_text
@@ -182,11 +189,11 @@ class EventFilter:
         return matches
 
     def matches(self, event: Event, now: datetime | None = None) -> bool:
-        """Whether the filter lets this event through."""
+        """Return whether the filter matches this event."""
         return self.predicate(now)(event)
 
     def describe(self) -> str:
-        """The filter as a person would say it: "errors of user mia_li_3668 in the last 2 hours"."""
+        """Return the filter in words: "errors of user mia_li_3668 in the last 2 hours"."""
         words = ["errors" if self.errors_only else "events" if self else "all events"]
         words += [_describe_group(group) for group in self.alternatives() if group != (_ERRORS,)]
         if self.since and self.since.ago is not None and not self.until:

@@ -1,4 +1,4 @@
-"""Conditions on one property of an event, and what a key means."""
+"""Filter keys, and conditions on one property of an event."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from evdash.events.event import Event
 from evdash.events.filters.search_text import field_needle, text_needle
 
-# The keys of the filter grammar that name a property of an event, and the property.
+# The keys of the filter grammar that name a property of an event, and that property.
 ATTRIBUTES: Final[dict[str, str]] = {
     "stream": "stream",
     "type": "type",
@@ -29,25 +29,26 @@ IS: Final = "is"
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One thing that an event must be, or with `negated` must not be.
+    """One required property of an event, or with `negated` an excluded one.
 
-    `key` is one of ATTRIBUTES, `field.NAME` for any field, `text` for a text in any value, or `is` with the value
-    `error`. Values of attributes compare exactly; those of fields and texts without regard to case.
+    `key` is one of ATTRIBUTES, or `field.NAME` for any field. It can also be `text` for a text in any value, or `is`
+    with the value `error`. Values of attributes compare exactly. Values of fields and texts compare without regard to
+    case.
     """
 
     key: str
     value: str
     negated: bool = False
-    prefix: bool = False  # the value is what the property starts with
+    prefix: bool = False  # the property starts with the value
 
     def needle(self) -> str:
-        """For `text` and `field.NAME`: what to look for in the search text."""
+        """Return the search string within the search text, for `text` and `field.NAME`."""
         if self.key == TEXT:
             return text_needle(self.value)
         return field_needle(self.key.removeprefix(FIELD_PREFIX), self.value, prefix=self.prefix)
 
     def holds(self) -> Callable[[Event, str], bool]:
-        """The test of one event and its search text, `negated` left aside."""
+        """Return the test of one event and its search text. The test ignores `negated`."""
         value = self.value
         if self.key in ATTRIBUTES:
             attribute = ATTRIBUTES[self.key]

@@ -4,11 +4,11 @@
     term    = [ "-" ] ( text | key ":" value )
     key     = stream | type | session | user | severity | tool | model | agent | code | id | is | since | until
             | text | field.NAME
-    value   = word | word "*" | quoted      the star: whatever starts with the word
+    value   = word | word "*" | quoted      star: any value that starts with the word
     text    = word | quoted                 anywhere in any value, without regard to case
     quoted  = '"' characters '"'            with \\" and \\\\ inside
 
-Terms of the same key are alternatives (`type:a type:b`); texts and negated terms must each hold.
+Terms of the same key are alternatives (`type:a type:b`). Texts and negated terms must each hold.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PLAIN = re.compile(r"[\w./@~+#$%&=?!;,<>|{}\[\]()^-]+")
 
 
 class FilterError(ValueError):
-    """A filter that cannot be read. The message is a sentence; `text` is what was given, `position` where it fails."""
+    """Invalid filter. The message is a sentence, `text` the input, `position` the place of the fault."""
 
     def __init__(self, message: str, text: str, position: int = 0) -> None:
         super().__init__(message)
@@ -41,7 +41,7 @@ class FilterError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a query text says."""
+    """Conditions and time range of a query text."""
 
     conditions: tuple[Condition, ...]
     since: TimeBound | None
@@ -49,7 +49,7 @@ class Parsed:
 
 
 def parse(text: str) -> Parsed:
-    """The conditions and time range of a query. Raises FilterError."""
+    """Return the conditions and time range of a query. Raise FilterError."""
     if len(text) > MAX_QUERY_CHARS:
         raise FilterError(f"The filter has {len(text):,} characters; at most {MAX_QUERY_CHARS:,} are read.", text)
     conditions: list[Condition] = []
@@ -65,7 +65,7 @@ def parse(text: str) -> Parsed:
 
 
 def write(condition: Condition) -> str:
-    """The condition as a term that parses to it again."""
+    """Return the condition as a term that parses to the same condition."""
     sign = "-" if condition.negated else ""
     if condition.key == TEXT:
         plain = _PLAIN.fullmatch(condition.value) is not None and not condition.value.startswith("-")
@@ -112,13 +112,13 @@ def _terms(text: str) -> Iterator[_Term]:
 
 
 def _quoted_key(text: str, position: int) -> tuple[str, int] | None:
-    """A quoted `"field.any name":`, and where its value starts; None where it is a quoted text."""
+    """Return a quoted `"field.any name":` and the start of its value; None for a quoted text."""
     key, _, after = _value(text, position, is_key=True)
     return (key, after + 1) if text[after : after + 1] == ":" else None
 
 
 def _value(text: str, position: int, *, is_key: bool = False) -> tuple[str, bool, int]:
-    """A word or quoted text from here: its value, whether a star ends it, and where it ends."""
+    """Return the value of the word or quoted text at this position, whether a star ends it, and its end."""
     if text[position : position + 1] != '"':
         end = position
         while end < len(text) and not text[end].isspace():
@@ -147,7 +147,7 @@ def _condition(term: _Term, text: str) -> Condition:
     if key in ("", TEXT):
         if not value:
             raise FilterError("A text to look for cannot be empty.", text, term.position)
-        # A text is found anywhere, so a star at its end asks for nothing more.
+        # A text matches anywhere in a value, so a star at its end has no effect.
         return Condition(TEXT, value, term.negated)
     if key == "field" or (key.startswith(FIELD_PREFIX) and key == FIELD_PREFIX):
         raise FilterError("Write the field's name after field. such as field.channel:chat.", text, term.position)

@@ -1,4 +1,4 @@
-"""The ends of a time range as a person writes them: `2h` ago, or an ISO 8601 date or time."""
+"""Ends of a time range in user input: `2h` ago, or an ISO 8601 date or time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _AGO = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
 
 
 class InvalidTimeBound(ValueError):
-    """The text is no time bound; the message says which text and what one looks like."""
+    """Invalid time bound. The message contains the text and the expected formats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,10 @@ class TimeBound:
 
     @classmethod
     def parse(cls, text: str) -> TimeBound:
-        """From `90s`, `30m`, `2h`, `7d`, `2w` or ISO 8601 (without a zone: UTC). Raises InvalidTimeBound."""
+        """Return the bound of `90s`, `30m`, `2h`, `7d`, `2w` or ISO 8601 (without a zone: UTC).
+
+        Raise InvalidTimeBound for any other text, and for a span over 36,500 days.
+        """
         if match := _AGO.fullmatch(text.strip()):
             ago = timedelta(**{_UNITS[match[2]]: int(match[1])})
             if ago <= timedelta(days=36_500):
@@ -40,7 +43,7 @@ class TimeBound:
         )
 
     def at(self, now: datetime) -> datetime:
-        """The time that is meant, seen from `now` (UTC)."""
+        """Return the time of this bound, relative to `now` (UTC)."""
         if self.moment is not None:
             return self.moment
         return now - (self.ago or timedelta())
@@ -55,7 +58,7 @@ class TimeBound:
         return f"{seconds}s"
 
     def describe(self) -> str:
-        """`2 hours`, or `2026-11-23 14:00 UTC`."""
+        """Return `2 hours`, or `2026-11-23 14:00 UTC`."""
         if self.moment is not None:
             pattern = "%Y-%m-%d %H:%M:%S" if self.moment.second or self.moment.microsecond else "%Y-%m-%d %H:%M"
             return f"{self.moment.strftime(pattern)} UTC"

@@ -1,8 +1,8 @@
-"""Two sessions side by side, aligned by what happened.
+"""Alignment of two sessions by their events.
 
-Events correspond when type, tool and role are the same. Equal events that stand in each session once anchor the
-alignment (the longest run of them in order, as in patience diff); between anchors it is the shortest edit script
-(E. Myers: "An O(ND) difference algorithm and its variations", Algorithmica 1, 1986).
+Events correspond if type, tool and role are the same. Equal events that occur once in each session anchor the alignment
+(their longest run in order, as in patience diff). Between anchors the alignment is the shortest edit script (E. Myers:
+"An O(ND) difference algorithm and its variations", Algorithmica 1, 1986).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from evdash.events.session.reading import text
 from evdash.events.session.reducer import fold_all
 from evdash.events.session.state import SessionState
 
-# What differs between two runs that did the same.
+# Fields that differ between two runs of the same actions.
 _NOT_COMPARED: Final = frozenset(
     {"id", "event_id", "session_id", "sessionId", "user_id", "userId", "message_id", "call_id", "tool_call_id"}
     | {"timestamp", "ts", "occurred_at", "created_at", "latency_ms", "duration_ms", "duration_s", "data"}
@@ -32,7 +32,7 @@ Verdict = Literal["same", "differs", "only a", "only b"]
 
 @dataclass(frozen=True, slots=True)
 class AlignedRow:
-    """What corresponds: an event of each session, or of one alone."""
+    """One row of an alignment: an event of each session, or of one alone."""
 
     a: Event | None
     b: Event | None
@@ -57,15 +57,16 @@ class Alignment:
     """Two sessions, aligned. Every event of both is in one row, in its order."""
 
     rows: tuple[AlignedRow, ...]
-    first_divergence: int | None  # the number of the first row that is not the same, from 0
+    first_divergence: int | None  # number of the first row that is not the same, from 0
     contrasts: tuple[Contrast, ...]
-    is_bounded: bool  # True: they differ so much that somewhere more rows may be alone than need be
+    is_bounded: bool  # True: too many differences; more rows than necessary may be alone
 
 
 def align(a: Sequence[Event], b: Sequence[Event], states: tuple[SessionState, SessionState] | None = None) -> Alignment:
-    """The sessions side by side. `states`: theirs after these events, where the caller has them already.
+    """Return the alignment of two sessions.
 
-    Takes some seconds at worst for 20,000 events each; most of it is folding both.
+    `states`: their states after these events, if the caller has them already. The call takes some seconds at worst for
+    20,000 events each. Most of that time is folding both.
     """
     contents_a, contents_b = [_content(event) for event in a], [_content(event) for event in b]
     keys_a, keys_b = [_key(event) for event in a], [_key(event) for event in b]
@@ -86,22 +87,25 @@ def align(a: Sequence[Event], b: Sequence[Event], states: tuple[SessionState, Se
 
 
 def contrasts(a: SessionState, b: SessionState) -> tuple[Contrast, ...]:
-    """The totals of both sessions, those that agree too."""
+    """Return the totals of both sessions, including equal ones."""
     ours, theirs = _totals(a), _totals(b)
     return tuple(Contrast(name, ours[name], theirs[name]) for name in ours)
 
 
 @dataclass(frozen=True, slots=True)
 class FieldDifference:
-    """A field that two corresponding events do not have the same: its texts, JSON for what is none."""
+    """A field that differs between two corresponding events. A value that is not a text is given as JSON."""
 
     name: str
-    a: str | None  # None: there is no such field
+    a: str | None  # None: the event lacks the field
     b: str | None
 
 
 def differing(a: Event, b: Event) -> tuple[FieldDifference, ...]:
-    """What makes `align` say that two corresponding events differ; none for two that are the same."""
+    """Return the fields that make `align` find that two corresponding events differ.
+
+    The result is empty for two events that are the same.
+    """
     ours, theirs = _compared(a), _compared(b)
     return tuple(
         FieldDifference(name, _as_text(ours, name), _as_text(theirs, name))
@@ -131,14 +135,16 @@ def _key(event: Event) -> tuple[str, str, str]:
 
 
 def _content(event: Event) -> bytes:
-    """The same for two events that say the same, whenever, in whichever session and by whichever ID."""
+    """Return a hash that is equal for events of equal content, whatever their times, sessions and IDs."""
     whole = _as_json([event.type, event.tool, _compared(event)])
     return blake2b(whole.encode("utf-8"), digest_size=16).digest()
 
 
 def _compared(event: Event) -> Mapping[str, Any]:
-    """What an event says beside when, in which session and by which ID. Of a start only agent and model count: what
-    else it says names the run."""
+    """Return the content of an event without times, session and IDs.
+
+    Of a session.started event only agent and model count, because its other fields name the run.
+    """
     if event.type == "session.started":
         return {"agent": event.agent, "model": event.model}
     said = {name: value for name, value in event.data.items() if name not in _NOT_COMPARED}
@@ -157,12 +163,15 @@ def _as_text(said: Mapping[str, Any], name: str) -> str | None:
 
 
 def _anchors(a: Sequence[bytes], b: Sequence[bytes]) -> list[tuple[int, int]]:
-    """Where equal contents that each session has once stand in both: the longest sequence of them in order."""
+    """Return the places, in both sessions, of equal contents that each session has once.
+
+    The result is the longest sequence of them in order.
+    """
     once_a = {content for content, times in Counter(a).items() if times == 1}
     place_in_b = {content: j for j, content in enumerate(b)}
     once = once_a & {content for content, times in Counter(b).items() if times == 1}
     both = [(i, place_in_b[content]) for i, content in enumerate(a) if content in once]
-    # The longest increasing subsequence, by patience: of each length the smallest end, and what comes before each.
+    # The longest increasing subsequence, by patience: the smallest end of each length, and each item's predecessor.
     ends: list[int] = []
     last_of_length: list[int] = []
     before: list[int] = []

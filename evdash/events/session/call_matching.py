@@ -1,9 +1,9 @@
-"""Which return belongs to which call.
+"""Matching of returns to calls.
 
-A call with a `call_id` ends with the next event, no call itself, that has the same one. Agents use IDs again: of two
-open calls with one ID the later one ends, and the earlier stays open. A call without an ID ends with the next return or
-error of its tool that has none either: the oldest open call first. A call that says its result, its number of results
-or its own error is complete in itself; if it has an ID, a return may still follow.
+A call with a `call_id` ends with the next event that has the same ID and is not a call. Agents reuse IDs. If two open
+calls share an ID, a return closes the later one, and the earlier one stays open. A call without an ID ends with the
+next return or error of its tool that has no ID either. The oldest open call ends first. A call is complete in itself if
+it contains its result, its number of results or its own error. If it has an ID, a return may still follow.
 """
 
 from __future__ import annotations
@@ -20,23 +20,26 @@ RETURNS: Final = frozenset({"tool.returned"})
 
 
 class Call(NamedTuple):
-    """A call that may yet end: what the caller of `called` knows it by."""
+    """A call that may still end: a list, and the number of the call in it."""
 
     list_name: str
     number: int
 
 
 class OpenCalls(NamedTuple):
-    """The calls that may yet end, as a value."""
+    """The calls that may still end, as a value."""
 
     by_call_id: PersistentMap[Call] = PersistentMap()
-    # Calls without an ID by `tool` and their number among those of the tool; how many of it were begun and ended.
+    # Calls without an ID, by their number within the `tool`; the numbers of begun and ended calls of each tool.
     by_order: PersistentMap[Call] = PersistentMap()
     begun: PersistentMap[int] = PersistentMap()
     ended: PersistentMap[int] = PersistentMap()
 
     def with_call(self, event: Event, call: Call) -> OpenCalls:
-        """With this call, which the event tells of, waiting for its end."""
+        """Return the open calls with this call, which the event starts.
+
+        A complete call without an ID is not added, because it cannot end.
+        """
         if call_id := call_id_of(event):
             return self._replace(by_call_id=self.by_call_id.put(call_id, call))
         if is_complete(event):
@@ -47,7 +50,7 @@ class OpenCalls(NamedTuple):
         )
 
     def ended_by(self, event: Event) -> tuple[Call | None, OpenCalls]:
-        """The call that this event ends, if any, and what is open then."""
+        """Return the call that this event ends, if any, and the calls that stay open."""
         if event.type in CALLS:
             return None, self
         if call_id := call_id_of(event):
@@ -62,27 +65,28 @@ class OpenCalls(NamedTuple):
 
 
 def call_id_of(event: Event) -> str:
-    """The ID that ties a call to its return, "" without one."""
+    """Return the ID that links a call to its return, "" without one."""
     return text(event, "call_id", "tool_call_id")
 
 
 def is_complete(call: Event) -> bool:
-    """Whether the call says itself how it ended, or, as a mere record of a search, has nothing to wait for."""
+    """Return whether the call contains its own end, or is a record of a search that cannot have a return."""
     if call.is_error or text(call, "result", "output") or results_of(call) is not None:
         return True
     return call.type == "search.performed" and not call.tool and not call_id_of(call)
 
 
 def results_of(event: Event) -> int | None:
-    """How many results a search found, as far as the event says."""
+    """Return the number of results of a search, or None if the event does not contain it."""
     return count(event, "results", "results_count", "result_count")
 
 
 def took_ms(call_us: int, call_written_ms: int, end: Event) -> float:
-    """From a call (when it occurred, Unix microseconds, and the time in its entry ID) to the event that ends it.
+    """Return the milliseconds from a call to the event that ends it.
 
-    Many producers say whole seconds. Where the entry IDs agree with them to less than a second, the IDs are finer.
-    0 where the producers' clocks say less.
+    The call is given by its time (Unix microseconds) and by the time in its entry ID (milliseconds). Many producers
+    write whole seconds. If the entry IDs differ from those by less than a second, they are more exact and are used. A
+    negative result becomes 0.
     """
     said_ms = (end.occurred_us - call_us) / 1000
     written_ms = end.entry_id.ms - call_written_ms
@@ -94,12 +98,12 @@ class Paired(NamedTuple):
     """The calls among some events."""
 
     ended: list[tuple[Event, Event]]  # each with its return, in the order of the returns
-    waiting: list[Event]  # those that nothing has ended, and that do not say themselves how they ended
-    alone: list[Event]  # the returns that end none of them
+    waiting: list[Event]  # calls that no event ended and that are not complete in themselves
+    alone: list[Event]  # returns that do not end any of them
 
 
 def pairs(events: Iterable[Event]) -> Paired:
-    """The calls among these events with what ended them."""
+    """Return the calls among these events, with the events that ended them."""
     calls: list[Event] = []
     alone: list[Event] = []
     found: list[tuple[Event, Event]] = []

@@ -1,6 +1,6 @@
-"""What differs between two states of a session, by path.
+"""Differences between two states of a session, by path.
 
-Parts that both share are passed over without a look, so that the work is that of what differs.
+Parts that both states share are skipped, so only the differences cost time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from evdash.events.session.state import Hidden, SessionState
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference. `before` and `after` are data (data.py), None where there is nothing."""
+    """One difference. `before` and `after` are data (paths.py), None if absent."""
 
     kind: Literal["added", "removed", "changed"]
     path: Path
@@ -29,12 +29,15 @@ class Change:
 
 
 def diff(earlier: SessionState, later: SessionState) -> list[Change]:
-    """What turns the earlier state's data into the later one's. Lists and maps change key by key."""
+    """Return the changes that turn the earlier state's data into the later one's.
+
+    Lists and maps change key by key.
+    """
     return list(_differences((), earlier, later))
 
 
 def apply(data: Mapping[str, Any], changes: Iterable[Change]) -> dict[str, Any]:
-    """The data with these changes made; `apply(as_data(a), diff(a, b)) == as_data(b)`."""
+    """Return the data with these changes made: `apply(as_data(a), diff(a, b)) == as_data(b)`."""
     changed = deepcopy(dict(data))
     for change in changes:
         place = changed
@@ -64,7 +67,7 @@ def _differences(path: Path, earlier: Any, later: Any) -> Iterator[Change]:
 
 
 def _is_same(one: Any, other: Any) -> bool:
-    """True is not 1 here, nor 1 the same as 1.0: data is shown."""
+    """Return whether value and type are equal. True differs from 1, and 1 from 1.0, because data is displayed."""
     return bool(one == other) and type(one) is type(other)
 
 
@@ -86,7 +89,10 @@ def _values(values: PersistentMap[Any], keys: Iterable[str]) -> dict[str, Any]:
 def _rows_that_may_differ(
     earlier: PersistentList[Any], later: PersistentList[Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """By key the rows of the chunks that the lists do not share, nor one whose beginning is dropped."""
+    """Return, by key, the rows of the chunks that the lists do not share.
+
+    A chunk with a dropped beginning does not count as shared.
+    """
     shared = {chunk.known_as for chunk in earlier.chunks[bool(earlier.dropped) :]}
     shared &= {chunk.known_as for chunk in later.chunks[bool(later.dropped) :]}
     return _rows(earlier, shared), _rows(later, shared)

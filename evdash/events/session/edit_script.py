@@ -1,7 +1,7 @@
-"""What of two sequences corresponds: Myers' greedy algorithm, its cost bounded.
+"""Common items of two sequences: Myers' greedy algorithm with a bounded cost.
 
-It is quadratic in the number of differences. Past LARGEST_DISTANCE of them the path that has got furthest is taken
-as far as it goes, and the search begins anew at its end: what is found is right, and may be longer than the shortest.
+The cost is quadratic in the number of differences. Past LARGEST_DISTANCE of them the algorithm takes the path that got
+furthest, and starts a new search at its end. The result is right, but may be longer than the shortest.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ LARGEST_DISTANCE: Final = 128
 
 
 def corresponding(a: Sequence[Hashable], b: Sequence[Hashable]) -> tuple[list[tuple[int, int]], bool]:
-    """Pairs of indices with equal items, both increasing; and whether the bound was met."""
+    """Return pairs of indices with equal items, both increasing, and whether the bound was reached."""
     numbers: dict[Hashable, int] = {}
     ours = [numbers.setdefault(item, len(numbers)) for item in a]
     theirs = [numbers.setdefault(item, len(numbers)) for item in b]
@@ -28,11 +28,14 @@ def corresponding(a: Sequence[Hashable], b: Sequence[Hashable]) -> tuple[list[tu
 
 
 def _stretch(a: list[int], b: list[int], start_a: int, start_b: int) -> tuple[list[tuple[int, int]], int, int]:
-    """Pairs from the starts on to where the search ended: both ends, or what it reached within the bound."""
+    """Return the pairs from the starts to the end of the search, and the two indices of that end.
+
+    The search ends at the ends of both sequences, or at the furthest point within the bound.
+    """
     length_a, length_b = len(a) - start_a, len(b) - start_b
-    furthest = {1: 0}  # by diagonal (index in a less index in b): how far in a
+    furthest = {1: 0}  # by diagonal (index in a minus index in b): index in a
     steps: list[dict[int, int]] = []
-    reached = (0, 0, 0)  # index in a, index in b, and at which distance
+    reached = (0, 0, 0)  # index in a, index in b, distance
     for distance in range(LARGEST_DISTANCE + 1):
         steps.append(dict(furthest))
         for diagonal in range(-distance, distance + 1, 2):
@@ -52,14 +55,14 @@ def _stretch(a: list[int], b: list[int], start_a: int, start_b: int) -> tuple[li
 
 
 def _is_down(furthest: dict[int, int], diagonal: int, distance: int) -> bool:
-    """Whether one gets furthest on this diagonal by an item of b alone, rather than by one of a."""
+    """Return whether an item of b alone, rather than one of a, gets furthest on this diagonal."""
     if diagonal in (-distance, distance):
         return diagonal == -distance
     return furthest[diagonal - 1] < furthest[diagonal + 1]
 
 
 def _way_back(steps: list[dict[int, int]], i: int, j: int, distance: int) -> list[tuple[int, int]]:
-    """The pairs on the way to these indices, which were reached at this distance."""
+    """Return the pairs on the way to these indices, which were reached at this distance."""
     found: list[tuple[int, int]] = []
     for left in range(distance, -1, -1):
         before, diagonal = steps[left], i - j

@@ -1,4 +1,4 @@
-"""The identities (events/duplicates.py) of the events so far, as a value that is stored and loaded at no cost."""
+"""Identities (events/deduplication.py) of the events so far, as a value that is cheap to store and load."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SIZE: Final = 16  # bytes
 
 
 class Identities:
-    """A set of identities: those that were loaded, in order and end to end, and those added since."""
+    """A set of identities: the loaded ones, in order and end to end, and those added since."""
 
     __slots__ = ("_added", "_loaded")
 
@@ -31,11 +31,11 @@ class Identities:
         return self._loaded[low * SIZE : low * SIZE + SIZE] == identity
 
     def added(self, identity: bytes) -> Identities:
-        """With this one, which is not in it."""
+        """Return the set with this identity, which it must not contain."""
         return Identities(self._loaded, self._added.put(_key(identity), True))
 
     def to_bytes(self) -> bytes:
-        """All of them in order, SIZE bytes each; `Identities` of it is equal to this."""
+        """Return all identities in order, SIZE bytes each. `Identities` of these bytes equals this set."""
         if not len(self._added):
             return self._loaded
         loaded = (self._loaded[start : start + SIZE] for start in range(0, len(self._loaded), SIZE))

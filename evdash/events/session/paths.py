@@ -1,7 +1,7 @@
-"""The state as a tree of plain data, and paths into it.
+"""Session state as a tree of plain data, and paths into it.
 
-A NamedTuple is a dict by field, a list a dict by the positions of its rows, a map a dict by key. So a path stays where
-it is while the session grows: `tool_calls["1700000000000-0@memory:events"].status`.
+A NamedTuple becomes a dict by field. A list becomes a dict by the positions of its rows, and a map a dict by key. So a
+path stays valid while the session grows: `tool_calls["1700000000000-0@memory:events"].status`.
 """
 
 from __future__ import annotations
@@ -16,18 +16,21 @@ from evdash.events.session.state import Hidden, SessionState
 
 Path = tuple[str, ...]
 MISSING: Final = object()
-"""What `value_at` gives where there is nothing."""
+"""Result of `value_at` for a path without a value."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PART = re.compile(r"\.?([A-Za-z_][A-Za-z0-9_]*)|\[(\"(?:[^\"\\]|\\.)*\")\]")
 
 
 class InvalidPath(ValueError):
-    """The text is no path; the message says which text and what one looks like."""
+    """Invalid path. The message contains the text and an example of a path."""
 
 
 def as_data(state: SessionState, newest: int | None = None) -> dict[str, Any]:
-    """The state as JSON can hold it; with `newest`, only so many of the newest rows of each list."""
+    """Return the state as data that JSON can hold.
+
+    `newest`: limits each list to this number of its newest rows.
+    """
     return {
         name: data_of(value, newest)
         for name, value in zip(state._fields, state, strict=True)
@@ -36,7 +39,7 @@ def as_data(state: SessionState, newest: int | None = None) -> dict[str, Any]:
 
 
 def data_of(value: Any, newest: int | None = None) -> Any:
-    """A part of the state as data."""
+    """Return a part of the state as data."""
     if isinstance(value, PersistentList):
         rows = value if newest is None else (value[number] for number in range(max(0, len(value) - newest), len(value)))
         return {row[0]: flat(row) for row in rows}
@@ -48,18 +51,18 @@ def data_of(value: Any, newest: int | None = None) -> Any:
 
 
 def flat(row: Any) -> dict[str, Any]:
-    """A row of a list as data: its fields are plain values."""
+    """Return a row of a list as data. Its fields are plain values."""
     return dict(zip(row._fields, row, strict=True))
 
 
 def fields_of(value: Any) -> tuple[str, ...]:
-    """The names of a NamedTuple's fields."""
+    """Return the names of a NamedTuple's fields."""
     names: tuple[str, ...] = value._fields
     return names
 
 
 def value_at(data: Mapping[str, Any], path: Sequence[str]) -> Any:
-    """What stands at the path in the data; MISSING where nothing does."""
+    """Return the value at the path in the data; MISSING without one."""
     value: Any = data
     for part in path:
         if not isinstance(value, Mapping) or part not in value:
@@ -69,7 +72,10 @@ def value_at(data: Mapping[str, Any], path: Sequence[str]) -> Any:
 
 
 def value_in(state: SessionState, path: Sequence[str]) -> Any:
-    """What `value_at(as_data(state), path)` gives, without making data of the rest: cheap enough for every event."""
+    """Return the result of `value_at(as_data(state), path)`, without making data of the rest.
+
+    This is cheap enough for every event.
+    """
     value: Any = state
     for part in path:
         value = inner(value, part)
@@ -79,7 +85,7 @@ def value_in(state: SessionState, path: Sequence[str]) -> Any:
 
 
 def inner(value: Any, part: str) -> Any:
-    """The part of a part of the state; MISSING where there is none."""
+    """Return the part of a part of the state; MISSING without one."""
     if isinstance(value, PersistentMap):
         found = value.get(part)
         return MISSING if found is None else found
@@ -91,7 +97,10 @@ def inner(value: Any, part: str) -> Any:
 
 
 def path_text(path: Sequence[str]) -> str:
-    """The path for a person and for a URL: `memory.context.messages["1700000000000-0@memory:events"].role`."""
+    """Return the path for a person and for a URL.
+
+    An example is `memory.context.messages["1700000000000-0@memory:events"].role`.
+    """
     text = "".join(
         f".{part}" if _NAME.fullmatch(part) else f"[{json.dumps(part, ensure_ascii=False)}]" for part in path
     )
@@ -99,7 +108,7 @@ def path_text(path: Sequence[str]) -> str:
 
 
 def parse_path(text: str) -> Path:
-    """The path that `path_text` wrote. Raises InvalidPath."""
+    """Return the path that `path_text` wrote. Raise InvalidPath."""
     parts: list[str] = []
     end = 0
     while end < len(text):

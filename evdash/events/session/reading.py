@@ -1,4 +1,4 @@
-"""What the fold reads out of an event's data."""
+"""Values that the fold reads from an event's data."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from evdash.events.json_values import InvalidJson, parse
 from evdash.events.text import one_line
 
 BEGINNING_CHARS: Final = 200
-# Longer texts are not parsed only to count what is in them.
+# Longer texts are not parsed only for a list or its length.
 _COUNTED_CHARS: Final = 100_000
 
 
 def text(event: Event, *names: str) -> str:
-    """The text of the first of these fields that says anything, JSON for what is none; "" without one."""
+    """Return the text of the first of these fields with a value, or its JSON; "" without one."""
     for name in names:
         value = event.data.get(name)
         if value is None or value == "":
@@ -25,12 +25,15 @@ def text(event: Event, *names: str) -> str:
 
 
 def beginning(whole: str) -> str:
-    """The first characters of a text, as one line."""
+    """Return the first BEGINNING_CHARS characters of a text, as one line."""
     return one_line(whole, BEGINNING_CHARS)
 
 
 def count(event: Event, *names: str) -> int | None:
-    """The first of these fields that is a whole number, or a list, which counts as its length."""
+    """Return the number in the first of these fields that has one; None without one.
+
+    A field has a number if it is a whole number, or a list, which counts as its length.
+    """
     for name in names:
         number = counted(event.data.get(name))
         if number is not None:
@@ -39,7 +42,7 @@ def count(event: Event, *names: str) -> int | None:
 
 
 def counted(value: Any) -> int | None:
-    """A whole number of at most nine digits, or the length of a list, both as JSON or as text."""
+    """Return a whole number of at most nine digits, or the length of a list, from JSON or text; else None."""
     if isinstance(value, str):
         written = value.strip()
         if written.isascii() and written.isdecimal() and len(written) < 10:
@@ -51,7 +54,7 @@ def counted(value: Any) -> int | None:
 
 
 def texts(event: Event, *names: str) -> frozenset[str]:
-    """The texts in the first of these fields that is a list."""
+    """Return the texts in the first of these fields that is a list."""
     for name in names:
         value = event.data.get(name)
         if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""The session fold: the state after one more event."""
+"""Session reducer: the fold of one more event into the state."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _RESULTS: Final = ("result", "output", "content")
 
 
 def with_call(state: SessionState, event: Event, at: str) -> SessionState:
-    """With a call that has begun, or with the end of one, or with a return whose call is not there."""
+    """Return the state with the start of a call, the end of a call, or a return without its call."""
     if event.type in CALLS:
         return _begun(state, event, at)
     call, open_calls = state.hidden.open_calls.ended_by(event)
@@ -158,7 +158,7 @@ _SYSTEM: Final = frozenset({"system", "developer"})
 
 
 def with_message(state: SessionState, event: Event, at: str) -> SessionState:
-    """With what a `message.added` adds to the conversation and to the context."""
+    """Return the state with a `message.added` in the conversation and the context."""
     content, role = text(event, "content", "text", "message"), text(event, "role")[:_ROLE_CHARS]
     characters = len(content) if content else count(event, "content_length", "length") or 0
     message_id = text(event, "message_id") or event.event_id
@@ -179,7 +179,7 @@ def with_message(state: SessionState, event: Event, at: str) -> SessionState:
 
 
 def with_summary(state: SessionState, event: Event, at: str) -> SessionState:
-    """With a `summary.created` in the context in place of what it sums up."""
+    """Return the state with a `summary.created` in the context, in place of the items that it replaces."""
     written = text(event, "summary", "content", "text")
     said, context = count(event, *_COUNTS), state.memory.context
     if ids := texts(event, *_IDS):
@@ -208,7 +208,7 @@ def with_summary(state: SessionState, event: Event, at: str) -> SessionState:
 
 
 def with_clearing(state: SessionState, event: Event, at: str) -> SessionState:
-    """Without what a `memory.cleared` takes out of the context."""
+    """Return the state without the context items that a `memory.cleared` removes."""
     said, context = count(event, *_COUNTS), state.memory.context
     if ids := texts(event, *_IDS):
         left, gone = _without(context, ids)
@@ -231,7 +231,7 @@ def _first(items: PersistentList[InContext], most: int) -> list[InContext]:
 
 
 def _without(context: Context, ids: frozenset[str]) -> tuple[Context, list[InContext]]:
-    """The context without what has one of these IDs, and what that was. Looks at the whole context."""
+    """Return the context without the items of these IDs, and those items. It scans the whole context."""
     gone: list[InContext] = []
     left: list[PersistentList[InContext]] = []
     for items in context:
@@ -242,7 +242,7 @@ def _without(context: Context, ids: frozenset[str]) -> tuple[Context, list[InCon
 
 
 FOLD_VERSION: Final = 2
-"""Counted up with every change of what the fold says: checkpoints of another version are not read."""
+"""Version of the fold's result. Every change of the result increases it. Snapshots of another version are not read."""
 
 _FIELDS_KEPT: Final = 20
 _NAME_CHARS: Final = 100
@@ -251,14 +251,15 @@ Aspect = Callable[[SessionState, Event, str], SessionState]
 
 
 def position(event: Event) -> str:
-    """Where the event stands, as rows of the state say it in `at`."""
+    """Return the position of the event, as in the field `at` of state rows."""
     return f"{event.entry_id}@{event.stream}"
 
 
 def fold(state: SessionState, event: Event) -> SessionState:
-    """The state after this event, which must be of the session and follow its last one by entry ID and stream.
+    """Return the state after this event.
 
-    Never raises: what fails is left out, and `failures` says so at this event. A duplicate is only counted as one.
+    The event must belong to the session and follow its last event by entry ID and stream. Never raises: a failed part
+    is left out, and `failures` records that at this event. A duplicate is only recorded as a duplicate.
     """
     at, key = position(event), identity(event)
     state = state._replace(folded=state.folded + 1, at=at, session_id=state.session_id or event.session_id)
@@ -281,23 +282,26 @@ def fold(state: SessionState, event: Event) -> SessionState:
 
 
 def fold_all(events: Iterable[Event], state: SessionState = NOT_STARTED) -> SessionState:
-    """The state after all of these events, which follow those of `state`."""
+    """Return the state after all of these events, which follow those of `state`."""
     for event in events:
         state = fold(state, event)
     return state
 
 
 def with_gap(state: SessionState, before: str, entries: int | None, why: str) -> SessionState:
-    """With the knowledge that entries are missing (None: nobody knows how many) before the event at this position.
+    """Return the state with a gap before the event at this position.
 
-    What is missing at the beginning is `missing_before`; a gap does not otherwise change what is folded.
+    `entries`: the number of missing entries; None: unknown. Events missing at the beginning are in `missing_before`. A
+    gap does not change anything else in the fold.
     """
     return state._replace(gaps=state.gaps.appended(GapSeen(before, entries, why)))
 
 
 def without_beginning(missing: int | None) -> SessionState:
-    """The state to begin with when so many events are gone from the beginning; None: there may be some, nobody
-    knows how many."""
+    """Return the first state of a session without its first events.
+
+    `missing`: the number of missing events; None: possibly some, unknown number.
+    """
     return NOT_STARTED._replace(missing_before=missing)
 
 
@@ -327,7 +331,10 @@ def _life(state: SessionState, event: Event, at: str) -> SessionState:
 
 
 def _end(state: SessionState, event: Event, at: str) -> SessionState:
-    """The last end counts, as in summaries: what comes after it, a start as well, is told as events after the end."""
+    """Return the ended state. As in summaries, the last end counts.
+
+    Every event after the end counts as an event after the end. This includes a start.
+    """
     outcome = text(event, "outcome", "reason")[:_NAME_CHARS]
     return state._replace(
         lifecycle=state.lifecycle._replace(
@@ -352,7 +359,10 @@ def _counted(numbers: PersistentMap[int], name: str, more: int = 1) -> Persisten
 
 
 def _clock(state: SessionState, event: Event, at: str) -> SessionState:
-    """Producers' timestamps are compared with each other alone: an entry ID has another clock, and milliseconds."""
+    """Return the state with a clock step if the producer's timestamp went back.
+
+    The fold compares producers' timestamps only with each other. An entry ID has another clock, and milliseconds.
+    """
     if event.time_source != "timestamp":
         return state
     behind_us = state.hidden.last_stamp_us - event.occurred_us
@@ -420,7 +430,7 @@ def _in_words(error: Exception) -> str:
 
 
 ALWAYS: tuple[Aspect, ...] = (_life, _participants, _clock, with_call, _latency, _tokens, _error)
-"""What every event may change, and may so without the others."""
+"""Aspects of every event. Each one applies even if the others fail."""
 BY_TYPE: dict[str, tuple[Aspect, ...]] = {
     "session.started": (),
     "session.ended": (_end,),

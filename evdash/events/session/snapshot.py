@@ -1,8 +1,14 @@
-"""Checkpoints: states that are kept, so that a later state is a few hundred events away from one.
+"""Snapshots: stored session states. They keep any later state a few hundred events away from one.
 
-A dumped state is a line with the version of the fold, a CRC-32 of all that follows, the length of the head, the head
-(compressed JSON: everything but the full chunks of lists) and the chunks, compressed each for itself. Loading reads the
-head alone; a chunk is unpacked when someone looks at it.
+A dumped state has these parts, in this order:
+
+    a line with the version of the fold
+    a CRC-32 of all that follows
+    the length of the head
+    the head: compressed JSON of everything but the full chunks of lists
+    the chunks, each compressed separately
+
+Loading unpacks the head only. A chunk is unpacked at its first use.
 """
 
 from __future__ import annotations
@@ -27,11 +33,11 @@ _NUMBER_BYTES: Final = 4
 
 
 class UnreadableCheckpoint(ValueError):
-    """The bytes are no checkpoint that can be read; the message says why. Folding from the start helps."""
+    """Unreadable snapshot. The message states the reason. The remedy is to fold from the start."""
 
 
 def dump(state: SessionState) -> bytes:
-    """The state as bytes; chunks that an earlier dump has packed are not packed again."""
+    """Return the state as bytes. Chunks that an earlier dump packed are not packed again."""
     chunks: list[bytes] = []
     tree = _packed(state, chunks)
     head = json.dumps([tree, [len(chunk) for chunk in chunks]], ensure_ascii=False, separators=(",", ":"))
@@ -41,7 +47,7 @@ def dump(state: SessionState) -> bytes:
 
 
 def load(dumped: bytes) -> SessionState:
-    """The state that was dumped. Raises UnreadableCheckpoint, also for one of another FOLD_VERSION."""
+    """Return the dumped state. Raise UnreadableCheckpoint, also for another FOLD_VERSION."""
     first_line, _, rest = dumped.partition(b"\n")
     if first_line + b"\n" != _first_line():
         raise UnreadableCheckpoint(
@@ -64,29 +70,30 @@ def load(dumped: bytes) -> SessionState:
 
 
 def is_due(state: SessionState) -> bool:
-    """Whether the state is one to keep: every EVENTS_BETWEEN events."""
+    """Return whether this state is one to keep: one every EVENTS_BETWEEN events."""
     return state.folded % EVENTS_BETWEEN == 0 and state.folded > 0
 
 
 class Checkpoints:
-    """States of one session in memory. They share what they have in common, so that many cost little more than one."""
+    """Snapshots of one session in memory. They share common parts, so a large number costs little more than one."""
 
     def __init__(self, start: SessionState = NOT_STARTED) -> None:
         self._states = [start]
 
     def keep(self, state: SessionState) -> None:
-        """Keep this state; one with fewer events than the last one kept is there already."""
+        """Keep this state, unless it has no more events than the last kept state."""
         if state.folded > self._states[-1].folded:
             self._states.append(state)
 
     def before(self, events: int) -> SessionState:
-        """The last kept state that has no more than so many events."""
+        """Return the last kept state that has at most this number of events."""
         return self._states[max(0, bisect_right(self._states, events, key=lambda state: state.folded) - 1)]
 
     def at(self, events: int, read: Callable[[int, int], Iterable[Event]]) -> SessionState:
-        """The state after so many events; `read(start, stop)` gives those of these numbers, from 0, stop excluded.
+        """Return the state after this number of events.
 
-        What is due on the way is kept. Fewer events than asked for give the state after the last one.
+        `read(start, stop)` returns the events of these numbers, from 0, `stop` excluded. Every state that is due is
+        kept. If there are fewer events, return the state after the last one.
         """
         state = self.before(events)
         for event in read(state.folded, events):
@@ -113,7 +120,7 @@ def _packed(value: Any, chunks: list[bytes]) -> Any:
 
 
 def _unpacked(tree: Any, kind: Any, next_chunk: Callable[[], bytes]) -> Any:
-    """The value of this type; the reverse of `_packed`."""
+    """Return the value of this type; the reverse of `_packed`."""
     origin = get_origin(kind) or kind
     if origin is PersistentList:
         (row_type,) = get_args(kind)

@@ -1,7 +1,8 @@
-"""What is known of a session after some of its events.
+"""Session state: the result of folding some of a session's events.
 
-Everything here is a NamedTuple of plain values, persistent lists and persistent maps: made by the hundred thousand, and
-JSON as it stands. Rows of lists say in `at` where their event stands: `ms-seq@stream`. Times are Unix microseconds.
+Every class here is a NamedTuple of plain values, persistent lists, persistent maps and other such tuples. `Hidden` also
+holds Identities. A session makes them by the hundred thousand. List rows are JSON as they are. Their field `at` is the
+position of their event: `ms-seq@stream`. Times are Unix microseconds.
 """
 
 from __future__ import annotations
@@ -14,21 +15,21 @@ from evdash.events.session.persistent import PersistentList, PersistentMap
 
 
 class Lifecycle(NamedTuple):
-    """Whether the session runs, and what it is run by."""
+    """Status, times and outcome of the session, and its agent and model."""
 
     status: str = "not started"  # or running, or ended
-    started_us: int | None = None  # session.started says it, else the first event
-    start_is_said: bool = False  # by an event session.started
+    started_us: int | None = None  # of session.started, else of the first event
+    start_is_said: bool = False  # a session.started event set it
     ended_us: int | None = None
     outcome: str = ""
-    agent: str = ""  # the first that was said, as for the model
+    agent: str = ""  # the first in the events, as for the model
     model: str = ""
     last_us: int | None = None  # of the last event
     events_after_end: int = 0
 
 
 class Participants(NamedTuple):
-    """Who was named, and by how many events."""
+    """Users, agents and models in the events, each with its number of events."""
 
     users: PersistentMap[int] = PersistentMap()
     agents: PersistentMap[int] = PersistentMap()
@@ -47,7 +48,7 @@ class Message(NamedTuple):
 
 
 class InContext(NamedTuple):
-    """A message or a summary that the agent has before it; what it says is with its position in the other lists."""
+    """A message or summary in the agent's context. Its text is in the other lists, at the same position."""
 
     at: str
     role: str  # "" for a summary
@@ -55,31 +56,31 @@ class InContext(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """A `summary.created`, and what it took out of the context."""
+    """A `summary.created`, and the items that it removed from the context."""
 
     at: str
     beginning: str
     characters: int
     tokens: int
-    replaced: int  # messages that left the context
-    replaced_said: int | None  # how many the event says it replaces
-    replaced_by: str  # how these were chosen: IDs, count or all
-    first_replaced: str  # position of the first message that left, "" when none did
+    replaced: int  # items that left the context
+    replaced_said: int | None  # the number in the event
+    replaced_by: str  # how they were chosen: IDs, count or all
+    first_replaced: str  # position of the first item that left, "" if none did
     last_replaced: str
 
 
 class Clearing(NamedTuple):
-    """A `memory.cleared`, and what it took out of the context."""
+    """A `memory.cleared`, and the items that it removed from the context."""
 
     at: str
     reason: str
-    removed: int  # messages and summaries that left the context
+    removed: int  # items that left the context
     removed_said: int | None
-    removed_by: str  # IDs, count, all; or summary: what it clears had left with the summary before it
+    removed_by: str  # IDs, count, all; or summary: the summary before it had already removed them
 
 
 class Context(NamedTuple):
-    """What the agent has before it, oldest first, as far as events say."""
+    """The agent's context, oldest first, according to the events."""
 
     system: PersistentList[InContext] = PersistentList()
     summaries: PersistentList[InContext] = PersistentList()
@@ -93,7 +94,7 @@ class Memory(NamedTuple):
 
 
 class Search(NamedTuple):
-    """A `search.performed`, with its return when there is one."""
+    """A `search.performed`, with its return if there is one."""
 
     at: str
     call_id: str
@@ -102,14 +103,14 @@ class Search(NamedTuple):
     status: str  # open, returned or failed
     asked_us: int
     results: int | None
-    latency_ms: float | None  # of the return if it says one, else of the search
+    latency_ms: float | None  # of the return if it has one, else of the search
     took_ms: float | None  # from call to return
     returned_at: str  # position of the return or error
     error: str
 
 
 class ToolCall(NamedTuple):
-    """A `tool.called` with its return or error; or a return whose call is not there."""
+    """A `tool.called` with its return or error, or a return without its call."""
 
     at: str
     call_id: str
@@ -118,7 +119,7 @@ class ToolCall(NamedTuple):
     status: str  # open, returned, failed; or no call: a return alone
     asked_us: int
     result: str  # its beginning
-    latency_ms: float | None  # of the return if it says one, else of the call
+    latency_ms: float | None  # of the return if it has one, else of the call
     took_ms: float | None  # from call to return
     returned_at: str  # position of the return or error
     error: str
@@ -131,7 +132,7 @@ class OperationLatency(NamedTuple):
 
 
 class Latency(NamedTuple):
-    """The latencies that events say."""
+    """Latencies in the events."""
 
     events: int = 0
     total_ms: float = 0.0
@@ -142,8 +143,8 @@ class Latency(NamedTuple):
 
 class Tokens(NamedTuple):
     total: int = 0
-    by_role: PersistentMap[int] = PersistentMap()  # of what says a role
-    by_model: PersistentMap[int] = PersistentMap()  # of what says a model
+    by_role: PersistentMap[int] = PersistentMap()  # of events with a role
+    by_model: PersistentMap[int] = PersistentMap()  # of events with a model
 
 
 class ErrorSeen(NamedTuple):
@@ -162,45 +163,45 @@ class Duplicate(NamedTuple):
 
 
 class ClockStep(NamedTuple):
-    """An event whose producer's time is before that of the event that stands before it in the stream."""
+    """An event with a producer's timestamp before the previous producer's timestamp of the session."""
 
     at: str
     behind_us: int
 
 
 class OtherType(NamedTuple):
-    """Events of a type that the fold does not know."""
+    """Events of a type that the fold does not handle."""
 
     events: int
     last_at: str
-    last_fields: PersistentMap[str]  # the beginnings of at most 20 values of the last one
-    more_fields: int  # that it has beside those
+    last_fields: PersistentMap[str]  # beginnings of at most 20 values of the last event
+    more_fields: int  # the number of its other fields
 
 
 class GapSeen(NamedTuple):
-    """Entries missing before the event that stands next."""
+    """Missing entries before the next event."""
 
     at: str  # of the event after the gap
-    entries: int | None  # None: nobody knows how many
+    entries: int | None  # None: unknown number
     why: str
 
 
 class FoldFailure(NamedTuple):
-    """An event that the fold could not take in wholly; the state goes on without what failed."""
+    """An event that the fold could not apply completely. The state omits the failed part."""
 
     at: str
     sentence: str
 
 
 class Totals(NamedTuple):
-    """How many there are so far."""
+    """Counts so far."""
 
-    events: int = 0  # duplicates left out
+    events: int = 0  # without duplicates
     errors: int = 0
     messages: int = 0
     tool_calls: int = 0
     searches: int = 0
-    open_calls: int = 0  # tool calls and searches that nothing has ended
+    open_calls: int = 0  # tool calls and searches without an end
     returns_without_call: int = 0
     duplicates: int = 0
     summaries: int = 0
@@ -208,21 +209,21 @@ class Totals(NamedTuple):
 
 
 class Hidden(NamedTuple):
-    """What the fold needs to go on, and nobody needs to see."""
+    """Internal state that the fold needs and pages do not display."""
 
     open_calls: OpenCalls = OpenCalls()
     seen: Identities = Identities()
     last_stamp_us: int = 0  # the last timestamp of a producer
-    just_summed_up: int = 0  # messages replaced by the summary that no message has followed yet
+    just_summed_up: int = 0  # messages that the last summary replaced, if no message or clearing followed it
 
 
 class SessionState(NamedTuple):
-    """A session after the events up to `at`. Begin with NOT_STARTED and go on by `fold`."""
+    """Session state after the events up to `at`. Start with NOT_STARTED and apply `fold`."""
 
     folded: int = 0  # events, duplicates included
     at: str = ""  # position of the last event
     session_id: str = ""
-    missing_before: int | None = 0  # events that are gone from the beginning; None: maybe some, nobody knows how many
+    missing_before: int | None = 0  # events missing at the beginning; None: possibly some, unknown number
     lifecycle: Lifecycle = Lifecycle()
     totals: Totals = Totals()
     participants: Participants = Participants()
@@ -242,7 +243,7 @@ class SessionState(NamedTuple):
 
     @property
     def incompleteness(self) -> str:
-        """A sentence that says what is missing of this session; "" when nothing is known to be."""
+        """Sentence about the missing parts of this session; "" if the state records none."""
         parts = []
         if self.missing_before is None:
             parts.append("events before the first one here may be gone, nobody knows how many")

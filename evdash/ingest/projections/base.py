@@ -1,4 +1,4 @@
-"""What all projections have in common: events in, tables changed, each entry once."""
+"""Base classes of all projections: they apply events to tables, each entry exactly once."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Positions = Mapping[str, GroupPosition]
 
 
 class Projection(ABC):
-    """Carries events into tables once each, whatever is delivered how often and in what order.
+    """Applies each event exactly once, regardless of redelivery and order.
 
-    What it has applied is written in the same transaction as what follows from it, and looked up there first.
+    One transaction records the applied entries and writes their effects. `apply` reads that record first.
     """
 
     name: ClassVar[str]
@@ -36,7 +36,7 @@ class Projection(ABC):
         self.group = group
 
     def apply(self, events: Sequence[Event]) -> int:
-        """Commit these events, and what follows from them, in one transaction; returns how many were new."""
+        """Commit the events and their effects in one transaction; return how many of them were new."""
         with transaction.atomic():
             positions = lock_positions(self.group, {event.stream for event in events})
             started_ns = time.perf_counter_ns()
@@ -51,12 +51,12 @@ class Projection(ABC):
         return len(new)
 
     def probe(self) -> None:
-        """Raises a database's error when nothing can be committed at all."""
+        """Raise the database's error if nothing at all can be committed."""
         with transaction.atomic():
             GroupPosition.objects.filter(group=self.group).update(group=self.group)
 
     def not_applied(self, stream: str, entry_ids: Sequence[EntryId]) -> list[EntryId]:
-        """Those of these entries that were not applied and are not left out on purpose, in their order."""
+        """Return the entries that were neither applied nor left out on purpose, in the given order."""
         position = self._position(stream)
         if not entry_ids:
             return []
@@ -65,12 +65,12 @@ class Projection(ABC):
         return [entry_id for entry_id in entry_ids if entry_id not in done]
 
     def applied_between(self, stream: str, after: EntryId, through: EntryId) -> int:
-        """How many entries of this range were applied, or are accounted for by gaps."""
+        """Return how many entries of this range were applied or are accounted for by gaps."""
         position = self._position(stream)
         return self._applied_between(position, after, through) + known_missing(position, after, through)
 
     def record_removed(self, stream: str, entry_ids: Sequence[EntryId]) -> int:
-        """These entries, pending in the group, are gone from the stream; returns how many were never applied."""
+        """Record that these pending entries are gone from the stream; return how many were never applied."""
         with transaction.atomic():
             position = self._position(stream)
             unapplied = self.not_applied(stream, entry_ids)
@@ -81,7 +81,10 @@ class Projection(ABC):
         return len(missing)
 
     def record_missing(self, stream: str, first_id: EntryId | None, last_id: EntryId, entries: int) -> None:
-        """So many entries of this range are gone from the stream; None: of all before the first that was applied."""
+        """Record that this number of entries of the range is gone from the stream.
+
+        `first_id` None: the range is everything before the first applied entry.
+        """
         position = self._position(stream)
         if first_id is not None:
             record_gap(position, Gap.Kind.REMOVED, first_id, last_id, entries)
@@ -90,14 +93,14 @@ class Projection(ABC):
             record_gap(position, Gap.Kind.BEFORE, EntryId(0, 1), first.previous() if first else last_id, entries)
 
     def record_parked(self, stream: str, entry_id: EntryId, reason: str) -> None:
-        """This entry is about to be parked; told again after a crash in between."""
+        """Record that this entry is about to be dead-lettered; called again after a crash in between."""
         with transaction.atomic():
             position = lock_positions(self.group, [stream])[stream]
             if record_gap(position, Gap.Kind.PARKED, entry_id, entry_id, 1, reason):
                 GroupPosition.objects.filter(pk=position.pk).update(parked=F("parked") + 1)
 
     def record_acknowledged(self, stream: str, entry_ids: Sequence[EntryId], reason: str) -> int:
-        """An operator acknowledged these entries; returns how many of them were never applied."""
+        """Record that an operator acknowledged these entries; return how many of them were never applied."""
         with transaction.atomic():
             missing = self.not_applied(stream, entry_ids)
             for entry_id in missing:
@@ -108,10 +111,10 @@ class Projection(ABC):
         return lock_positions(self.group, [stream])[stream]
 
     def refill(self, batches: Iterable[Sequence[Event]]) -> int:
-        """Empty the tables and fill them with these events, in the caller's transaction; returns how many there were.
+        """Empty the tables and refill them from these events, in the caller's transaction; return their number.
 
-        The batches come in the order of entry IDs, each event once. Gaps stay as they are, but for entries that the
-        tables have now and had not before.
+        The batches are in the order of entry IDs and contain each event once. Gaps are unchanged, except for entries
+        that the tables have now and did not have before.
         """
         applied = self._applied_within_gaps()
         self._clear()
@@ -128,7 +131,7 @@ class Projection(ABC):
         return count
 
     def _applied_within_gaps(self) -> set[tuple[int, EntryId]]:
-        """The entries applied in the ranges of gaps, by position."""
+        """Return the applied entries within the ranges of gaps, as (position, entry ID) pairs."""
         return {
             (position.pk, entry_id)
             for position in GroupPosition.objects.filter(group=self.group)
@@ -151,39 +154,39 @@ class Projection(ABC):
 
     @abstractmethod
     def _applied(self, entry_ids: Sequence[EntryId], position: GroupPosition) -> Iterable[EntryId]:
-        """Those of these entries that were applied."""
+        """Return those of these entries that were applied."""
 
     @abstractmethod
     def _applied_between(self, position: GroupPosition, after: EntryId, through: EntryId) -> int:
-        """How many entries of this range were applied."""
+        """Return how many entries after `after`, up to and including `through`, were applied."""
 
     @abstractmethod
     def _applied_from_to(self, position: GroupPosition, first: EntryId, last: EntryId) -> Iterable[EntryId]:
-        """The entries of this range, both ends included, that were applied."""
+        """Return the applied entries of this range, both ends included."""
 
     @abstractmethod
     def _first_applied(self, position: GroupPosition) -> EntryId | None:
-        """The lowest entry that was applied."""
+        """Return the lowest applied entry; None if no entry was applied."""
 
     @abstractmethod
     def _counted(self, identities: Collection[bytes], positions: Positions) -> Mapping[bytes, Counted]:
-        """The entries counted so far of these identities."""
+        """Return the entries of these identities that are counted so far."""
 
     @abstractmethod
     def _record(self, changed: Sequence[Change], positions: Positions) -> None:
-        """Write down that these were applied."""
+        """Record that these events were applied."""
 
     @abstractmethod
     def _add(self, changed: Sequence[Change], numbers: Mapping[str, int]) -> None:
-        """Write what follows from these. `numbers`: the log's numbers of their streams."""
+        """Write the effects of these changes. `numbers`: the log's numbers of their streams."""
 
     @abstractmethod
     def _clear(self) -> None:
-        """Empty the tables that follow from the events."""
+        """Empty the tables that are derived from the events."""
 
 
 class CountingProjection(Projection):
-    """A projection whose tables do not tell which events are in them: `AppliedEntry` does."""
+    """A projection whose tables do not contain the entry IDs of their events: `AppliedEntry` records them."""
 
     def _applied(self, entry_ids: Sequence[EntryId], position: GroupPosition) -> Iterable[EntryId]:
         return AppliedEntry.objects.filter(position=position, entry_id__in=entry_ids).values_list("entry_id", flat=True)

@@ -1,4 +1,4 @@
-"""The debug projection: errors that are the same, gathered in groups."""
+"""The debug projection: groups of equal errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from evdash.ingest.read_models import save
 
 
 class DebugProjection(CountingProjection):
-    """Groups of errors, and whom they hit."""
+    """Groups of equal errors, with the sessions and users that they affected."""
 
     name = "debug"
 
@@ -63,7 +63,7 @@ class DebugProjection(CountingProjection):
 
 
 def _add_members(kind: str, hit: Mapping[str, frozenset[str]]) -> Counter[str]:
-    """How many sessions or users each group hit for the first time."""
+    """Add the new members and return how many sessions or users each group affected for the first time."""
     rows = ErrorGroupMember.objects.filter(
         kind=kind, fingerprint__in=hit, name__in={name for names in hit.values() for name in names}
     )

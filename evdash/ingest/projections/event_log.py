@@ -1,4 +1,4 @@
-"""The audit projection: events into the event log, and the read models of sessions, users and counts."""
+"""The audit projection: it writes the event log and the read models of sessions, users and counts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from evdash.ingest.projections.base import Positions, Projection
 
 
 class AuditProjection(Projection):
-    """The event log itself says what was applied: an entry is one row of it."""
+    """The projection of the event log. The log itself records the applied entries: each entry is one row."""
 
     name = "audit"
     fills_log = True
@@ -57,7 +57,7 @@ class AuditProjection(Projection):
         return rows.values_list("entry_id", flat=True).first()
 
     def refill(self, batches: Iterable[Sequence[Event]]) -> int:
-        """Read every row of the log anew from its raw pairs, and make the read models of that."""
+        """Decode every row of the log again from its raw pairs, and rebuild the read models; return the row count."""
         self._clear()
         LoggedEvent.objects.update(identity=None, is_duplicate=False)
         count = 0

@@ -1,4 +1,4 @@
-"""The analytics projection: how long operations take."""
+"""The analytics projection: the durations of operations."""
 
 from __future__ import annotations
 

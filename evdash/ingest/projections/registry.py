@@ -1,4 +1,4 @@
-"""Every projection, by its name."""
+"""The registry of all projections, by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from evdash.ingest.projections.latency import AnalyticsProjection
 
 
 def projections() -> dict[str, Projection]:
-    """The projections with their groups as configured, the event log's first."""
+    """Return the projections by name, each with its configured group; the event log's projection is first."""
     configuration = settings.EVDASH
     return {
         AuditProjection.name: AuditProjection(configuration.audit_group),
@@ -21,5 +21,5 @@ def projections() -> dict[str, Projection]:
 
 
 def projection_of_group(group: str) -> Projection | None:
-    """The projection that the group feeds; None for a group of somebody else."""
+    """Return the projection that the group feeds; None if the group belongs to another program."""
     return next((projection for projection in projections().values() if projection.group == group), None)

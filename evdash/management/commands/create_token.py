@@ -1,4 +1,4 @@
-"""`manage.py create_token`: let a program read exports."""
+"""`manage.py create_token`: create an API token with which a program reads exports."""
 
 from argparse import ArgumentParser
 from typing import Any

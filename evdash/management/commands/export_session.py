@@ -1,4 +1,4 @@
-"""`manage.py export_session ID`: a session to take along."""
+"""`manage.py export_session ID`: export a session."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from evdash.web.pages.session_export.export import SessionUnknown, session_expor
 from evdash.web.pages.session_export.html_file import html_file
 from evdash.web.pages.session_export.transcript import transcript
 
-FORMATS: Final = {"ndjson": "NDJSON", "markdown": "transcript", "html": "HTML file"}  # and what the audit log says
+FORMATS: Final = {"ndjson": "NDJSON", "markdown": "transcript", "html": "HTML file"}  # values: names in the audit log
 
 
 class Command(PlainCommand):
@@ -73,7 +73,10 @@ def _write_out(pieces: Iterator[bytes]) -> None:
 
 
 def _write_file(pieces: Iterator[bytes], path: Path) -> None:
-    """Written beside its place and moved there whole; readable by its owner only, as it holds personal data."""
+    """Write the file in full under a temporary name, then move it to `path`.
+
+    Only its owner can read it, because it contains personal data.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -1,4 +1,4 @@
-"""`manage.py rebuild GROUP`: make a projection's tables anew."""
+"""`manage.py rebuild GROUP`: rebuild a projection's tables."""
 
 from __future__ import annotations
 

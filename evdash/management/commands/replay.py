@@ -1,4 +1,4 @@
-"""`manage.py replay … --to STREAM`: copies of entries into a sandbox, from a terminal."""
+"""`manage.py replay … --to STREAM`: copy entries into a sandbox, from a terminal."""
 
 from __future__ import annotations
 
@@ -72,7 +72,10 @@ class Command(PlainCommand):
 
 
 def _replay(given: Namespace) -> Replay:
-    """What was asked for. Raises FilterError, and OperationRefused where nothing says which events."""
+    """Return the replay that the options describe.
+
+    Raises FilterError, and OperationRefused if no option selects events.
+    """
     query = {"q": [given.filter], "session": given.session, "since": [given.since], "until": [given.until]}
     event_filter = EventFilter.from_query(query)
     if not event_filter:

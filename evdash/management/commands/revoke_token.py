@@ -1,4 +1,4 @@
-"""`manage.py revoke_token`: shut a program out."""
+"""`manage.py revoke_token`: revoke a program's API token."""
 
 from argparse import ArgumentParser
 from typing import Any

@@ -1,4 +1,7 @@
-"""`manage.py serve`: one process of the web server. With several of them, serving/processes.py starts each of them."""
+"""`manage.py serve`: one process of the web server.
+
+If there are several, serving/processes.py starts each of them.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ class Command(PlainCommand):
     requires_system_checks = [TAG]
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        add_options(parser)  # read before the settings were (manage.py)
+        add_options(parser)  # manage.py has applied them before the settings were read
         parser.add_argument(INHERITED_OPTION, type=Inherited.adopt, help=SUPPRESS)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -40,7 +43,7 @@ class Command(PlainCommand):
             refuse_taken_port(configuration.host, configuration.port)
         except PortTaken as taken:
             raise CommandError(str(taken)) from taken
-        # Imported here, where nothing else is left that could refuse to start: they take most of a second.
+        # Imported here, after the checks that can refuse the start: these imports take most of a second.
         from daphne.endpoints import build_endpoint_description_strings
 
         from evdash.config.asgi import application, pages

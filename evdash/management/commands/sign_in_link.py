@@ -1,4 +1,4 @@
-"""`manage.py sign_in_link`: let a person in without a password."""
+"""`manage.py sign_in_link`: print a link that signs a person in without a password."""
 
 from argparse import ArgumentParser
 from typing import Any

@@ -1,4 +1,4 @@
-"""`manage.py streams OPERATION …`: what an operator may do to streams and groups, from a terminal."""
+"""`manage.py streams OPERATION …`: the operations on streams and groups, from a terminal."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from evdash.streams.consumer_group import GroupMissing, PendingEntry
 from evdash.streams.dead_letters import parked_entries
 from evdash.streams.stream_info import stream_info
 
-# So many parked entries are redelivered by `--all` at once.
+# The most dead-lettered entries that `--all` selects at once.
 PARKED_MAX = 10_000
 POSITION = "an entry ID, or start, or end"
 
@@ -134,7 +134,7 @@ def _add_parked(parser: ArgumentParser) -> None:
 
 
 def _operation(client: redis.Redis, given: Namespace) -> Operation:
-    """What was asked for. Raises InvalidEntryId."""
+    """Return the operation that the arguments describe. Raises InvalidEntryId."""
     own_groups = frozenset(projection.group for projection in projections().values())
     match given.operation:
         case "claim":

@@ -1,4 +1,4 @@
-"""`manage.py up`: everything that evdash needs, in one terminal, until Ctrl-C."""
+"""`manage.py up`: run all processes that evdash needs, in one terminal, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ TELL_OF_LOADING_EVERY_S = 10.0
 
 class Command(PlainCommand):
     help = "Starts evdash: an embedded Valkey unless REDIS_URL is set, the worker, the web server."
-    requires_system_checks = [TAG]  # all of them would import every page: `serve` does
+    requires_system_checks = [TAG]  # all checks would import every page, as `serve` does anyway
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        add_options(parser)  # read before the settings were (manage.py)
+        add_options(parser)  # manage.py has applied them before the settings were read
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.configuration: Configuration = settings.EVDASH
@@ -65,7 +65,7 @@ class Command(PlainCommand):
             web.start()
             self._wait_until_served(web)
             if not self.signals:
-                for child in others:  # a second later, for the first page's sake: pages need no worker
+                for child in others:  # a second later, so that the first page is fast: pages need no worker
                     child.start()
                 self._tell(link, redis_url, server)
             self._watch(children, server)
@@ -84,7 +84,10 @@ class Command(PlainCommand):
         return server
 
     def _refuse_unreachable(self, redis_url: str) -> None:
-        """One that is still loading, as after a restart of its machine, is waited for."""
+        """Raise CommandError if Redis is unreachable.
+
+        A server that is still loading, for example after a restart of its machine, is waited for.
+        """
         client = open_client(redis_url)
         try:
             wait_until_loaded(client, self._may_go_on_loading)
@@ -94,7 +97,10 @@ class Command(PlainCommand):
             client.close()
 
     def _may_go_on_loading(self, progress: Progress) -> bool:
-        """Whether nobody has pressed Ctrl-C; tells a person that waits what for."""
+        """Return True until Ctrl-C (or SIGTERM), and print the loading progress.
+
+        The first report is after 3 s, the next ones every 10 s.
+        """
         if progress.waited_s >= self.tell_of_loading_at_s:
             self.tell_of_loading_at_s = progress.waited_s + TELL_OF_LOADING_EVERY_S
             loaded, total = (f"{size / 1_000_000:,.0f}" for size in (progress.loaded_bytes, progress.total_bytes))
@@ -104,7 +110,7 @@ class Command(PlainCommand):
         return not self.signals
 
     def _prepared_link(self) -> str:
-        """The tables as they must be, and the path that signs a person in."""
+        """Migrate the database and return the path that signs a person in."""
         try:
             call_command("migrate", verbosity=0, interactive=False)
             return create_link(person(DEFAULT_USER))
@@ -112,9 +118,9 @@ class Command(PlainCommand):
             raise CommandError(f"The database cannot be used: {error}.") from error
 
     def _children(self, redis_url: str, *, embedded: bool) -> list[Child]:
-        """In the order in which they start; they end in the opposite one."""
+        """Return the processes in their start order. They are stopped in the opposite order."""
         shared = {"REDIS_URL": redis_url, "REDIS_PASSWORD": "", "EVDASH_EMBEDDED": "yes" if embedded else "no"}
-        # A name of its own for every start would leave what a killed worker had in hand to nobody.
+        # The same name at every start: the worker then finds the entries that a killed one left pending.
         worker = {"EVDASH_CONSUMER": os.environ.get("EVDASH_CONSUMER") or f"{socket.gethostname()}-up"}
         children = [Child("web server", ["serve"], shared), Child("worker", ["work"], shared | worker)]
         if embedded and self.configuration.demo:
@@ -136,7 +142,7 @@ class Command(PlainCommand):
                         connection.request("GET", "/healthz")
                     # The web server's parent listens before its processes answer.
                     if select([connection.sock], [], [], LOOK_EVERY_S)[0]:
-                        connection.getresponse()  # of any status: EVDASH_ALLOWED_HOSTS may leave this name out
+                        connection.getresponse()  # any status is fine: EVDASH_ALLOWED_HOSTS may not include this name
                         return
                 except (OSError, HTTPException):
                     connection.close()
@@ -170,7 +176,11 @@ class Command(PlainCommand):
         self.stdout.flush()
 
     def _watch(self, children: list[Child], server: EmbeddedServer | None) -> None:
-        """Until a signal: a worker that ends is started again; without a web server or Valkey it is the end."""
+        """Watch the processes until a signal.
+
+        A worker that ends, or a demonstration that fails, is started again. The pause before that grows from 1
+        to 30 s. If the web server or the embedded server ends, raise CommandError.
+        """
         restart_at: dict[str, float] = {}
         pause_s = 1.0
         while not self.signals:
@@ -184,7 +194,7 @@ class Command(PlainCommand):
                 if child.name == "web server":
                     raise CommandError(f"The web server ended with exit code {child.exit_code}; everything is stopped.")
                 if child.name == "demonstration" and child.exit_code == 0:
-                    continue  # the stream has events of others
+                    continue  # the stream has events of other producers
                 due = restart_at.get(child.name)
                 if due is None:
                     ended = f"The {child.name} ended with exit code {child.exit_code}"
@@ -198,7 +208,10 @@ class Command(PlainCommand):
             time.sleep(LOOK_EVERY_S)
 
     def _stop(self, children: list[Child], server: EmbeddedServer | None) -> None:
-        """All finish what they have in hand, Valkey last: it keeps what they wrote. A second Ctrl-C kills them."""
+        """Stop the processes after their present work, and the embedded server last: it stores their writes.
+
+        A second Ctrl-C kills them, as does a wait of 20 s (STOP_WAIT_S).
+        """
         asked = max(self.signals, 1)
         for child in reversed(children):
             child.ask_to_end()

@@ -1,4 +1,4 @@
-"""`manage.py work`: carry events from the streams into the tables."""
+"""`manage.py work`: apply events from the streams to the tables."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from evdash.management.base import PlainCommand
 from evdash.streams.client import open_blocking_client
 from evdash.streams.consumer_group import GroupConsumer
 
-# Pages add what analytics and debug have not applied yet from the stream, so that these two may take larger batches:
-# a fourth of the batches, and of their fixed cost. A full batch does not wait anyway.
+# Pages read entries from the stream until analytics and debug have applied them. These two may take larger batches:
+# a fourth of the batches, and of their fixed cost. A full batch is never delayed.
 DERIVED_BATCHES = 4
 
 
@@ -54,7 +54,7 @@ class Command(PlainCommand):
             worker.start()
         for worker in workers:
             while worker.is_alive():
-                worker.join(0.2)  # a signal is heard between two of these
+                worker.join(0.2)  # signals are handled between two of these
         failures = [worker.failure for worker in workers if worker.failure is not None]
         if failures:
             if isinstance(failures[0], OUTAGES):
@@ -70,7 +70,10 @@ class Command(PlainCommand):
 
 
 class _Thread(threading.Thread):
-    """The loop of one worker. One that fails stops the others: whoever started the process starts it again."""
+    """The loop of one worker. If it fails, the other workers stop, and the process ends with the error.
+
+    The program that started the process starts it again.
+    """
 
     def __init__(self, upkeep: WorkerRunner, stop: threading.Event, until_caught_up: bool) -> None:
         super().__init__(name=upkeep.worker.projection.group, daemon=True)
@@ -95,7 +98,10 @@ class _Thread(threading.Thread):
 
 
 def upkeep_of(projection: Projection, configuration: Configuration, consumer: str) -> WorkerRunner:
-    """The worker of a projection, as configured, with its chores."""
+    """Return the worker of a projection, as configured.
+
+    The projection that fills the event log also trims the streams, if configured, and stores snapshots.
+    """
     client = open_blocking_client(configuration.redis_url, configuration.block_ms)
     worker = Worker(
         GroupConsumer(client, projection.group, consumer),
@@ -119,7 +125,10 @@ def upkeep_of(projection: Projection, configuration: Configuration, consumer: st
 
 
 def _stop_on_signals(stop: threading.Event) -> None:
-    """Set by the first SIGTERM or Ctrl-C, so that the batch in hand is finished; the second one ends at once."""
+    """Set `stop` at the first SIGTERM or Ctrl-C, so that the present batch is finished.
+
+    The second signal ends the process at once.
+    """
 
     def on_signal(number: int, _frame: object) -> None:
         if stop.is_set():

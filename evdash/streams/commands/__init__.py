@@ -1,4 +1,4 @@
-"""What an operator may do to a stream and its groups: each operation can be previewed before it is carried out."""
+"""The operations on a stream and its groups. An operator can preview each one before executing it."""
 
 from evdash.streams.commands.consumers import DeleteConsumer
 from evdash.streams.commands.entries import AcknowledgeEntries, ClaimEntries, ParkEntries

@@ -1,4 +1,4 @@
-"""The operation on a consumer: delete it, its pending entries claimed first."""
+"""The operation that deletes a consumer after another one has claimed its pending entries."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from evdash.streams.commands.outcomes import (
 from evdash.streams.consumer_group import GroupMissing, expecting_group, pending_entries
 from evdash.streams.stream_info import ConsumerInfo
 
-# A consumer that is given entries while these are claimed is still at work.
+# A consumer that still gets entries after this many rounds of claims is at work, and is kept.
 ROUNDS = 3
 ACTIVE_MS = 10_000
 
-# XGROUP DELCONSUMER throws pending entries away. Between a look and the deletion the consumer may be given some, and
-# WATCH does not see that; a script is the one way to do both at once.
+# XGROUP DELCONSUMER discards pending entries. The consumer may get some between a check and the deletion, and WATCH
+# does not detect that. Only a script does both atomically.
 _DELETE_UNLESS_PENDING = """
 if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then return -1 end
 return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
@@ -36,7 +36,10 @@ return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteConsumer:
-    """Delete a consumer without pending entries; with `claim_first_to` these go to that consumer before."""
+    """Deletion of a consumer without pending entries.
+
+    With `claim_first_to`, that consumer first claims the pending entries.
+    """
 
     action: ClassVar[str] = "delete-consumer"
     stream: str
@@ -46,12 +49,12 @@ class DeleteConsumer:
 
     @property
     def title(self) -> str:
-        """In words."""
+        """The operation in plain language."""
         first = f", its pending entries given to {self.claim_first_to} first" if self.claim_first_to else ""
         return f"Delete the consumer {self.consumer} of {self.group} on {self.stream}{first}"
 
     def preview(self, client: redis.Redis) -> Preview:
-        """What it would do; changes nothing."""
+        """Return the preview, without changing anything."""
         try:
             info = self._checked(client)
             listed = pending_entries(client, self.stream, self.group, consumer=self.consumer, count=EXAMPLES)
@@ -61,12 +64,15 @@ class DeleteConsumer:
         if info.pending:
             words.insert(0, f"Gives {entries_in_words(info.pending, 'pending')} to {self.claim_first_to}.")
         if info.idle_ms < ACTIVE_MS:
-            # Redis has one time for both: a consumer that only a claim has made may never have asked.
+            # Redis has one idle time for both. A consumer that a claim created may never have read anything.
             words.append(f"It read, or was given entries, {info.idle_ms:,} ms ago: if it still runs, it comes back.")
         return Preview(sentence=" ".join(words), affected=info.pending, examples=tuple(listed))
 
     def execute(self, client: redis.Redis) -> Outcome:
-        """Do it. Where entries cannot be claimed, the consumer stays. Raises OperationRefused."""
+        """Execute the operation. Raises OperationRefused.
+
+        If entries cannot be claimed, the consumer is kept.
+        """
         self._checked(client)
         before = group_state(client, self.stream, self.group)
         moved: list[EntryId] = []
@@ -125,13 +131,13 @@ class DeleteConsumer:
         return f"The consumer {self.consumer} stays: it has {some} now, which would be lost with it."
 
     def _claim(self, client: redis.Redis) -> tuple[tuple[EntryId, ...], tuple[tuple[EntryId, str], ...]]:
-        """The entries that were claimed, and why others were not."""
+        """Return the entries that were claimed, and the others with reasons."""
         claiming = ClaimEntries(
             stream=self.stream, group=self.group, from_consumer=self.consumer, to_consumer=self.claim_first_to or ""
         )
         try:
             outcome = claiming.execute(client)
-        except OperationRefused:  # nothing is pending for it any more
+        except OperationRefused:  # the consumer has no pending entries any more
             return (), ()
         return outcome.done_ids, outcome.failed
 

@@ -17,21 +17,21 @@ from evdash.streams.consumer_group import GroupMissing, PendingEntry, claim, pen
 from evdash.streams.dead_letters import park, parked_stream
 from evdash.streams.reads import read_entry
 
-# One operation handles so many entries at most; the preview says when there are more.
+# The most entries of one operation. The preview states if there are more.
 ENTRIES_MAX = 10_000
 PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """The pending entries in stream order, the asked ones that are not among them, and whether there are more."""
+    """Pending entries in stream order, requested IDs that are not among them, and a flag for further entries."""
 
     entries: tuple[PendingEntry, ...]
     missing: tuple[EntryId, ...]
     more: bool
 
     def in_words(self) -> str:
-        """As words: "12 pending entries (a: 8, b: 4)"."""
+        """Return a count by consumer: "12 pending entries (a: 8, b: 4)"."""
         by_consumer = Counter(entry.consumer for entry in self.entries)
         of = ", ".join(f"{name}: {number:,}" for name, number in sorted(by_consumer.items()))
         first = "the first " if self.more else ""
@@ -40,15 +40,19 @@ class Selected:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """By their IDs, of one consumer, idle for that long or longer; what is given must hold together."""
+    """A choice of pending entries: by ID, by consumer, by idle time. All given criteria must match."""
 
     entry_ids: tuple[EntryId, ...] = ()
     from_consumer: str | None = None
     idle_over_ms: int | None = None
-    not_of: str | None = None  # this consumer's are left out
+    not_of: str | None = None  # entries of this consumer are left out
 
     def find(self, client: redis.Redis, stream: str, group: str) -> Selected:
-        """The entries as they are now. Raises OperationRefused when nothing was chosen, found, or the group is gone."""
+        """Return the matching entries in their present state.
+
+        Raises OperationRefused for an empty selection, for more than ENTRIES_MAX IDs, without a matching entry,
+        and for a missing group.
+        """
         if not self.entry_ids and self.from_consumer is None and self.idle_over_ms is None:
             raise OperationRefused("Say which entries: by their IDs, of which consumer, or idle for how long.")
         if len(self.entry_ids) > ENTRIES_MAX:
@@ -125,7 +129,7 @@ class _Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _EntriesOperation(ABC):
-    """Entries are chosen by ID, of one consumer, or idle for so long; at least one of the three is given."""
+    """An operation on entries chosen by ID, by consumer, or by idle time. One of the three is required."""
 
     stream: str
     group: str
@@ -134,7 +138,7 @@ class _EntriesOperation(ABC):
     idle_over_ms: int | None = None
 
     def preview(self, client: redis.Redis) -> Preview:
-        """What it would do; changes nothing."""
+        """Return the preview, without changing anything."""
         try:
             selected = self._selection().find(client, self.stream, self.group)
         except OperationRefused as refused:
@@ -149,7 +153,10 @@ class _EntriesOperation(ABC):
         return Preview(sentence=sentence, affected=len(selected.entries), examples=selected.entries[:EXAMPLES])
 
     def execute(self, client: redis.Redis) -> Outcome:
-        """Do it, so many at a time, and tell what became of each. Raises OperationRefused."""
+        """Execute the operation in steps of STEP entries. Raises OperationRefused.
+
+        The outcome lists each entry that succeeded, and each that failed with its reason.
+        """
         selected = self._selection().find(client, self.stream, self.group)
         before = group_state(client, self.stream, self.group)
         tally = _Tally()
@@ -187,27 +194,30 @@ class _EntriesOperation(ABC):
 
     @abstractmethod
     def _would(self, client: redis.Redis, selected: Selected) -> str:
-        """The preview's sentence."""
+        """Return the preview's sentence."""
 
     @abstractmethod
     def _done(self) -> str:
-        """What was done to the entries, after "were"."""
+        """Return the past participle for the outcome, used after "were"."""
 
     @abstractmethod
     def _do(self, client: redis.Redis, entries: Sequence[PendingEntry], tally: _Tally) -> None:
-        """Do it to these."""
+        """Apply the operation to these entries, and record the results in `tally`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimEntries(_EntriesOperation):
-    """Give pending entries to another consumer, which gets them when it next reads what is pending for it."""
+    """A transfer of pending entries to another consumer.
+
+    The consumer gets them at its next read of its pending entries.
+    """
 
     action: ClassVar[str] = "claim"
     to_consumer: str
 
     @property
     def title(self) -> str:
-        """In words."""
+        """The operation in plain language."""
         return f"Claim pending entries of {self.group} on {self.stream} for {self.to_consumer}"
 
     def _selection(self) -> Selection:
@@ -215,7 +225,7 @@ class ClaimEntries(_EntriesOperation):
             raise OperationRefused("Say which consumer is to get the entries.")
         if self.from_consumer == self.to_consumer:
             raise OperationRefused(f"The entries of {self.from_consumer} are its own already.")
-        # Named entries may be given to the consumer that has them: that makes them its newest.
+        # Entries chosen by ID may be claimed for their present consumer: the claim makes them its newest deliveries.
         not_of = None if self.entry_ids else self.to_consumer
         return Selection(self.entry_ids, self.from_consumer, self.idle_over_ms, not_of)
 
@@ -248,13 +258,13 @@ class ClaimEntries(_EntriesOperation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcknowledgeEntries(_EntriesOperation):
-    """Acknowledge pending entries in their group, applied or not: they are not delivered again."""
+    """Acknowledgement of pending entries, applied or not: the group does not get them again."""
 
     action: ClassVar[str] = "acknowledge"
 
     @property
     def title(self) -> str:
-        """In words."""
+        """The operation in plain language."""
         return f"Acknowledge pending entries of {self.group} on {self.stream}"
 
     def _would(self, client: redis.Redis, selected: Selected) -> str:
@@ -277,14 +287,17 @@ class AcknowledgeEntries(_EntriesOperation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParkEntries(_EntriesOperation):
-    """Put pending entries beside the stream, to be redelivered later, so that the group can move on."""
+    """A move of pending entries to the dead-letter stream, so that the group can continue.
+
+    They can be redelivered later.
+    """
 
     action: ClassVar[str] = "park"
     reason: str = "An operator parked it."
 
     @property
     def title(self) -> str:
-        """In words."""
+        """The operation in plain language."""
         return f"Park pending entries of {self.group} on {self.stream}"
 
     def _would(self, client: redis.Redis, selected: Selected) -> str:
@@ -319,7 +332,7 @@ class ParkEntries(_EntriesOperation):
 
 
 def _whose(now: PendingEntry | None) -> str:
-    """Why an entry was not to be had, from what it is now."""
+    """Return the reason why an entry was not available, from its present state."""
     if now is None:
         return "It was acknowledged meanwhile."
     return f"It is {now.consumer}'s, who was given it {now.idle_ms:,} ms ago."

@@ -26,7 +26,7 @@ _ANEW = "evdash makes it again and reads the stream from its beginning; what the
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateGroup:
-    """Create a consumer group that is given what comes after an ID."""
+    """Creation of a consumer group that gets the entries after an ID."""
 
     action: ClassVar[str] = "create-group"
     stream: str
@@ -36,18 +36,18 @@ class CreateGroup:
 
     @property
     def title(self) -> str:
-        """In words."""
+        """The operation in plain language."""
         return f"Create the group {self.group} on {self.stream} at {self.at}"
 
     def preview(self, client: redis.Redis) -> Preview:
-        """What it would do; changes nothing."""
+        """Return the preview, without changing anything."""
         try:
             return self._checked(client)
         except OperationRefused as refused:
             return Preview(sentence=str(refused), affected=None, refused=str(refused))
 
     def execute(self, client: redis.Redis) -> Outcome:
-        """Do it. Raises OperationRefused."""
+        """Execute the operation. Raises OperationRefused."""
         self._checked(client)
         try:
             with expecting_group(self.stream, self.group):
@@ -93,7 +93,7 @@ class CreateGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteGroup:
-    """Delete a consumer group with its position and its list of pending entries. The entries stay in the stream."""
+    """Deletion of a consumer group with its position and its pending list. The entries stay in the stream."""
 
     action: ClassVar[str] = "delete-group"
     stream: str
@@ -102,11 +102,11 @@ class DeleteGroup:
 
     @property
     def title(self) -> str:
-        """In words."""
+        """The operation in plain language."""
         return f"Delete the group {self.group} of {self.stream}"
 
     def preview(self, client: redis.Redis) -> Preview:
-        """What it would do; changes nothing."""
+        """Return the preview, without changing anything."""
         try:
             info = found_group(client, self.stream, self.group)
         except OperationRefused as refused:
@@ -120,7 +120,7 @@ class DeleteGroup:
         )
 
     def execute(self, client: redis.Redis) -> Outcome:
-        """Do it. Raises OperationRefused."""
+        """Execute the operation. Raises OperationRefused."""
         info = found_group(client, self.stream, self.group)
         before = group_state(client, self.stream, self.group)
         if not call(client, "XGROUP DESTROY", self.stream, self.group, stream=self.stream):
@@ -136,7 +136,10 @@ class DeleteGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetPosition:
-    """Set a group's last delivered ID: back to have entries delivered again, forward to leave some out."""
+    """A change of a group's last delivered ID.
+
+    A move back delivers entries again, a move forward leaves some out.
+    """
 
     action: ClassVar[str] = "set-position"
     stream: str
@@ -146,18 +149,18 @@ class SetPosition:
 
     @property
     def title(self) -> str:
-        """In words."""
+        """The operation in plain language."""
         return f"Set the position of {self.group} on {self.stream} to {self.position}"
 
     def preview(self, client: redis.Redis) -> Preview:
-        """What it would do; changes nothing."""
+        """Return the preview, without changing anything."""
         try:
             return self._checked(client)
         except OperationRefused as refused:
             return Preview(sentence=str(refused), affected=None, refused=str(refused))
 
     def execute(self, client: redis.Redis) -> Outcome:
-        """Do it. Raises OperationRefused."""
+        """Execute the operation. Raises OperationRefused."""
         self._checked(client)
         before = group_state(client, self.stream, self.group)
         try:

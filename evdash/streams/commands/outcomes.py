@@ -1,4 +1,4 @@
-"""What every operation has in common: what it would do, what it did, and what stood before and after."""
+"""The parts that all operations share: preview, outcome, and the state before and after."""
 
 from __future__ import annotations
 
@@ -13,67 +13,70 @@ from evdash.streams.client import StreamsUnavailable
 from evdash.streams.consumer_group import PendingEntry
 from evdash.streams.stream_info import GroupInfo, group_infos, stream_info
 
-# So many examples stand beside a preview's sentence.
+# The most examples that a preview lists.
 EXAMPLES = 10
 
 State = Mapping[str, str | int | Mapping[str, int] | None]
 
 
 class OperationRefused(Exception):
-    """The operation was not begun and nothing is changed; the message is the sentence to show."""
+    """An operation that was refused before it changed anything. The message is the sentence to show."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What an operation would do now."""
+    """The effect that an operation would have now."""
 
     sentence: str
-    affected: int | None  # entries; None: not known exactly
+    affected: int | None  # number of entries; None: not exact
     examples: tuple[PendingEntry | EntryId, ...] = ()
-    refused: str = ""  # the sentence that says why it would not be carried out
-    before_id: EntryId | None = None  # what it goes up to, this ID excluded, where more may come under it meanwhile
+    refused: str = ""  # the sentence with the reason for a refusal, or empty
+    before_id: EntryId | None = None  # the excluded upper bound, if entries below it may still be added
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an operation did, told entry by entry where it did not succeed."""
+    """The effect of an operation, with the reason for each entry that failed."""
 
     done: int
     sentence: str
     before: State
     after: State
     failed: tuple[tuple[EntryId, str], ...] = ()
-    stopped: str = ""  # the sentence that says why it ended before its end
+    stopped: str = ""  # the sentence with the reason for an early end
     done_ids: tuple[EntryId, ...] = ()
 
     @property
     def succeeded(self) -> bool:
-        """Whether everything was done."""
+        """True if everything was done."""
         return not self.failed and not self.stopped
 
 
 class Operation(Protocol):
-    """One operation with its arguments. Both methods raise StreamsUnavailable when nothing could be begun."""
+    """One operation with its arguments.
+
+    Both methods raise StreamsUnavailable if Redis is unreachable before the operation begins.
+    """
 
     action: ClassVar[str]  # one word for the audit log
 
     @property
     def stream(self) -> str:
-        """The stream it is about."""
+        """The stream that the operation concerns."""
 
     @property
     def title(self) -> str:
-        """In words, without the counts."""
+        """The operation in plain language, without counts."""
 
     def preview(self, client: redis.Redis) -> Preview:
-        """What it would do; changes nothing."""
+        """Return the preview, without changing anything."""
 
     def execute(self, client: redis.Redis) -> Outcome:
-        """Do it. Raises OperationRefused when nothing may be done, or no longer."""
+        """Execute the operation. Raises OperationRefused if it is not allowed, or no longer possible."""
 
 
 def found_group(client: redis.Redis, stream: str, group: str) -> GroupInfo:
-    """The group as it is now. Raises OperationRefused when it is not there."""
+    """Return the group in its present state. Raises OperationRefused if it does not exist."""
     for info in group_infos(client, stream):
         if info.name == group:
             return info
@@ -81,7 +84,10 @@ def found_group(client: redis.Redis, stream: str, group: str) -> GroupInfo:
 
 
 def group_state(client: redis.Redis, stream: str, group: str) -> State:
-    """The group in plain values, for the record; empty when it is not there or Redis does not answer."""
+    """Return the group in plain values for the audit log.
+
+    Empty if the group does not exist or Redis does not answer.
+    """
     try:
         info = found_group(client, stream, group)
     except (OperationRefused, StreamsUnavailable):
@@ -96,7 +102,10 @@ def group_state(client: redis.Redis, stream: str, group: str) -> State:
 
 
 def stream_state(client: redis.Redis, stream: str) -> State:
-    """The stream in plain values, for the record; empty when it is not there or Redis does not answer."""
+    """Return the stream in plain values for the audit log.
+
+    Empty if the stream does not exist or Redis does not answer.
+    """
     try:
         info = stream_info(client, stream)
     except StreamsUnavailable:
@@ -112,5 +121,5 @@ def stream_state(client: redis.Redis, stream: str) -> State:
 
 
 def entries_in_words(number: int, kind: str = "") -> str:
-    """As words: "1 pending entry", "12,000 entries"."""
+    """Return a count with its noun: "1 pending entry", "12,000 entries"."""
     return f"{number:,} {kind + ' ' if kind else ''}{'entry' if number == 1 else 'entries'}"

@@ -1,4 +1,4 @@
-"""The operation on a sandbox: delete it before it expires."""
+"""The operation that deletes a sandbox before it expires."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from evdash.streams.sandbox import delete_sandbox, sandbox, why_no_sandbox
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteSandbox:
-    """Delete a sandbox with what is kept beside it. Only what a replay has made is a sandbox."""
+    """Deletion of a sandbox with its companion keys. Only a stream that a replay created is a sandbox."""
 
     action: ClassVar[str] = "delete-sandbox"
     stream: str
@@ -24,11 +24,11 @@ class DeleteSandbox:
 
     @property
     def title(self) -> str:
-        """In words."""
+        """The operation in plain language."""
         return f"Delete the sandbox {self.stream}"
 
     def preview(self, client: redis.Redis) -> Preview:
-        """What it would do; changes nothing."""
+        """Return the preview, without changing anything."""
         try:
             entries = self._entries(client)
         except OperationRefused as refused:
@@ -37,7 +37,7 @@ class DeleteSandbox:
         return Preview(sentence=sentence, affected=entries)
 
     def execute(self, client: redis.Redis) -> Outcome:
-        """Do it. Raises OperationRefused."""
+        """Execute the operation. Raises OperationRefused."""
         entries = self._entries(client)
         before = stream_state(client, self.stream)
         stopped = ""

@@ -13,13 +13,16 @@ from evdash.streams.client import StreamsUnavailable
 from evdash.streams.commands.outcomes import OperationRefused, Outcome, Preview, entries_in_words, stream_state
 from evdash.streams.retention import TrimPlan, TrimRefused, plan_trim, trim
 
-# So many steps of a trim to a length are made at once, some ten seconds: a million entries.
+# The most steps of one trim to a length: a million entries, in some ten seconds.
 STEPS_MAX = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trim:
-    """Remove the oldest entries, to a length, an age or an ID; the furthest counts. Never what a group still needs."""
+    """Removal of the oldest entries, by length, age or ID. The bound that removes most counts.
+
+    Entries that a group still needs are never removed.
+    """
 
     action: ClassVar[str] = "trim"
     stream: str
@@ -31,7 +34,7 @@ class Trim:
 
     @property
     def title(self) -> str:
-        """In words."""
+        """The operation in plain language."""
         bounds = []
         if self.max_length is not None:
             bounds.append(f"to {entries_in_words(self.max_length)}")
@@ -42,7 +45,7 @@ class Trim:
         return f"Trim {self.stream} {' and '.join(bounds)}".rstrip()
 
     def preview(self, client: redis.Redis) -> Preview:
-        """What it would do; changes nothing."""
+        """Return the preview, without changing anything."""
         try:
             plan = self._first_plan(client)
         except OperationRefused as refused:
@@ -52,7 +55,7 @@ class Trim:
         return Preview(f"{plan}{roughly}", affected, before_id=None if plan.later else plan.min_id)
 
     def execute(self, client: redis.Redis) -> Outcome:
-        """Do it in steps, as far as no group is harmed. Raises OperationRefused."""
+        """Execute the trim in steps, and stop before entries that a group still needs. Raises OperationRefused."""
         plan = self._first_plan(client)
         before = stream_state(client, self.stream)
         removed = 0

@@ -1,4 +1,4 @@
-"""From times to places in a picture, per cent of its width. Pure geometry."""
+"""The time axis of a timeline: maps times to per cent of its width. Pure geometry."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ZIGZAGS_AT_MOST: Final = 30.0
 
 
 class Scale:
-    """From times to places: idle stretches shrink to a zigzag, what is left shares the rest evenly by time."""
+    """A map from times to horizontal positions. Idle periods shrink to a zigzag; the rest is linear in time."""
 
     def __init__(self, busy: Sequence[tuple[int, int]]) -> None:
         self.start_us, self.end_us = busy[0][0], max(end for _, end in busy)
@@ -24,7 +24,7 @@ class Scale:
         self.per_us = (room - self.zigzag * len(self.gaps)) / active_us if active_us else 0.0
 
     def x(self, moment_us: int) -> float:
-        """The place of a time, in per cent."""
+        """Return the position of a time (Unix microseconds), in per cent."""
         x, at_us = _MARGIN, self.start_us
         for start, end in self.gaps:
             if moment_us <= start:
@@ -36,12 +36,16 @@ class Scale:
         return round(x + (moment_us - at_us) * self.per_us, 3) if self.per_us else round(max(x, 50.0), 3)
 
     def idle_after(self, moment_us: int) -> float:
-        """The place at which the next collapsed stretch after a time begins; the far edge when there is none."""
+        """Return the start of the next collapsed period after a time, in per cent; 100 if there is none."""
         return next((self.x(start) for start, _ in self.gaps if start >= moment_us), 100.0)
 
 
 def _idle_gaps(busy: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The stretches without work that are much longer than the usual pause; `busy` is sorted."""
+    """Return the periods without activity that are much longer than the usual pause. `busy` must be sorted.
+
+    "Much longer" is more than _IDLE_AT_LEAST_US and more than _IDLE_TIMES_USUAL times the usual pause. The usual pause
+    is the shortest of up to three pauses, or else the third quartile.
+    """
     gaps: list[tuple[int, int]] = []
     end_us = busy[0][1]
     for start, end in busy[1:]:
@@ -53,6 +57,6 @@ def _idle_gaps(busy: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     lengths = sorted(end - start for start, end in gaps)
     usual_us = lengths[(len(lengths) - 1) * 3 // 4] if len(lengths) > 3 else lengths[0]
     least_us = max(_IDLE_AT_LEAST_US, _IDLE_TIMES_USUAL * usual_us)
-    # A little of the pause stays at both ends, so that what stands beside it does not touch the zigzag.
+    # A small part of the pause stays at both ends, so that adjacent marks do not touch the zigzag.
     edge_us = round(min(usual_us, least_us / 10) / 2)
     return [(start + edge_us, end - edge_us) for start, end in gaps if end - start > least_us]

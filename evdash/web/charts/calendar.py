@@ -1,4 +1,4 @@
-"""The calendar of a user's activity: a column a week, a square a day. Pure geometry."""
+"""The calendar of a user's activity: one column per week, one square per day. Pure geometry."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from evdash.web.formatting import format_count
 WEEKS: Final = 53
 CELL: Final = 12
 GAP: Final = 2
-NAMES: Final = 28  # the width of the weekdays' names
+NAMES: Final = 28  # the width of the weekday names
 _LEVELS: Final = 4
 
 
 class DayLike(Protocol):
-    """What a user did on a day."""
+    """A user's counts of one day."""
 
     @property
     def events(self) -> int: ...
@@ -31,7 +31,7 @@ class Square:
 
     x: int
     y: int
-    level: int  # 0 nothing, 1 to 4 ever more
+    level: int  # 0: no events; 1 to 4: increasing numbers of events
     has_errors: bool
     title: str
     address: str  # "" for a day without events
@@ -39,7 +39,7 @@ class Square:
 
 @dataclass(frozen=True, slots=True)
 class MonthLabel:
-    """The name of a month over its first full week."""
+    """The name of a month above its first full week."""
 
     x: int
     text: str
@@ -47,7 +47,7 @@ class MonthLabel:
 
 @dataclass(frozen=True, slots=True)
 class WeekdayLabel:
-    """The name of a row's weekday."""
+    """The weekday name of a row."""
 
     y: int
     text: str
@@ -58,7 +58,7 @@ _WEEKDAYS = ((0, "Mon"), (2, "Wed"), (4, "Fri"))
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """What templates/charts/_calendar.html draws."""
+    """The context of templates/charts/_calendar.html."""
 
     width: int
     height: int
@@ -73,13 +73,16 @@ class Calendar:
 
 
 def calendar_range(last: date, weeks: int = WEEKS) -> tuple[date, date]:
-    """First and last day of a calendar that begins on a Monday and ends with `last`, in so many weeks."""
+    """Return the first day, a Monday, and the last day of a calendar of `weeks` weeks that ends with `last`."""
     monday = last - timedelta(days=last.weekday())
     return monday - timedelta(weeks=weeks - 1), last
 
 
 def calendar(days: Mapping[date, DayLike], since: date, until: date, address: Callable[[date], str]) -> Calendar:
-    """The squares of the days from the Monday `since` to `until`, both included, right of the names of the weekdays."""
+    """Return the calendar from the Monday `since` to `until`, both included.
+
+    The squares are to the right of the weekday names.
+    """
     most = max((day.events for day in days.values()), default=0)
     squares: list[Square] = []
     months: list[MonthLabel] = []

@@ -1,5 +1,7 @@
-"""Geometry of the pictures: numbers in, coordinates out. Across, everything is per cent of the width, so that one
-drawing fits every screen without distorting its text."""
+"""Geometry of histograms, time axes and share bars: numbers in, coordinates out.
+
+Horizontal coordinates are per cent of the width, so that one drawing fits every screen without distorting its text.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from typing import Final, Protocol
 from evdash.web.formatting import format_count, format_duration
 
 HISTOGRAM_HEIGHT: Final = 80
-# Above the bars, for what the highest of them counts.
+# The space above the bars, for the count of the highest one.
 _HEAD_ROOM: Final = 14
 _AXIS_LABELS: Final = 7
 _STEPS: Final = (
@@ -24,7 +26,7 @@ _STEPS: Final = (
 
 
 class BucketLike(Protocol):
-    """One bucket of a histogram: its range (`end` excluded) and what lies in it."""
+    """One bucket of a histogram: its time range (`end` excluded) and its counts."""
 
     @property
     def start(self) -> datetime: ...
@@ -38,7 +40,7 @@ class BucketLike(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: errors stand at its foot, the other events on them."""
+    """One bar: the errors at the bottom, the other events above them."""
 
     x: float
     width: float
@@ -60,25 +62,25 @@ class Tick:
     label: str
     moment: datetime
     anchor: str
-    is_minor: bool  # left out on a narrow screen
+    is_minor: bool  # True: omitted on a narrow screen
 
 
 @dataclass(frozen=True, slots=True)
 class HistogramPicture:
-    """What templates/charts/_histogram.html draws."""
+    """The context of templates/charts/_histogram.html."""
 
     height: int
     bars: tuple[Bar, ...]
     ticks: tuple[Tick, ...]
     most: int
     bucket: str
-    summary: str  # the picture in one sentence, for who does not see it
+    summary: str  # the histogram in one sentence, for people who cannot see it
 
 
 def histogram_picture(
     buckets: Sequence[BucketLike], address: Callable[[datetime, datetime], str], height: int = HISTOGRAM_HEIGHT
 ) -> HistogramPicture | None:
-    """The bars and the axis of a histogram; `address` links a bar to its time range. None when there is nothing."""
+    """Return the bars and the axis of a histogram; None without events. `address` links a bar to its time range."""
     if not buckets or not any(bucket.events for bucket in buckets):
         return None
     most = max(bucket.events for bucket in buckets)
@@ -102,7 +104,7 @@ def histogram_picture(
 
 
 def not_drawn(earlier: int, later: int, buckets: Sequence[BucketLike]) -> str:
-    """The sentence about events whose times lie outside the buckets; "" where there are none."""
+    """Return the sentence on events whose times are outside the buckets; "" if there are none."""
     if not buckets or not (earlier or later):
         return ""
     parts = [
@@ -114,7 +116,7 @@ def not_drawn(earlier: int, later: int, buckets: Sequence[BucketLike]) -> str:
 
 
 def _bar(bucket: BucketLike, x: float, width: float, most: int, height: int, address: str) -> Bar:
-    # One event among thousands is still seen: a bar is at least two pixels high.
+    # A bar is at least two pixels high, so that one event among thousands is visible.
     total = max(2.0, bucket.events / most * (height - _HEAD_ROOM)) if bucket.events else 0.0
     errors = max(2.0, bucket.errors / most * (height - _HEAD_ROOM)) if bucket.errors else 0.0
     total = max(total, errors)
@@ -135,7 +137,7 @@ def _bar(bucket: BucketLike, x: float, width: float, most: int, height: int, add
 
 
 def time_ticks(start: datetime, end: datetime, labels: int = _AXIS_LABELS) -> tuple[Tick, ...]:
-    """Labels at round times (UTC) between two times, at most `labels` or one more."""
+    """Return labels at round times (UTC) between two times, at most `labels` + 1."""
     whole = end - start
     if whole <= timedelta():
         return ()
@@ -159,13 +161,13 @@ def time_ticks(start: datetime, end: datetime, labels: int = _AXIS_LABELS) -> tu
 
 
 def round_step(whole: timedelta, labels: int) -> timedelta:
-    """The smallest round step that divides a span into at most so many parts."""
+    """Return the smallest round step that divides a duration into at most `labels` parts, or else the largest."""
     return next((step for step in _STEPS if whole / step <= labels), _STEPS[-1])
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One line of a list with bars: a value, its count, its share of the largest."""
+    """One line of a list with bars: a value, its count, and its width in per cent of the largest count."""
 
     value: str
     count: int
@@ -175,7 +177,7 @@ class Share:
 
 
 def shares(values: Sequence[tuple[str, int, str]]) -> tuple[Share, ...]:
-    """Values with counts and links as bars relative to the largest."""
+    """Return values with their counts and links as bars relative to the largest count."""
     most = max((number for _, number, _ in values), default=0)
     return tuple(
         Share(value, number, _rounded(number / most * 100) if most else 0.0, address)

@@ -1,4 +1,4 @@
-"""The strip: a whole session at a glance, however long, and where in it the picture below is. Pure geometry."""
+"""The overview strip: a whole session of any length, and the part that the timeline below shows. Pure geometry."""
 
 from __future__ import annotations
 
@@ -13,34 +13,37 @@ from evdash.web.charts.axis import Scale
 from evdash.web.formatting import format_count
 
 HEIGHT: Final = 24
-COLUMNS: Final = 240  # slots that would cover each other are drawn as one
+COLUMNS: Final = 240  # slots that would overlap are drawn as one column
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What happened in one stretch."""
+    """The events of one period."""
 
     x: float
     width: float
     y: float
     height: float
     errors: int
-    address: str  # of the page at its first event
+    address: str  # of the page with the period's first event
     title: str
 
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """What templates/pages/session/_strip.html draws."""
+    """The context of templates/pages/session/_strip.html."""
 
     height: int
     columns: tuple[Column, ...]
     window_x: float
-    window_width: float  # 0: the picture shows the whole session
+    window_width: float  # 0: the timeline shows the whole session
 
 
 def strip(outline: Sequence[OutlineSlot], drawn: Sequence[Event], query: str) -> Strip | None:
-    """The strip of a session; `drawn` are the events in the picture. None when there is nothing to see in it."""
+    """Return the overview strip of a session; None if its outline has fewer than two slots.
+
+    `drawn` are the events in the timeline.
+    """
     if len(outline) < 2:
         return None
     scale = Scale([(slot.start_us, slot.start_us + slot.width_us) for slot in outline])
@@ -80,7 +83,7 @@ def _gathered(outline: Sequence[OutlineSlot], scale: Scale) -> dict[int, Outline
 
 def _column(index: int, slot: OutlineSlot, most: int, query: str) -> Column:
     width = 100 / COLUMNS
-    # The root of the share, so that a single event is seen beside a thousand.
+    # The height is the square root of the share, so that one event is visible next to a thousand.
     height = round(max(3.0, HEIGHT * (slot.events / most) ** 0.5), 1)
     moment = datetime_from_us(slot.start_us)
     errors = f", {format_count(slot.errors, 'error')}" if slot.errors else ""

@@ -1,4 +1,4 @@
-"""The small picture of a group's throughput: a bar a minute."""
+"""The sparkline of a consumer group's throughput: one bar per minute."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STEP: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class SparkBar:
-    """One minute, in pixels."""
+    """The bar of one minute, in pixels."""
 
     x: int
     y: float
@@ -24,17 +24,17 @@ class SparkBar:
 
 @dataclass(frozen=True, slots=True)
 class Sparkline:
-    """What templates/pages/streams/_sparkline.html draws."""
+    """The context of templates/pages/streams/_sparkline.html."""
 
     width: int
     height: int
     bar_width: int
-    bars: tuple[SparkBar, ...]  # of the minutes in which there was something
-    summary: str  # the picture in words
+    bars: tuple[SparkBar, ...]  # of the minutes with events
+    summary: str  # the sparkline in words
 
 
 def sparkline(throughput: Throughput) -> Sparkline:
-    """The minutes as bars, the busiest one as high as the picture."""
+    """Return the minutes as bars. The bar of the busiest minute has the full height."""
     most = throughput.most
     heights = [max(1.5, events / most * HEIGHT) if events else 0.0 for events in throughput.minutes]
     return Sparkline(

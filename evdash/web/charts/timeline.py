@@ -1,9 +1,9 @@
-"""The picture of a session: five lanes over time, idle stretches collapsed. Pure geometry.
+"""The timeline of a session: five lanes over time, with idle periods collapsed. Pure geometry.
 
-Across, per cent of the width. An event that has a latency is a bar that ends when the event was written; a call and
-its return (web/calls.py) are joined by a bar between them, which runs out of the picture where the return is not in it;
-any other event is a tick. Events at one place stand beside each other, or are one mark (web/places.py). A stretch in
-which nothing happened that is much longer than the usual pause is drawn as a short zigzag that says how long it was.
+Horizontal coordinates are per cent of the width. An event with a latency is a bar that ends when the event occurred.
+A bar joins a call and its return (event_display/calls.py). It extends to the edge if the timeline does not have the
+return. Any other event is a tick. Events at one position are drawn side by side (`places`), or as one mark if the space
+is too small. An idle period much longer than the usual pause is drawn as a short zigzag with its duration.
 """
 
 from __future__ import annotations
@@ -28,34 +28,34 @@ from evdash.web.formatting import format_count, format_duration, format_millisec
 from evdash.web.links import element_id
 
 BAR_HEIGHT: Final = 12
-_REACH: Final = 1.3  # per cent to either side at most
-_COUNT_ROOM: Final = 1.2  # per cent to the next mark of the lane
-_TOLD_TOGETHER: Final = 12  # events of one mark
+_REACH: Final = 1.3  # the largest hit area of a mark, per cent to either side
+_COUNT_ROOM: Final = 1.2  # the least distance to the next mark of the lane for a count, per cent
+_TOLD_TOGETHER: Final = 12  # the largest number of events in a mark's tooltip
 
 
 class Placed(NamedTuple):
-    """An event that is drawn."""
+    """An event with its lane and its position in the timeline."""
 
     event: Event
-    page: str  # the address of the page that has its row, "" for the page with the picture
+    page: str  # the address of the page that has its row, "" for the page with the timeline
     lane: str
     x: float
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One event in the picture, or those of a lane that there is no room to draw beside each other."""
+    """One event in the timeline, or several of one lane without the space for separate marks."""
 
-    element_ids: str  # of the rows of its events, with spaces between
+    element_ids: str  # of the rows of its events, separated by spaces
     events: int
-    label: str  # how many, where they are several and there is room to say so
+    label: str  # the number of events if there are several and the space is sufficient, else ""
     address: str
     kind: TypeStyle
     is_error: bool
-    x: float  # where the event was written (web/places.py)
-    bar_x: float  # where its duration begins
+    x: float  # the position of the event's time, as `places` returns it
+    bar_x: float  # the start of its duration
     bar_width: float  # 0: a tick
-    is_under: bool  # another mark stands on the bar
+    is_under: bool  # True: another mark is drawn over the bar
     touch_x: float
     touch_width: float
     y: float
@@ -63,7 +63,7 @@ class Mark:
 
 
 def marks(placed: Sequence[Placed], middle: Mapping[str, float], scale: Scale, calls: Calls) -> tuple[Mark, ...]:
-    """The marks of these events, in their order; `middle`: where each lane lies."""
+    """Return the marks of these events, in their order. `middle` is the vertical centre of each lane."""
     gathered: dict[tuple[str, float], list[Placed]] = {}
     for each in placed:
         gathered.setdefault((each.lane, each.x), []).append(each)
@@ -75,7 +75,7 @@ def marks(placed: Sequence[Placed], middle: Mapping[str, float], scale: Scale, c
 
 
 def active_interval(event: Event) -> tuple[int, int]:
-    """When the event's work began and ended, Unix microseconds."""
+    """Return the start and end of the event's work, in Unix microseconds."""
     started_us = event.occurred_us - round((event.latency_ms or 0) * 1000)
     return max(started_us, 0), event.occurred_us
 
@@ -132,14 +132,17 @@ def _clock(moment: datetime) -> str:
 
 
 # Per cent of the width, which is some 1,100 pixels on a wide screen.
-APART_AT_LEAST: Final = 0.2  # of a mark, three pixels wide, most is seen
-APART_EASILY: Final = 0.7  # it is seen whole, with room to point at it
-SAME_PLACE: Final = 0.005  # three pixels at the closest look
+APART_AT_LEAST: Final = 0.2  # most of a mark, which is three pixels wide, is visible
+APART_EASILY: Final = 0.7  # a mark is completely visible and easy to point at
+SAME_PLACE: Final = 0.005  # three pixels at the highest zoom
 
 
 def places(events: Sequence[Event], lanes: Sequence[str], scale: Scale) -> list[float]:
-    """The place of each event. Of two events the later one, or at equal times the one that comes later among these,
-    never stands before the other; and none stands past the next one that has a place of its own."""
+    """Return the horizontal position of each event, in per cent.
+
+    The positions keep the order of the events' times; events with equal times keep their order in `events`. Events at
+    one position spread to the right, but never past the next event with another position.
+    """
     found = [0.0] * len(events)
     clusters = list(_clusters(events, scale))
     for cluster, following in zip(clusters, [*clusters[1:], []], strict=True):
@@ -154,7 +157,7 @@ def places(events: Sequence[Event], lanes: Sequence[str], scale: Scale) -> list[
 
 
 def _clusters(events: Sequence[Event], scale: Scale) -> Iterator[list[int]]:
-    """The indices of the events in the order of their times, those together that are at the same place."""
+    """Yield lists of event indices in the order of time. A list has the events at one position."""
     cluster: list[int] = []
     for index in sorted(range(len(events)), key=lambda index: events[index].occurred_us):
         x = scale.x(events[index].occurred_us)
@@ -167,7 +170,10 @@ def _clusters(events: Sequence[Event], scale: Scale) -> Iterator[list[int]]:
 
 
 def _steps(lanes: Sequence[str]) -> list[int]:
-    """For each event how many steps on it stands: one more than the one before it in its lane, and never back."""
+    """Return the offset of each event in steps.
+
+    The offset exceeds that of the previous event in the lane. It never decreases.
+    """
     steps: list[int] = []
     last: dict[str, int] = {}
     step = 0
@@ -185,7 +191,7 @@ _LABEL_ROOM: Final = 7.0  # per cent
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A call and its return, joined; or a call that has no return, up to the end of the picture."""
+    """A bar from a call to its return, or from a call without a return to the last event."""
 
     x: float
     width: float
@@ -197,7 +203,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """A collapsed stretch in which nothing happened."""
+    """A collapsed idle period."""
 
     x: float
     width: float
@@ -207,7 +213,7 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One lane: its name and where it lies."""
+    """One lane: its name, its top and its centre."""
 
     name: str
     y: float
@@ -217,7 +223,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """What templates/charts/_timeline.html draws."""
+    """The context of templates/charts/_timeline.html."""
 
     height: int
     lanes: tuple[Lane, ...]
@@ -229,8 +235,10 @@ class Timeline:
 
 
 def timeline(events: Sequence[Event], calls: Calls, pages: Sequence[str] = ()) -> Timeline | None:
-    """The picture of these events and the calls among them; None when there are none. `pages`: for each event the
-    address of the page that has its row, "" for the page with the picture."""
+    """Return the timeline of these events and the calls among them; None without events.
+
+    `pages` has for each event the address of the page with its row, "" for the page with the timeline.
+    """
     if not events:
         return None
     lanes = [lane_of(event) for event in events]
@@ -283,7 +291,7 @@ def _idle(start_us: int, end_us: int, scale: Scale) -> Idle:
 
 
 def _ticks(scale: Scale) -> tuple[Tick, ...]:
-    """Elapsed time since the start, at round places; none within a collapsed stretch, and none on another."""
+    """Return labels of round elapsed times since the start. They avoid collapsed periods and each other."""
     active_us = scale.end_us - scale.start_us - sum(end - start for start, end in scale.gaps)
     if active_us <= 0:
         return ()
@@ -294,7 +302,7 @@ def _ticks(scale: Scale) -> tuple[Tick, ...]:
         [*(start for start, _ in scale.gaps), scale.end_us],
         strict=True,
     ):
-        # The first round time after a collapsed stretch, then every step.
+        # The first round time after a collapsed period, then every step.
         elapsed_us = -(-(start - scale.start_us) // step_us) * step_us
         while (moment_us := scale.start_us + elapsed_us) <= end:
             x = scale.x(moment_us)

@@ -1,1 +1,1 @@
-"""How one event is shown: summary, row, conversation turn, fields."""
+"""Display of one event: one-line summary, row, conversation turn, fields."""

@@ -1,5 +1,7 @@
-"""Calls without a return, and returns without a call, as pages tell them: only where nothing that is not known could be
-the other half, and up to when that is so."""
+"""Notes on calls without a return and returns without a call.
+
+A note is given only if no unknown entry can be the other half. The note on a call states up to when that holds.
+"""
 
 from __future__ import annotations
 
@@ -20,31 +22,31 @@ UNKNOWN_CALL: Final = "its call is not known"
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """The calls among the events of a picture or a page."""
+    """The calls among the events of a timeline or a page."""
 
-    ended: tuple[tuple[Event, Event], ...] = ()  # each with its return, which may lie after those events
-    open: tuple[Event, ...] = ()  # those that certainly have no return
-    alone: tuple[Event, ...] = ()  # returns that certainly have no call
-    notes: Mapping[Position, str] = field(default_factory=dict)  # what is to be said of the open and the lone ones
+    ended: tuple[tuple[Event, Event], ...] = ()  # each with its return, which may be after those events
+    open: tuple[Event, ...] = ()  # calls that certainly lack a return
+    alone: tuple[Event, ...] = ()  # returns that certainly lack a call
+    notes: Mapping[Position, str] = field(default_factory=dict)  # on the `open` and `alone` events
 
     def note(self, event: Event) -> str:
-        """What is to be said of this event; "" for nothing."""
+        """Return the note on this event; "" if there is none."""
         return self.notes.get(Position.of(event), "")
 
 
 @dataclass(frozen=True, slots=True)
 class KnownEnd:
-    """The end of events of which there are no others up to `now`."""
+    """The known end of a session: no event after `last` exists up to `now`."""
 
     last: Event
     now: datetime
     status: Status  # of the session
 
     def without_return(self, call_us: int, call_id: EntryId) -> str:
-        """What is to be said of a call (when it occurred, Unix microseconds, and its entry) that nothing has ended.
+        """Return the note on a call without a return, from its time (Unix microseconds) and its entry ID.
 
-        While the session runs the return may still come: then up to which time it had not, by the entry ID, since
-        producers' clocks may be off.
+        While the session runs, the return may still arrive. The note then states the wait up to `now`. It counts from
+        the entry ID's time, because producers' clocks may be wrong.
         """
         if self.status == "running":
             waited = self.now - (call_id.time or datetime_from_us(call_us))
@@ -63,10 +65,11 @@ def calls_among(
     no_return_before: EntryId = EntryId.MIN,
     no_call_from: EntryId = EntryId.MIN,
 ) -> Calls:
-    """The calls among `shown`, with their returns among these and the `following` events; duplicates left out of both.
+    """Return the calls among `shown`, with their returns among these and the `following` events.
 
-    `end`: None where events after those are not known. Of a call before `no_return_before` the return may be among
-    entries that are missing, of a return from `no_call_from` on the call: nothing is said of either.
+    The caller leaves duplicates out of both. `end` is None if the events after those are not known. Missing entries
+    may contain the return of a call before `no_return_before`, and the call of a return from `no_call_from` on.
+    Neither gets a note.
     """
     here = {Position.of(event) for event in shown}
     paired = pairs([*shown, *following])
@@ -84,7 +87,7 @@ def calls_among(
 
 
 def _clock(now: datetime, call_id: EntryId) -> str:
-    """The time, with its day where that is another one than the call's."""
+    """Return the time `now` (UTC), with the day if it differs from the call's."""
     now = now.astimezone(UTC)
     is_same_day = call_id.time is not None and call_id.time.date() == now.date()
     return f"{now:%H:%M:%S}" if is_same_day else f"{now:%d %b %H:%M:%S}"

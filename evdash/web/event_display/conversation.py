@@ -1,4 +1,4 @@
-"""What an event says as a turn of a conversation: whole as far as a reader wants it, not in one line."""
+"""Events as turns of a conversation, with longer text than the one-line summary."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from evdash.events.event import Event
 from evdash.web.event_display.event_types import lane_of, style_of
 from evdash.web.event_display.one_line import describe_event
 
-# Longer texts are cut here, the rest is in the opened event. A page has a hundred turns.
+# Longer texts are cut here, because a page has a hundred turns. The opened event shows the whole text.
 PROSE_CHARS: Final = 1_500
 CODE_CHARS: Final = 600
 _JSON_CHARS: Final = 20_000
@@ -21,7 +21,7 @@ _RESULTS: Final = ("result", "output", "content")
 
 @dataclass(frozen=True, slots=True)
 class ConversationTurn:
-    """One turn: who (a lane), its heading, and what it says."""
+    """One turn of a conversation: its speaker (a lane), its heading, and its text."""
 
     speaker: str
     head: str
@@ -32,7 +32,7 @@ class ConversationTurn:
 
 
 def turn_of(event: Event) -> ConversationTurn:
-    """The turn of any event; what has no place in a conversation is a line between the others."""
+    """Return the turn of any event. An event outside the conversation becomes one line between the turns."""
     speaker, kind = lane_of(event), style_of(event.type).name
     line = describe_event(event)
     if event.is_error:
@@ -73,7 +73,11 @@ def _said(event: Event, *names: str) -> str:
 
 
 def _code_text(event: Event, names: tuple[str, ...]) -> str:
-    """The value as indented JSON where it is some, else as it stands."""
+    """Return the first of the named fields that the event has, as indented JSON; "" without one.
+
+    A text that is not a JSON object or list, or is longer than _JSON_CHARS, is returned unchanged. An empty object or
+    list becomes "".
+    """
     value: Any = next((event.data[name] for name in names if name in event.data), "")
     if isinstance(value, str):
         if value.lstrip()[:1] not in ("{", "[") or len(value) > _JSON_CHARS:

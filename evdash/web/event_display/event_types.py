@@ -1,4 +1,4 @@
-"""What kind of thing an event type is: its colour, its sign and its lane in a timeline."""
+"""The style of event types: colour, symbol, and lane in a timeline."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from zlib import crc32
 from evdash.events.event import Event
 
 LANES: Final = ("user", "assistant", "tools", "memory", "system")
-# Unknown types get one of these colours by their name, so that one type keeps its colour everywhere.
+# The number of colours for unknown types. A type's name selects its colour, so the colour is the same everywhere.
 HUES: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
 class TypeStyle:
-    """How a type is drawn: CSS class `kind-<name>` and symbol `glyph-<glyph>`."""
+    """The style of a type: CSS class `kind-<name>` and symbol `glyph-<glyph>`."""
 
     name: str
     glyph: str
@@ -55,7 +55,7 @@ _LANE_OF_KIND: Final = {
 
 
 def style_of(event_type: str) -> TypeStyle:
-    """The kind of a type, by the first of its dotted words that is known."""
+    """Return the style of a type, by its first known word. The words of a type are runs of letters and underscores."""
     for word in _WORD.findall(event_type.lower()):
         for kind, words in _FAMILIES:
             if word in words:
@@ -66,7 +66,11 @@ def style_of(event_type: str) -> TypeStyle:
 
 
 def lane_of(event: Event) -> str:
-    """Who acts in this event: one of LANES. A role says it, else a tool, else the kind of the type."""
+    """Return the lane of the event's actor, one of LANES.
+
+    Session, summary and memory events have the lane of their type. Otherwise a message's role decides, else a tool,
+    else the type.
+    """
     kind = style_of(event.type).name
     if kind in ("session", "summary", "memory"):
         return _LANE_OF_KIND.get(kind, "system")

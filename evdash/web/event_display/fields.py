@@ -1,4 +1,4 @@
-"""The fields of an event as its opened row and its page show them."""
+"""The fields of an event, for its opened row and its page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from evdash.web.links import event_address
 JSON_CHARS: Final = 200_000
 NODES: Final = 400
 DEPTH: Final = 12
-# A list or object is unfolded when it is no longer than this; at the root more, below that less, then not at all.
+# The largest number of children of an unfolded list or object, at the root and one level below. Deeper ones are folded.
 OPEN_CHILDREN: Final = (40, 12)
 
 
@@ -34,7 +34,10 @@ class Node:
 
 
 def tree_of(text: str) -> Node | None:
-    """The tree of a text that is a JSON object or list; None for any other text and for a very long one."""
+    """Return the tree of a text that is a JSON object or list.
+
+    Returns None for any other text, and for one longer than JSON_CHARS.
+    """
     if text.lstrip()[:1] not in ("{", "[") or len(text) > JSON_CHARS:
         return None
     try:
@@ -45,7 +48,7 @@ def tree_of(text: str) -> Node | None:
 
 
 def tree_of_value(value: Any) -> Node:
-    """The tree of a parsed JSON value."""
+    """Return the tree of a parsed JSON value, with at most NODES values below the root and DEPTH levels."""
     return _node("", value, 0, iter(range(NODES)))
 
 
@@ -75,10 +78,10 @@ def _branch(
     return Node(name, kind, f"{len(items):,} {noun}", tuple(children), is_open)
 
 
-# Longer texts are folded here; the whole is one click away, and at the value's own address.
+# Longer texts are folded here. A click unfolds the whole text, and the value's own address has it as well.
 SHOWN_CHARS: Final = 2_000
 SHOWN_BYTES: Final = 512
-# A filter on a value longer than this would not be read by anybody.
+# A filter on a value or name longer than this is unreadable, so it is not offered.
 FILTER_CHARS: Final = 200
 
 _BYTES_A_LINE: Final = 16
@@ -94,16 +97,16 @@ class FieldView:
     kind: Literal["text", "json", "bytes"]
     shown: str
     size: str
-    is_folded: bool  # `shown` is only the beginning
+    is_folded: bool  # True: `shown` is only the beginning of the value
     tree: Node | None
-    address: str  # of the whole value, as plain text
-    include_query: str  # query strings of the filter narrowed to, and without, this value; "" where it makes no sense
+    address: str  # of the whole value, as plain text or bytes
+    include_query: str  # query strings of the filter with, and without, this value; "" if it cannot be filtered by
     exclude_query: str
 
 
 @dataclass(frozen=True, slots=True)
 class DataLink:
-    """A key of the JSON object in `data`, to filter by."""
+    """A key of the JSON object in `data`, with filters on its value."""
 
     name: str
     value: str
@@ -112,12 +115,12 @@ class DataLink:
 
 
 def field_views(event: Event, event_filter: EventFilter) -> tuple[FieldView, ...]:
-    """All fields in the entry's order, each with the filters that it leads to from `event_filter`."""
+    """Return all fields in the entry's order, each with the filters that add it to `event_filter`."""
     return tuple(_field_view(event, field, index, event_filter) for index, field in enumerate(event.fields))
 
 
 def data_links(event: Event, event_filter: EventFilter) -> tuple[DataLink, ...]:
-    """The scalar keys of the JSON object in `data`: they are fields of the event like the flat ones."""
+    """Return the scalar keys of the JSON object in `data`. They are fields of the event, as the flat ones are."""
     nested = event.data.get("data")
     if not isinstance(nested, dict):
         return ()
@@ -132,12 +135,12 @@ def data_links(event: Event, event_filter: EventFilter) -> tuple[DataLink, ...]:
 
 
 def whole_value(field: Field) -> tuple[bytes, str]:
-    """A field's value with its content type: text as it is, anything else as bytes."""
+    """Return a field's raw value and its content type: plain text (UTF-8) for text, else bytes."""
     return field.raw, "text/plain; charset=utf-8" if field.is_text else "application/octet-stream"
 
 
 def hex_dump(raw: bytes) -> str:
-    """Offset, hexadecimal and printable ASCII, sixteen bytes a line."""
+    """Return bytes as lines of offset, hexadecimal and printable ASCII, sixteen bytes a line."""
     lines = []
     for offset in range(0, len(raw), _BYTES_A_LINE):
         part = raw[offset : offset + _BYTES_A_LINE]
@@ -174,7 +177,7 @@ def _queries(event: Event, name: str, value: str, event_filter: EventFilter) -> 
 
 
 def _key_of(event: Event, name: str, value: str) -> str:
-    """The grammar's own key where this field is what it means, else `field.NAME`."""
+    """Return the filter grammar's own key if this field is its source, else `field.NAME`."""
     own = {
         "type": ("type", "event_type", "event"),
         "session": ("session_id", "sessionId"),
@@ -191,5 +194,5 @@ def _key_of(event: Event, name: str, value: str) -> str:
 
 
 def events_address(query: str) -> str:
-    """The events page under this query string."""
+    """Return the address of the events page with this query string."""
     return f"{reverse('events')}?{query}" if query else reverse("events")

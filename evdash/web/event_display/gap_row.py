@@ -1,5 +1,7 @@
-"""The row of a gap, and what it says where the events of one session or one user are listed: whether the entries that
-are missing were theirs nobody knows."""
+"""The row of a gap in a list.
+
+In a session's or user's list, the row states that the missing entries may or may not belong to it.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,10 @@ _REASONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ListOwner:
-    """Whose events a list has."""
+    """The session or user whose events a list has."""
 
-    noun: str = ""  # session or user; "" for those of several
-    strange_streams: frozenset[str] = frozenset()  # in which nothing of it is known
+    noun: str = ""  # "session" or "user"; "" for a list of several
+    strange_streams: frozenset[str] = frozenset()  # the streams without a known event of the owner
 
 
 NO_OWNER: Final = ListOwner()
@@ -37,17 +39,20 @@ NO_OWNER: Final = ListOwner()
 
 @dataclass(frozen=True, slots=True)
 class GapRow:
-    """What templates/event_display/_gap.html shows: entries of the list's range that neither log nor stream has."""
+    """The context of templates/event_display/_gap.html: entries in the list's range that neither log nor stream has."""
 
     gap: MissingEntries
     words: str
-    parked_address: str  # "" where the entries are not parked
+    parked_address: str  # "" if the entries are not dead-lettered
 
 
 def list_owner(
     reader: Reader, filter: EventFilter, events: Iterable[Event], gaps: Sequence[MissingEntries]
 ) -> ListOwner:
-    """Whose list this is, by its filter, as far as the gaps in it need to know; `events` are some of it."""
+    """Return the owner of a list by its filter, with the facts that its gap rows need.
+
+    `events` are some of the list's events. Their streams are known to have the owner's events and are not queried.
+    """
     for noun in ("session", "user"):
         names = filter.values(noun)
         if len(names) == 1:
@@ -65,7 +70,7 @@ def _has_no_events(reader: Reader, in_stream: EventFilter) -> bool:
 
 
 def gap_row(gap: MissingEntries, whose: ListOwner = NO_OWNER, *, is_before_first: bool = False) -> GapRow:
-    """The row of a gap. `is_before_first`: it lies before the first event that is known of a session."""
+    """Return the row of a gap. `is_before_first`: the gap is before the first known event of a session."""
     is_parked = gap.kind == "parked"
     entries = "An unknown number of entries" if gap.entries is None else format_count(gap.entries, "entry", "entries")
     are, why = "is" if gap.entries == 1 else "are", _REASONS.get(gap.kind, "")
@@ -85,5 +90,5 @@ def gap_row(gap: MissingEntries, whose: ListOwner = NO_OWNER, *, is_before_first
 
 
 def render_gap(gap: MissingEntries, whose: ListOwner = NO_OWNER) -> str:
-    """The gap's row as HTML, an <li>: the same bytes in a page and pushed to it."""
+    """Return the gap's row as HTML, an <li>. A page load and a live push have the same bytes."""
     return get_template("event_display/_gap.html").render({"row": gap_row(gap, whose)})

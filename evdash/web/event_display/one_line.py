@@ -1,4 +1,4 @@
-"""What an event says, in one line."""
+"""The one-line summary of an event."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from evdash.web.formatting import format_count, format_milliseconds
 LINE_CHARS: Final = 240
 _PART_CHARS: Final = 80
 _PARTS: Final = 5
-# JSON longer than this is not parsed for a line.
+# The one-line summary does not parse JSON longer than this.
 _JSON_CHARS: Final = 20_000
 
 _PROSE: Final = ("content", "message", "text", "summary", "query", "reason", "title", "name", "description", "status")
@@ -29,7 +29,7 @@ _ORIGIN: Final = (("origin", "destination"), ("from", "to"), ("source", "target"
 
 @dataclass(frozen=True, slots=True)
 class OneLineText:
-    """One line in three parts: who or what (`assistant`), what it says, and figures at its end (`412 ms`)."""
+    """One line in three parts: the actor or subject (`assistant`), the text, and figures at its end (`412 ms`)."""
 
     lead: str
     text: str
@@ -41,7 +41,7 @@ class OneLineText:
 
 
 def describe_event(event: Event) -> OneLineText:
-    """The one-line reading of any event, of an unknown type too."""
+    """Return the one-line summary of any event, including one of an unknown type."""
     if event.is_error:
         return _error(event)
     return _READERS.get(event.type, _READERS_BY_KIND.get(style_of(event.type).name, _anything))(event)
@@ -155,7 +155,10 @@ def _prose(event: Event) -> str:
 
 
 def _listed(event: Event) -> str:
-    """The fields beside those that identify the event, name by name."""
+    """Return the fields other than those in IDENTITY, name by name.
+
+    If `data` is a text and the event has no other such fields, the result is the beginning of `data`.
+    """
     rest = {name: value for name, value in event.data.items() if name not in IDENTITY}
     nested = event.data.get("data")
     if not rest and isinstance(nested, str):
@@ -164,7 +167,7 @@ def _listed(event: Event) -> str:
 
 
 def _arguments(value: Any) -> str:
-    """Arguments or a result in short: `JFK→SEA, date 2024-05-20`, `[12 items]`, or the text itself."""
+    """Return arguments or a result in short form: `JFK→SEA, date 2024-05-20`, `[12 items]`, or the text itself."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "[") and len(value) <= _JSON_CHARS:
         value = _parsed(value)
     if isinstance(value, Mapping):
@@ -177,7 +180,7 @@ def _arguments(value: Any) -> str:
 
 
 def _parsed(text: str) -> Any:
-    """The JSON value of a text, or the text when it is none."""
+    """Return the JSON value of a text, or the text itself if it is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The row of an event: one presentation, one template, for every page and for live."""
+"""The row of an event: one template per view mode, used by every page and by live push."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from evdash.web.formatting import format_duration, format_size
 from evdash.web.links import element_id, event_address, session_address, user_address
 
 ViewMode = Literal["events", "conversation", "raw"]
-"""How a list shows its events."""
+"""The view mode of a list."""
 
 ROW_TEMPLATES: Final[Mapping[ViewMode, str]] = {
     "events": "event_display/_row.html",
@@ -35,7 +35,7 @@ _RAW_FIELDS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What templates/event_display/_row.html shows of an event."""
+    """An event in the context of the templates in ROW_TEMPLATES."""
 
     event: Event
     kind: TypeStyle
@@ -46,19 +46,19 @@ class Row:
     user_address: str  # "" for no user
     is_open: bool = False
     is_duplicate: bool = False
-    more_duplicates: int = 0  # that follow this one, folded
+    more_duplicates: int = 0  # the number of folded duplicates that follow this one
     is_folded: bool = False
-    clock: str = ""  # the sentence when its producer's clock is behind that of the event before
-    call_note: str = ""  # what is to be said of a call without a return, or of a return without a call
+    clock: str = ""  # the sentence if the producer's time is before that of the previous event, else ""
+    call_note: str = ""  # the note on a call without a return, or on a return without a call
 
     @property
     def entry(self) -> str:
-        """Stream and entry ID, the row's identity in a page."""
+        """Stream and entry ID: the row's identity in a page."""
         return f"{self.event.stream} {self.event.entry_id}"
 
     @property
     def is_call(self) -> bool:
-        """Whether the ways to the next tool call lead to it."""
+        """True if the navigation to the next tool call stops at this row."""
         return self.event.type in CALLS
 
     @property
@@ -68,7 +68,7 @@ class Row:
 
     @property
     def raw_fields(self) -> tuple[RawField, ...]:
-        """The entry's pairs in their order, long values cut."""
+        """The entry's first _RAW_FIELDS fields in their order, with values cut at _RAW_CHARS characters."""
         fields = self.event.fields
         shown = [
             RawField(f.name, f.value[:_RAW_CHARS], len(f.value) > _RAW_CHARS, format_size(len(f.raw)))
@@ -81,7 +81,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class RawField:
-    """A pair as templates/event_display/_raw.html shows it."""
+    """A field in the context of templates/event_display/_raw.html."""
 
     name: str
     shown: str
@@ -90,7 +90,7 @@ class RawField:
 
 
 def row_of(event: Event, *, is_duplicate: bool = False) -> Row:
-    """The event's row."""
+    """Return the event's row."""
     return Row(
         event=event,
         kind=style_of(event.type),
@@ -104,13 +104,16 @@ def row_of(event: Event, *, is_duplicate: bool = False) -> Row:
 
 
 def rows_of(events: tuple[Event, ...], duplicates: Collection[Position] = ()) -> tuple[Row, ...]:
-    """The rows of a page of events."""
+    """Return the rows of a page of events."""
     return tuple(row_of(event, is_duplicate=Position.of(event) in duplicates) for event in events)
 
 
 def fold_duplicates(rows: tuple[Row, ...]) -> tuple[Row, ...]:
-    """The rows of a session, oldest first: runs of duplicates are folded into their first, and clocks that went back
-    are told; the order stays that of the stream."""
+    """Return a session's rows, oldest first, with each run of duplicates folded into its first row.
+
+    A row whose producer's time is before that of the previous event, duplicates aside, gets a sentence on it. The
+    order stays that of the stream.
+    """
     told: list[Row] = []
     run_start = -1
     latest: Event | None = None
@@ -144,7 +147,10 @@ def with_gaps(
     oldest_first: bool,
     first_id: EntryId | None = None,
 ) -> tuple[Row | GapRow, ...]:
-    """The rows with the gaps of their range between them; `first_id`: of a session's first event, if it is here."""
+    """Return the rows merged with the gaps of their range.
+
+    `first_id` is the entry ID of the session's first event, if the page has it.
+    """
 
     def place(item: Row | GapRow) -> EntryId:
         if isinstance(item, Row):
@@ -157,9 +163,9 @@ def with_gaps(
 
 
 def render_row(event: Event, reading: ViewMode = "events", *, is_duplicate: bool = False) -> str:
-    """The row as HTML, an <li>: the same bytes in a page and pushed to it.
+    """Return the row as HTML, an <li>. A page load and a live push have the same bytes.
 
-    It depends on the event alone. The filter that its opened part narrows stands once in the list around the rows
-    (`hx-vals`), so a row rendered for one page serves every page.
+    The row depends only on the event, the view mode and the duplicate flag. An opened row narrows the filter in
+    `hx-vals` of the list around the rows. A row rendered for one page therefore serves every page.
     """
     return get_template(ROW_TEMPLATES[reading]).render({"row": row_of(event, is_duplicate=is_duplicate)})

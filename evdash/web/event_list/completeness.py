@@ -1,4 +1,4 @@
-"""How complete what a page or an export shows is, in a sentence."""
+"""Completeness of the events on a page or in an export, as a sentence."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from evdash.web.formatting import format_count
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """How complete a list of events is, and why that can be said."""
+    """A statement on the completeness of a list of events, with its reason."""
 
     sentence: str
     is_complete: bool
 
 
 def completeness(facts: UserSummary, coverage: Coverage, missing: MissingInAll) -> Completeness:
-    """Whether these are all events of the user that the streams ever had."""
+    """Return whether the list has all events of the user that the streams ever had."""
     events = f"{format_count(facts.events, 'event')} of this user in {format_count(facts.sessions, 'session')}"
     if coverage.is_of_copies:
         return Completeness(f"{events} in this sandbox, which holds what was copied into it and no more.", False)
@@ -56,7 +56,7 @@ def _lost(missing: MissingInAll) -> str:
 def session_completeness(
     facts: SessionSummary, first: Event | None, coverage: Coverage, gaps: Sequence[MissingEntries]
 ) -> Completeness:
-    """Whether an export has all events of the session; `gaps`: those between its first and its last event."""
+    """Return whether an export has all events of the session. `gaps` are those between its first and last event."""
     doubts = ["These are copies in a sandbox, which holds what was copied into it."] if coverage.is_of_copies else []
     if gaps:
         number = f"{GAPS_MAX} or more gaps" if len(gaps) >= GAPS_MAX else format_count(len(gaps), "gap")

@@ -1,4 +1,4 @@
-"""The filter bar: what is set, what could be set, and what came of it, as links."""
+"""The filter bar: the current filter, the possible changes to it as links, and its result in numbers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PRESETS: Final = (("15m", "15 min"), ("1h", "1 h"), ("6h", "6 h"), ("1d", "24 h
 
 @dataclass(frozen=True, slots=True)
 class BarLink:
-    """A link with a word."""
+    """A link with a short label."""
 
     label: str
     address: str
@@ -65,7 +65,7 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class FilterBar:
-    """What templates/event_list/_filter_bar.html and _facets.html show."""
+    """The context of templates/event_list/_filter_bar.html and _facets.html."""
 
     address: str
     text: str
@@ -89,17 +89,17 @@ class FilterBar:
     histogram: HistogramPicture | None = None
     problem: Problem | None = None
     has_live: bool = False
-    streams: tuple[BarLink, ...] = ()  # where there are several
+    streams: tuple[BarLink, ...] = ()  # empty if there is only one
     scope_name: str = ""
 
     @property
     def kept(self) -> list[tuple[str, str]]:
-        """What the address holds beside the filter, for forms, which write the query anew."""
+        """The query parameters of the address other than the filter. A form replaces the query, so it repeats them."""
         return parse_qsl(urlsplit(self.address).query)
 
     @property
     def keys(self) -> str:
-        """The keys of the grammar, for completing them."""
+        """The keys of the filter grammar, separated by spaces, for auto-completion."""
         return " ".join(KEYS)
 
 
@@ -112,9 +112,10 @@ def filter_bar(
     of: Count | None = None,
     with_histogram: bool = True,
 ) -> FilterBar:
-    """The bar on the page at `address`, which reads these streams.
+    """Return the filter bar of the page at `address`, which reads these streams.
 
-    `of`: how many events there are without "errors only", where that is set.
+    `of` is the number of events without "errors only", given if that is set. Without a summary, or if the filter is
+    invalid, the bar has no counts, facets or histogram.
     """
     own, within = asked.own, asked.effective_filter
     without_range = replace(own, since=None, until=None)
@@ -122,7 +123,7 @@ def filter_bar(
     fixed = bool(own.until or (own.since and own.since.moment))
     preset = "" if fixed or own.since is None else str(own.since)
     named = any(preset == span for span, _ in _PRESETS)
-    # A session is short, and its timeline shows its range.
+    # A session page does not need time ranges: a session is short, and its timeline shows its range.
     ranges = () if asked.scope.key == "session" else _ranges(own, address, preset)
     bar = FilterBar(
         address=address,
@@ -157,9 +158,10 @@ def filter_bar(
 
 
 def summary_with_alternatives(reader: Reader, asked: ScopedFilter) -> FilterSummary:
-    """The summary of the filter within its scope.
+    """Return the summary of the filter within its scope.
 
-    The facet of a property that has values set is the one without them: the other values are alternatives to add.
+    If the filter sets values of a facet's key, the facet is computed without them. It then offers the other values as
+    alternatives to add.
     """
     summary = reader.summary(asked.effective_filter)
     facets = dict(summary.facets)
@@ -172,7 +174,7 @@ def summary_with_alternatives(reader: Reader, asked: ScopedFilter) -> FilterSumm
 
 
 def without_errors_only(reader: Reader, asked: ScopedFilter) -> Count | None:
-    """How many events there are when those that are no errors count as well; None where they do anyway."""
+    """Return the number of events without "errors only"; None if "errors only" is not set."""
     return reader.count(asked.effective_filter.errors(False)) if asked.effective_filter.errors_only else None
 
 
@@ -192,7 +194,7 @@ def _ranges(own: EventFilter, address: str, preset: str) -> tuple[BarLink, ...]:
 
 
 def _streams(own: EventFilter, address: str, names: Sequence[str]) -> tuple[BarLink, ...]:
-    """One stream or all of them; nothing to choose where there is one."""
+    """Return links to one stream or to all streams; empty if there is only one stream."""
     if len(names) < 2:
         return ()
     chosen = own.values("stream")
@@ -233,7 +235,7 @@ def _counts(within: EventFilter, summary: FilterSummary, of: Count | None) -> st
 
 
 def _sampled(summary: FilterSummary, *, with_histogram: bool) -> str:
-    """What facets and histogram do not show."""
+    """Return a sentence on the events that facets and histogram leave out; "" if there are none."""
     parts = []
     if summary.sampled:
         parts.append(f"Facets{' and histogram' if with_histogram else ''} are those of the newest {summary.sample:,}.")

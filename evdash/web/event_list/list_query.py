@@ -1,4 +1,4 @@
-"""A filter as a person asked for it, and what the page it is asked on pins beside it."""
+"""The user's filter and the page's fixed scope."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from evdash.web.event_list.pagination import parameters
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Where and why a filter cannot be read."""
+    """An error in a filter: the reason, the text before its position and the text from there on."""
 
     sentence: str
     before: str
@@ -24,13 +24,16 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a page pins beside what a person filters: the session, the user, errors only."""
+    """A condition that the page adds to the user's filter: the session, the user, or errors only."""
 
     key: str = ""
     value: str = ""
 
     def applied(self, event_filter: EventFilter) -> EventFilter:
-        """The filter within the scope. Other values of its key would be alternatives to it, so they go."""
+        """Return the filter within the scope.
+
+        Other values of the scope's key are removed, because they would be alternatives to it. Negated ones stay.
+        """
         if not self.key:
             return event_filter
         kept = tuple(c for c in event_filter.conditions if c.key != self.key or c.negated)
@@ -43,7 +46,7 @@ ERRORS: Final = Scope(IS, "error")
 
 @dataclass(frozen=True, slots=True)
 class ScopedFilter:
-    """A filter as a person asked for it, and what the page makes of it."""
+    """The user's filter, the page's scope, the problem if the filter is invalid, and the filter's text."""
 
     own: EventFilter
     scope: Scope
@@ -52,12 +55,15 @@ class ScopedFilter:
 
     @property
     def effective_filter(self) -> EventFilter:
-        """The filter within the page's scope."""
+        """The user's filter within the page's scope."""
         return self.scope.applied(self.own)
 
 
 def parse_filter(query: QueryDict, scope: Scope = EVERYTHING) -> ScopedFilter:
-    """The filter of a query string; one that cannot be read lets everything of the scope through and says why."""
+    """Return the filter of a query string.
+
+    If it is invalid, the result has the problem, and its filter matches every event of the scope.
+    """
     try:
         own = EventFilter.from_query(parameters(query))
     except FilterError as error:
@@ -66,9 +72,9 @@ def parse_filter(query: QueryDict, scope: Scope = EVERYTHING) -> ScopedFilter:
     return ScopedFilter(own, scope, None, own.text())
 
 
-# Pages under a filter, whose lists are larger than asked for when a condition is misspelt.
+# Pages with a filter. A misspelt parameter would make their lists larger than requested.
 _FILTERED: Final = ("overview", "live", "events", "errors", "sessions", "session", "users", "user")
-# Beside the filter: the place in a list, and what of a page is shown.
+# Parameters other than the filter: the page cursor and the displayed part of a page.
 _OF_PAGES: Final = frozenset(
     {
         *("before", "after", "at", "end", "rows", "paused", "from", "time"),
@@ -79,7 +85,7 @@ _OF_PAGES: Final = frozenset(
 
 
 def unknown_to_pages(request: HttpRequest) -> list[str]:
-    """The parameters of the request that its page cannot have understood, where that changes what it lists."""
+    """Return the names of the request's unknown parameters; empty for pages without a filter."""
     name = request.resolver_match.url_name if request.resolver_match else None
     if name not in _FILTERED:
         return []
@@ -87,7 +93,7 @@ def unknown_to_pages(request: HttpRequest) -> list[str]:
 
 
 def refuse_unknown(query: QueryDict) -> None:
-    """Raise FilterError when a query string has anything but a filter."""
+    """Raise FilterError if a query string has a parameter that is not part of a filter."""
     for name in query:
         if name not in event_filter.PARAMETERS:
             known = ", ".join(event_filter.PARAMETERS)

@@ -1,4 +1,4 @@
-"""A list of events under the filter bar: what the events, errors, live, session and user pages have in common."""
+"""The list of events under the filter bar, shared by the events, errors, live, session and user pages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from evdash.web.links import page_address, sandbox_operation_address
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """What a request asks of a list: the filter and the place in it."""
+    """A request's list query: the filter, the page cursor, the order and the view mode."""
 
     asked: ScopedFilter
     place: PageCursor
@@ -43,26 +43,26 @@ class ListQuery:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What templates/event_list/_listing.html shows."""
+    """The context of templates/event_list/_listing.html."""
 
     bar: FilterBar
     list: RowList
     pager: Pager | None
     page: EventPage
     is_filtered: bool
-    all_address: str = ""  # of as many rows as one page can have, to be printed; "" where it makes no difference
-    replay_address: str = ""  # where the events are copied into a sandbox
+    all_address: str = ""  # with up to ROWS_AT_MOST rows, for printing; "" if newest first or without further rows
+    replay_address: str = ""  # the form that copies the events into a sandbox
 
     @property
     def status(self) -> int:
-        """400 when the filter cannot be read."""
+        """The HTTP status: 400 if the filter is invalid, else 200."""
         return 400 if self.bar.problem else 200
 
 
 def list_query(
     request: HttpRequest, scope: Scope = EVERYTHING, *, oldest_first: bool = False, reading: ViewMode = "events"
 ) -> ListQuery:
-    """The question of a request. Raises BadPlace for a place that cannot be read."""
+    """Return the list query of a request. Raises InvalidQuery for an invalid page cursor."""
     rows = ROWS_AT_MOST if request.GET.get("rows") == "all" else ROWS
     address = page_address(request) if reading == "events" else f"{page_address(request)}?view={reading}"
     return ListQuery(
@@ -77,9 +77,10 @@ def listing(
     facts: SessionSummary | UserSummary | None = None,
     with_histogram: bool = True,
 ) -> Listing:
-    """The answer. A filter that cannot be read lists nothing.
+    """Return the list for a query. With an invalid filter the list is empty.
 
-    `facts`: what is known of all events of the page's scope, however many there are.
+    `facts` are the counts over all events of the page's scope. Without a user's filter they replace the summary's
+    counts, which have an upper bound.
     """
     asked, place, address, oldest_first = asking.asked, asking.place, asking.address, asking.oldest_first
     if asked.problem:
@@ -126,7 +127,7 @@ def listing(
 def _page(reader: Reader, asking: ListQuery) -> EventPage:
     within, place, oldest_first, rows = asking.asked.effective_filter, asking.place, asking.oldest_first, asking.rows
     if place.is_far_end:
-        # The beginning of the list in the other order, turned around.
+        # The far end is the beginning of the list in the opposite order, reversed.
         found = reader.page(within, oldest_first=not oldest_first, limit=rows)
         return replace(found, events=found.events[::-1])
     if place.paused is not None and place.is_beginning and not oldest_first:
@@ -139,5 +140,5 @@ def _page(reader: Reader, asking: ListQuery) -> EventPage:
 
 
 def _as_it_was(page: EventPage, paused: EntryId) -> EventPage:
-    """The newest end of a list when `paused` was the newest entry; what came since comes live."""
+    """Return the newest end of a list at the time when `paused` was the newest entry. Live push adds newer events."""
     return replace(page, newer=None, cursor={stream: min(known, paused) for stream, known in page.cursor.items()})

@@ -1,4 +1,4 @@
-"""Newer and older by position, and lists of rows with what live needs to go on from them."""
+"""Pagination by position, and lists of rows with the data that a live subscription continues from."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from evdash.web.event_display.gap_row import NO_OWNER, GapRow, ListOwner
 from evdash.web.event_display.row import ROW_TEMPLATES, Row, ViewMode, fold_duplicates, rows_of, with_gaps
 
 ROWS: Final = 100
-# With `rows=all`, for paper: more than this belongs into an export.
+# The limit with `rows=all`, which is for printing. An export is the means for more rows.
 ROWS_AT_MOST: Final = 5_000
 
 
 class InvalidQuery(ValueError):
-    """The page's place in its list cannot be read; the message is the sentence to show."""
+    """An invalid page cursor in a request. The message is the sentence to show."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageCursor:
-    """Which part of a list of events is shown: before or after a position, its far end, or else its beginning.
+    """The displayed part of a list of events: before or after a position, its far end, or else its beginning.
 
-    A list that was paused shows its newest end as it was: nothing newer than `paused`. `at` is an entry to show with
-    what lies around it.
+    A paused list shows its newest end without events newer than `paused`. `at` is an entry to show with the events
+    around it.
     """
 
     before: Position | None = None
@@ -49,7 +49,7 @@ class PageCursor:
 
 @dataclass(frozen=True, slots=True)
 class ListEnd:
-    """Where a list goes on: the position from which, and the page that begins there."""
+    """The continuation of a list: the position, and the address of the page that begins there."""
 
     position: Position
     address: str
@@ -57,7 +57,7 @@ class ListEnd:
 
 @dataclass(frozen=True, slots=True)
 class RowList:
-    """What templates/event_list/_list.html shows. `live_query` is None where new events do not belong."""
+    """The context of templates/event_list/_list.html. `live_query` is None if the list does not take new events."""
 
     rows: tuple[Row, ...]
     items: tuple[Row | GapRow, ...]  # the rows, and the gaps between them
@@ -65,20 +65,20 @@ class RowList:
     values: str
     live_query: str | None
     live_cursor: str
-    pulse_query: str | None = None  # where new events do not belong, but change what stands above the list
+    pulse_query: str | None = None  # set if new events do not belong in the list but change the part above it
     reading: ViewMode = "events"
-    earlier: ListEnd | None = None  # where a list can be gone on with in its place, at either end
+    earlier: ListEnd | None = None  # continuations that the page inserts in place; None at an end of the list
     later: ListEnd | None = None
 
     @property
     def template(self) -> str:
-        """Of each row."""
+        """The template of each row."""
         return ROW_TEMPLATES[self.reading]
 
 
 @dataclass(frozen=True, slots=True)
 class Pager:
-    """Links to the pages beside this one, "" for none, in reading order."""
+    """Links to the adjacent pages, "" for none, in reading order."""
 
     first: str
     previous: str
@@ -86,12 +86,12 @@ class Pager:
     last: str
     previous_label: str
     next_label: str
-    searched: str  # the sentence before "search on", when the search stopped at its bound
+    searched: str  # the sentence before "search on" if the search stopped at its bound, else ""
     search_on: str
 
 
 def parse_cursor(params: Mapping[str, str]) -> PageCursor:
-    """The place that `before=`, `after=`, `end=1`, `paused=` or `at=` name. Raises BadPlace."""
+    """Return the page cursor from `before=`, `after=`, `end=1`, `paused=` and `at=`. Raises InvalidQuery."""
     before, after = params.get("before", ""), params.get("after", "")
     if before and after:
         raise InvalidQuery("A page of events is either before= or after= a position, not both.")
@@ -115,7 +115,7 @@ def _entry_id(params: Mapping[str, str], name: str) -> EntryId | None:
 
 
 def parse_entry_cursor(params: Mapping[str, str]) -> tuple[EntryId | None, EntryId | None]:
-    """`before=` and `after=` of lists that are ordered by last entry. Raises BadPlace."""
+    """Return `before=` and `after=` of lists that are ordered by last entry. Raises InvalidQuery."""
     before, after = params.get("before", ""), params.get("after", "")
     if before and after:
         raise InvalidQuery("A page is either before= or after= an entry ID, not both.")
@@ -134,7 +134,7 @@ def row_list(
     oldest_first: bool = False,
     reading: ViewMode = "events",
 ) -> RowList:
-    """The rows of a page; live where it shows the newest end."""
+    """Return the rows of a page. The list is live if the page shows the newest end."""
     is_beginning = whose.noun == "session" and page.older is None
     first_id = min((event.entry_id for event in page.events), default=None) if is_beginning else None
     is_newest_end = page.newer is None and (oldest_first or place.is_beginning)
@@ -153,7 +153,7 @@ def row_list(
 
 
 def with_infinite_scroll(rows: RowList, page: EventPage, within: EventFilter, address: str, query: str) -> RowList:
-    """With its ends, as a list that can be read on from either end without leaving its page."""
+    """Return the list with continuations at both ends, so that its page can load more rows in place."""
     return replace(
         rows,
         pulse_query=within.query_string() if rows.live_query is None else None,
@@ -163,8 +163,10 @@ def with_infinite_scroll(rows: RowList, page: EventPage, within: EventFilter, ad
 
 
 def with_call_notes(rows: RowList, calls: Calls) -> RowList:
-    """With what is to be said of the calls among the rows. Rows that come live say nothing of the kind until the page
-    asks for itself anew (static/refresh.js), since their returns may come next."""
+    """Return the list with the notes on the calls among its rows.
+
+    Rows from live push lack such notes until the page refreshes (static/refresh.js), because their returns may follow.
+    """
 
     def noted(row: Row) -> Row:
         note = calls.note(row.event)
@@ -175,7 +177,7 @@ def with_call_notes(rows: RowList, calls: Calls) -> RowList:
 
 
 def pager(page: EventPage, address: str, query: str, place: PageCursor, *, oldest_first: bool = False) -> Pager:
-    """The links around a page of events; `query` is that of its filter."""
+    """Return the links around a page of events. `query` is the query string of its filter."""
     newer = link(address, query, after=page.newer) if page.newer else ""
     older = link(address, query, before=page.older) if page.older else ""
     searched, search_on = "", ""
@@ -198,7 +200,7 @@ def pager(page: EventPage, address: str, query: str, place: PageCursor, *, oldes
 def link(
     address: str, query: str, *, before: Position | EntryId | None = None, after: Position | EntryId | None = None
 ) -> str:
-    """The address under this query, from a position on."""
+    """Return the address with this query string, before or after a position."""
     parts = [query] if query else []
     if before is not None:
         parts.append(urlencode({"before": str(before)}))
@@ -208,10 +210,13 @@ def link(
 
 
 def newest(reader: Reader) -> tuple[Event, ...]:
-    """The newest event, for pages that show none: it tells whether what they sum up is a demonstration."""
+    """Return the newest event as a tuple, empty if there is none.
+
+    Pages that show sums and not events use it to state whether their data is a demonstration.
+    """
     return reader.page(EventFilter(), limit=1).events
 
 
 def parameters(query: QueryDict) -> Mapping[str, Sequence[str]]:
-    """A query string as EventFilter reads it."""
+    """Return a query string in the form that EventFilter parses: the values of each name."""
     return {name: query.getlist(name) for name in query}

@@ -1,4 +1,4 @@
-"""The audit log: who did what to streams and groups, why, and what came of it; who exported events and wrote notes."""
+"""The audit log: operations on streams and groups with reason and outcome, exports of events, and notes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from evdash.web.links import group_address, parked_address, sandbox_address
 from evdash.web.page import page
 
 _NOTHING: Final = {"–", "none"}
-# Of what was asked: who and where stand above it, the rest follows from the settings.
+# Arguments that are not listed: the page shows some above the list, and the others follow from the settings.
 _TOLD_ELSEWHERE: Final = {"stream", "group", "own_groups", "reason", "who", "prefix", "watched"}
 
 
 @dataclass(frozen=True, slots=True)
 class ValueChange:
-    """One value before and after."""
+    """One value before and after an operation."""
 
     name: str
     before: str
@@ -39,13 +39,13 @@ class ValueChange:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntryView:
-    """One thing that was done."""
+    """View of one action."""
 
     access: Access
 
     @property
     def row(self) -> AuditLogEntry:
-        """The row with what came of it, or the only one."""
+        """The row with the outcome, or the only row."""
         return self.access.ended or self.access.begun
 
     @property
@@ -54,32 +54,32 @@ class AuditEntryView:
 
     @property
     def group_address(self) -> str:
-        """The page of the group that it was about; "" where there is none."""
+        """The page of the action's group; "" without a group, or if evdash does not read the stream."""
         begun = self.access.begun
         is_shown = begun.group and begun.stream in settings.EVDASH.streams
         return group_address(begun.stream, begun.group) if is_shown else ""
 
     @property
     def parked_address(self) -> str:
-        """The page of the parked entries, where it was about those; else ""."""
+        """The page of the parked entries, if the action was park, redeliver or discard; else ""."""
         begun = self.access.begun
         is_about = begun.action in ("park", "redeliver", "discard") and begun.stream in settings.EVDASH.streams
         return parked_address(begun.stream) if is_about else ""
 
     @property
     def sandbox_address(self) -> str:
-        """The page of the sandbox that was copied into; else ""."""
+        """The page of the sandbox, if the action was a replay; else ""."""
         return sandbox_address(self.access.begun.stream) if self.access.begun.action == "replay" else ""
 
     @property
     def note_address(self) -> str:
-        """The page of the note that was written, changed or deleted; else ""."""
+        """The page of the note, if the action wrote, changed or deleted one; else ""."""
         number = (self.access.begun.detail.get("asked") or {}).get("note")
         return reverse("note", kwargs={"number": number}) if self.access.begun.action == "note" and number else ""
 
     @property
     def state(self) -> str:
-        """One word for what came of it: done, in part, not done, unknown."""
+        """The outcome in a few words: done, in part, not done, unknown."""
         if self.access.is_open:
             return "unknown"
         if self.access.succeeded:
@@ -88,29 +88,29 @@ class AuditEntryView:
 
     @property
     def values(self) -> tuple[ValueChange, ...]:
-        """Everything that was noted before and after."""
+        """All values that were recorded before and after."""
         before, after = dict(_flat(self.row.before)), dict(_flat(self.row.after))
         return tuple(ValueChange(name, before.get(name, "–"), after.get(name, "–")) for name in {**before, **after})
 
     @property
     def changes(self) -> tuple[ValueChange, ...]:
-        """What differs."""
+        """The values that differ."""
         return tuple(value for value in self.values if not value.is_same)
 
     @property
     def failed(self) -> tuple[tuple[str, str], ...]:
-        """Entry by entry, why it was not done."""
+        """The entries for which the operation failed, each with the reason."""
         listed = self.row.detail.get("failed") or ()
         return tuple((one[0], one[1]) if isinstance(one, list) else ("", one) for one in listed)
 
     @property
     def done_ids(self) -> tuple[str, ...]:
-        """The entries that it was done to."""
+        """The IDs of the entries for which the operation succeeded."""
         return tuple(self.row.detail.get("done_ids") or ())
 
     @property
     def asked(self) -> tuple[tuple[str, str], ...]:
-        """What was asked for, value by value; without what was not said."""
+        """The arguments of the action by name, without empty ones."""
         asked = self.access.begun.detail.get("asked") or {}
         return tuple(
             _asked(name, value)
@@ -153,7 +153,7 @@ ROWS: Final = 50
 
 @handles_invalid_query
 def audit_log(request: HttpRequest) -> HttpResponse:
-    """What was done, newest first."""
+    """Render the actions, newest first."""
     before_row = _number(request.GET.get("before", ""))
     found = [AuditEntryView(one) for one in recent(ROWS + 1, before_row=before_row)]
     address = reverse("audit-log")
@@ -168,7 +168,7 @@ def audit_log(request: HttpRequest) -> HttpResponse:
 
 
 def audit_log_entry(request: HttpRequest, number: int) -> HttpResponse:
-    """One thing that was done, whole."""
+    """Render one action with all its details."""
     found = access(number)
     with open_reader() as reader:
         coverage = reader.coverage

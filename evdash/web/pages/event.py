@@ -1,4 +1,4 @@
-"""One event: its row opened, its own page, its values by themselves."""
+"""One event: its opened row, its own page, and its single values."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ from evdash.web.url_prefix import mounted_below
 
 
 def event(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
-    """The event of this entry; `part=opened` only what its opened row shows, `field=N` only that value."""
+    """Render the event of this entry.
+
+    The query selects a part: `part=opened` the opened row only, `field=N` that value only, `as=json` the entry as JSON.
+    """
     mount = sandbox_request(request)
     if mount is None and is_sandbox(stream):
         with mounted_below(mounted_prefix(stream)):
@@ -76,7 +79,7 @@ def _value_or_json(request: HttpRequest, found: Event) -> HttpResponse:
 
 
 def _context(request: HttpRequest, found: Event, neighbours: Neighbours) -> dict[str, Any]:
-    """What the opened row and the page show; the links narrow the filter of the list that the row stands in."""
+    """Return the context of the opened row and of the page. Links narrow the filter of the list that has the row."""
     try:
         within = EventFilter.from_query(parameters(request.GET))
     except FilterError:
@@ -101,7 +104,7 @@ def _context(request: HttpRequest, found: Event, neighbours: Neighbours) -> dict
 
 
 def _value(request: HttpRequest, found: Event, number: str) -> HttpResponse:
-    """One value whole: as plain text, as bytes to download, or (`part=whole`) for the place where it was folded."""
+    """Return one complete value: plain text, bytes to download, or with `part=whole` the text for the folded place."""
     if not number.isascii() or not number.isdecimal() or len(number) > 6 or int(number) >= len(found.fields):
         sentence = f"The entry has {len(found.fields):,} fields, numbered from 0; field={number[:20]} is none of them."
         return message_page(request, "No such field", sentence, status=404)
@@ -119,7 +122,7 @@ def _value(request: HttpRequest, found: Event, number: str) -> HttpResponse:
 
 
 def _as_json(found: Event) -> str:
-    """The entry with all its fields in order; a value that is not UTF-8 as base64, marked."""
+    """Return the entry with all its fields in order; a value that is not UTF-8 becomes a marked base64 value."""
     fields = [
         [field.name, field.value] if field.is_text else [field.name, {"base64": b64encode(field.raw).decode("ascii")}]
         for field in found.fields

@@ -1,4 +1,4 @@
-"""Events: every event under the whole filter bar."""
+"""Events: the lists of all events, of live events and of errors, each with the full filter bar."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from evdash.web.page import page
 
 @handles_invalid_query
 def events(request: HttpRequest) -> HttpResponse:
-    """All events of the filter, newest first."""
+    """Render the events of the filter, newest first."""
     asking = list_query(request)
     with open_reader() as reader:
         shown = listing(reader, asking)
@@ -35,7 +35,7 @@ def events(request: HttpRequest) -> HttpResponse:
 
 @handles_invalid_query
 def live(request: HttpRequest) -> HttpResponse:
-    """The newest end; static/live.js adds what comes."""
+    """Render the newest events of the filter; static/live.js adds later ones."""
     asking = list_query(request)
     with open_reader() as reader:
         shown = listing(reader, asking, with_histogram=False)
@@ -55,7 +55,7 @@ GROUPS_SHOWN = 8
 
 @handles_invalid_query
 def errors(request: HttpRequest) -> HttpResponse:
-    """The errors of the filter, newest first."""
+    """Render the errors of the filter, newest first."""
     asking = list_query(request, ERRORS)
     with open_reader() as reader:
         shown = listing(reader, asking)
@@ -77,7 +77,10 @@ def errors(request: HttpRequest) -> HttpResponse:
 
 
 def _address(group: ErrorGroupRecord) -> str:
-    """The errors that are surely of the group and those that look like it: what its events have in common."""
+    """Return the address of the errors with the group's type, code, tool and the longest fixed part of its text.
+
+    They include all errors of the group, and others that are similar.
+    """
     alike = EventFilter()
     for key, value in (("type", group.type), ("code", group.code), ("tool", group.tool)):
         if value:

@@ -1,4 +1,4 @@
-"""The events of a filter, all of them, for programs and spreadsheets."""
+"""Exports of all events of a filter, for programs and spreadsheets."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from evdash.web.sandbox_middleware import sandbox_request
 
 @token_or_session
 def ndjson(request: HttpRequest) -> HttpResponseBase:
-    """One JSON object a line, lossless."""
+    """Export one JSON object per line, lossless."""
     return _exported(request, ndjson_lines, "NDJSON", "application/x-ndjson", "events.ndjson")
 
 
 @token_or_session
 def csv(request: HttpRequest) -> HttpResponseBase:
-    """One row an event, for spreadsheets."""
+    """Export one row per event, for spreadsheets."""
     return _exported(request, csv_lines, "CSV", "text/csv; charset=utf-8", "events.csv")
 
 
@@ -36,7 +36,7 @@ def _exported(
     request: HttpRequest, lines: Callable[[EventFilter], Iterator[bytes]], form: str, content_type: str, name: str
 ) -> HttpResponseBase:
     try:
-        # A misspelt condition that is passed over would give away everything.
+        # Ignoring a misspelt condition would export everything.
         refuse_unknown(request.GET)
         event_filter = EventFilter.from_query(parameters(request.GET))
     except FilterError as error:
@@ -51,9 +51,9 @@ def _exported(
 def given_out(
     request: HttpRequest, chunks: Iterator[bytes], event_filter: EventFilter, form: str, content_type: str, name: str
 ) -> HttpResponseBase:
-    """A response that sends each chunk when it is made, as a file of that name; the audit log has it.
+    """Return a response that sends each chunk when it is made, as a file with this name.
 
-    503 where that cannot be told.
+    The audit log records the export. The response is 503 if the audit log cannot be written.
     """
     user = request.user if request.user.is_authenticated else None
     mount = sandbox_request(request)
@@ -73,7 +73,7 @@ def given_out(
 
 
 def who_asks(request: HttpRequest) -> str:
-    """The person, or the program by its token."""
+    """Return the name of the person, or the program by its token."""
     if request.user.is_authenticated:
         return request.user.get_username()
     token = token_of(request)

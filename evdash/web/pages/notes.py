@@ -1,4 +1,4 @@
-"""Notes: written where they are read, changed and deleted on a page of their own."""
+"""Notes: written on the page of their subject, changed and deleted on a page of their own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from evdash.web.page import page
 
 
 def session_notes(request: HttpRequest, session_id: str) -> HttpResponse:
-    """The notes on a session and its events by themselves; POST writes one on the session."""
+    """Render the notes on a session and its events as a page; POST adds one to the session."""
     with open_reader() as reader:
         is_known = reader.session(session_id) is not None
         coverage = reader.coverage
@@ -32,7 +32,7 @@ def session_notes(request: HttpRequest, session_id: str) -> HttpResponse:
 
 
 def event_notes(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
-    """The notes on an entry by themselves; POST writes one."""
+    """Render the notes on an entry as a page; POST adds one."""
     with open_reader() as reader:
         found = reader.event(stream, entry_id)
         coverage = reader.coverage
@@ -68,7 +68,7 @@ def _notes(request: HttpRequest, subject: Subject, coverage: Coverage) -> HttpRe
 
 
 def note(request: HttpRequest, number: int) -> HttpResponse:
-    """One note with what it said before; POST changes what it says."""
+    """Render one note with its earlier versions; POST changes its text."""
     found = find_note(number)
     if found is None:
         return _no_such_note(request, number)
@@ -84,7 +84,7 @@ def note(request: HttpRequest, number: int) -> HttpResponse:
 
 @require_POST
 def note_deleted(request: HttpRequest, number: int) -> HttpResponse:
-    """Delete the note, and lead to where it stood."""
+    """Delete the note, and redirect to its former place."""
     found = find_note(number)
     if found is None:
         return _no_such_note(request, number)

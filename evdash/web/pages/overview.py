@@ -1,4 +1,4 @@
-"""Overview: the numbers, each a link to the events behind it."""
+"""Overview: the numbers, each with a link to its events."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SESSIONS_IN_SANDBOX: Final = 10
 
 
 def overview(request: HttpRequest) -> HttpResponse:
-    """Totals, rate, error rate, sessions, users, types and the newest errors over a time range."""
+    """Render totals, rate, error rate, sessions, users, types and the newest errors of a time range."""
     asked = parse_filter(request.GET)
     ranged = EventFilter(since=asked.own.since, until=asked.own.until)
     now = datetime.now(UTC)

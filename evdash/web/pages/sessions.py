@@ -15,7 +15,7 @@ from evdash.web.page import page
 
 @handles_invalid_query
 def sessions(request: HttpRequest) -> HttpResponse:
-    """A page of sessions, of one user with `user=`."""
+    """Render a page of sessions; `user=` limits it to one user."""
     before, after = parse_entry_cursor(request.GET.dict())
     user_id = request.GET.get("user", "")
     with open_reader() as reader:

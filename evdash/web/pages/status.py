@@ -1,4 +1,4 @@
-"""The state in the top bar by itself, for pages that follow it."""
+"""The state in the top bar as a fragment, for pages that refresh it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from evdash.web.page import state_part
 
 
 def state(request: HttpRequest) -> HttpResponse:
-    """How far the indexing is, now."""
+    """Render the current progress of the indexing."""
     with open_reader() as reader:
         coverage = reader.coverage
     return state_part(request, coverage)

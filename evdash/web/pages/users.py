@@ -24,7 +24,7 @@ from evdash.web.page import page
 
 @handles_invalid_query
 def users(request: HttpRequest) -> HttpResponse:
-    """A page of users."""
+    """Render a page of users."""
     before, after = parse_entry_cursor(request.GET.dict())
     with open_reader() as reader:
         found = reader.users(before=before, after=after)
@@ -43,7 +43,7 @@ SESSIONS = 20
 
 @handles_invalid_query
 def user(request: HttpRequest, user_id: str) -> HttpResponse:
-    """The user's events from the first on, under the filter bar."""
+    """Render the user's events, oldest first, under the filter bar."""
     asking = list_query(request, Scope("user", user_id), oldest_first=True)
     with open_reader() as reader:
         facts = reader.user(user_id)
@@ -74,7 +74,7 @@ def user(request: HttpRequest, user_id: str) -> HttpResponse:
 
 
 def _calendar(reader: Reader, facts: UserSummary, address: str) -> Calendar:
-    # A producer may write any year; the calendar ends today, or with the user's last day before it.
+    # A producer may write any year. The calendar ends today, or on the user's last day if that is earlier.
     since, until = calendar_range(min(datetime.now(UTC), facts.last_at).date())
 
     def of_day(day: date) -> str:

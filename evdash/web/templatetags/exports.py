@@ -1,4 +1,4 @@
-"""What the templates of exported files need: styles within the file, places in it."""
+"""Template tags and filters for exported files: inline styles and element ids."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ register = template.Library()
 
 @register.simple_tag
 def inline_styles(*names: str, media: str = "all") -> SafeString:
-    """These stylesheets, by their names below static/, as one <style>."""
+    """Return the named stylesheets below static/ as one <style> element.
+
+    Raises FileNotFoundError for an unknown name, and ValueError for a stylesheet that contains a tag.
+    """
     styles = "\n".join(_stylesheet(name) for name in names)
-    # Stylesheets of evdash's own, nothing of anybody's data.
+    # The text is safe: it has only evdash's own stylesheets, and not event data.
     return SafeString(f'<style media="{media}">\n{styles}</style>')
 
 
@@ -36,5 +39,5 @@ def _stylesheet(name: str) -> str:
 
 @register.filter
 def place_in_file(subject: Subject) -> str:
-    """The id of the entry that a note is on."""
+    """Return the HTML id of the entry that a note is on; "" for a note on a session."""
     return element_id(subject.stream, subject.entry_id) if subject.entry_id else ""

@@ -1,4 +1,4 @@
-"""What the templates say in one word: times, numbers, text from events."""
+"""Template filters for times, numbers and event text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from evdash.web.session_status import session_status, session_times
 
 register = template.Library()
 
-# The decorator of django-stubs keeps the types of what it registers.
+# django-stubs' decorator keeps the types of the registered functions.
 register.filter("session_address", session_address)
 register.filter("user_address", user_address)
 register.filter("session_status", session_status)
@@ -28,34 +28,37 @@ register.filter("percent", formatting.format_percent)
 
 @register.filter
 def visible(text: object) -> SafeString | str:
-    """Text from an event: escaped, unseen characters marked."""
+    """Return event text with unseen characters marked. The template escapes a text without such characters."""
     return control_characters.escape_control_chars_html(str(text))
 
 
 @register.filter
 def signs(text: object) -> str:
-    """Text from an event for a title or a label: unseen characters as signs."""
+    """Return event text with unseen characters as signs, for a title or a label."""
     return control_characters.escape_control_chars_text(str(text))
 
 
 @register.filter
 def number(value: int | None) -> str:
-    """`12,400`; a dash for what is not known."""
+    """Return a number as `12,400`; a dash if it is unknown."""
     return "–" if value is None else f"{value:,}"
 
 
 @register.filter
 def kind(event_type: str) -> TypeStyle:
-    """The kind of an event type."""
+    """Return the style of an event type."""
     return style_of(event_type)
 
 
 @register.filter
 def clock(moment: datetime, entry_id: object = "") -> SafeString:
-    """A time as a row shows it: day and milliseconds; the absolute time, and the entry ID, on hovering."""
+    """Return a time (UTC) as a row shows it: day and milliseconds, with the full time and entry ID as tooltip.
+
+    A time of another year has its year and no milliseconds.
+    """
     moment = moment.astimezone(UTC)
     time = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"
-    # Of another year, the year is worth more than the milliseconds.
+    # In another year, the year is more useful than the milliseconds.
     is_this_year = moment.year == datetime.now(UTC).year
     day, shown = (f"{moment:%d %b}", time) if is_this_year else (_dated(moment), time[:8])
     title = f"{_dated(moment)} {time} UTC" + (f"\nentry ID {entry_id}" if entry_id else "")
@@ -70,7 +73,7 @@ def clock(moment: datetime, entry_id: object = "") -> SafeString:
 
 @register.filter
 def moment(value: datetime | None) -> SafeString | str:
-    """A time to the second with its day; a dash for none."""
+    """Return a time (UTC) to the second with its day; a dash for None."""
     if value is None:
         return "–"
     value = value.astimezone(UTC)
@@ -80,7 +83,7 @@ def moment(value: datetime | None) -> SafeString | str:
 
 @register.filter
 def ago(value: datetime | None) -> SafeString | str:
-    """A time as its distance from now, the absolute time on hovering."""
+    """Return a time relative to now, with the absolute time (UTC) as tooltip; a dash for None."""
     if value is None:
         return "–"
     value = value.astimezone(UTC)
@@ -95,24 +98,24 @@ def ago(value: datetime | None) -> SafeString | str:
 
 @register.filter
 def rate(per_second: float) -> str:
-    """Events a second: `0`, `0.4`, `12`, `1,250`."""
+    """Return a rate in events a second: `0`, `0.4`, `12`, `1,250`."""
     return f"{per_second:,.0f}" if per_second >= 10 or per_second == 0 else f"{per_second:.2g}"
 
 
 @register.filter
 def seconds_long(value: float) -> str:
-    """A number of seconds as a span of time."""
+    """Return a number of seconds as a duration."""
     return formatting.format_duration(timedelta(seconds=value))
 
 
 @register.filter
 def events_word(value: int) -> str:
-    """`1 event`, `1,310 events`."""
+    """Return a number of events with its noun: `1 event`, `1,310 events`."""
     return formatting.format_count(value, "event")
 
 
 def _dated(value: datetime) -> str:
-    # strftime pads years below 1000 differently from system to system.
+    # strftime pads years below 1000 differently on different systems.
     return f"{value.year:04d}-{value.month:02d}-{value.day:02d}"
 
 

@@ -1,4 +1,4 @@
-"""Two sessions side by side, as templates/pages/compare/compare.html shows them."""
+"""Two sessions side by side, as data for templates/pages/compare/compare.html."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from evdash.web.pages.compare.text_diff import MarkedText, marked
 
 ROWS: Final = 200
 OPENED_AT_MOST: Final = 50
-"""Longer folds are not in the page; they lead to one that shows them."""
+"""Maximum rows of a fold that the page contains. A longer fold links to a page that shows its rows."""
 _FOLDED_FROM: Final = 4
-_CONTEXT: Final = 1  # rows beside a difference that are not folded
+_CONTEXT: Final = 1  # rows next to a difference that are not folded
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Rows from `start` up to, and not at, `end`."""
+    """Rows from `start` (included) to `end` (excluded)."""
 
     start: int
     end: int
@@ -48,12 +48,12 @@ class Stretch:
 
     @property
     def opens(self) -> bool:
-        """Whether its rows are in the page."""
+        """Whether the page contains its rows."""
         return not self.is_folded or self.rows <= OPENED_AT_MOST
 
 
 def folded(is_same: Sequence[bool]) -> list[Stretch]:
-    """All rows in order, long runs of those that are the same folded but for what stands beside a difference."""
+    """Return all rows in order, with long runs of equal rows folded except next to a difference."""
     found: list[Stretch] = []
     start = 0
     for same, run in groupby(is_same):
@@ -68,7 +68,7 @@ def folded(is_same: Sequence[bool]) -> list[Stretch]:
 
 
 def pages(stretches: Sequence[Stretch]) -> list[list[Stretch]]:
-    """The stretches on pages of at most ROWS rows; one that is not folded may go on on the next page."""
+    """Return the stretches on pages of at most ROWS rows. An unfolded one may continue on the next page."""
     found: list[list[Stretch]] = [[]]
     room = ROWS
     for stretch in stretches:
@@ -93,7 +93,7 @@ _DURATIONS: Final[Mapping[str, str]] = {"latency (ms)": "latency", "length (ms)"
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """One of the totals: a dash where nothing says it."""
+    """One of the totals; a dash for an unknown value."""
 
     name: str
     a: str
@@ -104,7 +104,7 @@ class Total:
 
 
 def totals(contrasts: Sequence[Contrast]) -> tuple[Total, ...]:
-    """The contrasts as a table shows them."""
+    """Return the contrasts as rows of a table."""
     return tuple(_total(contrast) for contrast in contrasts)
 
 
@@ -152,15 +152,15 @@ FIRST_DIFFERENCE: Final = "first-difference"
 
 @dataclass(frozen=True, slots=True)
 class CompareQuery:
-    """What an address asks for: two sessions, "" for none yet, and the place among their rows."""
+    """The query of an address: two sessions, "" for none yet, and the position among their rows."""
 
     a: str
     b: str
-    start: int  # the page on which this row stands, counted from 0
+    start: int  # selects the page with this row, counted from 0
     is_unfolded: bool
 
     def address(self, start: int = 0, *, is_unfolded: bool | None = None) -> str:
-        """Of the page on which this row stands."""
+        """Return the address of the page with this row."""
         unfolded = self.is_unfolded if is_unfolded is None else is_unfolded
         place = ({"from": str(start)} if start else {}) | ({"same": "shown"} if unfolded else {})
         return compare_address(self.a, self.b, **place)
@@ -168,7 +168,7 @@ class CompareQuery:
 
 @dataclass(frozen=True, slots=True)
 class TextMark:
-    """How a row, or a number of rows, is told apart: a sign, words, and a CSS class `compared-<name>`."""
+    """The mark of a row, or of a number of rows: a sign, words, and a CSS class `compared-<name>`."""
 
     sign: str
     words: str
@@ -178,29 +178,29 @@ class TextMark:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """An event in a row."""
+    """One event of a row."""
 
     event: Event
     kind: TypeStyle
     reading: OneLineText
-    after: str  # the session's start
+    after: str  # time since the session's start
     address: str  # of the event in its session
     is_duplicate: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedField:
-    """A field that is not the same in both; None on the side that has no such field."""
+    """A field that differs between two events; None on a side without this field."""
 
     name: str
-    is_read: bool  # it is what the one-line readings say, and takes their place
+    is_read: bool  # it has the text of the one-line summaries, and replaces them
     a: MarkedText | None
     b: MarkedText | None
 
 
 @dataclass(frozen=True, slots=True)
 class RowView:
-    """A row; a side is None where nothing corresponds, or where `is_gone`: the entry was removed meanwhile."""
+    """One row; a side is None without a counterpart, or if `is_gone`: the entry was removed in between."""
 
     mark: TextMark
     a: Side | None
@@ -212,13 +212,13 @@ class RowView:
 
     @property
     def says_it_below(self) -> bool:
-        """Whether what the one-line readings say stands below them, whole and marked."""
+        """Whether the text of the one-line summaries is shown below them, complete and marked."""
         return any(field.is_read for field in self.fields)
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedPart:
-    """Rows that follow each other; folded ones without `rows` lead to a page that shows them."""
+    """Consecutive rows. A folded part without `rows` links to a page that shows them."""
 
     rows: tuple[RowView, ...]
     is_folded: bool
@@ -228,23 +228,23 @@ class ComparedPart:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonView:
-    """What templates/pages/compare/compare.html shows."""
+    """The data of templates/pages/compare/compare.html."""
 
     totals: tuple[Total, ...]
     marks: tuple[TextMark, ...]
     parts: tuple[ComparedPart, ...]
-    first_difference: str  # the address; "" where there is no difference
+    first_difference: str  # the address; "" without a difference
     same_before: str
     swapped: str
-    unfolded: str  # the address with, or again without, every row that is the same; "" where it makes no difference
+    unfolded: str  # the address that shows, or folds again, all equal rows; "" without folds
     is_unfolded: bool
     previous: str
     next: str
-    place: str  # which rows these are of how many
+    place: str  # the shown rows and the total; "" with one page
 
 
 def compare_query(params: QueryDict) -> CompareQuery:
-    """What `a=`, `b=`, `from=` and `same=` ask for. Raises BadPlace."""
+    """Return the query in `a=`, `b=`, `from=` and `same=`. Raise InvalidQuery."""
     start, same = params.get("from", "0"), params.get("same", "")
     if not (start.isascii() and start.isdecimal() and len(start) < 10):
         raise InvalidQuery(f"from= is the number of a row, counted from 0; {start[:40]!r} is none.")
@@ -256,7 +256,7 @@ def compare_query(params: QueryDict) -> CompareQuery:
 
 
 def comparison_view(reader: Reader, compared: SessionComparison, asked: CompareQuery) -> ComparisonView:
-    """The page of the comparison that is asked for: where `from` is past the end, the last one."""
+    """Return the requested page of the comparison: the last one if `from` is past the end."""
     rows = compared.rows
     whole = [Stretch(0, len(rows), False)]
     short = folded([row.verdict == "same" for row in rows])
@@ -287,7 +287,10 @@ def comparison_view(reader: Reader, compared: SessionComparison, asked: CompareQ
 
 
 def notices(compared: SessionComparison) -> tuple[Notice, ...]:
-    """What is not wholly compared, and why, in sentences."""
+    """Return sentences about the parts that were not compared completely, with the reasons.
+
+    One more sentence reports that A and B are the same session.
+    """
     found: list[Notice] = []
     for name, session in (("A", compared.a), ("B", compared.b)):
         if session.has_earlier:
@@ -311,7 +314,7 @@ def _places_of(compared: SessionComparison, name: str) -> list[Position]:
 
 
 def _gaps_in_words(name: str, session: ComparedSession, places: Sequence[Position]) -> Iterator[str]:
-    """What the gaps in a session's time leave open, and one before it; `places`: of its events."""
+    """Yield sentences about the gaps within and before a session. `places` are the positions of its events."""
     if not session.gaps:
         return
     first = min((place.entry_id for place in places), default=EntryId.MIN)
@@ -368,7 +371,7 @@ def _row(compared: SessionComparison, number: int, events: Mapping[Position, Eve
 
 def _fields(a: Side, b: Side) -> tuple[ComparedField, ...]:
     differences = differing(a.event, b.event)
-    # The end of each line says the tokens already.
+    # The end of each line already shows the tokens.
     rest = tuple(each for each in differences if each.name != "tokens")
     return tuple(_field(each, a, b) for each in rest or differences)
 
@@ -404,7 +407,7 @@ _LOOKED_AT: Final = 50
 
 
 def suggest_comparisons(reader: Reader, of: SessionSummary | None = None) -> tuple[SessionSummary, ...]:
-    """Recent sessions of the same user, then of the same agent; without a session, the most recent ones."""
+    """Return recent sessions of the same user, then of the same agent; without a session, the most recent ones."""
     recent = reader.sessions(limit=_LOOKED_AT).sessions
     if of is None:
         return recent[:_SUGGESTED]

@@ -1,4 +1,4 @@
-"""Two texts with what differs in them marked, word by word, as far as a page has room."""
+"""Two texts with their differences marked, word by word, up to the length that a page shows."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Final
 from evdash.events.session.edit_script import corresponding
 
 SHOWN_CHARS: Final = 480
-_BEFORE_CHARS: Final = 60  # that are shown of what both begin with, where that is long
-# With fewer words in common the marks would be confetti: then all is marked.
+_BEFORE_CHARS: Final = 60  # shown characters of a long common beginning
+# With a smaller share of common words, many short marks would be unreadable: then everything is marked.
 _LEAST_ALIKE: Final = 0.35
 _WORD: Final = re.compile(r"\w+\s*|[^\w\s]\s*|\s+")
 
@@ -23,20 +23,20 @@ class Piece:
     """A part of a text."""
 
     text: str
-    is_changed: bool  # the other text has it not, or has something else there
+    is_changed: bool  # the other text lacks it, or has other text in its place
 
 
 @dataclass(frozen=True, slots=True)
 class MarkedText:
-    """A text in pieces, as far as it is shown."""
+    """A text in pieces, up to the shown length."""
 
     pieces: tuple[Piece, ...]
-    before: int  # characters that are left out at its beginning, the same in both
-    after: int  # characters that are left out at its end
+    before: int  # omitted characters at its beginning, equal in both texts
+    after: int  # omitted characters at its end
 
 
 def marked(a: str, b: str) -> tuple[MarkedText, MarkedText]:
-    """Both texts around the first place where they differ. Takes at most some 5 ms."""
+    """Return both texts around their first difference. The call takes at most about 5 ms."""
     begin = _beginning(a, b)
     ours, theirs = _words(a, begin), _words(b, begin)
     same_a, same_b = _in_both(ours, theirs)
@@ -47,13 +47,13 @@ def marked(a: str, b: str) -> tuple[MarkedText, MarkedText]:
 
 
 def _words(text: str, begin: int) -> list[str]:
-    """The words that are shown; one that would be cut is not, unless there is no other."""
+    """Return the words to show. A word that would be cut is omitted, unless it is the only one."""
     words = _WORD.findall(text[begin : begin + SHOWN_CHARS])
     return words[:-1] if len(text) > begin + SHOWN_CHARS and len(words) > 1 else words
 
 
 def _beginning(a: str, b: str) -> int:
-    """Where to begin showing: some words before the first difference, if that is far in."""
+    """Return the index of the first shown character: some words before the first difference, or 0 if that is near."""
     pairs = enumerate(zip(a, b, strict=False))
     common = next((at for at, (one, other) in pairs if one != other), min(len(a), len(b)))
     if common <= 2 * _BEFORE_CHARS or max(len(a), len(b)) <= SHOWN_CHARS:
@@ -63,7 +63,7 @@ def _beginning(a: str, b: str) -> int:
 
 
 def _in_both(a: Sequence[str], b: Sequence[str]) -> tuple[set[int], set[int]]:
-    """The indices of the words that correspond."""
+    """Return the indices of the words that correspond, in each text."""
     words_a, words_b = [word.strip() for word in a], [word.strip() for word in b]
     if (Counter(words_a) & Counter(words_b)).total() < _LEAST_ALIKE * max(len(a), len(b)):
         return set(), set()
@@ -75,7 +75,7 @@ def _pieces(words: Sequence[str], same: set[int]) -> tuple[Piece, ...]:
     found: list[Piece] = []
     for changed, run in groupby(range(len(words)), key=lambda number: number not in same):
         text = "".join(words[number] for number in run)
-        # The white space after a word that differs is no difference.
+        # The white space after a differing word is not a difference.
         end = len(text.rstrip()) if changed else len(text)
         found += [
             Piece(part, part_changed) for part, part_changed in ((text[:end], changed), (text[end:], False)) if part

@@ -1,4 +1,4 @@
-"""Two sessions side by side."""
+"""The view that compares two sessions side by side."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from evdash.web.pages.compare.presenter import (
 
 @handles_invalid_query
 def compare(request: HttpRequest) -> HttpResponse:
-    """The sessions of `a=` and `b=`, aligned; while one is not named, a form that asks for it."""
+    """Render the aligned sessions of `a=` and `b=`. If one is missing, render a form that requests it."""
     asked = compare_query(request.GET)
     with open_reader() as reader:
         facts = [reader.session(session_id) if session_id else None for session_id in (asked.a, asked.b)]

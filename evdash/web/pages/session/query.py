@@ -1,4 +1,4 @@
-"""The line above a session's list: its readings, and ways to the next error, tool call or time."""
+"""The queries of a session page: view mode, toolbar links, state panel links, and the search for an event."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ READINGS: Final[tuple[tuple[ViewMode, str], ...]] = (
     ("events", "Events"),
     ("raw", "Raw"),
 )
-# What addresses within the page keep; the place in the list is each address's own.
+# Parameters that links within the page keep. Each link sets its own position in the list.
 _KEPT: Final = ("view", *PARAMETERS, "pin", "vs")
 
 
 @dataclass(frozen=True, slots=True)
 class ViewModeLink:
-    """One of the readings."""
+    """Link to one of the view modes."""
 
     label: str
     view: ViewMode
@@ -46,7 +46,7 @@ class ViewModeLink:
 
 @dataclass(frozen=True, slots=True)
 class NavLink:
-    """Onward to something; `key` is what does the same on the keyboard."""
+    """Link to the next or previous error or tool call. `title` names its key on the keyboard."""
 
     label: str
     title: str
@@ -57,7 +57,7 @@ class NavLink:
 
 @dataclass(frozen=True, slots=True)
 class Toolbar:
-    """What templates/pages/session/_toolbar.html shows."""
+    """The data of templates/pages/session/_toolbar.html."""
 
     readings: tuple[ViewModeLink, ...]
     ways: tuple[NavLink, ...]
@@ -66,7 +66,7 @@ class Toolbar:
 
 
 def view_mode(params: QueryDict) -> ViewMode:
-    """The reading that `view=` names; events by default. Raises BadPlace for another word."""
+    """Return the view mode that `view=` names; events by default. Raise InvalidQuery for another word."""
     asked = params.get("view", "events")
     for reading, _ in READINGS:
         if asked == reading:
@@ -75,15 +75,15 @@ def view_mode(params: QueryDict) -> ViewMode:
 
 
 def preserved_query(params: QueryDict) -> str:
-    """The part of the query string that says how the page is looked at, not where."""
+    """Return the part of the query string that selects the view, without the position in the list."""
     return urlencode(_preserved_params(params))
 
 
 def query_showing(event: Event, params: QueryDict, now: datetime) -> str:
-    """The query string of the page around this event of the session, looked at as before.
+    """Return the query string of the page around this event of the session, with the same view.
 
-    A filter that does not let the event through is taken off, and stands in `taken_off=`. `now`: what relative times of
-    the filter are seen from.
+    A filter that hides the event, or is invalid, is removed and moved to `taken_off=`. The filter's relative times are
+    relative to `now`.
     """
     asked = parse_filter(params, Scope("session", event.session_id))
     kept = _preserved_params(params)
@@ -93,7 +93,7 @@ def query_showing(event: Event, params: QueryDict, now: datetime) -> str:
 
 
 def cleared_filter(params: QueryDict) -> str:
-    """The sentence that says which filter was taken off to show what was found; "" when none was."""
+    """Return the sentence about the filter that was removed to show an event; "" if none was."""
     text = one_line(params.get("taken_off", ""), 200)
     return (
         f"The filter {escape_control_chars_text(text)} was taken off to show this event, which it leaves out."
@@ -103,7 +103,7 @@ def cleared_filter(params: QueryDict) -> str:
 
 
 def toolbar(params: QueryDict, shown: Listing) -> Toolbar:
-    """The toolbar of a page; its ways lead on from the selected event, else from the ends of what is listed."""
+    """Return the toolbar of a page. Its links start at the selected event, else at the ends of the list."""
     events = shown.page.events
     first, last = (events[0].entry_id, events[-1].entry_id) if events else (None, None)
     at = params.get("at", "")
@@ -145,7 +145,7 @@ PINS_MAX: Final = 8
 
 
 class PanelQuery:
-    """The panel's own query strings. Each keeps how the page around it is looked at: its reading and its filter."""
+    """Query strings of the state panel. Each keeps the view mode and the filter of the page around it."""
 
     def __init__(self, params: QueryDict, at: EntryId) -> None:
         self._at, self._pins, self._vs = at, params.getlist("pin"), params.get("vs", "")
@@ -156,45 +156,46 @@ class PanelQuery:
         return urlencode(pairs)
 
     def kept(self, paths: Sequence[Path]) -> str:
-        """With these paths watched."""
+        """Return the query string that watches these paths."""
         return self._of(self._at, [path_text(path) for path in paths], self._vs)
 
     def pinned(self, path: Path) -> str:
-        """With this path watched, too; "" where it is already, or no more can be."""
+        """Return the query string that also watches this path; "" if it is watched already, or PINS_MAX paths are."""
         text = path_text(path)
         is_full = text in self._pins or len(self._pins) >= PINS_MAX
         return "" if is_full else self._of(self._at, [*self._pins, text], self._vs)
 
     def unpinned(self, path: Path) -> str:
-        """Without this path."""
+        """Return the query string that does not watch this path."""
         return self._of(self._at, [pin for pin in self._pins if pin != path_text(path)], self._vs)
 
     def compared_with(self, entry_id: EntryId | None) -> str:
-        """Compared with the state after this entry; None: with the one before."""
+        """Return the query string that compares with the state after this entry; None: with the previous state."""
         return self._of(self._at, self._pins, str(entry_id) if entry_id else "")
 
     def at(self, entry_id: EntryId) -> str:
-        """At another event."""
+        """Return the query string of the panel at another event."""
         return self._of(entry_id, self._pins, self._vs)
 
 
 WHAT: Final = ("event", "error", "tool", "time")
-# A search stops at a bound where the log is far behind the stream; it goes on from there so often.
+# A read stops at a bound if the log is far behind the stream. A search makes at most this many reads, each after the
+# previous one.
 _ROUNDS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search came to."""
+    """Result of a search."""
 
     event: Event | None
-    searched_to: datetime | None = None  # without an event: the search came so far and no further; None: to the end
+    searched_to: datetime | None = None  # without an event: the time up to which it searched; None: the end
 
 
 def found_event(reader: Reader, summary: SessionSummary, params: dict[str, str]) -> Found:
-    """The event of the session that `what=`, `way=` and `from=` or `time=` ask for, whatever the page's filter shows.
+    """Return the event of the session that `what=`, `way=` and `from=` or `time=` select.
 
-    Raises BadPlace.
+    The page's filter has no effect. Raise InvalidQuery.
     """
     what, way = params.get("what", "event"), params.get("way", "next")
     if what not in WHAT or way not in ("next", "previous"):
@@ -205,7 +206,7 @@ def found_event(reader: Reader, summary: SessionSummary, params: dict[str, str])
     if what == "error":
         within = within.errors()
     elif what == "tool":
-        for event_type in sorted(CALLS):  # alternatives: what the picture draws from call to return
+        for event_type in sorted(CALLS):  # alternatives: the timeline draws these from call to return
             within = within.also("type", event_type)
     start = _from(params.get("from", ""))
     if way == "next":
@@ -233,8 +234,12 @@ def _from(text: str) -> EntryId | None:
 
 
 def _since(within: EventFilter, summary: SessionSummary, text: str) -> EventFilter:
-    """From a time on: ISO 8601, a clock time of the session's first day or after (`14:03`, `14:03:20`), or so long
-    after its start (`+90s`, `+5m`, `+2h`)."""
+    """Return the filter, limited to events from a time on.
+
+    The time has one of three forms: ISO 8601 (UTC without an offset); a clock time (`14:03`, `14:03:20`); an offset
+    from the session's start (`+90s`, `+5m`, `+2h`). A clock time is on the session's first day, or on the next day if
+    it is before the start. Raise InvalidQuery for any other text.
+    """
     text = text.strip()
     moment: datetime | None = None
     try:

@@ -1,4 +1,4 @@
-"""The state of a session at one of its events, what the event changed, and paths that are watched."""
+"""The state of a session at one of its events, the changes by that event, and watched paths."""
 
 from __future__ import annotations
 
@@ -30,38 +30,38 @@ from evdash.web.session_status import session_status
 
 VALUE_CHARS: Final = 160
 _POSITION: Final = re.compile(r"(\d+-\d+)@")
-# What a row of a list is called by, and what it says.
+# Fields with the name of a row, and fields with its text. The first non-empty one is used.
 _NAMES: Final = ("tool", "role", "type")
 _WORDS: Final = ("beginning", "query", "arguments", "text", "sentence", "reason")
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeLine:
-    """One difference, as a line. `name`: the path within its group, "" for the group itself."""
+    """One difference, as a line. `name` is the path within its group; "" for the group itself."""
 
     kind: Literal["added", "removed", "changed"]
     name: str
     path: str
     before: str
     after: str
-    pin: str  # query string of the panel with this path watched; "" for what is no longer there
+    pin: str  # query string of the panel that also watches this path; "" if it cannot
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeGroup:
-    """What differs in one row of a list, or in one part of the state."""
+    """The differences in one row of a list, or in one part of the state."""
 
     kind: Literal["added", "removed", "changed"]
     title: str
     label: str  # of the row
-    address: str  # query string of the page at the row's event; "" for what is no row
+    address: str  # query string of the page at the row's event; "" if it is not a row
     lines: tuple[ChangeLine, ...]
 
 
 def change_groups(
     changes: Sequence[Change], earlier: SessionState, later: SessionState, query: PanelQuery
 ) -> tuple[ChangeGroup, ...]:
-    """The changes gathered by what they are of, in their order."""
+    """Return the changes, grouped by row or part of the state, in their order."""
     gathered: dict[Path, list[Change]] = {}
     for change in changes:
         gathered.setdefault(_row_of(change.path), []).append(change)
@@ -69,7 +69,7 @@ def change_groups(
 
 
 def short(value: Any) -> str:
-    """A value in one line."""
+    """Return a value in one line of at most VALUE_CHARS characters."""
     if isinstance(value, Mapping):
         shown = {key: each for key, each in value.items() if each not in ("", None, {})}
         return one_line(", ".join(f"{key} {short(each)}" for key, each in shown.items()), VALUE_CHARS) or "{}"
@@ -77,7 +77,7 @@ def short(value: Any) -> str:
 
 
 def _row_of(path: Path) -> Path:
-    """The path up to the row of a list that it leads into, else up to its last name."""
+    """Return the path up to the row of a list in it, else the path without its last name."""
     for index, part in enumerate(path):
         if _POSITION.match(part):
             return path[: index + 1]
@@ -102,7 +102,7 @@ def _group(
 
 
 def _line(change: Change, group: Path, query: PanelQuery) -> ChangeLine:
-    # A row that has come or gone is told by its label.
+    # The label describes an added or removed row.
     is_row = change.path == group and _POSITION.match(group[-1])
     inside = change.path[len(group) :]
     return ChangeLine(
@@ -129,7 +129,7 @@ _LABEL_CHARS: Final = 120
 
 @dataclass(frozen=True, slots=True)
 class OpenCall:
-    """A call that nothing has ended so far."""
+    """A call without a return so far."""
 
     label: str
     address: str  # query string of the page at the call
@@ -137,7 +137,7 @@ class OpenCall:
 
 
 def open_calls(reader: Reader, summary: SessionSummary, step: Step, query: PanelQuery) -> tuple[OpenCall, ...]:
-    """The newest calls that wait after this step, newest first."""
+    """Return the newest open calls after this step, newest first, at most SHOWN."""
     waiting = [(Position.parse(call.at).entry_id, call) for call in _waiting(step.after)]
     calls = sorted(waiting, key=lambda each: each[0], reverse=True)[:SHOWN]
     end = _end(reader, summary, step, calls[-1][0]) if calls else None
@@ -145,13 +145,16 @@ def open_calls(reader: Reader, summary: SessionSummary, step: Step, query: Panel
 
 
 def _waiting(state: SessionState) -> Iterator[ToolCall | Search]:
-    """Found from the newest on: their number spares looking through all of a long session."""
+    """Yield the open calls, tool calls before searches, each newest first.
+
+    Their known number ends the search, so that not every row of a long session is read.
+    """
     rows: Iterator[ToolCall | Search] = chain(reversed(state.tool_calls), reversed(state.searches))
     return islice((row for row in rows if row.status == "open"), state.totals.open_calls)
 
 
 def _end(reader: Reader, summary: SessionSummary, step: Step, since: EntryId) -> KnownEnd | None:
-    """The end of the session, where the step is its last and nothing after `since` is missing."""
+    """Return the end of the session, if the step is its last and nothing after `since` is missing; else None."""
     if step.event.entry_id < summary.last_id or not reader.has_read_all:
         return None
     status = session_status(summary, reader.now)
@@ -176,17 +179,17 @@ def _open_call(
 CHANGES_SHOWN: Final = 60
 ROWS_SHOWN: Final = 30  # of each list of the state, the newest
 VALUES_SHOWN: Final = 6
-HISTORY_EVENTS: Final = 1_000  # over which paths are watched, at least, where the session has so many
+HISTORY_EVENTS: Final = 1_000  # minimum history of watched paths, if the session has as many events
 _DEPTH_OPEN: Final = 2
-# What every event changes and nobody looks for.
+# Paths that every event changes, which are of no interest to readers.
 _BOOKKEEPING: Final = frozenset({("folded",), ("at",), ("lifecycle", "last_us"), ("totals", "events")})
-# Sums, which follow from what else is told.
+# Sums, which follow from the other changes.
 _COUNTS: Final = frozenset({"totals", "tokens", "latency", "participants"})
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value that a watched path had, from this event on."""
+    """A value of a watched path, from this event on."""
 
     text: str
     address: str  # of the page at the event
@@ -200,17 +203,17 @@ class Pin:
     value: str
     unpin: str
     values: tuple[Value, ...]  # the last different ones, newest first
-    points: str  # of a sparkline 100 wide and 20 high; "" for what is no number
+    points: str  # of a sparkline 100 wide and 20 high; "" unless all values are numbers
     said: str
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One value of the state: a leaf, or what has parts."""
+    """One value of the state: a leaf, or a value with parts."""
 
     name: str
     text: str
-    mark: str  # added, changed, or holds (something that did); "" else
+    mark: str  # added, changed, or holds (contains an added or changed part); "" else
     parts: tuple[Part, ...] = ()
     is_open: bool = False
     pin: str = ""
@@ -218,7 +221,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class StatePanel:
-    """What templates/pages/session/_state.html shows."""
+    """The data of templates/pages/session/_state.html."""
 
     event: Event
     number: int  # of the event in its session, from 1
@@ -226,23 +229,24 @@ class StatePanel:
     open_calls: tuple[OpenCall, ...]
     more_open_calls: int
     incompleteness: str
-    compared: str  # the event that is compared with, in words; "" for the one before
+    compared: str  # the compared event, in words; "" for the previous one
     changes: tuple[ChangeGroup, ...]
     counts: tuple[ChangeGroup, ...]  # sums that changed with it
     more_changes: int
     pins: tuple[Pin, ...]
-    watched: str  # from where on the history of the pins is known
+    watched: str  # known range of the pins' history, in words
     parts: tuple[Part, ...]
-    query: str  # what the address keeps of the panel
+    query: str  # the panel's part of the address
     is_step: bool
-    compare_from: str  # query string of the panel that keeps this event to compare with
+    compare_from: str  # query string of the panel that compares with this event
     compare_off: str
 
 
 def state_panel(reader: Reader, summary: SessionSummary, params: QueryDict) -> StatePanel | None:
-    """The panel at `at=` (without it: at the newest event), compared with `vs=`, with every `pin=` watched.
+    """Return the panel at `at=`, compared with `vs=`, with every `pin=` watched, up to PINS_MAX.
 
-    None when the session has no event up to there. Raises BadPlace.
+    Without `at=` the panel is at the newest event. Return None if the session has no event up to there. Raise
+    InvalidQuery.
     """
     at, against = _entry_id(params, "at"), _entry_id(params, "vs")
     paths = _paths(params)
@@ -300,7 +304,7 @@ def _state_at(reader: Reader, session_id: str, at: EntryId) -> SessionState:
 
 
 def _status(reader: Reader, summary: SessionSummary, last: Step) -> str:
-    """What it was at the step; at the last event that is known what it is now, as the page says it."""
+    """Return the status after the step. At the last known event it is the current status, as on the page."""
     life = last.after.lifecycle
     is_newest = last.event.entry_id >= summary.last_id
     word = session_status(summary, reader.now) if is_newest and life.status == "running" else life.status
@@ -379,7 +383,7 @@ def _part(path: Path, value: Any, marks: Mapping[Path, str], query: PanelQuery) 
     if not isinstance(value, Mapping):
         text = one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), VALUE_CHARS)
         return Part(path[-1], text or "empty", mark, pin="" if _is_in_row(path) else query.pinned(path))
-    # What is in a part that is new as a whole is new without saying so.
+    # Parts of a newly added part have no mark of their own.
     parts = tuple(_part((*path, name), each, marks, query) for name, each in value.items())
     text = format_count(len(parts), "entry", "entries") if parts else "none"
     if len(parts) == ROWS_SHOWN:
@@ -388,5 +392,5 @@ def _part(path: Path, value: Any, marks: Mapping[Path, str], query: PanelQuery) 
 
 
 def _is_in_row(path: Path) -> bool:
-    """Whether the path leads into a row of a list: there are many, and what they change is told above."""
+    """Return whether the path leads into a row of a list. Such paths are many, and the changes above list theirs."""
     return any("@" in part for part in path)

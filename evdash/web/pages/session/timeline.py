@@ -1,4 +1,4 @@
-"""The picture of a session: all of a short one, of a long one what lies around the place that the page is at."""
+"""The timeline of a session: all of a short one, the part around the page's position of a long one."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from evdash.web.event_list.listing import Listing
 from evdash.web.formatting import format_count
 from evdash.web.session_status import session_status
 
-# A call that waits longer is told nothing of: it would cost more than the rest of the page.
+# Events that are read on to find returns. A call that waits longer has no note: finding its return would cost more
+# than the rest of the page.
 READ_ON_MAX: Final = 1_000
 _STEP: Final = 200
 
 
 def match_calls_in_view(reader: Reader, summary: SessionSummary, shown: EventPage) -> Calls:
-    """The calls among these events of the session, which lie beside each other and stand oldest first."""
+    """Return the calls among these events of the session. The events are consecutive and oldest first."""
     events = without_duplicates(shown)
     if not events:
         return Calls()
@@ -45,8 +46,10 @@ def match_calls_in_view(reader: Reader, summary: SessionSummary, shown: EventPag
 
 
 def calls_in_filtered(reader: Reader, summary: SessionSummary, listed: Sequence[Event], drawn: Calls) -> Calls:
-    """What is known of the calls that a filter lists, beside those that are `drawn`: the picture does not go where the
-    filter leads. A call that is further from the end than is read on has nothing to be told of."""
+    """Return the calls of `drawn`, with notes on the other calls that a filter lists.
+
+    The timeline does not follow the filter. A call further from the session's end than READ_ON_MAX events has no note.
+    """
     if not any(event.type in CALLS and not drawn.note(event) for event in listed):
         return drawn
     last = reader.page(EventFilter().also("session", summary.session_id), limit=READ_ON_MAX)
@@ -55,14 +58,14 @@ def calls_in_filtered(reader: Reader, summary: SessionSummary, listed: Sequence[
 
 
 def without_duplicates(page: EventPage) -> list[Event]:
-    """The events of a page that count."""
+    """Return the events of a page without the duplicates."""
     return [event for event in page.events if Position.of(event) not in page.duplicates]
 
 
 def _following(
     reader: Reader, summary: SessionSummary, shown: EventPage, events: Sequence[Event]
 ) -> tuple[list[Event], bool]:
-    """What came after these events, up to the last return of their calls, and whether that is up to the end."""
+    """Return the events after these, up to the last return of their calls, and whether they reach the session's end."""
     within = EventFilter().also("session", summary.session_id)
     here = {Position.of(event) for event in events}
     following: list[Event] = []
@@ -71,24 +74,24 @@ def _following(
         if not any(Position.of(call) in here for call in pairs([*events, *following]).waiting):
             break
         page = reader.page(within, after=page.newer, oldest_first=True, limit=_STEP, reads_on=False)
-        if not page.events:  # what comes next lies between the log and the tail
+        if not page.events:  # the next events are between the log and the tail
             break
         following += without_duplicates(page)
     return following, page.newer is None and reader.has_read_all
 
 
 def _gap_free_from(reader: Reader, paired: Paired, through: EntryId) -> EntryId:
-    """The entry from which on, to the end, nothing is missing that could be the return of a waiting call."""
+    """Return the entry ID after which, to the end, no gap can contain the return of a waiting call."""
     if not paired.waiting:
         return EntryId.MIN
     gaps = reader.gaps(paired.waiting[0].entry_id, through)
-    if len(gaps) >= GAPS_MAX:  # there may be later ones
+    if len(gaps) >= GAPS_MAX:  # there may be later gaps
         return EntryId.MAX
     return max((gap.last_id for gap in gaps), default=EntryId.MIN)
 
 
 def _gap_free_up_to(reader: Reader, paired: Paired, first: Event) -> EntryId:
-    """The entry up to which, from the session's beginning, nothing is missing that could be a lone return's call."""
+    """Return the entry ID before which, from the session's beginning, no gap can contain the call of a lone return."""
     if not paired.alone:
         return EntryId.MIN
     begins_here = first.type == "session.started"
@@ -96,24 +99,24 @@ def _gap_free_up_to(reader: Reader, paired: Paired, first: Event) -> EntryId:
     return gaps[0].first_id if gaps else EntryId.MAX
 
 
-# More marks than these cover each other, and cost more than the rest of the page.
+# More marks than these would cover each other, and would cost more than the rest of the page.
 DRAWN_MAX: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
 class TimelinePanel:
-    """What the page draws of a session."""
+    """The timeline of a session page, with its overview strip."""
 
     timeline: Timeline | None
     strip: Strip | None
-    calls: Calls  # those among the events that are drawn
-    note: str  # what part of it is drawn; "" for the whole
+    calls: Calls  # those among the drawn events
+    note: str  # sentences about undrawn events and unmatched calls; "" for none
 
 
 def timeline_panel(
     reader: Reader, summary: SessionSummary, shown: Listing, at: EntryId | None, query: str
 ) -> TimelinePanel:
-    """The picture around `at`, else around what the list shows. `query`: what the addresses in it keep."""
+    """Return the timeline around `at`, else around the listed events. Its links keep `query`."""
     found = _around(reader, summary, shown, at)
     drawn = without_duplicates(found)
     calls = match_calls_in_view(reader, summary, found)
@@ -145,7 +148,7 @@ def _notes(
 
 
 def _names(calls: Sequence[Event]) -> str:
-    """The tools of the first of these calls or returns."""
+    """Return the tools of the first five of these calls or returns."""
     return ", ".join(dict.fromkeys(call.tool or call.type for call in calls[:5]))
 
 
@@ -160,7 +163,7 @@ def _around(reader: Reader, summary: SessionSummary, shown: Listing, at: EntryId
 
 
 def _addresses(drawn: Sequence[Event], shown: Listing, query: str) -> list[str]:
-    """Where each mark leads: to its row on this page of the list, or to the page of the list around it."""
+    """Return the target of each mark: "" for its row on this page of the list, else the page around its event."""
     here: Mapping[Position, bool] = {Position.of(event): True for event in shown.page.events}
     kept = f"&{query}" if query else ""
     return ["" if Position.of(event) in here else f"?at={event.entry_id}{kept}" for event in drawn]

@@ -1,4 +1,4 @@
-"""One session: its facts, its picture, its events in order, and ways through them."""
+"""The page of one session: facts, timeline, events in order, and navigation between them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ from evdash.web.sandbox_middleware import sandbox_request
 
 @handles_invalid_query
 def session(request: HttpRequest, session_id: str) -> HttpResponse:
-    """The session's events from its start on, or around `at=`, under the filter bar."""
+    """Render the session's events from its start, or around `at=`, under the filter bar.
+
+    `part=find` redirects to an event of the session. `part=state` renders the state at an event.
+    """
     with open_reader() as reader:
         facts = reader.session(session_id)
         if facts is None:
@@ -60,9 +63,9 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
     query = preserved_query(request.GET)
     drawn = timeline_panel(reader, facts, shown, asking.place.at, query)
     calls = drawn.calls
-    if asking.asked.own and facts.events > DRAWN_MAX:  # calls without their returns, maybe far from the picture
+    if asking.asked.own and facts.events > DRAWN_MAX:  # listed calls may be far from the timeline
         calls = calls_in_filtered(reader, facts, shown.page.events, drawn.calls)
-    elif not asking.asked.own and len(shown.page.events) > DRAWN_MAX:  # printed, it has more than the picture
+    elif not asking.asked.own and len(shown.page.events) > DRAWN_MAX:  # printed lists exceed the timeline
         calls = match_calls_in_view(reader, facts, shown.page)
     context = {
         "facts": facts,
@@ -88,7 +91,7 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
 
 
 def _hidden(reader: Reader, asking: ListQuery, shown: Listing) -> Event | None:
-    """The event that `at=` names and the filter does not show; None when it is shown, or is none of the session."""
+    """Return the event of `at=` that the filter hides; None if it is shown, or is not an event of the session."""
     at, scope = asking.place.at, asking.asked.scope
     if at is None or not asking.asked.own or asking.asked.problem:
         return None
@@ -100,7 +103,7 @@ def _hidden(reader: Reader, asking: ListQuery, shown: Listing) -> Event | None:
 
 
 def _state(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpResponse:
-    """The state at one event: for the panel by itself, else as a page."""
+    """Render the state at one event: a fragment for the panel, else a page."""
     panel = state_panel(reader, facts, request.GET)
     if panel is None:
         return message_page(
@@ -118,7 +121,7 @@ def _state(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpR
 
 
 def _found(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpResponse:
-    """On to the event that was asked for."""
+    """Redirect to the requested event, or report that there is none."""
     try:
         found = found_event(reader, facts, request.GET.dict())
     except InvalidQuery as error:
@@ -146,5 +149,5 @@ def _found(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpR
 
 
 def _told(words: str) -> HttpResponse:
-    """A sentence for the page that asked, which stays as it is."""
+    """Return a response that shows a sentence on the current page and changes nothing else."""
     return trigger_client_event(HttpResponse(status=204), "evdash:nothing", {"words": words})

@@ -1,1 +1,1 @@
-"""Sessions as files: HTML, Markdown, NDJSON."""
+"""Exports of a session: HTML, Markdown, NDJSON."""

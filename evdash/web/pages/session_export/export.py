@@ -1,4 +1,4 @@
-"""What an export of a session tells: its facts, who made it and when, how complete it is, its events, its notes."""
+"""Data of a session export: facts, author, time, completeness, events and notes."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from evdash.web.event_display.gap_row import ListOwner, list_owner
 from evdash.web.event_list.completeness import Completeness, session_completeness
 from evdash.web.pages.session.timeline import match_calls_in_view, without_duplicates
 
-# Events a chunk, of which all values are whole: so much is in memory at once.
+# Events per chunk. One chunk with all its complete values is in memory at a time.
 CHUNK_EVENTS: Final = 100
-# As on the session's page: beyond it marks would only cover each other.
+# More marks than these would only cover each other.
 PICTURE_EVENTS: Final = 1_000
 
 _UNSAFE_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class SessionUnknown(Exception):
-    """No event of the session is known; the sentence says so."""
+    """Error for a session without known events. The message is the sentence for the response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +45,19 @@ class ExportedEvent:
 
 @dataclass(frozen=True, slots=True)
 class SessionExport:
-    """One export. Everything but the events and notes is known when it begins."""
+    """One export. Everything except the events and notes is known when it begins."""
 
     facts: SessionSummary
     exported_at: datetime
     exported_by: str
-    address: str  # of the session's page, whole; "" where it is not known
+    address: str  # of the session's page, absolute; "" if it is not known
     streams: tuple[str, ...]
     completeness: Completeness
     gaps: tuple[MissingEntries, ...]
     whose: ListOwner
-    pictured: tuple[Event, ...]  # the first events, for the picture, without duplicates
-    calls: Calls  # those among them
-    has_notes: bool  # a sandbox has none
+    pictured: tuple[Event, ...]  # the first events, for the timeline, without duplicates
+    calls: Calls  # those among the pictured events
+    has_notes: bool  # False: a sandbox
 
     @property
     def session_id(self) -> str:
@@ -65,13 +65,13 @@ class SessionExport:
 
     @property
     def file_stem(self) -> str:
-        """A name for the file, without its ending: what every file system takes."""
+        """The file name without its extension, valid on every file system."""
         return f"session-{_UNSAFE_IN_A_NAME.sub('_', self.session_id)[:80].strip('.')}"
 
     def chunks(self) -> Iterator[list[ExportedEvent | MissingEntries]]:
-        """All events, oldest first, with the gaps where their entries were, some at a time.
+        """Return an iterator over all events in chunks, oldest first, with each gap at the place of its entries.
 
-        Up to the newest event as it is now. Raises StreamsUnavailable, at once or in the middle.
+        It ends at the event that is the newest one now. Raise StreamsUnavailable, at once or in the middle.
         """
         pages = all_pages(EventFilter().also("session", self.session_id), "An export", limit=CHUNK_EVENTS)
         return self._chunks(pages)
@@ -90,14 +90,14 @@ class SessionExport:
         yield list(gaps)
 
     def notes(self) -> Iterator[NoteRecord]:
-        """All notes on the session and its events, oldest first."""
+        """Return an iterator over all notes on the session and its events, oldest first; empty for a sandbox."""
         return all_notes_of_session(self.session_id) if self.has_notes else iter(())
 
 
 def session_export(
     session_id: str, exported_by: str, *, address: str = "", with_picture: bool = False
 ) -> SessionExport:
-    """The export of this session, begun now. Raises SessionUnknown, StreamsUnavailable."""
+    """Return the export of this session as of now. Raise SessionUnknown or StreamsUnavailable."""
     with open_reader() as reader:
         facts = reader.session(session_id)
         within = EventFilter().also("session", session_id)

@@ -1,7 +1,7 @@
-"""A session as one HTML file: opens without evdash, without a network and without script.
+"""A session as one HTML file that opens without evdash, without a network and without scripts.
 
-It is written by the templates and the stylesheets of the pages, the latter within it. Its own policy forbids it to load
-anything at all.
+It uses the templates and stylesheets of the pages; the stylesheets are embedded. Its Content-Security-Policy forbids it
+to load any resource.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from evdash.web.pages.session_export.export import ExportedEvent, SessionExport
 
 @dataclass(frozen=True, slots=True)
 class WholeField:
-    """One pair of an entry, whole; what is not UTF-8 as base64."""
+    """One complete pair of an entry. A name or value that is not UTF-8 is base64."""
 
     name: str
     name_is_base64: bool
     text: str
-    base64: str  # "" for a text
+    base64: str  # "" for text
     size: str
 
 
 @dataclass(frozen=True, slots=True)
 class WholeEvent:
-    """What templates/pages/session_export/_events.html shows of an event."""
+    """The data of one event in templates/pages/session_export/_events.html."""
 
     row: Row
     number: int
@@ -45,8 +45,10 @@ class WholeEvent:
 
 
 def html_file(export: SessionExport) -> Iterator[bytes]:
-    """The file, in pieces; ends with a line that counts its events. Raises StreamsUnavailable, at once or in the
-    middle, rather than end as if that were all."""
+    """Return the file in pieces. Its last line counts its events.
+
+    Raise StreamsUnavailable, at once or in the middle, instead of ending like a complete file.
+    """
     return _pieces(export, export.chunks())
 
 
@@ -81,7 +83,7 @@ def _items(chunk: Sequence[ExportedEvent | MissingEntries], export: SessionExpor
 
 
 def _whole(item: ExportedEvent, calls: Calls) -> WholeEvent:
-    # What leads to pages of evdash leads nowhere from a file.
+    # Links to pages of evdash do not work in a file.
     row = replace(
         row_of(item.event, is_duplicate=item.is_duplicate),
         address="",

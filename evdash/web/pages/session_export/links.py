@@ -1,4 +1,4 @@
-"""Where a session's exports are."""
+"""Addresses of a session's exports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from evdash.web.links import session_address
 
 @dataclass(frozen=True, slots=True)
 class ExportLinks:
-    """The addresses that templates/pages/session/_export.html offers."""
+    """The addresses in templates/pages/session/_export.html."""
 
     file: str
     transcript: str
@@ -20,7 +20,7 @@ class ExportLinks:
 
 
 def export_links(session_id: str) -> ExportLinks:
-    """The exports of this session."""
+    """Return the addresses of this session's exports."""
     here = session_address(session_id)
     query = EventFilter().also("session", session_id).query_string()
     return ExportLinks(f"{here}export.html", f"{here}transcript.md", f"{reverse('events-ndjson')}?{query}")

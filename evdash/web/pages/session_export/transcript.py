@@ -1,7 +1,7 @@
-"""A session as a transcript in Markdown (CommonMark): what was said and done, in order.
+"""A session as a Markdown (CommonMark) transcript: its events, in order.
 
-Nothing of an event can change the document: its texts stand in code fences longer than any run of backticks in them,
-short ones in code spans. Unseen characters stand as their signs (web/visible.py).
+An event cannot change the structure of the document. Its texts are in code fences longer than any run of backticks in
+them; short texts are in code spans. Invisible characters are replaced by markers (web/control_characters.py).
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ from evdash.web.pages.session_export.export import ExportedEvent, SessionExport
 _BACKTICKS = re.compile(r"`+")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ]{0,60}")
 _SHORT_CHARS: Final = 120
-# Told by an event's heading already.
+# Fields that the heading of an event already shows.
 _IN_HEADING: Final = IDENTITY - {"severity", "level"} | {"tool", "tool_name"}
 
 
 def transcript(export: SessionExport) -> Iterator[bytes]:
-    """The document, in pieces; ends with a line that counts its events. Raises StreamsUnavailable, at once or in the
-    middle, rather than end as if that were all."""
+    """Return the document in pieces. Its last line counts its events.
+
+    Raise StreamsUnavailable, at once or in the middle, instead of ending like a complete file.
+    """
     return _pieces(export, export.chunks())
 
 
@@ -67,15 +69,15 @@ def _pieces(export: SessionExport, chunks: Iterator[list[ExportedEvent | Missing
 
 
 class _Begun(NamedTuple):
-    """What is kept of a call until it ends: of all of a session's calls at most this is in memory."""
+    """The data of a call until it ends. The transcript keeps no more than this of a session's calls in memory."""
 
     entry: str
     tool: str
-    waits: bool  # for an end: it does not say itself how it ended
+    waits: bool  # for a return: the call's own event has no outcome
 
 
 class _Calls:
-    """The calls so far that have not ended, by their numbers (events/session/pairing.py)."""
+    """The calls so far without a return, by their numbers (events/session/call_matching.py)."""
 
     def __init__(self) -> None:
         self._open = OpenCalls()
@@ -83,7 +85,7 @@ class _Calls:
         self._number = 0
 
     def answered(self, event: Event) -> str:
-        """The entry of the call that this event ends; "" when it ends none."""
+        """Return the entry ID of the call that this event ends; "" if it does not end one."""
         call, self._open = self._open.ended_by(event)
         if call is not None:
             return self._begun.pop(call.number).entry
@@ -98,7 +100,7 @@ class _Calls:
 
     @property
     def waiting(self) -> list[_Begun]:
-        """Those that wait for an end."""
+        """The calls that wait for a return."""
         return [call for call in self._begun.values() if call.waits]
 
 
@@ -143,7 +145,7 @@ def _event(item: ExportedEvent, calls: _Calls, *, with_stream: bool) -> str:
     lines = [f"### {item.number}. {heading}\n\n"]
     if item.is_duplicate:
         lines.append("A duplicate, written again by a retry of its producer: not counted.\n\n")
-    # What a retry wrote again neither begins a call nor ends one.
+    # A duplicate neither begins a call nor ends one.
     if not item.is_duplicate and (call := calls.answered(event)):
         lines.append(f"Returns the call of entry {_code(call)}.\n\n")
     lines += [f"Remark: {_code(remark)}\n\n" for remark in event.remarks]
@@ -162,7 +164,7 @@ def _title(event: Event) -> str:
 
 
 def _told(event: Event) -> list[str]:
-    """Everything that the event says beside what its heading has: its content, short values as a list, long ones."""
+    """Return everything of the event that its heading lacks: the content, short values as a list, long values."""
     rest = {name: _in_text(value) for name, value in event.data.items() if _is_told(name, value, event)}
     lines = [_fence(rest.pop("content"))] if "content" in rest else []
     short = [f"- {_name(name)}: {_code(text)}\n" for name, text in rest.items() if not _is_long(text)]
@@ -173,7 +175,7 @@ def _told(event: Event) -> list[str]:
 
 
 def _is_told(name: str, value: Any, event: Event) -> bool:
-    if name == "data":  # its keys are the event's own, unless it is no JSON object
+    if name == "data":  # its keys are fields of the event already, unless it is not a JSON object
         return not isinstance(value, Mapping)
     if name == "role":
         return style_of(event.type).name != "message"
@@ -185,7 +187,7 @@ def _is_long(text: str) -> bool:
 
 
 def _in_text(value: Any) -> str:
-    """A value as text; JSON, also where it stands in a text, with its lines broken when it is long."""
+    """Return a value as text. Long JSON is indented, also if the value is a text with JSON."""
     if isinstance(value, str):
         if len(value) <= _SHORT_CHARS or value.lstrip()[:1] not in ("{", "["):
             return value
@@ -221,7 +223,7 @@ def _fence(text: str, kind: str = "text") -> str:
 
 
 def _name(text: str) -> str:
-    """A role, type or author in a heading: as it is when nothing in it could be Markdown."""
+    """Return a role, type or author for a heading: unchanged if it cannot be Markdown, else as a code span."""
     return text if _PLAIN.fullmatch(text) else _code(text)
 
 

@@ -1,4 +1,4 @@
-"""A session to take along: a transcript, or one file that opens anywhere."""
+"""Exports of a session: a transcript, or one HTML file that opens anywhere."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ from evdash.web.pages.session_export.transcript import transcript
 
 @token_or_session
 def session_transcript(request: HttpRequest, session_id: str) -> HttpResponseBase:
-    """The session as Markdown."""
+    """Export the session as Markdown."""
     return _exported(request, session_id, transcript, "transcript", "text/markdown; charset=utf-8", "md")
 
 
 @token_or_session
 def session_file(request: HttpRequest, session_id: str) -> HttpResponseBase:
-    """The session as one HTML file. It is downloaded: on a page of evdash's own it would have evdash's rights."""
+    """Export the session as one HTML file.
+
+    The response is always a download. As a page of evdash's own it would have evdash's rights.
+    """
     return _exported(request, session_id, html_file, "HTML file", "text/html; charset=utf-8", "html")
 
 

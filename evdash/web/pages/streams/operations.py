@@ -1,4 +1,4 @@
-"""Operations on streams and groups: one address for looking at what would be done and for doing it."""
+"""Operations on streams and groups: one address for the preview (GET) and the execution (POST)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ _TROUBLE: Final = (StreamsUnavailable, GroupMissing, OutcomeNotRecorded)
 
 
 def stream_operation(request: HttpRequest, kind: str) -> HttpResponse:
-    """As an operator; whoever else tries to do it is refused, and the audit log says that they tried."""
+    """Preview or run an operation, for operators only.
+
+    Other users get 403. The audit log records their attempts with POST.
+    """
     if request.method == "POST" and not can_operate(request.user):
         user = cast(User, request.user)
         record(
@@ -54,7 +57,7 @@ def stream_operation(request: HttpRequest, kind: str) -> HttpResponse:
 
 @operators_only
 def _operation(request: HttpRequest, kind: str) -> HttpResponse:
-    """GET asks for what is missing and shows what would be done; POST does it and leads to what the log has of it."""
+    """Render the form and a preview for GET. Run the operation for POST and redirect to its audit log entry."""
     stream, group = request.GET.get("stream", ""), request.GET.get("group", "")
     if stream not in settings.EVDASH.streams:
         return no_such_stream(request, stream)
@@ -72,7 +75,10 @@ def _operation(request: HttpRequest, kind: str) -> HttpResponse:
 
 @operators_only
 def sandbox_operation(request: HttpRequest, kind: str) -> HttpResponse:
-    """As stream_operation, for what is about a sandbox, which is a stream of its own."""
+    """Preview or run an operation on a sandbox, for operators only.
+
+    The sandbox is a stream of its own, and need not be a configured one. Other users get 403.
+    """
     form = SANDBOX_FORMS[kind](cast(User, request.user).get_username(), request.GET)
     with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
         return _preview_or_run(request, form, client, reader, template="pages/streams/sandbox_operation.html")
@@ -86,7 +92,10 @@ def _preview_or_run(
     *,
     template: str = "pages/streams/operation.html",
 ) -> HttpResponse:
-    """What the form asks for, looked at; after POST done, and the way to what the log has of it."""
+    """Render the form with a preview. After a POST run the operation and redirect to its audit log entry.
+
+    The form's `success_url` has priority over that entry.
+    """
     problem = ""
     if request.method == "POST" and form.is_complete and form.is_valid():
         problem = _run(request, form, client)
@@ -100,7 +109,7 @@ def _preview_or_run(
 
 
 def _run(request: HttpRequest, form: OperationForm, client: redis.Redis) -> str:
-    """Do it; returns why it was not done, or why nobody knows."""
+    """Run the operation. Return the reason if it was not run, or if its outcome is unknown; else ""."""
     user, reason = cast(User, request.user), request.POST.get("reason", "").strip()
     operation = form.operation(reason)
     try:
@@ -117,7 +126,7 @@ def _run(request: HttpRequest, form: OperationForm, client: redis.Redis) -> str:
 
 
 def _growth(operation: Operation, client: redis.Redis, seen: str) -> str:
-    """The sentence, when it is about more entries than the person has seen."""
+    """Return the sentence if the operation affects more entries than the person saw; else ""."""
     now = operation.preview(client).affected
     if now is None or not seen.isdecimal() or now <= int(seen):
         return ""

@@ -1,4 +1,4 @@
-"""Sandboxes as the pages show them: what they are, and where the entries came from."""
+"""Sandboxes as data for the pages: their contents and the origin of their entries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from evdash.web.links import event_address, sandbox_address, sandbox_operation_a
 from evdash.web.url_prefix import without_prefix
 
 SILENT_S: Final = 4 * ALIVE_EVERY_S
-"""After so many seconds in which nothing was heard of a replay it is taken to have been broken off."""
+"""Seconds without a sign of life after which a replay counts as broken off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +42,19 @@ class SandboxView:
 
     @property
     def replays(self) -> tuple[ReplayView, ...]:
-        """The newest first."""
+        """The replays into the sandbox, newest first."""
         return tuple(ReplayView(replay) for replay in reversed(self.sandbox.replays))
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayView:
-    """What one replay brought into a sandbox."""
+    """One replay into a sandbox."""
 
     provenance: Provenance
 
     @property
     def did(self) -> str:
-        """How much was copied, from where and how."""
+        """The number of copied entries, their streams, IDs and pace, in words."""
         told = self.provenance
         of = f" of {', '.join(told.sources)}" if told.sources else ""
         ids = "their original" if told.ids == "original" else "new"
@@ -62,7 +62,7 @@ class ReplayView:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether it is still being copied, as far as was heard."""
+        """Whether the replay still copies, by its last sign of life."""
         told = self.provenance
         return (
             told.ended_at is None
@@ -72,7 +72,7 @@ class ReplayView:
 
     @property
     def trouble(self) -> str:
-        """Why it is not all of them; "" when it is, or is being copied."""
+        """The reason for missing entries; "" if all were copied, or while the replay copies."""
         told = self.provenance
         if told.ended_at is not None or self.is_under_way:
             return told.outcome
@@ -81,12 +81,12 @@ class ReplayView:
 
 
 def is_sandbox(stream: str) -> bool:
-    """Whether the name is one of a sandbox."""
+    """Return whether the name can be that of a sandbox."""
     return not why_no_sandbox(stream, settings.EVDASH.sandbox_prefix, settings.EVDASH.streams)
 
 
 def sandbox_views(client: redis.Redis) -> tuple[SandboxView, ...]:
-    """All sandboxes; none where Redis cannot be asked, which the page says of its streams."""
+    """Return all sandboxes. Return none if Redis does not answer; the page reports that with its streams."""
     try:
         return tuple(map(SandboxView, sandboxes(client, settings.EVDASH.sandbox_prefix)))
     except StreamsUnavailable:
@@ -94,7 +94,7 @@ def sandbox_views(client: redis.Redis) -> tuple[SandboxView, ...]:
 
 
 def original_address(client: redis.Redis, event: Event) -> str:
-    """Where the entry lies that this one of a sandbox is a copy of; "" where nobody can say."""
+    """Return the address of the entry that this sandbox entry is a copy of; "" if the origin is not known."""
     with without_prefix():
         if came_from := origin(client, event.stream, event.entry_id):
             return event_address(*came_from)
@@ -105,5 +105,5 @@ def original_address(client: redis.Redis, event: Event) -> str:
             if replay.ids == "original" and replay.first_id and replay.last_id
             if replay.first_id <= event.entry_id <= replay.last_id
         ]
-        # Of several streams that were replayed at once nobody knows which it was.
+        # With original IDs, a replay of several streams does not record the stream of each entry.
         return event_address(within[0].sources[0], event.entry_id) if within and len(within[0].sources) == 1 else ""

@@ -1,4 +1,4 @@
-"""Streams and their consumer groups as the pages show them: what Redis tells, beside what the tables know."""
+"""Streams and their consumer groups as data for the pages: facts of Redis, joined with facts of the tables."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ from evdash.web.event_list.pagination import InvalidQuery, link, parse_entry_cur
 from evdash.web.formatting import format_count
 from evdash.web.links import event_address, group_address, parked_address
 
-# Single entries noticed no longer after one another than this, one after the other and for one reason, are one row.
+# Consecutive single-entry gaps of one kind and reason share a row, if noticed within this time of their neighbour.
 ONE_TIME: Final = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
 class GapView:
-    """A gap in words; or single entries one after the other, as when several are parked for one reason."""
+    """A gap in words; or consecutive single-entry gaps, for example several entries parked for one reason."""
 
     gaps: tuple[MissingEntries, ...]  # the newest first
 
     @property
     def number(self) -> str:
-        """How many entries are missing."""
+        """The number of missing entries, or "unknown"."""
         known = [gap.entries for gap in self.gaps if gap.entries is not None]
         return f"{sum(known):,}" if len(known) == len(self.gaps) else "unknown"
 
     @property
     def why(self) -> str:
-        """How it came."""
+        """The kind of the gap, in words."""
         return str(Gap.Kind(self.gaps[0].kind).label)
 
     @property
@@ -77,7 +77,7 @@ class GapView:
 
 @dataclass(frozen=True, slots=True)
 class GapList:
-    """The newest gaps, and how many there are altogether."""
+    """The newest gaps, and the total number of gaps."""
 
     rows: tuple[GapView, ...]
     gaps: int
@@ -85,17 +85,17 @@ class GapList:
 
     @property
     def more(self) -> int:
-        """How many gaps are not listed."""
+        """The number of gaps that are not listed."""
         return self.gaps - sum(len(row.gaps) for row in self.rows)
 
     @property
     def in_all(self) -> str:
-        """The sum, in words."""
+        """The total in words."""
         return f"{self.entries} in {format_count(self.gaps, 'gap')}"
 
 
 def gap_list(group: str, stream: str, *, rows: int | None = None) -> GapList:
-    """The gaps of a group in a stream, the newest in at most so many rows."""
+    """Return the gaps of a group in a stream, the newest ones in at most `rows` rows."""
     merged: list[list[MissingEntries]] = []
     for gap in missing_entries(group, stream):
         if merged and _belong_together(merged[-1][-1], gap):
@@ -119,26 +119,26 @@ def _belong_together(one: MissingEntries, next_one: MissingEntries) -> bool:
     )
 
 
-# What the group of each projection fills.
+# Tables that the group of each projection fills.
 FEEDS: Final = {
     "audit": "event log, sessions, users, counts",
     "analytics": "latency of operations",
     "debug": "error groups",
 }
 GAP_ROWS: Final = 5
-# The pending entries in which ages and deliveries are counted.
+# Maximum number of pending entries for the counts of ages and deliveries.
 AGES_OF: Final = 1_000
 AGES: Final = (("1m", 60_000), ("10m", 600_000), ("1h", 3_600_000), ("1d", 86_400_000))
 
 
 @dataclass(frozen=True, slots=True)
 class GroupView:
-    """One group of a stream; `info` is None for one of evdash's own that is not there."""
+    """One group of a stream; `info` is None for a group of evdash's own that does not exist."""
 
     stream: str
     name: str
     info: GroupInfo | None
-    feeds: str  # "" for a group of somebody else
+    feeds: str  # "" for a group that is not evdash's own
     throughput: Throughput | None
     sparkline: Sparkline | None
     totals: GroupTotals | None
@@ -146,7 +146,7 @@ class GroupView:
 
     @property
     def committed(self) -> str:
-        """Up to where everything was delivered and acknowledged, in words."""
+        """The part of the delivered entries that is completely acknowledged, in words."""
         if self.info is None or self.info.watermark == EntryId.MIN:
             return "nothing"
         if self.info.oldest_pending and self.info.oldest_pending <= self.info.last_delivered:
@@ -155,28 +155,28 @@ class GroupView:
 
     @property
     def query(self) -> str:
-        """Names the group in the address of an operation."""
+        """The query string that names the group in the address of an operation."""
         return urlencode({"stream": self.stream, "group": self.name})
 
     @property
     def consumers(self) -> tuple[ConsumerView, ...]:
-        """Those with the most pending entries first, then those that asked last."""
+        """The consumers: those with the most pending entries first, then the least idle ones."""
         found = sorted(self.info.consumers, key=lambda each: (-each.pending, each.idle_ms)) if self.info else ()
         return tuple(ConsumerView(consumer) for consumer in found)
 
     @property
     def is_stuck(self) -> bool:
-        """Whether entries lie with consumers that have been silent for so long that they should have been claimed."""
+        """Whether the group has silent consumers. Workers should have claimed their pending entries."""
         return bool(self.silent)
 
     @property
     def silent(self) -> tuple[ConsumerView, ...]:
-        """Those consumers."""
+        """The silent consumers."""
         return tuple(consumer for consumer in self.consumers if consumer.is_silent)
 
     @property
     def left_lying(self) -> int:
-        """How many entries lie with them."""
+        """The number of pending entries of the silent consumers."""
         return sum(consumer.info.pending for consumer in self.silent)
 
 
@@ -188,13 +188,13 @@ class ConsumerView:
 
     @property
     def is_silent(self) -> bool:
-        """Whether it has entries and has not asked for more for longer than entries are left with a consumer."""
+        """Whether it has pending entries and has been idle for `claim_idle_ms` or longer."""
         return self.info.pending > 0 and self.info.idle_ms >= settings.EVDASH.claim_idle_ms
 
 
 @dataclass(frozen=True, slots=True)
 class StreamView:
-    """One stream; `info` is None when there is none of that name, `problem` says why it could not be asked."""
+    """One stream; `info` is None if it does not exist, `problem` is the sentence if Redis did not answer."""
 
     name: str
     info: StreamInfo | None
@@ -204,14 +204,14 @@ class StreamView:
     gaps: GapList
     made_anew: StreamRecreated | None
     retention: str
-    held: str  # the sentence, when a group holds what retention would remove
+    held: str  # the sentence, if a group holds entries that retention would remove
     problem: str
     events_address: str
     parked_address: str
 
     @property
     def removed(self) -> int | None:
-        """Entries that were added once and are no longer in the stream; None when Redis does not know."""
+        """The number of added entries that are no longer in the stream; None if Redis does not report it."""
         if self.info is None or self.info.entries_added is None:
             return None
         return max(0, self.info.entries_added - self.info.length)
@@ -219,9 +219,9 @@ class StreamView:
 
 @dataclass(frozen=True, slots=True)
 class Ages:
-    """The pending entries of a group by how long they have been idle and how often they were delivered."""
+    """The pending entries of a group by idle time and number of deliveries."""
 
-    idle_over: tuple[tuple[str, str], ...]  # as a filter says it, and how many
+    idle_over: tuple[tuple[str, str], ...]  # the value of the filter, and the number of entries
     deliveries: str
     longest_idle_ms: int
     counted: int
@@ -229,7 +229,7 @@ class Ages:
 
 
 def stream_view(client: redis.Redis, name: str) -> StreamView:
-    """The stream, asked now. Redis out of reach is no error here."""
+    """Return the stream as of now. If Redis does not answer, `problem` states it; there is no error."""
     problem = ""
     info: StreamInfo | None = None
     arrived: Arrivals | None = None
@@ -261,7 +261,7 @@ def stream_view(client: redis.Redis, name: str) -> StreamView:
 
 
 def group_views(client: redis.Redis, stream: str, info: StreamInfo | None) -> tuple[GroupView, ...]:
-    """The stream's groups, evdash's own first, those that should be there and are not among them."""
+    """Return the groups of an existing stream: evdash's own first, also those that are missing."""
     found = {group.name: group for group in group_infos(client, stream)} if info else {}
     names = [*own_groups(), *(name for name in found if name not in own_groups())]
     speeds = throughput(stream, datetime.now(UTC))
@@ -270,18 +270,21 @@ def group_views(client: redis.Redis, stream: str, info: StreamInfo | None) -> tu
 
 
 def group_view(client: redis.Redis, stream: str, name: str) -> GroupView | None:
-    """One group; None when there is no such group and it is none of evdash's own."""
+    """Return one group; None if it does not exist and is not one of evdash's own.
+
+    Return None for every group of a stream that does not exist.
+    """
     views = group_views(client, stream, stream_info(client, stream))
     return next((view for view in views if view.name == name), None)
 
 
 def own_groups() -> Mapping[str, str]:
-    """The groups of evdash's own projections, and what each fills."""
+    """Return the groups of evdash's own projections, each with the tables that it fills."""
     return {projection.group: FEEDS.get(name, name) for name, projection in projections().items()}
 
 
 def retention_in_words(configuration: Configuration) -> str:
-    """What is kept of a stream by the settings."""
+    """Return the retention of a stream by the settings, in words."""
     bounds = []
     if configuration.max_length:
         about = "" if configuration.max_length_exact else "about "
@@ -292,7 +295,7 @@ def retention_in_words(configuration: Configuration) -> str:
 
 
 def ages(client: redis.Redis, stream: str, group: str) -> Ages | None:
-    """Of the group's first pending entries; None when there is none. Raises GroupMissing."""
+    """Return the ages of the group's first AGES_OF pending entries; None without any. Raise GroupMissing."""
     entries = pending_entries(client, stream, group, count=AGES_OF)
     if not entries:
         return None
@@ -334,7 +337,7 @@ def _group_view(
 
 
 def _held(client: redis.Redis, stream: str, configuration: Configuration) -> str:
-    """What the workers' retention waits for, if it does."""
+    """Return the sentence about the group that holds back the workers' retention; "" if none does."""
     if not configuration.max_length and not configuration.retention_hours:
         return ""
     older_than = datetime.now(UTC) - timedelta(hours=configuration.retention_hours)
@@ -353,13 +356,13 @@ def _held(client: redis.Redis, stream: str, configuration: Configuration) -> str
 def _parked(client: redis.Redis, stream: str) -> int:
     try:
         return parked_count(client, stream)
-    except Refused:  # a key of that name that is no stream, or this user may not ask
+    except Refused:  # the key is not a stream, or evdash's Redis user lacks permission
         return 0
 
 
 @dataclass(frozen=True, slots=True)
 class EntryLine:
-    """What templates/pages/streams/_entry.html shows of an entry."""
+    """The data of one entry in templates/pages/streams/_entry.html."""
 
     entry_id: EntryId
     address: str
@@ -377,7 +380,7 @@ class EntryLine:
 
 @dataclass(frozen=True, slots=True)
 class PendingRow:
-    """A pending entry, or one that is only named, with its event."""
+    """A pending entry, or one that is only named by its ID, with its event."""
 
     line: EntryLine
     pending: PendingEntry | None
@@ -385,7 +388,7 @@ class PendingRow:
 
 @dataclass(frozen=True, slots=True)
 class ParkedRow:
-    """A parked entry with its event."""
+    """A dead-lettered entry with its event."""
 
     line: EntryLine
     parked: ParkedEntry
@@ -394,7 +397,7 @@ class ParkedRow:
 def pending_rows(
     client: redis.Redis, reader: Reader, stream: str, entries: Sequence[PendingEntry | EntryId]
 ) -> tuple[PendingRow, ...]:
-    """These entries, each with what it says."""
+    """Return these entries, each with its event."""
     ids = [entry.entry_id if isinstance(entry, PendingEntry) else entry for entry in entries]
     found = read_entries(client, stream, ids)
     return tuple(
@@ -404,7 +407,7 @@ def pending_rows(
 
 
 def parked_rows(client: redis.Redis, stream: str, entries: Sequence[ParkedEntry]) -> tuple[ParkedRow, ...]:
-    """These parked entries, each with what it says; whether it is still in its own stream, too."""
+    """Return these dead-lettered entries, each with its event, and whether its own stream still has it."""
     found = read_entries(client, stream, [parked.entry.entry_id for parked in entries])
     return tuple(
         ParkedRow(
@@ -431,16 +434,16 @@ ROWS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class PendingFilter:
-    """Of which consumer, idle for how long, and after which entry."""
+    """Filter of pending entries: by consumer, by minimum idle time, and after an entry."""
 
     consumer: str  # "" for all
-    idle_over: str  # as it was written; "" for however long
+    idle_over: str  # as written; "" for any idle time
     idle_over_ms: int
     after: EntryId | None
 
     @classmethod
     def parse(cls, asked: Mapping[str, str]) -> PendingFilter:
-        """From `consumer=`, `idle_over=` and `after=`. Raises BadPlace."""
+        """Return the filter in `consumer=`, `idle_over=` and `after=`. Raise InvalidQuery."""
         idle_over = asked.get("idle_over", "").strip()
         return cls(
             asked.get("consumer", ""),
@@ -451,34 +454,34 @@ class PendingFilter:
 
     @property
     def is_set(self) -> bool:
-        """Whether it leaves anything out."""
+        """Whether the filter excludes entries by consumer or idle time."""
         return bool(self.consumer or self.idle_over)
 
     @property
     def query(self) -> str:
-        """The filter in the address of its page."""
+        """The filter as the query string of its page."""
         given = {"consumer": self.consumer, "idle_over": self.idle_over}
         return urlencode({name: value for name, value in given.items() if value})
 
     @property
     def selection(self) -> str:
-        """The filter in the address of an operation."""
+        """The filter as the query string of an operation."""
         given = {"from_consumer": self.consumer, "idle_over": self.idle_over}
         return urlencode({name: value for name, value in given.items() if value})
 
 
 @dataclass(frozen=True, slots=True)
 class PendingList:
-    """Some pending entries in stream order."""
+    """A page of pending entries in stream order."""
 
     filter: PendingFilter
     rows: tuple[PendingRow, ...]
-    first: str  # the list's beginning; "" where this is it
-    next: str  # "" at the end
+    first: str  # address of the first page; "" on that page
+    next: str  # address of the next page; "" on the last one
 
 
 def pending_list(client: redis.Redis, reader: Reader, stream: str, group: str, filter: PendingFilter) -> PendingList:
-    """The part that the filter names. Raises StreamsUnavailable and GroupMissing."""
+    """Return the page that the filter selects. Raise StreamsUnavailable and GroupMissing."""
     entries = pending_entries(
         client,
         stream,

@@ -1,4 +1,4 @@
-"""Streams: what Redis says of each stream and its consumer groups, and of what is pending or parked there."""
+"""Streams: the pages of streams, consumer groups, pending entries and dead-lettered entries."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from evdash.web.pages.streams.stream import (
 
 
 def streams(request: HttpRequest) -> HttpResponse:
-    """Every stream of the settings, asked now."""
+    """Render every configured stream as of now."""
     with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
         views = [stream_view(client, name) for name in settings.EVDASH.streams]
         context = {
@@ -48,7 +48,7 @@ def streams(request: HttpRequest) -> HttpResponse:
 
 @handles_invalid_query
 def stream_group(request: HttpRequest, stream: str, group: str) -> HttpResponse:
-    """One group: its consumers, what is pending, what it misses, and what can be done to it."""
+    """Render one group: its consumers, pending entries, gaps and operations."""
     pending_filter = PendingFilter.parse(request.GET.dict())
     if stream not in settings.EVDASH.streams:
         return no_such_stream(request, stream)
@@ -75,7 +75,7 @@ def stream_group(request: HttpRequest, stream: str, group: str) -> HttpResponse:
 
 @handles_invalid_query
 def stream_parked(request: HttpRequest, stream: str) -> HttpResponse:
-    """What is parked beside a stream, in the order of parking."""
+    """Render the dead-lettered entries of a stream in the order of their parking."""
     after = parse_entry_cursor(request.GET.dict())[1]
     if stream not in settings.EVDASH.streams:
         return no_such_stream(request, stream)
@@ -99,6 +99,6 @@ def stream_parked(request: HttpRequest, stream: str) -> HttpResponse:
 
 
 def no_such_stream(request: HttpRequest, stream: str) -> HttpResponse:
-    """The answer for a stream that evdash does not show."""
+    """Return the 404 page for a stream that evdash does not show."""
     sentence = "evdash shows the streams that EVDASH_STREAMS names, and this is none of them."
     return message_page(request, "No such stream", sentence, status=404, subject=stream)

@@ -1,4 +1,4 @@
-"""Operations on streams and groups as forms: what is asked for, what it would do, and what cannot be undone."""
+"""Forms of the operations on streams and groups: arguments, effects, and effects that cannot be undone."""
 
 from evdash.web.pages.streams.forms.base import OperationForm
 from evdash.web.pages.streams.forms.entries import AcknowledgeForm, ClaimForm, DiscardForm, ParkForm, RedeliverForm
@@ -23,7 +23,7 @@ FORMS: dict[str, type[OperationForm]] = {
 
 
 class OperationConverter:
-    """The kind of an operation in an address."""
+    """URL converter for the kind of an operation."""
 
     regex = "|".join(FORMS)
 

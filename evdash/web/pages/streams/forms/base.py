@@ -1,4 +1,4 @@
-"""What the forms of all operations have in common."""
+"""The base class of the forms of all operations."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from evdash.streams.commands import Operation
 from evdash.streams.stream_info import GroupInfo, StreamInfo
 from evdash.web.links import group_address
 
-# So many parked entries are redelivered at once.
+# Maximum number of dead-lettered entries that one operation redelivers or discards as "all".
 PARKED_MAX: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class OperationTarget:
-    """What an operation is about, as Redis knows it now."""
+    """The target of an operation as it is in Redis now."""
 
     stream: str
     info: StreamInfo | None
     group: str  # "" for an operation on the stream
     group_info: GroupInfo | None
     own_groups: frozenset[str]
-    parked_ids: tuple[EntryId, ...]  # the first of the parked entries, where all are asked for
+    parked_ids: tuple[EntryId, ...]  # IDs of the first dead-lettered entries, if all are requested
 
     @property
     def consumers(self) -> tuple[str, ...]:
-        """The names of the group's consumers, those that asked for entries last first."""
+        """The names of the group's consumers, the least idle first."""
         known = self.group_info.consumers if self.group_info else ()
         return tuple(consumer.name for consumer in sorted(known, key=lambda consumer: consumer.idle_ms))
 
     def consumer_beside(self, name: str) -> str:
-        """The consumer other than that one that asked for entries last; "" when there is none."""
+        """Return the least idle consumer other than this one; "" if there is none."""
         return next((consumer for consumer in self.consumers if consumer != name), "")
 
 
@@ -49,23 +49,23 @@ class OperationForm(forms.Form):
 
     kind: ClassVar[str]  # in the address, and the operation's `action`
     title: ClassVar[str]
-    explains: ClassVar[str]  # what it is good for
+    explains: ClassVar[str]  # its purpose
     verb: ClassVar[str]  # on the button
     is_dangerous: ClassVar[bool] = False
-    undoing: ClassVar[str]  # what can be undone, and what cannot
-    # When there is more to it than the person has seen, it is shown again instead of done.
+    undoing: ClassVar[str]  # effects that can be undone, and effects that cannot
+    # If the operation affects more entries than the person saw, the page shows it again instead of running it.
     shows_growth: ClassVar[bool] = False
     of_group: ClassVar[bool] = True
-    # The operation can be looked at when one field of each of these is in the query.
+    # The preview needs one field of each of these groups in the query.
     needs: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
     def carry_out(self, operation: Operation, reason: str, client: redis.Redis, user: User) -> None:
-        """Do what the form asked for. Raises what `operate` raises."""
+        """Run the operation of the form. Raise the errors of `operate`."""
         operate(user.get_username(), operation, reason, client, user=user)
 
     @property
     def success_url(self) -> str:
-        """Where to go when it is done or begun; "" for what the audit log has of it."""
+        """The page to open after the operation has run or started; "" for its audit log entry."""
         return ""
 
     def __init__(self, place: OperationTarget, query: QueryDict) -> None:
@@ -82,41 +82,41 @@ class OperationForm(forms.Form):
 
     @classmethod
     def suggested(cls, place: OperationTarget, query: QueryDict) -> dict[str, str]:
-        """Values that stand in the fields at the beginning, where the query has none."""
+        """Return initial values for fields that the query does not set."""
         return {}
 
     @classmethod
     def listed(cls, place: OperationTarget) -> dict[str, tuple[str, ...]]:
-        """Values that are offered for fields; others may be written."""
+        """Return values that fields offer. Other values are allowed, too."""
         return {}
 
     def operation(self, reason: str) -> Operation:
-        """The operation that a valid form asks for."""
+        """Return the operation of a valid form."""
         raise NotImplementedError
 
     def as_previewed(self, operation: Operation, before_id: EntryId) -> Operation:
-        """The operation up to where its preview said that it goes."""
+        """Return the operation, limited to entries before `before_id` as in its preview. The default has no limit."""
         return operation
 
     def button(self, affected: int | None) -> str:
-        """What the button says that does it."""
+        """Return the label of the button that runs the operation."""
         return self.verb
 
     @property
     def cancel_url(self) -> str:
-        """Where a person came from."""
+        """The page to return to."""
         return group_address(self.place.stream, self.place.group) if self.place.group_info else reverse("streams")
 
 
 class EntryIdField(forms.CharField):
-    """One entry ID; `start` and `end` of the stream are understood where it has them."""
+    """Field for one entry ID. `start` and `end` are the stream's ends, `end` only if the stream exists."""
 
     def to_python(self, value: object) -> str:
         return str(value or "").strip()
 
     @staticmethod
     def read(text: str, info: StreamInfo | None) -> EntryId:
-        """Raises ValidationError."""
+        """Return the entry ID in a text. Raise ValidationError."""
         if text == "start":
             return EntryId.MIN
         if text == "end" and info is not None:
@@ -128,7 +128,7 @@ class EntryIdField(forms.CharField):
 
 
 def entry_ids_of(text: str) -> tuple[EntryId, ...]:
-    """The entry IDs in a text, between spaces, commas or line breaks. Raises ValidationError."""
+    """Return the distinct entry IDs in a text, separated by spaces, commas or line breaks. Raise ValidationError."""
     try:
         return tuple(dict.fromkeys(EntryId.parse(part) for part in text.replace(",", " ").split()))
     except InvalidEntryId as error:
@@ -136,7 +136,7 @@ def entry_ids_of(text: str) -> tuple[EntryId, ...]:
 
 
 def span_of(text: str) -> TimeBound:
-    """A span of time such as `90s`, `5m` or `2h`. Raises ValidationError."""
+    """Return a span of time such as `90s`, `5m` or `2h`. Raise ValidationError."""
     try:
         bound = TimeBound.parse(text)
     except InvalidTimeBound as error:
@@ -147,5 +147,5 @@ def span_of(text: str) -> TimeBound:
 
 
 def _all(query: QueryDict, name: str) -> str:
-    """A field as often as it stands, one a line."""
+    """Return all values of a field, one per line."""
     return "\n".join(value for value in query.getlist(name))

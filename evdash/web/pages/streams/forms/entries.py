@@ -1,4 +1,4 @@
-"""The forms of operations on entries: claim, acknowledge, park, redeliver."""
+"""The forms of operations on entries: claim, acknowledge, park, redeliver, discard."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from evdash.web.pages.streams.forms.base import PARKED_MAX, OperationForm, Opera
 
 
 class Selection(TypedDict):
-    """Which pending entries, as the operations take it."""
+    """Selection of pending entries, as arguments of the operations."""
 
     stream: str
     group: str
@@ -29,7 +29,7 @@ class Selection(TypedDict):
 
 
 class SelectionForm(OperationForm):
-    """Which pending entries: by their IDs, of one consumer, idle for so long; what is given must hold together."""
+    """Selection of pending entries by ID, consumer and idle time. All given conditions must hold."""
 
     needs: ClassVar[tuple[tuple[str, ...], ...]] = (("entry", "from_consumer", "idle_over"),)
 
@@ -62,7 +62,7 @@ class SelectionForm(OperationForm):
         return f"{self.verb} {format_count(affected or 0, 'entry', 'entries')}"
 
     def selection(self) -> Selection:
-        """What is selected."""
+        """Return the selection."""
         cleaned: dict[str, Any] = self.cleaned_data
         return {
             "stream": self.place.stream,

@@ -24,13 +24,13 @@ from evdash.web.formatting import format_count
 from evdash.web.links import sandbox_address
 from evdash.web.pages.streams.forms.base import OperationForm, OperationTarget, span_of
 
-# A request should not take much longer than two seconds; the command copies more.
+# A request should not take much longer than two seconds. The command copies more.
 ENTRIES_MAX: Final = 20_000
 SPEEDS: Final = (1, 2, 5, 10, 20, 50, 100)
 
 
 class SandboxForm(OperationForm):
-    """An operation on a sandbox, by a person. What it is about need not be a stream of the settings."""
+    """An operation on a sandbox by a person. The sandbox need not be a stream of the settings."""
 
     of_group = False
 
@@ -127,7 +127,7 @@ class ReplayForm(SandboxForm):
 
     @property
     def command(self) -> str:
-        """The same for a terminal. Of a form that is valid."""
+        """The same operation as a command for a terminal. The form must be valid."""
         asked: dict[str, Any] = self.cleaned_data
         arguments = [f"--filter={asked['q']}", "--to", asked["to"], "--ids", asked["ids"] or "original"]
         arguments += ["--expires", self.data["expires"]] if self.data.get("expires") else []
@@ -179,7 +179,7 @@ SANDBOX_FORMS: Final[dict[str, type[SandboxForm]]] = {form.kind: form for form i
 
 
 class SandboxOperationConverter:
-    """The kind of an operation on sandboxes in an address."""
+    """URL converter for the kind of an operation on sandboxes."""
 
     regex = "|".join(SANDBOX_FORMS)
 

@@ -1,4 +1,4 @@
-"""Asking Redis for what the forms suggest and need."""
+"""Reads from Redis for the suggestions and arguments of the forms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from evdash.web.pages.streams.stream import own_groups
 
 
 def operation_target(client: redis.Redis, stream: str, group: str, *, with_parked: bool = False) -> OperationTarget:
-    """The stream and its group (or none, "") as they are now. Raises StreamsUnavailable."""
+    """Return the stream and its group ("" for none) as of now. Raise StreamsUnavailable."""
     parked = parked_entries(client, stream, count=PARKED_MAX) if with_parked else []
     infos = {info.name: info for info in group_infos(client, stream)} if group else {}
     return OperationTarget(
