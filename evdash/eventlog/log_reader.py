@@ -132,7 +132,8 @@ class LogReader(Reader):
         if self.unreachable:
             return None
         known = max(seen.entry_id, compared_through([self._group], seen.stream))
-        info = self._stream_part.reading.slices[seen.stream].info
+        slice_of_stream = self._stream_part.reading.slices.get(seen.stream)
+        info = slice_of_stream.info if slice_of_stream else None
         first = first_left_of(info, known) if info else None
         if first is None:
             return None

@@ -125,8 +125,10 @@ class BatchProcessor:
         ids = [delivery.entry_id for delivery in deliveries]
         counts = self.consumer.deliveries_of(stream, ids)
         tries = self.tries.of(stream, ids)
-        suspects = [each for each in deliveries if counts.get(each.entry_id, 0) > self.max_deliveries]
-        together = [each for each in deliveries if each not in suspects]
+        suspects: list[Delivery] = []
+        together: list[Delivery] = []
+        for each in deliveries:
+            (suspects if counts.get(each.entry_id, 0) > self.max_deliveries else together).append(each)
         outcome = self._process(stream, together, tries)
         self.tries.forget(stream, [entry_id for entry_id in outcome.done if entry_id in tries])
         yield outcome

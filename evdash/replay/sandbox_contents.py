@@ -188,4 +188,5 @@ class SandboxCache:
             size += sum(len(name) + len(value) for entry in entries for name, value in entry.pairs)
             if len(entries) < _STEP:
                 return Contents(events, size, is_all=True)
-        return Contents(events, size, is_all=False)
+        left = read_forward(self._client, stream, after=events[-1].entry_id, count=1)
+        return Contents(events, size, is_all=not left)

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from evdash.config.environment import CHECKOUT, Configuration
 from evdash.supervisor.addresses import record
 from evdash.supervisor.ports import listen
+from evdash.supervisor.processes import RestartPause
 
 if TYPE_CHECKING:
     from evdash.serving.pages import Pages
@@ -47,10 +48,6 @@ With two heaps, all processes together took 449 MiB instead of 476, at the same 
 STOP_WAIT_S: Final = 8.0
 PAGES_NICE: Final = 5
 """Niceness of processes for pages: sockets, workers and Redis get a scarce processor first."""
-FIRST_PAUSE_S: Final = 1.0
-LONGEST_PAUSE_S: Final = 30.0
-# A child that has run this long did not fail because of its start: the next pause is FIRST_PAUSE_S again.
-STABLE_AFTER_S: Final = 60.0
 
 
 def serves_in_processes(argv: Sequence[str], configuration: Configuration) -> bool:
@@ -83,7 +80,7 @@ class _Child:
     link: socket.socket | None = None
     started_s: float = 0.0
     due_s: float = 0.0
-    pause_s: float = field(default=FIRST_PAUSE_S)
+    pause: RestartPause = field(default_factory=RestartPause)
 
 
 class Parent:
@@ -189,16 +186,11 @@ class Parent:
         self._forget_figures(process.pid)
         child.process = child.link = None
         if self._is_served and not self._signals:
-            if time.monotonic() - child.started_s >= STABLE_AFTER_S:
-                child.pause_s = FIRST_PAUSE_S
+            pause_s = child.pause.after(time.monotonic() - child.started_s)
             logger.warning(
-                "Web process %d ended with exit code %d; starting it again in %.0f s.",
-                child.number,
-                code,
-                child.pause_s,
+                "Web process %d ended with exit code %d; starting it again in %.0f s.", child.number, code, pause_s
             )
-            child.due_s = time.monotonic() + child.pause_s
-            child.pause_s = min(child.pause_s * 2, LONGEST_PAUSE_S)
+            child.due_s = time.monotonic() + pause_s
         return code
 
     def _forget_figures(self, pid: int) -> None:
@@ -309,7 +301,7 @@ class Inherited:
                 Receiver(reactor, self.sockets, server.http_factory)
             else:
                 acceptor = Acceptor(reactor, self.listener, server.http_factory, self.sockets)
-                reactor.addSystemEventTrigger("before", "shutdown", acceptor.stop)  # type: ignore[arg-type]
+                reactor.addSystemEventTrigger("before", "shutdown", acceptor.stop)
             self.link.send(b".")
 
         server = PacedServer(application, pages, endpoints=["inherited"], ready_callable=begin)

@@ -12,12 +12,16 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from daphne.server import Server  # import before all of Twisted: it installs the reactor
-from twisted.internet import reactor, tcp
+from twisted.internet import reactor as chosen_reactor
+from twisted.internet import tcp
 from twisted.internet.defer import Deferred
 
 from evdash.serving.pages import Pages
 
 __all__ = ["PacedServer", "reactor"]
+
+reactor: Final[Any] = chosen_reactor
+"""The reactor that daphne chose. Twisted's types take it for a module."""
 
 FINISH_MAX_S: Final = 4.0
 """Seconds that pages and exports have to end after SIGTERM. The parent waits STOP_WAIT_S in total."""
@@ -102,4 +106,4 @@ class PacedServer(Server):  # type: ignore[misc]
 
 
 def _unsent() -> bool:
-    return any(isinstance(each, tcp.Server) for each in reactor.getWriters())  # type: ignore[misc]
+    return any(isinstance(each, tcp.Server) for each in reactor.getWriters())

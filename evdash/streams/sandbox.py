@@ -19,7 +19,7 @@ from evdash.events.entry import Entry, EntryId
 from evdash.streams import replies
 from evdash.streams.client import Command, Refused, StreamsUnavailable, call, call_all, call_at_once
 from evdash.streams.dead_letters import parked_stream
-from evdash.streams.reads import read_entry
+from evdash.streams.reads import read_entries, read_entry
 from evdash.streams.stream_info import StreamInfo, stream_info
 
 Ids = Literal["original", "new"]
@@ -219,7 +219,8 @@ class SandboxWriter:
     def write(self, entries: Sequence[Entry]) -> None:
         """Append these entries in their order.
 
-        Raises StreamsUnavailable: then all of them were written or none. Raises SandboxGone, which is a
+        Raises StreamsUnavailable: then all of them were written or none, unless it is Refused because another client
+        wrote into the sandbox. Raises SandboxGone, which is a
         StreamsUnavailable, for a sandbox that was deleted or has expired.
         """
         kept, clock = call_all(self._client, ("HEXISTS", provenance_key(self._stream), self._number), ("TIME",))
@@ -237,9 +238,13 @@ class SandboxWriter:
         try:
             call_at_once(self._client, *commands, *self._noted(grown), stream=self._stream)
         except Refused:
-            # A retry after a lost reply finds its own entries. Other entries mean that another client wrote here.
-            there = read_entry(self._client, self._stream, ids[-1])
-            if there is None or there.pairs != entries[-1].pairs:
+            # A retry after a lost reply finds its own entries. Other entries mean that another client wrote here. If it
+            # wrote within the range of these IDs, Redis refused the first of them and took the last.
+            there = read_entries(self._client, self._stream, (ids[0], ids[-1]))
+            if any(
+                (found := there.get(entry_id)) is None or found.pairs != entry.pairs
+                for entry_id, entry in ((ids[0], entries[0]), (ids[-1], entries[-1]))
+            ):
                 call_all(self._client, *self._noted(self.provenance))
                 raise
         self.provenance, self._last_id = grown, ids[-1]

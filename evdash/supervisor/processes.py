@@ -5,10 +5,31 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from evdash.config.environment import CHECKOUT
+
+FIRST_PAUSE_S: Final = 1.0
+LONGEST_PAUSE_S: Final = 30.0
+# A process that has run this long did not fail because of its start: the next pause is FIRST_PAUSE_S again.
+STABLE_AFTER_S: Final = 60.0
+
+
+class RestartPause:
+    """The pause before one process is started again. It doubles with each failed start."""
+
+    def __init__(self) -> None:
+        self._next_s = FIRST_PAUSE_S
+
+    def after(self, ran_s: float) -> float:
+        """Return the pause in seconds after a process that has run for `ran_s`."""
+        if ran_s >= STABLE_AFTER_S:
+            self._next_s = FIRST_PAUSE_S
+        pause_s, self._next_s = self._next_s, min(self._next_s * 2, LONGEST_PAUSE_S)
+        return pause_s
 
 
 @dataclass(slots=True)
@@ -20,9 +41,11 @@ class Child:
     environment: Mapping[str, str]
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _guard: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _started_s: float = field(default=0.0, init=False)
 
     def start(self) -> None:
         """Start the process, or start it again."""
+        self._started_s = time.monotonic()
         self._process = subprocess.Popen(  # noqa: S603 - our own arguments
             [sys.executable, str(CHECKOUT / "manage.py"), *self.arguments],
             env={**os.environ, **self.environment},
@@ -46,6 +69,11 @@ class Child:
     def exit_code(self) -> int | None:
         """The exit code, negative after a signal; None while the process runs or was not started."""
         return self._process.poll() if self._process else None
+
+    @property
+    def ran_s(self) -> float:
+        """The time since the last start, in seconds."""
+        return time.monotonic() - self._started_s
 
     def ask_to_end(self) -> None:
         """Send SIGTERM: the process finishes its present work and ends."""

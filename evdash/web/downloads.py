@@ -51,7 +51,8 @@ def _ended_in_words(pieces: Pieces, form: str) -> Pieces:
     try:
         yield from pieces
     except (StreamsUnavailable, DatabaseError, BrokenOff) as cause:
-        logger.warning("An export as %s is incomplete: %s", form, cause)
+        fault = cause if isinstance(cause, DatabaseError) else None
+        logger.warning("An export as %s is incomplete: %s", form, cause, exc_info=fault)
         reason = database_problem(cause) if isinstance(cause, DatabaseError) else " ".join(str(cause).split())
         yield incomplete_line(form, reason).encode()
 

@@ -186,6 +186,17 @@ def test_no_more_is_read_than_memory_has_room_for_and_that_is_said(
     assert "holds 7 entries, more than are read at once: its first 4 are shown" in reader.coverage.notes[0]
 
 
+def test_a_sandbox_of_just_as_many_entries_as_are_read_is_whole(
+    valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox_contents, "ENTRIES_MAX", 4)
+    monkeypatch.setattr(sandbox_contents, "_STEP", 2)
+    write(valkey, [raw_entry(("type", "a"), entry_id=f"{n}-0", stream=STREAM) for n in range(1, 5)])
+    reader = sandbox_reader(valkey)
+    assert reader.has_read_all
+    assert not reader.coverage.notes
+
+
 def test_a_shelf_keeps_as_many_sandboxes_as_fit(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox_contents, "BYTES_MAX", 30)
     shelf = SandboxCache(valkey)

@@ -9,6 +9,7 @@ import pytest
 import redis
 from django.test import Client
 
+from evdash.eventlog import gaps
 from evdash.eventlog.current_reader import open_reader
 from evdash.eventlog.gaps import gaps_between, record_gap
 from evdash.eventlog.group_progress import lock_positions
@@ -162,6 +163,22 @@ def test_every_page_that_a_gap_reaches_into_says_so(browser: Client, retried: No
             EntryId.parse(after), EntryId.parse(through), EventFilter(), datetime.now(UTC), oldest_first=True
         )
         assert bool(found) == is_told, (after, through)
+
+
+def test_gaps_of_other_streams_and_times_leave_room_for_those_of_the_filter(
+    browser: Client, retried: None, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index()
+    monkeypatch.setattr(gaps, "GAPS_MAX", 2)
+    for n in range(5):
+        missing(Gap.Kind.REMOVED, f"170000000{n}000-1", f"170000000{n}500-0", 1)
+    since = EventFilter.from_query({"until": ["2023-11-14T22:13:22Z"]})
+    for narrow in (EventFilter().also("stream", STREAM), since):
+        found = gaps_between(EntryId.MIN, EntryId.MAX, narrow, datetime.now(UTC), oldest_first=False)
+        assert len(found) == 2
+    assert found[0].first_id == EntryId.parse("1700000001000-1")
+    other = EventFilter().also("stream", "other")
+    assert gaps_between(EntryId.MIN, EntryId.MAX, other, datetime.now(UTC), oldest_first=False) == ()
 
 
 @pytest.mark.parametrize("limit", range(1, 8))

@@ -289,6 +289,20 @@ def test_the_streams_page_lists_sandboxes_and_operators_delete_them(
     assert [access.begun.action for access in recent(5)] == ["delete-sandbox", "replay"]
 
 
+def test_who_may_not_replay_is_refused_and_the_audit_log_has_the_attempt(viewer: Client) -> None:
+    where = address("replay", q="session:s-1", to=TO)
+    assert viewer.get(where).status_code == 403
+    assert recent(5) == []
+    assert viewer.post(where, {"reason": "x"}).status_code == 403
+    [access] = recent(5)
+    assert (access.begun.who, access.begun.action, access.begun.reason, access.succeeded) == (
+        "the reader",
+        "replay",
+        "x",
+        False,
+    )
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [

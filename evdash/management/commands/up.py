@@ -25,12 +25,11 @@ from evdash.streams.client import StreamsUnavailable, open_client, shown_address
 from evdash.streams.embedded_server import EmbeddedServer, EmbeddedServerError
 from evdash.streams.loading import Progress, wait_until_loaded
 from evdash.supervisor.ports import PortTaken, refuse_taken_port
-from evdash.supervisor.processes import Child
+from evdash.supervisor.processes import Child, RestartPause
 
 LOOK_EVERY_S = 0.05
 READY_WAIT_S = 30.0
 STOP_WAIT_S = 20.0
-LONGEST_RESTART_PAUSE_S = 30.0
 TELL_OF_LOADING_AFTER_S = 3.0
 TELL_OF_LOADING_EVERY_S = 10.0
 
@@ -178,11 +177,11 @@ class Command(PlainCommand):
     def _watch(self, children: list[Child], server: EmbeddedServer | None) -> None:
         """Watch the processes until a signal.
 
-        A worker that ends, or a demonstration that fails, is started again. The pause before that grows from 1
-        to 30 s. If the web server or the embedded server ends, raise CommandError.
+        A worker that ends, or a demonstration that fails, is started again after a pause (RestartPause). If the web
+        server or the embedded server ends, raise CommandError.
         """
         restart_at: dict[str, float] = {}
-        pause_s = 1.0
+        pauses = {child.name: RestartPause() for child in children}
         while not self.signals:
             if server is not None and not server.is_running:
                 raise CommandError(
@@ -197,13 +196,13 @@ class Command(PlainCommand):
                     continue  # the stream has events of other producers
                 due = restart_at.get(child.name)
                 if due is None:
+                    child.forget()
+                    pause_s = pauses[child.name].after(child.ran_s)
                     ended = f"The {child.name} ended with exit code {child.exit_code}"
                     self.stderr.write(f"{ended}; starting it again in {pause_s:.0f} s.")
                     restart_at[child.name] = time.monotonic() + pause_s
-                    pause_s = min(pause_s * 2, LONGEST_RESTART_PAUSE_S)
                 elif time.monotonic() >= due:
                     del restart_at[child.name]
-                    child.forget()
                     child.start()
             time.sleep(LOOK_EVERY_S)
 

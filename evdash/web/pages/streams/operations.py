@@ -40,6 +40,12 @@ def stream_operation(request: HttpRequest, kind: str) -> HttpResponse:
 
     Other users get 403. The audit log records their attempts with POST.
     """
+    _record_refusal(request, kind)
+    return cast(HttpResponse, _operation(request, kind))
+
+
+def _record_refusal(request: HttpRequest, kind: str) -> None:
+    """Add a row to the audit log if this user may not operate and tries to."""
     if request.method == "POST" and not can_operate(request.user):
         user = cast(User, request.user)
         record(
@@ -52,7 +58,6 @@ def stream_operation(request: HttpRequest, kind: str) -> HttpResponse:
             outcome=NOT_ALLOWED,
             succeeded=False,
         )
-    return cast(HttpResponse, _operation(request, kind))
 
 
 @operators_only
@@ -73,12 +78,19 @@ def _operation(request: HttpRequest, kind: str) -> HttpResponse:
         return _preview_or_run(request, form, client, reader)
 
 
-@operators_only
 def sandbox_operation(request: HttpRequest, kind: str) -> HttpResponse:
     """Preview or run an operation on a sandbox, for operators only.
 
-    The sandbox is a stream of its own, and need not be a configured one. Other users get 403.
+    The sandbox is a stream of its own, and need not be a configured one. Other users get 403. The audit log records
+    their attempts with POST.
     """
+    _record_refusal(request, kind)
+    return cast(HttpResponse, _sandbox_operation(request, kind))
+
+
+@operators_only
+def _sandbox_operation(request: HttpRequest, kind: str) -> HttpResponse:
+    """Render the form and a preview for GET. Run the operation for POST and redirect."""
     form = SANDBOX_FORMS[kind](cast(User, request.user).get_username(), request.GET)
     with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
         return _preview_or_run(request, form, client, reader, template="pages/streams/sandbox_operation.html")
