@@ -30,7 +30,7 @@ class Access:
 
     @property
     def is_open(self) -> bool:
-        """Whether the action is still in progress, or evdash ended without an outcome."""
+        """True if the action is still in progress, or evdash ended without an outcome."""
         return self.ended is None and self.begun.succeeded is None
 
     @property

@@ -64,7 +64,7 @@ class Summary(NamedTuple):
     tokens: int
     replaced: int  # items that left the context
     replaced_said: int | None  # the number in the event
-    replaced_by: str  # how they were chosen: IDs, count or all
+    replaced_by: str  # the way of choosing them: IDs, count or all
     first_replaced: str  # position of the first item that left, "" if none did
     last_replaced: str
 

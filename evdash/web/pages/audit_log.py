@@ -61,7 +61,7 @@ class AuditEntryView:
 
     @property
     def parked_address(self) -> str:
-        """The page of the parked entries, if the action was park, redeliver or discard; else ""."""
+        """The page of the dead-lettered entries, if the action was park, redeliver or discard; else ""."""
         begun = self.access.begun
         is_about = begun.action in ("park", "redeliver", "discard") and begun.stream in settings.EVDASH.streams
         return parked_address(begun.stream) if is_about else ""

@@ -48,7 +48,7 @@ class Stretch:
 
     @property
     def opens(self) -> bool:
-        """Whether the page contains its rows."""
+        """True if the page contains its rows."""
         return not self.is_folded or self.rows <= OPENED_AT_MOST
 
 
@@ -212,7 +212,7 @@ class RowView:
 
     @property
     def says_it_below(self) -> bool:
-        """Whether the text of the one-line summaries is shown below them, complete and marked."""
+        """True if the text of the one-line summaries is shown below them, complete and marked."""
         return any(field.is_read for field in self.fields)
 
 

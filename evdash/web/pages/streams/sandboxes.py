@@ -62,7 +62,7 @@ class ReplayView:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether the replay still copies, by its last sign of life."""
+        """True if the replay still copies, by its last sign of life."""
         told = self.provenance
         return (
             told.ended_at is None

@@ -166,7 +166,7 @@ class GroupView:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the group has silent consumers. Workers should have claimed their pending entries."""
+        """True if the group has silent consumers. Workers should have claimed their pending entries."""
         return bool(self.silent)
 
     @property
@@ -188,7 +188,7 @@ class ConsumerView:
 
     @property
     def is_silent(self) -> bool:
-        """Whether it has pending entries and has been idle for `claim_idle_ms` or longer."""
+        """True if it has pending entries and has been idle for `claim_idle_ms` or longer."""
         return self.info.pending > 0 and self.info.idle_ms >= settings.EVDASH.claim_idle_ms
 
 
@@ -454,7 +454,7 @@ class PendingFilter:
 
     @property
     def is_set(self) -> bool:
-        """Whether the filter excludes entries by consumer or idle time."""
+        """True if the filter excludes entries by consumer or idle time."""
         return bool(self.consumer or self.idle_over)
 
     @property

@@ -1,0 +1,35 @@
+"""Words to avoid in docstrings and comments: each with the reason and the replacement."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Avoided:
+    """A pattern, and the sentence for who used it."""
+
+    pattern: re.Pattern[str]
+    advice: str
+
+
+def _avoid(pattern: str, advice: str) -> Avoided:
+    return Avoided(re.compile(pattern, re.IGNORECASE), advice)
+
+
+AVOIDED: Final = (
+    _avoid(r"\banew\b", "Archaic. Write 'again', or 'recreated' of a stream."),
+    _avoid(r"\balike\b", "Archaic. Write 'equal', 'the same' or 'duplicate'."),
+    _avoid(r"\bso many\b", "Vague. Name the number or the limit."),
+    _avoid(r"\bnobody knows\b", "Write 'unknown'."),
+    _avoid(r"\bcomes? into being\b", "Write 'is created'."),
+    _avoid(r"\btake along\b", "Write 'export'."),
+    _avoid(r"\baccess log\b", "The log of what people did is the audit log."),
+    _avoid(r"\bparked? entry\b|\bparked entries\b", "Write 'dead-lettered entry'. 'Park' is the verb of the UI only."),
+    _avoid(r"(?<!`)\bholes?\b(?!`)", "Write 'gap', or 'ID range'."),
+    _avoid(r"(?<!there )\bis no (?!(longer|more|less|later|newer|older|need|such)\b)\w+", "Write 'is not a …'."),
+    _avoid(r"^(What|Where|Whether|Which|How|Who|Whose) ", "Begin with a noun or, in a function, with a verb."),
+    _avoid(r"\broom(s)?\b(?! for| is left| left)", "Write 'package' or 'layer'."),
+)
