@@ -8,6 +8,7 @@ from typing import Concatenate, ParamSpec, cast
 
 from django.contrib.auth.models import AbstractUser, AnonymousUser, Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -41,13 +42,14 @@ def make_viewer(user: User) -> None:
 
 def operators() -> Group:
     """Return the group of all operators. The first call creates it."""
-    group, is_new = Group.objects.get_or_create(name=OPERATORS)
-    if is_new:
-        of = ContentType.objects.get_for_model(Operating)
-        permission, _ = Permission.objects.get_or_create(
-            content_type=of, codename="operate", defaults={"name": "May change streams and consumer groups"}
-        )
-        group.permissions.add(permission)
+    with transaction.atomic():  # a group without its permission would stay without it
+        group, is_new = Group.objects.get_or_create(name=OPERATORS)
+        if is_new:
+            of = ContentType.objects.get_for_model(Operating)
+            permission, _ = Permission.objects.get_or_create(
+                content_type=of, codename="operate", defaults={"name": "May change streams and consumer groups"}
+            )
+            group.permissions.add(permission)
     return group
 
 

@@ -63,7 +63,9 @@ def parse(text: str | None) -> Subscribe | Acknowledge | WaitingSeen | Jump:
     except (ValueError, RecursionError):
         raise InvalidMessage("The message is not JSON.") from None
     match told:
-        case {"type": "subscribe", "number": int(number), "query": str(query), "cursor": dict(cursor)}:
+        case {"type": "subscribe", "number": int(number), "query": str(query), "cursor": dict(cursor)} if (
+            not isinstance(number, bool)
+        ):
             reading = reading_of(told.get("reading", "events"))
             return Subscribe(number, filter_of(query), cursor_of(cursor), told.get("rows") is not False, reading)
         case {"type": "ack", "messages": int(messages)} if messages >= 0 and not isinstance(messages, bool):

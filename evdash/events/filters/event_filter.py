@@ -21,7 +21,7 @@ PARAMETERS = ("q", "stream", "type", "session", "user", "severity", "text", "err
 """Query-string parameters of a filter."""
 
 _ERRORS = Condition(IS, "error")
-_SWITCH = {"1": True, "true": True, "on": True, "yes": True, "": False, "0": False, "false": False, "off": False}
+_SWITCH = dict.fromkeys(("1", "true", "on", "yes"), True) | dict.fromkeys(("", "0", "false", "off", "no"), False)
 
 
 @dataclass(frozen=True, slots=True)
