@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 
@@ -15,6 +16,10 @@ from evdash.streams import embedded_server
 from evdash.streams.client import open_client
 from evdash.streams.contact import forget_contacts
 from evdash.streams.embedded_server import EmbeddedServer
+
+# A busy machine is no fault of the code: neither the time of an example nor that of making one is judged.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 ManagePy = Callable[..., "subprocess.CompletedProcess[str]"]
 

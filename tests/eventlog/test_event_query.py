@@ -33,7 +33,7 @@ entries = st.lists(
 
 
 @pytest.mark.django_db
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(entries, filters)
 def test_the_query_finds_what_the_predicate_lets_through(entries: list[Entry], event_filter: EventFilter) -> None:
     events = [decode(entry) for entry in entries]
@@ -47,7 +47,7 @@ def test_the_query_finds_what_the_predicate_lets_through(entries: list[Entry], e
 
 
 @pytest.mark.django_db
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(entries)
 def test_the_log_gives_an_entry_back_byte_for_byte(entries: list[Entry]) -> None:
     from evdash.eventlog.event_pages import events_of

@@ -142,7 +142,7 @@ def answers(tail: SharedTail) -> dict[str, Any]:
 
 
 @pytest.mark.django_db
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=15)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
 @given(
     steps=st.lists(_STEPS, max_size=16),
     looks=st.integers(2, 5),

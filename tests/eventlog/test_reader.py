@@ -72,7 +72,7 @@ def expected_order(events: Sequence[Event]) -> list[Position]:
 
 
 @pytest.mark.django_db
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(
     entries=_entries,
     batch_size=st.integers(1, 5),

@@ -199,4 +199,4 @@ def test_every_page_is_told_everything_once_in_order_within_its_credit(
     monkeypatch.setattr(catch_up, "MISSED_ROWS", 5)
     monkeypatch.setattr("evdash.live.subscription.FRAME_ROWS", 5)
     monkeypatch.setattr(catch_up, "MISSED_COUNT_MAX", count_max)
-    run_state_machine_as_test(machine, settings=settings(max_examples=100, stateful_step_count=50, deadline=None))
+    run_state_machine_as_test(machine, settings=settings(max_examples=100, stateful_step_count=50))

@@ -124,7 +124,7 @@ def answers(reader: Reader, limit: int) -> dict[str, object]:
 
 
 @pytest.mark.django_db
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(entries=_entries, limit=st.integers(1, 7))
 def test_both_readers_answer_alike(valkey: redis.Redis, entries: list[Entry], limit: int) -> None:
     valkey.flushall()

@@ -35,7 +35,7 @@ def park_plainly(client: redis.Redis, *milliseconds: int) -> list[EntryId]:
     ]
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(entry_id=IDS, pairs=PAIRS, group=TEXT, consumer=TEXT, deliveries=st.integers(0, 2**63), reason=TEXT, at=TIMES)
 def test_any_entry_comes_back_from_parking_as_it_went(
     valkey: redis.Redis,

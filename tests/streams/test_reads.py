@@ -15,7 +15,7 @@ def fill(client: redis.Redis, *ids: str) -> list[EntryId]:
     return [EntryId.parse(entry_id) for entry_id in ids]
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pairs=PAIRS)
 def test_any_pairs_are_read_as_they_were_written(client: redis.Redis, pairs: list[tuple[bytes, bytes]]) -> None:
     raw_id = client.execute_command("XADD", "s", "*", *(part for pair in pairs for part in pair))

@@ -248,7 +248,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_no_order_of_steps_takes_an_entry_from_a_group(valkey: redis.Redis, steps: list[tuple[Any, ...]]) -> None:
     """A plan may be as old as it likes, whatever was added, read, acknowledged or moved back since."""

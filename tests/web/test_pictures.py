@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evdash.events.event import Event
@@ -176,7 +176,6 @@ _lanes = st.sampled_from(("user", "assistant", "tool"))
 _crowd = st.lists(st.tuples(st.integers(0, 20), st.integers(1, 6), _lanes), min_size=1, max_size=30)
 
 
-@settings(deadline=None)
 @given(_crowd, st.sampled_from((1, 1_000, 86_400_000)))
 def test_marks_keep_the_order_of_time_and_of_the_stream_and_those_of_a_lane_stand_apart(
     crowd: list[tuple[int, int, str]], step_ms: int

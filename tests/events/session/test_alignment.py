@@ -82,7 +82,7 @@ def test_totals_stand_side_by_side() -> None:
     assert told == {"outcome": ("resolved", "running"), "errors": (0, 1), "latency (ms)": (None, 50.0)}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(sessions(), sessions())
 def test_every_event_of_both_is_in_one_row_in_its_order(a: list[Event], b: list[Event]) -> None:
     alignment = align(a, b)

@@ -22,7 +22,6 @@ def states_of(events: list[Event]) -> list[SessionState]:
     return list(accumulate(events, fold, initial=NOT_STARTED))
 
 
-@settings(deadline=None)
 @given(sessions())
 def test_no_event_that_can_be_decoded_fails_and_none_is_lost(events: list[Event]) -> None:
     state = fold_all(events)
@@ -34,7 +33,6 @@ def test_no_event_that_can_be_decoded_fails_and_none_is_lost(events: list[Event]
     assert state.totals.tool_calls + state.totals.returns_without_call == len(state.tool_calls)
 
 
-@settings(deadline=None)
 @given(sessions(), st.data())
 def test_a_prefix_and_then_the_rest_is_the_same_as_all(events: list[Event], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(events)))
@@ -44,7 +42,6 @@ def test_a_prefix_and_then_the_rest_is_the_same_as_all(events: list[Event], data
     assert json.dumps(as_data(before)) == kept  # a state that is folded further stays what it was
 
 
-@settings(deadline=None)
 @given(sessions(), st.data())
 def test_a_diff_applied_to_the_earlier_state_gives_the_later(events: list[Event], data: st.DataObject) -> None:
     states = states_of(events)
@@ -58,7 +55,6 @@ def test_a_diff_applied_to_the_earlier_state_gives_the_later(events: list[Event]
         assert (change.before, change.after) == tuple(None if each is MISSING else each for each in (before, after))
 
 
-@settings(deadline=None)
 @given(sessions(), st.data())
 def test_a_state_from_a_checkpoint_goes_on_as_the_plain_one(events: list[Event], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(events)))
@@ -70,7 +66,7 @@ def test_a_state_from_a_checkpoint_goes_on_as_the_plain_one(events: list[Event],
     assert apply(as_data(loaded), diff(loaded, went_on)) == as_data(plain)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(sessions(), st.data())
 def test_the_state_after_any_number_of_events_is_the_same_by_way_of_kept_ones(
     events: list[Event], data: st.DataObject
@@ -81,7 +77,6 @@ def test_the_state_after_any_number_of_events_is_the_same_by_way_of_kept_ones(
         assert kept.at(number, lambda start, stop: events[start:stop]) == fold_all(events[:number])
 
 
-@settings(deadline=None)
 @given(sessions())
 def test_a_state_is_json_and_each_of_its_paths_leads_to_its_value(events: list[Event]) -> None:
     state = fold_all(events)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evdash.events.session.identities import Identities
@@ -26,7 +26,6 @@ _steps = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(_steps)
 def test_a_list_does_as_a_list(steps: list[tuple[str, int]]) -> None:
     plain: list[Numbered] = []
@@ -53,7 +52,6 @@ def test_a_list_does_as_a_list(steps: list[tuple[str, int]]) -> None:
         assert list(reversed(version)) == expected[::-1]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 300), st.integers()), max_size=400))
 def test_a_map_does_as_a_dict(steps: list[tuple[bool, int, int]]) -> None:
     plain: dict[str, int] = {}
