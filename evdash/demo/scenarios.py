@@ -21,7 +21,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class Find:
     """A search of the agent. `results` are the titles that it can find."""
 
     query: str
@@ -37,7 +37,7 @@ class Use:
     result: Mapping[str, str]
 
 
-Step = Say | Ask | Search | Use
+Step = Say | Ask | Find | Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
                 ),
                 Say("Your {product} left our warehouse and was last seen in {city}. {carrier} expects it tomorrow."),
                 Ask("Can I have it delivered to a neighbour?"),
-                Search(
+                Find(
                     "delivery to a neighbour {carrier}",
                     ("Delivery options", "How to allow a neighbour", "Parcel shops near you"),
                 ),
@@ -84,7 +84,7 @@ SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
             (
                 Ask("The {product} from order {order} arrived damaged. I would like my money back."),
                 _ORDER,
-                Search("refund policy damaged goods", ("Returns and refunds", "Damaged on arrival", "Your rights")),
+                Find("refund policy damaged goods", ("Returns and refunds", "Damaged on arrival", "Your rights")),
                 Say("I am sorry about the {product}. A refund of {amount} EUR is possible. Shall I start it?"),
                 Ask("Yes, please."),
                 Use(
@@ -113,7 +113,7 @@ SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
                     "I see two lines of {amount} EUR. Only one was captured; the other is a hold that your bank drops."
                 ),
                 Ask("When?"),
-                Search("how long card authorisation holds last", ("Card holds explained", "Payments FAQ")),
+                Find("how long card authorisation holds last", ("Card holds explained", "Payments FAQ")),
                 Say("Within seven days at most, often sooner."),
                 Ask("OK. And my address has changed, I live in {city} now."),
                 Use(
@@ -130,7 +130,7 @@ SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
         Scenario(
             (
                 Ask("How big is the market for {topic} in {region}, and who leads it? I need sources."),
-                Search(
+                Find(
                     "{topic} market size {region}", ("Market report", "Industry statistics", "Annual review", "Survey")
                 ),
                 Use(
@@ -138,9 +138,7 @@ SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
                     {"url": "https://stats.example/{line}"},
                     {"title": "Industry statistics", "words": "4210"},
                 ),
-                Search(
-                    "{topic} vendors {region} market share", ("Top ten vendors", "Share by vendor", "Press release")
-                ),
+                Find("{topic} vendors {region} market share", ("Top ten vendors", "Share by vendor", "Press release")),
                 Use(
                     "fetch_page",
                     {"url": "https://press.example/{order}"},
@@ -150,7 +148,7 @@ SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
                     "So far: {topic} grew by {percent} % last year in {region}. Two sources agree on the size and "
                     "disagree on who leads. I am looking for a third one."
                 ),
-                Search("{topic} {region} revenue filings", ("Annual accounts", "Registry extract")),
+                Find("{topic} {region} revenue filings", ("Annual accounts", "Registry extract")),
                 Use(
                     "run_query",
                     {"sql": "SELECT vendor, sum(revenue) FROM filings GROUP BY vendor ORDER BY 2 DESC LIMIT 5"},
@@ -174,10 +172,10 @@ SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
                     {"sql": "SELECT rating, text FROM reviews WHERE product = '{product}'"},
                     {"rows": "{line}", "mean_rating": "4.{percent}"},
                 ),
-                Search("{product} review complaints", ("Forum thread", "Test report", "Video transcript")),
+                Find("{product} review complaints", ("Forum thread", "Test report", "Video transcript")),
                 Say("{line} reviews read. Praise for the look, complaints about the manual in {percent} % of them."),
                 Ask("What exactly is wrong with the manual?"),
-                Search("{product} manual unclear step", ("Page 7 of the manual", "Forum: I gave up at step 4")),
+                Find("{product} manual unclear step", ("Page 7 of the manual", "Forum: I gave up at step 4")),
                 Say("Step 4 shows the part upside down. 19 reviewers say so, in four languages: 説明書が逆さまです。"),
             ),
             "Reviews of the {product}: the manual's step 4 is the most frequent complaint.",
@@ -210,7 +208,7 @@ SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
                 Ask("Please review pull request #{line}: it changes how {module} handles retries."),
                 Use("get_diff", {"pull_request": "{line}"}, {"files": "4", "added": "{percent}", "removed": "12"}),
                 Use("read_file", {"path": "src/{module}/retry.py"}, {"lines": "88", "path": "src/{module}/retry.py"}),
-                Search("{module} retry idempotency key", ("Idempotent requests", "ADR 14: retries", "Incident review")),
+                Find("{module} retry idempotency key", ("Idempotent requests", "ADR 14: retries", "Incident review")),
                 Use(
                     "post_comment",
                     {"pull_request": "{line}", "text": "Without an idempotency key a retry may write twice."},

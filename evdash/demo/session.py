@@ -9,7 +9,7 @@ from random import Random
 
 from evdash.demo.cast import Agent, choose_agent, choose_user, details
 from evdash.demo.incidents import Fault, fault_at
-from evdash.demo.scenarios import SCENARIOS, Ask, Say, Search, Step, Use
+from evdash.demo.scenarios import SCENARIOS, Ask, Say, Find, Step, Use
 from evdash.streams.publisher import NewEvent
 
 SUMMARY_AFTER_MESSAGES = 8
@@ -61,7 +61,7 @@ class SimulatedSession:
                 yield from self._ask(text)
             case Say(text):
                 yield from self._say(text)
-            case Search(query, results):
+            case Find(query, results):
                 yield from self._search(query, results)
             case Use(tool, arguments, result):
                 yield from self._use(tool, arguments, result)

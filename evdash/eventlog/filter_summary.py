@@ -17,7 +17,7 @@ from evdash.eventlog.models import LoggedEvent, TypeCount
 from evdash.eventlog.records import FACETS, Count, FacetValue, FilterSummary
 from evdash.eventlog.stream_deltas import StreamDeltas
 from evdash.eventlog.time_buckets import DAY_S, histogram_of
-from evdash.events.deduplication import Change
+from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
@@ -44,7 +44,7 @@ Sampled = tuple[Any, ...]
 class _Matches:
     """The events of a filter: those missing from the log, and the newest rows of the others."""
 
-    fitting: Sequence[Change]
+    fitting: Sequence[CountChange]
     rows: QuerySet[LoggedEvent]  # at most SAMPLE_MAX + 1
     complete: bool  # nothing is beyond them, unless there are more than SAMPLE_MAX
 
@@ -97,7 +97,7 @@ def filter_count(
     return Count(min(number, SAMPLE_MAX), found.complete and number <= SAMPLE_MAX)
 
 
-def summary_of(changes: Sequence[Change], filter: EventFilter, now: datetime) -> FilterSummary:
+def summary_of(changes: Sequence[CountChange], filter: EventFilter, now: datetime) -> FilterSummary:
     """Return the summary of these changes alone, which are newest first and contain no change of -1."""
     matches = filter.predicate(now)
     found = [change for change in changes if matches(change.event)]
@@ -135,7 +135,7 @@ def _of_sample(
     )
 
 
-def _duplicates(fitting: Sequence[Change], filter: EventFilter, now: datetime) -> Count:
+def _duplicates(fitting: Sequence[CountChange], filter: EventFilter, now: datetime) -> Count:
     logged = duplicates_query(filter, now)[:DUPLICATES_MAX].count()
     in_stream = sum(each.is_duplicate for each in fitting)
     return Count(logged + in_stream, exact=logged < DUPLICATES_MAX)
@@ -161,7 +161,7 @@ def _is_counted(filter: EventFilter) -> bool:
     return not (filter.since or filter.until) and {c.key for c in filter.conditions} <= {"type", "stream", IS}
 
 
-def counted(fitting: Sequence[Change], numbers: Mapping[str, int], filter: EventFilter) -> tuple[int, int]:
+def counted(fitting: Sequence[CountChange], numbers: Mapping[str, int], filter: EventFilter) -> tuple[int, int]:
     """Return the numbers of events and errors of a filter on types, streams and errors only.
 
     The result adds the stored counts by type and the effect of `fitting`, the changes that match the filter.

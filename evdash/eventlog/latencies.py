@@ -15,7 +15,7 @@ from evdash.eventlog.models import LatencyCount, TypeCount
 from evdash.eventlog.read_transaction import read_transaction
 from evdash.eventlog.stream_deltas import unapplied_deltas
 from evdash.eventlog.time_buckets import DAY_S, in_us, within
-from evdash.events.deduplication import Change
+from evdash.events.deduplication import CountChange
 from evdash.events.latency_sketch import bucket_of, operation, percentile_ms
 from evdash.streams.shared_tail import SharedTail, TailReading
 
@@ -59,13 +59,13 @@ def latencies(
     return _latencies(counts, types, complete=reading.reaches(group))
 
 
-def latencies_of(changes: Iterable[Change], since: datetime | None, until: datetime | None) -> Latencies:
+def latencies_of(changes: Iterable[CountChange], since: datetime | None, until: datetime | None) -> Latencies:
     """Return the latencies of these changes in the range, without the tables."""
     inside = within(changes, in_us(since, until))
     return _latencies(_counts(inside), {change.event.type for change in inside}, complete=True)
 
 
-def _counts(changes: Iterable[Change]) -> dict[str, Counter[int]]:
+def _counts(changes: Iterable[CountChange]) -> dict[str, Counter[int]]:
     counts: dict[str, Counter[int]] = defaultdict(Counter)
     for change in changes:
         event = change.event

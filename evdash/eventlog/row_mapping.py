@@ -8,7 +8,7 @@ import msgpack
 
 from evdash.eventlog.models import AgentSession, AgentUser, LoggedEvent
 from evdash.events.decoding import decode
-from evdash.events.deduplication import Change
+from evdash.events.deduplication import CountChange
 from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
 from evdash.events.filters.search_text import search_text
@@ -27,7 +27,7 @@ def unpack(packed: bytes) -> tuple[tuple[bytes, bytes], ...]:
     return tuple(zip(parts, parts, strict=True))
 
 
-def row_of_change(change: Change, stream_id: int) -> LoggedEvent:
+def row_of_change(change: CountChange, stream_id: int) -> LoggedEvent:
     """Return the row of this change's event, not saved."""
     event = change.event
     return LoggedEvent(

@@ -19,7 +19,7 @@ from evdash.eventlog.models import LoggedEvent
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import MissingEntries, OutlineSlot, Position
 from evdash.eventlog.stream_deltas import StreamDeltas
-from evdash.events.deduplication import Change
+from evdash.events.deduplication import CountChange
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.session.alignment import Contrast, Verdict, align
@@ -37,7 +37,7 @@ def session_outline(unlogged: StreamDeltas, summary: SessionSummary) -> tuple[Ou
 
 
 def outline_of(
-    changes: Iterable[Change], summary: SessionSummary, counted: Mapping[int, tuple[int, int]] | None = None
+    changes: Iterable[CountChange], summary: SessionSummary, counted: Mapping[int, tuple[int, int]] | None = None
 ) -> tuple[OutlineSlot, ...]:
     """Return the outline of these changes, added to the (events, errors) per slot number in `counted`."""
     width_us = _width_us(summary)

@@ -28,7 +28,7 @@ KEPT_EVERY = 1_000
 _KEPT_MAX = 32
 
 
-class Pages(Protocol):
+class SessionPages(Protocol):
     """The part of a reader that `steps` needs."""
 
     def page(self, filter: EventFilter, *, after: Position | None, oldest_first: bool, limit: int) -> EventPage: ...
@@ -49,7 +49,7 @@ class Step:
     after: SessionState
 
 
-def steps(reader: Pages, session_id: str, through: EntryId | None, history: int = 1) -> Iterator[Step]:
+def steps(reader: SessionPages, session_id: str, through: EntryId | None, history: int = 1) -> Iterator[Step]:
     """Yield the session's events up to an entry ID (None: all), each with its states, from the nearest snapshot on.
 
     Yields at least `history` of them, or all events. Stores snapshots that are due, for events that are permanently in
@@ -78,7 +78,7 @@ def steps(reader: Pages, session_id: str, through: EntryId | None, history: int 
         place = page.newer
 
 
-def keep_states(reader: Pages, session_id: str, through: EntryId) -> Iterator[None]:
+def keep_states(reader: SessionPages, session_id: str, through: EntryId) -> Iterator[None]:
     """Store the snapshots that are due up to an entry ID; yield after every event, so that the caller can pause.
 
     The log must contain every entry up to that ID.

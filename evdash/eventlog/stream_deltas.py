@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from evdash.eventlog.models import AppliedEntry, GroupPosition, LoggedEvent
 from evdash.eventlog.records import Position
-from evdash.events.deduplication import Change, Counted, changes, identity
+from evdash.events.deduplication import CountChange, Counted, changes, identity
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.filters.keys import Condition
@@ -29,8 +29,8 @@ class StreamDeltas:
     group: str
     sessions: Mapping[str, SessionSummary] = field(default_factory=dict)  # their additions to sessions
     users: Mapping[str, UserSummary] = field(default_factory=dict)  # `sessions` of each left at 0
-    taken_back: tuple[Change, ...] = ()  # changes of -1: events of the tables that are duplicates of these
-    _by_number: Mapping[int, Change] = field(default_factory=dict)
+    taken_back: tuple[CountChange, ...] = ()  # changes of -1: events of the tables that are duplicates of these
+    _by_number: Mapping[int, CountChange] = field(default_factory=dict)
     _alike: Mapping[bytes, tuple[int, ...]] = field(default_factory=dict)  # by identity, the numbers that have it
     _logged: Mapping[int, bytes | None] = field(default_factory=dict)  # past the watermark, but already in the tables
 
@@ -40,7 +40,7 @@ class StreamDeltas:
         return len(self._by_number)
 
     @property
-    def changes(self) -> list[Change]:
+    def changes(self) -> list[CountChange]:
         """All changes."""
         return [*self._by_number.values(), *self.taken_back]
 
@@ -58,24 +58,24 @@ class StreamDeltas:
             held.number in self._by_number for part in parts for held in part[: bisect_right(part, last_id, key=_place)]
         )
 
-    def found(self, driver: Condition | None) -> list[Change]:
+    def found(self, driver: Condition | None) -> list[CountChange]:
         """Return the changes that can match the condition, which the tail must index; all of them for None."""
         if driver is None:
             return self.changes
         held = self.reading.found(key_of(driver), self.group)
         return [*(self._by_number[each.number] for each in held if each.number in self._by_number), *self.taken_back]
 
-    def of_session(self, session_id: str) -> list[Change]:
+    def of_session(self, session_id: str) -> list[CountChange]:
         """Return the changes of one session."""
         found = self.found(Condition("session", session_id))
         return [change for change in found if change.event.session_id == session_id]
 
-    def of_user(self, user_id: str) -> list[Change]:
+    def of_user(self, user_id: str) -> list[CountChange]:
         """Return the changes of one user."""
         found = self.found(Condition("user", user_id))
         return [change for change in found if change.event.user_id == user_id]
 
-    def of_errors(self) -> list[Change]:
+    def of_errors(self) -> list[CountChange]:
         """Return the changes of error events."""
         return [change for change in self.found(Condition("is", "error")) if change.event.is_error]
 
@@ -236,7 +236,7 @@ def _in_parts(
 
 def changes_of(
     events: Sequence[Event], counted: Callable[[Collection[bytes]], Mapping[bytes, Counted]]
-) -> list[Change]:
+) -> list[CountChange]:
     """Return the changes of these new events; `counted` returns the entries of their identities counted so far."""
     identities = [identity(event) for event in events]
     return changes(events, counted({key for key in identities if key}), identities)

@@ -27,7 +27,7 @@ from evdash.eventlog.row_mapping import session_of_row, user_of_row
 from evdash.eventlog.stream_deltas import StreamDeltas
 from evdash.eventlog.time_buckets import DAY_S, HOUR_S, MINUTE_S, RangeUs, in_us, weighted_histogram, within
 from evdash.events.clock_skew import AHEAD_AT_MOST_US, bounded_time_us
-from evdash.events.deduplication import Change
+from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.event import Event, datetime_from_us, us_from_datetime
 from evdash.events.filters.event_filter import EventFilter
@@ -94,7 +94,7 @@ def user_days(unlogged: StreamDeltas, user_id: str, since: date, until: date) ->
 
 
 def days_of(
-    changes: Iterable[Change],
+    changes: Iterable[CountChange],
     user_id: str,
     since: date,
     until: date,
@@ -111,7 +111,7 @@ def days_of(
     return {day: count for day, count in days.items() if count.events}
 
 
-def _sessions_not_logged(changes: Sequence[Change]) -> Mapping[str, set[str]]:
+def _sessions_not_logged(changes: Sequence[CountChange]) -> Mapping[str, set[str]]:
     """Return, by user, the sessions of these changes in which the log does not contain the user."""
     events = [change.event for change in changes]
     pairs = {(event.user_id, event.session_id) for event in events if event.session_id}
@@ -228,7 +228,7 @@ def _at_least(count: Count, complete: bool) -> Count:
 
 
 def _histogram(
-    inside: Sequence[Change],
+    inside: Sequence[CountChange],
     events: int,
     since: datetime | None,
     until: datetime | None,
@@ -270,14 +270,14 @@ def _under_way(range_us: RangeUs, rows: QuerySet[Any], key: str, added: Set[str]
     return Count(len(keys | added), exact=len(found) < COUNT_MAX)
 
 
-def _sessions(unlogged: StreamDeltas, inside: Sequence[Change], all_time: bool, range_us: RangeUs) -> Count:
+def _sessions(unlogged: StreamDeltas, inside: Sequence[CountChange], all_time: bool, range_us: RangeUs) -> Count:
     if not all_time:
         added = {change.event.session_id for change in inside if change.event.session_id}
         return _under_way(range_us, AgentSession.objects.all(), "session_id", added)
     return _tallied("sessions", AgentSession.objects.all(), "session_id", unlogged.sessions)
 
 
-def _users(unlogged: StreamDeltas, inside: Sequence[Change], all_time: bool, range_us: RangeUs) -> Count:
+def _users(unlogged: StreamDeltas, inside: Sequence[CountChange], all_time: bool, range_us: RangeUs) -> Count:
     if not all_time:
         added = {change.event.user_id for change in inside if change.event.user_id}
         return _under_way(range_us, AgentUser.objects.all(), "user_id", added)
@@ -321,7 +321,7 @@ def _entry_id_at(moment: datetime) -> EntryId:
 
 
 def overview_of(
-    changes: Sequence[Change],
+    changes: Sequence[CountChange],
     recent_errors: tuple[Event, ...],
     since: datetime | None,
     until: datetime | None,

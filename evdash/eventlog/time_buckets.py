@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from evdash.eventlog.records import Bucket, Histogram
 from evdash.events.clock_skew import AHEAD_AT_MOST_US
-from evdash.events.deduplication import Change
+from evdash.events.deduplication import CountChange
 from evdash.events.event import datetime_from_us, us_from_datetime
 
 MINUTE_S = 60
@@ -64,7 +64,7 @@ def in_us(since: datetime | None, until: datetime | None) -> RangeUs:
     return (us_from_datetime(since) if since else None, us_from_datetime(until) if until else None)
 
 
-def within(changes: Iterable[Change], range_us: RangeUs) -> list[Change]:
+def within(changes: Iterable[CountChange], range_us: RangeUs) -> list[CountChange]:
     """Return the changes whose events occurred in the range: start included, end excluded."""
     since_us, until_us = range_us
     return [

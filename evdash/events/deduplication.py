@@ -26,7 +26,7 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class CountChange:
     """Effect of an event on counters: +1, 0 (duplicate) or -1 (counted earlier, now a duplicate).
 
     Some values are not sums: first and last entry, and participants. Every event updates these, whatever it counts.
@@ -64,26 +64,26 @@ def _name(pair: tuple[bytes, bytes]) -> bytes:
 
 def changes(
     events: Sequence[Event], counted: Mapping[bytes, Counted], identities: Sequence[bytes | None] | None = None
-) -> list[Change]:
+) -> list[CountChange]:
     """Return the changes of these events, given the entries `counted` for their identities so far.
 
     Each event must be new and occur once. `identities`: the identities of the events, if the caller has them already.
     """
-    found: list[Change] = []
+    found: list[CountChange] = []
     alike: dict[bytes, list[Event]] = {}
     for event, key in zip(events, identities or map(identity, events), strict=True):
         if key is None:
-            found.append(Change(event))
+            found.append(CountChange(event))
         else:
             alike.setdefault(key, []).append(event)
     for key, same in alike.items():
         first, *others = sorted(same, key=_place) if len(same) > 1 else same
         before = counted.get(key)
         is_first = before is None or first.entry_id < before.entry_id
-        found.append(Change(first, key, counts=int(is_first)))
-        found.extend(Change(event, key, counts=0) for event in others)
+        found.append(CountChange(first, key, counts=int(is_first)))
+        found.extend(CountChange(event, key, counts=0) for event in others)
         if before is not None and is_first:
-            found.append(Change(_event_counted(first, before), key, counts=-1, is_new=False))
+            found.append(CountChange(_event_counted(first, before), key, counts=-1, is_new=False))
     return found
 
 

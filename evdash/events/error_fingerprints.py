@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from evdash.events.deduplication import Change
+from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 
@@ -61,7 +61,7 @@ class ErrorGroupSummary:
     users: frozenset[str]
 
     @classmethod
-    def of(cls, change: Change) -> ErrorGroupSummary:
+    def of(cls, change: CountChange) -> ErrorGroupSummary:
         """Return the group of this one error."""
         event = change.event
         return cls(
@@ -101,7 +101,7 @@ class ErrorGroupSummary:
         )
 
 
-def error_groups_of(changes: Iterable[Change]) -> Mapping[str, ErrorGroupSummary]:
+def error_groups_of(changes: Iterable[CountChange]) -> Mapping[str, ErrorGroupSummary]:
     """Return the groups of the errors among these changes, by fingerprint."""
     groups: dict[str, ErrorGroupSummary] = {}
     for change in changes:

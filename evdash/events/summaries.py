@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from evdash.events.deduplication import Change
+from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.event import Event, datetime_from_us
 
@@ -65,7 +65,7 @@ class SessionSummary:
     searches: int
 
     @classmethod
-    def of(cls, change: Change) -> SessionSummary:
+    def of(cls, change: CountChange) -> SessionSummary:
         """Return the summary of this one event."""
         event, counts = change.event, change.counts
         ended = event.type == "session.ended"
@@ -152,7 +152,7 @@ class UserSummary:
     sessions: int = 0
 
     @classmethod
-    def of(cls, change: Change) -> UserSummary:
+    def of(cls, change: CountChange) -> UserSummary:
         """Return the summary of this one event."""
         event, counts = change.event, change.counts
         return cls(
@@ -189,13 +189,13 @@ class UserSummary:
         return datetime_from_us(self.last_us)
 
 
-def sessions_of(changes: Iterable[Change]) -> Mapping[str, SessionSummary]:
+def sessions_of(changes: Iterable[CountChange]) -> Mapping[str, SessionSummary]:
     """Return the summaries of these changes by session ID. Events without a session are left out."""
     return added_to_sessions({}, changes)
 
 
 def added_to_sessions(
-    summaries: Mapping[str, SessionSummary], changes: Iterable[Change]
+    summaries: Mapping[str, SessionSummary], changes: Iterable[CountChange]
 ) -> Mapping[str, SessionSummary]:
     """Return a new mapping: these summaries with the changes added."""
     together = dict(summaries)
@@ -208,7 +208,7 @@ def added_to_sessions(
     return together
 
 
-def users_of(changes: Iterable[Change]) -> Mapping[str, UserSummary]:
+def users_of(changes: Iterable[CountChange]) -> Mapping[str, UserSummary]:
     """Return the summaries of these changes by user ID, `sessions` left at 0.
 
     Events without a user are left out.
@@ -216,7 +216,7 @@ def users_of(changes: Iterable[Change]) -> Mapping[str, UserSummary]:
     return added_to_users({}, changes)
 
 
-def added_to_users(summaries: Mapping[str, UserSummary], changes: Iterable[Change]) -> Mapping[str, UserSummary]:
+def added_to_users(summaries: Mapping[str, UserSummary], changes: Iterable[CountChange]) -> Mapping[str, UserSummary]:
     """Return a new mapping: these summaries with the changes added."""
     together = dict(summaries)
     for change in changes:

@@ -15,7 +15,7 @@ from evdash.eventlog.group_progress import forget_tries, set_tries, tries_of
 from evdash.events.decoding import decode
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
-from evdash.ingest.projection_protocol import Projection
+from evdash.ingest.projections.base import Projection
 from evdash.streams.client import StreamsUnavailable
 from evdash.streams.consumer_group import Delivery, GroupConsumer, GroupMissing
 from evdash.streams.dead_letters import park

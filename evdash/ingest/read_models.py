@@ -13,7 +13,7 @@ from django.db.models import F, Model
 from evdash.eventlog.models import AgentSession, AgentUser, Participation, SessionCheckpoint, Tally, TypeCount, UserDay
 from evdash.eventlog.row_mapping import session_of_row, session_values, user_of_row, user_values
 from evdash.eventlog.time_buckets import WIDTHS_S, slot_start_s
-from evdash.events.deduplication import Change
+from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.summaries import sessions_of, users_of
 
@@ -24,7 +24,7 @@ def clear() -> None:
         model._default_manager.all().delete()
 
 
-def add_to_sessions(changes: Sequence[Change]) -> None:
+def add_to_sessions(changes: Sequence[CountChange]) -> None:
     """Add the changes to the summaries of their sessions."""
     additions = sessions_of(changes)
     known = {row.session_id: session_of_row(row) for row in AgentSession.objects.filter(session_id__in=additions)}
@@ -36,7 +36,7 @@ def add_to_sessions(changes: Sequence[Change]) -> None:
     _add_to_tally("sessions", len(additions) - len(known))
 
 
-def add_to_users(changes: Sequence[Change]) -> None:
+def add_to_users(changes: Sequence[CountChange]) -> None:
     """Add the changes to the summaries, sessions and days of their users."""
     additions = users_of(changes)
     new_sessions = _add_to_participations(changes)
@@ -51,7 +51,7 @@ def add_to_users(changes: Sequence[Change]) -> None:
     _add_to_user_days(changes)
 
 
-def _add_to_participations(changes: Sequence[Change]) -> Counter[str]:
+def _add_to_participations(changes: Sequence[CountChange]) -> Counter[str]:
     """Record the sessions of each user; return how many sessions each user took part in for the first time."""
     last_ids: dict[tuple[str, str], EntryId] = {}
     for change in changes:
@@ -74,7 +74,7 @@ def _add_to_participations(changes: Sequence[Change]) -> Counter[str]:
     return Counter(user_id for user_id, session_id in last_ids if (user_id, session_id) not in known)
 
 
-def _add_to_user_days(changes: Sequence[Change]) -> None:
+def _add_to_user_days(changes: Sequence[CountChange]) -> None:
     counts: dict[tuple[str, date], list[int]] = defaultdict(lambda: [0, 0])
     for change in changes:
         event = change.event
@@ -96,7 +96,7 @@ def _add_to_user_days(changes: Sequence[Change]) -> None:
     save(UserDay, ["user_id", "day"], rows)
 
 
-def add_to_type_counts(changes: Sequence[Change], stream_numbers: Mapping[str, int]) -> None:
+def add_to_type_counts(changes: Sequence[CountChange], stream_numbers: Mapping[str, int]) -> None:
     """Add the changes to the event counts of their minutes, hours and days."""
     rows: dict[tuple[int, int, str, int], TypeCount] = {}
     for change in changes:

@@ -17,7 +17,7 @@ from django.utils import timezone
 from evdash.eventlog.group_progress import lock_positions
 from evdash.eventlog.models import GroupPosition, LoggedEvent
 from evdash.events.entry import EntryId
-from evdash.ingest.projection_protocol import Projection
+from evdash.ingest.projections.base import Projection
 from evdash.streams.consumer_group import GroupConsumer
 from evdash.streams.reads import read_forward
 from evdash.streams.stream_info import StreamInfo, scan, stream_info

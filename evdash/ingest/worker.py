@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from evdash.eventlog.group_progress import set_watermark, watermark
 from evdash.events.entry import Entry, EntryId
 from evdash.ingest.batch import BatchProcessor
-from evdash.ingest.projection_protocol import Projection
+from evdash.ingest.projections.base import Projection
 from evdash.streams.consumer_group import Delivery, GroupConsumer
 from evdash.streams.reads import read_forward
 

@@ -24,7 +24,7 @@ MISSED_COUNT_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _MissedPart:
     """The events and gaps of one stream after the cursor."""
 
     events: Mapping[Position, Event]
@@ -108,17 +108,17 @@ def _parts(seen: EntryId, end: EntryId) -> list[tuple[EntryId, EntryId]]:
     return [(seen, end)] if seen <= end else [(seen, EntryId.MAX), (EntryId.MIN, end)]
 
 
-def _between(reader: Reader, wanted: EventFilter, after: Position, through: EntryId) -> _Found:
+def _between(reader: Reader, wanted: EventFilter, after: Position, through: EntryId) -> _MissedPart:
     first = reader.page(wanted, after=after, oldest_first=True, limit=MISSED_COUNT_MAX)
     events = {Position.of(event): event for event in first.events if event.entry_id <= through}
     if first.newer is None or first.newer.entry_id > through:
-        return _Found(events, True, after, first.duplicates, _gaps(reader, after, through, first))
+        return _MissedPart(events, True, after, first.duplicates, _gaps(reader, after, through, first))
     newest = reader.page(wanted, before=Position(through.next(), ""), limit=MISSED_ROWS)
     is_joined = bool(events) and any(Position.of(event) in events for event in newest.events)
     beyond = [event for event in newest.events if event.entry_id > after.entry_id]
     events.update((Position.of(event), event) for event in beyond)
     gaps = _gaps(reader, after, through, first, newest)
-    return _Found(events, is_joined, after, first.duplicates | newest.duplicates, gaps)
+    return _MissedPart(events, is_joined, after, first.duplicates | newest.duplicates, gaps)
 
 
 def _gaps(reader: Reader, after: Position, through: EntryId, *pages: EventPage) -> tuple[MissingEntries, ...]:

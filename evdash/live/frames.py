@@ -93,7 +93,7 @@ class Frame:
     def message(self) -> str:
         """The message that is sent to a page, as JSON text."""
         html, shown = self.fitting
-        return rows_message(html, shown, self.cursor, Gap(self.count - shown, self.start))
+        return rows_message(html, shown, self.cursor, Skipped(self.count - shown, self.start))
 
     @cached_property
     def fitting(self) -> tuple[str, int]:
@@ -129,17 +129,17 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class Skipped:
     """A count of matching events that were not sent, and the position after which they can be read."""
 
     count: int
     after: Position
     is_exact: bool = True  # False: `count` is a lower bound
 
-    def joined(self, other: Gap) -> Gap:
+    def joined(self, other: Skipped) -> Skipped:
         """Return both gaps as one."""
         after = min(self.after, other.after, key=lambda position: position.entry_id)
-        return Gap(self.count + other.count, after, self.is_exact and other.is_exact)
+        return Skipped(self.count + other.count, after, self.is_exact and other.is_exact)
 
 
 def before(position: Position) -> Position:
@@ -147,7 +147,7 @@ def before(position: Position) -> Position:
     return Position(position.entry_id.previous(), position.stream)
 
 
-def rows_message(html: str, count: int, cursor: Cursor, gap: Gap | None) -> str:
+def rows_message(html: str, count: int, cursor: Cursor, gap: Skipped | None) -> str:
     """Return the JSON message with rows for a page, oldest first, after the skipped `gap`.
 
     The page's acknowledgement of the message covers the gap as well.

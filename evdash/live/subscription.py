@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from evdash import metrics
 from evdash.eventlog.records import Position
 from evdash.events.entry import EntryId
-from evdash.live.frames import FRAME_ROWS, Arrival, Cursor, Frame, Gap, later, rows_message, written
+from evdash.live.frames import FRAME_ROWS, Arrival, Cursor, Frame, Skipped, later, rows_message, written
 from evdash.web.event_display.row import ViewMode
 
 # The memory bound for a page that stops reading: these limits, one frame, and a few small messages.
@@ -78,7 +78,7 @@ class CatchUp:
         """Return the message for the page, which then has everything up to `cursor`; "" if the page missed nothing."""
         if not (self.rows or self.skipped or not self.is_exact):
             return ""
-        return rows_message("".join(self.rows), self.shown, cursor, Gap(self.skipped, self.start, self.is_exact))
+        return rows_message("".join(self.rows), self.shown, cursor, Skipped(self.skipped, self.start, self.is_exact))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class SkippedRange:
     For each stream it contains the entry IDs after `since`, up to and including `through`.
     """
 
-    gap: Gap
+    gap: Skipped
     since: Cursor
     through: Cursor
 
@@ -118,7 +118,7 @@ class Subscription:
         self._credit = credit
         self._deliver = deliver
         self._held: list[Frame | _Recreated] | None = []
-        self._gap: Gap | None = None
+        self._gap: Skipped | None = None
         self._gap_since: Cursor = {}
         self._unsent: deque[Arrival] = deque(maxlen=FRAME_ROWS)  # the newest skipped events that arrived in frames
         self._reading: ViewMode = "events"
@@ -144,7 +144,7 @@ class Subscription:
         if ahead:
             rest = replace(rest, cursor={**rest.cursor, **ahead})
         if not self._credit.is_available:
-            self._skip(Gap(rest.count, rest.start), since)
+            self._skip(Skipped(rest.count, rest.start), since)
             self._unsent.extend(rest.arrivals)
             self._reading = rest.reading
             self._tell_waiting()
@@ -165,7 +165,7 @@ class Subscription:
         if told and self._credit.is_available:
             self._send(told, missed.shown)
         elif told:
-            self._skip(Gap(missed.skipped + missed.shown, missed.start, missed.is_exact), since)
+            self._skip(Skipped(missed.skipped + missed.shown, missed.start, missed.is_exact), since)
             self._tell_waiting()
         self._replay(held, missed)
 
@@ -237,12 +237,12 @@ class Subscription:
             self.cursor[stream] = EntryId.MIN
             self._unsent.clear()
 
-    def _take_gap(self, gap: Gap) -> Gap:
+    def _take_gap(self, gap: Skipped) -> Skipped:
         self._gap = None
         self._unsent.clear()
         return gap
 
-    def _skip(self, gap: Gap, since: Cursor) -> None:
+    def _skip(self, gap: Skipped, since: Cursor) -> None:
         if self._gap is None:
             self._gap_since = dict(since)
         self._gap = self._gap.joined(gap) if self._gap else gap

@@ -54,7 +54,7 @@ class Pace:
 
 
 @dataclass(slots=True)
-class Counted:
+class ReplaySize:
     """Totals of a replay's entries, as far as they were counted."""
 
     entries: int = 0
@@ -81,7 +81,7 @@ class Counted:
         self.last_id = entry.entry_id
 
 
-def entries_of(filter: EventFilter, counted: Counted | None = None) -> Iterator[Entry]:
+def entries_of(filter: EventFilter, counted: ReplaySize | None = None) -> Iterator[Entry]:
     """Yield the filter's entries in the order of their IDs, as completely as an export does.
 
     `counted.gaps` becomes the number of gaps between the first and the last entry.
@@ -96,9 +96,9 @@ def entries_of(filter: EventFilter, counted: Counted | None = None) -> Iterator[
         yield from (event.entry for event in page.events)
 
 
-def count_until(filter: EventFilter, pace: Pace, is_too_much: Callable[[Counted], bool]) -> Counted:
+def count_until(filter: EventFilter, pace: Pace, is_too_much: Callable[[ReplaySize], bool]) -> ReplaySize:
     """Count the entries of the filter. Stop as soon as `is_too_much` is true."""
-    counted = Counted()
+    counted = ReplaySize()
     for entry in entries_of(filter, counted):
         counted.add(entry, pace)
         if is_too_much(counted):
@@ -243,7 +243,7 @@ class Replay:
         copied = writer.provenance
         return self._past_limits(copied.entries + len(batch) + 1, copied.size_bytes + size, duration_s)
 
-    def _past(self, counted: Counted) -> str:
+    def _past(self, counted: ReplaySize) -> str:
         return self._past_limits(counted.entries, counted.size_bytes, counted.duration_s)
 
     def _past_limits(self, entries: int, size_bytes: int, duration_s: float) -> str:
@@ -268,7 +268,7 @@ class Replay:
         if not 1 <= self.expires_s <= EXPIRES_MAX_S:
             raise OperationRefused("A sandbox expires after a second at the soonest, and after 30 days at the latest.")
 
-    def _check_counted(self, client: redis.Redis, counted: Counted) -> None:
+    def _check_counted(self, client: redis.Redis, counted: ReplaySize) -> None:
         """Raise OperationRefused for arguments that are not allowed with these entries."""
         if counted.first_id is None:
             raise OperationRefused(self._nothing())
@@ -287,7 +287,7 @@ class Replay:
         if refused := why_not_into(client, self.stream, counted.first_id if self.ids == "original" else None):
             raise OperationRefused(refused)
 
-    def _would(self, counted: Counted) -> str:
+    def _would(self, counted: ReplaySize) -> str:
         numbers = sorted(counted.by_stream.items())
         streams = ", ".join(f"{name} ({number:,})" if len(numbers) > 1 else name for name, number in numbers)
         took = f", which takes {_span(counted.duration_s)}" if self.speed is not None else ""

@@ -15,7 +15,7 @@ import redis
 
 from evdash.eventlog.session_snapshots import Step
 from evdash.events.decoding import decode
-from evdash.events.deduplication import Change, changes
+from evdash.events.deduplication import CountChange, changes
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.session.reducer import fold, without_beginning
@@ -43,7 +43,7 @@ class Contents:
         self._states: dict[str, dict[int, SessionState]] = defaultdict(dict)
 
     @cached_property
-    def changes(self) -> Sequence[Change]:
+    def changes(self) -> Sequence[CountChange]:
         """The effect of each event on the counters, oldest first."""
         return sorted(changes(self.events, {}), key=lambda change: change.event.entry_id)
 

@@ -17,7 +17,7 @@ from evdash.events.entry import EntryId
 from evdash.streams import replies
 from evdash.streams import stream_info as counts
 from evdash.streams.client import Refused, call_at_once
-from evdash.streams.stream_info import Count, GroupInfo, StreamInfo, group_infos, scan, stream_info
+from evdash.streams.stream_info import EntryCount, GroupInfo, StreamInfo, group_infos, scan, stream_info
 
 
 class TrimRefused(Exception):
@@ -34,9 +34,9 @@ class TrimPlan:
     stream: str
     wanted_min_id: EntryId  # entries below it are to be removed
     safe_min_id: EntryId  # every group has committed the entries below it
-    entries: Count  # that this step removes
+    entries: EntryCount  # that this step removes
     later: int  # entries for further steps; only a trim to a length needs any
-    held_entries: Count
+    held_entries: EntryCount
     held_by: str  # the group; empty if nothing is held, or if `through` is the limit
     holding: str  # the sentence with the reason
     own_groups: frozenset[str]
@@ -227,10 +227,10 @@ def _why(group: GroupInfo) -> str:
     return f"The group {group.name} has read up to {group.last_delivered} only"
 
 
-def _holding(info: StreamInfo, stream: str, held: Count, hold: _Hold) -> str:
+def _holding(info: StreamInfo, stream: str, held: EntryCount, hold: _Hold) -> str:
     nothing = info.first_id is None or hold.safe_min_id <= info.first_id
     now = "Nothing can be removed now." if nothing else f"What lies before {hold.safe_min_id} can be removed now."
-    are = "is" if held == Count(1) else "are"
+    are = "is" if held == EntryCount(1) else "are"
     return f"{hold.why}: {held.entries()} of {stream} that would be removed {are} held. {now}"
 
 
@@ -241,7 +241,7 @@ def _existing(client: redis.Redis, stream: str) -> StreamInfo:
     return info
 
 
-def _below(client: redis.Redis, stream: str, min_id: EntryId, since: EntryId = EntryId.MIN) -> Count:
+def _below(client: redis.Redis, stream: str, min_id: EntryId, since: EntryId = EntryId.MIN) -> EntryCount:
     if min_id <= since:
-        return Count(0)
+        return EntryCount(0)
     return scan(client, stream, since=since, through=min_id.previous()).count

@@ -229,7 +229,7 @@ READ_STEP = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class EntryCount:
     """A number of entries. If not `exact`, it is a lower bound."""
 
     number: int
@@ -240,7 +240,7 @@ class Count:
 
     def entries(self) -> str:
         """Return the count with its noun: "1 entry", "10,000+ entries"."""
-        return f"{self} {'entry' if self == Count(1) else 'entries'}"
+        return f"{self} {'entry' if self == EntryCount(1) else 'entries'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,9 +251,9 @@ class Scan:
     complete: bool
 
     @property
-    def count(self) -> Count:
+    def count(self) -> EntryCount:
         """The number of entries in the range."""
-        return Count(len(self.ids), self.complete)
+        return EntryCount(len(self.ids), self.complete)
 
 
 def scan(

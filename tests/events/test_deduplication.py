@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evdash.events.deduplication import Change, Counted, changes, identity
+from evdash.events.deduplication import CountChange, Counted, changes, identity
 from evdash.events.event import Event
 from tests.builders import event
 
@@ -67,7 +67,7 @@ def test_what_counts_in_the_end_does_not_depend_on_order_and_batches(events: lis
     assert sum(at_once.values()) == len({identity(e) or e.entry_id for e in events})
 
 
-def _sum_up(found: list[Change]) -> Counter[tuple[int, int]]:
+def _sum_up(found: list[CountChange]) -> Counter[tuple[int, int]]:
     """By entry and time, how often it counts."""
     total: Counter[tuple[int, int]] = Counter()
     for change in found:

@@ -12,7 +12,7 @@ from django.db import DatabaseError, OperationalError
 from evdash.eventlog.group_progress import set_tries, watermark
 from evdash.eventlog.models import AgentSession, AppliedEntry, EntryTries, Gap, GroupMinute, GroupPosition, LoggedEvent
 from evdash.events.decoding import decode
-from evdash.events.deduplication import Change
+from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.ingest import batch
@@ -109,7 +109,7 @@ class Ends(AuditProjection):
         super().__init__(group)
         self.deadly = {EntryId.parse(entry_id) for entry_id in entry_ids}
 
-    def _add(self, changed: Sequence[Change], numbers: Mapping[str, int]) -> None:
+    def _add(self, changed: Sequence[CountChange], numbers: Mapping[str, int]) -> None:
         if self.deadly & {change.event.entry_id for change in changed}:
             raise Ended
         super()._add(changed, numbers)
@@ -144,7 +144,7 @@ def test_a_database_that_takes_small_writes_only_is_an_outage_however_long_and_p
     write(valkey, ENTRIES)
 
     class Locked(AuditProjection):
-        def _add(self, changed: Sequence[Change], numbers: Mapping[str, int]) -> None:
+        def _add(self, changed: Sequence[CountChange], numbers: Mapping[str, int]) -> None:
             raise OperationalError("canceling statement due to lock timeout")
 
     for _ in range(40):
@@ -204,7 +204,7 @@ def test_a_value_that_no_index_takes_is_the_entrys_fault_and_no_outage(
         sqlstate = "54000"  # as PostgreSQL says of a value past a third of a page
 
     class Indexes(AuditProjection):
-        def _add(self, changed: Sequence[Change], numbers: Mapping[str, int]) -> None:
+        def _add(self, changed: Sequence[CountChange], numbers: Mapping[str, int]) -> None:
             if any(change.event.entry_id.ms == 4 for change in changed):
                 raise OperationalError("index row size 4016 exceeds maximum 2712") from TooLong()
             super()._add(changed, numbers)

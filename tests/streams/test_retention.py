@@ -18,7 +18,7 @@ from evdash.streams.client import open_client
 from evdash.streams.consumer_group import GroupConsumer
 from evdash.streams.reads import read_forward
 from evdash.streams.retention import TrimRefused, committed_by_all, plan_safe_trim, plan_trim, retain, trim
-from evdash.streams.stream_info import Count, stream_info
+from evdash.streams.stream_info import EntryCount, stream_info
 
 
 def fill(client: redis.Redis, number: int, since: int = 1) -> None:
@@ -63,7 +63,7 @@ def test_a_trim_to_a_length_removes_the_oldest(valkey: redis.Redis) -> None:
     fill(valkey, 100)
     group(valkey, "audit", read=100, acknowledge=100)
     plan = plan_trim(valkey, "s", max_length=30)
-    assert (plan.entries, plan.later, plan.held_by, plan.held_entries) == (Count(70), 0, "", Count(0))
+    assert (plan.entries, plan.later, plan.held_by, plan.held_entries) == (EntryCount(70), 0, "", EntryCount(0))
     assert str(plan) == "Removes the oldest 70 entries of s: what lies before 70-1."
     assert len(left(valkey)) == 100
     trimmed = trim(valkey, plan, approximate=False)
@@ -79,16 +79,16 @@ def test_a_trim_by_age_goes_by_the_time_in_the_ids(valkey: redis.Redis) -> None:
     group(valkey, "audit", read=10, acknowledge=10)
     at = datetime.fromtimestamp(1_700_000_000, UTC).replace(microsecond=4_000)
     plan = plan_trim(valkey, "s", older_than=at)
-    assert plan.entries == Count(4)
+    assert plan.entries == EntryCount(4)
     assert trim(valkey, plan, approximate=False).first_id == EntryId(1_700_000_000_004, 0)
 
 
 def test_the_furthest_of_several_bounds_counts(valkey: redis.Redis) -> None:
     fill(valkey, 10)
     group(valkey, "audit", read=10, acknowledge=10)
-    assert plan_trim(valkey, "s", max_length=8, min_id=EntryId(5, 0)).entries == Count(4)
-    assert plan_trim(valkey, "s", max_length=3, min_id=EntryId(5, 0)).entries == Count(7)
-    assert plan_trim(valkey, "s").entries == Count(0)
+    assert plan_trim(valkey, "s", max_length=8, min_id=EntryId(5, 0)).entries == EntryCount(4)
+    assert plan_trim(valkey, "s", max_length=3, min_id=EntryId(5, 0)).entries == EntryCount(7)
+    assert plan_trim(valkey, "s").entries == EntryCount(0)
 
 
 def test_everything_may_go_when_everything_is_committed(valkey: redis.Redis) -> None:
@@ -106,8 +106,8 @@ def test_a_trim_past_a_slow_group_is_refused_with_its_name_and_the_number(valkey
         "The group foreign has read up to 300-0 only: 1,100 entries of s that would be removed are held. "
         "What lies before 300-1 can be removed now."
     )
-    assert plan_trim(valkey, "s", min_id=EntryId(300, 1)).entries == Count(300)
-    assert plan_trim(valkey, "s", max_length=1_200).entries == Count(300)
+    assert plan_trim(valkey, "s", min_id=EntryId(300, 1)).entries == EntryCount(300)
+    assert plan_trim(valkey, "s", max_length=1_200).entries == EntryCount(300)
     assert "1 entry of s that would be removed is held" in refusal(lambda: plan_trim(valkey, "s", max_length=1_199))
 
 
@@ -118,7 +118,7 @@ def test_a_pending_entry_holds_what_follows_it(valkey: redis.Redis) -> None:
         "The group audit has 6 entries pending, the oldest is 5-0: 4 entries of s that would be removed are held. "
         "What lies before 5-0 can be removed now."
     )
-    assert plan_trim(valkey, "s", min_id=EntryId(5, 0)).entries == Count(4)
+    assert plan_trim(valkey, "s", min_id=EntryId(5, 0)).entries == EntryCount(4)
 
 
 def test_a_group_that_never_read_anything_holds_everything(valkey: redis.Redis) -> None:
@@ -134,7 +134,7 @@ def test_a_group_that_never_read_anything_holds_everything(valkey: redis.Redis) 
 def test_an_own_group_that_is_missing_holds_everything(valkey: redis.Redis) -> None:
     fill(valkey, 10)
     group(valkey, "audit", read=10, acknowledge=10)
-    assert plan_trim(valkey, "s", max_length=4, own_groups={"audit"}).entries == Count(6)
+    assert plan_trim(valkey, "s", max_length=4, own_groups={"audit"}).entries == EntryCount(6)
     told = refusal(lambda: plan_trim(valkey, "s", max_length=4, own_groups={"audit", "debug"}))
     assert told.startswith("The group debug does not exist on s, so nothing counts as committed by it: 6 entries")
     plan = plan_trim(valkey, "s", max_length=4, own_groups={"audit"})
@@ -152,7 +152,7 @@ def test_what_is_yet_to_come_is_never_trimmed(valkey: redis.Redis) -> None:
     fill(valkey, 10)
     group(valkey, "audit", read=10, acknowledge=10)
     plan = plan_trim(valkey, "s", min_id=EntryId(100, 0))
-    assert plan.entries == Count(10)
+    assert plan.entries == EntryCount(10)
     fill(valkey, 5, since=50)
     assert trim(valkey, plan, approximate=False).removed == 10
     assert left(valkey) == [50, 51, 52, 53, 54]
@@ -163,7 +163,7 @@ def test_a_long_trim_is_planned_in_steps(valkey: redis.Redis, monkeypatch: pytes
     fill(valkey, 1_000)
     group(valkey, "audit", read=1_000, acknowledge=1_000)
     plan = plan_trim(valkey, "s", max_length=100)
-    assert (plan.entries, plan.later) == (Count(400), 500)
+    assert (plan.entries, plan.later) == (EntryCount(400), 500)
     assert str(plan).endswith("500 more go in further steps.")
     steps = []
     for _ in range(3):

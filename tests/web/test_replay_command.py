@@ -365,7 +365,7 @@ def test_too_many_entries_bytes_or_hours_are_refused_with_the_limit(
 def test_what_came_since_it_was_counted_is_under_the_limits_too(
     valkey: redis.Redis, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replaying, "count_until", lambda *_: replaying.Counted(entries=1, first_id=EntryId(1, 0)))
+    monkeypatch.setattr(replaying, "count_until", lambda *_: replaying.ReplaySize(entries=1, first_id=EntryId(1, 0)))
     monkeypatch.setattr(Replay.__init__, "__kwdefaults__", {**(Replay.__init__.__kwdefaults__ or {}), "entries_max": 3})
     with pytest.raises(CommandError, match="There are more than 3 entries"):
         replay("--session", "s-1")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from evdash.events.deduplication import Change
+from evdash.events.deduplication import CountChange
 from evdash.events.summaries import SessionSummary, sessions_of
 from evdash.web.session_status import ClockedValue, session_status, session_times
 from tests.builders import event
@@ -21,7 +21,7 @@ def written(*ago: tuple[timedelta, timedelta]) -> SessionSummary:
         event(f"{round((NOW - by_redis).timestamp() * 1000)}-0", session_id="s", timestamp=(NOW - said).isoformat())
         for by_redis, said in ago
     )
-    return sessions_of(Change(each, 1) for each in events)["s"]
+    return sessions_of(CountChange(each, 1) for each in events)["s"]
 
 
 def seconds(number: float) -> timedelta:
@@ -54,7 +54,7 @@ def test_a_clock_that_went_back_makes_no_session_of_forty_days() -> None:
 @pytest.mark.parametrize("entry_id", ["5-0", "9999999999999-0", f"{2**64 - 1}-0"])
 def test_an_id_that_somebody_chose_is_no_time_and_the_producers_counts(entry_id: str) -> None:
     said = NOW - timedelta(hours=30)
-    summary = SessionSummary.of(Change(event(entry_id, session_id="s", timestamp=said.isoformat()), 1))
+    summary = SessionSummary.of(CountChange(event(entry_id, session_id="s", timestamp=said.isoformat()), 1))
     times = session_times(summary, NOW)
     assert times.last == ClockedValue(said)
     assert times.length == ClockedValue(timedelta())

@@ -16,7 +16,7 @@ from evdash.events.session.state import Hidden, SessionState
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StateChange:
     """One difference. `before` and `after` are data (paths.py), None if absent."""
 
     kind: Literal["added", "removed", "changed"]
@@ -28,7 +28,7 @@ class Change:
         return f"{path_text(self.path)} {self.kind}"
 
 
-def diff(earlier: SessionState, later: SessionState) -> list[Change]:
+def diff(earlier: SessionState, later: SessionState) -> list[StateChange]:
     """Return the changes that turn the earlier state's data into the later one's.
 
     Lists and maps change key by key.
@@ -36,7 +36,7 @@ def diff(earlier: SessionState, later: SessionState) -> list[Change]:
     return list(_differences((), earlier, later))
 
 
-def apply(data: Mapping[str, Any], changes: Iterable[Change]) -> dict[str, Any]:
+def apply(data: Mapping[str, Any], changes: Iterable[StateChange]) -> dict[str, Any]:
     """Return the data with these changes made: `apply(as_data(a), diff(a, b)) == as_data(b)`."""
     changed = deepcopy(dict(data))
     for change in changes:
@@ -50,7 +50,7 @@ def apply(data: Mapping[str, Any], changes: Iterable[Change]) -> dict[str, Any]:
     return changed
 
 
-def _differences(path: Path, earlier: Any, later: Any) -> Iterator[Change]:
+def _differences(path: Path, earlier: Any, later: Any) -> Iterator[StateChange]:
     if earlier is later or isinstance(later, Hidden):
         return
     if isinstance(later, PersistentList):
@@ -63,7 +63,7 @@ def _differences(path: Path, earlier: Any, later: Any) -> Iterator[Change]:
         for name, one, other in zip(fields_of(later), earlier, later, strict=True):
             yield from _differences((*path, name), one, other)
     elif not _is_same(earlier, later):
-        yield Change("changed", path, earlier, later)
+        yield StateChange("changed", path, earlier, later)
 
 
 def _is_same(one: Any, other: Any) -> bool:
@@ -71,15 +71,15 @@ def _is_same(one: Any, other: Any) -> bool:
     return bool(one == other) and type(one) is type(other)
 
 
-def _by_key(path: Path, earlier: Mapping[str, Any], later: Mapping[str, Any]) -> Iterator[Change]:
+def _by_key(path: Path, earlier: Mapping[str, Any], later: Mapping[str, Any]) -> Iterator[StateChange]:
     for key, row in earlier.items():
         if key not in later:
-            yield Change("removed", (*path, key), data_of(row), None)
+            yield StateChange("removed", (*path, key), data_of(row), None)
     for key, row in later.items():
         if key in earlier:
             yield from _differences((*path, key), earlier[key], row)
         else:
-            yield Change("added", (*path, key), None, data_of(row))
+            yield StateChange("added", (*path, key), None, data_of(row))
 
 
 def _values(values: PersistentMap[Any], keys: Iterable[str]) -> dict[str, Any]:

@@ -19,14 +19,14 @@ _WAYS: Final = 16
 _DEEPEST: Final = 15  # levels that 60 bits of a hash can address
 
 
-class Row(Protocol):
+class MapRow(Protocol):
     """An item of a list: a flat NamedTuple of texts, numbers, booleans and None. Its first field is its key."""
 
     def __getitem__(self, index: int, /) -> Any: ...
     def __iter__(self) -> Iterator[Any]: ...
 
 
-RowT = TypeVar("RowT", bound=Row)
+RowT = TypeVar("RowT", bound=MapRow)
 ValueT = TypeVar("ValueT")
 
 

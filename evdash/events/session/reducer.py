@@ -13,6 +13,7 @@ from evdash.events.session.persistent import PersistentList, PersistentMap
 from evdash.events.session.reading import beginning, count, counted, text, texts
 from evdash.events.session.state import (
     NOT_STARTED,
+    CallLatency,
     Clearing,
     ClockStep,
     Context,
@@ -23,7 +24,6 @@ from evdash.events.session.state import (
     InContext,
     Memory,
     Message,
-    OperationLatency,
     OtherType,
     Participants,
     Search,
@@ -381,8 +381,8 @@ def _latency(state: SessionState, event: Event, at: str) -> SessionState:
     if took_ms is None:
         return state
     latency, name = state.latency, operation(event)
-    of_it = latency.by_operation.get(name) or OperationLatency()
-    of_it = OperationLatency(of_it.events + 1, of_it.total_ms + took_ms, max(of_it.max_ms, took_ms))
+    of_it = latency.by_operation.get(name) or CallLatency()
+    of_it = CallLatency(of_it.events + 1, of_it.total_ms + took_ms, max(of_it.max_ms, took_ms))
     is_longest = not latency.events or took_ms > latency.max_ms
     latency = latency._replace(
         events=latency.events + 1,

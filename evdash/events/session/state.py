@@ -125,7 +125,7 @@ class ToolCall(NamedTuple):
     error: str
 
 
-class OperationLatency(NamedTuple):
+class CallLatency(NamedTuple):
     events: int = 0
     total_ms: float = 0.0
     max_ms: float = 0.0
@@ -138,7 +138,7 @@ class Latency(NamedTuple):
     total_ms: float = 0.0
     max_ms: float = 0.0
     max_at: str = ""
-    by_operation: PersistentMap[OperationLatency] = PersistentMap()  # by tool, else by event type
+    by_operation: PersistentMap[CallLatency] = PersistentMap()  # by tool, else by event type
 
 
 class Tokens(NamedTuple):

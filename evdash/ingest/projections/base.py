@@ -16,7 +16,7 @@ from evdash.eventlog.gaps import close_gaps, known_missing, left_out_ids, noted_
 from evdash.eventlog.group_progress import lock_positions, note_batch
 from evdash.eventlog.models import AppliedEntry, Gap, GroupPosition
 from evdash.eventlog.stream_deltas import changes_of, first_of_each
-from evdash.events.deduplication import Change, Counted
+from evdash.events.deduplication import CountChange, Counted
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 
@@ -173,11 +173,11 @@ class Projection(ABC):
         """Return the entries of these identities that are counted so far."""
 
     @abstractmethod
-    def _record(self, changed: Sequence[Change], positions: Positions) -> None:
+    def _record(self, changed: Sequence[CountChange], positions: Positions) -> None:
         """Record that these events were applied."""
 
     @abstractmethod
-    def _add(self, changed: Sequence[Change], numbers: Mapping[str, int]) -> None:
+    def _add(self, changed: Sequence[CountChange], numbers: Mapping[str, int]) -> None:
         """Write the effects of these changes. `numbers`: the log's numbers of their streams."""
 
     @abstractmethod
@@ -206,7 +206,7 @@ class CountingProjection(Projection):
         rows = AppliedEntry.objects.filter(identity__in=identities, position__in=positions.values())
         return first_of_each(rows.values_list("identity", "entry_id", "occurred_us"))
 
-    def _record(self, changed: Sequence[Change], positions: Positions) -> None:
+    def _record(self, changed: Sequence[CountChange], positions: Positions) -> None:
         AppliedEntry.objects.bulk_create(
             AppliedEntry(
                 position=positions[change.event.stream],

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from evdash.eventlog.models import ErrorGroup, ErrorGroupMember
-from evdash.events.deduplication import Change
+from evdash.events.deduplication import CountChange
 from evdash.events.error_fingerprints import error_groups_of
 from evdash.ingest.projections.base import CountingProjection
 from evdash.ingest.read_models import save
@@ -17,7 +17,7 @@ class DebugProjection(CountingProjection):
 
     name = "debug"
 
-    def _add(self, changed: Sequence[Change], numbers: Mapping[str, int]) -> None:
+    def _add(self, changed: Sequence[CountChange], numbers: Mapping[str, int]) -> None:
         groups = error_groups_of(changed)
         if not groups:
             return

@@ -8,7 +8,7 @@ from evdash.eventlog.group_progress import stream_numbers
 from evdash.eventlog.models import GroupPosition, LoggedEvent
 from evdash.eventlog.row_mapping import row_of_change
 from evdash.eventlog.stream_deltas import changes_of, counted_in_log
-from evdash.events.deduplication import Change, Counted
+from evdash.events.deduplication import CountChange, Counted
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.ingest import read_models
@@ -28,7 +28,7 @@ class AuditProjection(Projection):
     def _counted(self, identities: Collection[bytes], positions: Positions) -> Mapping[bytes, Counted]:
         return counted_in_log(identities)
 
-    def _record(self, changed: Sequence[Change], positions: Positions) -> None:
+    def _record(self, changed: Sequence[CountChange], positions: Positions) -> None:
         new = [change for change in changed if change.is_new]
         LoggedEvent.objects.bulk_create(
             row_of_change(change, positions[change.event.stream].stream_id) for change in new
@@ -39,7 +39,7 @@ class AuditProjection(Projection):
                 row = LoggedEvent.objects.filter(stream_id=number, entry_id=change.event.entry_id)
                 row.update(is_duplicate=change.is_duplicate)
 
-    def _add(self, changed: Sequence[Change], numbers: Mapping[str, int]) -> None:
+    def _add(self, changed: Sequence[CountChange], numbers: Mapping[str, int]) -> None:
         read_models.add_to_sessions(changed)
         read_models.add_to_users(changed)
         read_models.add_to_type_counts(changed, numbers)

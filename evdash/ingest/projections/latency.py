@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from evdash.eventlog.models import LatencyCount
 from evdash.eventlog.time_buckets import WIDTHS_S, slot_start_s
-from evdash.events.deduplication import Change
+from evdash.events.deduplication import CountChange
 from evdash.events.latency_sketch import bucket_of, operation
 from evdash.ingest.projections.base import CountingProjection
 from evdash.ingest.read_models import save
@@ -18,7 +18,7 @@ class AnalyticsProjection(CountingProjection):
 
     name = "analytics"
 
-    def _add(self, changed: Sequence[Change], numbers: Mapping[str, int]) -> None:
+    def _add(self, changed: Sequence[CountChange], numbers: Mapping[str, int]) -> None:
         added: Counter[tuple[int, int, str, int, int]] = Counter()
         for change in changed:
             event = change.event

@@ -19,7 +19,7 @@ from evdash.streams.commands.outcomes import (
     group_state,
 )
 from evdash.streams.consumer_group import GroupMissing, expecting_group
-from evdash.streams.stream_info import Count, StreamInfo, group_infos, scan, stream_info
+from evdash.streams.stream_info import EntryCount, StreamInfo, group_infos, scan, stream_info
 
 _ANEW = "evdash makes it again and reads the stream from its beginning; what the log has is not counted again."
 
@@ -220,5 +220,5 @@ def _refuse_the_future(info: StreamInfo, position: EntryId) -> None:
         )
 
 
-def _known(count: Count) -> int | None:
+def _known(count: EntryCount) -> int | None:
     return count.number if count.exact else None

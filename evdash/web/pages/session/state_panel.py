@@ -17,7 +17,7 @@ from evdash.eventlog.session_snapshots import Step
 from evdash.events.entry import EntryId, InvalidEntryId
 from evdash.events.event import Event
 from evdash.events.session.call_matching import took_ms
-from evdash.events.session.diff import Change, diff
+from evdash.events.session.diff import StateChange, diff
 from evdash.events.session.paths import MISSING, InvalidPath, Path, as_data, parse_path, path_text, value_in
 from evdash.events.session.state import NOT_STARTED, Search, SessionState, ToolCall
 from evdash.events.summaries import SessionSummary
@@ -59,10 +59,10 @@ class ChangeGroup:
 
 
 def change_groups(
-    changes: Sequence[Change], earlier: SessionState, later: SessionState, query: PanelQuery
+    changes: Sequence[StateChange], earlier: SessionState, later: SessionState, query: PanelQuery
 ) -> tuple[ChangeGroup, ...]:
     """Return the changes, grouped by row or part of the state, in their order."""
-    gathered: dict[Path, list[Change]] = {}
+    gathered: dict[Path, list[StateChange]] = {}
     for change in changes:
         gathered.setdefault(_row_of(change.path), []).append(change)
     return tuple(_group(path, of_it, earlier, later, query) for path, of_it in gathered.items())
@@ -85,7 +85,7 @@ def _row_of(path: Path) -> Path:
 
 
 def _group(
-    path: Path, changes: Sequence[Change], earlier: SessionState, later: SessionState, query: PanelQuery
+    path: Path, changes: Sequence[StateChange], earlier: SessionState, later: SessionState, query: PanelQuery
 ) -> ChangeGroup:
     position = _POSITION.match(path[-1])
     row = value_in(later, path)
@@ -101,7 +101,7 @@ def _group(
     )
 
 
-def _line(change: Change, group: Path, query: PanelQuery) -> ChangeLine:
+def _line(change: StateChange, group: Path, query: PanelQuery) -> ChangeLine:
     # The label describes an added or removed row.
     is_row = change.path == group and _POSITION.match(group[-1])
     inside = change.path[len(group) :]
@@ -367,7 +367,7 @@ def _points(numbers: Sequence[float]) -> str:
     return " ".join(f"{index * across:.1f},{19 - (value - low) * up:.1f}" for index, value in enumerate(shown))
 
 
-def _parts(state: SessionState, changes: Sequence[Change], query: PanelQuery) -> tuple[Part, ...]:
+def _parts(state: SessionState, changes: Sequence[StateChange], query: PanelQuery) -> tuple[Part, ...]:
     marks: dict[Path, str] = {}
     for change in changes:
         if change.kind != "removed":

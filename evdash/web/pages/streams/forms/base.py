@@ -108,7 +108,7 @@ class OperationForm(forms.Form):
         return group_address(self.place.stream, self.place.group) if self.place.group_info else reverse("streams")
 
 
-class EntryIdField(forms.CharField):
+class EntryIdFormField(forms.CharField):
     """Field for one entry ID. `start` and `end` are the stream's ends, `end` only if the stream exists."""
 
     def to_python(self, value: object) -> str:

@@ -18,7 +18,7 @@ from evdash.web.links import parked_address
 from evdash.web.pages.streams.forms.base import PARKED_MAX, OperationForm, OperationTarget, entry_ids_of, span_of
 
 
-class Selection(TypedDict):
+class SelectionFields(TypedDict):
     """Selection of pending entries, as arguments of the operations."""
 
     stream: str
@@ -61,7 +61,7 @@ class SelectionForm(OperationForm):
     def button(self, affected: int | None) -> str:
         return f"{self.verb} {format_count(affected or 0, 'entry', 'entries')}"
 
-    def selection(self) -> Selection:
+    def selection(self) -> SelectionFields:
         """Return the selection."""
         cleaned: dict[str, Any] = self.cleaned_data
         return {

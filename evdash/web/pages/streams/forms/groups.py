@@ -7,7 +7,7 @@ from django.http import QueryDict
 
 from evdash.events.entry import EntryId
 from evdash.streams.commands import CreateGroup, DeleteConsumer, DeleteGroup, Operation, SetPosition
-from evdash.web.pages.streams.forms.base import EntryIdField, OperationForm, OperationTarget
+from evdash.web.pages.streams.forms.base import EntryIdFormField, OperationForm, OperationTarget
 
 _WHERE = "An entry ID such as 1700000000000-0, or start, or end."
 
@@ -60,10 +60,10 @@ class SetPositionForm(OperationForm):
     )
     needs = (("position",),)
 
-    position = EntryIdField(label="Last delivered entry", help_text=_WHERE)
+    position = EntryIdFormField(label="Last delivered entry", help_text=_WHERE)
 
     def clean_position(self) -> EntryId:
-        return EntryIdField.read(self.cleaned_data["position"], self.place.info)
+        return EntryIdFormField.read(self.cleaned_data["position"], self.place.info)
 
     @classmethod
     def suggested(cls, place: OperationTarget, query: QueryDict) -> dict[str, str]:
@@ -88,7 +88,7 @@ class CreateGroupForm(OperationForm):
     needs = (("name",), ("at",))
 
     name = forms.CharField(label="Name", strip=False)
-    at = EntryIdField(
+    at = EntryIdFormField(
         label="It is given what comes after",
         help_text=f"{_WHERE} From start it is given everything, from end what is new.",
     )
@@ -98,7 +98,7 @@ class CreateGroupForm(OperationForm):
         return {"at": "start"}
 
     def clean_at(self) -> EntryId:
-        return EntryIdField.read(self.cleaned_data["at"], self.place.info)
+        return EntryIdFormField.read(self.cleaned_data["at"], self.place.info)
 
     def operation(self, reason: str) -> Operation:
         return CreateGroup(

@@ -12,7 +12,7 @@ from evdash.events.entry import EntryId
 from evdash.events.filters.time_range import InvalidTimeBound, TimeBound
 from evdash.streams.commands import Operation, Trim
 from evdash.web.formatting import format_count
-from evdash.web.pages.streams.forms.base import EntryIdField, OperationForm
+from evdash.web.pages.streams.forms.base import EntryIdFormField, OperationForm
 
 
 class TrimForm(OperationForm):
@@ -33,7 +33,7 @@ class TrimForm(OperationForm):
     older_than = forms.CharField(
         label="Remove what is older than", required=False, help_text="Such as 24h or 7d, or a date: 2026-11-23T14:00Z."
     )
-    min_id = EntryIdField(
+    min_id = EntryIdFormField(
         label="Remove what lies before", required=False, help_text="An entry ID. The furthest counts."
     )
     approximate = forms.BooleanField(
@@ -49,7 +49,7 @@ class TrimForm(OperationForm):
 
     def clean_min_id(self) -> EntryId | None:
         text = self.cleaned_data["min_id"]
-        return EntryIdField.read(text, self.place.info) if text else None
+        return EntryIdFormField.read(text, self.place.info) if text else None
 
     def as_previewed(self, operation: Operation, before_id: EntryId) -> Operation:
         if not isinstance(operation, Trim):
