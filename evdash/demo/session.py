@@ -9,7 +9,7 @@ from random import Random
 
 from evdash.demo.cast import Agent, choose_agent, choose_user, details
 from evdash.demo.incidents import Fault, fault_at
-from evdash.demo.scenarios import SCENARIOS, Ask, Say, Find, Step, Use
+from evdash.demo.scenarios import SCENARIOS, Ask, Find, Say, Step, Use
 from evdash.streams.publisher import NewEvent
 
 SUMMARY_AFTER_MESSAGES = 8
