@@ -60,7 +60,7 @@ def test_without_sql_it_is_not_ready_and_tells_no_name(client: Client, monkeypat
 @pytest.mark.django_db
 def test_a_migration_that_is_not_applied_is_told(client: Client) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM django_migrations WHERE app = 'audit' AND name = '0001_initial'")
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'audit' AND name = '0002_audit_log'")
 
     assert lines(client, 503)[2] == "not ready: 1 migration is not applied: run `manage.py migrate`."
 

@@ -363,6 +363,7 @@ def test_the_audit_log_says_who_took_what_along_and_how_much(
     assert len(accesses()) == 3
 
 
+@pytest.mark.django_db(transaction=True)  # to close an answer closes its connection
 def test_an_export_that_breaks_off_or_is_not_taken_is_told_as_such(
     filled: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
