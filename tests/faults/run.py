@@ -6,6 +6,8 @@
 The faults: workers killed and started again, under their old name or another; claims between them; entries written
 twice, as a producer's retry does; Valkey killed and ended and started again; groups deleted; commits that fail or whose
 answer is lost; retention that trims the stream meanwhile. Exit code 1 and the seed when anything differs.
+
+Each run has a database of its own: a file, or where DATABASE_URL names PostgreSQL a new database on that server.
 """
 
 from __future__ import annotations
@@ -20,8 +22,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from evdash.config.environment import CHECKOUT, declarations
 from evdash.events.entry import Entry, EntryId
@@ -42,6 +47,7 @@ class Run:
     events: int
     seconds: float
     directory: Path
+    database_url: str = ""  # "": SQLite in the directory
     written: list[Entry] = field(default_factory=list)
     done: dict[str, int] = field(default_factory=dict)
 
@@ -55,7 +61,7 @@ class Run:
         self.done[what] = self.done.get(what, 0) + 1
 
     def environment(self, commit_share: float) -> dict[str, str]:
-        own = {declared.name for _, _, declared in declarations()} - {"DATABASE_URL"}
+        own = {declared.name for _, _, declared in declarations()}
         return {
             # Nothing of whoever runs this: pytest has settings of its own.
             **{name: value for name, value in os.environ.items() if name not in own | {"DJANGO_SETTINGS_MODULE"}},
@@ -69,6 +75,7 @@ class Run:
             "EVDASH_MAX_LENGTH": str(self.events // 4),
             "FAULTS_COMMIT_SHARE": str(commit_share),
             "FAULTS_SEED": str(self.chance.randrange(10**6)),
+            **({"DATABASE_URL": self.database_url} if self.database_url else {}),
         }
 
     def start_worker(self, name: str, commit_share: float = 0.05) -> None:
@@ -210,6 +217,22 @@ class Run:
         )
 
 
+@contextmanager
+def database_of_its_own(seed: int) -> Iterator[str]:
+    """Give the URL of a new database beside that of DATABASE_URL, or "" without one. It stays where the run fails."""
+    url = os.environ.get("DATABASE_URL", "")
+    if not url.startswith("postgres"):
+        yield ""
+        return
+    import psycopg  # only this database needs it
+
+    name = f"evdash_faults_{seed}"
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute(f'CREATE DATABASE "{name}"')
+        yield urlsplit(url)._replace(path=f"/{name}").geturl()
+        server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
 def _info_value(raw: bytes, name: str) -> str:
     return next(line.split(":")[1] for line in raw.decode().splitlines() if line.startswith(f"{name}:"))
 
@@ -245,10 +268,11 @@ def main() -> int:
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(10**6)
     while True:
         directory = Path(tempfile.mkdtemp(prefix=f"evdash-faults-{seed}-"))
-        run = Run(seed, arguments.events, arguments.seconds, directory)
         started = time.monotonic()
         try:
-            run.go()
+            with database_of_its_own(seed) as database_url:
+                run = Run(seed, arguments.events, arguments.seconds, directory, database_url)
+                run.go()
         except AssertionError as problem:
             print(f"seed {seed}: {problem}\nfaults: {run.done}; everything of the run is in {directory}", flush=True)
             return 1
