@@ -26,7 +26,6 @@ class Contact:
         self._ask_again_s = 0.0
         self._is_tried = False
         self.answered_at: datetime | None = None  # UTC; None: never
-        self.unanswered = 0  # calls that waited in vain
 
     @contextmanager
     def call(self) -> Iterator[float | None]:
@@ -61,7 +60,6 @@ class Contact:
         A wait below TRY_S does not make an answering server count as silent.
         """
         with self._lock:
-            self.unanswered += 1
             if self._is_silent or waited_s >= TRY_S:
                 self._is_silent = True
                 self._ask_again_s = time.monotonic() + HOLD_OFF_S

@@ -103,11 +103,8 @@ def test_a_key_that_is_no_stream_is_named(valkey: redis.Redis) -> None:
 
 def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("evdash.streams.client.ANSWER_TIMEOUT_S", 0.2)
-    with server_that_says(b"") as address:
-        started = time.monotonic()
-        with pytest.raises(StreamsUnavailable, match="did not answer in time"):
-            call(open_client(address), "PING")
-        assert time.monotonic() - started < 2
+    with server_that_says(b"") as address, pytest.raises(StreamsUnavailable, match="did not answer in time"):
+        call(open_client(address), "PING")
 
 
 def test_a_connection_that_was_lost_meanwhile_is_made_again(server: EmbeddedServer) -> None:
@@ -151,13 +148,14 @@ async def test_the_asynchronous_client_is_raw_and_speaks_in_sentences(valkey_url
 
 
 @pytest.mark.parametrize("scheme", ["redis", "rediss"])
-def test_the_budget_of_a_page_bounds_a_connection_that_hangs(scheme: str) -> None:
-    """The client itself would wait for 3 s, and for 5 s in the handshake of TLS."""
-    with server_that_says(b"") as address, redis_budget(0.2):
-        began_s = time.monotonic()
-        with pytest.raises(TooSlow):
-            call(open_client(f"{scheme}://{address}"), "PING")
-        assert time.monotonic() - began_s < 2
+def test_the_budget_of_a_page_bounds_a_connection_that_hangs(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the budget, this test would last as long as the client waits by itself: an hour."""
+    monkeypatch.setattr("evdash.streams.client.ANSWER_TIMEOUT_S", 3_600.0)
+    monkeypatch.setattr("evdash.streams.client.CONNECT_TIMEOUT_S", 3_600.0)
+    with server_that_says(b"") as address:
+        client = open_client(f"{scheme}://{address}")
+        with redis_budget(0.2), pytest.raises(TooSlow):
+            call(client, "PING")
 
 
 def test_the_budget_of_a_page_bounds_an_answer_that_comes_byte_by_byte() -> None:
