@@ -6,7 +6,7 @@ from typing import Any
 
 import msgpack
 
-from evdash.eventlog.models import AgentSession, AgentUser, LoggedEvent
+from evdash.eventlog.models import AgentSession, AgentUser
 from evdash.events.decoding import decode
 from evdash.events.deduplication import CountChange
 from evdash.events.entry import Entry, EntryId
@@ -27,28 +27,20 @@ def unpack(packed: bytes) -> tuple[tuple[bytes, bytes], ...]:
     return tuple(zip(parts, parts, strict=True))
 
 
-def row_of_change(change: CountChange, stream_id: int) -> LoggedEvent:
-    """Return the row of this change's event, not saved."""
+EVENT_COLUMNS = (
+    "stream_id", "entry_id", "occurred_us", "is_error", "type", "session_id", "user_id", "severity", "tool", "model",
+    "agent", "code", "event_id", "pairs", "search_text", "identity", "is_duplicate",
+)  # fmt: skip
+
+
+def event_values(change: CountChange, stream_id: int) -> tuple[Any, ...]:
+    """Return the EVENT_COLUMNS of this change's event."""
     event = change.event
-    return LoggedEvent(
-        stream_id=stream_id,
-        entry_id=event.entry_id,
-        occurred_us=event.occurred_us,
-        is_error=event.is_error,
-        type=event.type,
-        session_id=event.session_id,
-        user_id=event.user_id,
-        severity=event.severity,
-        tool=event.tool,
-        model=event.model,
-        agent=event.agent,
-        code=event.code,
-        event_id=event.event_id,
-        pairs=pack(event.entry.pairs),
-        search_text=search_text(event),
-        identity=change.identity,
-        is_duplicate=change.is_duplicate,
-    )
+    return (
+        stream_id, event.entry_id.to_bytes(), event.occurred_us, event.is_error, event.type, event.session_id,
+        event.user_id, event.severity, event.tool, event.model, event.agent, event.code, event.event_id,
+        pack(event.entry.pairs), search_text(event), change.identity, change.is_duplicate,
+    )  # fmt: skip
 
 
 def event_of_values(stream: str, entry_id: EntryId, packed: bytes | memoryview) -> Event:
@@ -78,28 +70,21 @@ def session_of_row(row: AgentSession) -> SessionSummary:
     )
 
 
-def session_values(summary: SessionSummary) -> dict[str, Any]:
-    """Return the columns of a session's row, without its key."""
-    return {
-        "user_id": summary.user.text,
-        "user_at": summary.user.at,
-        "agent": summary.agent.text,
-        "agent_at": summary.agent.at,
-        "model": summary.model.text,
-        "model_at": summary.model.at,
-        "first_id": summary.first_id,
-        "last_id": summary.last_id,
-        "started_us": summary.started_us,
-        "last_us": summary.last_us,
-        "ended_id": summary.ended_id,
-        "outcome": summary.outcome,
-        "events": summary.events,
-        "errors": summary.errors,
-        "tokens": summary.tokens,
-        "messages": summary.messages,
-        "tool_calls": summary.tool_calls,
-        "searches": summary.searches,
-    }
+SESSION_COLUMNS = (
+    "session_id", "user_id", "user_at", "agent", "agent_at", "model", "model_at", "first_id", "last_id", "started_us",
+    "last_us", "ended_id", "outcome", "events", "errors", "tokens", "messages", "tool_calls", "searches",
+)  # fmt: skip
+
+
+def session_values(summary: SessionSummary) -> tuple[Any, ...]:
+    """Return the SESSION_COLUMNS of a summary."""
+    user, agent, model, ended_id = summary.user, summary.agent, summary.model, summary.ended_id
+    return (
+        summary.session_id, user.text, user.at.to_bytes(), agent.text, agent.at.to_bytes(), model.text,
+        model.at.to_bytes(), summary.first_id.to_bytes(), summary.last_id.to_bytes(), summary.started_us,
+        summary.last_us, ended_id.to_bytes() if ended_id else None, summary.outcome, summary.events, summary.errors,
+        summary.tokens, summary.messages, summary.tool_calls, summary.searches,
+    )  # fmt: skip
 
 
 def user_of_row(row: AgentUser) -> UserSummary:
@@ -117,15 +102,12 @@ def user_of_row(row: AgentUser) -> UserSummary:
     )
 
 
-def user_values(summary: UserSummary) -> dict[str, Any]:
-    """Return the columns of a user's row, without its key."""
-    return {
-        "first_id": summary.first_id,
-        "last_id": summary.last_id,
-        "first_us": summary.first_us,
-        "last_us": summary.last_us,
-        "events": summary.events,
-        "errors": summary.errors,
-        "tokens": summary.tokens,
-        "sessions": summary.sessions,
-    }
+USER_COLUMNS = ("user_id", "first_id", "last_id", "first_us", "last_us", "events", "errors", "tokens", "sessions")
+
+
+def user_values(summary: UserSummary) -> tuple[Any, ...]:
+    """Return the USER_COLUMNS of a summary."""
+    return (
+        summary.user_id, summary.first_id.to_bytes(), summary.last_id.to_bytes(), summary.first_us, summary.last_us,
+        summary.events, summary.errors, summary.tokens, summary.sessions,
+    )  # fmt: skip

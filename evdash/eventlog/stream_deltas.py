@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from weakref import WeakKeyDictionary
 
+from django.db import connection
+
 from evdash.eventlog.models import AppliedEntry, GroupPosition, LoggedEvent
 from evdash.eventlog.records import Position
 from evdash.events.deduplication import CountChange, Counted, changes, identity
@@ -19,6 +21,15 @@ from evdash.events.summaries import SessionSummary, UserSummary, added_to_sessio
 from evdash.streams.shared_tail import Held, SharedTail, TailReading, key_of
 
 _PARAMETERS_MAX: Final = 5_000
+# Statements of every batch, as SQL text: the ORM took longer to build them than the database took to run them.
+_IN_LOG: Final = """
+    SELECT identity, entry_id, occurred_us FROM eventlog_loggedevent
+    WHERE identity IN ({identities}) AND NOT is_duplicate
+"""
+_OF_POSITIONS: Final = """
+    SELECT identity, entry_id, occurred_us FROM eventlog_appliedentry
+    WHERE identity IN ({identities}) AND position_id IN ({positions})
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +136,7 @@ def unapplied_deltas(tail: SharedTail, reading: TailReading, group: str, numbers
         return list(rows.values_list("entry_id", flat=True))
 
     def counted(identities: Collection[bytes]) -> Mapping[bytes, Counted]:
-        rows = AppliedEntry.objects.filter(identity__in=identities, position_id__in=positions.values())
-        return first_of_each(rows.values_list("identity", "entry_id", "occurred_us"))
+        return counted_of_positions(positions.values(), identities)
 
     return _unlogged(tail, reading, group, numbers, _Tables(has, counted, with_summaries=False))
 
@@ -244,19 +254,35 @@ def changes_of(
 
 def counted_in_log(identities: Collection[bytes]) -> Mapping[bytes, Counted]:
     """Return, by identity, the entries of these identities that the log counts."""
-    rows = LoggedEvent.objects.filter(identity__in=identities, is_duplicate=False)
-    return first_of_each(rows.values_list("identity", "entry_id", "occurred_us"))
+    return _first_of_each(_IN_LOG, [], identities)
 
 
-def first_of_each(rows: Iterable[tuple[bytes | memoryview | None, EntryId, int]]) -> Mapping[bytes, Counted]:
+def counted_of_positions(positions: Collection[int], identities: Collection[bytes]) -> Mapping[bytes, Counted]:
+    """Return, by identity, the entries of these identities that a projection counts; `positions`: those of its group.
+
+    Projections record the identities of events that have an effect on their tables.
+    """
+    return _first_of_each(_OF_POSITIONS, list(positions), identities) if positions else {}
+
+
+def _first_of_each(statement: str, positions: list[int], identities: Collection[bytes]) -> Mapping[bytes, Counted]:
     """Return, by identity, the row with the lowest entry ID, which is the one that counts."""
+    if not identities:
+        return {}
     first: dict[bytes, Counted] = {}
-    for raw, entry_id, occurred_us in rows:
-        key = bytes(raw or b"")
-        before = first.get(key)
-        if before is None or entry_id < before.entry_id:
-            first[key] = Counted(entry_id, occurred_us)
+    filled = statement.format(identities=_holders(identities), positions=_holders(positions))
+    with connection.cursor() as cursor:
+        cursor.execute(filled, [*identities, *positions])
+        for key, packed, occurred_us in cursor.fetchall():
+            entry_id = EntryId.from_bytes(packed)
+            before = first.get(key)
+            if before is None or entry_id < before.entry_id:
+                first[key] = Counted(entry_id, occurred_us)
     return first
+
+
+def _holders(values: Collection[object]) -> str:
+    return ", ".join(["%s"] * len(values))
 
 
 def original_of_duplicate(event: Event) -> EntryId | None:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
+from operator import itemgetter
 
 from evdash.events.decoding import DEFAULT_PROFILE, decode
 from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
 
+_NAME = itemgetter(0)
 _TIMESTAMPS = frozenset(name.encode() for name in DEFAULT_PROFILE.timestamp)
 
 
@@ -52,14 +55,10 @@ def identity(event: Event) -> bytes | None:
     """
     if not event.event_id:
         return None
-    pairs = [pair for pair in event.entry.pairs if pair[0] not in _TIMESTAMPS]
-    parts = (event.stream.encode(), *(part for pair in sorted(pairs, key=_name) for part in pair))
+    pairs = sorted([pair for pair in event.entry.pairs if pair[0] not in _TIMESTAMPS], key=_NAME)
+    parts = [event.stream.encode(), *chain.from_iterable(pairs)]
     told = b"".join([len(part).to_bytes(8, "big") + part for part in parts])
     return hashlib.blake2b(told, digest_size=16).digest()
-
-
-def _name(pair: tuple[bytes, bytes]) -> bytes:
-    return pair[0]
 
 
 def changes(

@@ -5,6 +5,7 @@ Duplicates (events/deduplication.py) update participants and times, and count no
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -36,8 +37,10 @@ class FirstSaid:
         return self.text
 
 
-def _said(text: str, event: Event) -> FirstSaid:
-    return FirstSaid(text, event.entry_id) if text else FirstSaid()
+def _first_said(texts: Iterable[tuple[EntryId, str]]) -> FirstSaid:
+    """Return the text of the earliest of these entries; an empty text never counts."""
+    first = min(((at, text) for at, text in texts if text), default=None)
+    return FirstSaid(first[1], first[0]) if first else FirstSaid()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +68,36 @@ class SessionSummary:
     searches: int
 
     @classmethod
-    def of(cls, change: CountChange) -> SessionSummary:
-        """Return the summary of this one event."""
-        event, counts = change.event, change.counts
-        ended = event.type == "session.ended"
-        outcome = event.data.get("outcome") or event.data.get("reason") or "" if ended else ""
+    def of(cls, *changes: CountChange) -> SessionSummary:
+        """Return the summary of these events of one session, at least one."""
+        events = [change.event for change in changes]
+        counted = [(change.counts, change.event) for change in changes if change.counts]
+        ids = [event.entry_id for event in events]
+        times_us = [event.credible_us for event in events]
+        types = Counter[str]()
+        for counts, event in counted:
+            types[event.type] += counts
+        ended_id, outcome = max(
+            ((event.entry_id, _outcome(event)) for event in events if event.type == "session.ended"),
+            default=(None, ""),
+        )
         return cls(
-            session_id=event.session_id,
-            user=_said(event.user_id, event),
-            agent=_said(event.agent, event),
-            model=_said(event.model, event),
-            first_id=event.entry_id,
-            last_id=event.entry_id,
-            started_us=event.credible_us,
-            last_us=event.credible_us,
-            ended_id=event.entry_id if ended else None,
-            outcome=str(outcome)[:100],
-            events=counts,
-            errors=counts * event.is_error,
-            tokens=counts * event.tokens,
-            messages=counts * (event.type == "message.added"),
-            tool_calls=counts * (event.type == "tool.called"),
-            searches=counts * (event.type == "search.performed"),
+            session_id=events[0].session_id,
+            user=_first_said((event.entry_id, event.user_id) for event in events),
+            agent=_first_said((event.entry_id, event.agent) for event in events),
+            model=_first_said((event.entry_id, event.model) for event in events),
+            first_id=min(ids),
+            last_id=max(ids),
+            started_us=min(times_us),
+            last_us=max(times_us),
+            ended_id=ended_id,
+            outcome=outcome,
+            events=types.total(),
+            errors=sum(counts for counts, event in counted if event.is_error),
+            tokens=sum(counts * event.tokens for counts, event in counted),
+            messages=types["message.added"],
+            tool_calls=types["tool.called"],
+            searches=types["search.performed"],
         )
 
     def merged(self, other: SessionSummary) -> SessionSummary:
@@ -152,18 +163,19 @@ class UserSummary:
     sessions: int = 0
 
     @classmethod
-    def of(cls, change: CountChange) -> UserSummary:
-        """Return the summary of this one event."""
-        event, counts = change.event, change.counts
+    def of(cls, *changes: CountChange) -> UserSummary:
+        """Return the summary of these events of one user, at least one."""
+        ids = [change.event.entry_id for change in changes]
+        times_us = [change.event.credible_us for change in changes]
         return cls(
-            user_id=event.user_id,
-            first_id=event.entry_id,
-            last_id=event.entry_id,
-            first_us=event.credible_us,
-            last_us=event.credible_us,
-            events=counts,
-            errors=counts * event.is_error,
-            tokens=counts * event.tokens,
+            user_id=changes[0].event.user_id,
+            first_id=min(ids),
+            last_id=max(ids),
+            first_us=min(times_us),
+            last_us=max(times_us),
+            events=sum(change.counts for change in changes),
+            errors=sum(change.counts for change in changes if change.event.is_error),
+            tokens=sum(change.counts * change.event.tokens for change in changes),
         )
 
     def merged(self, other: UserSummary) -> UserSummary:
@@ -189,6 +201,10 @@ class UserSummary:
         return datetime_from_us(self.last_us)
 
 
+def _outcome(event: Event) -> str:
+    return str(event.data.get("outcome") or event.data.get("reason") or "")[:100]
+
+
 def sessions_of(changes: Iterable[CountChange]) -> Mapping[str, SessionSummary]:
     """Return the summaries of these changes by session ID. Events without a session are left out."""
     return added_to_sessions({}, changes)
@@ -198,13 +214,15 @@ def added_to_sessions(
     summaries: Mapping[str, SessionSummary], changes: Iterable[CountChange]
 ) -> Mapping[str, SessionSummary]:
     """Return a new mapping: these summaries with the changes added."""
-    together = dict(summaries)
+    by_session: dict[str, list[CountChange]] = defaultdict(list)
     for change in changes:
-        session_id = change.event.session_id
-        if session_id:
-            summary = SessionSummary.of(change)
-            known = together.get(session_id)
-            together[session_id] = known.merged(summary) if known else summary
+        by_session[change.event.session_id].append(change)
+    by_session.pop("", None)
+    together = dict(summaries)
+    for session_id, its_changes in by_session.items():
+        summary = SessionSummary.of(*its_changes)
+        known = together.get(session_id)
+        together[session_id] = known.merged(summary) if known else summary
     return together
 
 
@@ -218,11 +236,13 @@ def users_of(changes: Iterable[CountChange]) -> Mapping[str, UserSummary]:
 
 def added_to_users(summaries: Mapping[str, UserSummary], changes: Iterable[CountChange]) -> Mapping[str, UserSummary]:
     """Return a new mapping: these summaries with the changes added."""
-    together = dict(summaries)
+    by_user: dict[str, list[CountChange]] = defaultdict(list)
     for change in changes:
-        user_id = change.event.user_id
-        if user_id:
-            summary = UserSummary.of(change)
-            known = together.get(user_id)
-            together[user_id] = known.merged(summary) if known else summary
+        by_user[change.event.user_id].append(change)
+    by_user.pop("", None)
+    together = dict(summaries)
+    for user_id, its_changes in by_user.items():
+        summary = UserSummary.of(*its_changes)
+        known = together.get(user_id)
+        together[user_id] = known.merged(summary) if known else summary
     return together

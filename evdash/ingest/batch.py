@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +13,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 
 from evdash.eventlog.group_progress import forget_tries, set_tries, tries_of
 from evdash.events.decoding import decode
-from evdash.events.entry import EntryId
+from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
 from evdash.ingest.projections.base import Projection
 from evdash.streams.client import StreamsUnavailable
@@ -104,7 +104,14 @@ class BatchResult:
 class BatchProcessor:
     """Applies deliveries to the projection. A failing entry does not block the others."""
 
-    def __init__(self, consumer: GroupConsumer, projection: Projection, max_deliveries: int) -> None:
+    def __init__(
+        self,
+        consumer: GroupConsumer,
+        projection: Projection,
+        max_deliveries: int,
+        decode: Callable[[Entry], Event] = decode,
+    ) -> None:
+        self.decode = decode
         self.consumer = consumer
         self.projection = projection
         self.max_deliveries = max_deliveries
@@ -149,7 +156,7 @@ class BatchProcessor:
         return outcome
 
     def _process(self, stream: str, deliveries: Sequence[Delivery], tries: Mapping[EntryId, int]) -> BatchResult:
-        failures = self._apply([decode(each.entry) for each in deliveries if each.entry is not None])
+        failures = self._apply([self.decode(each.entry) for each in deliveries if each.entry is not None])
         gone = [each.entry_id for each in deliveries if each.entry is None]
         if gone and (missing := self.projection.record_removed(stream, gone)):
             logger.warning(

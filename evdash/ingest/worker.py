@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from evdash.eventlog.group_progress import set_watermark, watermark
+from evdash.events.decoding import decode
 from evdash.events.entry import Entry, EntryId
+from evdash.events.event import Event
 from evdash.ingest.batch import BatchProcessor
 from evdash.ingest.projections.base import Projection
 from evdash.streams.consumer_group import Delivery, GroupConsumer
@@ -31,13 +33,14 @@ class Worker:
         batch_size: int,
         max_deliveries: int = MAX_DELIVERIES,
         claim_idle_ms: int = CLAIM_IDLE_MS,
+        decode: Callable[[Entry], Event] = decode,
     ) -> None:
         self.consumer = consumer
         self.projection = projection
         self.streams = tuple(streams)
         self.batch_size = batch_size
         self.claim_idle_ms = claim_idle_ms
-        self.carrier = BatchProcessor(consumer, projection, max_deliveries)
+        self.carrier = BatchProcessor(consumer, projection, max_deliveries, decode)
         # Streams with own pending entries that are not read yet, with the ID after which to read.
         self._pending_after: dict[str, EntryId] = {}
         # The time of the next retry of failed entries, by stream, on the monotonic clock.

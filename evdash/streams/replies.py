@@ -18,7 +18,8 @@ def entry(stream: str, raw_id: bytes, raw_pairs: list[bytes]) -> Entry:
     """Return one entry from its ID and the flat list of its names and values."""
     # Thousands of entries are held, so equal names share one object: up to 64 bytes long, and up to 4,096 names.
     names = [_shared(name) if len(name) <= 64 else name for name in raw_pairs[::2]]
-    return Entry(stream, EntryId.parse(raw_id), tuple(zip(names, raw_pairs[1::2], strict=True)))
+    ms, _, seq = raw_id.partition(b"-")  # Redis writes both halves: nothing to check
+    return Entry(stream, EntryId(int(ms), int(seq)), tuple(zip(names, raw_pairs[1::2], strict=True)))
 
 
 @lru_cache(maxsize=4096)

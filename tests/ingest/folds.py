@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from evdash.eventlog.models import (
@@ -19,7 +20,7 @@ from evdash.eventlog.models import (
     TypeCount,
     UserDay,
 )
-from evdash.eventlog.row_mapping import pack, session_values, user_values
+from evdash.eventlog.row_mapping import pack, session_of_row, user_of_row
 from evdash.eventlog.time_buckets import WIDTHS_S, slot_start_s
 from evdash.events.decoding import decode
 from evdash.events.deduplication import changes, identity
@@ -64,8 +65,8 @@ def expected(entries: Sequence[Entry]) -> Tables:
             (event.stream, event.entry_id): (pack(event.entry.pairs), event.type, change.is_duplicate, identity(event))
             for change, event in zip(found, events, strict=True)
         },
-        "sessions": {key: session_values(summary) for key, summary in sessions.items()},
-        "users": {key: user_values(summary) | {"sessions": taken_part[key]} for key, summary in users.items()},
+        "sessions": dict(sessions),
+        "users": {key: replace(summary, sessions=taken_part[key]) for key, summary in users.items()},
         "participations": last_of,
         "days": {key: tuple(counts) for key, counts in days.items()},
         "type counts": {key: tuple(row) for key, row in slots.items()},
@@ -94,8 +95,8 @@ def actual() -> Tables:
             )
             for row in LoggedEvent.objects.select_related("stream")
         },
-        "sessions": {row.session_id: _values(row, "session_id") for row in AgentSession.objects.all()},
-        "users": {row.user_id: _values(row, "user_id") for row in AgentUser.objects.all()},
+        "sessions": {row.session_id: session_of_row(row) for row in AgentSession.objects.all()},
+        "users": {row.user_id: user_of_row(row) for row in AgentUser.objects.all()},
         "participations": {(row.user_id, row.session_id): row.last_id for row in Participation.objects.all()},
         "days": {(row.user_id, row.day): (row.events, row.errors) for row in UserDay.objects.all()},
         "type counts": {
@@ -122,14 +123,6 @@ def applied(group: str) -> set[tuple[str, EntryId]]:
     """The entries that a counting projection says it has applied."""
     rows = AppliedEntry.objects.filter(position__group=group).select_related("position__stream")
     return {(row.position.stream.name, row.entry_id) for row in rows}
-
-
-def _values(row: Any, key: str) -> dict[str, Any]:
-    return {
-        field.name: getattr(row, field.attname)
-        for field in row._meta.concrete_fields
-        if not field.primary_key and field.name != key
-    }
 
 
 def assert_equal(found: Tables, wanted: Tables) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
 from typing import Any
 
-from evdash.events.event import Event
+from evdash.events.event import Event, name_of, text_of
 
 # A record separator surrounds every field. A unit separator divides its name from its value. Names are in upper case
 # and values folded to lower case, so a text search matches values and never the names around them.
@@ -15,6 +16,7 @@ _BEFORE_VALUE = "\x1f"
 # PostgreSQL's text type rejects NUL. Each of these signs is replaced by its Unicode picture (␀). So a search for a sign
 # in a value finds it, and never a separator.
 _SIGNS = (_BETWEEN_FIELDS, _BEFORE_VALUE, "\x00")
+_SIGN = re.compile(f"[{''.join(_SIGNS)}]")
 _RESERVED = str.maketrans({sign: chr(0x2400 + ord(sign)) for sign in _SIGNS})
 
 
@@ -23,17 +25,18 @@ def search_text(event: Event) -> str:
 
     It includes the fields of a JSON object in `data` and those of a newer version.
     """
-    parts = [_BETWEEN_FIELDS]
     nested = event.data.get("data")
-    for field in event.fields:
-        if not (field.name == "data" and isinstance(nested, dict)):
-            parts.append(_field(field.name, field.value))
+    fields = [(name_of(name), text_of(value)[0]) for name, value in event.entry.pairs]
+    written = {name for name, _ in fields}
     if isinstance(nested, dict):
-        parts.extend(_field(name, value) for name, value in nested.items())
+        fields = [field for field in fields if field[0] != "data"]
+        fields.extend((name, _text(value)) for name, value in nested.items())
+        written |= nested.keys()
     if event.version is not None:  # an upcast may add fields that the entry lacks (upcasters.py)
-        written = {field.name for field in event.fields} | (nested.keys() if isinstance(nested, dict) else set())
-        parts.extend(_field(name, value) for name, value in event.data.items() if name not in written)
-    return "".join(parts)
+        fields.extend((name, _text(value)) for name, value in event.data.items() if name not in written)
+    return _BETWEEN_FIELDS + "".join(
+        [f"{_name(name)}{_BEFORE_VALUE}{text_needle(value)}{_BETWEEN_FIELDS}" for name, value in fields]
+    )
 
 
 def text_needle(text: str) -> str:
@@ -46,9 +49,8 @@ def field_needle(name: str, value: str, *, prefix: bool) -> str:
     return f"{_BETWEEN_FIELDS}{_name(name)}{_BEFORE_VALUE}{text_needle(value)}{'' if prefix else _BETWEEN_FIELDS}"
 
 
-def _field(name: str, value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"{_name(name)}{_BEFORE_VALUE}{text_needle(text)}{_BETWEEN_FIELDS}"
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 @lru_cache(maxsize=4096)  # events repeat the same few names
@@ -58,4 +60,4 @@ def _name(name: str) -> str:
 
 def _unreserved(text: str) -> str:
     # The check takes a tenth of the time of the translation, and very few texts contain a sign.
-    return text.translate(_RESERVED) if any(sign in text for sign in _SIGNS) else text
+    return text.translate(_RESERVED) if _SIGN.search(text) else text

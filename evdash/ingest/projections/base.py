@@ -12,10 +12,11 @@ from typing import ClassVar
 from django.db import transaction
 from django.db.models import F
 
+from evdash.eventlog.bulk import insert
 from evdash.eventlog.gaps import close_gaps, known_missing, left_out_ids, noted_as_removed, ranges_of_gaps, record_gap
 from evdash.eventlog.group_progress import lock_positions, note_batch
 from evdash.eventlog.models import AppliedEntry, Gap, GroupPosition
-from evdash.eventlog.stream_deltas import changes_of, first_of_each
+from evdash.eventlog.stream_deltas import changes_of, counted_of_positions
 from evdash.events.deduplication import CountChange, Counted
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
@@ -42,7 +43,7 @@ class Projection(ABC):
             started_ns = time.perf_counter_ns()
             new = self._new(events, positions)
             if new:
-                changed = changes_of(new, partial(self._counted, positions=positions))
+                changed = self._changes(new, positions)
                 self._record(changed, positions)
                 self._add(changed, _numbers(positions))
                 for stream in {event.stream for event in new}:
@@ -121,7 +122,7 @@ class Projection(ABC):
         count = 0
         for events in batches:
             positions = lock_positions(self.group, {event.stream for event in events})
-            changed = changes_of(events, partial(self._counted, positions=positions))
+            changed = self._changes(events, positions)
             self._record(changed, positions)
             self._add(changed, _numbers(positions))
             for stream, position in positions.items():
@@ -143,14 +144,28 @@ class Projection(ABC):
         by_key = {(event.stream, event.entry_id): event for event in events}
         for stream, position in positions.items():
             ids = [entry_id for name, entry_id in by_key if name == stream]
+            if next(iter(self._applied_from_to(position, min(ids), max(ids))), None) is None:
+                continue  # nearly always: the stream delivers entries in order, and none of these was applied
             for entry_id in self._applied(ids, position):
                 del by_key[stream, entry_id]
         return list(by_key.values())
+
+    def _changes(self, events: Sequence[Event], positions: Positions) -> list[CountChange]:
+        """Return the changes of new events. Only among events that have an effect are duplicates looked for."""
+        with_effect = [event for event in events if self._has_effect(event)]
+        changed = changes_of(with_effect, partial(self._counted, positions=positions))
+        if len(with_effect) < len(events):
+            changed += [CountChange(event) for event in events if not self._has_effect(event)]
+        return changed
 
     def _note(self, new: Sequence[Event], positions: Positions, apply_ns: int) -> None:
         by_stream = Counter(event.stream for event in new)
         for stream, position in positions.items():
             note_batch(position, by_stream[stream], apply_ns // 1000 // len(positions), time.time())
+
+    def _has_effect(self, event: Event) -> bool:
+        """Return whether the event changes any table of this projection but the record of what was applied."""
+        return True
 
     @abstractmethod
     def _applied(self, entry_ids: Sequence[EntryId], position: GroupPosition) -> Iterable[EntryId]:
@@ -203,20 +218,20 @@ class CountingProjection(Projection):
         return rows.values_list("entry_id", flat=True).first()
 
     def _counted(self, identities: Collection[bytes], positions: Positions) -> Mapping[bytes, Counted]:
-        rows = AppliedEntry.objects.filter(identity__in=identities, position__in=positions.values())
-        return first_of_each(rows.values_list("identity", "entry_id", "occurred_us"))
+        return counted_of_positions([position.pk for position in positions.values()], identities)
 
     def _record(self, changed: Sequence[CountChange], positions: Positions) -> None:
-        AppliedEntry.objects.bulk_create(
-            AppliedEntry(
-                position=positions[change.event.stream],
-                entry_id=change.event.entry_id,
-                identity=change.identity,
-                occurred_us=change.event.occurred_us,
+        rows = [
+            (
+                positions[change.event.stream].pk,
+                change.event.entry_id.to_bytes(),
+                change.identity,
+                change.event.occurred_us,
             )
             for change in changed
             if change.is_new
-        )
+        ]
+        insert(AppliedEntry, ("position_id", "entry_id", "identity", "occurred_us"), rows)
 
     def _clear(self) -> None:
         AppliedEntry.objects.filter(position__group=self.group).delete()

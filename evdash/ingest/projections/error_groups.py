@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Final
 
+from evdash.eventlog.bulk import insert, upsert
 from evdash.eventlog.models import ErrorGroup, ErrorGroupMember
 from evdash.events.deduplication import CountChange
 from evdash.events.error_fingerprints import error_groups_of
+from evdash.events.event import Event
 from evdash.ingest.projections.base import CountingProjection
-from evdash.ingest.read_models import save
+
+_COLUMNS: Final = (
+    "fingerprint", "type", "code", "tool", "masked", "first_stream", "first_id", "last_id", "first_us", "last_us",
+    "events", "sessions", "users",
+)  # fmt: skip
 
 
 class DebugProjection(CountingProjection):
     """Groups of equal errors, with the sessions and users that they affected."""
 
     name = "debug"
+
+    def _has_effect(self, event: Event) -> bool:
+        return event.is_error
 
     def _add(self, changed: Sequence[CountChange], numbers: Mapping[str, int]) -> None:
         groups = error_groups_of(changed)
@@ -37,24 +47,12 @@ class DebugProjection(CountingProjection):
                 first_us = min(group.first_us, row.first_us)
                 last_us = max(group.last_us, row.last_us)
                 events = group.events + row.events
-            rows.append(
-                ErrorGroup(
-                    fingerprint=fingerprint,
-                    type=group.type,
-                    code=group.code,
-                    tool=group.tool,
-                    masked=group.masked,
-                    first_id=first[0],
-                    first_stream=first[1],
-                    last_id=last_id,
-                    first_us=first_us,
-                    last_us=last_us,
-                    events=events,
-                    sessions=sessions[fingerprint] + (row.sessions if row else 0),
-                    users=users[fingerprint] + (row.users if row else 0),
-                )
-            )
-        save(ErrorGroup, ["fingerprint"], rows)
+            rows.append((
+                fingerprint, group.type, group.code, group.tool, group.masked, first[1], first[0].to_bytes(),
+                last_id.to_bytes(), first_us, last_us, events,
+                sessions[fingerprint] + (row.sessions if row else 0), users[fingerprint] + (row.users if row else 0),
+            ))  # fmt: skip
+        upsert(ErrorGroup, _COLUMNS, rows, key=("fingerprint",))
 
     def _clear(self) -> None:
         super()._clear()
@@ -69,7 +67,5 @@ def _add_members(kind: str, hit: Mapping[str, frozenset[str]]) -> Counter[str]:
     )
     known = set(rows.values_list("fingerprint", "name"))
     new = [(key, name) for key, names in hit.items() for name in names if (key, name) not in known]
-    ErrorGroupMember.objects.bulk_create(
-        ErrorGroupMember(fingerprint=fingerprint, kind=kind, name=name) for fingerprint, name in new
-    )
+    insert(ErrorGroupMember, ("fingerprint", "kind", "name"), [(fingerprint, kind, name) for fingerprint, name in new])
     return Counter(fingerprint for fingerprint, _ in new)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from evdash.eventlog.bulk import insert, upsert
 from evdash.eventlog.group_progress import stream_numbers
 from evdash.eventlog.models import GroupPosition, LoggedEvent
-from evdash.eventlog.row_mapping import row_of_change
+from evdash.eventlog.row_mapping import EVENT_COLUMNS, event_values
 from evdash.eventlog.stream_deltas import changes_of, counted_in_log
 from evdash.events.deduplication import CountChange, Counted
 from evdash.events.entry import EntryId
@@ -30,8 +31,10 @@ class AuditProjection(Projection):
 
     def _record(self, changed: Sequence[CountChange], positions: Positions) -> None:
         new = [change for change in changed if change.is_new]
-        LoggedEvent.objects.bulk_create(
-            row_of_change(change, positions[change.event.stream].stream_id) for change in new
+        insert(
+            LoggedEvent,
+            EVENT_COLUMNS,
+            [event_values(change, positions[change.event.stream].stream_id) for change in new],
         )
         for change in changed:
             if not change.is_new:
@@ -64,8 +67,8 @@ class AuditProjection(Projection):
         for events in batches:
             numbers = stream_numbers({event.stream for event in events})
             changed = changes_of(events, counted_in_log)
-            rows = [row_of_change(change, numbers[change.event.stream]) for change in changed if change.is_new]
-            read_models.save(LoggedEvent, ["entry_id", "stream"], rows)
+            rows = [event_values(change, numbers[change.event.stream]) for change in changed if change.is_new]
+            upsert(LoggedEvent, EVENT_COLUMNS, rows, key=("entry_id", "stream_id"))
             self._add(changed, numbers)
             count += len(events)
         return count

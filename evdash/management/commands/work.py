@@ -17,9 +17,11 @@ from evdash.ingest.projections.base import Projection
 from evdash.ingest.projections.registry import projections
 from evdash.ingest.retention import Retention
 from evdash.ingest.runner import WorkerRunner, run
+from evdash.ingest.shared_decoding import SharedDecoding
 from evdash.ingest.snapshots import StateKeeping
 from evdash.ingest.worker import Worker
 from evdash.management.base import PlainCommand
+from evdash.serving.startup import collect_seldom
 from evdash.streams.client import open_blocking_client
 from evdash.streams.consumer_group import GroupConsumer
 
@@ -45,11 +47,12 @@ class Command(PlainCommand):
     ) -> None:
         configuration: Configuration = settings.EVDASH
         chosen = [each for name, each in projections().items() if not projection or name in projection]
+        name, decoding = consumer or configuration.consumer, SharedDecoding(len(chosen))
         workers = [
-            _Thread(upkeep_of(each, configuration, consumer or configuration.consumer), self.stop, until_caught_up)
-            for each in chosen
+            _Thread(upkeep_of(each, configuration, name, decoding), self.stop, until_caught_up) for each in chosen
         ]
         _stop_on_signals(self.stop)
+        collect_seldom()
         for worker in workers:
             worker.start()
         for worker in workers:
@@ -97,7 +100,9 @@ class _Thread(threading.Thread):
             connection.close()
 
 
-def upkeep_of(projection: Projection, configuration: Configuration, consumer: str) -> WorkerRunner:
+def upkeep_of(
+    projection: Projection, configuration: Configuration, consumer: str, decoding: SharedDecoding
+) -> WorkerRunner:
     """Return the worker of a projection, as configured.
 
     The projection that fills the event log also trims the streams, if configured, and stores snapshots.
@@ -110,6 +115,7 @@ def upkeep_of(projection: Projection, configuration: Configuration, consumer: st
         batch_size=configuration.batch_size,
         max_deliveries=configuration.max_deliveries,
         claim_idle_ms=configuration.claim_idle_ms,
+        decode=decoding.decode,
     )
     retention = Retention(
         worker.consumer,

@@ -1,0 +1,65 @@
+"""One decoding of an entry for all projections of a process: each of them reads every entry for its own group."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Final
+
+from evdash.events.decoding import decode
+from evdash.events.entry import Entry, EntryId
+from evdash.events.event import Event
+
+MAX_BYTES: Final = 16 * 1024 * 1024
+"""Bound of the raw pairs kept. A projection that lags further behind decodes again."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    event: Event
+    size_bytes: int
+    uses_left: int
+
+
+class SharedDecoding:
+    """Keeps each event until every projection has taken it, at most MAX_BYTES; safe for several threads."""
+
+    def __init__(self, projections: int, max_bytes: int = MAX_BYTES) -> None:
+        """Set up the decoding for this number of projections."""
+        self._uses = projections
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[str, EntryId], _Kept] = {}
+        self._size_bytes = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the raw pairs of all events kept."""
+        return self._size_bytes
+
+    def decode(self, entry: Entry) -> Event:
+        """Return the event of the entry, as `decode` does. Entries with other pairs under the same ID never mix."""
+        if self._uses < 2:
+            return decode(entry)
+        key = (entry.stream, entry.entry_id)
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is not None and kept.event.entry.pairs == entry.pairs:
+                kept.uses_left -= 1
+                if not kept.uses_left:
+                    self._drop(key)
+                return kept.event
+        event = decode(entry)
+        size_bytes = sum(len(name) + len(value) for name, value in entry.pairs)
+        with self._lock:
+            self._drop(key)
+            self._kept[key] = _Kept(event, size_bytes, self._uses - 1)
+            self._size_bytes += size_bytes
+            while self._size_bytes > self._max_bytes:
+                self._drop(next(iter(self._kept)))
+        return event
+
+    def _drop(self, key: tuple[str, EntryId]) -> None:
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            self._size_bytes -= kept.size_bytes
