@@ -49,9 +49,10 @@ class Arrival:
         self._is_duplicate = is_duplicate
         self._rows: dict[ViewMode, str] = {}
 
-    def html(self, reading: ViewMode) -> str:
+    def row(self, reading: ViewMode) -> str:
+        """Return the row as HTML, escaped for `rows_message`."""
         if reading not in self._rows:
-            self._rows[reading] = self._render(self.event, reading, is_duplicate=self._is_duplicate)
+            self._rows[reading] = escaped(self._render(self.event, reading, is_duplicate=self._is_duplicate))
         return self._rows[reading]
 
     @cached_property
@@ -92,16 +93,16 @@ class Frame:
     @cached_property
     def message(self) -> str:
         """The message that is sent to a page, as JSON text."""
-        html, shown = self.fitting
-        return rows_message(html, shown, self.cursor, Skipped(self.count - shown, self.start))
+        rows, shown = self.fitting
+        return rows_message(rows, shown, self.cursor, Skipped(self.count - shown, self.start))
 
     @cached_property
     def fitting(self) -> tuple[str, int]:
-        """The HTML of the newest rows within FRAME_BYTES characters, and their number. The newest always fits."""
+        """The newest rows within FRAME_BYTES characters, escaped, and their number. The newest always fits."""
         rows: list[str] = []
         size = 0
         for arrival in reversed(self.arrivals):
-            row = arrival.html(self.reading)
+            row = arrival.row(self.reading)
             size += len(row)
             if rows and size > FRAME_BYTES:
                 break
@@ -147,15 +148,20 @@ def before(position: Position) -> Position:
     return Position(position.entry_id.previous(), position.stream)
 
 
-def rows_message(html: str, count: int, cursor: Cursor, gap: Skipped | None) -> str:
-    """Return the JSON message with rows for a page, oldest first, after the skipped `gap`.
+def escaped(html: str) -> str:
+    """Return a row as the inside of a JSON string. It is escaped once; many messages contain it."""
+    return json.dumps(html, ensure_ascii=False)[1:-1]
+
+
+def rows_message(rows: str, count: int, cursor: Cursor, gap: Skipped | None) -> str:
+    """Return the JSON message with `escaped` rows for a page, oldest first, after the skipped `gap`.
 
     The page's acknowledgement of the message covers the gap as well.
     """
-    told: dict[str, Any] = {"type": "rows", "html": html, "count": count, "cursor": written(cursor), "skipped": 0}
+    told: dict[str, Any] = {"count": count, "cursor": written(cursor), "skipped": 0}
     if gap and (gap.count or not gap.is_exact):
         told |= {"skipped": gap.count, "skipped_exactly": gap.is_exact, "skipped_after": str(gap.after)}
-    return json.dumps(told, ensure_ascii=False)
+    return f'{{"type": "rows", "html": "{rows}", {json.dumps(told, ensure_ascii=False)[1:]}'
 
 
 def written(cursor: Cursor) -> dict[str, str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from evdash import metrics
 from evdash.eventlog.records import Position
 from evdash.events.entry import EntryId
-from evdash.live.frames import FRAME_ROWS, Arrival, Cursor, Frame, Skipped, later, rows_message, written
+from evdash.live.frames import FRAME_ROWS, Arrival, Cursor, Frame, Skipped, escaped, later, rows_message, written
 from evdash.web.event_display.row import ViewMode
 
 # The memory bound for a page that stops reading: these limits, one frame, and a few small messages.
@@ -78,7 +78,8 @@ class CatchUp:
         """Return the message for the page, which then has everything up to `cursor`; "" if the page missed nothing."""
         if not (self.rows or self.skipped or not self.is_exact):
             return ""
-        return rows_message("".join(self.rows), self.shown, cursor, Skipped(self.skipped, self.start, self.is_exact))
+        gap = Skipped(self.skipped, self.start, self.is_exact)
+        return rows_message(escaped("".join(self.rows)), self.shown, cursor, gap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +201,8 @@ class Subscription:
         if len(unsent) < FRAME_ROWS and not (gap.is_exact and len(unsent) == gap.count):
             return False
         self._take_gap(gap)
-        html, shown = Frame(unsent, (), self.cursor, self._reading).fitting
-        self._send(rows_message(html, shown, self.cursor, replace(gap, count=gap.count - shown)), shown)
+        rows, shown = Frame(unsent, (), self.cursor, self._reading).fitting
+        self._send(rows_message(rows, shown, self.cursor, replace(gap, count=gap.count - shown)), shown)
         return True
 
     def jump(self) -> SkippedRange | None:
