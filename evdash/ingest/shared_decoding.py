@@ -43,21 +43,30 @@ class SharedDecoding:
             return decode(entry)
         key = (entry.stream, entry.entry_id)
         with self._lock:
-            kept = self._kept.get(key)
-            if kept is not None and kept.event.entry.pairs == entry.pairs:
-                kept.uses_left -= 1
-                if not kept.uses_left:
-                    self._drop(key)
-                return kept.event
+            known = self._taken(key, entry)
+        if known is not None:
+            return known
         event = decode(entry)
         size_bytes = sum(len(name) + len(value) for name, value in entry.pairs)
         with self._lock:
+            known = self._taken(key, entry)  # another thread may have decoded it meanwhile
+            if known is not None:
+                return known
             self._drop(key)
             self._kept[key] = _Kept(event, size_bytes, self._uses - 1)
             self._size_bytes += size_bytes
             while self._size_bytes > self._max_bytes:
                 self._drop(next(iter(self._kept)))
         return event
+
+    def _taken(self, key: tuple[str, EntryId], entry: Entry) -> Event | None:
+        kept = self._kept.get(key)
+        if kept is None or kept.event.entry.pairs != entry.pairs:
+            return None
+        kept.uses_left -= 1
+        if not kept.uses_left:
+            self._drop(key)
+        return kept.event
 
     def _drop(self, key: tuple[str, EntryId]) -> None:
         kept = self._kept.pop(key, None)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from evdash.eventlog.bulk import Merge, insert, upsert
+from evdash.eventlog.models import AgentUser, TypeCount
+from evdash.eventlog.models.log import Stream
+from evdash.eventlog.row_mapping import USER_COLUMNS, user_of_row, user_values
+from evdash.events.entry import EntryId
+from evdash.events.summaries import UserSummary
+
+pytestmark = pytest.mark.django_db
+
+COLUMNS = ("width_s", "start_s", "type", "stream_id", "events", "errors", "first_id", "last_id")
+KEY = COLUMNS[:4]
+RULES = (
+    ("events", Merge.SUM),
+    ("errors", Merge.SUM),
+    ("first_id", Merge.LEAST),
+    ("last_id", Merge.GREATEST),
+)
+
+
+def count(stream: Stream, type_: str, events: int, first_ms: int, last_ms: int) -> tuple[object, ...]:
+    return 60, 0, type_, stream.pk, events, 1, EntryId(first_ms, 0).to_bytes(), EntryId(last_ms, 2**64 - 1).to_bytes()
+
+
+def test_rows_are_inserted_and_existing_rows_merged_as_each_column_says() -> None:
+    stream = Stream.objects.create(name="s")
+    upsert(TypeCount, COLUMNS, [count(stream, "a", 2, 200, 255)], key=KEY, merge=RULES)
+    upsert(TypeCount, COLUMNS, [count(stream, "b", 1, 1, 1), count(stream, "a", -5, 256, 256)], key=KEY, merge=RULES)
+    rows = {row.type: (row.events, row.errors, row.first_id.ms, row.last_id.ms) for row in TypeCount.objects.all()}
+    assert rows == {"a": (-3, 2, 200, 256), "b": (1, 1, 1, 1)}
+
+
+def test_without_a_rule_the_new_value_replaces_the_old_one() -> None:
+    stream = Stream.objects.create(name="s")
+    for events in (7, 3):
+        upsert(TypeCount, COLUMNS, [count(stream, "a", events, 9, 9)], key=KEY)
+    assert TypeCount.objects.get().events == 3
+
+
+def test_an_insert_of_a_row_that_exists_fails_and_writes_nothing() -> None:
+    stream = Stream.objects.create(name="s")
+    insert(TypeCount, COLUMNS, [count(stream, "a", 1, 1, 1)])
+    with pytest.raises(IntegrityError), transaction.atomic():
+        insert(TypeCount, COLUMNS, [count(stream, "b", 1, 1, 1), count(stream, "a", 1, 1, 1)])
+    assert TypeCount.objects.get().type == "a"
+
+
+def test_nothing_is_written_without_rows() -> None:
+    insert(TypeCount, COLUMNS, [])
+    upsert(TypeCount, COLUMNS, [], key=KEY)
+    assert not TypeCount.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["", "it's 100 %", 'a "name"', "{curly, comma}", "back\\slash", "line\nbreak", "☃ 日本"]
+)
+def test_texts_arrive_as_they_are(name: str) -> None:
+    ids = EntryId(0, 0), EntryId(2**64 - 1, 2**64 - 1)
+    summary = UserSummary(name, *ids, first_us=-1, last_us=2**62, events=2**40, errors=0, tokens=3, sessions=1)
+    insert(AgentUser, USER_COLUMNS, [user_values(summary)])
+    assert user_of_row(AgentUser.objects.get()) == summary
