@@ -1,4 +1,4 @@
-"""Imports point downwards only, through the layers that README.md lists, and never in a circle."""
+"""Imports point downwards only, through the layers that docs/architecture.md lists, and never in a circle."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The environment variables of evdash, each declared once with its type, default and meaning.
 
-The settings are read from here. Tests compare the README's table with it. The options of `manage.py up` and `serve`
+The settings are read from here. Tests compare the table of docs/configuration.md with it. The options of `manage.py up` and `serve`
 (command_line.py) are another way to set the same variables.
 """
 
@@ -35,7 +35,7 @@ class Variable:
     default: Any
     meaning: str
     default_in_words: str = ""
-    """The README's text for a default that is computed or unclear by itself."""
+    """The documentation's text for a default that is computed or unclear by itself."""
     takes: str = ""
     """The allowed values, if the type does not define them completely."""
     option: str = ""
@@ -326,7 +326,7 @@ class Configuration:
 
 
 def declarations() -> Iterator[tuple[str, type, Variable]]:
-    """Yield field name, type and variable of every setting, in README's order."""
+    """Yield field name, type and variable of every setting, in the documentation's order."""
     for each in fields(Configuration):
         yield each.name, cast(type, each.type), each.metadata["variable"]
 

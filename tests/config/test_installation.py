@@ -8,7 +8,7 @@ READS = re.compile(r"""os\.environ(?:\.get\(|\[)\s*["'](\w+)|getenv\(\s*["'](\w+
 
 
 def test_only_declared_variables_are_read() -> None:
-    """README's table comes from the declarations: whatever is read beside them would be missing there."""
+    """The table of settings comes from the declarations: whatever is read beside them would be missing there."""
     declared = (CHECKOUT / "evdash/config/environment.py").read_text()
     for path in (CHECKOUT / "evdash").rglob("*.py"):
         for names in READS.findall(path.read_text()):

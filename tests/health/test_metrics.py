@@ -211,7 +211,7 @@ def test_a_newer_prometheus_is_answered_in_its_format(client: Client) -> None:
     assert answer.content.endswith(b"# EOF\n")
 
 
-def test_readme_explains_every_metric(valkey: redis.Redis) -> None:
+def test_the_documentation_explains_every_metric(valkey: redis.Redis) -> None:
     told = {f"{family.name}_total" if family.type == "counter" else family.name for family in Metrics().collect()}
 
-    assert set(re.findall(r"`(evdash_[a-z_]+)`", (CHECKOUT / "README.md").read_text())) == told
+    assert set(re.findall(r"`(evdash_[a-z_]+)`", (CHECKOUT / "docs/operations.md").read_text())) == told

@@ -1,4 +1,4 @@
-"""README's table of everything that can be set."""
+"""The table of everything that can be set, in docs/configuration.md."""
 
 from typing import Any
 

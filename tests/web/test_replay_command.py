@@ -389,7 +389,7 @@ def test_the_audit_log_has_what_was_asked_and_what_came_of_it(valkey: redis.Redi
 
 
 def test_the_lines_in_readme_are_understood() -> None:
-    lines = re.findall(r"manage\.py (replay .+)$", (CHECKOUT / "README.md").read_text(), re.MULTILINE)
+    lines = re.findall(r"manage\.py (replay .+)$", (CHECKOUT / "docs/operations.md").read_text(), re.MULTILINE)
     assert len(lines) >= 2
     for line in lines:
         given = Command().create_parser("manage.py", "replay").parse_args(shlex.split(line.rstrip("`"))[1:])

@@ -144,7 +144,7 @@ def test_a_refusal_is_a_sentence(valkey: redis.Redis, arguments: tuple[str, ...]
 
 
 def test_the_lines_in_readme_are_understood() -> None:
-    lines = re.findall(r"`manage\.py (streams [^`]+)`", (CHECKOUT / "README.md").read_text())
+    lines = re.findall(r"`manage\.py (streams [^`]+)`", (CHECKOUT / "docs/operations.md").read_text())
     given = [Command().create_parser("manage.py", "streams").parse_args(shlex.split(line)[1:]) for line in lines]
     assert {one.operation for one in given} == {
         "claim", "acknowledge", "park", "redeliver", "discard", "delete-consumer", "set-position", "create-group",
