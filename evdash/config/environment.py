@@ -1,7 +1,7 @@
 """The environment variables of evdash, each declared once with its type, default and meaning.
 
-The settings are read from here. Tests compare the table of docs/configuration.md with it. The options of `manage.py up` and `serve`
-(command_line.py) are another way to set the same variables.
+The settings are read from here. Tests compare the table of docs/configuration.md with it. The options of
+`manage.py up` and `serve` (command_line.py) are another way to set the same variables.
 """
 
 import os

@@ -135,7 +135,6 @@ class SessionComparison:
     rows: tuple[ComparedRow, ...]
     first_divergence: int | None  # the number of the first row that is not the same, from 0
     contrasts: tuple[Contrast, ...]
-    is_bounded: bool  # as in Alignment
 
 
 _Key = tuple[tuple[str, ...], SessionSummary, SessionSummary]
@@ -183,7 +182,6 @@ def session_comparison(reader: Reader, a: SessionSummary, b: SessionSummary) -> 
         tuple(ComparedRow(_position(row.a), _position(row.b), row.verdict) for row in alignment.rows),
         alignment.first_divergence,
         alignment.contrasts,
-        alignment.is_bounded,
     )
     if is_long and reader.has_read_all:
         _memory.keep(key, comparison)

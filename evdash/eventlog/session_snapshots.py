@@ -11,13 +11,13 @@ from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 
 from evdash.eventlog.gaps import GAPS_MAX, gaps_that_end
-from evdash.eventlog.models import LoggedEvent, SessionCheckpoint
+from evdash.eventlog.models import LoggedEvent, SessionSnapshot
 from evdash.eventlog.records import EventPage, MissingEntries, Position
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.session.reducer import fold, position, with_gap, without_beginning
-from evdash.events.session.snapshot import UnreadableCheckpoint, dump, load
+from evdash.events.session.snapshot import UnreadableSnapshot, dump, load
 from evdash.events.session.state import NOT_STARTED, SessionState
 
 logger = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ def keep_states(reader: SessionPages, session_id: str, through: EntryId) -> Iter
 
     The log must contain every entry up to that ID.
     """
-    kept = SessionCheckpoint.objects.filter(session_id=session_id).order_by("-entry_id")
+    kept = SessionSnapshot.objects.filter(session_id=session_id).order_by("-entry_id")
     last_id, folded = kept.values_list("entry_id", "folded").first() or (EntryId.MIN, 0)
     logged = LoggedEvent.objects.filter(session_id=session_id, entry_id__gt=last_id, entry_id__lte=through)
     there = folded + logged.count()
@@ -120,41 +120,39 @@ def _nearest(
     first = counted.order_by("-entry_id").values_list("entry_id", flat=True)[history - 1 : history].first()
     if first is None:
         return NOT_STARTED, None
-    kept = SessionCheckpoint.objects.filter(session_id=session_id, entry_id__lt=first, entry_id__lte=final)
-    checkpoint = kept.order_by("-entry_id").first()
-    if checkpoint is None:
+    kept = SessionSnapshot.objects.filter(session_id=session_id, entry_id__lt=first, entry_id__lte=final)
+    snapshot = kept.order_by("-entry_id").first()
+    if snapshot is None:
         return NOT_STARTED, None
     try:
-        state = load(bytes(checkpoint.state))
-        _refuse_outgrown(state, logged.filter(entry_id__lte=checkpoint.entry_id), checkpoint.entry_id)
+        state = load(bytes(snapshot.state))
+        _refuse_outgrown(state, logged.filter(entry_id__lte=snapshot.entry_id), snapshot.entry_id)
         return state, Position.parse(state.at)
-    except UnreadableCheckpoint as error:
+    except UnreadableSnapshot as error:
         logger.info("The kept states of session %r are of no use any more: %s", session_id[:80], error)
-        SessionCheckpoint.objects.filter(session_id=session_id).delete()
+        SessionSnapshot.objects.filter(session_id=session_id).delete()
         return NOT_STARTED, None
 
 
 def _refuse_outgrown(state: SessionState, logged: QuerySet[LoggedEvent], through: EntryId) -> None:
-    """Raise UnreadableCheckpoint if entries, or gaps between them, were added since the state was folded."""
+    """Raise UnreadableSnapshot if entries, or gaps between them, were added since the state was folded."""
     there = logged.count()
     if there != state.folded:
-        raise UnreadableCheckpoint(f"the log has {there:,} events up to it, it was made of {state.folded:,}")
+        raise UnreadableSnapshot(f"the log has {there:,} events up to it, it was made of {state.folded:,}")
     first = logged.order_by("entry_id").values_list("entry_id", flat=True)[0]
     told = gaps_that_end(first, through)
     known = (len(state.gaps), sum(gap.entries or 0 for gap in state.gaps))
     # A page reports at most GAPS_MAX gaps, and so does a state: larger numbers cannot be compared.
     if told[0] <= GAPS_MAX and told != known:
-        raise UnreadableCheckpoint(
-            f"there are {told[0]:,} gaps up to it, it was made with {known[0]:,}, or smaller ones"
-        )
+        raise UnreadableSnapshot(f"there are {told[0]:,} gaps up to it, it was made with {known[0]:,}, or smaller ones")
 
 
 def _keep(session_id: str, entry_id: EntryId, state: SessionState) -> None:
-    if SessionCheckpoint.objects.filter(session_id=session_id, entry_id=entry_id).exists():
+    if SessionSnapshot.objects.filter(session_id=session_id, entry_id=entry_id).exists():
         return
-    checkpoint = SessionCheckpoint(session_id=session_id, entry_id=entry_id, folded=state.folded, state=dump(state))
+    snapshot = SessionSnapshot(session_id=session_id, entry_id=entry_id, folded=state.folded, state=dump(state))
     try:
         with transaction.atomic():
-            SessionCheckpoint.objects.bulk_create([checkpoint], ignore_conflicts=True)
+            SessionSnapshot.objects.bulk_create([snapshot], ignore_conflicts=True)
     except DatabaseError as error:  # a snapshot only saves time: the next reading stores it
         logger.warning("A state of session %r could not be kept: %s", session_id[:80], error)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from evdash.eventlog.bulk import Merge, upsert
-from evdash.eventlog.models import AgentSession, AgentUser, Participation, SessionCheckpoint, Tally, TypeCount, UserDay
+from evdash.eventlog.models import AgentSession, AgentUser, Participation, SessionSnapshot, Tally, TypeCount, UserDay
 from evdash.eventlog.row_mapping import (
     SESSION_COLUMNS,
     USER_COLUMNS,
@@ -32,7 +32,7 @@ _TYPE_COUNT_KEY: Final = ("width_s", "start_s", "type", "stream_id")
 
 def clear() -> None:
     """Delete all rows of the read models."""
-    for model in (AgentSession, AgentUser, Participation, UserDay, TypeCount, Tally, SessionCheckpoint):
+    for model in (AgentSession, AgentUser, Participation, UserDay, TypeCount, Tally, SessionSnapshot):
         model._default_manager.all().delete()
 
 

@@ -1,4 +1,4 @@
-"""States of a session: the same from the start and from a checkpoint, and no checkpoint that the log has outgrown."""
+"""States of a session: the same from the start and from a snapshot, and no snapshot that the log has outgrown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from evdash.eventlog import session_snapshots
 from evdash.eventlog.gaps import record_gap
 from evdash.eventlog.group_progress import lock_positions
 from evdash.eventlog.log_reader import LogReader
-from evdash.eventlog.models import Gap, SessionCheckpoint
+from evdash.eventlog.models import Gap, SessionSnapshot
 from evdash.events.decoding import decode
 from evdash.events.entry import EntryId
 from evdash.events.session.paths import as_data
@@ -60,24 +60,24 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_snapshots, "KEPT_EVERY", 10)
 
 
-def test_a_state_from_a_checkpoint_is_the_state_from_the_start(valkey: redis.Redis) -> None:
+def test_a_state_from_a_snapshot_is_the_state_from_the_start(valkey: redis.Redis) -> None:
     write(valkey, range(1, 58))
     assert state_at(valkey, 40) == folded(range(1, 41))
-    assert SessionCheckpoint.objects.count() == 0  # what only the stream has may still change its place
+    assert SessionSnapshot.objects.count() == 0  # what only the stream has may still change its place
     index(valkey)
     assert state_at(valkey, 57) == folded(range(1, 58))
-    assert SessionCheckpoint.objects.count() == 5
+    assert SessionSnapshot.objects.count() == 5
     for number in (9, 10, 11, 35, 57):
         assert state_at(valkey, number) == folded(range(1, number + 1))
     steps = list(LogReader(tail_of(valkey, STREAM, groups=[GROUP]), GROUP).session_steps("s", EntryId(57, 0)))
     assert [step.after.folded for step in steps] == list(range(51, 58))
 
 
-def test_a_checkpoint_that_an_entry_has_come_before_is_thrown_away(valkey: redis.Redis) -> None:
+def test_a_snapshot_that_an_entry_has_come_before_is_thrown_away(valkey: redis.Redis) -> None:
     write(valkey, range(2, 60, 2))
     index(valkey)
     assert state_at(valkey, 58)["folded"] == 29
-    assert SessionCheckpoint.objects.count() == 2
+    assert SessionSnapshot.objects.count() == 2
     valkey.delete(STREAM)
     write(valkey, [3])
     valkey.xgroup_destroy(STREAM, GROUP)
@@ -92,7 +92,7 @@ def test_long_sessions_keep_no_more_than_so_many(valkey: redis.Redis, monkeypatc
     write(valkey, range(1, 101))
     index(valkey)
     assert state_at(valkey, 100) == folded(range(1, 101))
-    kept = SessionCheckpoint.objects.order_by("entry_id").values_list("folded", flat=True)
+    kept = SessionSnapshot.objects.order_by("entry_id").values_list("folded", flat=True)
     assert list(kept) == [2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96]
 
 
@@ -113,14 +113,14 @@ def test_the_state_at_the_end_is_known_when_just_that_is_kept(valkey: redis.Redi
     for _ in range(2):
         steps = list(LogReader(tail_of(valkey, STREAM, groups=[GROUP]), GROUP).session_steps("s"))
         assert steps[-1].after.folded == 20
-    assert SessionCheckpoint.objects.filter(folded=20).exists()
+    assert SessionSnapshot.objects.filter(folded=20).exists()
 
 
 def test_a_session_that_begins_after_a_gap_and_with_no_start_may_lack_its_beginning(valkey: redis.Redis) -> None:
     write(valkey, range(5, 20))
     index(valkey)
     assert state_at(valkey, 19)["missing_before"] == 0
-    SessionCheckpoint.objects.all().delete()
+    SessionSnapshot.objects.all().delete()
     position = lock_positions("evdash-audit", [STREAM])[STREAM]
     record_gap(position, Gap.Kind.REMOVED, EntryId(1, 0), EntryId(3, 0), 3)
     assert [state_at(valkey, number)["missing_before"] for number in (5, 19, 19)] == [None, None, None]
@@ -130,13 +130,13 @@ def test_a_session_that_begins_after_a_gap_and_with_no_start_may_lack_its_beginn
     assert step.after.missing_before == 0
 
 
-def test_a_gap_right_after_a_checkpoint_is_in_the_states_after_it(valkey: redis.Redis) -> None:
+def test_a_gap_right_after_a_snapshot_is_in_the_states_after_it(valkey: redis.Redis) -> None:
     write(valkey, [*range(1, 11), *range(20, 26)])
     index(valkey)
     position = lock_positions("evdash-audit", [STREAM])[STREAM]
     record_gap(position, Gap.Kind.REMOVED, EntryId(10, 1), EntryId(10, 1), 1)
     plain, kept = state_at(valkey, 25), state_at(valkey, 25)
-    assert SessionCheckpoint.objects.count() == 1
+    assert SessionSnapshot.objects.count() == 1
     assert plain == kept
     assert len(kept["gaps"]) == 1  # type: ignore[arg-type]
 
@@ -151,7 +151,7 @@ def test_a_state_that_was_kept_before_a_gap_was_noticed_or_filled_is_thrown_away
     for entries in (4, 3):
         told = state_at(valkey, 58)["gaps"]
         assert [gap["entries"] for gap in told.values()] == [entries]  # type: ignore[attr-defined]
-        assert SessionCheckpoint.objects.count() == 2
+        assert SessionSnapshot.objects.count() == 2
         Gap.objects.filter(first_id=EntryId(3, 0)).update(entries=3)
 
 
@@ -166,7 +166,7 @@ def test_another_stream_keeps_no_state_from_being_kept_unless_it_has_an_earlier_
         return as_data(steps[-1].after)
 
     assert state() == folded(range(1, 58))
-    assert SessionCheckpoint.objects.count() == 5
+    assert SessionSnapshot.objects.count() == 5
     valkey.xadd("other", fields(5), id="5-7")
     assert state()["folded"] == 58
-    assert SessionCheckpoint.objects.count() == 5
+    assert SessionSnapshot.objects.count() == 5

@@ -10,7 +10,7 @@ import redis
 
 from evdash.eventlog import session_snapshots
 from evdash.eventlog.log_reader import LogReader
-from evdash.eventlog.models import SessionCheckpoint
+from evdash.eventlog.models import SessionSnapshot
 from evdash.events.decoding import decode
 from evdash.events.entry import Entry, EntryId
 from evdash.events.session.paths import as_data
@@ -45,7 +45,7 @@ def plain(numbers: range) -> dict[str, object]:
 
 
 def kept(session: str = "s") -> list[int]:
-    rows = SessionCheckpoint.objects.filter(session_id=session).order_by("entry_id")
+    rows = SessionSnapshot.objects.filter(session_id=session).order_by("entry_id")
     return list(rows.values_list("folded", flat=True))
 
 

@@ -1,10 +1,10 @@
 """The tables: the event log, its read models, and the progress of each consumer group."""
 
 from evdash.eventlog.models.analytics import LatencyCount
-from evdash.eventlog.models.checkpoints import SessionCheckpoint
 from evdash.eventlog.models.delivery import AppliedEntry, EntryTries, Gap, GroupMinute, GroupPosition
 from evdash.eventlog.models.error_groups import ErrorGroup, ErrorGroupMember
 from evdash.eventlog.models.log import LoggedEvent, Stream
+from evdash.eventlog.models.snapshots import SessionSnapshot
 from evdash.eventlog.models.summaries import AgentSession, AgentUser, Participation, Tally, TypeCount, UserDay
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
     "LatencyCount",
     "LoggedEvent",
     "Participation",
-    "SessionCheckpoint",
+    "SessionSnapshot",
     "Stream",
     "Tally",
     "TypeCount",

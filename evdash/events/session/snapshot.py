@@ -16,23 +16,20 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
-from evdash.events.event import Event
 from evdash.events.session.identities import Identities
 from evdash.events.session.persistent import Chunk, PersistentList, PersistentMap
-from evdash.events.session.reducer import FOLD_VERSION, fold
-from evdash.events.session.state import NOT_STARTED, SessionState
+from evdash.events.session.reducer import FOLD_VERSION
+from evdash.events.session.state import SessionState
 
-EVENTS_BETWEEN: Final = 500
 _MAGIC: Final = b"evdash session "
 _NUMBER_BYTES: Final = 4
 
 
-class UnreadableCheckpoint(ValueError):
+class UnreadableSnapshot(ValueError):
     """Unreadable snapshot. The message states the reason. The remedy is to fold from the start."""
 
 
@@ -47,18 +44,16 @@ def dump(state: SessionState) -> bytes:
 
 
 def load(dumped: bytes) -> SessionState:
-    """Return the dumped state. Raise UnreadableCheckpoint, also for another FOLD_VERSION."""
+    """Return the dumped state. Raise UnreadableSnapshot, also for another FOLD_VERSION."""
     first_line, _, rest = dumped.partition(b"\n")
     if first_line + b"\n" != _first_line():
-        raise UnreadableCheckpoint(
-            f"The checkpoint begins with {first_line[:40]!r}, and version {FOLD_VERSION} of the fold reads only "
+        raise UnreadableSnapshot(
+            f"The snapshot begins with {first_line[:40]!r}. Version {FOLD_VERSION} of the fold reads only "
             f"{_first_line().rstrip()!r}."
         )
     body = rest[_NUMBER_BYTES:]
     if zlib.crc32(body) != int.from_bytes(rest[:_NUMBER_BYTES], "big"):
-        raise UnreadableCheckpoint(
-            f"The checkpoint is damaged: the checksum of its {len(body):,} bytes is not its own."
-        )
+        raise UnreadableSnapshot(f"The snapshot is damaged: the checksum of its {len(body):,} bytes does not match.")
     start = _NUMBER_BYTES + int.from_bytes(body[:_NUMBER_BYTES], "big")
     tree, sizes = json.loads(zlib.decompress(body[_NUMBER_BYTES:start]))
     chunks: list[bytes] = []
@@ -67,40 +62,6 @@ def load(dumped: bytes) -> SessionState:
         start += size
     state: SessionState = _unpacked(tree, SessionState, iter(chunks).__next__)
     return state
-
-
-def is_due(state: SessionState) -> bool:
-    """Return whether this state is one to keep: one every EVENTS_BETWEEN events."""
-    return state.folded % EVENTS_BETWEEN == 0 and state.folded > 0
-
-
-class Checkpoints:
-    """Snapshots of one session in memory. They share common parts, so a large number costs little more than one."""
-
-    def __init__(self, start: SessionState = NOT_STARTED) -> None:
-        self._states = [start]
-
-    def keep(self, state: SessionState) -> None:
-        """Keep this state, unless it has no more events than the last kept state."""
-        if state.folded > self._states[-1].folded:
-            self._states.append(state)
-
-    def before(self, events: int) -> SessionState:
-        """Return the last kept state that has at most this number of events."""
-        return self._states[max(0, bisect_right(self._states, events, key=lambda state: state.folded) - 1)]
-
-    def at(self, events: int, read: Callable[[int, int], Iterable[Event]]) -> SessionState:
-        """Return the state after this number of events.
-
-        `read(start, stop)` returns the events of these numbers, from 0, `stop` excluded. Every state that is due is
-        kept. If there are fewer events, return the state after the last one.
-        """
-        state = self.before(events)
-        for event in read(state.folded, events):
-            state = fold(state, event)
-            if is_due(state):
-                self.keep(state)
-        return state
 
 
 def _first_line() -> bytes:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from itertools import accumulate
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evdash.events.event import Event
 from evdash.events.session.diff import apply, diff
 from evdash.events.session.paths import MISSING, as_data, parse_path, path_text, value_at, value_in
 from evdash.events.session.reducer import fold, fold_all
-from evdash.events.session.snapshot import Checkpoints, dump, load
+from evdash.events.session.snapshot import dump, load
 from evdash.events.session.state import NOT_STARTED, SessionState
 from tests.events.session.sessions import sessions
 
@@ -56,7 +56,7 @@ def test_a_diff_applied_to_the_earlier_state_gives_the_later(events: list[Event]
 
 
 @given(sessions(), st.data())
-def test_a_state_from_a_checkpoint_goes_on_as_the_plain_one(events: list[Event], data: st.DataObject) -> None:
+def test_a_state_from_a_snapshot_goes_on_as_the_plain_one(events: list[Event], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(events)))
     loaded = load(dump(load(dump(fold_all(events[:cut])))))
     assert loaded == fold_all(events[:cut])
@@ -64,17 +64,6 @@ def test_a_state_from_a_checkpoint_goes_on_as_the_plain_one(events: list[Event],
     assert went_on == plain
     assert json.dumps(as_data(went_on)) == json.dumps(as_data(plain))
     assert apply(as_data(loaded), diff(loaded, went_on)) == as_data(plain)
-
-
-@settings(max_examples=30)
-@given(sessions(), st.data())
-def test_the_state_after_any_number_of_events_is_the_same_by_way_of_kept_ones(
-    events: list[Event], data: st.DataObject
-) -> None:
-    kept = Checkpoints()
-    for _ in range(3):
-        number = data.draw(st.integers(0, len(events)))
-        assert kept.at(number, lambda start, stop: events[start:stop]) == fold_all(events[:number])
 
 
 @given(sessions())

@@ -301,8 +301,6 @@ def notices(compared: SessionComparison) -> tuple[Notice, ...]:
         elif session.has_later:
             found.append(Notice(f"Later events of {name} were not read: the log is too far behind.", "warning"))
         found += [Notice(words, "warning") for words in _gaps_in_words(name, session, _places_of(compared, name))]
-    if compared.is_bounded:
-        found.append(Notice("The sessions differ so much that more rows may stand alone than need be."))
     if compared.a.session_id == compared.b.session_id:
         found.append(Notice("A and B are the same session."))
     return tuple(found)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from evdash.events.session.edit_script import corresponding
+from evdash.events.session.alignment import corresponding
 
 SHOWN_CHARS: Final = 480
 _BEFORE_CHARS: Final = 60  # shown characters of a long common beginning
@@ -67,7 +67,7 @@ def _in_both(a: Sequence[str], b: Sequence[str]) -> tuple[set[int], set[int]]:
     words_a, words_b = [word.strip() for word in a], [word.strip() for word in b]
     if (Counter(words_a) & Counter(words_b)).total() < _LEAST_ALIKE * max(len(a), len(b)):
         return set(), set()
-    pairs, _ = corresponding(words_a, words_b)
+    pairs = corresponding(words_a, words_b)
     return {i for i, _ in pairs}, {j for _, j in pairs}
 
 

@@ -1,15 +1,14 @@
-"""Checkpoints of long sessions, and such that cannot be read."""
+"""Snapshots of long sessions, and such that cannot be read."""
 
 from __future__ import annotations
 
 import pytest
 
-from evdash.events.event import Event
 from evdash.events.session import snapshot
 from evdash.events.session.diff import diff
 from evdash.events.session.reducer import fold, fold_all
-from evdash.events.session.snapshot import EVENTS_BETWEEN, Checkpoints, UnreadableCheckpoint, dump, is_due, load
-from evdash.events.session.state import NOT_STARTED, SessionState
+from evdash.events.session.snapshot import UnreadableSnapshot, dump, load
+from evdash.events.session.state import SessionState
 from tests.events.session.sessions import at
 
 EVENTS = [
@@ -25,15 +24,15 @@ def state() -> SessionState:
     return fold_all(EVENTS)
 
 
-def test_a_checkpoint_of_another_version_is_not_read(state: SessionState, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_snapshot_of_another_version_is_not_read(state: SessionState, monkeypatch: pytest.MonkeyPatch) -> None:
     dumped = dump(state)
     monkeypatch.setattr(snapshot, "FOLD_VERSION", 3)
-    with pytest.raises(UnreadableCheckpoint, match=r"begins with b'evdash session 2', and version 3 of the fold"):
+    with pytest.raises(UnreadableSnapshot, match=r"begins with b'evdash session 2'\. Version 3 of the fold"):
         load(dumped)
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "changed far behind", "longer"])
-def test_a_damaged_checkpoint_is_not_read(state: SessionState, damage: str) -> None:
+def test_a_damaged_snapshot_is_not_read(state: SessionState, damage: str) -> None:
     dumped = dump(state)
     damaged = {
         "cut": dumped[:-1],
@@ -41,13 +40,13 @@ def test_a_damaged_checkpoint_is_not_read(state: SessionState, damage: str) -> N
         "changed far behind": dumped[:-30] + bytes([dumped[-30] ^ 1]) + dumped[-29:],
         "longer": dumped + b"x",
     }[damage]
-    with pytest.raises(UnreadableCheckpoint, match="is damaged"):
+    with pytest.raises(UnreadableSnapshot, match="is damaged"):
         load(damaged)
 
 
-def test_other_bytes_are_no_checkpoint() -> None:
+def test_other_bytes_are_no_snapshot() -> None:
     for other in (b"", b"{}", b"evdash session", b"\n"):
-        with pytest.raises(UnreadableCheckpoint, match="The checkpoint begins with"):
+        with pytest.raises(UnreadableSnapshot, match="The snapshot begins with"):
             load(other)
 
 
@@ -66,19 +65,3 @@ def test_a_summary_after_loading_looks_only_at_what_it_replaces(state: SessionSt
     later = fold(loaded, summary)
     assert [chunk.is_packed for chunk in before].count(False) == 1
     assert later == fold(state, summary)
-
-
-def test_a_state_is_kept_every_so_many_events_and_read_from_there() -> None:
-    asked: list[tuple[int, int]] = []
-
-    def read(start: int, stop: int) -> list[Event]:
-        asked.append((start, stop))
-        return EVENTS[start:stop]
-
-    kept = Checkpoints()
-    assert kept.at(1_700, read) == fold_all(EVENTS)
-    assert kept.at(1_600, read) == fold_all(EVENTS[:1_600])
-    assert asked == [(0, 1_700), (3 * EVENTS_BETWEEN, 1_600)]
-    assert is_due(kept.before(1_600))
-    assert not is_due(NOT_STARTED)
-    assert kept.before(EVENTS_BETWEEN - 1) == NOT_STARTED

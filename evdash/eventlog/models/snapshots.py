@@ -7,7 +7,7 @@ from django.db import models
 from evdash.eventlog.fields import EntryIdField
 
 
-class SessionCheckpoint(models.Model):
+class SessionSnapshot(models.Model):
     """The state of a session after its events up to an entry ID (events/session/snapshot.py).
 
     A snapshot only saves time. One that no longer matches the log is deleted.
@@ -20,7 +20,7 @@ class SessionCheckpoint(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["session_id", "entry_id"], name="one_checkpoint_per_session_and_entry")
+            models.UniqueConstraint(fields=["session_id", "entry_id"], name="one_snapshot_per_session_and_entry")
         ]
 
     def __str__(self) -> str:
