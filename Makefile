@@ -1,6 +1,8 @@
 # make run            start evdash; options in ARGS: make run ARGS="--port 8001 --no-demo"
 # make dev            start evdash, and start it again whenever its code or a template changes
 # make test           run every check, the browser's included; some tests only: make test T=tests/events
+# make check-fast     run format, lint, types and the tests that start no process, with fewer examples
+# make shots          save pictures of every page to shots/: 1440 and 400 px wide, light and dark
 # make test-database  run the tests of event log and ingest on the server that DATABASE_URL names
 # make soak           inject faults for an hour: killed workers, lost Redis, failing commits (ARGS="--hours 8")
 # make bench-live     measure live push: 200 sockets, then one page under 10,000 events/s; two minutes (ARGS="--json")
@@ -9,7 +11,7 @@
 # make help           list these commands
 # Each command first creates .venv, once, and again when the requirements have changed.
 
-.PHONY: run dev test test-database soak bench-live bench-load format help install install-dev
+.PHONY: run dev test check-fast shots test-database soak bench-live bench-load format help install install-dev
 .DEFAULT_GOAL := run
 
 VENV := .venv
@@ -41,6 +43,15 @@ test: install-dev
 	$(BIN)/pytest -m "not browser" --numprocesses 2
 	$(BIN)/pytest -m browser
 endif
+
+check-fast: install-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -m "not browser and not processes" --numprocesses 2 --hypothesis-profile fast
+
+shots: install-dev
+	@exec $(BIN)/python -m tests.shots $(ARGS)
 
 test-database: install-dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-postgresql.txt

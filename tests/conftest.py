@@ -1,4 +1,4 @@
-"""What tests of several rooms share: a real Valkey, one for each test process."""
+"""Fixtures of all tests: a real Valkey for each test process, and evdash as a command."""
 
 import os
 import subprocess
@@ -19,6 +19,7 @@ from evdash.streams.embedded_server import EmbeddedServer
 
 # A busy machine is no fault of the code: neither the time of an example nor that of making one is judged.
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("fast", hypothesis.settings.get_profile("untimed"), max_examples=10)
 hypothesis.settings.load_profile("untimed")
 
 ManagePy = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -77,3 +78,10 @@ def manage_py(environment: dict[str, str]) -> ManagePy:
         )
 
     return run
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start processes: `make check-fast` leaves them out."""
+    for item in items:
+        if {"valkey_url", "manage_py", "environment"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("processes")
