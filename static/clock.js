@@ -34,7 +34,7 @@ function show() {
   for (const time of times(document)) write(time);
   for (const button of document.querySelectorAll("[data-clock-switch]")) {
     button.textContent = isLocal ? "Local" : "UTC";
-    button.setAttribute("aria-label", isLocal ? `Times are in ${ZONE}; show UTC` : `Times are in UTC; show ${ZONE}`);
+    button.setAttribute("aria-label", isLocal ? `Time zone: ${ZONE}. Switch to UTC` : `Time zone: UTC. Switch to ${ZONE}`);
   }
 }
 

@@ -6,12 +6,12 @@ document.addEventListener("click", async (event) => {
   const said = button.title;
   try {
     const answer = await fetch(button.dataset.copyFrom, { credentials: "same-origin" });
-    if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+    if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
     await navigator.clipboard.writeText(await answer.text());
     button.classList.add("is-copied");
     button.title = "Copied";
   } catch (error) {
-    button.title = `Not copied: ${error.message}`;
+    button.title = `Copy failed: ${error.message}`;
   }
   setTimeout(() => {
     button.classList.remove("is-copied");

@@ -61,15 +61,15 @@ async function ask() {
   hasNews = false;
   try {
     const answer = await fetch(wantsPage ? address : state().dataset.address, { headers: { "HX-Request": "true" } });
-    if (answer.headers.has("HX-Redirect")) return say("Signed out: reload the page to sign in");
-    if (answer.status === 503 && answer.headers.has("Retry-After")) return say("evdash is busy: not up to date");
+    if (answer.headers.has("HX-Redirect")) return say("Signed out. Reload to sign in");
+    if (answer.status === 503 && answer.headers.has("Retry-After")) return say("Out of date: evdash is busy");
     if (answer.status >= 500) throw new Error(answer.statusText);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     failingSince = null;
     if (answer.ok && location.href === address) takeOver(fresh, wantsPage);
   } catch {
     failingSince ??= new Date();
-    say(`evdash has not answered since ${clock.format(failingSince)}`);
+    say(`No response since ${clock.format(failingSince)}`);
   }
 }
 

@@ -83,14 +83,14 @@ function tellFailure(event, words) {
   const panel = event.detail.target;
   if (panel?.id !== "session-state") return;
   shownAt = null; // selected again, it is asked for again
-  const reload = Object.assign(document.createElement("a"), { href: location.href.split("#")[0], textContent: "Reload it" });
+  const reload = Object.assign(document.createElement("a"), { href: location.href.split("#")[0], textContent: "Reload" });
   const sentence = Object.assign(document.createElement("p"), { className: "notice" });
   sentence.setAttribute("role", "status");
-  sentence.append(`The state cannot be loaded: ${words}. The page may be out of date. `, reload);
+  sentence.append(`State not loaded (${words}). The page may be out of date. `, reload);
   panel.replaceChildren(sentence);
 }
-document.addEventListener("htmx:responseError", (event) => tellFailure(event, event.detail.xhr.statusText || `status ${event.detail.xhr.status}`));
-document.addEventListener("htmx:sendError", (event) => tellFailure(event, "evdash does not answer"));
+document.addEventListener("htmx:responseError", (event) => tellFailure(event, event.detail.xhr.statusText || `HTTP ${event.detail.xhr.status}`));
+document.addEventListener("htmx:sendError", (event) => tellFailure(event, "no response"));
 
 document.addEventListener("evdash:select", (event) => selected(event.detail.row));
 

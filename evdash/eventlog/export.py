@@ -30,7 +30,7 @@ def all_pages(filter: EventFilter, what: str, *, limit: int) -> Iterator[EventPa
         # The end is fixed at the start, so that an export of a busy stream ends.
         newest = reader.page(EventFilter(), limit=1).events
     if reader.unreachable:
-        raise StreamsUnavailable(f"{what} now would not be complete. {reader.unreachable}")
+        raise StreamsUnavailable(f"{what} would be incomplete. {reader.unreachable}")
     return _read_on(reader, filter, Position.of(newest[0]) if newest else None, what, limit)
 
 
@@ -40,7 +40,7 @@ def _read_on(reader: Reader, filter: EventFilter, end: Position | None, what: st
         with redis_budget(PAGE_BUDGET_S):
             page = reader.page(filter, after=position, oldest_first=True, limit=limit)
         if reader.unreachable:
-            raise StreamsUnavailable(f"{what} was broken off. {reader.unreachable}")
+            raise StreamsUnavailable(f"{what} was interrupted. {reader.unreachable}")
         events = tuple(event for event in page.events if event.entry_id <= end.entry_id)
         yield replace(page, events=events)
         if page.newer is None or len(events) < len(page.events):

@@ -34,7 +34,7 @@ class Position:
             return cls(EntryId.parse(entry_id), stream)
         except InvalidEntryId as error:
             raise InvalidPosition(
-                f"{text[:80]!r} is no position: expected ms-seq@stream, such as 1700000000000-0@memory:events"
+                f"{text[:80]!r} is not a position: expected ms-seq@stream, such as 1700000000000-0@memory:events"
             ) from error
 
     def __str__(self) -> str:

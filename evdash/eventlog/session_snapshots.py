@@ -129,7 +129,7 @@ def _nearest(
         _refuse_outgrown(state, logged.filter(entry_id__lte=snapshot.entry_id), snapshot.entry_id)
         return state, Position.parse(state.at)
     except UnreadableSnapshot as error:
-        logger.info("The kept states of session %r are of no use any more: %s", session_id[:80], error)
+        logger.info("Discarded the snapshots of session %r: %s", session_id[:80], error)
         SessionSnapshot.objects.filter(session_id=session_id).delete()
         return NOT_STARTED, None
 
@@ -138,13 +138,15 @@ def _refuse_outgrown(state: SessionState, logged: QuerySet[LoggedEvent], through
     """Raise UnreadableSnapshot if entries, or gaps between them, were added since the state was folded."""
     there = logged.count()
     if there != state.folded:
-        raise UnreadableSnapshot(f"the log has {there:,} events up to it, it was made of {state.folded:,}")
+        raise UnreadableSnapshot(f"the event log has {there:,} events up to it, the snapshot has {state.folded:,}")
     first = logged.order_by("entry_id").values_list("entry_id", flat=True)[0]
     told = gaps_that_end(first, through)
     known = (len(state.gaps), sum(gap.entries or 0 for gap in state.gaps))
     # A page reports at most GAPS_MAX gaps, and so does a state: larger numbers cannot be compared.
     if told[0] <= GAPS_MAX and told != known:
-        raise UnreadableSnapshot(f"there are {told[0]:,} gaps up to it, it was made with {known[0]:,}, or smaller ones")
+        raise UnreadableSnapshot(
+            f"the event log has {told[0]:,} gaps up to it, the snapshot has {known[0]:,}, or smaller ones"
+        )
 
 
 def _keep(session_id: str, entry_id: EntryId, state: SessionState) -> None:
@@ -155,4 +157,4 @@ def _keep(session_id: str, entry_id: EntryId, state: SessionState) -> None:
         with transaction.atomic():
             SessionSnapshot.objects.bulk_create([snapshot], ignore_conflicts=True)
     except DatabaseError as error:  # a snapshot only saves time: the next reading stores it
-        logger.warning("A state of session %r could not be kept: %s", session_id[:80], error)
+        logger.warning("Snapshot of session %r not stored: %s", session_id[:80], error)

@@ -45,18 +45,18 @@ def parse_timestamp(text: str) -> int:
         raise InvalidTimestamp(f"{text[:60]!r} is neither a Unix time nor ISO 8601") from None
     unix_us = us_from_datetime(moment)
     if unix_us <= 0:
-        raise InvalidTimestamp(f"{text[:60]!r} is not after 1970, so it is taken as not set")
+        raise InvalidTimestamp(f"{text[:60]!r} is not after 1970 and is ignored")
     return unix_us
 
 
 def _from_number(text: str) -> int:
     number = Decimal(text)
     if number <= 0:
-        raise InvalidTimestamp(f"{text[:60]!r} is not after 1970, so it is taken as not set")
+        raise InvalidTimestamp(f"{text[:60]!r} is not after 1970 and is ignored")
     for unit_per_second in (1, 10**3, 10**6, 10**9):
         if number < (_LAST_SECOND + 1) * unit_per_second:
             return int(number * 1_000_000 / unit_per_second)
-    raise InvalidTimestamp(f"{text[:60]!r} lies past the year 9999 in every unit from seconds to nanoseconds")
+    raise InvalidTimestamp(f"{text[:60]!r} is after the year 9999 in every unit from seconds to nanoseconds")
 
 
 IDENTIFIER_MAX_CHARS = 200
@@ -171,7 +171,7 @@ def _flat(entry: Entry, remarks: list[str]) -> dict[str, str]:
     for raw_name, raw_value in entry.pairs:
         name = name_of(raw_name)
         if name in flat:
-            remarks.append(f"The field {_shown(name)} stands more than once; the last one is read.")
+            remarks.append(f"The field {_shown(name)} appears more than once; the last value is used.")
         flat[name], is_text = text_of(raw_value)
         if not is_text:
             remarks.append(f"The value of {_shown(name)} is not UTF-8 text.")
@@ -201,7 +201,7 @@ def _version(flat: Mapping[str, str], data: Mapping[str, Any], profile: WireProf
         if name not in data or not (text := _text(data[name]).strip()):
             continue
         if name in profile.version and not _VERSION.fullmatch(text):
-            remarks.append(f"{name} {_shown(text)} is no whole number from 1 to 999: the event is read as it is.")
+            remarks.append(f"{name} {_shown(text)} is not a whole number from 1 to 999; ignored.")
         elif _VERSION.fullmatch(text) and (name in profile.version or name in flat):
             return int(text)
     return None
@@ -226,9 +226,9 @@ def _identifier(names: tuple[str, ...], data: Mapping[str, Any], remarks: list[s
     name, text = _first(names, data)
     if "\x00" in text:  # PostgreSQL's text type rejects NUL
         text = text.replace("\x00", "\\x00")
-        remarks.append(f"The NUL characters in {name} are shown as \\x00.")
+        remarks.append(f"NUL characters in {name} are shown as \\x00.")
     if len(text) > IDENTIFIER_MAX_CHARS:
-        remarks.append(f"{name} is {len(text):,} characters long: cut here, with a hash of the whole at its end.")
+        remarks.append(f"{name} has {len(text):,} characters; shortened, with a hash of the whole value at its end.")
         digest = hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
         text = f"{text[: IDENTIFIER_MAX_CHARS - 17]}…{digest}"
     return text
@@ -247,14 +247,14 @@ def _occurred(
         try:
             occurred_us = parse_timestamp(text)
         except InvalidTimestamp as error:
-            remarks.append(f"The {name} {error}; the time shown is the entry ID's.")
+            remarks.append(f"{name} {error}. The time of the entry ID is shown.")
         else:
             if is_ahead_of_stream(occurred_us, entry.entry_id):
                 told = datetime_from_us(occurred_us).strftime("%Y-%m-%d %H:%M:%S")
-                remarks.append(f"The producer's clock says {told}, more than a day after the entry was written.")
+                remarks.append(f"Producer time {told} UTC is more than 1 day after the entry ID.")
             return occurred_us, "timestamp"
     if entry.entry_id.time is None:
-        remarks.append("The entry ID lies past the year 9999; the time shown is that year's end.")
+        remarks.append("The entry ID is after the year 9999; the end of that year is shown.")
     return min(entry.entry_id.ms, MAX_DATETIME_MS) * 1000, "entry ID"
 
 
@@ -273,7 +273,7 @@ def _latency_ms(profile: WireProfile, data: Mapping[str, Any], remarks: list[str
             continue
         number = None if isinstance(value, bool) else _number(value)
         if number is None:
-            remarks.append(f"{name} {_shown(_text(value))} is no length of time: it is not counted.")
+            remarks.append(f"{name} {_shown(_text(value))} is not a duration; not counted.")
         return number
     return None
 
@@ -285,7 +285,7 @@ def _whole_number(name: str, value: Any, remarks: list[str]) -> int:
     if _WHOLE_NUMBER.fullmatch(text):
         return int(text)
     if text:
-        remarks.append(f"{name} {_shown(text)} is no number of tokens: it is not counted.")
+        remarks.append(f"{name} {_shown(text)} is not a token count; not counted.")
     return 0
 
 

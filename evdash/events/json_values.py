@@ -21,9 +21,9 @@ def parse(text: str) -> Any:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        raise InvalidJson("looks like JSON and is not valid JSON") from None
+        raise InvalidJson("is not valid JSON") from None
     if text.count("[") + text.count("{") > DEPTH_MAX and _is_deeper(value, DEPTH_MAX):
-        raise InvalidJson(f"is JSON nested deeper than {DEPTH_MAX} levels, which is not read")
+        raise InvalidJson(f"is nested deeper than {DEPTH_MAX} levels; not parsed")
     return _encodable(value) if "\\u" in text and _SURROGATE_ESCAPE.search(text) else value
 
 

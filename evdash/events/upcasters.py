@@ -117,11 +117,10 @@ class Upcasters:
         """
         if not 1 <= from_version <= LARGEST_VERSION:
             raise UpcastersInvalid(
-                f"An upcaster of {event_type} lifts from version {from_version}: versions are whole numbers from 1 to "
-                f"{LARGEST_VERSION}."
+                f"Upcaster of {event_type}: version {from_version} is not a whole number from 1 to {LARGEST_VERSION}."
             )
         if self.own.get((event_type, from_version), step) is not step:
-            raise UpcastersInvalid(f"Two upcasters lift {event_type} from version {from_version}: leave one out.")
+            raise UpcastersInvalid(f"Two upcasters of {event_type} start from version {from_version}. Remove one.")
         self.own[event_type, from_version] = step
 
     def upcast(self, data: Mapping[str, Any], version: int, type_of: Callable[[Mapping[str, Any]], str]) -> Upcast:
@@ -139,12 +138,12 @@ class Upcasters:
             except Exception as error:  # noqa: BLE001 - others' code, which must stop neither a page nor a worker
                 return Upcast(
                     data,
-                    f"Could not be lifted from version {reached} ({_in_words(error)}); it is read as it was written.",
+                    f"Upcast from version {reached} failed ({_in_words(error)}). The event is shown as stored.",
                 )
             reached += 1
         if not changed:
             return Upcast(data, "")
-        return Upcast(lifted, f"Lifted from version {version} to {reached}; the entry is as it was written.")
+        return Upcast(lifted, f"Upcast from version {version} to {reached}. The stored entry is unchanged.")
 
     def _step(self, event_type: str, version: int) -> Upcaster | None:
         has_own = any(fits(known, event_type) for known, _ in self.own)

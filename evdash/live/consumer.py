@@ -89,7 +89,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self.session_key: str = self.scope["session"].session_key or ""
         self._attendance = attendance_of_process()
         if not self._attendance.enter(self):
-            await self._refuse(TOO_MANY, f"You have {SOCKETS_PER_PERSON} live pages open already: close some of them.")
+            await self._refuse(TOO_MANY, f"At most {SOCKETS_PER_PERSON} live pages per user. Close one.")
             return
         self._feed = feed_of_process()
         self._feed.attach(self)
@@ -127,7 +127,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     def feed_failed(self) -> None:
         """Close the socket, because the stream tailer failed. Called by the tailer, or after a failed task."""
-        self._tasks.append(self._watched(self._refuse(TRY_AGAIN, "The live feed had to be started again.")))
+        self._tasks.append(self._watched(self._refuse(TRY_AGAIN, "The live feed was restarted.")))
 
     def _tell_state(self, state: str, reason: str = "") -> None:
         if (state, reason) != self._told_state:
@@ -145,7 +145,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         try:
             self._credit.acknowledge(message.messages)
         except ValueError as error:
-            raise InvalidMessage(f"That cannot be: {error}.") from None
+            raise InvalidMessage(f"Invalid request: {error}.") from None
         # Fetch the newest skipped events, so that the page shows the end of a burst.
         if self._follower and not (self._credit.is_available and self._jump()):
             self._follower.credit_returned()
@@ -154,7 +154,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         now_s = asyncio.get_running_loop().time()
         times = self._subscribed_at_s
         if len(times) == SUBSCRIPTIONS_MAX and now_s - times[0] < SUBSCRIPTIONS_WITHIN_S:
-            await self._refuse(TOO_MANY, "This page asked for other events too often. Reload it to go on.")
+            await self._refuse(TOO_MANY, "Too many filter changes. Reload the page.")
             return
         times.append(now_s)
         self._unsubscribe()
@@ -213,7 +213,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             async with asyncio.timeout(CATCH_UP_LIMIT_S):
                 past = await self._past(read)
         except TimeoutError:
-            await self._refuse(TRY_AGAIN, "Reading what came meanwhile took too long.")
+            await self._refuse(TRY_AGAIN, "Catch-up took too long.")
             return
         self._feed.hub.catch_up(subscription, past, asyncio.get_running_loop().time())
         self._tell_live()
@@ -264,7 +264,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
-            logger.error("A live socket failed.", exc_info=task.exception())
+            logger.error("Live socket failed.", exc_info=task.exception())
             self.feed_failed()
 
     def _let_go(self) -> None:

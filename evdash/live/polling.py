@@ -43,7 +43,7 @@ def _cursor(request: HttpRequest) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise InvalidMessage("The cursor is not JSON.") from None
     if not isinstance(cursor, dict):
-        raise InvalidMessage("The cursor is not one entry ID for each stream.")
+        raise InvalidMessage("The cursor must have one entry ID for each stream.")
     return cursor
 
 

@@ -55,9 +55,9 @@ class Jump:
 def parse(text: str | None) -> Subscribe | Acknowledge | WaitingSeen | Jump:
     """Return the parsed message. Raises InvalidMessage."""
     if text is None:
-        raise InvalidMessage("A message is text, not bytes.")
+        raise InvalidMessage("A message must be text, not bytes.")
     if len(text) > MESSAGE_MAX_CHARS:
-        raise InvalidMessage(f"The message has {len(text):,} characters; at most {MESSAGE_MAX_CHARS:,} are read.")
+        raise InvalidMessage(f"The message has {len(text):,} characters; the limit is {MESSAGE_MAX_CHARS:,}.")
     try:
         told = json.loads(text)
     except (ValueError, RecursionError):
@@ -74,7 +74,7 @@ def parse(text: str | None) -> Subscribe | Acknowledge | WaitingSeen | Jump:
             return WaitingSeen()
         case {"type": "jump"}:
             return Jump()
-    raise InvalidMessage("The message is none that evdash knows.")
+    raise InvalidMessage("Unknown message.")
 
 
 def filter_of(query: str) -> EventFilter:
@@ -82,9 +82,9 @@ def filter_of(query: str) -> EventFilter:
     try:
         return EventFilter.from_query(parse_qs(query, keep_blank_values=True, max_num_fields=200))
     except FilterError as error:
-        raise InvalidMessage(f"The filter cannot be read: {error}") from None
+        raise InvalidMessage(f"Invalid filter: {error}") from None
     except ValueError:
-        raise InvalidMessage("The filter's query string has too many parts.") from None
+        raise InvalidMessage("The query string of the filter has too many parameters.") from None
 
 
 def reading_of(word: object) -> ViewMode:
@@ -92,14 +92,14 @@ def reading_of(word: object) -> ViewMode:
     for reading in ROW_TEMPLATES:
         if word == reading:
             return reading
-    raise InvalidMessage("The reading is none that evdash knows.")
+    raise InvalidMessage("Unknown view mode.")
 
 
 def cursor_of(cursor: Mapping[str, Any]) -> Mapping[str, EntryId]:
     """Return a page's cursor with parsed entry IDs. Raises InvalidMessage."""
     if len(cursor) > STREAMS_MAX or not all(isinstance(entry_id, str) for entry_id in cursor.values()):
-        raise InvalidMessage("The cursor is not one entry ID for each stream.")
+        raise InvalidMessage("The cursor must have one entry ID for each stream.")
     try:
         return {stream: EntryId.parse(entry_id) for stream, entry_id in cursor.items()}
     except InvalidEntryId as error:
-        raise InvalidMessage(f"The cursor cannot be read: {error}.") from None
+        raise InvalidMessage(f"Invalid cursor: {error}.") from None

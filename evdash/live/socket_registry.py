@@ -109,7 +109,7 @@ class SocketRegistry:
             try:
                 self._close(await _ended_sessions({each.session_key for each in self._attendees}))
             except DatabaseError as error:  # every page reports the outage; the sockets stay open until SQL answers
-                logger.warning("Whether the open sockets' persons are signed in cannot be asked: %s", error)
+                logger.warning("Cannot check the sign-in of open sockets: %s", error)
 
 
 _attendances: WeakKeyDictionary[asyncio.AbstractEventLoop, SocketRegistry] = WeakKeyDictionary()

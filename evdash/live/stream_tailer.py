@@ -122,7 +122,7 @@ class StreamTailer:
     def _ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() or task.exception() is None:
             return
-        logger.error("The live feed failed; pages will connect again.", exc_info=task.exception())
+        logger.error("The stream tailer failed; pages reconnect.", exc_info=task.exception())
         if self._task is task:
             self._task = None
         listeners, self._listeners = self._listeners, set()

@@ -47,8 +47,8 @@ export class Skipped {
   addEarlier(position, edge) {
     const row = this.#row();
     row.dataset.before = position;
-    row.firstChild.textContent = "Earlier events are no longer on this page. ";
-    row.lastChild.textContent = "Load them";
+    row.firstChild.textContent = "Earlier events were unloaded. ";
+    row.lastChild.textContent = "Load";
     row.lastChild.href = this.#address(row);
     if (this.#newestFirst) edge.after(row);
     else edge.before(row);
@@ -59,7 +59,7 @@ export class Skipped {
     const events = count === 1 ? "1 event" : `${number.format(count)} events`;
     row.dataset.count = String(count);
     row.firstChild.textContent = !isInexact ? `${events} skipped. ` : count > 0 ? `At least ${events} skipped. ` : "Events were skipped. ";
-    row.lastChild.textContent = count > PAGE || isInexact ? `Load ${PAGE} of them` : count === 1 ? "Load it" : "Load them";
+    row.lastChild.textContent = count > PAGE || isInexact ? `Load ${PAGE}` : "Load";
     row.lastChild.href = this.#address(row);
   }
 

@@ -6,13 +6,13 @@ const WORDS = {
   connecting: () => "Connecting",
   "catching up": () => "Catching up",
   live: () => "Live",
-  asking: (seconds) => `Live every ${seconds} s`,
-  polling: (seconds) => `Live every ${seconds} s: WebSockets are blocked`,
+  asking: (seconds) => `Live, every ${seconds} s`,
+  polling: (seconds) => `Live, every ${seconds} s (WebSocket blocked)`,
   reconnecting: (since) => `Reconnecting since ${clock.format(since)}`,
   unreachable: (reason) => reason,
-  gone: () => "The sandbox is gone: it was deleted, or has expired",
-  "signed out": () => "Signed out: reload the page to sign in",
-  refused: (reason) => reason || "The server refused this page",
+  gone: () => "Sandbox deleted or expired",
+  "signed out": () => "Signed out. Reload to sign in",
+  refused: (reason) => reason || "Connection refused",
 };
 const FLOWING = ["live", "asking", "polling"];
 
@@ -63,12 +63,12 @@ export class Status {
     const { isPaused, isAway, held, below, newestFirst } = this.#counted;
     const isReading = isAway && newestFirst; // scrolled into the list, which stands still meanwhile
     const saysPaused = (isPaused || isReading) && FLOWING.includes(this.#state);
-    const words = saysPaused ? (isPaused ? "Paused" : "Paused while you read") : WORDS[this.#state](this.#reason);
+    const words = saysPaused ? (isPaused ? "Paused" : "Paused while scrolled") : WORDS[this.#state](this.#reason);
     for (const place of document.querySelectorAll("[data-live-status]")) {
       place.dataset.state = saysPaused ? "paused" : this.#state;
       if (place.textContent !== words) place.textContent = words;
     }
-    const does = !isPaused ? "Pause" : held ? `${number.format(held)} new, show them` : "Resume";
+    const does = !isPaused ? "Pause" : held ? `Show ${number.format(held)} new` : "Resume";
     for (const button of document.querySelectorAll("[data-live-toggle]")) {
       if (button.textContent !== does) button.textContent = does;
     }

@@ -66,11 +66,14 @@ class EventFilter:
         conditions.extend(Condition(TEXT, value) for value in params.get("text", ()) if value)
         errors = _single(params, "errors").lower()
         if errors not in _SWITCH:
-            raise FilterError(f"errors={errors[:40]} is neither 1 nor 0.", errors)
+            raise FilterError(f"errors= accepts 1 or 0, not {errors[:40]!r}.", errors)
         if _SWITCH[errors]:
             conditions.append(_ERRORS)
         if len(conditions) > parser.MAX_CONDITIONS:
-            raise FilterError(f"The filter has more than {parser.MAX_CONDITIONS} conditions.", _single(params, "q"))
+            raise FilterError(
+                f"The filter has more than {parser.MAX_CONDITIONS} conditions, which is the limit. Remove some.",
+                _single(params, "q"),
+            )
         return cls(
             tuple(dict.fromkeys(conditions)),
             _time_parameter(params, "since") or parsed.since,
@@ -214,7 +217,7 @@ def _describe_group(group: tuple[Condition, ...]) -> str:
     first = group[0]
     values = " or ".join(map(_describe_value, group))
     if first.key == IS:
-        return "that are no errors"
+        return "without errors"
     if first.key == TEXT:
         return f'{"without" if first.negated else "with"} the text "{first.value}"'
     if first.key.startswith(FIELD_PREFIX):

@@ -51,7 +51,7 @@ class Parsed:
 def parse(text: str) -> Parsed:
     """Return the conditions and time range of a query. Raise FilterError."""
     if len(text) > MAX_QUERY_CHARS:
-        raise FilterError(f"The filter has {len(text):,} characters; at most {MAX_QUERY_CHARS:,} are read.", text)
+        raise FilterError(f"The filter has {len(text):,} characters; the limit is {MAX_QUERY_CHARS:,}.", text)
     conditions: list[Condition] = []
     times: dict[str, TimeBound] = {}
     for term in _terms(text):
@@ -60,7 +60,11 @@ def parse(text: str) -> Parsed:
         else:
             conditions.append(_condition(term, text))
         if len(conditions) > MAX_CONDITIONS:
-            raise FilterError(f"The filter has more than {MAX_CONDITIONS} conditions.", text, term.position)
+            raise FilterError(
+                f"The filter has more than {MAX_CONDITIONS} conditions, which is the limit. Remove some.",
+                text,
+                term.position,
+            )
     return Parsed(tuple(conditions), times.get("since"), times.get("until"))
 
 
@@ -107,7 +111,7 @@ def _terms(text: str) -> Iterator[_Term]:
         value_position = position
         value, prefix, position = _value(text, position)
         if key == "" and value == "" and position == value_position:
-            raise FilterError("A minus sign needs something behind it that is to be left out.", text, start)
+            raise FilterError("Write a condition after the minus sign.", text, start)
         yield _Term(start, negated, key, value, prefix, value_position)
 
 
@@ -133,12 +137,12 @@ def _value(text: str, position: int, *, is_key: bool = False) -> tuple[str, bool
         characters.append(text[index])
         index += 1
     if index == len(text):
-        raise FilterError("A quotation mark is opened here and never closed.", text, position)
+        raise FilterError("Closing quotation mark missing.", text, position)
     index += 1
     prefix = text[index : index + 1] == "*"
     index += prefix
     if index < len(text) and not text[index].isspace() and not (is_key and text[index] == ":"):
-        raise FilterError("After a closing quotation mark comes a space or the end.", text, index)
+        raise FilterError("Add a space after the quotation mark.", text, index)
     return "".join(characters), prefix, index
 
 
@@ -146,22 +150,22 @@ def _condition(term: _Term, text: str) -> Condition:
     key, value = term.key, term.value
     if key in ("", TEXT):
         if not value:
-            raise FilterError("A text to look for cannot be empty.", text, term.position)
+            raise FilterError("The search text is empty.", text, term.position)
         # A text matches anywhere in a value, so a star at its end has no effect.
         return Condition(TEXT, value, term.negated)
     if key == "field" or (key.startswith(FIELD_PREFIX) and key == FIELD_PREFIX):
-        raise FilterError("Write the field's name after field. such as field.channel:chat.", text, term.position)
+        raise FilterError("Write a field name after field. such as field.channel:chat.", text, term.position)
     if key not in ATTRIBUTES and key != IS and not key.startswith(FIELD_PREFIX):
         raise FilterError(
-            f"{key!r} is not a key. Keys are {', '.join(KEYS)} and, for any field of the entry, field.{key}; "
-            "put text with a colon into quotation marks.",
+            f"Unknown key {key!r}. Keys: {', '.join(KEYS)}. For another field write field.{key}:… "
+            "Quote text that contains a colon.",
             text,
             term.position,
         )
     if term.value_position == len(text) or (not value and text[term.value_position] != '"' and not term.prefix):
-        raise FilterError(f'{key}: needs a value; for an empty one write {key}:"".', text, term.value_position)
+        raise FilterError(f'{key}: needs a value. For an empty value write {key}:"".', text, term.value_position)
     if key == IS and value != "error":
-        raise FilterError(f"is: knows only is:error, not {value[:40]!r}.", text, term.value_position)
+        raise FilterError(f"is: accepts only error, not {value[:40]!r}.", text, term.value_position)
     if key == "severity":
         value = value.lower()
     return Condition(key, value, term.negated, term.prefix and key != IS)
@@ -169,9 +173,9 @@ def _condition(term: _Term, text: str) -> Condition:
 
 def _time(term: _Term, text: str, times: dict[str, TimeBound]) -> TimeBound:
     if term.negated:
-        raise FilterError(f"{term.key}: cannot be left out with a minus sign.", text, term.position)
+        raise FilterError(f"{term.key}: cannot be excluded.", text, term.position)
     if term.key in times:
-        raise FilterError(f"{term.key}: stands twice.", text, term.position)
+        raise FilterError(f"{term.key}: is given twice.", text, term.position)
     try:
         return TimeBound.parse(term.value)
     except InvalidTimeBound as error:

@@ -38,8 +38,7 @@ class TimeBound:
             except (ValueError, OverflowError):
                 pass
         raise InvalidTimeBound(
-            f"{text[:60]!r} is no time: write a span before now such as 30m, 2h or 7d, "
-            "or a date or time such as 2026-11-23 or 2026-11-23T14:00Z"
+            f"{text[:60]!r} is not a time. Write 30m, 2h or 7d (before now), 2026-11-23 or 2026-11-23T14:00Z"
         )
 
     def at(self, now: datetime) -> datetime:

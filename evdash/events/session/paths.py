@@ -114,7 +114,7 @@ def parse_path(text: str) -> Path:
     while end < len(text):
         match = _PART.match(text, end)
         if match is None or (match[1] and (text[end] == ".") != bool(parts)):
-            raise InvalidPath(f"{text[:80]!r} is no path: expected names between dots, such as tokens.total")
+            raise InvalidPath(f"{text[:80]!r} is not a path. Write names separated by dots, such as tokens.total")
         parts.append(match[1] or json.loads(match[2]))
         end = match.end()
     return tuple(parts)

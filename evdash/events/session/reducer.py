@@ -276,7 +276,7 @@ def fold(state: SessionState, event: Event) -> SessionState:
         except Exception as error:  # noqa: BLE001 - one event that is not understood must not hide the others
             failed.append(f"{aspect.__name__.strip('_')} failed: {_in_words(error)}")
     if failed:
-        sentence = f"This event is not wholly in the state: {'; '.join(failed)}."
+        sentence = f"Event not fully applied to the state: {'; '.join(failed)}."
         state = state._replace(failures=state.failures.appended(FoldFailure(at, sentence)))
     return state
 

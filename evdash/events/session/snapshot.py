@@ -48,7 +48,7 @@ def load(dumped: bytes) -> SessionState:
     first_line, _, rest = dumped.partition(b"\n")
     if first_line + b"\n" != _first_line():
         raise UnreadableSnapshot(
-            f"The snapshot begins with {first_line[:40]!r}. Version {FOLD_VERSION} of the fold reads only "
+            f"The snapshot begins with {first_line[:40]!r}; version {FOLD_VERSION} of the fold reads only "
             f"{_first_line().rstrip()!r}."
         )
     body = rest[_NUMBER_BYTES:]

@@ -246,16 +246,15 @@ class SessionState(NamedTuple):
         """Sentence about the missing parts of this session; "" if the state records none."""
         parts = []
         if self.missing_before is None:
-            parts.append("events before the first one here may be gone, nobody knows how many")
+            parts.append("earlier events may be missing (number unknown)")
         elif self.missing_before:
             number = self.missing_before
-            parts.append(f"the first {number:,} events are gone" if number > 1 else "the first event is gone")
+            parts.append(f"the first {number:,} events are missing" if number > 1 else "the first event is missing")
         if self.gaps:
-            places = "one place" if len(self.gaps) == 1 else f"{len(self.gaps):,} places"
-            parts.append(
-                f"entries of the streams are missing at {places}, whether any were this session's nobody knows"
-            )
-        known = "Incomplete" if self.missing_before else "Maybe incomplete"
+            number = len(self.gaps)
+            gaps = f"{number:,} gaps" if number > 1 else "1 gap"
+            parts.append(f"{gaps} in these streams during this session")
+        known = "Incomplete" if self.missing_before else "Possibly incomplete"
         return f"{known}: {'; '.join(parts)}." if parts else ""
 
 

@@ -112,5 +112,5 @@ def calendar(days: Mapping[date, DayLike], since: date, until: date, address: Ca
         since=since,
         until=until,
         days=active,
-        summary=f"{format_count(active, 'day')} with events between {since:%d %b %Y} and {until:%d %b %Y}",
+        summary=f"{format_count(active, 'day')} with events from {since:%d %b %Y} to {until:%d %b %Y}",
     )

@@ -108,11 +108,11 @@ def not_drawn(earlier: int, later: int, buckets: Sequence[BucketLike]) -> str:
     if not buckets or not (earlier or later):
         return ""
     parts = [
-        f"{format_count(number, 'event')} {'lies' if number == 1 else 'lie'} {where} {_minute(moment)} UTC"
+        f"{format_count(number, 'event')} {where} {_minute(moment)} UTC"
         for number, where, moment in ((earlier, "before", buckets[0].start), (later, "after", buckets[-1].end))
         if number
     ]
-    return f"{' and '.join(parts)}, too far off to be drawn."
+    return f"{' and '.join(parts)} {'is' if earlier + later == 1 else 'are'} outside the chart."
 
 
 def _bar(bucket: BucketLike, x: float, width: float, most: int, height: int, address: str) -> Bar:

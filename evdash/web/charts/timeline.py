@@ -258,8 +258,8 @@ def timeline(events: Sequence[Event], calls: Calls, pages: Sequence[str] = ()) -
         spans=_spans(dict(zip(map(Position.of, events), xs, strict=True)), calls, middle["tools"]),
         idle=tuple(_idle(start, end, scale) for start, end in scale.gaps),
         ticks=_ticks(scale),
-        summary=f"{len(events):,} events from {_second(datetime_from_us(scale.start_us))} to "
-        f"{_second(datetime_from_us(scale.end_us))}, {errors:,} of them errors",
+        summary=f"{format_count(len(events), 'event')} from {_second(datetime_from_us(scale.start_us))} to "
+        f"{_second(datetime_from_us(scale.end_us))}, {format_count(errors, 'error')}",
     )
 
 
@@ -271,7 +271,7 @@ def _spans(xs: Mapping[Position, float], calls: Calls, middle: float) -> tuple[S
 def _span(call: Event, end: Event, middle: float, xs: Mapping[Position, float]) -> Span:
     start, stop = xs[Position.of(call)], xs.get(Position.of(end))
     took = format_milliseconds(took_ms(call.occurred_us, call.entry_id.ms, end))
-    beyond = ", which lies after this picture" if stop is None else ""
+    beyond = " (return after this timeline)" if stop is None else ""
     title = escape_control_chars_text(one_line(f"{call.tool or call.type}, {took} from call to return{beyond}", 200))
     width = round(max(0.0, (100.0 if stop is None else stop) - start), 3)
     return Span(start, width, middle, end.is_error, title)

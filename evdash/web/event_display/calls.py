@@ -17,7 +17,7 @@ from evdash.events.session.call_matching import pairs, took_ms
 from evdash.web.formatting import format_duration, format_milliseconds
 from evdash.web.session_status import Status
 
-UNKNOWN_CALL: Final = "its call is not known"
+UNKNOWN_CALL: Final = "call not found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,11 @@ class KnownEnd:
         """
         if self.status == "running":
             waited = self.now - (call_id.time or datetime_from_us(call_us))
-            return f"no return for {format_duration(max(waited, timedelta()))}, by {_clock(self.now, call_id)} UTC"
+            return f"waiting for {format_duration(max(waited, timedelta()))} ({_clock(self.now, call_id)} UTC)"
         if call_id == self.last.entry_id:
-            return "no return, and nothing after it"
-        until = "the session's end" if self.status == "ended" else "the last event so far"
-        return f"no return until {until}, {format_milliseconds(took_ms(call_us, call_id.ms, self.last))} later"
+            return "no return (last event)"
+        until = "before session end" if self.status == "ended" else "up to the last event"
+        return f"no return {until} (+{format_milliseconds(took_ms(call_us, call_id.ms, self.last))})"
 
 
 def calls_among(

@@ -70,7 +70,7 @@ def _branch(
     children: list[Node] = []
     for shown, (key, item) in enumerate(items):
         if depth >= DEPTH or next(allowance, None) is None:
-            children.append(Node("", "rest", f"{len(items) - shown:,} more, see the value as text"))
+            children.append(Node("", "rest", f"{len(items) - shown:,} more; open the value as text"))
             break
         children.append(_node(key, item, depth + 1, allowance))
     noun = ("key" if kind == "object" else "item") + ("" if len(items) == 1 else "s")

@@ -19,10 +19,10 @@ from evdash.events.filters.event_filter import EventFilter
 from evdash.web.formatting import format_count
 
 _REASONS: Final = {
-    "before": "removed from the stream before evdash first read it",
-    "removed": "removed from the stream before evdash had read them",
+    "before": "removed before evdash first read the stream",
+    "removed": "removed before evdash read {them}",
     "acknowledged": "acknowledged by an operator without being applied",
-    "parked": "the log could not take it",
+    "parked": "dead-lettered, because the event log could not apply {them}",
 }
 
 
@@ -71,22 +71,23 @@ def _has_no_events(reader: Reader, in_stream: EventFilter) -> bool:
 
 def gap_row(gap: MissingEntries, whose: ListOwner = NO_OWNER, *, is_before_first: bool = False) -> GapRow:
     """Return the row of a gap. `is_before_first`: the gap is before the first known event of a session."""
-    is_parked = gap.kind == "parked"
-    entries = "An unknown number of entries" if gap.entries is None else format_count(gap.entries, "entry", "entries")
-    are, why = "is" if gap.entries == 1 else "are", _REASONS.get(gap.kind, "")
+    is_one = gap.entries == 1
+    why = _REASONS.get(gap.kind, "missing").format(them="it" if is_one else "them")
     if gap.kind == UNREAD:
-        entries, are, why = "Entries", "may be", "the stream was trimmed, and no worker has compared yet"
-    if gap.stream in whose.strange_streams:
-        words = f"{entries} of {gap.stream}, in which nothing of this {whose.noun} is known, {are} missing: {why}."
-    elif is_before_first:
-        words = f"Events before this one may be missing. {entries} of {gap.stream} {are} missing before it: {why}."
+        words = f"Possible gap in {gap.stream}: the stream was trimmed, and no worker has compared it yet."
+    elif gap.entries is None:
+        words = f"Gap of unknown size in {gap.stream}: entries were {why}."
     else:
-        words = f"{entries} of {gap.stream} {are} missing here: {why}."
+        entries = format_count(gap.entries, "entry", "entries")
+        words = f"Gap: {entries} of {gap.stream} {'was' if is_one else 'were'} {why}."
+    if is_before_first:
+        words = f"Earlier events may be missing. {words}"
+    if gap.stream in whose.strange_streams:
+        words += f" This {whose.noun} has no known event in {gap.stream}."
     if whose.noun:
-        they_were = "it was" if gap.entries == 1 else "any of them were"
-        unknown = "the log does not know" if is_parked else "nobody knows"
-        words += f" Whether {they_were} this {whose.noun}'s {unknown}."
-    return GapRow(gap, words, reverse("stream-parked", args=[gap.stream]) if is_parked else "")
+        may_be = "It may be an event" if is_one else "It may include events"
+        words += f" {may_be} of this {whose.noun}."
+    return GapRow(gap, words, reverse("stream-parked", args=[gap.stream]) if gap.kind == "parked" else "")
 
 
 def render_gap(gap: MissingEntries, whose: ListOwner = NO_OWNER) -> str:

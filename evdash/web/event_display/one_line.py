@@ -51,7 +51,7 @@ def _error(event: Event) -> OneLineText:
     text = event.error
     for prefix in ("Error: ", "error: ", "ERROR: "):
         text = text.removeprefix(prefix)
-    text = text or _prose(event) or event.code or "no text says which"
+    text = text or _prose(event) or event.code or "(no message)"
     where = _tail("" if event.code == text else event.code, event.tool)
     line = one_line(text, LINE_CHARS - len(where) if len(where) < _PART_CHARS else LINE_CHARS)
     return OneLineText("Error", f"{line} ({one_line(where, _PART_CHARS)})" if where else line, _latency(event))
@@ -62,7 +62,7 @@ def _message(event: Event) -> OneLineText:
     content = _text(event, "content") or _text(event, "text") or _text(event, "message")
     if not content:
         length = _text(event, "content_length") or _text(event, "length")
-        content = f"{length} characters, not in the event" if length else "(empty)"
+        content = f"({length} characters, not in the event)" if length else "(empty)"
     return OneLineText(role, one_line(content, LINE_CHARS), _tail(_tokens(event), _latency(event)))
 
 
@@ -111,7 +111,7 @@ def _return(event: Event) -> OneLineText:
     text = _arguments(result) if result is not None else _listed(event)
     return OneLineText(
         "",
-        one_line(f"{event.tool or 'tool'} → {text or 'nothing'}", LINE_CHARS),
+        one_line(f"{event.tool or 'tool'} → {text or '(empty)'}", LINE_CHARS),
         _tail(_tokens(event), _latency(event)),
     )
 
@@ -163,7 +163,7 @@ def _listed(event: Event) -> str:
     nested = event.data.get("data")
     if not rest and isinstance(nested, str):
         return nested[: LINE_CHARS * 4]
-    return _pairs(rest) or ("nothing beside its identity" if event.fields else "an entry without fields")
+    return _pairs(rest) or ("(no other fields)" if event.fields else "(no fields)")
 
 
 def _arguments(value: Any) -> str:

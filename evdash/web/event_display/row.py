@@ -136,7 +136,7 @@ def _clock_sentence(event: Event, before: Event | None) -> str:
     if event.time_source != before.time_source or event.occurred_us >= before.occurred_us:
         return ""
     behind = format_duration(timedelta(microseconds=before.occurred_us - event.occurred_us))
-    return f"Its producer's clock says {behind} earlier than the event before it in the stream."
+    return f"Producer time is {behind} before the previous entry."
 
 
 def with_gaps(

@@ -22,58 +22,60 @@ class Completeness:
 
 def completeness(facts: UserSummary, coverage: Coverage, missing: MissingInAll) -> Completeness:
     """Return whether the list has all events of the user that the streams ever had."""
-    events = f"{format_count(facts.events, 'event')} of this user in {format_count(facts.sessions, 'session')}"
+    events = f"{format_count(facts.events, 'event')} in {format_count(facts.sessions, 'session')}"
     if coverage.is_of_copies:
-        return Completeness(f"{events} in this sandbox, which holds what was copied into it and no more.", False)
+        return Completeness(f"{events} in this sandbox. A sandbox has only copied entries.", False)
     if coverage.unreachable:
-        return Completeness(f"{events} in the log. Redis is unreachable, so newer events may be missing.", False)
+        return Completeness(
+            f"Possibly incomplete: {events}. Redis is unreachable, so newer events may be missing.", False
+        )
     if coverage.behind_more:
         return Completeness(
-            f"{events} so far. The log is behind the stream by more than this page reads, so events are missing.", False
+            f"Incomplete: {events} so far. The event log is further behind than this page reads from the stream.", False
         )
     if missing.gaps:
         return Completeness(
-            f"{events}. {_lost(missing)}, in {format_count(missing.gaps, 'gap')} shown where the entries were: "
-            "whether any of them were this user's nobody knows.",
+            f"Possibly incomplete: {events}. {format_count(missing.gaps, 'gap')} ({_lost(missing)}) may include events "
+            f"of this user. {_marked(missing.gaps)} in the list.",
             False,
         )
     if coverage.behind:
         return Completeness(
-            f"{events}, complete: everything up to the log's mark is in the log, and the {coverage.behind:,} entries "
-            "after it were read from the stream for this page.",
+            f"Complete: {events}, from the event log plus "
+            f"{format_count(coverage.behind, 'newer entry', 'newer entries')} from the stream.",
             True,
         )
-    return Completeness(f"{events}, complete: the log holds every entry up to the newest of the streams.", True)
+    return Completeness(f"Complete: {events}. The event log has every entry up to the newest of the streams.", True)
 
 
 def _lost(missing: MissingInAll) -> str:
-    entries = f"{'' if missing.is_exact else 'At least '}{format_count(missing.entries, 'entry', 'entries')}"
     if not missing.entries:
-        entries = "An unknown number of entries"
-    return f"{entries} of the streams {'is' if missing.entries == 1 else 'are'} missing from the log"
+        return "unknown number of entries"
+    return f"{'' if missing.is_exact else 'at least '}{format_count(missing.entries, 'entry', 'entries')}"
+
+
+def _marked(gaps: int) -> str:
+    return "It is marked" if gaps == 1 else "They are marked"
 
 
 def session_completeness(
     facts: SessionSummary, first: Event | None, coverage: Coverage, gaps: Sequence[MissingEntries]
 ) -> Completeness:
     """Return whether an export has all events of the session. `gaps` are those between its first and last event."""
-    doubts = ["These are copies in a sandbox, which holds what was copied into it."] if coverage.is_of_copies else []
+    doubts = ["These events are sandbox copies. A sandbox has only copied entries."] if coverage.is_of_copies else []
     if gaps:
         number = f"{GAPS_MAX} or more gaps" if len(gaps) >= GAPS_MAX else format_count(len(gaps), "gap")
         doubts.append(
-            f"Entries of the streams are missing from the log, in {number} shown where the entries were: whether any "
-            "of them were this session's nobody knows."
+            f"Possibly incomplete: {number} may include events of this session. {_marked(len(gaps))} where the entries "
+            "were."
         )
     if first is None or first.type != "session.started":
-        doubts.append("The first event that is known is no session.started: what came before it may be missing.")
+        doubts.append("Earlier events may be missing: the first event is not session.started.")
     if coverage.behind_more:
         doubts.append(
-            "The log was far behind the streams: all events are here, but the numbers of the session are of the part "
-            "that had been counted."
+            "The event log was far behind the streams. All events are here, but the totals cover only the indexed part."
         )
-    ended = "" if facts.ended else " It had no end yet."
+    ended = "" if facts.ended else " The session had not ended."
     if doubts:
         return Completeness(f"{' '.join(doubts)}{ended}", False)
-    return Completeness(
-        f"Complete: from the session's first event on, no entry of the streams is missing from the log.{ended}", True
-    )
+    return Completeness(f"Complete: no gap in the streams from the first event of the session.{ended}", True)

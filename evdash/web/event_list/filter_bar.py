@@ -114,7 +114,7 @@ def filter_bar(
 ) -> FilterBar:
     """Return the filter bar of the page at `address`, which reads these streams.
 
-    `of` is the number of events without "errors only", given if that is set. Without a summary, or if the filter is
+    `of` is the number of events without "Errors only", given if that is set. Without a summary, or if the filter is
     invalid, the bar has no counts, facets or histogram.
     """
     own, within = asked.own, asked.effective_filter
@@ -130,7 +130,7 @@ def filter_bar(
         text=asked.text,
         chips=_chips(own, address),
         ranges=ranges,
-        own_range=_range_label(own) if (own.since and not named) or own.until else "other…",
+        own_range=_range_label(own) if (own.since and not named) or own.until else "Custom…",
         has_own_range=bool(own.until) or (own.since is not None and not named),
         since_value=_input_value(own.since),
         until_value=_input_value(own.until),
@@ -174,7 +174,7 @@ def summary_with_alternatives(reader: Reader, asked: ScopedFilter) -> FilterSumm
 
 
 def without_errors_only(reader: Reader, asked: ScopedFilter) -> Count | None:
-    """Return the number of events without "errors only"; None if "errors only" is not set."""
+    """Return the number of events without "Errors only"; None if "Errors only" is not set."""
     return reader.count(asked.effective_filter.errors(False)) if asked.effective_filter.errors_only else None
 
 
@@ -200,14 +200,14 @@ def _streams(own: EventFilter, address: str, names: Sequence[str]) -> tuple[BarL
     chosen = own.values("stream")
     kept = replace(own, conditions=tuple(c for c in own.conditions if c.key != "stream" or c.negated))
     return (
-        BarLink("all streams", link(address, kept.query_string()), not chosen),
+        BarLink("All streams", link(address, kept.query_string()), not chosen),
         *(BarLink(name, link(address, kept.also("stream", name).query_string()), name in chosen) for name in names),
     )
 
 
 def _range_label(own: EventFilter) -> str:
     if own.since and own.since.ago is not None and not own.until:
-        return f"last {own.since.describe()}"
+        return f"Last {own.since.describe()}"
     since = own.since.describe().removesuffix(" UTC") if own.since else "…"
     until = own.until.describe().removesuffix(" UTC") if own.until else "…"
     if since[:11] == until[:11] and len(since) > 11:
@@ -221,12 +221,12 @@ def _input_value(bound: TimeBound | None) -> str:
 
 def _errors_link(own: EventFilter, address: str) -> BarLink:
     is_on = own.errors_only
-    return BarLink("errors only", link(address, own.errors(not is_on).query_string()), is_on)
+    return BarLink("Errors only", link(address, own.errors(not is_on).query_string()), is_on)
 
 
 def _counts(within: EventFilter, summary: FilterSummary, of: Count | None) -> str:
     duplicates = "duplicate" if str(summary.duplicates) == "1" else "duplicates"
-    besides = f", besides {summary.duplicates} {duplicates}" if summary.duplicates.value else ""
+    besides = f" + {summary.duplicates} {duplicates}" if summary.duplicates.value else ""
     if of is not None:
         return f"{summary.events} of {of} {'event' if str(of) == '1' else 'events'}{besides}"
     noun = "event" if str(summary.events) == "1" else "events"
@@ -238,7 +238,7 @@ def _sampled(summary: FilterSummary, *, with_histogram: bool) -> str:
     """Return a sentence on the events that facets and histogram leave out; "" if there are none."""
     parts = []
     if summary.sampled:
-        parts.append(f"Facets{' and histogram' if with_histogram else ''} are those of the newest {summary.sample:,}.")
+        parts.append(f"Facets{' and histogram' if with_histogram else ''}: newest {summary.sample:,} events.")
     if with_histogram:
         drawn = summary.histogram
         parts.append(not_drawn(drawn.earlier, drawn.later, drawn.buckets))

@@ -97,4 +97,4 @@ def refuse_unknown(query: QueryDict) -> None:
     for name in query:
         if name not in event_filter.PARAMETERS:
             known = ", ".join(event_filter.PARAMETERS)
-            raise event_filter.FilterError(f"{name[:40]!r} is no parameter of an export. There are {known}.", name)
+            raise event_filter.FilterError(f"Unknown export parameter {name[:40]!r}. Valid: {known}.", name)

@@ -94,7 +94,7 @@ def parse_cursor(params: Mapping[str, str]) -> PageCursor:
     """Return the page cursor from `before=`, `after=`, `end=1`, `paused=` and `at=`. Raises InvalidQuery."""
     before, after = params.get("before", ""), params.get("after", "")
     if before and after:
-        raise InvalidQuery("A page of events is either before= or after= a position, not both.")
+        raise InvalidQuery("Use before= or after=, not both.")
     try:
         return PageCursor(
             Position.parse(before) if before else None,
@@ -118,7 +118,7 @@ def parse_entry_cursor(params: Mapping[str, str]) -> tuple[EntryId | None, Entry
     """Return `before=` and `after=` of lists that are ordered by last entry. Raises InvalidQuery."""
     before, after = params.get("before", ""), params.get("after", "")
     if before and after:
-        raise InvalidQuery("A page is either before= or after= an entry ID, not both.")
+        raise InvalidQuery("Use before= or after=, not both.")
     try:
         return (EntryId.parse(before) if before else None, EntryId.parse(after) if after else None)
     except InvalidEntryId as error:

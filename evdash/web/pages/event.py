@@ -22,6 +22,7 @@ from evdash.web.event_display.fields import data_links, field_views, hex_dump, w
 from evdash.web.event_display.one_line import describe_event
 from evdash.web.event_display.row import row_of, rows_of
 from evdash.web.event_list.pagination import link, parameters
+from evdash.web.formatting import format_count
 from evdash.web.links import event_address, mounted_prefix
 from evdash.web.note_display import notes_section
 from evdash.web.page import page
@@ -44,12 +45,17 @@ def event(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
         neighbours = reader.neighbours(found) if found and not _wants_value(request) else Neighbours(None, None)
     if found is None:
         sentence = (
-            "The sandbox does not hold it: it was never copied, or was deleted."
+            "Entry not found in this sandbox. It was not copied, or it was deleted."
             if mount
-            else "Neither the log nor the stream holds it: it was never written, or trimmed before evdash read it."
+            else "Entry not found in the event log or the stream. It may have been trimmed before evdash read it."
         )
         return message_page(
-            request, "No such entry", sentence, status=404, coverage=reader.coverage, subject=f"{entry_id} of {stream}"
+            request,
+            "Entry not found",
+            sentence,
+            status=404,
+            coverage=reader.coverage,
+            subject=f"{entry_id} of {stream}",
         )
     if _wants_value(request):
         return _value_or_json(request, found)
@@ -106,8 +112,11 @@ def _context(request: HttpRequest, found: Event, neighbours: Neighbours) -> dict
 def _value(request: HttpRequest, found: Event, number: str) -> HttpResponse:
     """Return one complete value: plain text, bytes to download, or with `part=whole` the text for the folded place."""
     if not number.isascii() or not number.isdecimal() or len(number) > 6 or int(number) >= len(found.fields):
-        sentence = f"The entry has {len(found.fields):,} fields, numbered from 0; field={number[:20]} is none of them."
-        return message_page(request, "No such field", sentence, status=404)
+        sentence = (
+            f"The entry has {format_count(len(found.fields), 'field')}, numbered from 0. "
+            f"field={number[:20]} is not one of them."
+        )
+        return message_page(request, "Field not found", sentence, status=404)
     field = found.fields[int(number)]
     if request.GET.get("part") == "whole":
         shown = field.value if field.is_text else hex_dump(field.raw)

@@ -65,12 +65,14 @@ def overview(request: HttpRequest) -> HttpResponse:
         "operations": [(each, link(events, _of_operation(ranged, each).query_string())) for each in took.operations],
     }
     dropped = bool(replace(asked.own, since=None, until=None))
-    notices = [Notice("The overview is over a time range only; other conditions belong to Events.")] if dropped else []
+    notices = (
+        [Notice("Overview filters by time range only. Use other conditions on the Events page.")] if dropped else []
+    )
     if refused_at := refused_lately():
         notices.append(
             Notice(
-                f"evdash is overloaded: it refused requests, the last at {refused_at:%H:%M:%S} UTC. "
-                "On a machine with more cores, set EVDASH_WEB_PROCESSES higher.",
+                f"evdash is overloaded and refused requests (last: {refused_at:%H:%M:%S} UTC). "
+                "On a machine with more cores, increase EVDASH_WEB_PROCESSES.",
                 "warning",
             )
         )
