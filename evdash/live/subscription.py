@@ -44,7 +44,7 @@ class Credit:
     def acknowledge(self, total: int) -> None:
         """Release the messages up to number `total`. Raises ValueError if `total` exceeds the number sent."""
         if total > self._acknowledged + len(self._in_flight):
-            raise ValueError(f"{total} messages acknowledged, but {self._acknowledged + len(self._in_flight)} sent")
+            raise ValueError(f"messages acknowledged {total}, sent {self._acknowledged + len(self._in_flight)}")
         while self._acknowledged < total:
             rows, size = self._in_flight.popleft()
             self._rows -= rows

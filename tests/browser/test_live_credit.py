@@ -25,7 +25,7 @@ def test_another_filter_while_paused_goes_on_though_much_was_held(page: Page, pu
     page.keyboard.press("l")
     for hundred in (100, 200):
         publisher.publish_many([NewEvent("message.added", session, "credit", {"content": "held"}) for _ in range(100)])
-        expect(page.get_by_role("button", name=f"{hundred} new, show them")).to_be_visible()
+        expect(page.get_by_role("button", name=f"Show {hundred} new")).to_be_visible()
     page.fill("#q", f"session:{session} type:tool.called")
     page.keyboard.press("Enter")
     page.wait_for_url("**type*")

@@ -62,7 +62,7 @@ def test_a_paused_page_counts_and_shows_them_when_asked(page: Page, publisher: P
     page.keyboard.press("l")
     is_in_state(page, "paused")
     ids = publish(publisher, session, *"abc")
-    toggle = page.get_by_role("button", name="3 new, show them")
+    toggle = page.get_by_role("button", name="Show 3 new")
     expect(toggle).to_be_visible()
     expect(rows(page)).to_have_count(1)
     toggle.click()
@@ -78,10 +78,10 @@ def test_a_burst_is_shown_by_its_newest_and_the_rest_can_be_loaded(
     is_in_state(page, "live")
     page.keyboard.press("l")
     ids = publish(publisher, session, *map(str, range(1_500)))
-    expect(page.get_by_role("button", name="1,500 new, show them")).to_be_visible()
+    expect(page.get_by_role("button", name="Show 1,500 new")).to_be_visible()
     page.keyboard.press("l")
     gaps = page.locator(".live-gap")
-    expect(gaps.first).to_contain_text("skipped. Load 100 of them")
+    expect(gaps.first).to_contain_text("skipped. Load 100")
     expect(rows(page).first).to_have_attribute("data-entry", re.compile(ids[-1]))
     in_page = shown(page)
     assert in_page == [entry_id for entry_id in reversed(ids) if entry_id in in_page]
@@ -125,7 +125,7 @@ def test_the_page_keeps_its_newest_rows_and_says_where_the_others_are(
     expect(rows(page)).to_have_count(1_000)
     assert shown(page) == ids[:-1_001:-1]
     note = page.locator(".live-gap")
-    expect(note).to_have_text("Earlier events are no longer on this page. Load them")
+    expect(note).to_have_text("Earlier events were unloaded. Load")
     for count_of_rows in (1_100, 1_200):
         note.get_by_role("link").click()
         expect(rows(page)).to_have_count(count_of_rows)
@@ -184,10 +184,10 @@ def test_a_paused_page_has_an_address_that_shows_the_same(page: Page, publisher:
     page.keyboard.press("l")
     page.wait_for_url("**paused=**")
     later = publish(publisher, session, *"cde")
-    expect(page.get_by_role("button", name="3 new, show them")).to_be_visible()
+    expect(page.get_by_role("button", name="Show 3 new")).to_be_visible()
     page.reload()
     is_in_state(page, "paused")
-    expect(page.get_by_role("button", name="3 new, show them")).to_be_visible()
+    expect(page.get_by_role("button", name="Show 3 new")).to_be_visible()
     assert shown(page) == ids[::-1]
     page.keyboard.press("l")
     expect(rows(page)).to_have_count(5)
@@ -246,7 +246,7 @@ def test_without_websockets_the_page_asks_over_http_and_says_so(
     ids = publish(publisher, session, "before")
     page.goto(f"/live/?q=session:{session}")
     is_in_state(page, "polling")
-    expect(page.locator("[data-live-status]")).to_have_text("Live every 3 s: WebSockets are blocked")
+    expect(page.locator("[data-live-status]")).to_have_text("Live, every 3 s (WebSocket blocked)")
     ids += publish(publisher, session, *map(str, range(130)))
     expect(page.locator(".live-gap")).to_contain_text("30 events skipped")
     ids += publish(publisher, session, "after")
@@ -256,7 +256,7 @@ def test_without_websockets_the_page_asks_over_http_and_says_so(
     assert shown(page) == ids[::-1]
     page.keyboard.press("l")
     ids += publish(publisher, session, *"ab")
-    expect(page.get_by_role("button", name="2 new, show them")).to_be_visible()
+    expect(page.get_by_role("button", name="Show 2 new")).to_be_visible()
     page.keyboard.press("n")
     expect(rows(page)).to_have_count(len(ids))
     blocked["is_blocked"] = False
@@ -303,4 +303,4 @@ def test_a_signed_out_page_says_so(page: Page, publisher: Publisher, sockets: li
     page.goto("/live/")
     is_in_state(page, "live")
     sockets[-1].close(code=4401)
-    expect(page.locator("[data-live-status]")).to_have_text("Signed out: reload the page to sign in")
+    expect(page.locator("[data-live-status]")).to_have_text("Signed out. Reload to sign in")

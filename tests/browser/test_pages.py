@@ -68,7 +68,7 @@ def test_a_filter_that_cannot_be_read_says_where(page: Page) -> None:
     response = page.goto("/events/?q=type%3Aa+foo%3Abar")
     assert response is not None
     assert response.status == 400
-    expect(page.get_by_text("'foo' is not a key").first).to_be_visible()
+    expect(page.get_by_text("Unknown key 'foo'").first).to_be_visible()
 
 
 def test_the_filter_box_filters(page: Page, publisher: Publisher) -> None:
@@ -103,7 +103,7 @@ def test_on_a_telephone_facets_are_asked_for_and_errors_are_in_view(page: Page, 
     expect(facets).to_be_hidden()
     page.get_by_role("link", name="Facets", exact=True).click()
     expect(facets.get_by_role("link", name="tool.called")).to_be_in_viewport()
-    page.get_by_role("link", name="Close the facets").click()
+    page.get_by_role("link", name="Close facets").click()
     expect(facets).to_be_hidden()
     for address, heading in (("/sessions/", "Errors"), ("/users/", "Errors")):
         page.goto(address)

@@ -69,7 +69,7 @@ def test_a_page_whose_server_is_gone_says_since_when(page: Page, publisher: Publ
     say(publisher, "refresh-3", "hello")
     page.goto("/sessions/")
     page.route("**/sessions/", lambda route: route.abort())
-    expect(page.locator("#state")).to_have_text(re.compile(r"evdash has not answered since \d\d:\d\d:\d\d"))
+    expect(page.locator("#state")).to_have_text(re.compile(r"No response since \d\d:\d\d:\d\d"))
     page.unroute("**/sessions/")
     expect(page.locator("#state")).not_to_contain_text("not answered", timeout=SOON_MS)
 

@@ -18,7 +18,7 @@ def test_a_sandbox_is_made_opened_and_grows_while_one_looks(page: Page, running:
     for text in ("what is my balance", "forty two"):
         publisher.publish("message.added", "to-replay", "sand-user", role="user", content=text)
     page.goto("/sessions/to-replay/")
-    page.get_by_role("link", name="Replay to a sandbox…").click()
+    page.get_by_role("link", name="Replay to sandbox…").click()
     page.get_by_label("Into the sandbox").fill("sandbox:browser")
     page.get_by_role("button", name="Look at what it would do").click()
     page.get_by_label("Reason").fill("to see it")
@@ -29,7 +29,7 @@ def test_a_sandbox_is_made_opened_and_grows_while_one_looks(page: Page, running:
     expect(page.locator(".mounted")).to_contain_text("copies, which count nowhere else")
     page.get_by_role("link", name="to-replay").click()
     expect(page.locator("[data-entry]")).to_have_count(2)
-    expect(page.locator("[data-live-status]").first).to_have_text("Live every 3 s")
+    expect(page.locator("[data-live-status]").first).to_have_text("Live, every 3 s")
 
     with open_client(running.redis_url) as client:
         fields = ("type", "message.added", "session_id", "to-replay", "role", "user", "content", "and another")

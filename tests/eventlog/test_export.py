@@ -95,6 +95,6 @@ def test_no_cell_of_a_csv_is_a_formula(valkey: redis.Redis) -> None:
 
 def test_an_export_without_redis_is_refused_rather_than_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(current_reader, "shared_client", lambda url: open_client("redis://127.0.0.1:1"))
-    with pytest.raises(StreamsUnavailable, match="would not be complete"):
+    with pytest.raises(StreamsUnavailable, match="would be incomplete"):
         ndjson_lines(EventFilter())
     assert settings.EVDASH.streams == ("memory:events",)

@@ -37,7 +37,7 @@ def test_an_old_message_is_read_as_a_new_one_and_its_entry_is_unchanged() -> Non
     assert [(field.name, field.value) for field in old.fields][2] == ("text", "hello")
     assert old.entry.pairs[2] == (b"text", b"hello")
     assert old.version == 1
-    assert old.remarks == ("Lifted from version 1 to 2; the entry is as it was written.",)
+    assert old.remarks == ("Upcast from version 1 to 2. The stored entry is unchanged.",)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_what_is_no_small_whole_number_is_no_version(name: str, value: str) -> N
 
 @pytest.mark.parametrize("value", ["-1", "abc", "0", "1000", "1.5"])
 def test_a_schema_version_that_cannot_be_is_told(value: str) -> None:
-    expected = f"schema_version {value!r} is no whole number from 1 to 999: the event is read as it is."
+    expected = f"schema_version {value!r} is not a whole number from 1 to 999; ignored."
     assert event(type="message.added", schema_version=value).remarks == (expected,)
     assert event(type="message.added", data=json.dumps({"schema_version": value})).remarks == (expected,)
 
@@ -130,7 +130,7 @@ def test_steps_follow_each_other_and_may_change_the_type() -> None:
     old = read(own, type="order.made", schema_version="1", total="12.34")
 
     assert (old.type, old.data["total_cents"], "never" in old.data) == ("order.placed", 1234, False)
-    assert old.remarks == ("Lifted from version 1 to 3; the entry is as it was written.",)
+    assert old.remarks == ("Upcast from version 1 to 3. The stored entry is unchanged.",)
 
 
 def test_a_type_with_steps_of_ones_own_is_lifted_by_them_alone() -> None:
@@ -175,7 +175,7 @@ def test_a_step_that_fails_leaves_the_event_as_it_was_with_a_remark(step: Any, w
     assert failed.data == event(**fields).data
     assert failed.data["items"] == [1]
     [remark] = failed.remarks
-    assert remark.startswith("Could not be lifted from version 1 (")
+    assert remark.startswith("Upcast from version 1 failed (")
     assert words in remark
 
 
@@ -186,7 +186,7 @@ def test_a_step_that_fails_after_another_leaves_the_event_as_it_was_written() ->
 
     assert "b" not in failed.data
     assert failed.remarks == (
-        "Could not be lifted from version 2 (ZeroDivisionError: division by zero); it is read as it was written.",
+        "Upcast from version 2 failed (ZeroDivisionError: division by zero). The event is shown as stored.",
     )
 
 
@@ -231,9 +231,9 @@ def test_two_steps_from_one_version_are_refused() -> None:
     known = Upcasters()
     known.add("a", 1, dict)
 
-    with pytest.raises(UpcastersInvalid, match="Two upcasters lift a from version 1"):
+    with pytest.raises(UpcastersInvalid, match="Two upcasters of a start from version 1"):
         known.add("a", 1, lambda data: data)
-    with pytest.raises(UpcastersInvalid, match="from version 0: versions are whole numbers from 1 to 999"):
+    with pytest.raises(UpcastersInvalid, match="version 0 is not a whole number from 1 to 999"):
         known.add("a", 0, dict)
 
 

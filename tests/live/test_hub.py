@@ -158,7 +158,7 @@ def test_a_page_that_acknowledges_nothing_is_sent_no_more_than_its_credit(hub: H
 
 
 def test_more_acknowledgements_than_messages_cannot_be() -> None:
-    with pytest.raises(ValueError, match="1 messages were acknowledged, 0 sent"):
+    with pytest.raises(ValueError, match="messages acknowledged 1, sent 0"):
         Credit().acknowledge(1)
 
 

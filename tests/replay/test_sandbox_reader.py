@@ -227,6 +227,4 @@ def test_states_are_those_of_the_whole_session_wherever_they_begin(monkeypatch: 
     assert list(held.steps("s", EntryId(0, 0), 5)) == []
     assert list(held.steps("other", EntryId.MAX, 5)) == []
     [*_, without_start] = Contents(events[1:], 0, is_all=True).steps("s", EntryId.MAX, 1)
-    assert without_start.after.incompleteness.startswith(
-        "Maybe incomplete: events before the first one here may be gone"
-    )
+    assert without_start.after.incompleteness.startswith("Possibly incomplete: earlier events may be missing")

@@ -37,18 +37,18 @@ def said(call: Event, last: Event, status: Status, after_s: float = 3_600) -> st
 
 def test_a_call_without_a_return_is_told_up_to_where_that_is_known() -> None:
     call, last = called(0), at(192_000)
-    assert said(call, last, "ended") == "no return until the session's end, 3 min 12 s later"
-    assert said(call, last, "abandoned") == "no return until the last event so far, 3 min 12 s later"
-    assert said(call, last, "abandoned") == "no return until the last event so far, 3 min 12 s later"
-    assert said(call, call, "abandoned") == "no return, and nothing after it"
+    assert said(call, last, "ended") == "no return before session end (+3 min 12 s)"
+    assert said(call, last, "abandoned") == "no return up to the last event (+3 min 12 s)"
+    assert said(call, last, "abandoned") == "no return up to the last event (+3 min 12 s)"
+    assert said(call, call, "abandoned") == "no return (last event)"
 
 
 def test_while_a_session_runs_it_is_said_up_to_which_time_no_return_had_come() -> None:
     call = called(0)
-    assert said(call, call, "running", after_s=192) == f"no return for 3 min 12 s, by {_clock(192)} UTC"
+    assert said(call, call, "running", after_s=192) == f"waiting for 3 min 12 s ({_clock(192)} UTC)"
     a_day = 86_400
-    assert said(call, call, "running", a_day) == f"no return for 1 d, by {START + timedelta(1):%d %b %H:%M:%S} UTC"
-    assert said(call, call, "running", after_s=-5).startswith("no return for 0 ms, by ")
+    assert said(call, call, "running", a_day) == f"waiting for 1 d ({START + timedelta(1):%d %b %H:%M:%S} UTC)"
+    assert said(call, call, "running", after_s=-5).startswith("waiting for 0 ms (")
 
 
 def _clock(after_s: int) -> str:

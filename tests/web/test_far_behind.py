@@ -31,7 +31,7 @@ def test_a_sessions_list_begins_where_its_numbers_do(browser: Client) -> None:
     html = browser.get("/sessions/late/").content.decode()
     assert "<dt>events</dt><dd>6</dd>" in html
     assert html.count("data-entry=") == 6
-    assert "No event matches" not in html
+    assert "No matching events" not in html
     assert "data-timeline" in html
     assert "Earlier" in html  # the part that was not read
 
@@ -59,9 +59,9 @@ def test_what_does_not_exist_is_said_so_once_all_is_read(browser: Client, index:
 
 def test_a_search_that_stopped_does_not_say_that_there_is_nothing(browser: Client) -> None:
     html = browser.get("/events/?q=session:early").content.decode()
-    assert "None found so far" in html
+    assert "No match so far" in html
     assert "There are no" not in html
-    assert "Search on" in html
+    assert "Search more" in html
 
 
 def test_the_overviews_numbers_say_that_there_are_more(browser: Client, index: Index) -> None:

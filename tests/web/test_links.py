@@ -67,4 +67,4 @@ def test_a_place_that_cannot_be_read_leads_back_to_the_page(browser: Client, wri
 
 def test_an_entry_of_a_stream_with_such_a_name_opens(browser: Client, write: Write) -> None:
     write(entry("1000-1", type="a"))
-    assert parse_page(browser.get(f"/events/{STREAM}/1000-1/")).links["link"] == "/events/memory%3Aevents/1000-1/"
+    assert parse_page(browser.get(f"/events/{STREAM}/1000-1/")).links["Link"] == "/events/memory%3Aevents/1000-1/"

@@ -16,7 +16,7 @@ from tests.builders import event, wild_pairs
         ({"type": "message.added", "role": "assistant", "content": "I can\n help"}, "assistant: I can help"),
         (
             {"type": "message.added", "role": "user", "content_length": "40"},
-            "user: 40 characters, not in the event",
+            "user: (40 characters, not in the event)",
         ),
         (
             {
@@ -49,7 +49,7 @@ from tests.builders import event, wild_pairs
         ({"type": "order.placed", "description": "three pens"}, "three pens"),
         ({"type": "order.placed", "pens": "3", "ink": "blue"}, "pens 3, ink blue"),
         ({"type": "order.placed", "data": '{"pens": 3, "ink": {"a": 1}}'}, "pens 3, ink {1 key}"),
-        ({"type": "order.placed"}, "nothing beside its identity"),
+        ({"type": "order.placed"}, "(no other fields)"),
     ],
 )
 def test_the_line_says_what_happened(fields: dict[str, str], line: str) -> None:

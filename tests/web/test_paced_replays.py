@@ -146,7 +146,7 @@ def test_what_was_broken_off_without_a_word_is_told(operator: Client, valkey: re
     ("asked", "sentence"),
     [
         ({"speed": "3"}, "3 is not one of the available choices"),
-        ({"speed": "10", "max_gap": "soon"}, "'soon' is no time"),
+        ({"speed": "10", "max_gap": "soon"}, "'soon' is not a time"),
     ],
 )
 def test_what_cannot_be_read_is_told_at_its_field(operator: Client, asked: dict[str, str], sentence: str) -> None:

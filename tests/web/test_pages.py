@@ -81,7 +81,7 @@ def test_the_overview_counts_and_leads_to_what_it_counted(filled: Client) -> Non
 def test_the_overview_says_for_a_minute_that_requests_were_refused(
     filled: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = "evdash is overloaded: it refused requests, the last at "
+    told = "evdash is overloaded and refused requests (last: "
     monkeypatch.setattr(metrics, "REFUSED_WITHIN_S", 0.0)
     metrics.note_refusal("queue full")
     assert told not in parse_page(filled.get("/")).text
@@ -152,7 +152,7 @@ def test_a_user_page_is_complete_in_order_and_says_why(filled: Client) -> None:
     page = parse_page(filled.get("/users/grace/"))
     assert len(page.rows) == 6
     assert page.rows == sorted(page.rows)
-    assert "6 events of this user in 1 session, complete" in page.text
+    assert "Complete: 6 events in 1 session" in page.text
     assert "1 day with events" in page.text
     day = next(link for _, name, link in page.attributes if name == "href" and "since%3A2025-11-24" in link)
     assert len(parse_page(filled.get(day)).rows) == 6
@@ -182,8 +182,8 @@ def test_streams_shows_length_and_groups(filled: Client, valkey: redis.Redis) ->
 def test_an_event_opens_to_all_its_fields_with_filters_and_neighbours(filled: Client) -> None:
     page = parse_page(filled.get(f"/events/{STREAM}/{START_MS + 63_000}-0/"))
     assert "Error: no seats" in page.text
-    assert "‹ previous" in page.text
-    assert "next ›" in page.text
+    assert "‹ Previous" in page.text
+    assert "Next ›" in page.text
     include = next(link for text, link in page.links.items() if text == "+")
     assert "/events/?q=" in include
     assert len(parse_page(filled.get(f"/events/{STREAM}/{START_MS + 63_000}-0/", {"part": "opened"})).rows) == 0

@@ -29,7 +29,7 @@ def test_errors_are_gathered_and_lead_to_their_like(browser: Client, write: Writ
         fields = {"type": "error.occurred", "error": f"{'no' * (i // 2)} seat on flight HAT{i}", "error_code": "full"}
         write(raw_entry(*fields.items(), ("session_id", f"s{i}"), entry_id=f"17000000000{i:02}-0"))
     html = browser.get("/errors/").content.decode()
-    assert "6 kinds of error" in html
+    assert "Error groups (6)" in html
     assert html.count("seat on flight &lt;name&gt;</bdi>") == 6
     address = "/errors/?q=type%3Aerror.occurred+code%3Afull+%22seat+on+flight%22"
     assert f'href="{address}"' in html

@@ -328,7 +328,7 @@ def test_nothing_is_written_anywhere_else(valkey: redis.Redis, to: str, sentence
     [
         (("--session", "s-1", "--reason", " "), "Give a reason"),
         ((), "Say which events"),
-        (("--filter", "nonsense:x"), "'nonsense' is not a key"),
+        (("--filter", "nonsense:x"), "Unknown key 'nonsense'"),
         (("--session", "nobody"), "There is nothing to copy: no entry is among events in session nobody."),
         (("--session", "s-1", "--speed", "101"), "it goes from 1 to 100 times"),
         (("--session", "s-1", "--speed", "nan"), "'nan' is no number"),
@@ -338,7 +338,7 @@ def test_nothing_is_written_anywhere_else(valkey: redis.Redis, to: str, sentence
             ("--session", "s-1", "--speed", "1", "--expires", "60s"),
             "it waits for 1 minute in one place, and the sandbox",
         ),
-        (("--session", "s-1", "--expires", "soon"), "'soon' is no time"),
+        (("--session", "s-1", "--expires", "soon"), "'soon' is not a time"),
     ],
 )
 def test_a_refusal_is_a_sentence(valkey: redis.Redis, arguments: tuple[str, ...], sentence: str) -> None:
@@ -374,7 +374,7 @@ def test_what_came_since_it_was_counted_is_under_the_limits_too(
 
 def test_without_redis_it_is_refused_rather_than_cut(settings: Any) -> None:
     settings.EVDASH = replace(settings.EVDASH, redis_url="redis://127.0.0.1:1")
-    with pytest.raises(CommandError, match="A replay now would not be complete"):
+    with pytest.raises(CommandError, match="A replay would be incomplete"):
         replay("--session", "s-1")
 
 

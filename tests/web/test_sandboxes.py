@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 TO = "sandbox:one"
 PAGE = f"/sandboxes/{TO}/"
-BUTTON = "Replay to a sandbox…"
+BUTTON = "Replay to sandbox…"
 
 
 @pytest.fixture
@@ -155,11 +155,11 @@ def test_every_page_of_events_reads_the_sandbox_and_leads_on_within_it(operator:
         assert page.links["Streams"] == "/streams/"
         elsewhere = {"/streams/", "/audit-log/", "/account/"}
         assert all(link.startswith((PAGE, "#", "?")) or link in elsewhere for link in page.links.values()), page.links
-        assert "Replay to a sandbox…" not in parse_page(operator.get(f"{PAGE}{where}")).text
+        assert "Replay to sandbox…" not in parse_page(operator.get(f"{PAGE}{where}")).text
     assert parse_page(viewer.get(f"{PAGE}sessions/")).links["s-1"] == f"{PAGE}sessions/s-1/"
     assert "s-2" not in parse_page(viewer.get(f"{PAGE}sessions/")).text
     assert "No event of such a session is in this sandbox" in parse_page(viewer.get(f"{PAGE}sessions/s-2/"), 404).text
-    assert "holds what was copied into it and no more" in parse_page(viewer.get(f"{PAGE}users/ada/")).text
+    assert "A sandbox has only copied entries." in parse_page(viewer.get(f"{PAGE}users/ada/")).text
     assert viewer.get(f"{PAGE}compare/?a=s-1&b=s-1").status_code == 200
     state = parse_page(viewer.get(f"{PAGE}sessions/s-1/?part=state"))
     assert "I want to fly" in state.text
@@ -237,11 +237,11 @@ def test_an_entry_opens_and_leads_to_the_one_it_is_a_copy_of(operator: Client, v
         elsewhere = operator.get(f"/events/{TO.replace(':', '%3A')}/{copy.entry_id}/?field=0")
         assert elsewhere["Location"] == f"{where}?field=0"
         page = parse_page(operator.get(where))
-        assert "A copy of this entry" in page.text
-        assert page.links["this entry"] == f"/events/memory%3Aevents/{original}/"
+        assert "Copy of the original entry" in page.text
+        assert page.links["the original entry"] == f"/events/memory%3Aevents/{original}/"
         assert "I want to fly" in page.text
         assert page.links["+"].startswith(f"{PAGE}events/?q=")
-        assert "A copy of" in operator.get(f"{where}?part=opened").content.decode()
+        assert "Copy of" in operator.get(f"{where}?part=opened").content.decode()
         assert operator.get(f"{where}?field=0").content == b"message.added"
     missing = parse_page(operator.get(f"{PAGE}events/{TO.replace(':', '%3A')}/5-5/"), 404)
     assert "The sandbox does not hold it" in missing.text
@@ -330,10 +330,10 @@ def test_what_cannot_be_is_refused_and_in_the_audit_log(
     ("given", "sentence"),
     [
         ({"q": "", "to": TO}, "Say which events"),
-        ({"q": "nonsense:x", "to": TO}, "is not a key"),
+        ({"q": "nonsense:x", "to": TO}, "Unknown key 'nonsense'"),
         ({"q": "session:s-1", "to": ""}, "This field is required"),
         ({"q": "session:s-1", "to": TO, "ids": "odd"}, "odd is not one of the available choices"),
-        ({"q": "session:s-1", "to": TO, "expires": "soon"}, "'soon' is no time"),
+        ({"q": "session:s-1", "to": TO, "expires": "soon"}, "'soon' is not a time"),
     ],
 )
 def test_what_cannot_be_read_is_told_at_its_field(operator: Client, given: dict[str, str], sentence: str) -> None:

@@ -240,10 +240,10 @@ def test_gaps_stand_where_the_entries_were_and_make_it_incomplete(browser: Clien
     )
     file, text = in_file(browser, "s"), in_transcript(browser, "s")
     for told in (file.text, text):
-        assert "in 1 gap shown where the entries were" in told
-        assert "The first event that is known is no session.started" in told
-        assert "It had no end yet." in told
-        assert told.rindex("m1") < told.index("7 entries of memory:events are missing here") < told.rindex("m2")
+        assert "1 gap may include events of this session. It is marked where the entries were." in told
+        assert "the first event is not session.started" in told
+        assert "The session had not ended." in told
+        assert told.rindex("m1") < told.index("7 entries of memory:events were removed") < told.rindex("m2")
 
 
 def test_a_call_without_a_return_is_named(browser: Client, write: Write) -> None:

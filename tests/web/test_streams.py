@@ -203,7 +203,7 @@ def test_unknown_streams_and_groups_are_404_and_bad_filters_400(stuck: Client) -
     assert "no such consumer group" in parse_page(stuck.get(f"/streams/{STREAM}/groups/nobody/"), 404).text
     assert "EVDASH_STREAMS" in parse_page(stuck.get("/streams/secret/groups/evdash-audit/"), 404).text
     assert "EVDASH_STREAMS" in parse_page(stuck.get("/streams/secret/parked/"), 404).text
-    assert "'soon' is no time" in parse_page(stuck.get(f"{GROUP_PAGE}?idle_over=soon"), 400).text
+    assert "'soon' is not a time" in parse_page(stuck.get(f"{GROUP_PAGE}?idle_over=soon"), 400).text
     assert "no span of time" in parse_page(stuck.get(f"{GROUP_PAGE}?idle_over=2026-11-23"), 400).text
     assert "not an entry ID" in parse_page(stuck.get(f"{GROUP_PAGE}?after=x"), 400).text
 

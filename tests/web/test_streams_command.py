@@ -133,7 +133,7 @@ def test_consumers_and_groups_come_and_go(valkey: redis.Redis) -> None:
         (("set-position", STREAM, GROUP, "middle"), "x", "'middle' is not an entry ID"),
         (("delete-group", "nowhere", GROUP), "x", "There is no group"),
         (("trim", STREAM), "x", "Say how far to trim"),
-        (("trim", STREAM, "--older-than", "soon"), "x", "'soon' is no time"),
+        (("trim", STREAM, "--older-than", "soon"), "x", "'soon' is not a time"),
         (("redeliver", STREAM, "--all"), "x", "Say which parked entries"),
     ],
 )

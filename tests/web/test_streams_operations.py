@@ -298,13 +298,13 @@ def test_a_form_that_evdash_did_not_make_is_refused(operator: Client, kind: str)
 @pytest.mark.parametrize(
     ("kind", "arguments", "sentence"),
     [
-        ("claim", {"to_consumer": "b", "idle_over": "soon"}, "'soon' is no time"),
+        ("claim", {"to_consumer": "b", "idle_over": "soon"}, "'soon' is not a time"),
         ("claim", {"to_consumer": "b", "idle_over": "2026-11-23"}, "no span of time"),
         ("claim", {"to_consumer": "", "from_consumer": "a"}, "required"),
         ("claim", {"to_consumer": "b", "entry": "first"}, "'first' is not an entry ID"),
         ("set-position", {"position": "middle"}, "'middle' is not an entry ID"),
         ("trim", {"max_length": "many"}, "whole number"),
-        ("trim", {"older_than": "soon"}, "'soon' is no time"),
+        ("trim", {"older_than": "soon"}, "'soon' is not a time"),
         ("redeliver", {"parked": "x"}, "'x' is not an entry ID"),
     ],
 )

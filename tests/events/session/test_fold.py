@@ -174,11 +174,11 @@ def test_events_of_unknown_types_are_counted_and_the_last_is_kept() -> None:
 
 def test_what_is_missing_is_said() -> None:
     assert NOT_STARTED.incompleteness == ""
-    assert without_beginning(12).incompleteness == "Incomplete: the first 12 events are gone."
+    assert without_beginning(12).incompleteness == "Incomplete: the first 12 events are missing."
     unknown = with_gap(fold(without_beginning(None), at(0)), place(5), 3, "trimmed unread")
     assert unknown.incompleteness == (
-        "Maybe incomplete: events before the first one here may be gone, nobody knows how many; "
-        "entries of the streams are missing at one place, whether any were this session's nobody knows."
+        "Possibly incomplete: earlier events may be missing (number unknown); "
+        "1 gap in these streams during this session."
     )
     assert as_data(unknown)["gaps"] == {place(5): {"at": place(5), "entries": 3, "why": "trimmed unread"}}
 
@@ -194,7 +194,7 @@ def test_what_fails_at_one_event_is_said_there_and_loses_nothing_else(monkeypatc
     (failure,) = state.failures
     assert failure.at == place(1)
     assert failure.sentence == (
-        "This event is not wholly in the state: counting_wrong failed: ZeroDivisionError: division by zero."
+        "Event not fully applied to the state: counting_wrong failed: ZeroDivisionError: division by zero."
     )
     assert [message.beginning for message in state.conversation] == ["one", "two", "three"]
     assert state.totals.events == 3
