@@ -277,7 +277,7 @@ async def test_a_person_has_so_many_sockets_and_no_more(open_page: OpenPage, mon
     first, _ = await open_page(), await open_page()
     third = await open_page()
     refused = await third.until(lambda message: message["type"] == "refused")
-    assert "At most 2 live pages per user." in refused["reason"]
+    assert "live pages per user. Close one." in refused["reason"]
     assert await third.hear() == {"type": "closed", "code": consumer.TOO_MANY}
     await first.socket.disconnect()
     fourth = await open_page()
@@ -311,7 +311,7 @@ async def test_a_person_who_may_not_sign_in_any_more_is_signed_out(
         ('{"type":"subscribe","number":1,"query":"","cursor":{"s":5}}', "The cursor must have one entry ID"),
         ('{"type":"ack","messages":1}', "Invalid request: messages acknowledged 1, sent 0."),
         ('{"type":"ack","messages":-5}', ""),
-        (" " * 40_000, "The message has 40,000 characters; at most 32,768 are read."),
+        (" " * 40_000, "The message has 40,000 characters; the limit is 32,768."),
     ],
 )
 async def test_what_no_page_of_ours_says_closes_that_socket_only(

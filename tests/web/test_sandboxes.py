@@ -244,7 +244,7 @@ def test_an_entry_opens_and_leads_to_the_one_it_is_a_copy_of(operator: Client, v
         assert "Copy of" in operator.get(f"{where}?part=opened").content.decode()
         assert operator.get(f"{where}?field=0").content == b"message.added"
     missing = parse_page(operator.get(f"{PAGE}events/{TO.replace(':', '%3A')}/5-5/"), 404)
-    assert "The sandbox does not hold it" in missing.text
+    assert "Entry not found in this sandbox" in missing.text
 
 
 def test_redis_out_of_reach_is_said(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:

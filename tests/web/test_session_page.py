@@ -312,7 +312,7 @@ def test_all_of_a_session_is_counted_however_long_it_is(long: Client, monkeypatc
 def test_a_time_that_is_none_is_told_without_leaving_the_page(long: Client) -> None:
     answer = long.get("/sessions/s/?part=find&what=time&time=99:99", headers={"HX-Request": "true"})
     assert answer.status_code == 204
-    assert "is not a time" in answer["HX-Trigger"]
+    assert "is no time" in answer["HX-Trigger"]
 
 
 def test_what_is_not_there_or_cannot_be_read_is_a_sentence(long: Client) -> None:

@@ -82,11 +82,13 @@ def gap_row(gap: MissingEntries, whose: ListOwner = NO_OWNER, *, is_before_first
         words = f"Gap: {entries} of {gap.stream} {'was' if is_one else 'were'} {why}."
     if is_before_first:
         words = f"Earlier events may be missing. {words}"
+    if whose.noun:
+        may_be = "It may be an event" if is_one else "They may include events"
+        if gap.kind == UNREAD:
+            may_be = "It may include events"
+        words += f" {may_be} of this {whose.noun}."
     if gap.stream in whose.strange_streams:
         words += f" This {whose.noun} has no known event in {gap.stream}."
-    if whose.noun:
-        may_be = "It may be an event" if is_one else "It may include events"
-        words += f" {may_be} of this {whose.noun}."
     return GapRow(gap, words, reverse("stream-parked", args=[gap.stream]) if gap.kind == "parked" else "")
 
 
