@@ -34,13 +34,15 @@ def write_note(author: User, subject: Subject, text: str) -> NoteRecord:
         if own and own[-1].text == text:
             return own[-1]
         if len(before) >= NOTES_ON_ONE:
-            raise NoteRefused(f"There are {NOTES_ON_ONE} notes on this already, and no more are taken.")
+            raise NoteRefused(
+                f"At most {NOTES_ON_ONE} notes, including deleted ones, are allowed on one session or event."
+            )
         note = Note(session_id=subject.session_id, stream=subject.stream, author=author)
         if subject.entry_id is not None:
             note.entry_id = subject.entry_id
         note.save()
         NoteVersion.objects.create(note=note, text=text, written_at=note.written_at)
-        return _recorded(author, note.pk, subject, "Wrote", "Written.")
+        return _recorded(author, note.pk, subject, "Added", "Added.")
 
 
 def edit_note(author: User, note: NoteRecord, text: str, *, seen: int) -> NoteRecord:
@@ -54,11 +56,11 @@ def edit_note(author: User, note: NoteRecord, text: str, *, seen: int) -> NoteRe
         if now.text == text:
             return now
         if len(now.versions) != seen:
-            raise NoteRefused("It was changed meanwhile, in another window: look at what it says now, then change it.")
+            raise NoteRefused("The note changed in another window. Review it, then edit again.")
         if seen >= VERSIONS:
-            raise NoteRefused(f"It has {VERSIONS} versions already: write a new note instead.")
+            raise NoteRefused(f"The note has {VERSIONS} versions, which is the limit. Add a new note.")
         NoteVersion.objects.create(note_id=note.number, text=text)
-        return _recorded(author, note.number, note.subject, "Changed", f"Changed: version {seen + 1}.")
+        return _recorded(author, note.number, note.subject, "Edited", f"Edited: version {seen + 1}.")
 
 
 def delete_note(author: User, note: NoteRecord) -> None:
@@ -70,16 +72,16 @@ def delete_note(author: User, note: NoteRecord) -> None:
         _own(author, note.number)
         NoteVersion.objects.filter(note_id=note.number).delete()
         Note.objects.filter(pk=note.number).update(deleted_at=timezone.now())
-        _recorded(author, note.number, note.subject, "Deleted", "Deleted, with its former versions.")
+        _recorded(author, note.number, note.subject, "Deleted", "Deleted, with all versions.")
 
 
 def _checked(text: str) -> str:
     # Browsers send CRLF. PostgreSQL rejects NUL.
     text = text.replace("\r\n", "\n").replace("\x00", "\ufffd").strip()
     if not text:
-        raise NoteRefused("There is nothing in it yet.")
+        raise NoteRefused("The note is empty.")
     if len(text) > TEXT_CHARS:
-        raise NoteRefused(f"It has {len(text):,} characters, and a note has at most {TEXT_CHARS:,}.")
+        raise NoteRefused(f"The note has {len(text):,} characters; the limit is {TEXT_CHARS:,}.")
     return text
 
 
@@ -93,12 +95,12 @@ def _own(author: User, number: int) -> NoteRecord:
     if note is None or note.deleted_at is not None:
         raise NoteRefused("The note is deleted.")
     if note.author_id != author.pk:
-        raise NoteRefused(f"It is {note.author}'s: a note is changed and deleted by its author only.")
+        raise NoteRefused(f"Only the author {note.author} can edit or delete this note.")
     return note
 
 
 def _recorded(author: User, number: int, subject: Subject, verb: str, outcome: str) -> NoteRecord:
-    article = "a" if verb == "Wrote" else "the"
+    article = "a" if verb == "Added" else "the"
     asked = {"note": number, "session": subject.session_id, "entry": subject.entry_id}
     detail = {"title": f"{verb} {article} note on {subject}", "asked": asked}
     record(author.get_username(), "note", user=author, stream=subject.stream, detail=detail, outcome=outcome)

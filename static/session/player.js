@@ -67,7 +67,7 @@ async function advance() {
     dueAt += pauseMs(passed, next) + waitedMs;
     const leftMs = dueAt - performance.now();
     if (leftMs >= FRAME_MS || performance.now() + leftMs - shownAt >= FRAME_MS) {
-      if (leftMs > 3000) say(`next event in ${Math.round(leftMs / 1000)} s`);
+      if (leftMs > 3000) say(`Next event in ${Math.round(leftMs / 1000)} s`);
       await new Promise((resolve) => (timer = setTimeout(resolve, Math.max(leftMs, 0))));
       if (run !== runs) return;
       choose(next);

@@ -38,9 +38,9 @@ def event_notes(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpRes
         coverage = reader.coverage
     subject = Subject.of(found) if found else Subject("", stream, entry_id)
     if found is None and (request.method == "POST" or not notes_on(subject)):
-        sentence = "Neither the log nor the stream holds it, and there are no notes on it."
+        sentence = "The entry is not in the event log or the stream, and has no notes."
         return message_page(
-            request, "No such entry", sentence, status=404, coverage=coverage, subject=f"{entry_id} of {stream}"
+            request, "Entry not found", sentence, status=404, coverage=coverage, subject=f"{entry_id} of {stream}"
         )
     return _notes(request, subject, coverage)
 
@@ -52,7 +52,7 @@ def _notes(request: HttpRequest, subject: Subject, coverage: Coverage) -> HttpRe
         try:
             written = write_note(_person(request), subject, text)
         except NoteRefused as refusal:
-            problem = f"The note is not kept. {refusal}"
+            problem = f"Note not saved. {refusal}"
         else:
             text = ""
             if not request.htmx:  # type: ignore[attr-defined]
@@ -78,7 +78,7 @@ def note(request: HttpRequest, number: int) -> HttpResponse:
     try:
         edit_note(_person(request), found, text, seen=int(seen) if seen.isdecimal() and len(seen) < 9 else 0)
     except NoteRefused as refusal:
-        return _note(request, find_note(number) or found, text, f"Nothing is changed. {refusal}")
+        return _note(request, find_note(number) or found, text, f"Note not changed. {refusal}")
     return redirect(note_place(found))
 
 
@@ -91,7 +91,7 @@ def note_deleted(request: HttpRequest, number: int) -> HttpResponse:
     try:
         delete_note(_person(request), found)
     except NoteRefused as refusal:
-        return _note(request, found, found.text, f"Nothing is deleted. {refusal}")
+        return _note(request, found, found.text, f"Note not deleted. {refusal}")
     return redirect(note_place(found))
 
 
@@ -112,9 +112,7 @@ def _note(request: HttpRequest, found: NoteRecord, text: str, problem: str = "")
 
 
 def _no_such_note(request: HttpRequest, number: int) -> HttpResponse:
-    return message_page(
-        request, "No such note", "There never was a note of this number.", status=404, subject=str(number)
-    )
+    return message_page(request, "Note not found", "No note has this number.", status=404, subject=str(number))
 
 
 def _person(request: HttpRequest) -> User:

@@ -142,8 +142,8 @@ def _difference(contrast: Contrast, said: Callable[[float], str]) -> str:
 
 _FIELDS_SHOWN: Final = 3
 _MARKS: Final[Mapping[Verdict, tuple[str, str, str]]] = {
-    "same": ("=", "the same", "same"),
-    "differs": ("≠", "differ", "differs"),
+    "same": ("=", "equal", "same"),
+    "differs": ("≠", "different", "differs"),
     "only a": ("A", "only in A", "only-a"),
     "only b": ("B", "only in B", "only-b"),
 }
@@ -234,7 +234,7 @@ class ComparisonView:
     marks: tuple[TextMark, ...]
     parts: tuple[ComparedPart, ...]
     first_difference: str  # the address; "" without a difference
-    same_before: str
+    first_row: int  # its row, from 1; 0 without a difference
     swapped: str
     unfolded: str  # the address that shows, or folds again, all equal rows; "" without folds
     is_unfolded: bool
@@ -247,9 +247,9 @@ def compare_query(params: QueryDict) -> CompareQuery:
     """Return the query in `a=`, `b=`, `from=` and `same=`. Raise InvalidQuery."""
     start, same = params.get("from", "0"), params.get("same", "")
     if not (start.isascii() and start.isdecimal() and len(start) < 10):
-        raise InvalidQuery(f"from= is the number of a row, counted from 0; {start[:40]!r} is none.")
+        raise InvalidQuery(f"from= must be a row number with at most 9 digits, counted from 0, not {start[:40]!r}.")
     if same not in ("", "shown"):
-        raise InvalidQuery(f"same= is shown, or is left out; {same[:40]!r} is neither.")
+        raise InvalidQuery(f"same= must be shown or absent, not {same[:40]!r}.")
     # Forms send every line break as CR LF, and an ID may hold one.
     a, b = (params.get(name, "").replace("\r\n", "\n") for name in ("a", "b"))
     return CompareQuery(a, b, int(start), same == "shown")
@@ -274,7 +274,7 @@ def comparison_view(reader: Reader, compared: SessionComparison, asked: CompareQ
         marks=tuple(TextMark(*mark, verdicts[verdict]) for verdict, mark in _MARKS.items()),
         parts=tuple(_part(compared, stretch, events, asked) for stretch in shown),
         first_difference="" if first is None else f"{at_first}#{FIRST_DIFFERENCE}",
-        same_before=format_count(first or 0, "row"),
+        first_row=0 if first is None else first + 1,
         swapped=compare_address(asked.b, asked.a, **({"same": "shown"} if asked.is_unfolded else {})),
         unfolded=asked.address(start, is_unfolded=not asked.is_unfolded)
         if any(stretch.is_folded for stretch in short)
@@ -282,7 +282,7 @@ def comparison_view(reader: Reader, compared: SessionComparison, asked: CompareQ
         is_unfolded=asked.is_unfolded,
         previous=asked.address(starts[here - 1]) if here else "",
         next=asked.address(starts[here + 1]) if here + 1 < len(starts) else "",
-        place=f"rows {start + 1:,} to {end:,} of {len(rows):,}" if len(cut) > 1 else "",
+        place=f"Rows {start + 1:,}–{end:,} of {len(rows):,}" if len(cut) > 1 else "",
     )
 
 
@@ -294,12 +294,12 @@ def notices(compared: SessionComparison) -> tuple[Notice, ...]:
     found: list[Notice] = []
     for name, session in (("A", compared.a), ("B", compared.b)):
         if session.has_earlier:
-            found.append(Notice(f"Earlier events of {name} were not read: the log is too far behind.", "warning"))
+            found.append(Notice(f"{name}: earlier events were not read. The event log is too far behind.", "warning"))
         if session.has_later and session.events >= EVENTS_COMPARED:
             first = format_count(EVENTS_COMPARED, "event")
-            found.append(Notice(f"Of {name} the first {first} are compared, and the totals are theirs.", "warning"))
+            found.append(Notice(f"{name}: only the first {first} are compared and counted.", "warning"))
         elif session.has_later:
-            found.append(Notice(f"Later events of {name} were not read: the log is too far behind.", "warning"))
+            found.append(Notice(f"{name}: later events were not read. The event log is too far behind.", "warning"))
         found += [Notice(words, "warning") for words in _gaps_in_words(name, session, _places_of(compared, name))]
     if compared.a.session_id == compared.b.session_id:
         found.append(Notice("A and B are the same session."))
@@ -319,20 +319,19 @@ def _gaps_in_words(name: str, session: ComparedSession, places: Sequence[Positio
     streams = {place.stream for place in places}
     before = [gap for gap in session.gaps if gap.last_id < first]
     strange = [gap for gap in session.gaps if gap.stream not in streams and not session.has_later]
-    nobody_knows = f"whether any of them were {name}'s nobody knows"
     if before:
-        yield f"Events of {name} before its first one may be missing: entries of {before[0].stream} are."
+        yield f"{name}: earlier events may be missing. {before[0].stream} has a gap before its first event."
     if own := len(session.gaps) - len(before) - len(strange):
-        missing = f"Entries of the streams are missing beside the events of {name}, at {_places(own)}: {nobody_knows}"
-        yield f"{missing}. What stands alone may have had its counterpart there."
+        yield (
+            f"{name}: {format_count(own, 'gap')} in the streams may include its events. "
+            "Rows in only A or B may have a counterpart there."
+        )
     if strange:
         names = ", ".join(sorted({gap.stream for gap in strange}))
-        missing = f"Entries of {names}, in which nothing of {name} is known, are missing at {_places(len(strange))}"
-        yield f"{missing}: {nobody_knows}."
-
-
-def _places(number: int) -> str:
-    return "one place" if number == 1 else f"{number:,} places"
+        yield (
+            f"{name}: {format_count(len(strange), 'gap')} in {names} may include its events. "
+            f"{name} has no known event there."
+        )
 
 
 def _positions(rows: Sequence[ComparedRow], shown: Sequence[Stretch]) -> list[Position]:
@@ -347,7 +346,7 @@ def _part(
     return ComparedPart(
         rows=tuple(_row(compared, number, events) for number in numbers),
         is_folded=stretch.is_folded,
-        words=f"{stretch.rows:,} the same",
+        words=format_count(stretch.rows, "equal row"),
         address=asked.address(stretch.start, is_unfolded=True),
     )
 

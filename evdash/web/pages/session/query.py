@@ -71,7 +71,7 @@ def view_mode(params: QueryDict) -> ViewMode:
     for reading, _ in READINGS:
         if asked == reading:
             return reading
-    raise InvalidQuery(f"view= is conversation, events or raw; {asked[:40]!r} is none of them.")
+    raise InvalidQuery(f"view= must be conversation, events or raw, not {asked[:40]!r}.")
 
 
 def preserved_query(params: QueryDict) -> str:
@@ -95,11 +95,7 @@ def query_showing(event: Event, params: QueryDict, now: datetime) -> str:
 def cleared_filter(params: QueryDict) -> str:
     """Return the sentence about the filter that was removed to show an event; "" if none was."""
     text = one_line(params.get("taken_off", ""), 200)
-    return (
-        f"The filter {escape_control_chars_text(text)} was taken off to show this event, which it leaves out."
-        if text
-        else ""
-    )
+    return f"Filter {escape_control_chars_text(text)} removed: it excludes this event or is not valid." if text else ""
 
 
 def toolbar(params: QueryDict, shown: Listing) -> Toolbar:
@@ -118,10 +114,10 @@ def toolbar(params: QueryDict, shown: Listing) -> Toolbar:
             ViewModeLink(label, name, _as(params, name), name == view_mode(params)) for name, label in READINGS
         ),
         ways=(
-            NavLink("‹ error", "Previous error (E)", address("error", "previous"), "error", "previous"),
-            NavLink("error ›", "Next error (e)", address("error", "next"), "error", "next"),
-            NavLink("‹ tool call", "Previous tool call (T)", address("tool", "previous"), "tool", "previous"),
-            NavLink("tool call ›", "Next tool call (t)", address("tool", "next"), "tool", "next"),
+            NavLink("‹ Error", "Previous error (E)", address("error", "previous"), "error", "previous"),
+            NavLink("Error ›", "Next error (e)", address("error", "next"), "error", "next"),
+            NavLink("‹ Tool call", "Previous tool call (T)", address("tool", "previous"), "tool", "previous"),
+            NavLink("Tool call ›", "Next tool call (t)", address("tool", "next"), "tool", "next"),
         ),
         kept=tuple(_preserved_params(params)),
     )
@@ -199,7 +195,10 @@ def found_event(reader: Reader, summary: SessionSummary, params: dict[str, str])
     """
     what, way = params.get("what", "event"), params.get("way", "next")
     if what not in WHAT or way not in ("next", "previous"):
-        raise InvalidQuery("A session is searched for what=event, error, tool or time, way=next or previous.")
+        raise InvalidQuery(
+            f"what={what[:40]!r} with way={way[:40]!r} is not a search. "
+            "Use what=event, error, tool or time, and way=next or previous."
+        )
     within = EventFilter().also("session", summary.session_id)
     if what == "time":
         return _first(reader, _since(within, summary, params.get("time", "")), None, oldest_first=True)
@@ -212,6 +211,25 @@ def found_event(reader: Reader, summary: SessionSummary, params: dict[str, str])
     if way == "next":
         return _first(reader, within, Position(start.next(), "") if start else None, oldest_first=True)
     return _first(reader, within, Position(start, "") if start else None, oldest_first=False)
+
+
+_NOUNS: Final = {"event": "event", "error": "error", "tool": "tool call", "time": "event"}
+
+
+def nothing_found(params: dict[str, str], searched_to: datetime | None) -> str:
+    """Return the sentence for a search of `found_event` without a result."""
+    what, is_next = params.get("what", "event"), params.get("way", "next") == "next"
+    noun = _NOUNS[what]
+    if what == "time":
+        sentence = f"No {noun} at or after this time in this session."
+    elif params.get("from"):
+        sentence = f"No {'later' if is_next else 'earlier'} {noun} in this session."
+    else:
+        sentence = f"No {noun} in this session."
+    if searched_to is None:
+        return sentence
+    direction = "up" if is_next or what == "time" else "back"
+    return f"{sentence[:-1]}, searched {direction} to {searched_to:%Y-%m-%d %H:%M:%S} UTC."
 
 
 def _first(reader: Reader, within: EventFilter, place: Position | None, *, oldest_first: bool) -> Found:
@@ -255,7 +273,7 @@ def _since(within: EventFilter, summary: SessionSummary, text: str) -> EventFilt
                 moment += timedelta(days=1)
     except (ValueError, OverflowError):
         raise InvalidQuery(
-            f"{text[:40]!r} is no time: expected 14:03, 14:03:20, +90s, +5m, +2h or 2026-05-01T14:03:20Z, in UTC."
+            f"{text[:40]!r} is not a time. Write 14:03, 14:03:20, +90s, +5m, +2h or 2026-05-01T14:03:20Z (UTC)."
         ) from None
     return within.between(moment, None)
 

@@ -172,7 +172,7 @@ def _open_call(
     elif entry_id == step.event.entry_id:
         words = "this event"
     else:
-        words = f"called {format_milliseconds(took_ms(call.asked_us, entry_id.ms, step.event))} before"
+        words = f"called {format_milliseconds(took_ms(call.asked_us, entry_id.ms, step.event))} earlier"
     return OpenCall(one_line(f"{call.tool or 'search'} {asked}", _LABEL_CHARS).strip(), query.at(entry_id), words)
 
 
@@ -315,15 +315,15 @@ def _status(reader: Reader, summary: SessionSummary, last: Step) -> str:
 def _facts(state: SessionState, status: str) -> tuple[tuple[str, str], ...]:
     totals, context = state.totals, state.memory.context
     in_context = len(context.system) + len(context.messages) + len(context.summaries)
-    open_calls = (("open calls", f"{totals.open_calls:,}"),) if totals.open_calls else ()
+    open_calls = (("Open calls", f"{totals.open_calls:,}"),) if totals.open_calls else ()
     return (
-        ("status", status),
-        ("messages", f"{totals.messages:,}, {in_context:,} in context"),
-        ("tool calls", f"{totals.tool_calls:,}"),
-        ("searches", f"{totals.searches:,}"),
+        ("Status", status),
+        ("Messages", f"{totals.messages:,}, {in_context:,} in context"),
+        ("Tool calls", f"{totals.tool_calls:,}"),
+        ("Searches", f"{totals.searches:,}"),
         *open_calls,
-        ("errors", f"{totals.errors:,}"),
-        ("tokens", f"{state.tokens.total:,}"),
+        ("Errors", f"{totals.errors:,}"),
+        ("Tokens", f"{state.tokens.total:,}"),
     )
 
 
@@ -335,7 +335,7 @@ def _pin(path: Path, steps: Sequence[Step], query: PanelQuery) -> Pin:
             history.append((step.event.entry_id, value))
     numbers = [v for v in (value_in(step.after, path) for step in steps) if isinstance(v, (int, float))]
     is_number = len(numbers) == len(steps) and len(steps) > 1 and not any(isinstance(v, bool) for v in numbers)
-    said = f"from {min(numbers):,} to {max(numbers):,}" if is_number else ""
+    said = f"minimum {min(numbers):,}, maximum {max(numbers):,}" if is_number else ""
     return Pin(
         path=path_text(path),
         value=_told(history[-1][1]),
@@ -349,12 +349,12 @@ def _pin(path: Path, steps: Sequence[Step], query: PanelQuery) -> Pin:
 def _since(steps: Sequence[Step]) -> str:
     before = steps[0].before.folded
     if not before:
-        return f"over all {format_count(len(steps), 'event')} up to here"
-    return f"over the last {format_count(len(steps), 'event')}, from event {before + 1:,} on"
+        return "event 1" if len(steps) == 1 else f"events 1 to {len(steps):,}"
+    return f"last {format_count(len(steps), 'event')} (from event {before + 1:,})"
 
 
 def _told(value: Any) -> str:
-    return "nothing there" if value is MISSING else short(value)
+    return "absent" if value is MISSING else short(value)
 
 
 def _points(numbers: Sequence[float]) -> str:
@@ -385,9 +385,9 @@ def _part(path: Path, value: Any, marks: Mapping[Path, str], query: PanelQuery) 
         return Part(path[-1], text or "empty", mark, pin="" if _is_in_row(path) else query.pinned(path))
     # Parts of a newly added part have no mark of their own.
     parts = tuple(_part((*path, name), each, marks, query) for name, each in value.items())
-    text = format_count(len(parts), "entry", "entries") if parts else "none"
+    text = format_count(len(parts), "item") if parts else "none"
     if len(parts) == ROWS_SHOWN:
-        text = f"the newest {len(parts)}"
+        text = f"newest {len(parts)}"
     return Part(path[-1], text, mark, parts, is_open=bool(mark) and len(path) <= _DEPTH_OPEN)
 
 

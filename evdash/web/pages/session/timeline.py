@@ -133,18 +133,15 @@ def _notes(
     drawn: Sequence[Event], calls: Calls, summary: SessionSummary, duplicates: int, *, has_strip: bool
 ) -> Iterator[str]:
     if len(drawn) < summary.events:
-        where = "; the strip above shows them all" if has_strip else ""
-        yield f"{len(drawn):,} of {summary.events:,} events are drawn{where}."
+        whole = " The overview strip shows all." if has_strip else ""
+        yield f"Timeline: {len(drawn):,} of {summary.events:,} events.{whole}"
     if duplicates:
-        are = "is" if duplicates == 1 else "are"
-        yield f"{format_count(duplicates, 'duplicate')}, written again by a retry, {are} not drawn."
+        retries = "retry" if duplicates == 1 else "retries"
+        yield f"Not drawn: {format_count(duplicates, 'duplicate')} (producer {retries})."
     if calls.open:
-        have = "has" if len(calls.open) == 1 else "have"
-        yield f"{format_count(len(calls.open), 'call')} drawn here {have} no return: {_names(calls.open)}."
+        yield f"{format_count(len(calls.open), 'drawn call')} without a return: {_names(calls.open)}."
     if calls.alone:
-        have = "has" if len(calls.alone) == 1 else "have"
-        returns = format_count(len(calls.alone), "return")
-        yield f"{returns} drawn here {have} no call that is known: {_names(calls.alone)}."
+        yield f"{format_count(len(calls.alone), 'drawn return')} without a known call: {_names(calls.alone)}."
 
 
 def _names(calls: Sequence[Event]) -> str:

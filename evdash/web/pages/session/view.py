@@ -25,6 +25,7 @@ from evdash.web.pages.compare.presenter import suggest_comparisons
 from evdash.web.pages.session.query import (
     cleared_filter,
     found_event,
+    nothing_found,
     preserved_query,
     query_showing,
     toolbar,
@@ -108,8 +109,8 @@ def _state(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpR
     if panel is None:
         return message_page(
             request,
-            "No state yet",
-            "The session has no event up to there.",
+            "No state",
+            "The session has no event up to this point.",
             status=404,
             coverage=reader.coverage,
             subject=facts.session_id,
@@ -128,18 +129,14 @@ def _found(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpR
         if request.htmx:  # type: ignore[attr-defined]
             return _told(str(error))
         raise
-    event, to = found.event, found.searched_to
-    nothing = (
-        f"There is no such event up to {to:%Y-%m-%d %H:%M:%S} UTC, which is as far as was searched."
-        if to
-        else "There is no such event in this direction."
-    )
+    event = found.event
+    nothing = nothing_found(request.GET.dict(), found.searched_to)
     if event is None and request.htmx:  # type: ignore[attr-defined]
         return _told(nothing)
     if event is None:
         return message_page(
             request,
-            "Nothing further",
+            "Nothing found",
             nothing,
             status=404,
             coverage=reader.coverage,

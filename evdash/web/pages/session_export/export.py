@@ -108,12 +108,12 @@ def session_export(
         of_it = list_owner(reader, within, page.events, gaps)
         coverage = reader.coverage
     if coverage.unreachable:
-        raise StreamsUnavailable(f"An export now would not be complete. {coverage.unreachable}")
+        raise StreamsUnavailable(f"Export refused: it would be incomplete. {coverage.unreachable}")
     if facts is None:
         raise SessionUnknown(
-            "No event of such a session is in the log or in the streams that evdash reads."
+            "Session not found. No event in the event log or the streams has this ID."
             if reader.has_read_all
-            else "No event of such a session is in the part of the streams that was read: the log is further behind."
+            else "Session not found yet: the event log is behind, and only part of the streams was read."
         )
     return SessionExport(
         facts=facts,

@@ -107,29 +107,28 @@ class _Calls:
 def _head(export: SessionExport) -> str:
     facts = export.facts
     lines = [
-        ("session", _code(facts.session_id)),
-        ("user", _code(facts.user_id) if facts.user_id else ""),
-        ("agent", _code(str(facts.agent)) if facts.agent else ""),
-        ("model", _code(str(facts.model)) if facts.model else ""),
-        ("started", _time(facts.started_at)),
-        ("length", format_duration(facts.duration)),
-        ("outcome", _code(facts.outcome or "ended") if facts.ended else "no end yet"),
-        ("events", f"{facts.events:,}, of them {format_count(facts.errors, 'error')}"),
-        ("messages", f"{facts.messages:,}"),
-        ("tool calls", f"{facts.tool_calls:,}"),
-        ("searches", f"{facts.searches:,}"),
-        ("tokens", f"{facts.tokens:,}"),
-        ("exported", f"{_time(export.exported_at)} by {_code(export.exported_by)}"),
-        ("from the streams", ", ".join(map(_code, export.streams))),
-        ("page", _code(export.address) if export.address else ""),
-        ("completeness", export.completeness.sentence),
+        ("Session", _code(facts.session_id)),
+        ("User", _code(facts.user_id) if facts.user_id else ""),
+        ("Agent", _code(str(facts.agent)) if facts.agent else ""),
+        ("Model", _code(str(facts.model)) if facts.model else ""),
+        ("Started", _time(facts.started_at)),
+        ("Length", format_duration(facts.duration)),
+        ("Outcome", _code(facts.outcome or "ended") if facts.ended else "not ended"),
+        ("Events", f"{facts.events:,} ({format_count(facts.errors, 'error')})"),
+        ("Messages", f"{facts.messages:,}"),
+        ("Tool calls", f"{facts.tool_calls:,}"),
+        ("Searches", f"{facts.searches:,}"),
+        ("Tokens", f"{facts.tokens:,}"),
+        ("Exported", f"{_time(export.exported_at)} by {_code(export.exported_by)}"),
+        ("Streams", ", ".join(map(_code, export.streams))),
+        ("Page", _code(export.address) if export.address else ""),
+        ("Completeness", export.completeness.sentence),
     ]
     listed = "".join(f"- {name}: {value}\n" for name, value in lines if value)
     return (
         f"# Session {_code(facts.session_id)}\n\n{listed}\n"
-        "Texts of events stand in code blocks, as they were written but for JSON, which is laid out in lines; a "
-        "character that cannot be seen stands as its number in ‹›. Every field of every entry, byte for byte, is in "
-        "the export as NDJSON.\n\n## Events\n\n"
+        "Event texts are unchanged, but long JSON is indented. Invisible characters are written as hexadecimal code "
+        "points in ‹›. The NDJSON export has every field of every entry, byte for byte.\n\n## Events\n\n"
     )
 
 
@@ -144,10 +143,10 @@ def _event(item: ExportedEvent, calls: _Calls, *, with_stream: bool) -> str:
     )
     lines = [f"### {item.number}. {heading}\n\n"]
     if item.is_duplicate:
-        lines.append("A duplicate, written again by a retry of its producer: not counted.\n\n")
+        lines.append("Duplicate (producer retry), not counted.\n\n")
     # A duplicate neither begins a call nor ends one.
     if not item.is_duplicate and (call := calls.answered(event)):
-        lines.append(f"Returns the call of entry {_code(call)}.\n\n")
+        lines.append(f"Return of the call in entry {_code(call)}.\n\n")
     lines += [f"Remark: {_code(remark)}\n\n" for remark in event.remarks]
     lines += _told(event)
     return "".join(lines)
@@ -171,7 +170,7 @@ def _told(event: Event) -> list[str]:
     if short:
         lines.append("".join(short) + "\n")
     lines += [f"{_name(name)}:\n\n{_fence(text)}" for name, text in rest.items() if _is_long(text)]
-    return lines or ["Nothing beside its identity.\n\n"]
+    return lines or ["No other fields.\n\n"]
 
 
 def _is_told(name: str, value: Any, event: Event) -> bool:
@@ -205,7 +204,7 @@ def _laid_out(text: str) -> str:
 
 def _note(note: NoteRecord) -> str:
     on = "" if note.subject.entry_id is None else f" on entry {_code(str(note.subject.entry_id))}"
-    changed = f", changed {_time(note.edited_at)}" if note.edited_at else ""
+    changed = f", edited {_time(note.edited_at)}" if note.edited_at else ""
     heading = f"### {_name(note.author)} · {_time(note.written_at)}{on}{changed}\n\n"
     if note.deleted_at:
         return f"{heading}Deleted by its author {_time(note.deleted_at)}.\n\n"
@@ -213,7 +212,7 @@ def _note(note: NoteRecord) -> str:
 
 
 def _gap(gap: MissingEntries, whose: ListOwner) -> str:
-    return f"{gap_row(gap, whose).words} Between {gap.first_id} and {gap.last_id}. {gap.reason}".strip()
+    return f"{gap_row(gap, whose).words} Entry IDs {gap.first_id} to {gap.last_id}. {gap.reason}".strip()
 
 
 def _fence(text: str, kind: str = "text") -> str:
