@@ -31,7 +31,7 @@ def test_from_a_session_to_the_first_difference(page: Page, two_runs: None) -> N
     page.get_by_label("Compare with").fill("run/2 ü?#%")
     page.get_by_role("button", name="Compare").click()
     expect(page.get_by_role("heading", name="Compare")).to_be_visible()
-    page.get_by_role("link", name="Show what is the same").click()
+    page.get_by_role("link", name="Show equal rows").click()
     difference = page.locator("#first-difference")
     expect(difference).to_be_attached()
     expect(difference).not_to_be_in_viewport()
@@ -52,7 +52,7 @@ def test_what_is_folded_opens_in_its_place(page: Page, publisher: Publisher) -> 
     page.goto("/compare/?a=fold-1&b=fold-2")
     expect(page.get_by_text("step 4")).to_have_count(2)
     expect(page.get_by_text("step 4").first).not_to_be_visible()
-    page.get_by_text("8 the same").click()
+    page.get_by_text("8 equal rows").click()
     expect(page.get_by_text("step 4").first).to_be_visible()
 
 

@@ -33,7 +33,7 @@ def test_what_is_typed_into_a_note_stays_while_the_session_grows(page: Page, pub
     expect(words).to_have_value("half a sent")
     expect(words).to_be_focused()
     words.press_sequentially("ence, j and k")
-    page.get_by_role("button", name="Keep the note").click()
+    page.get_by_role("button", name="Save").click()
     expect(page.locator("#notes .note", has_text="half a sentence, j and k")).to_have_count(1)
     expect(words).to_be_hidden()
 
@@ -43,9 +43,9 @@ def test_a_note_is_written_in_an_opened_row_without_leaving_it(page: Page, publi
     page.goto("/sessions/noted-2/")
     row = page.locator(".row", has_text="the one to note")
     row.locator("summary").first.click()
-    row.get_by_text("Write a note").click()
+    row.get_by_text("Add note").click()
     row.locator("textarea").fill("look **here**")
-    row.get_by_role("button", name="Keep the note").click()
+    row.get_by_role("button", name="Save").click()
     expect(row.locator(".note strong")).to_have_text("here")
     page.reload()
     expect(page.locator("#notes .note")).to_contain_text("look here")
@@ -59,7 +59,7 @@ def test_the_exported_file_opens_from_disk_without_a_network(
     page.goto("/sessions/taken-along/")
     expect(page.locator("[data-entry]")).to_have_count(2)
     with page.expect_download() as download:
-        page.get_by_role("link", name="HTML file").click()
+        page.get_by_role("link", name="HTML").click()
     assert download.value.suggested_filename == "session-taken-along.html"
     file = tmp_path / "session.html"
     download.value.save_as(file)

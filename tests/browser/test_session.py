@@ -136,7 +136,7 @@ def test_keys_lead_to_errors_and_tool_calls(page: Page, publisher: Publisher, se
     page.keyboard.press("T")
     is_selected(page, ids[2])
     page.keyboard.press("t")
-    expect(page.locator("[data-player=says]")).to_have_text("There is no such event in this direction.")
+    expect(page.locator("[data-player=says]")).to_have_text("No later tool call in this session.")
     is_selected(page, ids[2])
     page.keyboard.press("e")
     is_selected(page, ids[5])
@@ -231,7 +231,7 @@ def test_a_session_within_a_gap_is_read_on_to_both_ends(
 def test_the_player_goes_from_event_to_event(page: Page, publisher: Publisher, session: str) -> None:
     ids = story(publisher, session)
     page.goto(f"/sessions/{session}/")
-    page.get_by_role("combobox", name="speed").select_option("100")
+    page.get_by_role("combobox", name="Speed").select_option("100")
     page.keyboard.press(" ")
     expect(page.locator("[data-player=says]")).to_have_text("End of the session")
     is_selected(page, ids[-1])
@@ -239,7 +239,7 @@ def test_the_player_goes_from_event_to_event(page: Page, publisher: Publisher, s
     is_selected(page, ids[-2])
     page.locator("[data-player=scrub]").fill("1")
     is_selected(page, ids[1])
-    page.get_by_role("button", name="One event on").click()
+    page.get_by_role("button", name="Next event").click()
     is_selected(page, ids[2])
 
 
@@ -317,19 +317,19 @@ def test_the_keys_do_what_they_are_said_to_wherever_the_focus_is(
 ) -> None:
     ids = story(publisher, session)
     page.goto(f"/sessions/{session}/")
-    page.get_by_role("combobox", name="speed").select_option("100")
+    page.get_by_role("combobox", name="Speed").select_option("100")
     page.keyboard.press("j")
     expect(row(page, ids[0]).locator("summary")).to_be_focused()
     page.keyboard.press(" ")
     expect(page.locator("[data-player=says]")).to_have_text("End of the session")
     expect(page.locator("details[open]")).to_have_count(0)
-    page.get_by_role("checkbox", name="short pauses").focus()
+    page.get_by_role("checkbox", name="Shorten idle time").focus()
     page.keyboard.press("k")
     is_selected(page, ids[-2])
     page.keyboard.press("v")
     expect(page.get_by_role("complementary", name="State at the selected event")).to_be_focused()
     page.keyboard.press("Tab")
-    expect(state(page).get_by_role("link", name="compare with this")).to_be_focused()
+    expect(state(page).get_by_role("link", name="Compare with this")).to_be_focused()
     page.keyboard.press("k")
     is_selected(page, ids[-3])
 
@@ -350,7 +350,7 @@ def test_at_any_speed_the_pace_is_kept_and_the_state_follows(page: Page, running
           }).observe(document.getElementById("session-state"), { childList: true, subtree: true });
         }"""
     )
-    page.get_by_role("combobox", name="speed").select_option("5")
+    page.get_by_role("combobox", name="Speed").select_option("5")
     began = time()
     page.get_by_role("button", name="Play").click()
     expect(page.locator("[data-player=says]")).to_have_text("End of the session")
@@ -364,7 +364,7 @@ def test_at_any_speed_the_pace_is_kept_and_the_state_follows(page: Page, running
 def test_the_keyboard_gets_past_the_picture(page: Page, publisher: Publisher, session: str) -> None:
     story(publisher, session)
     page.goto(f"/sessions/{session}/")
-    page.get_by_role("link", name="Skip the picture").focus()
+    page.get_by_role("link", name="Skip timeline").focus()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Conversation")).to_be_focused()
@@ -377,7 +377,7 @@ def test_the_picture_is_one_stop_of_the_tab_key_and_arrows_go_through_it(
     page.goto(f"/sessions/{session}/")
     marks = page.locator("[data-timeline] .mark")
     expect(page.locator("[data-timeline] .mark[tabindex='0']")).to_have_count(1)
-    page.get_by_role("link", name="Skip the picture").focus()
+    page.get_by_role("link", name="Skip timeline").focus()
     page.keyboard.press("Tab")
     expect(marks.first).to_be_focused()
     expect(page.locator(".mark-card")).to_be_visible()
@@ -402,7 +402,7 @@ def test_a_watched_path_keeps_its_history_and_stands_in_the_address(
 ) -> None:
     ids = story(publisher, session)
     page.goto(f"/sessions/{session}/?at={ids[4]}")
-    state(page).get_by_text("Counts and sums").click()
+    state(page).get_by_text("Counts and totals").click()
     state(page).get_by_role("link", name="Watch tokens.total", exact=True).click()
     pinned = state(page).locator(".pinned")
     expect(pinned).to_contain_text("tokens.total")
@@ -414,7 +414,7 @@ def test_a_watched_path_keeps_its_history_and_stands_in_the_address(
     page.keyboard.press("j")
     is_selected(page, ids[5])
     expect(pinned).to_contain_text("tokens.total")
-    state(page).get_by_role("link", name="No longer watch tokens.total").click()
+    state(page).get_by_role("link", name="Stop watching tokens.total").click()
     expect(pinned).to_have_count(0)
 
 
@@ -427,10 +427,10 @@ def test_another_reading_keeps_what_is_selected_and_watched(page: Page, publishe
     page.locator("[data-player=scrub]").fill("40")
     is_selected(page, ids[40])
     expect(state(page)).to_contain_text("State after event 41")
-    state(page).get_by_role("link", name="compare with this").click()
+    state(page).get_by_role("link", name="Compare with this").click()
     page.wait_for_url("**vs=*")
     for reading, kind in (("Conversation", "conversation"), ("Raw", "raw"), ("Events", "events")):
-        link = page.get_by_role("group", name="Readings of the list").get_by_role("link", name=reading)
+        link = page.get_by_role("group", name="View mode").get_by_role("link", name=reading)
         assert f"at={ids[40]}" in (link.get_attribute("href") or "")
         link.click()
         expect(page.locator(f".rows-as-{kind}")).to_have_count(1)
@@ -444,8 +444,8 @@ def test_another_reading_keeps_what_is_selected_and_watched(page: Page, publishe
 def test_any_two_events_are_compared(page: Page, publisher: Publisher, session: str) -> None:
     ids = story(publisher, session)
     page.goto(f"/sessions/{session}/?at={ids[1]}")
-    state(page).get_by_role("link", name="compare with this").click()
-    expect(state(page)).to_contain_text(f"What differs from {ids[1]}")
+    state(page).get_by_role("link", name="Compare with this").click()
+    expect(state(page)).to_contain_text(f"Differences from {ids[1]}")
     row(page, ids[4]).locator("summary").click()
     expect(state(page)).to_contain_text("State after event 5")
     expect(state(page).locator(".changes")).to_contain_text("It is in Bremen.")
@@ -535,17 +535,17 @@ def test_the_policy_refuses_nothing_that_a_session_page_does(page: Page, publish
     is_selected(page, ids[2])
     page.keyboard.press(".")
     is_selected(page, ids[3])
-    page.get_by_role("combobox", name="speed").select_option("100")
+    page.get_by_role("combobox", name="Speed").select_option("100")
     page.get_by_role("button", name="Play").click()
     expect(page.locator("[data-player=says]")).to_have_text("End of the session")
     expect(state(page)).to_contain_text("State after event 327")
-    state(page).get_by_role("link", name="compare with this").click()
-    expect(state(page)).to_contain_text("What differs from")
+    state(page).get_by_role("link", name="Compare with this").click()
+    expect(state(page)).to_contain_text("Differences from")
     page.get_by_role("link", name="Conversation").click()
     expect(page.locator(".turn").first).to_be_visible()
     page.goto(f"/compare/?a={session}&b={session}")
     page.get_by_role("link", name="Swap A and B").click()
-    expect(page.get_by_text("Nothing differs")).to_be_visible()
+    expect(page.get_by_text("No differences")).to_be_visible()
 
 
 def test_on_paper_the_picture_is_whole_and_only_what_is_read_is_left(
@@ -637,7 +637,7 @@ def test_a_state_that_cannot_be_loaded_says_so(context: BrowserContext, publishe
 def test_the_state_at_the_end_grows_with_the_session(page: Page, publisher: Publisher, session: str) -> None:
     story(publisher, session)
     page.goto(f"/sessions/{session}/")
-    page.get_by_role("link", name="The state at the end").click()
+    page.get_by_role("link", name="Show latest state").click()
     expect(state(page)).to_contain_text("State after event 7")
     publisher.publish("message.added", session, "the reader", role="user", content="One more thing")
     expect(state(page)).to_contain_text("State after event 8")

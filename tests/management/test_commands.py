@@ -62,7 +62,7 @@ def test_a_command_finds_the_embedded_server_that_runs(tmp_path: Path, manage_py
         assert "billing" in said("streams", "create-group", STREAM, "billing", "--reason", "invoices")
         assert "made anew of 0 events" in said("rebuild", "audit")
         assert said("replay", "--session", "s", "--to", "s", "--dry-run").startswith("s is no sandbox: the name")
-        assert said("export_session", "s").startswith("No event of such a session is in the log")
+        assert said("export_session", "s").startswith("Session not found. No event in the event log")
     assert "no embedded server runs" in said("rebuild", "audit")
 
 

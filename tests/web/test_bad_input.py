@@ -259,7 +259,7 @@ def test_a_clock_of_the_year_9999_spoils_neither_the_overview_nor_its_session(
     assert "are outside the chart" in overview
     assert " y " not in overview
     session = parse_page(browser.get("/sessions/s/"))
-    assert re.search(r"length 10 s", session.text)
+    assert re.search(r"Length 10 s", session.text)
     assert session.html.count("is more than 1 day after the entry ID") == 4
     assert "9999" not in parse_page(browser.get("/sessions/")).text
     assert "9999" not in parse_page(browser.get("/users/u/")).text.partition("Events")[0]

@@ -29,7 +29,7 @@ def _far_behind(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_sessions_list_begins_where_its_numbers_do(browser: Client) -> None:
     html = browser.get("/sessions/late/").content.decode()
-    assert "<dt>events</dt><dd>6</dd>" in html
+    assert "<dt>Events</dt><dd>6</dd>" in html
     assert html.count("data-entry=") == 6
     assert "No matching events" not in html
     assert "data-timeline" in html

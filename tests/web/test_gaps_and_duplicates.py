@@ -49,7 +49,7 @@ def test_a_duplicate_is_shown_marked_and_not_counted(
     assert html.count("row-duplicate") == 1
     assert "2 events, 0 errors + 1 duplicate" in html
     session = browser.get("/sessions/s1/").content.decode()
-    assert "<dt>events</dt><dd>2</dd>" in session
+    assert "<dt>Events</dt><dd>2</dd>" in session
     lines = b"".join(browser.get("/events.ndjson").streaming_content).splitlines()
     assert [json.loads(line).get("is_duplicate", False) for line in lines] == [False, True, False]
     rows = b"".join(browser.get("/events.csv").streaming_content).decode().splitlines()
@@ -124,7 +124,7 @@ def test_a_gap_of_a_stream_in_which_a_session_has_nothing_is_told_as_that(
     assert told in browser.get("/sessions/s1/").content.decode()
     assert told in b"".join(browser.get("/sessions/s1/transcript.md").streaming_content).decode()
     compared = browser.get("/compare/?a=s1&b=s2").content.decode()
-    assert "Entries of other, in which nothing of A is known, are missing at one place" in compared
+    assert "A: 1 gap in other may include its events. A has no known event there." in compared
     write(entry("1700000001800-0", stream="other", type="message.added", session_id="s1"))
     assert "has no known event in other" not in browser.get("/sessions/s1/").content.decode()
 

@@ -36,7 +36,7 @@ def other_person() -> Client:
 
 
 def test_a_note_on_a_session_is_there_with_author_and_markdown(filled: Client) -> None:
-    assert "Write a note" in parse_page(filled.get(SESSION)).text
+    assert "Add note" in parse_page(filled.get(SESSION)).text
     answer = filled.post(f"{SESSION}notes", {"text": "It **failed** twice.\r\n\r\nTwice!"})
     assert answer.status_code == 302
     page = parse_page(other_person().get(SESSION))
@@ -44,7 +44,7 @@ def test_a_note_on_a_session_is_there_with_author_and_markdown(filled: Client) -
     assert "the reader" in page.text
     assert "<strong>failed</strong>" in page.html
     assert "<p>Twice!</p>" in page.html
-    assert "change" not in page.links
+    assert "Edit" not in page.links
 
 
 def test_a_note_on_an_event_is_on_its_page_in_its_row_and_on_its_session(filled: Client) -> None:
@@ -65,16 +65,16 @@ def test_what_is_written_from_an_opened_row_comes_back_in_its_place(filled: Clie
     assert part.html.lstrip().startswith('<section class="notes"')
     assert "in place" in part.text
     refused = parse_page(filled.post(f"{EVENT}notes", {"text": "x" * 10_001}, headers=headers), 400)
-    assert "It has 10,001 characters, and a note has at most 10,000." in refused.text
+    assert "The note has 10,001 characters; the limit is 10,000." in refused.text
     assert "x" * 10_001 in refused.html
 
 
 @pytest.mark.parametrize("text", ["", " \r\n ", "x" * 10_001])
 def test_a_note_that_is_not_taken_says_why_and_loses_nothing(filled: Client, text: str) -> None:
     page = parse_page(filled.post(f"{SESSION}notes", {"text": text}), 400)
-    assert "The note is not kept." in page.text
+    assert "Note not saved." in page.text
     assert text.strip() in page.html
-    assert "not kept" not in parse_page(filled.get(SESSION)).text
+    assert "not saved" not in parse_page(filled.get(SESSION)).text
 
 
 def test_the_same_note_sent_twice_is_one(filled: Client) -> None:
@@ -88,30 +88,30 @@ def test_only_so_many_notes_are_on_one_thing(filled: Client, monkeypatch: pytest
     filled.post(f"{SESSION}notes", {"text": "one"})
     filled.post(f"{SESSION}notes", {"text": "two"})
     page = parse_page(filled.post(f"{SESSION}notes", {"text": "three"}), 400)
-    assert "There are 2 notes on this already" in page.text
+    assert "At most 2 notes, including deleted ones," in page.text
 
 
 def test_a_change_keeps_what_was_said_before_where_everybody_reads_it(filled: Client) -> None:
     filled.post(f"{SESSION}notes", {"text": "the first words"})
-    address = parse_page(filled.get(SESSION)).links["change"]
+    address = parse_page(filled.get(SESSION)).links["Edit"]
     form = parse_page(filled.get(address))
     assert "the first words" in form.html
     assert filled.post(address, {"text": "better words", "seen": "1"})["Location"].startswith(f"{SESSION}#note-")
     page = parse_page(filled.get(SESSION))
     assert "better words" in page.text
     assert "the first words" not in page.text
-    assert "changed" in page.text
+    assert "edited" in page.text
     history = parse_page(other_person().get(address))
-    assert "What it said before" in history.text
+    assert "Earlier versions" in history.text
     assert "the first words" in history.text
 
 
 def test_a_change_of_what_was_changed_in_another_window_is_refused_and_kept_in_the_form(filled: Client) -> None:
     filled.post(f"{SESSION}notes", {"text": "one"})
-    address = parse_page(filled.get(SESSION)).links["change"]
+    address = parse_page(filled.get(SESSION)).links["Edit"]
     filled.post(address, {"text": "two", "seen": "1"})
     page = parse_page(filled.post(address, {"text": "three", "seen": "1"}), 409)
-    assert "changed meanwhile" in page.text
+    assert "changed in another window" in page.text
     assert "three" in page.html
     assert page.values("value").count("2") == 1
     assert "two" in parse_page(filled.get(SESSION)).text
@@ -119,17 +119,20 @@ def test_a_change_of_what_was_changed_in_another_window_is_refused_and_kept_in_t
 
 def test_nobody_changes_or_deletes_the_note_of_another(filled: Client) -> None:
     filled.post(f"{SESSION}notes", {"text": "mine"})
-    address = parse_page(filled.get(SESSION)).links["change"]
+    address = parse_page(filled.get(SESSION)).links["Edit"]
     other = other_person()
-    assert "Delete it" not in parse_page(other.get(address)).text
-    assert "by its author only" in parse_page(other.post(address, {"text": "yours", "seen": "1"}), 409).text
-    assert "by its author only" in parse_page(other.post(f"{address}delete"), 409).text
+    assert "Delete note" not in parse_page(other.get(address)).text
+    assert (
+        "Only the author the reader can edit or delete"
+        in parse_page(other.post(address, {"text": "yours", "seen": "1"}), 409).text
+    )
+    assert "Only the author the reader can edit or delete" in parse_page(other.post(f"{address}delete"), 409).text
     assert "mine" in parse_page(filled.get(SESSION)).text
 
 
 def test_a_deleted_note_leaves_who_and_when_and_not_a_word(filled: Client) -> None:
     filled.post(f"{SESSION}notes", {"text": "her password is hunter2"})
-    address = parse_page(filled.get(SESSION)).links["change"]
+    address = parse_page(filled.get(SESSION)).links["Edit"]
     filled.post(address, {"text": "her password is gone", "seen": "1"})
     assert filled.get(f"{address}delete").status_code == 405
     filled.post(f"{address}delete")
@@ -141,11 +144,11 @@ def test_a_deleted_note_leaves_who_and_when_and_not_a_word(filled: Client) -> No
 
 def test_the_audit_log_has_every_change_and_no_text_of_it(filled: Client) -> None:
     filled.post(f"{SESSION}notes", {"text": "the words themselves"})
-    address = parse_page(filled.get(SESSION)).links["change"]
+    address = parse_page(filled.get(SESSION)).links["Edit"]
     filled.post(address, {"text": "other words", "seen": "1"})
     filled.post(f"{address}delete")
     page = parse_page(filled.get("/audit-log/"))
-    for title in ("Wrote a note on session s-1", "Changed the note on session s-1", "Deleted the note on session s-1"):
+    for title in ("Added a note on session s-1", "Edited the note on session s-1", "Deleted the note on session s-1"):
         assert title in page.links
         assert parse_page(filled.get(page.links[title])).links["The note"] == address
     assert "words" not in page.text
@@ -166,7 +169,7 @@ def test_notes_outlive_trimming_and_a_log_made_anew(filled: Client, index: Index
 
 def test_no_note_is_taken_on_what_nobody_knows(filled: Client) -> None:
     assert "No such session" in parse_page(filled.post("/sessions/nobody/notes", {"text": "x"}), 404).html
-    assert "No such entry" in parse_page(filled.post(f"/events/{STREAM}/5-5/notes", {"text": "x"}), 404).html
+    assert "Entry not found" in parse_page(filled.post(f"/events/{STREAM}/5-5/notes", {"text": "x"}), 404).html
     parse_page(filled.get("/notes/999/"), 404)
     parse_page(filled.post("/notes/999/delete"), 404)
 

@@ -131,7 +131,7 @@ def test_a_session_shows_its_facts_its_timeline_and_its_events_in_order(filled: 
     assert [row.split()[1] for row in page.rows] == [
         f"{START_MS + 60_000 + after}-0" for after in (0, 1_000, 2_500, 3_000, 4_000, 5_000)
     ]
-    assert "length 5 s" in page.text
+    assert "Length 5 s" in page.text
     assert "errors 1" in page.text
     marks = page.values("data-mark")
     assert len(marks) == 6

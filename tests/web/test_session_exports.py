@@ -121,7 +121,7 @@ def filled(request: pytest.FixtureRequest, write: Write, index: Index, valkey: r
 
 def test_the_sessions_page_offers_all_three(filled: Client) -> None:
     page = parse_page(filled.get("/sessions/s-2/"))
-    for name in ("HTML file", "transcript"):
+    for name in ("HTML", "Markdown"):
         assert filled.get(page.links[name]).status_code == 200
     lines = b"".join(filled.get(page.links["NDJSON"]).streaming_content).splitlines()  # type: ignore[attr-defined]
     assert [json.loads(line)["session_id"] for line in lines] == ["s-2"] * 6
@@ -132,7 +132,7 @@ def test_the_file_has_facts_picture_every_field_and_who_made_it(filled: Client) 
     assert file.html.startswith("<!doctype html>")
     assert "Session s-2" in file.text
     assert re.search(r"Exported from evdash on 20\d\d-\S+ \S+ UTC by the reader , from the stream", file.text)
-    assert "Complete: from the session's first event on" in file.text
+    assert "Complete: the event log has no gap from the session's first to its last event." in file.text
     assert "End of the export: 6 events, 1 error." in file.text
     for value in ('{"origin":"JFK","destination":"SEA"}', "I want to fly", "Error: no seats", "resolved", "E7"):
         assert value in file.text
@@ -157,8 +157,8 @@ def test_the_transcript_tells_the_conversation_in_order(filled: Client) -> None:
     ]
     assert f"entry `{START_MS + 61_000}-0`" in text
     assert "```text\nI want to fly\n```" in text
-    assert f"Returns the call of entry `{START_MS + 62_500}-0`." in text
-    assert "Complete: from the session's first event on" in text
+    assert f"Return of the call in entry `{START_MS + 62_500}-0`." in text
+    assert "Complete: the event log has no gap from the session's first to its last event." in text
     assert text.endswith("End of the transcript: 6 events, 1 error.\n")
 
 
@@ -221,7 +221,7 @@ def test_bytes_are_base64_and_a_megabyte_is_whole(browser: Client, write: Write)
         raw_entry(("session_id", "s"), ("type", "message.added"), ("content", long), entry_id="1001-1"),
     )
     file = in_file(browser, "s")
-    assert "3 B that are not UTF-8 text, as base64" in file.text
+    assert "Not UTF-8 (3 B), base64" in file.text
     assert "//4A" in file.text
     assert long in "".join(file.texts)
     assert long in in_transcript(browser, "s")
@@ -255,7 +255,7 @@ def test_duplicates_are_told(browser: Client, write: Write) -> None:
     for entry_id in ("1000-1", "1001-1"):
         write(entry(entry_id, type="message.added", session_id="s", content="hello", id="the-same"))
     assert in_file(browser, "s").html.count('class="row-duplicate"') == 1
-    assert in_transcript(browser, "s").count("A duplicate") == 1
+    assert in_transcript(browser, "s").count("Duplicate (producer retry), not counted.") == 1
 
 
 def test_the_export_is_made_in_pieces(browser: Client, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +280,7 @@ def test_what_cannot_be_exported_says_so(filled: Client) -> None:
     for ending in ("export.html", "transcript.md"):
         answer = filled.get(f"/sessions/nobody/{ending}")
         assert answer.status_code == 404
-        assert b"No event of such a session" in answer.content
+        assert b"Session not found." in answer.content
         assert Client().get(f"/sessions/s-1/{ending}").status_code == 401
 
 
@@ -305,7 +305,7 @@ def test_the_command_writes_to_the_standard_output(filled: Client, capfdbinary: 
 
 
 def test_the_command_leaves_nothing_half_written(filled: Client, tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="No event of such a session"):
+    with pytest.raises(CommandError, match="Session not found"):
         call_command("export_session", "nobody", "--output", str(tmp_path / "x"))
     with pytest.raises(CommandError, match="cannot be written"):
         call_command("export_session", "s-1", "--output", str(tmp_path / "missing" / "x"))
@@ -328,7 +328,7 @@ def test_calls_are_paired_as_everywhere(browser: Client, write: Write) -> None:
         of(9, type="tool.called", tool="book", call_id="d", result="done"),
     )
     text = in_transcript(browser, "s")
-    assert re.findall(r"Returns the call of entry `(\d)000-0`", text) == ["1", "6"]
+    assert re.findall(r"Return of the call in entry `(\d)000-0`", text) == ["1", "6"]
     assert text[text.index("## Calls without a return") :].startswith(
         "## Calls without a return\n\n- `find`, entry `2000-0`\n- `pay`, entry `5000-0`\n\n## Notes"
     )

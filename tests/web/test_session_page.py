@@ -45,7 +45,7 @@ def test_a_call_without_a_return_is_drawn_open_and_told(browser: Client, write: 
     page = session(browser)
     assert "refund: no return up to the last event (+3 min)" in page.html
     assert page.html.count("call is-open") == 1
-    assert "1 call drawn here has no return: refund." in page.text
+    assert "1 drawn call without a return: refund." in page.text
 
 
 def test_an_open_call_is_told_in_its_row_its_mark_and_the_state(browser: Client, write: Write) -> None:
@@ -63,7 +63,7 @@ def test_an_open_call_is_told_in_its_row_its_mark_and_the_state(browser: Client,
     assert words in session(browser, "?q=type:tool.called").text  # a filter that leaves returns out
     for query, told in ((f"&at={at(1)}", "this event"), ("", words)):
         panel = session(browser, f"?part=state{query}").text
-        assert "open calls 1 " in panel
+        assert "Open calls 1 " in panel
         assert f"Open calls refund order 7 {told}" in panel
 
 
@@ -98,7 +98,7 @@ def call_at(second: int, returned_at: int | None, events: int = 500) -> list[Ent
 def test_a_return_that_came_after_the_picture_ends_its_call(browser: Client, write: Write) -> None:
     write(*call_at(298, returned_at=420))
     page = session(browser)
-    assert "300 of 500 events are drawn" in page.text
+    assert "Timeline: 300 of 500 events." in page.text
     assert "no return" not in page.html
     assert "track, 2 min 2 s from call to return (return after this timeline)" in page.html
     assert "call is-open" not in page.html
@@ -143,15 +143,15 @@ def test_nothing_is_said_of_calls_where_entries_are_missing(browser: Client, wri
     )
     index()
     page = session(browser)
-    assert "2 calls drawn here have no return: track, refund." in page.text
-    assert "2 returns drawn here have no call that is known: track, refund." in page.text
+    assert "2 drawn calls without a return: track, refund." in page.text
+    assert "2 drawn returns without a known call: track, refund." in page.text
     position = lock_positions("evdash-audit", [STREAM])[STREAM]
     for second in (3, 7):
         gap = EntryId.parse(at(second))
         record_gap(position, Gap.Kind.REMOVED, gap, gap, 1)
     page = session(browser)
-    assert "1 call drawn here has no return: refund." in page.text
-    assert "1 return drawn here has no call that is known: track." in page.text
+    assert "1 drawn call without a return: refund." in page.text
+    assert "1 drawn return without a known call: track." in page.text
 
 
 def test_of_a_return_whose_call_lies_before_the_picture_nothing_is_said(browser: Client, write: Write) -> None:
@@ -177,20 +177,20 @@ def test_a_session_that_nobody_ended_was_left_after_a_while(browser: Client, wri
 
 def test_the_state_at_the_last_event_says_the_status_as_the_page_does(browser: Client, write: Write) -> None:
     write(event(0, type="session.started"), event(1, type="message.added"), event(2, type="message.added"))
-    assert "status abandoned" in session(browser, "?part=state").text
-    assert "status abandoned" in session(browser, f"?part=state&at={at(2)}").text
-    assert "status running" in session(browser, f"?part=state&at={at(1)}").text
+    assert "Status abandoned" in session(browser, "?part=state").text
+    assert "Status abandoned" in session(browser, f"?part=state&at={at(2)}").text
+    assert "Status running" in session(browser, f"?part=state&at={at(1)}").text
     write(event(3, type="session.ended", outcome="resolved"))
-    assert "status running" in session(browser, f"?part=state&at={at(2)}").text
-    assert "status ended: resolved" in session(browser, "?part=state").text
+    assert "Status running" in session(browser, f"?part=state&at={at(2)}").text
+    assert "Status ended: resolved" in session(browser, "?part=state").text
 
 
 def test_what_comes_after_the_end_makes_no_other_status(browser: Client, write: Write, index: Index) -> None:
     write(event(0, type="session.started"), event(1, type="session.ended", outcome="resolved"))
     write(event(2, type="message.added"), event(3, type="session.started"))
     for _ in range(2):
-        assert "outcome resolved" in session(browser).text
-        assert "status ended: resolved, 2 events after its end" in session(browser, "?part=state").text
+        assert "Outcome resolved" in session(browser).text
+        assert "Status ended: resolved, 2 events after its end" in session(browser, "?part=state").text
         index()
 
 
@@ -206,9 +206,9 @@ def test_where_clocks_differ_both_are_told_and_the_status_goes_by_the_one_that_i
     )
     page = session(browser).text
     assert "running" in page
-    assert re.search(r"last event \d+ s ago by Redis's clock 2025-11-21 10:00:09 by its producer's", page)
-    assert "4 min 40 s by Redis's clock 9 s by its producer's" in page
-    assert re.search(r"\d by Redis's clock 2025-11-21 10:00:00 by its producer's", page)
+    assert re.search(r"last event \d+ s ago \(Redis\) 2025-11-21 10:00:09 \(producer\)", page)
+    assert "4 min 40 s (Redis) 9 s (producer)" in page
+    assert re.search(r"\d \(Redis\) 2025-11-21 10:00:00 \(producer\)", page)
     listed = parse_page(browser.get("/sessions/")).text
     assert re.search(r"\d+ s ago by Redis's clock; 2025-11-21 10:00:09 by its producer's", listed)
     assert "running" in listed
@@ -279,9 +279,9 @@ def test_a_way_leads_out_of_a_filter_that_hides_what_it_finds_and_the_page_says_
     place = f"?at={at(400)}&view=raw&pin=totals.errors"
     assert answer["Location"] == f"/sessions/s/{place}&taken_off=type%3Amessage.added"
     page = parse_page(long.get(answer["Location"]))
-    assert "The filter type:message.added was taken off to show this event, which it leaves out." in page.text
+    assert "Filter type:message.added removed: it excludes this event or is not valid." in page.text
     assert any(at(400) in row for row in page.rows)
-    assert "taken_off" not in page.links["tool call ›"]
+    assert "taken_off" not in page.links["Tool call ›"]
     assert "taken_off" not in page.links["Conversation"]
     assert "not understood" not in page.text
     broken = long.get("/sessions/s/?part=find&what=error&q=since%3Asoon")
@@ -312,12 +312,12 @@ def test_all_of_a_session_is_counted_however_long_it_is(long: Client, monkeypatc
 def test_a_time_that_is_none_is_told_without_leaving_the_page(long: Client) -> None:
     answer = long.get("/sessions/s/?part=find&what=time&time=99:99", headers={"HX-Request": "true"})
     assert answer.status_code == 204
-    assert "is no time" in answer["HX-Trigger"]
+    assert "is not a time" in answer["HX-Trigger"]
 
 
 def test_what_is_not_there_or_cannot_be_read_is_a_sentence(long: Client) -> None:
     beyond = f"?part=find&what=error&from={at(400)}"
-    assert "no such event in this direction" in session(long, beyond, 404).text
+    assert "No later error in this session." in session(long, beyond, 404).text
     assert long.get(f"/sessions/s/{beyond}", headers={"HX-Request": "true"}).status_code == 204
     for query in ("part=find&what=x", "part=find&what=time&time=soon", "at=x", "part=state&pin=.", "view=upside"):
         assert session(long, f"?{query}", 400).text
@@ -327,7 +327,7 @@ def test_a_page_at_an_event_shows_what_lies_around_it(long: Client) -> None:
     page = session(long, f"?at={at(250)}")
     assert [row.split()[1] for row in page.rows] == [at(n) for n in range(201, 301)]
     assert page.html.count('class="mark ') == 300
-    assert "300 of 500 events are drawn; the strip above shows them all." in page.text
+    assert "Timeline: 300 of 500 events. The overview strip shows all." in page.text
     assert "strip-window" in page.html
     assert {"data-before", "data-after"} <= {name for _, name, _ in page.attributes}
 
@@ -348,8 +348,8 @@ def test_the_state_after_an_event_and_what_it_changed(long: Client) -> None:
     panel = long.get(f"/sessions/s/?part=state&at={at(100)}", headers={"HX-Request": "true"}).content.decode()
     assert panel.lstrip().startswith("<div data-state-query")
     against = session(long, f"?part=state&at={at(100)}&vs={at(98)}")
-    assert f"What differs from {at(98)}, event 99" in against.text
-    assert "No state yet" in parse_page(long.get("/sessions/s/?part=state&at=1-0"), 404).html
+    assert f"Differences from {at(98)}, event 99" in against.text
+    assert "No state" in parse_page(long.get("/sessions/s/?part=state&at=1-0"), 404).html
 
 
 def test_a_watched_path_has_a_history_in_a_long_session_and_says_from_where_on(
@@ -357,9 +357,9 @@ def test_a_watched_path_has_a_history_in_a_long_session_and_says_from_where_on(
 ) -> None:
     monkeypatch.setattr(session_snapshots, "KEPT_EVERY", 100)
     monkeypatch.setattr(state_panel, "HISTORY_EVENTS", 150)
-    for since in ("all 461 events up to here", "the last 161 events, from event 301 on"):
+    for since in ("events 1 to 461", "last 161 events (from event 301)"):
         page = session(long, f"?part=state&at={at(460)}&pin=totals.tool_calls")
-        assert f"Watched over {since}" in page.text
+        assert f"Watched {since}" in page.text
         assert "totals.tool_calls 2" in page.text
 
 

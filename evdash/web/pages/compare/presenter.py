@@ -111,8 +111,9 @@ def totals(contrasts: Sequence[Contrast]) -> tuple[Total, ...]:
 def _total(contrast: Contrast) -> Total:
     is_duration = contrast.name in _DURATIONS
     said: Callable[[float], str] = format_milliseconds if is_duration else _number
+    name = _DURATIONS.get(contrast.name, contrast.name)
     return Total(
-        name=_DURATIONS.get(contrast.name, contrast.name),
+        name=name[:1].upper() + name[1:],
         a=_value(contrast.a, said),
         b=_value(contrast.b, said),
         difference=_difference(contrast, said),
