@@ -132,7 +132,7 @@ def test_a_session_shows_its_facts_its_timeline_and_its_events_in_order(filled: 
         f"{START_MS + 60_000 + after}-0" for after in (0, 1_000, 2_500, 3_000, 4_000, 5_000)
     ]
     assert "Length 5 s" in page.text
-    assert "errors 1" in page.text
+    assert "Errors 1" in page.text
     marks = page.values("data-mark")
     assert len(marks) == 6
     assert set(marks) == {value for value in page.values("id") if value.startswith("e-")}
