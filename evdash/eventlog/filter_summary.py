@@ -14,14 +14,14 @@ from django.db.models.functions import Cast
 
 from evdash.eventlog.event_query import duplicates_query, log_query
 from evdash.eventlog.models import LoggedEvent, TypeCount
-from evdash.eventlog.records import FACETS, Count, FacetValue, FilterSummary
+from evdash.eventlog.records import Count, FacetValue, FilterSummary
 from evdash.eventlog.stream_deltas import StreamDeltas
 from evdash.eventlog.time_buckets import DAY_S, histogram_of
 from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
-from evdash.events.filters.keys import ATTRIBUTES, IS, Condition
+from evdash.events.filters.keys import ATTRIBUTES, FACETS, IS, Condition
 
 # Counts, facets and histogram use at most this number of the newest matches, which takes about 20 ms.
 SAMPLE_MAX = 5_000

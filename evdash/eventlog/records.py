@@ -217,4 +217,3 @@ class Overview:
 
 
 ACTIVE_WITHIN = timedelta(minutes=15)
-FACETS = ("type", "session", "user", "severity", "code", "tool", "model", "stream")

@@ -14,14 +14,15 @@ from django.urls import resolve
 from evdash.config.environment import CHECKOUT
 from evdash.events.decoding import _NO_ERROR, _SEVERITY_ALIASES, ERROR_SEVERITIES, decode
 from evdash.events.filters.event_filter import EventFilter
-from evdash.events.filters.keys import ATTRIBUTES
 from evdash.events.upcasters import VERSION_1
 from evdash.streams.reads import read_forward
-from tests.platform.settings_table import settings_table
+from tests.platform.doc_tables import TABLES, with_table
 
 DOCS = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 # What stands in a documented URL for a value, and such a value.
-PLACEHOLDERS = {"ENTRY-ID": "1-0", "STREAM": "memory:events", "GROUP": "g", "NUMBER": "1", "KIND": "claim", "USER": "u", "NAME": "n", "ID": "s"}  # fmt: skip  # noqa: E501
+PLACEHOLDERS = {
+    "ENTRY_ID": "1-0", "STREAM": "memory:events", "GROUP": "g", "NUMBER": "1", "KIND": "claim", "ID": "s", "NAME": "n",
+}  # fmt: skip
 
 every_page = pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
 
@@ -84,15 +85,10 @@ def test_the_readme_is_short() -> None:
     assert len(text_of("README.md").splitlines()) <= 120
 
 
-def test_the_table_of_settings_is_complete() -> None:
-    _, _, rest = text_of("docs/configuration.md").partition("<!-- settings -->")
-    assert rest.partition("<!-- /settings -->")[0].strip() == settings_table()
-
-
-def test_the_filter_keys_are_named_completely() -> None:
-    line = re.search(r"^Keys: (.*)\.$", text_of("docs/filters.md"), re.MULTILINE)
-    assert line is not None
-    assert _names(line[1]) == list(ATTRIBUTES)
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_are_those_of_the_declarations(name: str) -> None:
+    """`python -m tests.platform.doc_tables` writes them."""
+    assert with_table(CHECKOUT / name) == text_of(name)
 
 
 def test_the_example_of_a_filter_is_one() -> None:

@@ -10,14 +10,14 @@ from urllib.parse import urlencode
 
 from evdash.events.event import Event, us_from_datetime
 from evdash.events.filters import parser
-from evdash.events.filters.keys import FIELD_PREFIX, IS, TEXT, Condition
+from evdash.events.filters.keys import BY_NAME, FIELD_PREFIX, FILTER_KEYS, IS, TEXT, Condition
 from evdash.events.filters.parser import FilterError
 from evdash.events.filters.search_text import search_text
 from evdash.events.filters.time_range import InvalidTimeBound, TimeBound
 
 __all__ = ["PARAMETERS", "Chip", "Condition", "EventFilter", "FilterError", "Predicate", "TimeBound"]
 
-PARAMETERS = ("q", "stream", "type", "session", "user", "severity", "text", "errors", "since", "until")
+PARAMETERS = ("q", *(key.name for key in FILTER_KEYS if key.is_parameter), "text", "errors", "since", "until")
 """Query-string parameters of a filter."""
 
 _ERRORS = Condition(IS, "error")
@@ -59,10 +59,10 @@ class EventFilter:
         """
         parsed = parser.parse(_single(params, "q"))
         conditions = list(parsed.conditions)
-        for key in ("stream", "type", "session", "user", "severity"):
-            for value in params.get(key, ()):
+        for key in FILTER_KEYS:
+            for value in params.get(key.name, ()) if key.is_parameter else ():
                 if value:
-                    conditions.append(Condition(key, value.lower() if key == "severity" else value))
+                    conditions.append(Condition(key.name, value.lower() if key.is_lower_case else value))
         conditions.extend(Condition(TEXT, value) for value in params.get("text", ()) if value)
         errors = _single(params, "errors").lower()
         if errors not in _SWITCH:
@@ -222,12 +222,10 @@ def _describe_group(group: tuple[Condition, ...]) -> str:
         return f'{"without" if first.negated else "with"} the text "{first.value}"'
     if first.key.startswith(FIELD_PREFIX):
         return f"{'without' if first.negated else 'with'} {first.key.removeprefix(FIELD_PREFIX)} = {values}"
+    key = BY_NAME[first.key]
     if _is_any(first) and len(group) == 1:
-        return f"{'not ' if first.negated else ''}of any {'event ID' if first.key == 'id' else first.key}"
-    word = {"session": "in session", "stream": "in stream", "id": "with event ID"}.get(first.key)
-    if word is None:
-        word = f"with {first.key}" if first.key in ("tool", "model", "code") else f"of {first.key}"
-    return f"{'not ' if first.negated else ''}{word} {values}"
+        return f"{'not ' if first.negated else ''}of any {key.noun or key.name}"
+    return f"{'not ' if first.negated else ''}{key.phrase} {values}"
 
 
 def _describe_value(condition: Condition) -> str:

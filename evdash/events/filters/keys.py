@@ -9,19 +9,39 @@ from typing import Final
 from evdash.events.event import Event
 from evdash.events.filters.search_text import field_needle, text_needle
 
-# The keys of the filter grammar that name a property of an event, and that property.
-ATTRIBUTES: Final[dict[str, str]] = {
-    "stream": "stream",
-    "type": "type",
-    "session": "session_id",
-    "user": "user_id",
-    "severity": "severity",
-    "tool": "tool",
-    "model": "model",
-    "agent": "agent",
-    "code": "code",
-    "id": "event_id",
-}
+
+@dataclass(frozen=True, slots=True)
+class FilterKey:
+    """A property of events that filters name. Grammar, SQL, URLs, facets, help and documentation use this table."""
+
+    name: str
+    attribute: str  # of Event; a column of the event log, except for the stream
+    example: str  # a value, for the help
+    phrase: str  # before the value in a filter's description: "in session"
+    noun: str = ""  # in "of any …"; "": the name
+    facet: str = ""  # the heading of its facet; "": no facet
+    is_parameter: bool = False  # URLs have a parameter of this name
+    is_lower_case: bool = False  # decoding writes its values in lower case
+
+
+FILTER_KEYS: Final = (
+    FilterKey("type", "type", "tool.called", "of type", facet="Type", is_parameter=True),
+    FilterKey(
+        "severity", "severity", "warning", "of severity", facet="Severity", is_parameter=True, is_lower_case=True
+    ),
+    FilterKey("user", "user_id", "mia_li_3668", "of user", facet="User", is_parameter=True),
+    FilterKey("session", "session_id", "airline-33-t0", "in session", facet="Session", is_parameter=True),
+    FilterKey("tool", "tool", "search*", "with tool", facet="Tool"),
+    FilterKey("code", "code", "timeout", "with code", facet="Error code"),
+    FilterKey("model", "model", "gpt-4o", "with model", facet="Model"),
+    FilterKey("stream", "stream", "memory:events", "in stream", facet="Stream", is_parameter=True),
+    FilterKey("agent", "agent", "planner", "of agent"),
+    FilterKey("id", "event_id", "evt-1", "with event ID", noun="event ID"),
+)
+"""All keys, in the order of facets and help. The stream is the last facet (eventlog/filter_summary.py)."""
+BY_NAME: Final = {key.name: key for key in FILTER_KEYS}
+ATTRIBUTES: Final = {key.name: key.attribute for key in FILTER_KEYS}
+FACETS: Final = tuple(key.name for key in FILTER_KEYS if key.facet)
 FIELD_PREFIX: Final = "field."
 TEXT: Final = "text"
 IS: Final = "is"

@@ -2,8 +2,7 @@
 
     query   = { term }                      terms are separated by spaces and must all hold
     term    = [ "-" ] ( text | key ":" value )
-    key     = stream | type | session | user | severity | tool | model | agent | code | id | is | since | until
-            | text | field.NAME
+    key     = one of FILTER_KEYS (keys.py) | is | since | until | text | field.NAME
     value   = word | word "*" | quoted      star: any value that starts with the word
     text    = word | quoted                 anywhere in any value, without regard to case
     quoted  = '"' characters '"'            with \\" and \\\\ inside
@@ -17,13 +16,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from evdash.events.filters.keys import ATTRIBUTES, FIELD_PREFIX, IS, TEXT, Condition
+from evdash.events.filters.keys import BY_NAME, FIELD_PREFIX, IS, TEXT, Condition
 from evdash.events.filters.time_range import InvalidTimeBound, TimeBound
 
 MAX_QUERY_CHARS = 4_000
 MAX_CONDITIONS = 50
 TIME_KEYS = ("since", "until")
-KEYS = (*ATTRIBUTES, IS, *TIME_KEYS, TEXT)
+KEYS = (*BY_NAME, IS, *TIME_KEYS, TEXT)
 
 _NAME = r"[A-Za-z_][\w.\-]*"
 _KEY = re.compile(_NAME + "(?=:)")
@@ -155,7 +154,7 @@ def _condition(term: _Term, text: str) -> Condition:
         return Condition(TEXT, value, term.negated)
     if key == "field" or (key.startswith(FIELD_PREFIX) and key == FIELD_PREFIX):
         raise FilterError("Write a field name after field. such as field.channel:chat.", text, term.position)
-    if key not in ATTRIBUTES and key != IS and not key.startswith(FIELD_PREFIX):
+    if key not in BY_NAME and key != IS and not key.startswith(FIELD_PREFIX):
         raise FilterError(
             f"Unknown key {key!r}. Keys: {', '.join(KEYS)}. For another field write field.{key}:… "
             "Quote text that contains a colon.",
@@ -166,7 +165,7 @@ def _condition(term: _Term, text: str) -> Condition:
         raise FilterError(f'{key}: needs a value. For an empty value write {key}:"".', text, term.value_position)
     if key == IS and value != "error":
         raise FilterError(f"is: accepts only error, not {value[:40]!r}.", text, term.value_position)
-    if key == "severity":
+    if key in BY_NAME and BY_NAME[key].is_lower_case:
         value = value.lower()
     return Condition(key, value, term.negated, term.prefix and key != IS)
 

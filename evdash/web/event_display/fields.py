@@ -10,8 +10,10 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
+from evdash.events.decoding import DEFAULT_PROFILE
 from evdash.events.event import Event, Field
 from evdash.events.filters.event_filter import EventFilter
+from evdash.events.filters.keys import FILTER_KEYS
 from evdash.web.formatting import format_size
 from evdash.web.links import event_address
 
@@ -85,7 +87,6 @@ SHOWN_BYTES: Final = 512
 FILTER_CHARS: Final = 200
 
 _BYTES_A_LINE: Final = 16
-_OWN_KEYS: Final = ("type", "session", "user", "severity", "tool", "model", "agent", "code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,18 +179,9 @@ def _queries(event: Event, name: str, value: str, event_filter: EventFilter) -> 
 
 def _key_of(event: Event, name: str, value: str) -> str:
     """Return the filter grammar's own key if this field is its source, else `field.NAME`."""
-    own = {
-        "type": ("type", "event_type", "event"),
-        "session": ("session_id", "sessionId"),
-        "user": ("user_id", "userId"),
-        "id": ("id", "event_id"),
-    }
-    attributes = {"type": event.type, "session": event.session_id, "user": event.user_id, "id": event.event_id}
-    for key, names in own.items():
-        if name in names and attributes[key] == value:
-            return key
-    if name in _OWN_KEYS and getattr(event, name, None) == value:
-        return name
+    for key in FILTER_KEYS:
+        if name in getattr(DEFAULT_PROFILE, key.attribute, ()) and getattr(event, key.attribute) == value:
+            return key.name
     return f"field.{name}"
 
 

@@ -13,7 +13,7 @@ from django.urls import reverse
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Count, FilterSummary
 from evdash.events.filters.event_filter import EventFilter
-from evdash.events.filters.keys import IS, Condition
+from evdash.events.filters.keys import BY_NAME, FACETS, FILTER_KEYS, IS, Condition, FilterKey
 from evdash.events.filters.parser import KEYS
 from evdash.events.filters.time_range import TimeBound
 from evdash.web.charts.histogram import HistogramPicture, histogram_picture, not_drawn
@@ -21,16 +21,6 @@ from evdash.web.event_list.list_query import Problem, ScopedFilter
 from evdash.web.event_list.pagination import link
 
 FACET_VALUES: Final = 12
-_FACETS: Final = (
-    ("type", "Type"),
-    ("severity", "Severity"),
-    ("user", "User"),
-    ("session", "Session"),
-    ("tool", "Tool"),
-    ("code", "Error code"),
-    ("model", "Model"),
-    ("stream", "Stream"),
-)
 _PRESETS: Final = (("15m", "15 min"), ("1h", "1 h"), ("6h", "6 h"), ("1d", "24 h"), ("7d", "7 d"), ("30d", "30 d"))
 
 
@@ -102,6 +92,11 @@ class FilterBar:
         """The keys of the filter grammar, separated by spaces, for auto-completion."""
         return " ".join(KEYS)
 
+    @property
+    def key_table(self) -> tuple[FilterKey, ...]:
+        """The keys that name a property of events, for the help."""
+        return FILTER_KEYS
+
 
 def filter_bar(
     asked: ScopedFilter,
@@ -165,7 +160,7 @@ def summary_with_alternatives(reader: Reader, asked: ScopedFilter) -> FilterSumm
     """
     summary = reader.summary(asked.effective_filter)
     facets = dict(summary.facets)
-    for key, _ in _FACETS:
+    for key in FACETS:
         if key != asked.scope.key and asked.own.values(key):
             kept = tuple(c for c in asked.own.conditions if c.key != key or c.negated)
             others = reader.summary(asked.scope.applied(replace(asked.own, conditions=kept)))
@@ -247,7 +242,7 @@ def _sampled(summary: FilterSummary, *, with_histogram: bool) -> str:
 
 def _facets(asked: ScopedFilter, summary: FilterSummary, address: str) -> tuple[Facet, ...]:
     facets = []
-    for key, label in _FACETS:
+    for key in FACETS:
         values = summary.facets.get(key, ())
         chosen = asked.own.values(key)
         counted: Mapping[str, int] = {facet.value: facet.count for facet in values}
@@ -265,7 +260,7 @@ def _facets(asked: ScopedFilter, summary: FilterSummary, address: str) -> tuple[
             )
             for value in shown[:FACET_VALUES]
         )
-        facets.append(Facet(key, label, links))
+        facets.append(Facet(key, BY_NAME[key].facet, links))
     return tuple(facets)
 
 

@@ -85,7 +85,7 @@ def test_parameters_field_by_field_say_the_same_as_the_grammar() -> None:
         "severity": ["ERROR"], "since": ["2h"], "until": ["2026-11-23"], "text": ["x y"],
     }  # fmt: skip
     expected = EventFilter.parse(
-        'stream:memory:events type:a type:b session:"s 1" user:u severity:error "x y" is:error '
+        'type:a type:b severity:error user:u session:"s 1" stream:memory:events "x y" is:error '
         "since:2h until:2026-11-23"
     )
     assert EventFilter.from_query(params) == expected
