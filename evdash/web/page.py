@@ -36,7 +36,7 @@ class RailLink:
 
     label: str
     address: str
-    glyph: str
+    icon: str
     key: str  # the keyboard shortcut is `g`, then this key
     is_current: bool
 
@@ -58,7 +58,7 @@ class Notice:
     level: Level = "info"
 
 
-# Label, URL name, glyph, key, and the URL names of the pages below it.
+# Label, URL name, icon, key, and the URL names of the pages below it.
 _RAIL: Final = (
     ("Overview", "overview", "overview", "o", ()),
     ("Live", "live", "live", "l", ()),
@@ -140,8 +140,8 @@ def _url_name(request: HttpRequest) -> str | None:
 def _rail(request: HttpRequest) -> tuple[RailLink, ...]:
     here = _url_name(request)
     return tuple(
-        RailLink(label, reverse(name) if name in MOUNTED else _outside(name), glyph, key, here == name or here in below)
-        for label, name, glyph, key, below in _RAIL
+        RailLink(label, reverse(name) if name in MOUNTED else _outside(name), icon, key, here == name or here in below)
+        for label, name, icon, key, below in _RAIL
     )
 
 

@@ -9,7 +9,7 @@ function show(mark) {
   if (document.querySelector(".zoom-brush")) return;
   const [head, ...lines] = mark.getAttribute("aria-label").split("\n");
   card.replaceChildren(Object.assign(document.createElement("b"), { textContent: head }), lines.join("\n"));
-  card.className = `mark-card ${[...mark.classList].filter((name) => name.startsWith("kind-")).join(" ")}`;
+  card.className = `mark-card ${[...mark.classList].filter((name) => name.startsWith("category-")).join(" ")}`;
   mark.querySelector("title")?.remove(); // the browser's own would come a second later
   card.hidden = false;
   const box = (mark.querySelector(".tick") ?? mark).getBoundingClientRect();

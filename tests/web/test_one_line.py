@@ -5,7 +5,7 @@ from hypothesis import given
 
 from evdash.events.decoding import decode
 from evdash.events.entry import Entry, EntryId
-from evdash.web.event_display.event_types import LANES, lane_of, style_of
+from evdash.web.event_display.event_types import LANES, category_of, lane_of
 from evdash.web.event_display.one_line import LINE_CHARS, describe_event
 from tests.builders import event, wild_pairs
 
@@ -66,16 +66,16 @@ def test_a_megabyte_is_a_short_line() -> None:
 def test_any_entry_has_a_reading_a_kind_and_a_lane(pairs: tuple[tuple[bytes, bytes], ...]) -> None:
     any_event = decode(Entry("s", EntryId(1, 1), pairs))
     assert len(str(describe_event(any_event))) < 3 * LINE_CHARS + 500
-    assert style_of(any_event.type).name
+    assert category_of(any_event.type).name
     assert lane_of(any_event) in LANES
 
 
 def test_a_type_keeps_its_colour_and_known_words_have_their_own() -> None:
-    assert style_of("order.placed") == style_of("order.placed")
-    assert style_of("llm.tool_call").name == "model"
-    assert style_of("tool.call").name == "tool"
-    assert style_of("").name == "none"
-    assert style_of("payment.failed").name == "error"
+    assert category_of("order.placed") == category_of("order.placed")
+    assert category_of("llm.tool_call").name == "model"
+    assert category_of("tool.call").name == "tool"
+    assert category_of("").name == "none"
+    assert category_of("payment.failed").name == "error"
 
 
 @pytest.mark.parametrize(

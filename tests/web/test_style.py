@@ -15,7 +15,8 @@ TOKENS = {
         r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", (CHECKOUT / "static/css/tokens.css").read_text()
     )
 }
-TEXTS = [name for name in TOKENS if name in ("ink", "ink-soft", "accent", "error", "warning", "ok") or "kind-" in name]
+_PLAIN = ("ink", "ink-soft", "accent", "error", "warning", "ok")
+TEXTS = [name for name in TOKENS if name in _PLAIN or "category-" in name]
 GROUNDS = ["ground", "paper", "raised", "sunken", "hover", "accent-ground", "share", "error-ground"]
 
 
@@ -42,8 +43,8 @@ def test_every_stylesheet_is_linked() -> None:
 
 def test_every_sign_that_is_used_is_drawn() -> None:
     templates = "".join(path.read_text() for path in (CHECKOUT / "templates").rglob("*.html"))
-    drawn = set(re.findall(r'id="glyph-(\w+)"', templates))
-    assert set(re.findall(r"#glyph-(\w+)", templates)) <= drawn
+    drawn = set(re.findall(r'id="icon-(\w+)"', templates))
+    assert set(re.findall(r"#icon-(\w+)", templates)) <= drawn
     kinds = (CHECKOUT / "evdash/web/event_display/event_types.py").read_text()
     assert set(re.findall(r'Kind\("\w+", "(\w+)"\)', kinds)) <= drawn
 

@@ -22,7 +22,7 @@ from evdash.web.charts.axis import Scale
 from evdash.web.charts.histogram import Tick, round_step
 from evdash.web.control_characters import escape_control_chars_text
 from evdash.web.event_display.calls import Calls
-from evdash.web.event_display.event_types import LANES, TypeStyle, lane_of, style_of
+from evdash.web.event_display.event_types import LANES, EventCategory, category_of, lane_of
 from evdash.web.event_display.one_line import describe_event
 from evdash.web.formatting import format_count, format_duration, format_milliseconds
 from evdash.web.links import element_id
@@ -50,7 +50,7 @@ class Mark:
     events: int
     label: str  # the number of events if there are several and the space is sufficient, else ""
     address: str
-    kind: TypeStyle
+    category: EventCategory
     is_error: bool
     x: float  # the position of the event's time, as `places` returns it
     bar_x: float  # the start of its duration
@@ -93,7 +93,7 @@ def _mark(together: Sequence[Placed], y: float, lane: Sequence[float], scale: Sc
         events=len(events),
         label=f"{len(events):,}" if len(events) > 1 and right >= _COUNT_ROOM / 2 else "",
         address=f"{first.page}#{rows[0]}",
-        kind=style_of(next((event for event in events if event.is_error), events[0]).type),
+        category=category_of(next((event for event in events if event.is_error), events[0]).type),
         is_error=any(event.is_error for event in events),
         x=x,
         bar_x=bar_x,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from evdash.events.event import Event
-from evdash.web.event_display.event_types import lane_of, style_of
+from evdash.web.event_display.event_types import category_of, lane_of
 from evdash.web.event_display.one_line import describe_event
 
 # Longer texts are cut here, because a page has a hundred turns. The opened event shows the whole text.
@@ -28,22 +28,22 @@ class ConversationTurn:
     text: str
     is_code: bool
     is_cut: bool
-    is_aside: bool  # one line between the turns
+    is_inline: bool  # one line between the turns
 
 
 def turn_of(event: Event) -> ConversationTurn:
     """Return the turn of any event. An event outside the conversation becomes one line between the turns."""
-    speaker, kind = lane_of(event), style_of(event.type).name
+    speaker, category = lane_of(event), category_of(event.type).name
     line = describe_event(event)
     if event.is_error:
         text = event.error or line.text
         head = "Error" + (f" {event.code}" if event.code and event.code != text else "")
         return _prose(speaker, f"{head} of {event.tool}" if event.tool else head, text)
-    if kind == "message" and (content := _said(event, "content", "text", "message")):
-        return _prose(speaker, line.lead, content)
-    if kind == "summary" and (content := _said(event, "summary", "content", "text")):
-        return _prose(speaker, line.lead, content)
-    if kind == "search":
+    if category == "message" and (content := _said(event, "content", "text", "message")):
+        return _prose(speaker, line.label, content)
+    if category == "summary" and (content := _said(event, "summary", "content", "text")):
+        return _prose(speaker, line.label, content)
+    if category == "search":
         query = _said(event, "query")
         asked = _prose if query else _code
         return asked(speaker, event.tool or "search", query or _code_text(event, _ARGUMENTS))
@@ -51,19 +51,19 @@ def turn_of(event: Event) -> ConversationTurn:
         return _code(speaker, event.tool, _code_text(event, _ARGUMENTS))
     if event.type == "tool.returned" and event.tool:
         return _code(speaker, f"{event.tool} returned", _code_text(event, _RESULTS))
-    head = f"{line.lead}: " if line.lead and line.text else line.lead
-    return ConversationTurn(speaker, "", f"{head}{line.text}", is_code=False, is_cut=False, is_aside=True)
+    head = f"{line.label}: " if line.label and line.text else line.label
+    return ConversationTurn(speaker, "", f"{head}{line.text}", is_code=False, is_cut=False, is_inline=True)
 
 
 def _prose(speaker: str, head: str, text: str) -> ConversationTurn:
     return ConversationTurn(
-        speaker, head, text[:PROSE_CHARS], is_code=False, is_cut=len(text) > PROSE_CHARS, is_aside=False
+        speaker, head, text[:PROSE_CHARS], is_code=False, is_cut=len(text) > PROSE_CHARS, is_inline=False
     )
 
 
 def _code(speaker: str, head: str, text: str) -> ConversationTurn:
     return ConversationTurn(
-        speaker, head, text[:CODE_CHARS], is_code=True, is_cut=len(text) > CODE_CHARS, is_aside=False
+        speaker, head, text[:CODE_CHARS], is_code=True, is_cut=len(text) > CODE_CHARS, is_inline=False
     )
 
 

@@ -1,4 +1,4 @@
-"""The style of event types: colour, symbol, and lane in a timeline."""
+"""Categories of event types: colour, icon, and lane in a timeline."""
 
 from __future__ import annotations
 
@@ -15,23 +15,31 @@ HUES: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
-class TypeStyle:
-    """The style of a type: CSS class `kind-<name>` and symbol `glyph-<glyph>`."""
+class EventCategory:
+    """The display category of event types: colour (`category-NAME`), icon (`icon-ICON`) and lane."""
 
     name: str
-    glyph: str
+    icon: str
+    lane: str = "system"  # one of LANES
+    words: frozenset[str] = frozenset()  # a type with one of these words belongs to the category
 
 
-_FAMILIES: Final[tuple[tuple[TypeStyle, frozenset[str]], ...]] = (
-    (TypeStyle("error", "error"), frozenset({"error", "errors", "exception", "failure", "failed"})),
-    (TypeStyle("session", "session"), frozenset({"session", "conversation", "run", "trace"})),
-    (TypeStyle("message", "message"), frozenset({"message", "messages", "chat", "prompt", "completion"})),
-    (TypeStyle("summary", "summary"), frozenset({"summary", "summaries"})),
-    (TypeStyle("search", "search"), frozenset({"search", "retrieval", "query", "lookup"})),
-    (TypeStyle("memory", "memory"), frozenset({"memory", "context", "cache"})),
-    (TypeStyle("tool", "tool"), frozenset({"tool", "tools", "function", "api", "http"})),
-    (TypeStyle("model", "model"), frozenset({"model", "llm", "generation", "inference", "embedding", "gen_ai"})),
+CATEGORIES: Final = (
+    EventCategory("error", "error", "system", frozenset({"error", "errors", "exception", "failure", "failed"})),
+    EventCategory("session", "session", "system", frozenset({"session", "conversation", "run", "trace"})),
+    EventCategory(
+        "message", "message", "assistant", frozenset({"message", "messages", "chat", "prompt", "completion"})
+    ),
+    EventCategory("summary", "summary", "memory", frozenset({"summary", "summaries"})),
+    EventCategory("search", "search", "tools", frozenset({"search", "retrieval", "query", "lookup"})),
+    EventCategory("memory", "memory", "memory", frozenset({"memory", "context", "cache"})),
+    EventCategory("tool", "tool", "tools", frozenset({"tool", "tools", "function", "api", "http"})),
+    EventCategory(
+        "model", "model", "assistant", frozenset({"model", "llm", "generation", "inference", "embedding", "gen_ai"})
+    ),
 )
+"""All categories of known words. The first word of a type that one of them has decides."""
+_BY_WORD: Final = {word: category for category in reversed(CATEGORIES) for word in category.words}
 _WORD = re.compile(r"[A-Za-z_]+")
 _ROLES: Final = {
     "user": "user",
@@ -44,39 +52,31 @@ _ROLES: Final = {
     "tool": "tools",
     "function": "tools",
 }
-_LANE_OF_KIND: Final = {
-    "message": "assistant",
-    "model": "assistant",
-    "tool": "tools",
-    "search": "tools",
-    "summary": "memory",
-    "memory": "memory",
-}
 
 
-def style_of(event_type: str) -> TypeStyle:
-    """Return the style of a type, by its first known word. The words of a type are runs of letters and underscores."""
+def category_of(event_type: str) -> EventCategory:
+    """Return the category of a type, by its first known word. The words of a type are runs of letters and underscores.
+
+    A type without a known word gets one of HUES colours.
+    """
     for word in _WORD.findall(event_type.lower()):
-        for kind, words in _FAMILIES:
-            if word in words:
-                return kind
+        if word in _BY_WORD:
+            return _BY_WORD[word]
     if not event_type:
-        return TypeStyle("none", "other")
-    return TypeStyle(f"other-{crc32(event_type.encode('utf-8')) % HUES}", "other")
+        return EventCategory("none", "other")
+    return EventCategory(f"other-{crc32(event_type.encode('utf-8')) % HUES}", "other")
 
 
 def lane_of(event: Event) -> str:
     """Return the lane of the event's actor, one of LANES.
 
-    Session, summary and memory events have the lane of their type. Otherwise a message's role decides, else a tool,
-    else the type.
+    Session, summary and memory events have the lane of their category. Otherwise a message's role decides, else a
+    tool, else the category.
     """
-    kind = style_of(event.type).name
-    if kind in ("session", "summary", "memory"):
-        return _LANE_OF_KIND.get(kind, "system")
+    category = category_of(event.type)
+    if category.name in ("session", "summary", "memory"):
+        return category.lane
     role = event.data.get("role")
-    if isinstance(role, str) and kind == "message":
+    if isinstance(role, str) and category.name == "message":
         return _ROLES.get(role.lower(), "system")
-    if event.tool:
-        return "tools"
-    return _LANE_OF_KIND.get(kind, "system")
+    return "tools" if event.tool else category.lane

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from evdash.events.event import Event
 from evdash.events.text import one_line
-from evdash.web.event_display.event_types import style_of
+from evdash.web.event_display.event_types import category_of
 from evdash.web.formatting import format_count, format_milliseconds
 
 LINE_CHARS: Final = 240
@@ -31,20 +31,20 @@ _ORIGIN: Final = (("origin", "destination"), ("from", "to"), ("source", "target"
 class OneLineText:
     """One line in three parts: the actor or subject (`assistant`), the text, and figures at its end (`412 ms`)."""
 
-    lead: str
+    label: str
     text: str
-    tail: str = ""
+    metrics: str = ""
 
     def __str__(self) -> str:
-        line = f"{self.lead}: {self.text}" if self.lead and self.text else self.lead or self.text
-        return f"{line}, {self.tail}" if self.tail else line
+        line = f"{self.label}: {self.text}" if self.label and self.text else self.label or self.text
+        return f"{line}, {self.metrics}" if self.metrics else line
 
 
 def describe_event(event: Event) -> OneLineText:
     """Return the one-line summary of any event, including one of an unknown type."""
     if event.is_error:
         return _error(event)
-    return _READERS.get(event.type, _READERS_BY_KIND.get(style_of(event.type).name, _anything))(event)
+    return _BY_TYPE.get(event.type, _BY_CATEGORY.get(category_of(event.type).name, _anything))(event)
 
 
 def _error(event: Event) -> OneLineText:
@@ -52,7 +52,7 @@ def _error(event: Event) -> OneLineText:
     for prefix in ("Error: ", "error: ", "ERROR: "):
         text = text.removeprefix(prefix)
     text = text or _prose(event) or event.code or "(no message)"
-    where = _tail("" if event.code == text else event.code, event.tool)
+    where = _joined("" if event.code == text else event.code, event.tool)
     line = one_line(text, LINE_CHARS - len(where) if len(where) < _PART_CHARS else LINE_CHARS)
     return OneLineText("Error", f"{line} ({one_line(where, _PART_CHARS)})" if where else line, _latency(event))
 
@@ -63,7 +63,7 @@ def _message(event: Event) -> OneLineText:
     if not content:
         length = _text(event, "content_length") or _text(event, "length")
         content = f"({length} characters, not in the event)" if length else "(empty)"
-    return OneLineText(role, one_line(content, LINE_CHARS), _tail(_tokens(event), _latency(event)))
+    return OneLineText(role, one_line(content, LINE_CHARS), _joined(_tokens(event), _latency(event)))
 
 
 def _session_started(event: Event) -> OneLineText:
@@ -88,7 +88,7 @@ def _summary(event: Event) -> OneLineText:
     text = _text(event, "summary") or _text(event, "content") or _text(event, "text") or _listed(event)
     replaced = _text(event, "message_count") or _text(event, "replaced_messages") or _text(event, "messages")
     tail = f"of {format_count(int(replaced), 'message')}" if replaced.isdecimal() and len(replaced) < 10 else ""
-    return OneLineText("summary", one_line(text, LINE_CHARS), _tail(tail, _tokens(event)))
+    return OneLineText("summary", one_line(text, LINE_CHARS), _joined(tail, _tokens(event)))
 
 
 def _memory_cleared(event: Event) -> OneLineText:
@@ -102,8 +102,8 @@ def _call(event: Event) -> OneLineText:
         asked = _listed(event)
     results = _text(event, "results_count") or _text(event, "result_count") or _text(event, "results")
     found = format_count(int(results), "result") if results.isdecimal() and len(results) < 10 else ""
-    lead = event.tool or style_of(event.type).name
-    return OneLineText("", one_line(f"{lead} {asked}", LINE_CHARS).strip(), _tail(found, _latency(event)))
+    name = event.tool or category_of(event.type).name
+    return OneLineText("", one_line(f"{name} {asked}", LINE_CHARS).strip(), _joined(found, _latency(event)))
 
 
 def _return(event: Event) -> OneLineText:
@@ -112,17 +112,19 @@ def _return(event: Event) -> OneLineText:
     return OneLineText(
         "",
         one_line(f"{event.tool or 'tool'} → {text or '(empty)'}", LINE_CHARS),
-        _tail(_tokens(event), _latency(event)),
+        _joined(_tokens(event), _latency(event)),
     )
 
 
 def _anything(event: Event) -> OneLineText:
-    lead = _text(event, "role") or event.tool or event.agent
+    label = _text(event, "role") or event.tool or event.agent
     text = _prose(event) or _listed(event)
-    return OneLineText(one_line(lead, _PART_CHARS), one_line(text, LINE_CHARS), _tail(_tokens(event), _latency(event)))
+    return OneLineText(
+        one_line(label, _PART_CHARS), one_line(text, LINE_CHARS), _joined(_tokens(event), _latency(event))
+    )
 
 
-_READERS: Final[dict[str, Callable[[Event], OneLineText]]] = {
+_BY_TYPE: Final[dict[str, Callable[[Event], OneLineText]]] = {
     "session.started": _session_started,
     "session.ended": _session_ended,
     "message.added": _message,
@@ -132,7 +134,7 @@ _READERS: Final[dict[str, Callable[[Event], OneLineText]]] = {
     "tool.returned": _return,
     "search.performed": _call,
 }
-_READERS_BY_KIND: Final[dict[str, Callable[[Event], OneLineText]]] = {"search": _call, "tool": _anything}
+_BY_CATEGORY: Final[dict[str, Callable[[Event], OneLineText]]] = {"search": _call, "tool": _anything}
 
 
 def _text(event: Event, name: str) -> str:
@@ -219,5 +221,5 @@ def _latency(event: Event) -> str:
     return format_milliseconds(event.latency_ms) if event.latency_ms is not None else ""
 
 
-def _tail(*parts: str) -> str:
+def _joined(*parts: str) -> str:
     return ", ".join(part for part in parts if part)

@@ -14,7 +14,7 @@ from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.session.call_matching import CALLS
 from evdash.web.event_display.conversation import ConversationTurn, turn_of
-from evdash.web.event_display.event_types import TypeStyle, style_of
+from evdash.web.event_display.event_types import EventCategory, category_of
 from evdash.web.event_display.gap_row import NO_OWNER, GapRow, ListOwner, gap_row
 from evdash.web.event_display.one_line import OneLineText as OneLine
 from evdash.web.event_display.one_line import describe_event as one_line_of
@@ -38,8 +38,8 @@ class Row:
     """An event in the context of the templates in ROW_TEMPLATES."""
 
     event: Event
-    kind: TypeStyle
-    reading: OneLine
+    category: EventCategory
+    one_line: OneLine
     element_id: str
     address: str
     session_address: str  # "" for no session
@@ -93,8 +93,8 @@ def row_of(event: Event, *, is_duplicate: bool = False) -> Row:
     """Return the event's row."""
     return Row(
         event=event,
-        kind=style_of(event.type),
-        reading=one_line_of(event),
+        category=category_of(event.type),
+        one_line=one_line_of(event),
         element_id=element_id(event.stream, event.entry_id),
         address=event_address(event.stream, event.entry_id),
         session_address=session_address(event.session_id),

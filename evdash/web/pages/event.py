@@ -95,7 +95,7 @@ def _context(request: HttpRequest, found: Event, neighbours: Neighbours) -> dict
         "event": found,
         "notes": None if sandbox_request(request) else notes_section(Subject.of(found), request.user),
         "row": row_of(found),
-        "reading": describe_event(found),
+        "one_line": describe_event(found),
         "address": event_address(found.stream, found.entry_id),
         "fields": field_views(found, within),
         "data_links": data_links(found, within),

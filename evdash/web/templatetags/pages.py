@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from evdash.web import control_characters, formatting
-from evdash.web.event_display.event_types import TypeStyle, style_of
+from evdash.web.event_display.event_types import EventCategory, category_of
 from evdash.web.links import session_address, user_address
 from evdash.web.session_status import session_status, session_times
 
@@ -45,9 +45,9 @@ def number(value: int | None) -> str:
 
 
 @register.filter
-def kind(event_type: str) -> TypeStyle:
+def category(event_type: str) -> EventCategory:
     """Return the style of an event type."""
-    return style_of(event_type)
+    return category_of(event_type)
 
 
 @register.filter

@@ -19,7 +19,7 @@ from evdash.events.event import Event
 from evdash.events.session.alignment import Contrast, FieldDifference, Verdict, differing
 from evdash.events.summaries import SessionSummary
 from evdash.events.text import one_line
-from evdash.web.event_display.event_types import TypeStyle, style_of
+from evdash.web.event_display.event_types import EventCategory, category_of
 from evdash.web.event_display.one_line import LINE_CHARS, OneLineText, describe_event
 from evdash.web.event_list.pagination import InvalidQuery
 from evdash.web.formatting import format_count, format_duration, format_milliseconds
@@ -182,8 +182,8 @@ class Side:
     """One event of a row."""
 
     event: Event
-    kind: TypeStyle
-    reading: OneLineText
+    category: EventCategory
+    one_line: OneLineText
     after: str  # time since the session's start
     address: str  # of the event in its session
     is_duplicate: bool
@@ -379,7 +379,7 @@ def _field(difference: FieldDifference, a: Side, b: Side) -> ComparedField:
     ours, theirs = marked(*texts)
     return ComparedField(
         name=difference.name,
-        is_read=all(one_line(text, LINE_CHARS) == side.reading.text for text, side in zip(texts, (a, b), strict=True)),
+        is_read=all(one_line(text, LINE_CHARS) == side.one_line.text for text, side in zip(texts, (a, b), strict=True)),
         a=None if difference.a is None else ours,
         b=None if difference.b is None else theirs,
     )
@@ -392,8 +392,8 @@ def _side(session: ComparedSession, place: Position | None, events: Mapping[Posi
     after = timedelta(microseconds=event.occurred_us - session.started_us)
     return Side(
         event=event,
-        kind=style_of(event.type),
-        reading=describe_event(event),
+        category=category_of(event.type),
+        one_line=describe_event(event),
         after=f"{'+' if after >= timedelta(0) else ''}{format_duration(after)}",
         address=f"{session_address(session.session_id)}?at={event.entry_id}",
         is_duplicate=place in session.duplicates,

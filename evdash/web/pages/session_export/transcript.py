@@ -17,7 +17,7 @@ from evdash.events.event import Event
 from evdash.events.session.call_matching import CALLS, Call, OpenCalls, is_complete
 from evdash.notes.records import NoteRecord
 from evdash.web.control_characters import escape_control_chars_text
-from evdash.web.event_display.event_types import style_of
+from evdash.web.event_display.event_types import category_of
 from evdash.web.event_display.gap_row import ListOwner, gap_row
 from evdash.web.event_display.one_line import IDENTITY, describe_event
 from evdash.web.formatting import format_count, format_duration
@@ -135,12 +135,8 @@ def _head(export: SessionExport) -> str:
 def _event(item: ExportedEvent, calls: _Calls, *, with_stream: bool) -> str:
     event = item.event
     entry = f"entry {_code(str(event.entry_id))}" + (f" of {_code(event.stream)}" if with_stream else "")
-    tail = describe_event(event).tail
-    heading = " · ".join(
-        part
-        for part in (_title(event), _time(event.occurred_at), escape_control_chars_text(tail) if tail else "", entry)
-        if part
-    )
+    metrics = escape_control_chars_text(describe_event(event).metrics)
+    heading = " · ".join(part for part in (_title(event), _time(event.occurred_at), metrics, entry) if part)
     lines = [f"### {item.number}. {heading}\n\n"]
     if item.is_duplicate:
         lines.append("Duplicate (producer retry), not counted.\n\n")
@@ -154,7 +150,7 @@ def _event(item: ExportedEvent, calls: _Calls, *, with_stream: bool) -> str:
 
 def _title(event: Event) -> str:
     role = event.data.get("role")
-    if style_of(event.type).name == "message" and isinstance(role, str) and role:
+    if category_of(event.type).name == "message" and isinstance(role, str) and role:
         title = _name(role)
     else:
         title = _name(event.type) if event.type else "(no type)"
@@ -177,7 +173,7 @@ def _is_told(name: str, value: Any, event: Event) -> bool:
     if name == "data":  # its keys are fields of the event already, unless it is not a JSON object
         return not isinstance(value, Mapping)
     if name == "role":
-        return style_of(event.type).name != "message"
+        return category_of(event.type).name != "message"
     return name not in _IN_HEADING and value not in ("", None)
 
 

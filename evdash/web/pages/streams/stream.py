@@ -31,7 +31,7 @@ from evdash.streams.reads import read_entries
 from evdash.streams.retention import TrimRefused, plan_safe_trim
 from evdash.streams.stream_info import Arrivals, ConsumerInfo, GroupInfo, StreamInfo, arrivals, group_infos, stream_info
 from evdash.web.charts.sparkline import Sparkline, sparkline
-from evdash.web.event_display.event_types import TypeStyle, style_of
+from evdash.web.event_display.event_types import EventCategory, category_of
 from evdash.web.event_display.one_line import OneLineText, describe_event
 from evdash.web.event_list.pagination import InvalidQuery, link, parse_entry_cursor
 from evdash.web.formatting import format_count
@@ -370,11 +370,11 @@ class EntryLine:
     is_gone: bool  # from the stream
 
     @property
-    def kind(self) -> TypeStyle | None:
-        return style_of(self.event.type) if self.event else None
+    def category(self) -> EventCategory | None:
+        return category_of(self.event.type) if self.event else None
 
     @property
-    def reading(self) -> OneLineText | None:
+    def one_line(self) -> OneLineText | None:
         return describe_event(self.event) if self.event else None
 
 
