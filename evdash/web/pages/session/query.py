@@ -221,15 +221,15 @@ def nothing_found(params: dict[str, str], searched_to: datetime | None) -> str:
     what, is_next = params.get("what", "event"), params.get("way", "next") == "next"
     noun = _NOUNS[what]
     if what == "time":
-        sentence = f"No {noun} at or after this time in this session."
+        missing = f"No {noun} at or after this time"
     elif params.get("from"):
-        sentence = f"No {'later' if is_next else 'earlier'} {noun} in this session."
+        missing = f"No {'later' if is_next else 'earlier'} {noun}"
     else:
-        sentence = f"No {noun} in this session."
+        missing = f"No {noun}"
     if searched_to is None:
-        return sentence
+        return f"{missing} in this session."
     direction = "up" if is_next or what == "time" else "back"
-    return f"{sentence[:-1]}, searched {direction} to {searched_to:%Y-%m-%d %H:%M:%S} UTC."
+    return f"{missing} found so far. Searched {direction} to {searched_to:%Y-%m-%d %H:%M:%S} UTC."
 
 
 def _first(reader: Reader, within: EventFilter, place: Position | None, *, oldest_first: bool) -> Found:
