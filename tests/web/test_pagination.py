@@ -109,10 +109,10 @@ def test_sessions_and_users_turn_over_as_well(browser: Client, write: Write) -> 
 
 def test_a_user_can_be_shown_whole_on_one_page_for_paper(many: Client) -> None:
     first = parse_page(many.get("/users/u/"))
-    assert "there are others before or after them" in first.text
+    assert "More events come before or after." in first.text
     whole = parse_page(many.get(first.links["Show all"]))
     assert whole.rows == every_id()
-    assert "there are others before or after them" not in whole.text
+    assert "More events come before or after." not in whole.text
 
 
 def test_a_paused_list_shows_its_newest_end_as_it_was_and_goes_on_from_there(browser: Client, write: Write) -> None:

@@ -43,4 +43,4 @@ def test_more_groups_than_a_few_are_shown_when_asked_for(browser: Client, write:
     html = browser.get("/errors/").content.decode()
     assert html.count("<tr data-key=") == 8
     assert browser.get("/errors/?groups=all").content.decode().count("<tr data-key=") == 10
-    assert "All 10 groups" in html
+    assert "Show all 10 groups" in html

@@ -173,7 +173,7 @@ def test_it_has_no_notes_and_its_exports_are_of_copies(operator: Client, viewer:
     assert "look at this" in parse_page(viewer.get("/sessions/s-1/")).text
     assert "Notes" not in parse_page(viewer.get(f"{PAGE}sessions/s-1/")).values("aria-label")
     transcript = b"".join(viewer.get(f"{PAGE}sessions/s-1/transcript.md").streaming_content).decode()  # type: ignore[arg-type]
-    assert "Sandbox: only copied entries." in transcript
+    assert "sandbox copies" in transcript
     assert "look at this" not in transcript
     lines = b"".join(viewer.get(f"{PAGE}events.ndjson").streaming_content).splitlines()  # type: ignore[arg-type]
     assert len(lines) == 6

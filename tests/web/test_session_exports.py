@@ -132,7 +132,7 @@ def test_the_file_has_facts_picture_every_field_and_who_made_it(filled: Client) 
     assert file.html.startswith("<!doctype html>")
     assert "Session s-2" in file.text
     assert re.search(r"Exported from evdash on 20\d\d-\S+ \S+ UTC by the reader , from the stream", file.text)
-    assert "Complete: the event log has no gap from the session's first to its last event." in file.text
+    assert "Complete: no gap in the streams from the first event of the session" in file.text
     assert "End of the export: 6 events, 1 error." in file.text
     for value in ('{"origin":"JFK","destination":"SEA"}', "I want to fly", "Error: no seats", "resolved", "E7"):
         assert value in file.text
@@ -158,7 +158,7 @@ def test_the_transcript_tells_the_conversation_in_order(filled: Client) -> None:
     assert f"entry `{START_MS + 61_000}-0`" in text
     assert "```text\nI want to fly\n```" in text
     assert f"Return of the call in entry `{START_MS + 62_500}-0`." in text
-    assert "Complete: the event log has no gap from the session's first to its last event." in text
+    assert "Complete: no gap in the streams from the first event of the session" in text
     assert text.endswith("End of the transcript: 6 events, 1 error.\n")
 
 
