@@ -158,4 +158,4 @@ def test_a_number_that_cannot_be_is_kept_left_out_and_told(field: str, value: st
     assert (read.latency_ms, read.tokens) == (None, 0)
     assert read.data[field] == value
     assert len(read.remarks) == 1
-    assert read.remarks[0].startswith(f"{field} {value!r} is no ")
+    assert read.remarks[0].startswith(f"{field} {value!r} is not a ")
