@@ -32,7 +32,7 @@ _SPACE = re.compile(r"\s+")
 
 def masked(event: Event) -> str:
     """Return the error's text with masks for its variable parts: numbers, times, names, quoted text."""
-    text = event.error[:_READ_MAX_CHARS]
+    text = event.error[:_READ_MAX_CHARS].replace("\x00", "\\x00")  # PostgreSQL's text type rejects NUL
     for own, mask in ((event.user_id, "<user>"), (event.session_id, "<session>")):
         if len(own) >= 3:
             text = text.replace(own, mask)

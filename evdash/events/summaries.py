@@ -202,7 +202,8 @@ class UserSummary:
 
 
 def _outcome(event: Event) -> str:
-    return str(event.data.get("outcome") or event.data.get("reason") or "")[:100]
+    text = str(event.data.get("outcome") or event.data.get("reason") or "")
+    return text.replace("\x00", "\\x00")[:100]  # PostgreSQL's text type rejects NUL
 
 
 def sessions_of(changes: Iterable[CountChange]) -> Mapping[str, SessionSummary]:

@@ -10,8 +10,13 @@ from evdash.events.decoding import decode
 from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
 
-MAX_BYTES: Final = 16 * 1024 * 1024
-"""Bound of the raw pairs kept. A projection that lags further behind decodes again."""
+MAX_EVENTS: Final = 2_000
+MAX_BYTES: Final = 1024 * 1024
+"""Bounds of the events kept, the second in bytes of raw pairs: decoded JSON needs up to 25 times as much memory.
+
+They cover groups that keep pace. A group that lags further behind, or shares its entries with another process, decodes
+them itself.
+"""
 
 
 @dataclass(slots=True)
@@ -22,11 +27,12 @@ class _Kept:
 
 
 class SharedDecoding:
-    """Keeps each event until every projection has taken it, at most MAX_BYTES; safe for several threads."""
+    """Keeps the newest events until every projection has taken them, within the bounds; safe for several threads."""
 
-    def __init__(self, projections: int, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, projections: int, *, max_events: int = MAX_EVENTS, max_bytes: int = MAX_BYTES) -> None:
         """Set up the decoding for this number of projections."""
         self._uses = projections
+        self._max_events = max_events
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._kept: dict[tuple[str, EntryId], _Kept] = {}
@@ -48,6 +54,8 @@ class SharedDecoding:
             return known
         event = decode(entry)
         size_bytes = sum(len(name) + len(value) for name, value in entry.pairs)
+        if size_bytes > self._max_bytes:
+            return event
         with self._lock:
             known = self._taken(key, entry)  # another thread may have decoded it meanwhile
             if known is not None:
@@ -55,7 +63,7 @@ class SharedDecoding:
             self._drop(key)
             self._kept[key] = _Kept(event, size_bytes, self._uses - 1)
             self._size_bytes += size_bytes
-            while self._size_bytes > self._max_bytes:
+            while self._size_bytes > self._max_bytes or len(self._kept) > self._max_events:
                 self._drop(next(iter(self._kept)))
         return event
 

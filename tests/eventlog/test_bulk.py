@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from django.db import IntegrityError, transaction
 
-from evdash.eventlog.bulk import Merge, insert, upsert
-from evdash.eventlog.models import AgentUser, TypeCount
+from evdash.eventlog.bulk import Merge, entry_ids_among, insert, upsert
+from evdash.eventlog.models import AgentUser, LoggedEvent, TypeCount
 from evdash.eventlog.models.log import Stream
 from evdash.eventlog.row_mapping import USER_COLUMNS, user_of_row, user_values
 from evdash.events.entry import EntryId
@@ -55,11 +55,29 @@ def test_nothing_is_written_without_rows() -> None:
     assert not TypeCount.objects.exists()
 
 
-@pytest.mark.parametrize(
-    "name", ["", "it's 100 %", 'a "name"', "{curly, comma}", "back\\slash", "line\nbreak", "☃ 日本"]
-)
+TEXTS = ["", "it's 100 %", 'a "name"', "{curly, comma}", "back\\slash", "line\nbreak", "☃ 日本", "NULL"]
+
+
+@pytest.mark.parametrize("name", [*TEXTS, '{"a": "b"}' * 100])
 def test_texts_arrive_as_they_are(name: str) -> None:
     ids = EntryId(0, 0), EntryId(2**64 - 1, 2**64 - 1)
     summary = UserSummary(name, *ids, first_us=-1, last_us=2**62, events=2**40, errors=0, tokens=3, sessions=1)
     insert(AgentUser, USER_COLUMNS, [user_values(summary)])
     assert user_of_row(AgentUser.objects.get()) == summary
+
+
+def test_more_rows_than_one_statement_takes_are_written() -> None:
+    stream = Stream.objects.create(name="s")
+    insert(TypeCount, COLUMNS, [count(stream, f"type {number}", number, 1, 1) for number in range(9_000)])
+    assert TypeCount.objects.count() == 9_000
+
+
+def test_entry_ids_are_found_among_those_of_one_stream_only() -> None:
+    stream, other = (Stream.objects.create(name=name) for name in "ab")
+    for each in (stream, other):
+        LoggedEvent.objects.create(
+            stream=each, entry_id=EntryId(each.pk, 2**64 - 1), occurred_us=0, is_error=False, pairs=b"", search_text=""
+        )
+    asked = [EntryId(stream.pk, 2**64 - 1), EntryId(other.pk, 2**64 - 1), EntryId(stream.pk, 1)]
+    assert entry_ids_among(LoggedEvent, "stream_id", stream.pk, asked) == [EntryId(stream.pk, 2**64 - 1)]
+    assert entry_ids_among(LoggedEvent, "stream_id", stream.pk, []) == []

@@ -5,7 +5,8 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evdash.events.deduplication import changes
+from evdash.events.deduplication import CountChange, changes
+from evdash.events.error_fingerprints import masked
 from evdash.events.event import Event
 from evdash.events.summaries import SessionSummary, UserSummary, sessions_of
 from tests.builders import event
@@ -39,3 +40,10 @@ def test_a_summary_is_the_same_in_every_order_and_batch(events: list[Event], dat
     if users:
         assert reduce(UserSummary.merged, users) == reduce(UserSummary.merged, reversed(users))
     assert sessions_of(everything)["s"].events == len(events)
+
+
+def test_no_text_of_a_summary_has_a_nul_character() -> None:
+    ended = event(type="session.ended", session_id="s", outcome="a\0b")
+    failed = event(type="error.occurred", error="boom \0 x")
+    assert SessionSummary.of(CountChange(ended)).outcome == "a\\x00b"
+    assert "\0" not in masked(failed)

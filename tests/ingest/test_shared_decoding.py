@@ -48,6 +48,14 @@ def test_what_is_kept_for_a_projection_that_lags_is_bounded_and_the_newest() -> 
     assert decoding.decode(entry(1, b"x" * 100)) is not events[0]
 
 
+def test_the_number_of_events_kept_is_bounded_even_if_they_are_empty() -> None:
+    decoding = SharedDecoding(projections=2, max_events=10)
+    empty = [Entry("s", EntryId(number, 0), ((b"", b""),)) for number in range(100)]
+    events = [decoding.decode(each) for each in empty]
+    assert decoding.decode(empty[-1]) is events[-1]
+    assert decoding.decode(empty[89]) is not events[89]
+
+
 def test_an_entry_beyond_the_bound_is_decoded_and_not_kept() -> None:
     decoding = SharedDecoding(projections=2, max_bytes=1_000)
     assert decoding.decode(entry(1, b"x" * 2_000)).data["content"] == "x" * 2_000
@@ -56,7 +64,7 @@ def test_an_entry_beyond_the_bound_is_decoded_and_not_kept() -> None:
 
 def test_threads_that_read_the_same_entries_leave_nothing_behind() -> None:
     decoding = SharedDecoding(projections=3)
-    entries = [entry(number) for number in range(2_000)]
+    entries = [entry(number) for number in range(1_500)]
     with ThreadPoolExecutor(3) as threads:
         found = list(threads.map(lambda _: [decoding.decode(each) for each in entries], range(3)))
     assert all(events == [decode(each) for each in entries] for events in found)

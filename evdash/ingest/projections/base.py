@@ -12,7 +12,7 @@ from typing import ClassVar
 from django.db import transaction
 from django.db.models import F
 
-from evdash.eventlog.bulk import insert
+from evdash.eventlog.bulk import entry_ids_among, insert
 from evdash.eventlog.gaps import close_gaps, known_missing, left_out_ids, noted_as_removed, ranges_of_gaps, record_gap
 from evdash.eventlog.group_progress import lock_positions, note_batch
 from evdash.eventlog.models import AppliedEntry, Gap, GroupPosition
@@ -144,8 +144,6 @@ class Projection(ABC):
         by_key = {(event.stream, event.entry_id): event for event in events}
         for stream, position in positions.items():
             ids = [entry_id for name, entry_id in by_key if name == stream]
-            if next(iter(self._applied_from_to(position, min(ids), max(ids))), None) is None:
-                continue  # nearly always: the stream delivers entries in order, and none of these was applied
             for entry_id in self._applied(ids, position):
                 del by_key[stream, entry_id]
         return list(by_key.values())
@@ -204,7 +202,7 @@ class CountingProjection(Projection):
     """A projection whose tables do not contain the entry IDs of their events: `AppliedEntry` records them."""
 
     def _applied(self, entry_ids: Sequence[EntryId], position: GroupPosition) -> Iterable[EntryId]:
-        return AppliedEntry.objects.filter(position=position, entry_id__in=entry_ids).values_list("entry_id", flat=True)
+        return entry_ids_among(AppliedEntry, "position_id", position.pk, entry_ids)
 
     def _applied_between(self, position: GroupPosition, after: EntryId, through: EntryId) -> int:
         return AppliedEntry.objects.filter(position=position, entry_id__gt=after, entry_id__lte=through).count()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from evdash.eventlog.bulk import insert, upsert
+from evdash.eventlog.bulk import entry_ids_among, insert, upsert
 from evdash.eventlog.group_progress import stream_numbers
 from evdash.eventlog.models import GroupPosition, LoggedEvent
 from evdash.eventlog.row_mapping import EVENT_COLUMNS, event_values
@@ -23,8 +23,7 @@ class AuditProjection(Projection):
     fills_log = True
 
     def _applied(self, entry_ids: Sequence[EntryId], position: GroupPosition) -> Iterable[EntryId]:
-        rows = LoggedEvent.objects.filter(stream_id=position.stream_id, entry_id__in=entry_ids)
-        return rows.values_list("entry_id", flat=True)
+        return entry_ids_among(LoggedEvent, "stream_id", position.stream_id, entry_ids)
 
     def _counted(self, identities: Collection[bytes], positions: Positions) -> Mapping[bytes, Counted]:
         return counted_in_log(identities)

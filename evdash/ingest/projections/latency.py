@@ -39,8 +39,8 @@ class AnalyticsProjection(CountingProjection):
                 added[width_s, minute_s // width_s * width_s, name, bucket, number] += events
         rows = [(*key, events) for key, events in added.items() if events]
         upsert(LatencyCount, (*_KEY, "events"), rows, key=_KEY, merge=(("events", Merge.SUM),))
-        if any(events < 0 for events in added.values()):
-            LatencyCount.objects.filter(start_s__in={key[1] for key in added}, events=0).delete()
+        if starts := {key[1] for key, events in added.items() if events < 0}:
+            LatencyCount.objects.filter(width_s__in=WIDTHS_S, start_s__in=starts, events=0).delete()
 
     def _clear(self) -> None:
         super()._clear()

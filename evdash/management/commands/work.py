@@ -52,7 +52,8 @@ class Command(PlainCommand):
             _Thread(upkeep_of(each, configuration, name, decoding), self.stop, until_caught_up) for each in chosen
         ]
         _stop_on_signals(self.stop)
-        collect_seldom()
+        if self._called_from_command_line:  # a program that calls the command keeps its own settings
+            collect_seldom()
         for worker in workers:
             worker.start()
         for worker in workers:
