@@ -333,7 +333,7 @@ async def test_bytes_are_refused(open_page: OpenPage) -> None:
     page = await open_page()
     await page.socket.send_to(bytes_data=b"\x00")
     assert (await page.until(lambda message: message["type"] == "refused"))["reason"] == (
-        "A message is text, not bytes."
+        "A message must be text, not bytes."
     )
 
 
@@ -462,7 +462,7 @@ async def test_a_page_that_asks_for_ever_other_events_is_refused(
     for number in range(consumer.SUBSCRIPTIONS_MAX + 1):
         await page.say(type="subscribe", number=number, query="", cursor={})
     refused = await page.until(lambda message: message["type"] == "refused")
-    assert "too often" in refused["reason"]
+    assert "Too many filter changes." in refused["reason"]
     assert await page.hear() == {"type": "closed", "code": consumer.TOO_MANY}
 
 
