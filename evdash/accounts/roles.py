@@ -60,6 +60,6 @@ def operators_only(view: View[P]) -> View[P]:
     def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if can_operate(request.user):
             return view(request, *args, **kwargs)
-        return render(request, "accounts/operators_only.html", {"title": "For operators"}, status=403)
+        return render(request, "accounts/operators_only.html", {"title": "Operator role required"}, status=403)
 
     return cast(View[P], guarded)

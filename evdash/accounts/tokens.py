@@ -34,7 +34,9 @@ def create_token(name: str) -> str:
         with transaction.atomic():
             ApiToken.objects.create(name=name, secret_hash=secret_hash(secret))
     except IntegrityError as error:
-        raise TokenExists(f"There is a token named {name} already, in use or revoked: take another name.") from error
+        raise TokenExists(
+            f"Token name {name} is taken (by an active or revoked token). Choose another name."
+        ) from error
     return secret
 
 
@@ -67,7 +69,8 @@ def token_or_session(view: View[P]) -> View[P]:
         if request.user.is_authenticated or token_of(request):
             return view(request, *args, **kwargs)
         return HttpResponse(
-            "Sign in, or send an API token: 'Authorization: Bearer …'. `manage.py create_token NAME` makes one.\n",
+            "Authentication required. Sign in, or send `Authorization: Bearer TOKEN`. "
+            "Create a token with `manage.py create_token NAME`.\n",
             status=401,
             content_type="text/plain; charset=utf-8",
             headers={"WWW-Authenticate": 'Bearer realm="evdash"'},

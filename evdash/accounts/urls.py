@@ -9,7 +9,10 @@ urlpatterns = [
     path(
         "sign-in/",
         LoginView.as_view(
-            template_name="accounts/sign_in.html", redirect_authenticated_user=True, extra_context={"title": "Sign in"}
+            template_name="accounts/sign_in.html",
+            authentication_form=views.SignInForm,
+            redirect_authenticated_user=True,
+            extra_context={"title": "Sign in"},
         ),
         name="sign-in",
     ),

@@ -1,12 +1,12 @@
 """Views for sign-in with a link, for setting a password, and for locked-out users."""
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login, update_session_auth_hash
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, SetPasswordForm
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -15,6 +15,15 @@ from django.views.decorators.http import require_http_methods
 
 from evdash.accounts.one_time_links import owner, use_link
 from evdash.accounts.roles import can_operate
+
+
+class SignInForm(AuthenticationForm):
+    """Form for name and password, with short error messages."""
+
+    error_messages: ClassVar[dict[str, Any]] = {
+        "invalid_login": "Wrong name or password.",
+        "inactive": "This account is deactivated.",
+    }
 
 
 @login_not_required
@@ -42,7 +51,7 @@ def account(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         form.save()
         update_session_auth_hash(request, user)  # this browser stays signed in, all others are signed out
-        messages.success(request, "Your password is set.")
+        messages.success(request, "Password changed.")
         return redirect("account")
     return render(
         request, "accounts/account.html", {"title": "Account", "form": form, "can_operate": can_operate(user)}

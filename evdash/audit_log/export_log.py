@@ -47,9 +47,9 @@ def _given_out(begun: AuditLogEntry, pieces: Iterator[bytes]) -> Iterator[bytes]
             yield piece
             given += len(piece)
     except Exception as error:
-        _end(begun, f"Broken off after {given:,} bytes: {error}", succeeded=False)
+        _end(begun, f"Interrupted after {given:,} bytes: {error}", succeeded=False)
         raise
-    _end(begun, f"{given:,} bytes were given out.", succeeded=True)
+    _end(begun, f"Exported {given:,} bytes.", succeeded=True)
 
 
 def _end(begun: AuditLogEntry, outcome: str, *, succeeded: bool) -> None:
@@ -65,4 +65,4 @@ def _end(begun: AuditLogEntry, outcome: str, *, succeeded: bool) -> None:
             begun=begun,
         )
     except DatabaseError as error:  # the events are sent, and the audit log has the first row
-        logger.warning("The audit log cannot be told how export %d ended: %s", begun.pk, error)
+        logger.warning("The result of export %d could not be added to the audit log: %s", begun.pk, error)

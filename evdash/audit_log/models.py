@@ -18,13 +18,13 @@ class AppendOnlyRows(models.QuerySet["AuditLogEntry"]):
     """Rows that can only be read and added."""
 
     def update(self, **kwargs: Any) -> NoReturn:
-        raise AppendOnly("Entries of the audit log are never changed.")
+        raise AppendOnly("Audit log entries cannot be changed.")
 
     def delete(self) -> NoReturn:
-        raise AppendOnly("Entries of the audit log are never deleted.")
+        raise AppendOnly("Audit log entries cannot be deleted.")
 
     def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise AppendOnly("Entries of the audit log are never changed.")
+        raise AppendOnly("Audit log entries cannot be changed.")
 
 
 class AuditLogEntry(models.Model):
@@ -61,9 +61,9 @@ class AuditLogEntry(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:
-            raise AppendOnly("Entries of the audit log are never changed.")
+            raise AppendOnly("Audit log entries cannot be changed.")
         kwargs["force_insert"] = True
         super().save(*args, **kwargs)
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise AppendOnly("Entries of the audit log are never deleted.")
+        raise AppendOnly("Audit log entries cannot be deleted.")

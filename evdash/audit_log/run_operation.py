@@ -15,7 +15,7 @@ from evdash.audit_log.models import AuditLogEntry
 from evdash.ingest.redelivery import record_operation_gaps
 from evdash.streams.commands import Operation, OperationRefused, Outcome
 
-NO_REASON: Final = "Give a reason: it is kept in the audit log with what is done."
+NO_REASON: Final = "Enter a reason. It is recorded in the audit log."
 
 
 class OutcomeNotRecorded(Exception):
@@ -73,7 +73,7 @@ def system_user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError) as error:
-        raise OperationRefused("The system does not say who you are: set the variable USER to your name.") from error
+        raise OperationRefused("User name unknown. Set the environment variable USER to your name.") from error
 
 
 def _note(operation: Operation, outcome: Outcome, reason: str) -> None:
@@ -81,8 +81,8 @@ def _note(operation: Operation, outcome: Outcome, reason: str) -> None:
         record_operation_gaps(operation, outcome, reason)
     except DatabaseError as error:
         raise OutcomeNotRecorded(
-            f"{outcome.sentence} What it has kept from the log could not be recorded as a gap: {error}. A worker that "
-            "finds it missing applies it."
+            f"{outcome.sentence} The withheld entries could not be recorded as a gap: {error}. A worker that detects "
+            "them applies them."
         ) from error
 
 
@@ -96,8 +96,7 @@ def _write_end(begun: AuditLogEntry, told: Mapping[str, Any], **came_of_it: Any)
         _write(begun.who, begun.action, begun=begun, **told, **came_of_it)
     except DatabaseError as error:
         raise OutcomeNotRecorded(
-            f"{came_of_it['outcome']} The audit log has what was begun, but what came of it could not be added to it: "
-            f"{error}."
+            f"{came_of_it['outcome']} The audit log has the start of this operation but not its result: {error}."
         ) from error
 
 
@@ -105,4 +104,4 @@ def _in_words(error: BaseException) -> str:
     words = str(error).strip()
     if isinstance(error, OperationRefused):  # by execute, after the preview had allowed it
         return words
-    return f"Broken off: {words if words.endswith('.') else f'{type(error).__name__} {words}'.strip() + '.'}"
+    return f"Interrupted: {words if words.endswith('.') else f'{type(error).__name__} {words}'.strip() + '.'}"

@@ -47,9 +47,9 @@ def groups_differ(configuration: Configuration) -> list[CheckMessage]:
         variables.setdefault(getattr(configuration, field), []).append(declaration(field).name)
     return [
         Error(
-            f"{' and '.join(names)} are {'both' if len(names) == 2 else 'all'} {group!r}: each would be given only a "
+            f"{' and '.join(names)} are {'both' if len(names) == 2 else 'all'} {group!r}: each would receive only a "
             "part of the events.",
-            hint="Give each of the three groups a name of its own.",
+            hint="Use a different name for each of the three groups.",
             id="evdash.E006",
         )
         for group, names in variables.items()
@@ -60,9 +60,9 @@ def groups_differ(configuration: Configuration) -> list[CheckMessage]:
 def parked_entries_are_not_read_again(configuration: Configuration) -> list[CheckMessage]:
     return [
         Error(
-            f"EVDASH_STREAMS names {parked_stream(stream)}, where evdash puts what it cannot apply of {stream}: it "
-            "would read its own notes as events.",
-            hint="Leave it out: the Streams page shows parked entries.",
+            f"EVDASH_STREAMS names {parked_stream(stream)}, the dead-letter stream of {stream}. evdash would read "
+            "dead-lettered entries as events.",
+            hint="Remove it. The Streams page shows parked entries.",
             id="evdash.E007",
         )
         for stream in configuration.streams
@@ -77,8 +77,8 @@ def claims_wait_long_enough(configuration: Configuration) -> list[CheckMessage]:
     return [
         Error(
             f"EVDASH_CLAIM_IDLE_MS is {configuration.claim_idle_ms} and EVDASH_BLOCK_MS {configuration.block_ms}: "
-            "workers would take entries from each other that are being worked on.",
-            hint=f"Set EVDASH_CLAIM_IDLE_MS to {least} or more, or EVDASH_BLOCK_MS to less.",
+            "workers would claim entries that another worker is applying.",
+            hint=f"Set EVDASH_CLAIM_IDLE_MS to {least} or more, or decrease EVDASH_BLOCK_MS.",
             id="evdash.E008",
         )
     ]
@@ -90,7 +90,7 @@ def an_exact_length_is_a_length(configuration: Configuration) -> list[CheckMessa
     return [
         Error(
             "EVDASH_MAX_LENGTH_EXACT is on, but EVDASH_MAX_LENGTH is 0: streams keep all of their entries.",
-            hint="Set EVDASH_MAX_LENGTH to how many entries a stream keeps, or leave EVDASH_MAX_LENGTH_EXACT off.",
+            hint="Set EVDASH_MAX_LENGTH to the number of entries to keep, or turn EVDASH_MAX_LENGTH_EXACT off.",
             id="evdash.E009",
         )
     ]
@@ -102,8 +102,8 @@ def visitors_are_let_in(configuration: Configuration) -> list[CheckMessage]:
     return [
         Error(
             f"EVDASH_HOST (or --host) is {configuration.host}, open to other machines, but EVDASH_ALLOWED_HOSTS "
-            "names only this one: they would all be refused.",
-            hint="Set EVDASH_ALLOWED_HOSTS to the names and addresses that browsers use, with commas between them.",
+            "names only this machine: all of them would be refused.",
+            hint="Set EVDASH_ALLOWED_HOSTS to the names and addresses that browsers use, comma separated.",
             id="evdash.E002",
         )
     ]
@@ -114,8 +114,8 @@ def embedded_server_is_known(configuration: Configuration) -> list[CheckMessage]
         return []
     return [
         Error(
-            "EVDASH_EMBEDDED is set, but there is no REDIS_URL.",
-            hint="Leave EVDASH_EMBEDDED to `manage.py up`, which sets both for the processes that it starts.",
+            "EVDASH_EMBEDDED is set, but REDIS_URL is not.",
+            hint="Unset EVDASH_EMBEDDED. `manage.py up` sets both for the processes that it starts.",
             id="evdash.E003",
         )
     ]
@@ -129,7 +129,7 @@ def nothing_is_given_away(configuration: Configuration) -> list[CheckMessage]:
             Error(
                 f"EVDASH_DEBUG is on while EVDASH_HOST (or --host) is {configuration.host}: Django's debug pages would "
                 "show settings and data to other machines.",
-                hint="Leave EVDASH_DEBUG off, or listen on 127.0.0.1.",
+                hint="Turn EVDASH_DEBUG off, or listen on 127.0.0.1.",
                 id="evdash.E004",
             )
         )
@@ -137,7 +137,7 @@ def nothing_is_given_away(configuration: Configuration) -> list[CheckMessage]:
         messages.append(
             Error(
                 f"EVDASH_SECRET_KEY has fewer than {SHORTEST_SECRET_KEY} characters: sessions could be forged.",
-                hint="Leave it empty, and evdash makes one; or take 50 random characters.",
+                hint="Leave it empty (evdash creates one), or use 50 random characters.",
                 id="evdash.E005",
             )
         )
@@ -145,8 +145,8 @@ def nothing_is_given_away(configuration: Configuration) -> list[CheckMessage]:
         messages.append(
             Warning(
                 f"EVDASH_HOST (or --host) is {configuration.host} and EVDASH_HTTPS is off: passwords and events cross "
-                "the network readable.",
-                hint="Put a proxy with TLS before evdash and set EVDASH_HTTPS=yes.",
+                "the network unencrypted.",
+                hint="Put a TLS proxy in front of evdash and set EVDASH_HTTPS=yes.",
                 id="evdash.W001",
             )
         )

@@ -13,7 +13,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `up` and `serve` to the parser of the command."""
     for _, _, declared in declarations():
         if declared.option.startswith("--no-"):
-            parser.add_argument(declared.option, action="store_const", const="no", help=f"{declared.name}=no")
+            parser.add_argument(
+                declared.option, action="store_const", const="no", help=f"{declared.option_help} ({declared.name}=no)"
+            )
         elif declared.option:
             parser.add_argument(declared.option, help=f"{declared.meaning} ({declared.name})")
 

@@ -40,6 +40,8 @@ class Variable:
     """The allowed values, if the type does not define them completely."""
     option: str = ""
     """The option of `up` and `serve` that sets it. One that begins with `--no-` takes no value and sets it to "no"."""
+    option_help: str = ""
+    """The help of an option that begins with `--no-`. The help of any other option is the meaning."""
     least: int = 0
     most: int = sys.maxsize
     secret: bool = False
@@ -57,7 +59,7 @@ class Variable:
             return f"a whole number of at least {self.least}"
         if kind is Path:
             return "the path of a directory"
-        return "text" if kind is str else "a list with commas between its values"
+        return "text" if kind is str else "a comma-separated list"
 
     def read(self, kind: type) -> Any:
         """Return the value in the environment, of type `kind`; the default if it is not set or empty.
@@ -89,7 +91,7 @@ class Variable:
         """Return the exception that refuses the present value."""
         value = "(not shown)" if self.secret else repr(os.environ.get(self.name, ""))
         name = f"{self.name} (or {self.option})" if self.option else self.name
-        return ConfigurationError(f"{name} cannot be {value}: it takes {self.allowed(kind)}.")
+        return ConfigurationError(f"{name} is not valid: {value}. Allowed: {self.allowed(kind)}.")
 
 
 def available_cores() -> int:
@@ -112,131 +114,131 @@ class Configuration:
     data_dir: Path = variable(
         "EVDASH_DATA_DIR",
         CHECKOUT / "data",
-        "Where evdash keeps its secret key, the SQLite file and what the embedded server holds. Created if missing.",
+        "Directory of the secret key, the SQLite file and the data of the embedded server. Created if missing.",
         default_in_words="`data` in the checkout",
         option="--data-dir",
     )
     redis_url: str = variable(
         "REDIS_URL",
         "",
-        "The server whose streams are shown: `redis://`, `rediss://`, `unix://` or a bare `host:port`.",
+        "The Redis server: `redis://`, `rediss://`, `unix://` or a bare `host:port`.",
         default_in_words="none: `up` starts an embedded Valkey",
         secret=True,  # it may contain a password
     )
-    redis_password: str = variable(
-        "REDIS_PASSWORD", "", "The password of that server, where the URL has none.", secret=True
-    )
+    redis_password: str = variable("REDIS_PASSWORD", "", "Password of that server, if the URL has none.", secret=True)
     embedded: bool = variable(
-        "EVDASH_EMBEDDED", False, "Set by `up` for the processes it starts: REDIS_URL is its own embedded server."
+        "EVDASH_EMBEDDED", False, "Set by `up` for its processes if REDIS_URL is the embedded server."
     )
     embedded_port: int = variable(
         "EVDASH_EMBEDDED_PORT",
         0,
-        "The port of the embedded server.",
-        default_in_words="the last one again, or a free one",
+        "Port of the embedded server.",
+        default_in_words="the previous port, or a free one",
         most=65535,
     )
-    streams: tuple[str, ...] = variable("EVDASH_STREAMS", ("memory:events",), "The streams to show, comma separated.")
+    streams: tuple[str, ...] = variable("EVDASH_STREAMS", ("memory:events",), "Streams to watch, comma separated.")
     sandbox_prefix: str = variable(
-        "EVDASH_SANDBOX_PREFIX", "sandbox:", "How the names of the streams begin that events may be replayed into."
+        "EVDASH_SANDBOX_PREFIX", "sandbox:", "Name prefix of sandbox streams. Events are replayed only into these."
     )
     upcasters: str = variable(
         "EVDASH_UPCASTERS",
         "",
-        "A Python module that lifts older versions of your events (see the wire format), imported at the start.",
+        "Python module with upcasters for older versions of your events (see the wire format), imported at the start.",
         takes="the dotted name of a Python module",
     )
-    audit_group: str = variable("EVDASH_AUDIT_GROUP", "evdash-audit", "The consumer group that fills the event log.")
+    audit_group: str = variable("EVDASH_AUDIT_GROUP", "evdash-audit", "Consumer group that fills the event log.")
     analytics_group: str = variable(
-        "EVDASH_ANALYTICS_GROUP", "evdash-analytics", "The consumer group that counts how long operations take."
+        "EVDASH_ANALYTICS_GROUP", "evdash-analytics", "Consumer group that measures the latency of operations."
     )
-    debug_group: str = variable(
-        "EVDASH_DEBUG_GROUP", "evdash-debug", "The consumer group that puts equal errors together."
-    )
+    debug_group: str = variable("EVDASH_DEBUG_GROUP", "evdash-debug", "Consumer group that groups errors.")
     consumer: str = variable(
         "EVDASH_CONSUMER",
         "",
-        "The name of a worker in its group. Each worker needs its own.",
+        "Consumer name of a worker, different for each worker.",
         default_in_words="host name and process ID",
     )
     batch_size: int = variable(
-        "EVDASH_BATCH_SIZE", 500, "How many entries a worker reads and writes at a time.", least=1, most=100_000
+        "EVDASH_BATCH_SIZE", 500, "Maximum number of entries per batch of a worker.", least=1, most=100_000
     )
     batch_ms: int = variable(
         "EVDASH_BATCH_MS",
         200,
-        "How long after its XADD an entry is in the event log at the latest, while workers keep up: between two "
-        "batches they let entries gather for that long, less the time a batch takes. 0 reads each entry as it comes.",
+        "Maximum delay in ms from XADD to the event log, while workers keep up. Between two batches, workers collect "
+        "entries for this time, less the time of a batch. 0 reads each entry at once.",
         most=10_000,
     )
     block_ms: int = variable(
-        "EVDASH_BLOCK_MS", 2000, "How long a worker waits for new entries before it looks around.", least=1, most=60_000
+        "EVDASH_BLOCK_MS",
+        2000,
+        "How long a worker waits for new entries, in ms, before it does other work.",
+        least=1,
+        most=60_000,
     )
     claim_idle_ms: int = variable(
         "EVDASH_CLAIM_IDLE_MS",
         60_000,
-        "How long an entry stays with a worker that says nothing before another worker of the group takes it over.",
+        "Idle time in ms after which another worker of the group claims a pending entry.",
         least=1000,
         most=86_400_000,
     )
     max_deliveries: int = variable(
-        "EVDASH_MAX_DELIVERIES", 5, "How often an entry is tried before it is parked.", least=1, most=1000
+        "EVDASH_MAX_DELIVERIES", 5, "Number of tries before an entry is parked.", least=1, most=1000
     )
     max_length: int = variable(
         "EVDASH_MAX_LENGTH",
         0,
-        "How many entries a stream keeps: workers trim older ones that every group has committed. 0 keeps all.",
+        "Maximum length of a stream. Workers trim older entries that all groups have committed. 0: unlimited.",
     )
     max_length_exact: bool = variable(
         "EVDASH_MAX_LENGTH_EXACT",
         False,
-        "Whether streams are trimmed to exactly that length. Otherwise Redis removes whole nodes, which is quicker.",
+        "Trim to exactly that length. Otherwise Redis removes whole nodes, which is faster.",
     )
     retention_hours: int = variable(
         "EVDASH_RETENTION_HOURS",
         0,
-        "How many hours a stream keeps entries: workers trim older ones that every group has committed. 0 keeps all.",
+        "Maximum age of stream entries in hours. Workers trim older entries that all groups have committed. 0: "
+        "unlimited.",
         most=876_000,  # a hundred years
     )
     abandoned_after_min: int = variable(
         "EVDASH_ABANDONED_AFTER_MIN",
         60,
-        "After how many minutes without an event a session that has not ended is called abandoned.",
+        "Minutes without an event after which a session that has not ended counts as abandoned.",
         least=1,
         most=525_600,  # a year
     )
     demo: bool = variable(
         "EVDASH_DEMO",
         True,
-        "Whether simulated agents write to an embedded server that is empty.",
+        "Let simulated agents write demo events to an empty embedded stream.",
         option="--no-demo",
+        option_help="Do not start simulated agents",
     )
     database_url: str = variable(
         "DATABASE_URL",
         "",
-        "The database of the event log: `postgres://user:password@host:5432/name` or `sqlite:///path`.",
+        "Database of the event log: `postgres://user:password@host:5432/name` or `sqlite:///path`.",
         default_in_words="SQLite, `evdash.sqlite3` in the data directory",
         takes="postgres://user:password@host:5432/name or sqlite:///path",
         secret=True,
     )
-    host: str = variable("EVDASH_HOST", "127.0.0.1", "The address that the web server listens on.", option="--host")
-    port: int = variable(
-        "EVDASH_PORT", 8000, "The port that the web server listens on.", option="--port", least=1, most=65535
-    )
+    host: str = variable("EVDASH_HOST", "127.0.0.1", "Listening address of the web server.", option="--host")
+    port: int = variable("EVDASH_PORT", 8000, "Port of the web server.", option="--port", least=1, most=65535)
     requests_at_once: int = variable(
-        "EVDASH_REQUESTS_AT_ONCE", 2, "How many pages one web process makes at once.", least=1, most=64
+        "EVDASH_REQUESTS_AT_ONCE", 2, "Maximum number of concurrent pages per web process.", least=1, most=64
     )
     requests_waiting: int = variable(
         "EVDASH_REQUESTS_WAITING",
         64,
-        "How many more wait, for 4 s at most. Others get a page with status 503 that says so.",
+        "Maximum number of waiting requests, for up to 4 s each. Others get a page with status 503.",
         most=10_000,
     )
     web_processes: int = variable(
         "EVDASH_WEB_PROCESSES",
         min(available_cores(), 4),
-        "How many processes make pages behind the port: one for each core, at most 4, unless set. With more than 1, "
-        "another one has the sockets of live pages.",
+        "Number of web processes behind the port. Default: one per core, at most 4. With more than 1, another process "
+        "serves the live sockets.",
         default_in_words="fits the machine",
         least=1,
         most=64,
@@ -244,23 +246,21 @@ class Configuration:
     allowed_hosts: tuple[str, ...] = variable(
         "EVDASH_ALLOWED_HOSTS",
         LOOPBACK_NAMES,
-        "The names by which browsers may reach evdash, comma separated. EVDASH_HOST is one of them unless it stands "
-        "for every address.",
+        "Host names that browsers may use, comma separated. EVDASH_HOST is included unless it is a wildcard address.",
     )
     https: bool = variable(
         "EVDASH_HTTPS",
         False,
-        "Whether browsers reach evdash by https, through a proxy that sets X-Forwarded-Proto. Cookies are then sent by "
-        "https only.",
+        "Browsers use https, through a proxy that sets X-Forwarded-Proto. Cookies are then sent by https only.",
     )
     secret_key: str = variable(
         "EVDASH_SECRET_KEY",
         "",
-        "Signs sessions. The same for every web process.",
+        "Key that signs sessions, the same for all web processes.",
         default_in_words="created in the data directory, readable by its owner only",
         secret=True,
     )
-    debug: bool = variable("EVDASH_DEBUG", False, "Django's debug pages, for developing only.")
+    debug: bool = variable("EVDASH_DEBUG", False, "Django's debug pages, for development only.")
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -272,7 +272,7 @@ class Configuration:
             try:
                 values["redis_url"] = redis_url(values["redis_url"], values["redis_password"])
             except InvalidRedisUrl as error:
-                raise ConfigurationError(f"REDIS_URL cannot be used: {error}") from error
+                raise ConfigurationError(f"REDIS_URL is not valid: {error}") from error
         configuration = cls(**values)
         configuration.databases()
         return configuration
@@ -300,8 +300,8 @@ class Configuration:
             raise declaration("database_url").error(str)
         elif find_spec("psycopg") is None:
             raise ConfigurationError(
-                "DATABASE_URL names a PostgreSQL server, but its driver is not installed: "
-                f"run `{sys.executable} -m pip install -r requirements-postgresql.txt`."
+                "DATABASE_URL names a PostgreSQL server, but its driver is not installed. "
+                f"Run `{sys.executable} -m pip install -r requirements-postgresql.txt`."
             )
         else:
             database["OPTIONS"] = {"connect_timeout": 3} | cast(dict[str, Any], database.get("OPTIONS", {}))

@@ -28,8 +28,8 @@ def secret_key(data_dir: Path) -> str:
         return path.read_text(encoding="ascii")
     except OSError as error:
         raise ConfigurationError(
-            f"EVDASH_DATA_DIR (or --data-dir) cannot be {str(data_dir)!r}: "
-            f"it takes a directory that can be written to ({error.strerror or error})."
+            f"EVDASH_DATA_DIR (or --data-dir) is {str(data_dir)!r}, which is not a writable directory: "
+            f"{error.strerror or error}."
         ) from error
 
 

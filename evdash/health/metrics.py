@@ -34,10 +34,10 @@ class Metrics(Collector):
 
 
 def _of_groups() -> Iterator[Metric]:
-    applied = CounterMetricFamily("evdash_applied_events", "Events that a group has applied.", labels=GROUP)
-    batches = CounterMetricFamily("evdash_applied_batches", "Batches in which it did so.", labels=GROUP)
-    seconds = CounterMetricFamily("evdash_apply_seconds", "How long it took to apply them.", labels=GROUP)
-    parked = CounterMetricFamily("evdash_parked_entries", "Entries that a group has given up on.", labels=GROUP)
+    applied = CounterMetricFamily("evdash_applied_events", "Applied events.", labels=GROUP)
+    batches = CounterMetricFamily("evdash_applied_batches", "Applied batches.", labels=GROUP)
+    seconds = CounterMetricFamily("evdash_apply_seconds", "Time spent applying batches.", labels=GROUP)
+    parked = CounterMetricFamily("evdash_parked_entries", "Dead-lettered entries.", labels=GROUP)
     for totals in group_totals():
         labels = (totals.group, totals.stream)
         applied.add_metric(labels, totals.applied)
@@ -49,8 +49,8 @@ def _of_groups() -> Iterator[Metric]:
 
 def _of_gaps() -> Iterator[Metric]:
     labels = ("stream", "kind")
-    gaps = GaugeMetricFamily("evdash_gaps", "Ranges of a stream that the log misses entries of.", labels=labels)
-    entries = GaugeMetricFamily("evdash_gap_entries", "Entries in those gaps whose size is known.", labels=labels)
+    gaps = GaugeMetricFamily("evdash_gaps", "Gaps of the event log.", labels=labels)
+    entries = GaugeMetricFamily("evdash_gap_entries", "Entries in gaps of known size.", labels=labels)
     for totals in gap_totals():
         gaps.add_metric((totals.stream, totals.kind), totals.gaps)
         entries.add_metric((totals.stream, totals.kind), totals.entries)
@@ -77,14 +77,14 @@ class _Streams:
     def __init__(self) -> None:
         self.length = GaugeMetricFamily("evdash_stream_length", "Entries in a stream.", labels=("stream",))
         self.parked = GaugeMetricFamily(
-            "evdash_parked_stream_length", "Parked entries that wait beside a stream.", labels=("stream",)
+            "evdash_parked_stream_length", "Entries in the dead-letter stream.", labels=("stream",)
         )
         self.pending = GaugeMetricFamily(
-            "evdash_group_pending_entries", "Entries delivered to a group and not acknowledged.", labels=GROUP
+            "evdash_group_pending_entries", "Pending entries: delivered and not acknowledged.", labels=GROUP
         )
         self.lag = GaugeMetricFamily(
             "evdash_group_lag_entries",
-            "Entries that a group has yet to be given; at least so many where evdash_group_lag_exact is 0.",
+            "Entries not yet delivered to a group; a lower bound if evdash_group_lag_exact is 0.",
             labels=GROUP,
         )
         self.exact = GaugeMetricFamily("evdash_group_lag_exact", "Whether the lag is exact.", labels=GROUP)

@@ -30,7 +30,7 @@ def _redis() -> Check:
         try:
             call(client, "PING")
         except StreamsUnavailable:
-            return Check(False, "Redis cannot be reached, or does not let evdash in.")
+            return Check(False, "Redis is unreachable or refuses the login.")
     return Check(True, "Redis answers.")
 
 
@@ -39,19 +39,19 @@ def _database() -> Check:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError:
-        return Check(False, "SQL cannot be reached, or does not let evdash in.")
+        return Check(False, "SQL is unreachable or refuses the login.")
     return Check(True, "SQL answers.")
 
 
 def _migrations(database: Check) -> Check:
     if not database.passed:
-        return Check(False, "Whether every migration is applied cannot be known without SQL.")
+        return Check(False, "Migrations not checked: SQL is unreachable.")
     try:
         executor = MigrationExecutor(connection)
         missing = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
     except DatabaseError:
-        return Check(False, "Whether every migration is applied cannot be read from SQL.")
+        return Check(False, "Migrations not checked: SQL refused the query.")
     if missing:
         are = "migration is" if missing == 1 else "migrations are"
-        return Check(False, f"{missing} {are} not applied: run `manage.py migrate`.")
-    return Check(True, "Every migration is applied.")
+        return Check(False, f"{missing} {are} not applied. Run `manage.py migrate`.")
+    return Check(True, "All migrations are applied.")

@@ -21,7 +21,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
     Redis and SQL are not checked: a restart of the process would not bring them back.
     """
-    return HttpResponse("evdash lives.\n", content_type=PLAIN)
+    return HttpResponse("evdash is running.\n", content_type=PLAIN)
 
 
 @login_not_required

@@ -147,7 +147,7 @@ class BatchProcessor:
         if suspect.entry is None:
             return self._process(stream, [suspect], tries)
         if before >= self.max_deliveries:
-            reason = f"Tried {before} times and never finished: it may end the process that applies it."
+            reason = f"Tried {before} times and never finished. The entry may crash the worker."
             self._park(stream, suspect, deliveries, reason)
             return BatchResult(self.consumer.acknowledge(stream, []), None)
         with self.tries.one_more(stream, suspect.entry_id, before):
@@ -160,7 +160,7 @@ class BatchProcessor:
         gone = [each.entry_id for each in deliveries if each.entry is None]
         if gone and (missing := self.projection.record_removed(stream, gone)):
             logger.warning(
-                "%d entries of %s were removed before %s had applied them, somewhere from %s to %s.",
+                "Gap: %d entries of %s were removed before %s applied them, between %s and %s.",
                 missing, stream, self.projection.group, gone[0], gone[-1],
             )  # fmt: skip
         retry_in_s = self._park_or_retry(stream, deliveries, failures, tries) if failures else None
@@ -183,7 +183,9 @@ class BatchProcessor:
                 middle = len(events) // 2
                 return {**self._apply(events[:middle]), **self._apply(events[middle:])}
             self.projection.probe()  # the entry is the cause only if the database accepts other writes
-            logger.exception("%s cannot apply %s of %s.", self.projection.group, events[0].entry_id, events[0].stream)
+            logger.exception(
+                "%s cannot apply entry %s of %s.", self.projection.group, events[0].entry_id, events[0].stream
+            )
             return {events[0].entry_id: error}
         return {}
 
@@ -220,7 +222,7 @@ class BatchProcessor:
         park(self.consumer.client, delivery.entry, group=group, consumer=consumer, deliveries=count, reason=reason)
         self.consumer.acknowledge(stream, [delivery.entry_id])
         self.tries.forget(stream, [delivery.entry_id])
-        logger.error("Parked %s of %s after %d deliveries: %s", delivery.entry_id, stream, count, reason)
+        logger.error("Parked entry %s of %s after %d deliveries: %s", delivery.entry_id, stream, count, reason)
 
 
 def _reason(error: Exception) -> str:

@@ -68,16 +68,17 @@ def reconcile(consumer: GroupConsumer, projection: Projection, stream: str, hole
             range_ = _where(info, compared.after, hole)
             projection.record_missing(stream, range_[0] if range_ else None, _last(info, range_), compared_now.missing)
             logger.warning(
-                "%d entries of %s were removed before %s read them.%s", compared_now.missing, stream, projection.group,
+                "Gap: %d entries of %s were removed before %s read them.%s",
+                compared_now.missing, stream, projection.group,
                 "" if projection.fills_log
-                else f" `manage.py rebuild {projection.group}` adds what the event log has of them.",
+                else f" Add the logged ones with `manage.py rebuild {projection.group}`.",
             )  # fmt: skip
         if compared_now.is_anew and projection.fills_log and checked_before is not None:
             position.made_anew_at = timezone.now()
             rows = LoggedEvent.objects.filter(stream_id=position.stream_id, entry_id__lte=checked_before)
             position.former_entries = max(0, rows.count() - compared_now.restored)
             logger.warning(
-                "%s was made anew: it does not go on where it was. The event log holds %d entries of the former one.",
+                "Stream %s was recreated (deleted or restored). The event log keeps %d entries of the previous stream.",
                 stream, position.former_entries,
             )  # fmt: skip
         position.checked_through = info.last_generated_id
@@ -145,7 +146,7 @@ def _make_pending(
             missed += len(left)
     if missed:
         logger.warning(
-            "%d entries of %s were acknowledged in %s before they were applied; they are pending again.",
+            "%d entries of %s were acknowledged in %s before they were applied. They are pending again.",
             missed, stream, projection.group,
         )  # fmt: skip
     return missed

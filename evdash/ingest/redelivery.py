@@ -54,13 +54,13 @@ class RedeliverParked:
             sentences.append(f"Applies {entries_in_words(len(own), 'parked')} of {self.stream} to {_groups(own)} now.")
         if others:
             sentences.append(
-                f"Gives {entries_in_words(len(others), 'parked')} of {self.stream} back to {_groups(others)}, pending "
-                "for the consumer that had it: whoever works for that group has to apply it."
+                f"Returns {entries_in_words(len(others), 'parked')} of {self.stream} to {_groups(others)} as pending "
+                "entries of the previous consumer. The group has to apply them."
             )
         sentence = " ".join(sentences)
         gone = len(self.parked_ids) - len(found)
         if gone:
-            sentence += f" {entries_in_words(gone)} of those named are parked no longer."
+            sentence += f" {entries_in_words(gone, 'selected')} {'is' if gone == 1 else 'are'} no longer parked."
         return Preview(sentence, len(found), tuple(parked.entry.entry_id for parked in found[:EXAMPLES]))
 
     def execute(self, client: redis.Redis) -> Outcome:
@@ -99,15 +99,15 @@ class RedeliverParked:
         """Return the entry's original ID and the reason of a failure; the reason is empty after a success."""
         parked = parked_entry(client, self.stream, parked_id)
         if parked is None:
-            return parked_id, "It is parked no longer."
+            return parked_id, "No longer parked."
         projection = projection_of_group(parked.group)
         if projection is None:
             return parked.entry.entry_id, self._give_back(client, parked)
         try:
             projection.apply([decode(parked.entry)])
         except Exception as error:  # the cause of the dead-lettering may be any error
-            logger.exception("%s still cannot apply %s of %s.", parked.group, parked.entry.entry_id, self.stream)
-            return parked.entry.entry_id, f"It failed again: {type(error).__name__}: {error}"
+            logger.exception("%s still cannot apply entry %s of %s.", parked.group, parked.entry.entry_id, self.stream)
+            return parked.entry.entry_id, f"Failed again: {type(error).__name__}: {error}"
         remove_parked(client, self.stream, [parked_id])
         return parked.entry.entry_id, ""
 
@@ -119,7 +119,7 @@ class RedeliverParked:
                 consumer.make_pending(self.stream, [entry_id])
                 if read_entry(client, self.stream, entry_id) is None:
                     consumer.acknowledge(self.stream, [entry_id])  # servers before 7 make a missing entry pending, too
-                    return f"It is gone from the stream, so {parked.group} cannot be given it again. Discard it."
+                    return f"Deleted from the stream, cannot be returned to {parked.group}. Discard it."
         except GroupMissing as missing:
             return f"{missing} Discard it."
         remove_parked(client, self.stream, [parked.parked_id])
@@ -145,11 +145,11 @@ class DiscardParked:
         if isinstance(found, Preview):
             return found
         lost = [parked for parked in found if read_entry(client, self.stream, parked.entry.entry_id) is None]
-        sentence = (
-            f"Removes {entries_in_words(len(found), 'parked')} of {self.stream} that {_groups(found)} gave up on."
-        )
+        sentence = f"Deletes {entries_in_words(len(found), 'parked')} of {self.stream} ({_groups(found)})."
         if lost:
-            sentence += f" {entries_in_words(len(lost))} of these the stream does not have any more."
+            sentence += (
+                f" {entries_in_words(len(lost))} of these {'is' if len(lost) == 1 else 'are'} no longer in the stream."
+            )
         return Preview(sentence, len(found), tuple(parked.entry.entry_id for parked in found[:EXAMPLES]))
 
     def execute(self, client: redis.Redis) -> Outcome:
@@ -179,9 +179,9 @@ def _state(client: redis.Redis, stream: str) -> State:
 def _still_parked(client: redis.Redis, stream: str, parked_ids: Sequence[EntryId]) -> list[ParkedEntry] | Preview:
     """Return those of these entries that are dead-lettered; a refusing preview if there are none."""
     if not parked_ids:
-        return Preview("", 0, refused="Say which parked entries.")
+        return Preview("", 0, refused="Select parked entries.")
     found = [parked for each in parked_ids if (parked := parked_entry(client, stream, each))]
-    refused = f"None of these entries of {stream} is parked any more."
+    refused = f"These entries of {stream} are no longer parked."
     return found or Preview(refused, 0, refused=refused)
 
 

@@ -61,7 +61,7 @@ class Retention:
             if not step.more:
                 break
         if removed:
-            logger.info("Retention removed %d entries of %s.", removed, stream)
+            logger.info("Retention trimmed %d entries of %s.", removed, stream)
         self._tell(stream, step.holding)
 
     def _compared_through(self, stream: str) -> EntryId | None:
@@ -79,7 +79,7 @@ class Retention:
         """Log when a stream starts or stops holding entries, not every half minute when its numbers change."""
         if bool(holding) != bool(self._told.get(stream)):
             if holding:
-                logger.warning("Retention waits. %s", holding)
+                logger.warning("Retention blocked. %s", holding)
             else:
-                logger.info("Retention of %s goes on: nothing is held any more.", stream)
+                logger.info("Retention of %s resumed.", stream)
         self._told[stream] = holding

@@ -151,7 +151,7 @@ def run(
             if until_caught_up and not isinstance(error, GroupMissing):
                 raise
             if failed_at_s is None:
-                logger.warning("%s: %s Trying again until it works.", group, str(error).rstrip(".") + ".")
+                logger.warning("%s: %s Retrying.", group, str(error).rstrip(".") + ".")
             connected = False
             connection.close()
             stop.wait(pause_s * random.uniform(0.5, 1.5))
@@ -161,7 +161,7 @@ def run(
         # The outage is over only after work has succeeded for as long as the last pause. A success can be followed by
         # another failure.
         if failed_at_s is not None and time.monotonic() - failed_at_s >= pause_s / 2:
-            logger.info("%s: it works again.", group)
+            logger.info("%s: recovered.", group)
             failed_at_s, pause_s = None, FIRST_PAUSE_S
         if handled == 0 and until_caught_up:
             if worker.retry_in_s is None:

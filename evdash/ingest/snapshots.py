@@ -59,7 +59,7 @@ class StateKeeping:
                 except OUTAGES:
                     raise
                 except Exception:  # snapshots only save time: an error must not stop the worker
-                    logger.exception("The states of session %r cannot be kept.", session_id[:80])
+                    logger.exception("The snapshots of session %r could not be stored.", session_id[:80])
             self._looked_through = active[-1][1]
 
     def _active(self) -> list[tuple[str, EntryId, int]]:

@@ -54,23 +54,29 @@ class Worker:
         """Ensure that the groups exist and are not ahead of the tables; own pending entries are read first."""
         self._recorded.clear()
         self.read_at_s = None
+        created: list[str] = []
         for stream in self.streams:
             committed = watermark(self.projection.group, stream)
             acknowledged = self.consumer.watermark(stream)
             if acknowledged is None:
                 # The group is new, or the stream was recreated (emptied, restored, replaced). Only its beginning is a
                 # certain start position. Entries that were applied before are not counted again.
-                self._place_group(stream, EntryId.MIN)
+                if self._place_group(stream, EntryId.MIN) == "created":
+                    created.append(stream)
             elif read_forward(self.consumer.client, stream, after=committed, through=acknowledged, count=1):
                 # The tables are new or older than the group: entries that may be missing in them are read again.
                 self._place_group(stream, committed)
             self.record_watermark(stream, self.consumer.watermark(stream))
             self._pending_after[stream] = EntryId.MIN
         self._retry_at_s.clear()
+        if created:
+            logger.info("Created consumer group %s on %s.", self.projection.group, ", ".join(created))
 
-    def _place_group(self, stream: str, at: EntryId) -> None:
+    def _place_group(self, stream: str, at: EntryId) -> str:
         change = self.consumer.ensure(stream, at)
-        logger.info("Group %s on %s: %s at %s.", self.projection.group, stream, change, at)
+        if change == "moved back":
+            logger.info("Moved consumer group %s on %s back to %s.", self.projection.group, stream, at)
+        return change
 
     def step(self, block_ms: int = 0) -> int:
         """Process one batch and return its number of entries; 0 means that no entry arrived within `block_ms`.
@@ -115,7 +121,7 @@ class Worker:
             deliveries = self.consumer.claim_idle(stream, self.claim_idle_ms, self.batch_size)
             if deliveries:
                 logger.info(
-                    "Claimed %d entries of %s that other consumers of %s had left lying: %s to %s.",
+                    "Claimed %d idle entries of %s from other consumers of %s: %s to %s.",
                     len(deliveries), stream, self.projection.group, deliveries[0].entry_id, deliveries[-1].entry_id,
                 )  # fmt: skip
                 self.process(stream, deliveries, first_time=False)

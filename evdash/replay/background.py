@@ -29,9 +29,7 @@ AT_ONCE: Final = 4
 """Maximum number of replays that one process executes at the same time."""
 _BEGUN_WITHIN_S: Final = 30.0
 _ENDED_WITHIN_S: Final = 3.0
-_FULL: Final = (
-    f"{AT_ONCE} replays are being copied already by this web process: wait for one to end, or delete its sandbox."
-)
+_FULL: Final = f"{AT_ONCE} replays are running in this web process (the limit). Wait, or delete a sandbox."
 
 
 class _UntilTheEnd:
@@ -45,7 +43,7 @@ class _UntilTheEnd:
 
     def sleep(self, seconds: float, /) -> None:
         if self.is_over.wait(seconds):
-            raise Stopped("evdash was stopped meanwhile.")
+            raise Stopped("evdash was stopped during the replay.")
 
 
 _time = _UntilTheEnd()
@@ -99,7 +97,7 @@ class _Run(threading.Thread):
     """Thread of one replay. It previews the replay again, then executes it."""
 
     def __init__(self, user_name: str, replay: BackgroundReplay, reason: str, user: User | None) -> None:
-        super().__init__(name=f"replay into {replay.stream}", daemon=True)
+        super().__init__(name=f"replay to {replay.stream}", daemon=True)
         self.begun = Future[None]()  # done when the copying starts, or with the error that prevents it
         self._asked = user_name, replay, reason, user
 
@@ -110,7 +108,7 @@ class _Run(threading.Thread):
                 operate(user_name, replay, reason, client, user=user)
         except Exception as error:  # noqa: BLE001 - it ends a thread, and is told to who waits or to the log
             if self.begun.done():
-                logger.warning("The replay into %s ended early: %s", replay.stream, error)
+                logger.warning("Replay to %s ended early: %s", replay.stream, error)
             else:
                 self.begun.set_exception(error)
         finally:

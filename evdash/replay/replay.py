@@ -49,7 +49,7 @@ class Pace:
     def __str__(self) -> str:
         if self.speed is None:
             return "at full speed"
-        capped = "" if self.max_gap_s is None else f", no gap counted for longer than {self.max_gap_s:g} s"
+        capped = "" if self.max_gap_s is None else f", pauses at most {self.max_gap_s:g} s"
         return f"at {self.speed:g} times the recorded speed{capped}"
 
 
@@ -154,7 +154,7 @@ class Replay:
     @property
     def title(self) -> str:
         """The operation in words."""
-        return f"Replay {self._filter.describe()} into {self.stream}"
+        return f"Replay {self._filter.describe()} to {self.stream}"
 
     def preview(self, client: redis.Redis) -> Preview:
         """Return the effect of the replay; change nothing. Raise StreamsUnavailable if not everything can be read."""
@@ -182,7 +182,7 @@ class Replay:
         try:
             stopped = self._copy(writer, first, entries)
         except KeyboardInterrupt:
-            stopped = "It was interrupted."
+            stopped = "Interrupted."
         except Stopped as end:
             stopped = str(end)
         except StreamsUnavailable as error:
@@ -193,11 +193,11 @@ class Replay:
         try:
             writer.end(stopped)
         except StreamsUnavailable as error:
-            unknown = "" if str(error) == stopped else f" Nobody knows whether the last ones were: {error}"
+            unknown = "" if str(error) == stopped else f" Result of the last batch unknown: {error}"
         copied = writer.provenance.entries
         return Outcome(
             done=copied,
-            sentence=f"{entries_in_words(copied)} {'was' if copied == 1 else 'were'} copied into {self.stream}.",
+            sentence=f"{entries_in_words(copied)} {'was' if copied == 1 else 'were'} copied to {self.stream}.",
             before=before,
             after=stream_state(client, self.stream),
             stopped=f"{stopped}{unknown}".strip(),
@@ -248,12 +248,11 @@ class Replay:
 
     def _past_limits(self, entries: int, size_bytes: int, duration_s: float) -> str:
         if entries > self.entries_max:
-            return f"There are more than {self.entries_max:,} entries, which is the most that one replay copies."
+            return f"Limit: {self.entries_max:,} entries per replay. The filter has more."
         if size_bytes > BYTES_MAX:
-            return f"The entries are larger than {BYTES_MAX // 10**6:,} MB, which is the most that one replay copies."
+            return f"Limit: {BYTES_MAX // 10**6:,} MB per replay. The filter has more."
         if duration_s > DURATION_MAX_S:
-            most = _span(DURATION_MAX_S)
-            return f"At this pace it takes more than {most}, which is the most: raise the speed, or cap the gaps."
+            return f"Limit: {_span(DURATION_MAX_S)} per replay. Raise the speed or limit pauses."
         return ""
 
     def _check(self) -> None:
@@ -262,11 +261,11 @@ class Replay:
         if refused := why_no_sandbox(self.stream, configuration.sandbox_prefix, configuration.streams):
             raise OperationRefused(refused)
         if self.speed is not None and not 1 <= self.speed <= SPEED_MAX:
-            raise OperationRefused(f"A speed of {self.speed:g} cannot be: it goes from 1 to {SPEED_MAX} times.")
+            raise OperationRefused(f"Speed {self.speed:g} is not valid (1 to {SPEED_MAX}).")
         if self.max_gap_s is not None and (self.speed is None or self.max_gap_s < 0):
-            raise OperationRefused("Gaps are only capped where there is a speed: at full speed nothing is waited for.")
+            raise OperationRefused("A pause limit needs a speed and is not negative. Full speed has no pauses.")
         if not 1 <= self.expires_s <= EXPIRES_MAX_S:
-            raise OperationRefused("A sandbox expires after a second at the soonest, and after 30 days at the latest.")
+            raise OperationRefused(f"Expiry after {self.expires_s:,} s is not valid (1 second to 30 days).")
 
     def _check_counted(self, client: redis.Redis, counted: ReplaySize) -> None:
         """Raise OperationRefused for arguments that are not allowed with these entries."""
@@ -276,13 +275,12 @@ class Replay:
             raise OperationRefused(too_much)
         if counted.longest_gap_s >= self.expires_s:
             raise OperationRefused(
-                f"At this pace it waits for {_span(counted.longest_gap_s)} in one place, and the sandbox would expire "
-                "meanwhile: let it expire later, cap the gaps, or raise the speed."
+                f"The longest pause is {_span(counted.longest_gap_s)}, and the sandbox would expire during it. Set a "
+                "later expiry, limit pauses, or raise the speed."
             )
         if self.ids == "original" and counted.twins is not None:
             raise OperationRefused(
-                f"Two streams have an entry {counted.twins}, and one sandbox cannot have both under that ID: give the "
-                "entries new IDs, or replay one stream at a time."
+                f"Entry ID {counted.twins} exists in two streams. Use new IDs or replay one stream at a time."
             )
         if refused := why_not_into(client, self.stream, counted.first_id if self.ids == "original" else None):
             raise OperationRefused(refused)
@@ -290,20 +288,19 @@ class Replay:
     def _would(self, counted: ReplaySize) -> str:
         numbers = sorted(counted.by_stream.items())
         streams = ", ".join(f"{name} ({number:,})" if len(numbers) > 1 else name for name, number in numbers)
-        took = f", which takes {_span(counted.duration_s)}" if self.speed is not None else ""
+        took = f" (takes {_span(counted.duration_s)})" if self.speed is not None else ""
         words = [
             f"Copies {entries_in_words(counted.entries)} of {streams}, {counted.size_bytes:,} bytes, from "
-            f"{counted.first_id} to {counted.last_id}, into {self.stream}, with "
+            f"{counted.first_id} to {counted.last_id}, to {self.stream}, with "
             f"{'their original' if self.ids == 'original' else 'new'} IDs, {self._pace}{took}.",
-            f"The sandbox expires {_span(self.expires_s)} after the last one is copied.",
+            f"The sandbox expires {_span(self.expires_s)} after the last copy.",
         ]
         if counted.gaps:
-            places = "one place" if counted.gaps == 1 else f"{counted.gaps:,} places"
-            words.append(f"In {places} between them entries are missing from log and stream.")
+            words.append(f"The range has {counted.gaps:,} {'gap' if counted.gaps == 1 else 'gaps'}.")
         return " ".join(words)
 
     def _nothing(self) -> str:
-        return f"There is nothing to copy: no entry is among {self._filter.describe()}."
+        return f"Nothing to copy: no entry matches {self._filter.describe()}."
 
     @property
     def _filter(self) -> EventFilter:

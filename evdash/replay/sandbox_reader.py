@@ -51,7 +51,7 @@ class SandboxReader(Reader):
     def coverage(self) -> Coverage:
         shown = len(self._contents.events)
         length = self._info.length if self._info else 0
-        cut = f"The sandbox holds {length:,} entries, more than are read at once: its first {shown:,} are shown."
+        cut = f"Showing the first {shown:,} of {length:,} entries."
         return Coverage(0, False, "", () if self.has_read_all else (cut,), is_of_copies=True)
 
     @property

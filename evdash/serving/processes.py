@@ -187,9 +187,7 @@ class Parent:
         child.process = child.link = None
         if self._is_served and not self._signals:
             pause_s = child.pause.after(time.monotonic() - child.started_s)
-            logger.warning(
-                "Web process %d ended with exit code %d; starting it again in %.0f s.", child.number, code, pause_s
-            )
+            logger.warning("Web process %d ended with exit code %d. Restart in %.0f s.", child.number, code, pause_s)
             child.due_s = time.monotonic() + pause_s
         return code
 
@@ -283,7 +281,7 @@ class Inherited:
         self.link.setblocking(True)
         while _receive(self.link):
             pass
-        logger.warning("The parent of this web process has ended; it ends, too.")
+        logger.warning("The parent process has ended. This web process stops, too.")
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(STOP_WAIT_S)
         os._exit(1)

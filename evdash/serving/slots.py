@@ -81,6 +81,6 @@ class Slots:
     def _refused(self, reason: Literal["queue full", "waited too long"]) -> Busy:
         metrics.note_refusal(reason)
         return Busy(
-            f"Pages made at once: {self._at_once}. Requests that wait: {self.counts.waiting}. "
+            f"Limit of concurrent pages: {self._at_once}. Waiting requests: {self.counts.waiting}. "
             "Try again in a few seconds."
         )

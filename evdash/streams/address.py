@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import parse_qs, quote, urlsplit
 
 _ALLOWED = (
-    "write redis://host:6379/0, rediss://host:6379/0 (TLS), unix:///path/to/redis.sock, or host:port, "
+    "Write redis://host:6379/0, rediss://host:6379/0 (TLS), unix:///path/to/redis.sock, or host:port, "
     "with a user name and password as redis://user:password@host:6379"
 )
 
@@ -76,4 +76,4 @@ def _with_socket_password(url: str, password: str) -> str:
 def _invalid(url: str, why: str) -> InvalidRedisUrl:
     scheme, _, rest = url.partition("://")
     shown = f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
-    return InvalidRedisUrl(f"{shown[:100]!r} is not a Redis address, for {why}: {_ALLOWED}.")
+    return InvalidRedisUrl(f"{shown[:100]!r} is not a Redis address: {why}. {_ALLOWED}.")

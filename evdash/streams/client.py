@@ -333,13 +333,17 @@ def _sentence(error: Exception, address: str, stream: str) -> str:
     if isinstance(error, redis.AuthenticationError | redis.exceptions.AuthenticationWrongNumberOfArgsError):
         return f"Redis at {address} refused the user name or password: {text}."
     if isinstance(error, redis.exceptions.NoPermissionError | redis.exceptions.AuthorizationError):
-        return f"Redis at {address} does not permit this user what evdash needs: {text}."
+        return f"Redis at {address} denies this user a command that evdash needs: {text}."
     if isinstance(error, redis.BusyLoadingError):
-        return f"Redis at {address} is still loading its data."
+        return f"Redis at {address} is loading its data."
     if isinstance(error, redis.ConnectionError | OSError):
-        return f"Redis at {address} cannot be reached: {_reason(error)}."
+        return f"Redis at {address} is unreachable: {_reason(error)}."
     if "WRONGTYPE" in text:
-        return f"The key {stream or 'asked for'} of Redis at {address} is not a stream."
+        return (
+            f"Key {stream} of Redis at {address} is not a stream."
+            if stream
+            else (f"The requested key of Redis at {address} is not a stream.")
+        )
     return f"Redis at {address} refused the request: {text}."
 
 

@@ -43,7 +43,7 @@ def expecting_group(stream: str, group: str) -> Iterator[None]:
 
 def group_missing(stream: str, group: str) -> GroupMissing:
     """Return the exception with its sentence."""
-    return GroupMissing(f"The consumer group {group} is missing on {stream}.")
+    return GroupMissing(f"Consumer group {group} does not exist on {stream}.")
 
 
 # Entries claimed in one transaction. Each of them is read twice, once to check that the stream still has it.

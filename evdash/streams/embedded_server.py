@@ -127,8 +127,7 @@ class EmbeddedServer:
             lock = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise EmbeddedServerError(
-                f"The directory {self._directory} for the embedded server's data cannot be written: "
-                f"{error.strerror or error}."
+                f"The directory {self._directory} of the embedded server is not writable: {error.strerror or error}."
             ) from error
         deadline = time.monotonic() + LOCK_WAIT_S
         while True:
@@ -140,8 +139,8 @@ class EmbeddedServer:
                     continue
                 os.close(lock)
                 raise EmbeddedServerError(
-                    f"The directory {self._directory} is in use by another embedded server: stop it first, or choose "
-                    "another data directory."
+                    f"The directory {self._directory} is in use by another embedded server. Stop that server, or "
+                    "choose another data directory."
                 ) from None
             return lock
 
@@ -149,7 +148,7 @@ class EmbeddedServer:
         if self._chosen_port is not None:
             if not _is_free(self._chosen_port):
                 raise EmbeddedServerError(
-                    f"Port {self._chosen_port} is in use: choose another one for the embedded server, or none."
+                    f"Port {self._chosen_port} is in use. Set EVDASH_EMBEDDED_PORT to another port, or leave it empty."
                 )
             return [self._chosen_port]
         try:
@@ -175,7 +174,7 @@ class EmbeddedServer:
                     pass_fds=(lock,),
                 )
         except OSError as error:
-            raise EmbeddedServerError(f"The embedded server could not be started: {error}.") from error
+            raise EmbeddedServerError(f"Valkey could not be started: {error}.") from error
         # The guard's standard input is a pipe from this process. It closes when this process ends.
         self._guard = subprocess.Popen(  # noqa: S603 - our own arguments
             ["/bin/sh", "-c", 'read -r _; kill -TERM "$0"', str(self._process.pid)],
@@ -198,7 +197,7 @@ class EmbeddedServer:
             wait_until_loaded(client, go_on)
         except StreamsUnavailable as unavailable:
             raise EmbeddedServerError(
-                self._failure() if self._has_ended() else f"The embedded server did not get ready: {unavailable}"
+                self._failure() if self._has_ended() else f"Valkey did not become ready: {unavailable}"
             ) from unavailable
         finally:
             client.close()
@@ -209,11 +208,11 @@ class EmbeddedServer:
             try:
                 if call(client, "INFO", "server")["process_id"] == self._process.pid:
                     return
-                answer = "another program's server has the port."
+                answer = "Another program uses the port."
             except StreamsUnavailable as unavailable:
                 answer = str(unavailable)
             if time.monotonic() > deadline:
-                raise EmbeddedServerError(f"The embedded server did not get ready in time: {answer}")
+                raise EmbeddedServerError(f"Valkey did not become ready in time: {answer}")
             time.sleep(0.02)
         raise EmbeddedServerError(self._failure())
 
@@ -235,10 +234,10 @@ class EmbeddedServer:
         said = _last_words(log)
         if _DAMAGED.search(log):
             return (
-                f"The embedded server's data in {self._directory} is damaged and was not loaded: {said} "
-                "Put a backup in its place, or move the directory away to start with an empty stream."
+                f"The data of the embedded server in {self._directory} is damaged and was not loaded: {said} "
+                "Restore a backup, or move the directory away to start with an empty stream."
             )
-        return f"The embedded server stopped as it was started: {said} Its log is {self.log_path}."
+        return f"Valkey failed to start: {said} Log: {self.log_path}"
 
     def _remarks_of_start(self, sizes: dict[str, int]) -> tuple[str, ...]:
         cuts = re.findall(r"Truncating the AOF (\S+) at offset (\d+)", self._log())
@@ -246,8 +245,8 @@ class EmbeddedServer:
         if not cuts:
             return ()
         return (
-            f"The embedded server's file ended in an incomplete write, as after a power failure: its last {dropped:,} "
-            "bytes were dropped, everything before them was loaded.",
+            "The append-only file ended in an incomplete write, for example after a power failure. Its last "
+            f"{dropped:,} bytes were dropped; everything before them was loaded.",
         )
 
     def _file_sizes(self) -> dict[str, int]:
@@ -266,7 +265,7 @@ def _binary() -> Path:
         return Path(get_binary_path())
     except ValkeyServerError as error:
         raise EmbeddedServerError(
-            f"There is no embedded server for this machine ({error}): set REDIS_URL to a Redis or Valkey server."
+            f"No Valkey build for this platform ({error}). Set REDIS_URL to a Redis or Valkey server."
         ) from error
 
 
@@ -295,4 +294,4 @@ def _free_ports(count: int) -> list[int]:
 def _last_words(log: str) -> str:
     """Return the last line of a server log as a sentence, without its "pid:role date time level " prefix."""
     lines = [re.sub(r"^\d+:\w \d+ \w+ \d+ [\d:.]+ \S ", "", line).strip() for line in log.splitlines() if line.strip()]
-    return f"{lines[-1].rstrip('.')}." if lines else "it said nothing."
+    return f"{lines[-1].rstrip('.')}." if lines else "(empty log)."

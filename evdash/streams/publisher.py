@@ -57,18 +57,18 @@ class NewEvent:
         own = (self.event_id, self.type, self.session_id, self.user_id, f"{self.timestamp:.6f}")
         for name, value in zip(OWN_FIELDS, own, strict=True):
             if not isinstance(value, str):
-                raise InvalidNewEvent(f"The {name} of an event is text, not {value!r}.")
+                raise InvalidNewEvent(f"The {name} of an event must be text, not {value!r}.")
         if not self.type:
-            raise InvalidNewEvent("An event needs a type, such as 'message.added'.")
+            raise InvalidNewEvent("An event needs a type, for example 'message.added'.")
         return *zip(OWN_FIELDS, own, strict=True), *(_pair(name, value) for name, value in self.data.items())
 
 
 def _pair(name: str, value: Any) -> tuple[str, str | bytes]:
     if not isinstance(name, str) or not name:
-        raise InvalidNewEvent(f"The name of a field is text, not {name!r}.")
+        raise InvalidNewEvent(f"A field name must be text, not {name!r}.")
     if name in OWN_FIELDS:
         raise InvalidNewEvent(
-            f"The data may not have a field {name!r}: the event itself has one ({', '.join(OWN_FIELDS)} are taken)."
+            f"Field name {name!r} is reserved for the event itself ({', '.join(OWN_FIELDS)}). Use another name."
         )
     if isinstance(value, bytes):
         return name, value
@@ -76,7 +76,7 @@ def _pair(name: str, value: Any) -> tuple[str, str | bytes]:
         text = value if isinstance(value, str) else _json(value)
         text.encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidNewEvent(f"The value of {name!r} can be written neither as text nor as JSON: {error}.") from None
+        raise InvalidNewEvent(f"The value of {name!r} cannot be written as text or JSON: {error}.") from None
     return name, text
 
 

@@ -48,9 +48,9 @@ class TrimPlan:
 
     def __str__(self) -> str:
         if not self.entries.number:
-            return f"Removes nothing of {self.stream}."
-        steps = f" {self.later:,} more go in further steps." if self.later else ""
-        return f"Removes the oldest {self.entries.entries()} of {self.stream}: what lies before {self.min_id}.{steps}"
+            return f"No entries of {self.stream} to trim."
+        steps = f" {self.later:,} more follow in further steps." if self.later else ""
+        return f"Trims the oldest {self.entries.entries()} of {self.stream} (before {self.min_id}).{steps}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def plan_safe_trim(
     wanted = max(wanted, min_id or wanted)
     hold = _hold(client, stream, info, own_groups)
     if through is not None and through.next() < hold.safe_min_id:
-        hold = _Hold(through.next(), "", f"What lies past {through} has not been compared with the tables yet")
+        hold = _Hold(through.next(), "", f"Entries after {through} are not yet compared with the tables")
     safe = hold.safe_min_id
     held = _below(client, stream, wanted, since=safe)
     return TrimPlan(
@@ -158,11 +158,11 @@ def trim(client: redis.Redis, plan: TrimPlan, *, approximate: bool) -> Trimmed:
         removed, told = call_at_once(client, xtrim, ("XINFO STREAM", plan.stream), stream=plan.stream)
     except Refused as refusal:
         if "no such key" in refusal.answer.lower():
-            raise TrimRefused(f"There is no stream {plan.stream} any more.") from refusal
+            raise TrimRefused(f"Stream {plan.stream} no longer exists.") from refusal
         if "syntax error" in refusal.answer:
             raise TrimRefused(
-                "This Redis cannot trim by entry ID (XTRIM MINID came with 6.2), the only way that is sure to spare "
-                "what a group has not committed."
+                "This Redis cannot trim by entry ID (XTRIM MINID requires Redis 6.2). Other trims may delete entries "
+                "that a group has not committed."
             ) from refusal
         raise
     after = replies.record(told)
@@ -208,36 +208,34 @@ class _Hold:
 def _hold(client: redis.Redis, stream: str, info: StreamInfo, own_groups: Collection[str]) -> _Hold:
     groups = group_infos(client, stream)
     for name in sorted(set(own_groups) - {group.name for group in groups}):
-        return _Hold(
-            EntryId.MIN, name, f"The group {name} does not exist on {stream}, so nothing counts as committed by it"
-        )
+        return _Hold(EntryId.MIN, name, f"Group {name} does not exist on {stream} and has committed nothing")
     # Future entries are never trimmed, regardless of the groups' positions.
     group = min(groups, key=lambda group: group.watermark, default=None)
     if group is None:
-        return _Hold(info.last_generated_id.next(), "", "It is yet to come")
+        return _Hold(info.last_generated_id.next(), "", "Later entries do not exist yet")
     return _Hold(min(group.watermark, info.last_generated_id).next(), group.name, _why(group))
 
 
 def _why(group: GroupInfo) -> str:
     if group.last_delivered == EntryId.MIN:
-        return f"The group {group.name} stands at 0-0 and has never read anything, so it holds every entry"
+        return f"Group {group.name} has read nothing"
     if group.oldest_pending:
-        pending = "1 entry" if group.pending == 1 else f"{group.pending:,} entries"
-        return f"The group {group.name} has {pending} pending, the oldest is {group.oldest_pending}"
-    return f"The group {group.name} has read up to {group.last_delivered} only"
+        pending = "1 pending entry" if group.pending == 1 else f"{group.pending:,} pending entries"
+        return f"Group {group.name} has {pending} (oldest {group.oldest_pending})"
+    return f"Group {group.name} has read only up to {group.last_delivered}"
 
 
 def _holding(info: StreamInfo, stream: str, held: EntryCount, hold: _Hold) -> str:
     nothing = info.first_id is None or hold.safe_min_id <= info.first_id
-    now = "Nothing can be removed now." if nothing else f"What lies before {hold.safe_min_id} can be removed now."
+    now = "Nothing can be trimmed now." if nothing else f"Entries before {hold.safe_min_id} can be trimmed now."
     are = "is" if held == EntryCount(1) else "are"
-    return f"{hold.why}: {held.entries()} of {stream} that would be removed {are} held. {now}"
+    return f"{hold.why}: {held.entries()} of {stream} {are} blocked. {now}"
 
 
 def _existing(client: redis.Redis, stream: str) -> StreamInfo:
     info = stream_info(client, stream)
     if info is None:
-        raise TrimRefused(f"There is no stream {stream}.")
+        raise TrimRefused(f"Stream {stream} does not exist.")
     return info
 
 

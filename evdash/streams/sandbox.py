@@ -64,7 +64,7 @@ class Provenance:
                 told[name] = EntryId(*told[name]) if told[name] else None
             return cls(**{**told, "sources": tuple(told["sources"])})
         except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"{text[:60]!r} is no provenance") from error
+            raise ValueError(f"{text[:60]!r} is not a provenance record") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +80,16 @@ class Sandbox:
 def why_no_sandbox(stream: str, prefix: str, watched: Collection[str]) -> str:
     """Return the reason why this cannot be the name of a sandbox, as a sentence; "" if it can."""
     if stream in watched or stream in {parked_stream(name) for name in watched}:
-        return f"{stream} is one of the streams that evdash watches: nothing is replayed into those."
+        return f"{stream} is a watched stream. Choose a sandbox name that starts with {prefix}."
     if not stream.startswith(prefix) or stream == prefix:
         return (
-            f"{stream or 'A stream without a name'} is no sandbox: the name of one begins with {prefix} "
-            "(EVDASH_SANDBOX_PREFIX) and goes on after it."
+            f"{stream or 'The empty name'} is not a sandbox name. It must start with {prefix} "
+            "(EVDASH_SANDBOX_PREFIX) and continue after it."
         )
     if stream.endswith(_BESIDE) or stream == _index(prefix):
-        return f"{stream} is a name for what is kept beside a sandbox: choose another one."
+        return f"{stream} is reserved for sandbox metadata. Choose another name."
     if len(stream) > NAME_MAX or not stream.isprintable() or any(character.isspace() for character in stream):
-        return f"The name of a sandbox has at most {NAME_MAX} characters, all of them visible: choose another one."
+        return f"A sandbox name has at most {NAME_MAX} characters, all of them visible. Choose another name."
     return ""
 
 
@@ -102,11 +102,11 @@ def why_not_into(client: redis.Redis, stream: str, first_id: EntryId | None) -> 
     if info is None:
         return ""
     if not call(client, "EXISTS", provenance_key(stream)):
-        return f"There is a stream {stream} already, which no replay has made: choose another name."
+        return f"Stream {stream} exists and was not created by a replay. Choose another name."
     if first_id is not None and info.last_generated_id >= first_id:
         return (
-            f"{stream} has had the entry {info.last_generated_id} already, and {first_id}, the first one to be copied, "
-            "does not come after it: give the entries new IDs, or choose another sandbox."
+            f"{first_id}, the first entry to copy, is not after the last entry {info.last_generated_id} of {stream}. "
+            "Use new IDs or another sandbox."
         )
     return ""
 
@@ -225,7 +225,7 @@ class SandboxWriter:
         """
         kept, clock = call_all(self._client, ("HEXISTS", provenance_key(self._stream), self._number), ("TIME",))
         if not kept:
-            raise SandboxGone(f"{self._stream} was deleted, or has expired, meanwhile.")
+            raise SandboxGone(f"{self._stream} was deleted or expired meanwhile.")
         ids = self._ids(entries, int(clock[0]) * 1000 + int(clock[1]) // 1000)
         grown = self._grown(entries)
         commands: list[Command] = []
@@ -253,7 +253,7 @@ class SandboxWriter:
         """Record that the replay is still running, while it writes nothing. Raises StreamsUnavailable."""
         kept = call(self._client, "HEXISTS", provenance_key(self._stream), self._number)
         if not kept:
-            raise SandboxGone(f"{self._stream} was deleted, or has expired, meanwhile.")
+            raise SandboxGone(f"{self._stream} was deleted or expired meanwhile.")
         self.provenance = replace(self.provenance, heard_at=datetime.now(UTC))
         call(self._client, "HSET", provenance_key(self._stream), self._number, self.provenance.to_json())
 
@@ -265,7 +265,7 @@ class SandboxWriter:
         """
         kept = call(self._client, "HGET", provenance_key(self._stream), self._number)
         if kept is None:
-            raise SandboxGone(f"{self._stream} was deleted, or has expired, meanwhile.")
+            raise SandboxGone(f"{self._stream} was deleted or expired meanwhile.")
         so_far = Provenance.from_json(kept.decode())
         self.provenance = replace(so_far, ended_at=datetime.now(UTC), outcome=outcome)
         call_all(self._client, *self._noted(self.provenance))

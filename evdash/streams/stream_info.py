@@ -54,7 +54,7 @@ class Lag:
         """The certain bounds of a lag that is not exact; "" if it is exact or unknown."""
         if self.count is None or self.exact:
             return ""
-        return f"{self.count:,} counted so far" + (f", {self.at_most:,} at most" if self.at_most is not None else "")
+        return f"{self.count:,} counted" + (f", at most {self.at_most:,}" if self.at_most is not None else "")
 
 
 @dataclass(frozen=True, slots=True)

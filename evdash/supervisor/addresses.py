@@ -70,6 +70,6 @@ def take_embedded_address(argv: Sequence[str]) -> None:
     except OSError:
         pass
     raise ConfigurationError(
-        f"REDIS_URL is not set, and no embedded server runs in {configuration.data_dir}: start evdash with `make run`, "
-        "set EVDASH_DATA_DIR to the data directory of one that runs, or set REDIS_URL."
+        f"No running embedded server for data directory {configuration.data_dir}, and REDIS_URL is not set. Run "
+        "`make run`, or set EVDASH_DATA_DIR or REDIS_URL."
     )

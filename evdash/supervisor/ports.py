@@ -31,7 +31,7 @@ def _bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         raise PortTaken(
-            f"The web server cannot listen on {host} port {port}: {error.strerror or error}. "
-            "Another one is chosen with --port, another address with --host."
+            f"Cannot listen on {host} port {port}: {error.strerror or error}. Choose another port with --port, or "
+            "another address with --host."
         ) from error
     return bound

@@ -34,7 +34,7 @@ def handles_invalid_query(view: View[Given]) -> View[Given]:
         try:
             return view(request, *args, **kwargs)
         except InvalidQuery as error:
-            return message_page(request, "This address cannot be read", str(error), status=400)
+            return message_page(request, "Invalid address", str(error), status=400)
 
     return cast(View[Given], answer)
 
@@ -45,12 +45,12 @@ def not_found_page(request: HttpRequest, reader: Reader, what: Literal["session"
     Its sentence states the reason: such an event does not exist, or not everything was read.
     """
     if reader.has_read_all:
-        where = "in this sandbox" if reader.coverage.is_of_copies else "in the log or in the streams that evdash reads"
-        sentence = f"No event of such a {what} is {where}."
+        where = "this sandbox" if reader.coverage.is_of_copies else "the event log or the streams"
+        sentence = f"No event in {where} has this ID."
         return message_page(
             request,
-            f"No such {what}",
-            f"{sentence} Should one come, it will be shown here.",
+            f"{what.capitalize()} not found",
+            f"{sentence} This page checks again every {_LOOK_AGAIN_S} s.",
             status=404,
             coverage=reader.coverage,
             subject=name,
@@ -58,13 +58,12 @@ def not_found_page(request: HttpRequest, reader: Reader, what: Literal["session"
         )
     sentence = (
         reader.unreachable
-        or f"The log is further behind the streams than this page reads. The {what} is not in the part that was read; "
-        "its events may lie in the rest."
+        or f"The event log is too far behind to search the whole stream for this {what}. Search the stream instead."
     )
     search = link(reverse("events"), EventFilter().also(what, name).query_string())
     return message_page(
         request,
-        "Not known yet",
+        "Not indexed yet",
         sentence,
         status=404,
         coverage=reader.coverage,
@@ -115,9 +114,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
     # The connection may fail after the server's commit and before its confirmation, so a write may have succeeded.
     is_read = request.method in ("GET", "HEAD")
     context = {
-        "title": "The database cannot be used",
+        "title": "Database unavailable",
         "sentence": f"{database_problem(error)} Try again in a few seconds.",
-        "outcome": "" if is_read else "Look whether it was done before you repeat it.",
+        "outcome": "" if is_read else "The change may have been saved. Check before you repeat it.",
         "again": request.get_full_path() if is_read else "",
     }
     response = HttpResponse(render_to_string("503.html", context), status=503)
@@ -133,7 +132,7 @@ def database_problem(error: DatabaseError | InterfaceError) -> str:
     """
     words = str(error)
     if "locked" in words or "lock timeout" in words:
-        return "Another process has locked the database."
+        return "The database is locked by another process."
     if "full" in words:
-        return "The disk of the database is full."
-    return "The database did not answer, or not in time."
+        return "The database disk is full."
+    return "The database did not answer in time or is unreachable."

@@ -154,15 +154,17 @@ def _state(coverage: Coverage | None) -> State:
     if coverage is None or coverage.is_of_copies:
         return State("", "none", "")
     if coverage.unreachable:
-        return State("Redis unreachable, log only", "down", coverage.unreachable)
+        return State("Redis unreachable: event log only", "down", coverage.unreachable)
     if coverage.behind:
         number = f"{coverage.behind:,}{'+' if coverage.behind_more else ''}"
+        entries = "entry" if number == "1" else "entries"
+        reads = "the newest of them" if coverage.behind_more else "the rest"
         return State(
-            f"{number} behind, reading {'a part' if coverage.behind_more else 'the rest'} from the stream",
+            f"{number} {entries} behind",
             "behind",
-            f"The log is {number} entries behind the stream; this page reads those from the stream itself.",
+            f"The event log is {number} {entries} behind. This page reads {reads} from the stream.",
         )
-    return State("up to date", "ok", "The log holds everything that the streams hold.")
+    return State("up to date", "ok", "The event log has every entry of the streams.")
 
 
 def _unknown_parameters(request: HttpRequest) -> tuple[Notice, ...]:
@@ -170,17 +172,14 @@ def _unknown_parameters(request: HttpRequest) -> tuple[Notice, ...]:
     if not unknown:
         return ()
     known = ", ".join(PARAMETERS)
-    sentence = (
-        f"{unknown} in the address is not understood, and nothing is filtered by it. A filter is made of {known}."
-    )
-    return (Notice(sentence, "warning"),)
+    return (Notice(f"Unknown parameter {unknown}, ignored. Valid: {known}.", "warning"),)
 
 
 def _last_answer() -> str:
     from evdash.metrics import redis_answered  # imported here because commands import the pages, too
 
     answered_at = redis_answered()
-    return f" It last answered at {answered_at:%H:%M:%S} UTC." if answered_at else ""
+    return f" Last answer: {answered_at:%H:%M:%S} UTC." if answered_at else ""
 
 
 def _coverage_notices(coverage: Coverage | None) -> tuple[Notice, ...]:
@@ -188,13 +187,13 @@ def _coverage_notices(coverage: Coverage | None) -> tuple[Notice, ...]:
         return ()
     notices = [Notice(note, "warning") for note in coverage.notes]
     if coverage.unreachable:
-        notices.insert(0, Notice(f"{coverage.unreachable}{_last_answer()} What follows is from the log.", "error"))
+        notices.insert(0, Notice(f"{coverage.unreachable}{_last_answer()} Showing the event log only.", "error"))
     elif coverage.behind_more:
         notices.append(
             Notice(
-                f"The log is more than {format_count(coverage.behind, 'entry', 'entries')} behind the stream. "
-                "This page shows "
-                "the log and the newest of those. The rest comes as the worker (manage.py work) carries it over.",
+                f"The event log is more than {format_count(coverage.behind, 'entry', 'entries')} behind the stream. "
+                "This page shows the event log and the newest entries. Older ones follow when the worker "
+                "(manage.py work) has caught up.",
                 "warning",
             )
         )

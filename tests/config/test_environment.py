@@ -70,26 +70,26 @@ def test_the_password_of_its_own_variable_goes_into_the_bare_address(monkeypatch
         (
             "EVDASH_PORT",
             "http",
-            "EVDASH_PORT (or --port) cannot be 'http': it takes a whole number from 1 to 65535.",
+            "EVDASH_PORT (or --port) is not valid: 'http'. Allowed: a whole number from 1 to 65535.",
         ),
-        ("EVDASH_PORT", "0", "EVDASH_PORT (or --port) cannot be '0': it takes a whole number from 1 to 65535."),
+        ("EVDASH_PORT", "0", "EVDASH_PORT (or --port) is not valid: '0'. Allowed: a whole number from 1 to 65535."),
         (
             "EVDASH_CLAIM_IDLE_MS",
             "999",
-            "EVDASH_CLAIM_IDLE_MS cannot be '999': it takes a whole number from 1000 to 86400000.",
+            "EVDASH_CLAIM_IDLE_MS is not valid: '999'. Allowed: a whole number from 1000 to 86400000.",
         ),
-        ("EVDASH_MAX_LENGTH", "-1", "EVDASH_MAX_LENGTH cannot be '-1': it takes a whole number of at least 0."),
-        ("EVDASH_BATCH_SIZE", "-3", "EVDASH_BATCH_SIZE cannot be '-3': it takes a whole number from 1 to 100000."),
-        ("EVDASH_DEMO", "maybe", "EVDASH_DEMO (or --no-demo) cannot be 'maybe': it takes yes or no."),
+        ("EVDASH_MAX_LENGTH", "-1", "EVDASH_MAX_LENGTH is not valid: '-1'. Allowed: a whole number of at least 0."),
+        ("EVDASH_BATCH_SIZE", "-3", "EVDASH_BATCH_SIZE is not valid: '-3'. Allowed: a whole number from 1 to 100000."),
+        ("EVDASH_DEMO", "maybe", "EVDASH_DEMO (or --no-demo) is not valid: 'maybe'. Allowed: yes or no."),
         (
             "DATABASE_URL",
             "oracle://scott:tiger@host/x",
-            "DATABASE_URL cannot be (not shown): it takes postgres://user:password@host:5432/name or sqlite:///path.",
+            "DATABASE_URL is not valid: (not shown). Allowed: postgres://user:password@host:5432/name or sqlite:///path.",
         ),
         (
             "DATABASE_URL",
             "mysql://scott:tiger@host/x",
-            "DATABASE_URL cannot be (not shown): it takes postgres://user:password@host:5432/name or sqlite:///path.",
+            "DATABASE_URL is not valid: (not shown). Allowed: postgres://user:password@host:5432/name or sqlite:///path.",
         ),
     ],
 )
@@ -170,7 +170,7 @@ def test_a_wrong_value_stops_every_command_without_a_traceback(command: str, man
 
     assert ended.returncode == 1
     assert ended.stdout == ""
-    assert ended.stderr == "EVDASH_BLOCK_MS cannot be 'soon': it takes a whole number from 1 to 60000.\n"
+    assert ended.stderr == "EVDASH_BLOCK_MS is not valid: 'soon'. Allowed: a whole number from 1 to 60000.\n"
 
 
 def test_upcasters_that_cannot_be_imported_stop_every_command_with_a_sentence(manage_py: ManagePy) -> None:

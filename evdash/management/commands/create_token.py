@@ -10,10 +10,10 @@ from evdash.management.base import PlainCommand
 
 
 class Command(PlainCommand):
-    help = "Makes an API token and prints it, once: only its hash is kept."
+    help = "Create an API token and print it once. Only its hash is stored."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("name", help="what the token is for: it is listed and revoked by this name")
+        parser.add_argument("name", help="token name, also for revoke_token")
 
     def handle(self, *args: Any, name: str, **options: Any) -> None:
         try:

@@ -18,15 +18,17 @@ from evdash.streams.publisher import Publisher
 
 
 class Command(PlainCommand):
-    help = "Lets simulated agents write to the embedded server's first stream, if nothing else has begun it."
+    help = "Write demo events to the first embedded stream if it has no events of other producers."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--seed", type=int, help="the same number, the same events (another one each time)")
+        parser.add_argument(
+            "--seed", type=int, help="random seed: the same seed writes the same events (default: different each time)"
+        )
 
     def handle(self, *args: Any, seed: int | None, **options: Any) -> None:
         configuration = settings.EVDASH
         if not configuration.embedded:
-            raise CommandError("Simulated agents write only to the embedded server that `manage.py up` starts.")
+            raise CommandError("Demo events are written only to the embedded server. Start it with `manage.py up`.")
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
@@ -34,7 +36,7 @@ class Command(PlainCommand):
         client = open_client(configuration.redis_url)
         try:
             if not may_write(client, stream):
-                self.stdout.write(f"No simulated agents: {stream} has events of others.")
+                self.stdout.write(f"No demo events: {stream} has events of other producers.")
                 return
             with Publisher(configuration.redis_url, stream, MAX_LENGTH) as publisher:
                 run(client, publisher, seed=time.time_ns() if seed is None else seed, stop=stop)

@@ -28,15 +28,14 @@ FORMATS: Final = {"ndjson": "NDJSON", "markdown": "transcript", "html": "HTML fi
 
 class Command(PlainCommand):
     help = (
-        "Writes a session as NDJSON (every entry, byte for byte), as a transcript in Markdown, or as one HTML file "
-        "that opens without a server. A file is there whole or not at all. An "
-        "ID that begins with a dash stands after `--`."
+        "Export a session as NDJSON (every entry, byte for byte), as a Markdown transcript, or as one HTML file that "
+        "opens offline. The file is written completely or not at all. Put `--` before an ID that starts with a dash."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("session", metavar="ID", help="the session's ID")
-        parser.add_argument("--format", choices=FORMATS, default="html", help="html unless another is named")
-        parser.add_argument("--output", metavar="FILE", type=Path, help="the standard output unless it is named")
+        parser.add_argument("session", metavar="ID", help="session ID")
+        parser.add_argument("--format", choices=FORMATS, default="html", help="default: html")
+        parser.add_argument("--output", metavar="FILE", type=Path, help="default: standard output")
 
     def handle(self, *args: Any, session: str, format: str, output: Path | None, **options: Any) -> None:
         try:
@@ -51,7 +50,7 @@ class Command(PlainCommand):
             raise CommandError(str(error)) from error
         except OSError as error:
             raise CommandError(
-                f"{output or 'The standard output'} cannot be written: {error.strerror or error}."
+                f"{output or 'The standard output'} is not writable: {error.strerror or error}."
             ) from error
 
 
@@ -93,4 +92,4 @@ def _who() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
-        return "a person whom the system does not name"
+        return "unknown user"

@@ -18,24 +18,23 @@ from evdash.streams.client import StreamsUnavailable
 
 class Command(PlainCommand):
     help = (
-        "Makes the tables of a projection anew from the event log and the streams, in one transaction: pages show the "
-        "old ones until the new ones are whole. Workers wait meanwhile. For audit: the log's rows are read anew, "
-        "and sessions, users and counts made of them."
+        "Rebuild the tables of a projection from the event log and the streams, in one transaction. Pages show the old "
+        "tables until it commits; workers wait. For audit, this rebuilds sessions, users and counts from the event log."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("group", metavar="GROUP", help="audit, analytics or debug, or the name of its group")
+        parser.add_argument("group", metavar="GROUP", help="audit, analytics, debug, or a group name")
 
     def handle(self, *args: Any, group: str, **options: Any) -> None:
         configuration = settings.EVDASH
         found = [each for name, each in projections().items() if group in (name, each.group)]
         if not found:
             known = ", ".join(projections())
-            raise CommandError(f"There is no projection {group}: it is one of {known}.")
+            raise CommandError(f"Unknown projection {group}. Use one of {known}.")
         started_s = time.monotonic()
         try:
             events = rebuild(found[0], configuration.redis_url, configuration.streams)
         except (StreamsUnavailable, DatabaseError) as error:
-            raise CommandError(f"{error} Everything is as it was.") from error
+            raise CommandError(f"{error} Nothing changed.") from error
         took_s = time.monotonic() - started_s
-        self.stdout.write(f"{found[0].group}: made anew of {events:,} events in {took_s:.1f} s.")
+        self.stdout.write(f"{found[0].group}: rebuilt from {events:,} events in {took_s:.1f} s.")

@@ -21,33 +21,33 @@ from evdash.streams.commands import OperationRefused
 
 class Command(PlainCommand):
     help = (
-        "Copies the entries of a filter, byte for byte, from the event log and the streams into a sandbox stream. Says "
-        "how many first; done, it needs a reason, which is kept in the audit log under the name of the system's user. "
-        "Ctrl-C ends it after a whole entry, and it says how far it came."
+        "Copy the entries of a filter, byte for byte, from the event log and the streams to a sandbox stream. Use "
+        "--dry-run for a preview. A replay needs --reason and is recorded in the audit log under your system user "
+        "name. Ctrl-C stops after a complete entry and prints progress."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--session", action="append", default=[], metavar="S", help="of this session, or these")
-        parser.add_argument("--since", default="", metavar="TIME", help="from then on: 2h, or 2026-11-23T14:00Z")
-        parser.add_argument("--until", default="", metavar="TIME", help="before then")
-        parser.add_argument("--filter", default="", metavar="FILTER", help="as it is written on the pages")
+        parser.add_argument("--session", action="append", default=[], metavar="S", help="session ID, repeatable")
+        parser.add_argument("--since", default="", metavar="TIME", help="start time: 2h or 2026-11-23T14:00Z")
+        parser.add_argument("--until", default="", metavar="TIME", help="end time, exclusive")
+        parser.add_argument("--filter", default="", metavar="FILTER", help="filter, as on the Events page")
         prefix = settings.EVDASH.sandbox_prefix
-        parser.add_argument("--to", required=True, metavar="STREAM", help=f"the sandbox; its name begins with {prefix}")
+        parser.add_argument("--to", required=True, metavar="STREAM", help=f"sandbox name, starts with {prefix}")
         parser.add_argument(
-            "--ids", choices=("original", "new"), default="original", help="the IDs that the copies have"
+            "--ids", choices=("original", "new"), default="original", help="entry IDs of the copies (default: original)"
         )
         parser.add_argument(
             "--speed",
             type=_number,
             metavar="N",
-            help=f"1 to {SPEED_MAX} times as fast as it was recorded; else at full speed",
+            help=f"1 to {SPEED_MAX} times the recorded speed (default: full speed)",
         )
-        parser.add_argument("--max-gap", type=_span_s, metavar="SPAN", help="no gap counts for longer: 5s")
+        parser.add_argument("--max-gap", type=_span_s, metavar="SPAN", help="longest pause between two entries: 5s")
         parser.add_argument(
-            "--expires", type=_span_s, default=float(EXPIRES_S), metavar="SPAN", help="24h if not said; at most 30d"
+            "--expires", type=_span_s, default=float(EXPIRES_S), metavar="SPAN", help="default 24h, at most 30d"
         )
-        parser.add_argument("--reason", default="", help="why; required unless it is a --dry-run")
-        parser.add_argument("--dry-run", action="store_true", help="say what it would do, and do nothing")
+        parser.add_argument("--reason", default="", help="reason, required unless --dry-run")
+        parser.add_argument("--dry-run", action="store_true", help="preview only")
 
     def handle(self, *args: Any, **options: Any) -> None:
         given = Namespace(**options)
@@ -65,7 +65,7 @@ class Command(PlainCommand):
             except (FilterError, OperationRefused, StreamsUnavailable, OutcomeNotRecorded) as refusal:
                 raise CommandError(str(refusal)) from refusal
             except DatabaseError as error:
-                raise CommandError(f"The event log or the audit log cannot be used: {error}") from error
+                raise CommandError(f"The event log or the audit log is not available: {error}") from error
         self.stdout.write(outcome.sentence)
         if outcome.stopped:
             raise CommandError(outcome.stopped)
@@ -79,7 +79,7 @@ def _replay(given: Namespace) -> Replay:
     query = {"q": [given.filter], "session": given.session, "since": [given.since], "until": [given.until]}
     event_filter = EventFilter.from_query(query)
     if not event_filter:
-        raise OperationRefused("Say which events: by --session, --since, --until or --filter.")
+        raise OperationRefused("Select events with --session, --since, --until or --filter.")
     return Replay(
         stream=given.to,
         query=event_filter.text(),
@@ -98,7 +98,7 @@ def _number(text: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise ArgumentTypeError(f"{text[:60]!r} is no number")
+        raise ArgumentTypeError(f"{text[:60]!r} is not a number")
     return number
 
 
@@ -108,5 +108,5 @@ def _span_s(text: str) -> float:
     except InvalidTimeBound as error:
         raise ArgumentTypeError(str(error)) from error
     if bound.ago is None:
-        raise ArgumentTypeError(f"{text[:60]!r} is no span of time: write 5s, 30m, 24h or 7d")
+        raise ArgumentTypeError(f"{text[:60]!r} is not a duration. Write 5s, 30m, 24h or 7d")
     return bound.ago.total_seconds()

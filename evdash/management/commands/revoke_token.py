@@ -10,12 +10,12 @@ from evdash.management.base import PlainCommand
 
 
 class Command(PlainCommand):
-    help = "Makes an API token useless at once."
+    help = "Revoke an API token at once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("name", help="the name that it was created with")
+        parser.add_argument("name", help="token name")
 
     def handle(self, *args: Any, name: str, **options: Any) -> None:
         if not revoke_token(name):
-            raise CommandError(f"No token named {name} is in use.")
-        self.stdout.write(f"{name} is revoked.")
+            raise CommandError(f"No active token named {name}.")
+        self.stdout.write(f"Token {name} revoked.")

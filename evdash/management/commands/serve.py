@@ -21,7 +21,7 @@ from evdash.supervisor.ports import PortTaken, refuse_taken_port
 
 
 class Command(PlainCommand):
-    help = "Serves pages and sockets (daphne)."
+    help = "Start the web server: pages and live sockets (daphne)."
     requires_system_checks = [TAG]
 
     def add_arguments(self, parser: ArgumentParser) -> None:

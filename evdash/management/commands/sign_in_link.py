@@ -12,15 +12,15 @@ from evdash.supervisor.addresses import served_address
 
 
 class Command(PlainCommand):
-    help = "Prints a link that signs a person in, once. A name that is new becomes a new person."
+    help = "Create a one-time sign-in link. A new name creates a user."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("user", nargs="?", default=DEFAULT_USER, help="who signs in (%(default)s)")
+        parser.add_argument("user", nargs="?", default=DEFAULT_USER, help="user name (default: %(default)s)")
         roles = parser.add_mutually_exclusive_group()
         roles.add_argument(
-            "--operator", action="store_true", help="they may change streams and groups from now on, not only look"
+            "--operator", action="store_true", help="make the user an operator, who can change streams and groups"
         )
-        roles.add_argument("--viewer", action="store_true", help="they may only look from now on")
+        roles.add_argument("--viewer", action="store_true", help="make the user a viewer (read-only)")
 
     def handle(self, *args: Any, user: str, operator: bool, viewer: bool, **options: Any) -> None:
         somebody = person(user)
@@ -30,6 +30,6 @@ class Command(PlainCommand):
             make_viewer(somebody)
         link = create_link(somebody)
         minutes = int(LIFETIME.total_seconds() // 60)
-        as_what = "an operator" if can_operate(somebody) else "a viewer"
-        self.stderr.write(f"Signs {user} in, once, within {minutes} minutes, as {as_what}:")
+        role = "operator" if can_operate(somebody) else "viewer"
+        self.stderr.write(f"Sign-in link for {user} ({role}, {minutes} minutes, one use):")
         self.stdout.write(f"{served_address(settings.EVDASH)}{link}")

@@ -42,8 +42,8 @@ POSITION = "an entry ID, or start, or end"
 
 class Command(PlainCommand):
     help = (
-        "Changes streams and consumer groups. Each operation says what it would do with --dry-run; done, it needs a "
-        "reason, which is kept in the audit log under the name of the system's user."
+        "Operate streams and consumer groups. Use --dry-run for a preview. Every change needs --reason and is recorded "
+        "in the audit log under your system user name."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -53,29 +53,35 @@ class Command(PlainCommand):
             added: ArgumentParser = kinds.add_parser(name, help=words, description=words)
             for argument in ("stream", *positional):
                 added.add_argument(argument)
-            added.add_argument("--reason", default="", help="why; required unless it is a --dry-run")
-            added.add_argument("--dry-run", action="store_true", help="say what it would do, and do nothing")
+            added.add_argument("--reason", default="", help="reason, required unless --dry-run")
+            added.add_argument("--dry-run", action="store_true", help="preview only")
             return added
 
-        claim = add("claim", "give pending entries to another consumer", "group")
-        claim.add_argument("--to", required=True, metavar="CONSUMER", help="who gets them")
+        claim = add("claim", "claim pending entries for another consumer", "group")
+        claim.add_argument("--to", required=True, metavar="CONSUMER", help="target consumer")
         _add_selection(claim)
-        _add_selection(add("acknowledge", "count pending entries as done, applied or not", "group"))
-        _add_selection(add("park", "put pending entries beside the stream", "group"))
-        _add_parked(add("redeliver", "apply parked entries in the projection that gave them up"))
-        _add_parked(add("discard", "remove parked entries for good"))
-        consumer = add("delete-consumer", "delete a consumer that has nothing pending", "group", "consumer")
-        consumer.add_argument("--claim-first-to", metavar="CONSUMER", help="who gets what is pending for it")
-        position = add("set-position", "have a group go on after an entry", "group")
+        _add_selection(add("acknowledge", "acknowledge pending entries, applied or not", "group"))
+        _add_selection(add("park", "move pending entries to the dead-letter stream", "group"))
+        _add_parked(add("redeliver", "apply parked entries again, or return them to an external group"))
+        _add_parked(add("discard", "delete parked entries permanently"))
+        consumer = add("delete-consumer", "delete a consumer without pending entries", "group", "consumer")
+        consumer.add_argument(
+            "--claim-first-to", metavar="CONSUMER", help="consumer that first claims its pending entries"
+        )
+        position = add("set-position", "set the position of a group", "group")
         position.add_argument("position", help=POSITION)
-        create = add("create-group", "make a consumer group", "group")
-        create.add_argument("--at", default="start", metavar="ID", help=f"it gets what comes after: {POSITION}")
+        create = add("create-group", "create a consumer group", "group")
+        create.add_argument(
+            "--at", default="start", metavar="ID", help=f"deliver entries after: {POSITION} (default: start)"
+        )
         add("delete-group", "delete a consumer group", "group")
-        trim = add("trim", "remove the oldest entries, none that a group still needs; the furthest bound counts")
-        trim.add_argument("--max-length", type=int, metavar="N", help="so many entries stay")
-        trim.add_argument("--older-than", type=_moment, metavar="AGE", help="such as 24h or 7d, or a date")
-        trim.add_argument("--min-id", type=_entry_id, metavar="ID", help="what lies before it")
-        trim.add_argument("--approximate", action="store_true", help="quicker; some hundred entries more may stay")
+        trim = add(
+            "trim", "trim the oldest entries that no group needs; the limit that removes the most entries applies"
+        )
+        trim.add_argument("--max-length", type=int, metavar="N", help="maximum length")
+        trim.add_argument("--older-than", type=_moment, metavar="AGE", help="entries older than: 24h, 7d or a date")
+        trim.add_argument("--min-id", type=_entry_id, metavar="ID", help="entries before this ID")
+        trim.add_argument("--approximate", action="store_true", help="faster; some hundred entries more may stay")
 
     def handle(self, *args: Any, **options: Any) -> None:
         given = Namespace(**options)
@@ -89,7 +95,7 @@ class Command(PlainCommand):
             except (OperationRefused, StreamsUnavailable, GroupMissing, InvalidEntryId, OutcomeNotRecorded) as refusal:
                 raise CommandError(str(refusal)) from refusal
             except DatabaseError as error:
-                raise CommandError(f"The audit log cannot be written, so nothing was done: {error}") from error
+                raise CommandError(f"Not executed: the audit log is not writable ({error})") from error
 
     def _say_what_it_would_do(self, operation: Operation, client: redis.Redis) -> None:
         preview = operation.preview(client)
@@ -116,21 +122,25 @@ class Command(PlainCommand):
         for entry_id, why in outcome.failed:
             self.stdout.write(f"  {entry_id}: {why}")
         if not outcome.succeeded:
-            raise CommandError(outcome.stopped or "Not everything was done.")
+            raise CommandError(outcome.stopped or "Partly failed.")
 
 
 def _add_selection(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--entry", action="append", type=_entry_id, default=[], metavar="ID", help="only this, or these"
+        "--entry", action="append", type=_entry_id, default=[], metavar="ID", help="entry ID, repeatable"
     )
-    parser.add_argument("--from", dest="from_consumer", metavar="CONSUMER", help="only what is pending for it")
-    parser.add_argument("--idle-over-s", type=float, metavar="SECONDS", help="only what is idle for that long")
+    parser.add_argument(
+        "--from", dest="from_consumer", metavar="CONSUMER", help="only entries pending for this consumer"
+    )
+    parser.add_argument("--idle-over-s", type=float, metavar="SECONDS", help="only entries idle for at least this time")
 
 
 def _add_parked(parser: ArgumentParser) -> None:
     chosen = parser.add_mutually_exclusive_group(required=True)
-    chosen.add_argument("--parked", action="append", type=_entry_id, metavar="ID", help="its ID among the parked")
-    chosen.add_argument("--all", action="store_true", help=f"the first {PARKED_MAX:,} that are parked")
+    chosen.add_argument(
+        "--parked", action="append", type=_entry_id, metavar="ID", help="ID in the dead-letter stream, repeatable"
+    )
+    chosen.add_argument("--all", action="store_true", help=f"all parked entries (at most the first {PARKED_MAX:,})")
 
 
 def _operation(client: redis.Redis, given: Namespace) -> Operation:

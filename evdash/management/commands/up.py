@@ -16,7 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import DatabaseError
 
-from evdash.accounts.one_time_links import DEFAULT_USER, create_link, person
+from evdash.accounts.one_time_links import DEFAULT_USER, LIFETIME, create_link, person
 from evdash.config.checks import TAG
 from evdash.config.command_line import add_options
 from evdash.config.environment import WILDCARD_HOSTS, Configuration
@@ -35,7 +35,7 @@ TELL_OF_LOADING_EVERY_S = 10.0
 
 
 class Command(PlainCommand):
-    help = "Starts evdash: an embedded Valkey unless REDIS_URL is set, the worker, the web server."
+    help = "Start evdash: an embedded Valkey unless REDIS_URL is set, the worker and the web server."
     requires_system_checks = [TAG]  # all checks would import every page, as `serve` does anyway
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -103,8 +103,8 @@ class Command(PlainCommand):
         if progress.waited_s >= self.tell_of_loading_at_s:
             self.tell_of_loading_at_s = progress.waited_s + TELL_OF_LOADING_EVERY_S
             loaded, total = (f"{size / 1_000_000:,.0f}" for size in (progress.loaded_bytes, progress.total_bytes))
-            how_far = f": {loaded} of {total} MB so far" if progress.total_bytes else ""
-            self.stdout.write(f"Redis is loading its data{how_far}.")
+            how_far = f" ({loaded} of {total} MB)" if progress.total_bytes else ""
+            self.stdout.write(f"Waiting for Redis to load{how_far}.")
             self.stdout.flush()
         return not self.signals
 
@@ -114,7 +114,7 @@ class Command(PlainCommand):
             call_command("migrate", verbosity=0, interactive=False)
             return create_link(person(DEFAULT_USER))
         except DatabaseError as error:
-            raise CommandError(f"The database cannot be used: {error}.") from error
+            raise CommandError(f"The database is not available: {error}.") from error
 
     def _children(self, redis_url: str, *, embedded: bool) -> list[Child]:
         """Return the processes in their start order. They are stopped in the opposite order."""
@@ -133,9 +133,9 @@ class Command(PlainCommand):
         try:
             while not self.signals:
                 if web.exit_code is not None:
-                    raise CommandError(f"The web server ended with exit code {web.exit_code} as it was started.")
+                    raise CommandError(f"Web server failed to start (exit code {web.exit_code}).")
                 if time.monotonic() > deadline:
-                    raise CommandError("The web server did not get ready in 30 s.")
+                    raise CommandError(f"Web server not ready after {READY_WAIT_S:.0f} s.")
                 try:
                     if connection.sock is None:
                         connection.request("GET", "/healthz")
@@ -151,27 +151,26 @@ class Command(PlainCommand):
 
     def _tell(self, link: str, redis_url: str, server: EmbeddedServer | None) -> None:
         stream = self.configuration.streams[0]
-        self.stdout.write(f"\nevdash   {self.configuration.address()}{link}")
+        minutes = int(LIFETIME.total_seconds() // 60)
         self.stdout.write(
-            f"         signs {DEFAULT_USER} in, once, within an hour; then {self.configuration.address()}/"
+            f"\nSign in   {self.configuration.address()}{link} ({DEFAULT_USER}, one use, {minutes} minutes)"
         )
+        self.stdout.write(f"Dashboard {self.configuration.address()}/")
         if server is None:
             self.stdout.write(
-                f"Redis    {shown_address(redis_url)} (attached; streams: {', '.join(self.configuration.streams)})"
+                f"Redis     {shown_address(redis_url)} (attached; streams: {', '.join(self.configuration.streams)})"
             )
         else:
-            self.stdout.write(f"Redis    {redis_url} (embedded; data in {self.configuration.data_dir})")
+            self.stdout.write(f"Redis     {redis_url} (embedded; data in {self.configuration.data_dir})")
             for remark in server.remarks:
-                self.stdout.write(f"         {remark}")
+                self.stdout.write(f"          {remark}")
             self.stdout.write(
-                f"Write    redis-cli -u {redis_url} XADD {stream} '*' type message.added session_id s-1 user_id u-1 "
+                f"Try       redis-cli -u {redis_url} XADD {stream} '*' type message.added session_id s-1 user_id u-1 "
                 "role user content hello"
             )
             if self.configuration.demo:
-                self.stdout.write(
-                    "Demo     simulated agents write to a stream that is empty; --no-demo starts without them"
-                )
-        self.stdout.write("Ctrl-C stops everything in order.\n")
+                self.stdout.write("Demo      on while the stream has no other events (off: --no-demo)")
+        self.stdout.write("Stop      Ctrl-C\n")
         self.stdout.flush()
 
     def _watch(self, children: list[Child], server: EmbeddedServer | None) -> None:
@@ -184,22 +183,20 @@ class Command(PlainCommand):
         pauses = {child.name: RestartPause() for child in children}
         while not self.signals:
             if server is not None and not server.is_running:
-                raise CommandError(
-                    f"The embedded server has ended; everything is stopped. Its log is {server.log_path}."
-                )
+                raise CommandError(f"Embedded server ended. All processes stopped. Log: {server.log_path}")
             for child in children:
                 if child.exit_code is None:
                     continue
                 if child.name == "web server":
-                    raise CommandError(f"The web server ended with exit code {child.exit_code}; everything is stopped.")
+                    raise CommandError(f"Web server ended (exit code {child.exit_code}). All processes stopped.")
                 if child.name == "demonstration" and child.exit_code == 0:
                     continue  # the stream has events of other producers
                 due = restart_at.get(child.name)
                 if due is None:
                     child.forget()
                     pause_s = pauses[child.name].after(child.ran_s)
-                    ended = f"The {child.name} ended with exit code {child.exit_code}"
-                    self.stderr.write(f"{ended}; starting it again in {pause_s:.0f} s.")
+                    ended = f"{child.name.capitalize()} ended (exit code {child.exit_code})"
+                    self.stderr.write(f"{ended}. Restart in {pause_s:.0f} s.")
                     restart_at[child.name] = time.monotonic() + pause_s
                 elif time.monotonic() >= due:
                     del restart_at[child.name]

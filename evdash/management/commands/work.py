@@ -31,16 +31,20 @@ DERIVED_BATCHES = 4
 
 
 class Command(PlainCommand):
-    help = "Carries events from the streams into the tables, until it is stopped: every projection, or those named."
+    help = "Apply stream entries to the projections until stopped."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "projection", nargs="*", choices=[[], *projections()], help="audit, analytics, debug; all of them if none"
+            "projection",
+            nargs="*",
+            choices=[[], *projections()],
+            metavar=f"{{{','.join(projections())}}}",
+            help="projections to apply (default: all)",
         )
-        parser.add_argument("--consumer", help="the name in the group (EVDASH_CONSUMER); each worker needs its own")
         parser.add_argument(
-            "--until-caught-up", action="store_true", help="end when there is nothing left to carry over"
+            "--consumer", help="consumer name in the group, different for each worker (EVDASH_CONSUMER)"
         )
+        parser.add_argument("--until-caught-up", action="store_true", help="exit when caught up")
 
     def handle(
         self, *args: Any, projection: list[str], consumer: str | None, until_caught_up: bool, **options: Any
@@ -66,7 +70,9 @@ class Command(PlainCommand):
             raise failures[0]
         if until_caught_up:
             for worker in workers:
-                self.stdout.write(f"{worker.name}: {worker.carried:,} entries carried over.")
+                self.stdout.write(
+                    f"{worker.name}: applied {worker.carried:,} {'entry' if worker.carried == 1 else 'entries'}."
+                )
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -50,8 +50,8 @@ class DeleteConsumer:
     @property
     def title(self) -> str:
         """The operation in plain language."""
-        first = f", its pending entries given to {self.claim_first_to} first" if self.claim_first_to else ""
-        return f"Delete the consumer {self.consumer} of {self.group} on {self.stream}{first}"
+        first = f" after {self.claim_first_to} claimed its pending entries" if self.claim_first_to else ""
+        return f"Delete consumer {self.consumer} of {self.group} on {self.stream}{first}"
 
     def preview(self, client: redis.Redis) -> Preview:
         """Return the preview, without changing anything."""
@@ -60,12 +60,12 @@ class DeleteConsumer:
             listed = pending_entries(client, self.stream, self.group, consumer=self.consumer, count=EXAMPLES)
         except (OperationRefused, GroupMissing) as refused:
             return Preview(sentence=str(refused), affected=None, refused=str(refused))
-        words = [f"Deletes the consumer {self.consumer} of {self.group} on {self.stream}."]
+        words = [f"Deletes consumer {self.consumer} of {self.group} on {self.stream}."]
         if info.pending:
-            words.insert(0, f"Gives {entries_in_words(info.pending, 'pending')} to {self.claim_first_to}.")
+            words.insert(0, f"Claims {entries_in_words(info.pending, 'pending')} for {self.claim_first_to}.")
         if info.idle_ms < ACTIVE_MS:
             # Redis has one idle time for both. A consumer that a claim created may never have read anything.
-            words.append(f"It read, or was given entries, {info.idle_ms:,} ms ago: if it still runs, it comes back.")
+            words.append(f"Active {info.idle_ms:,} ms ago. A running consumer reappears.")
         return Preview(sentence=" ".join(words), affected=info.pending, examples=tuple(listed))
 
     def execute(self, client: redis.Redis) -> Outcome:
@@ -105,30 +105,29 @@ class DeleteConsumer:
         )
 
     def _did(self, moved: int, deleted: bool) -> str:
-        given = f"{entries_in_words(moved, 'pending')} went to {self.claim_first_to}. " if moved else ""
+        were = "was" if moved == 1 else "were"
+        claimed = f"{entries_in_words(moved, 'pending')} {were} claimed for {self.claim_first_to}. " if moved else ""
         outcome = "was deleted" if deleted else "was not deleted"
-        return f"{given}The consumer {self.consumer} of {self.group} on {self.stream} {outcome}."
+        return f"{claimed}Consumer {self.consumer} of {self.group} on {self.stream} {outcome}."
 
     def _checked(self, client: redis.Redis) -> ConsumerInfo:
         if self.claim_first_to == self.consumer:
-            raise OperationRefused(
-                f"The pending entries of {self.consumer} must go to another consumer, not to itself."
-            )
+            raise OperationRefused(f"{self.consumer} cannot claim its own pending entries. Choose another consumer.")
         group = found_group(client, self.stream, self.group)
         for info in group.consumers:
             if info.name == self.consumer:
                 if info.pending and not self.claim_first_to:
                     raise OperationRefused(
-                        f"The consumer {self.consumer} has {entries_in_words(info.pending, 'pending')}, which would be "
-                        "lost with it: have another consumer claim them first."
+                        f"Deleting {self.consumer} would lose {entries_in_words(info.pending, 'pending')}. Claim them "
+                        "first for another consumer."
                     )
                 return info
-        raise OperationRefused(f"There is no consumer {self.consumer} in {self.group} on {self.stream}.")
+        raise OperationRefused(f"Consumer {self.consumer} does not exist in {self.group} on {self.stream}.")
 
     def _why_it_stays(self, client: redis.Redis) -> str:
         left = len(pending_entries(client, self.stream, self.group, consumer=self.consumer, count=1_000))
         some = "1,000+ pending entries" if left == 1_000 else entries_in_words(left, "pending")
-        return f"The consumer {self.consumer} stays: it has {some} now, which would be lost with it."
+        return f"{self.consumer} not deleted: it now has {some}, which would be lost."
 
     def _claim(self, client: redis.Redis) -> tuple[tuple[EntryId, ...], tuple[tuple[EntryId, str], ...]]:
         """Return the entries that were claimed, and the others with reasons."""

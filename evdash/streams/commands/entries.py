@@ -54,15 +54,17 @@ class Selection:
         and for a missing group.
         """
         if not self.entry_ids and self.from_consumer is None and self.idle_over_ms is None:
-            raise OperationRefused("Say which entries: by their IDs, of which consumer, or idle for how long.")
+            raise OperationRefused("Select entries by ID, consumer or idle time.")
         if len(self.entry_ids) > ENTRIES_MAX:
-            raise OperationRefused(f"At most {ENTRIES_MAX:,} entries at a time, not {len(self.entry_ids):,}.")
+            raise OperationRefused(
+                f"{len(self.entry_ids):,} entries selected; the limit is {ENTRIES_MAX:,} per operation."
+            )
         try:
             selected = self._by_id(client, stream, group) if self.entry_ids else self._listed(client, stream, group)
         except GroupMissing as missing:
             raise OperationRefused(str(missing)) from missing
         if not selected.entries:
-            raise OperationRefused(f"No pending entry of {group} on {stream} is {self._in_words()}: nothing to do.")
+            raise OperationRefused(f"No pending entry of {group} on {stream} matches: {self._in_words()}.")
         return selected
 
     def _by_id(self, client: redis.Redis, stream: str, group: str) -> Selected:
@@ -101,14 +103,14 @@ class Selection:
     def _in_words(self) -> str:
         words = []
         if self.entry_ids:
-            words.append("among those named")
+            words.append("selected by ID")
         if self.from_consumer is not None:
-            words.append(f"{self.from_consumer}'s")
+            words.append(f"of consumer {self.from_consumer}")
         if self.idle_over_ms is not None:
             words.append(f"idle for {self.idle_over_ms:,} ms or longer")
         if self.not_of is not None:
-            words.append(f"not {self.not_of}'s")
-        return " and ".join(words)
+            words.append(f"not of consumer {self.not_of}")
+        return ", ".join(words)
 
 
 STEP = 100
@@ -146,10 +148,11 @@ class _EntriesOperation(ABC):
         sentence = self._would(client, selected)
         if selected.missing:
             sentence += (
-                f" {entries_in_words(len(selected.missing))} named {_is_or_are(selected.missing)} not to be had."
+                f" {entries_in_words(len(selected.missing), 'selected')} {_is_or_are(selected.missing)} not pending, "
+                "or excluded by the other conditions."
             )
         if selected.more:
-            sentence += " There are more: repeat it for the rest."
+            sentence += " More entries match: repeat the operation for the rest."
         return Preview(sentence=sentence, affected=len(selected.entries), examples=selected.entries[:EXAMPLES])
 
     def execute(self, client: redis.Redis) -> Outcome:
@@ -161,7 +164,7 @@ class _EntriesOperation(ABC):
         before = group_state(client, self.stream, self.group)
         tally = _Tally()
         for entry_id in selected.missing:
-            tally.fail(entry_id, "It is not pending in the group, or not any more as it was asked for.")
+            tally.fail(entry_id, "Not pending in the group, or excluded by the other conditions.")
         stopped = ""
         for start in range(0, len(selected.entries), STEP):
             chunk = selected.entries[start : start + STEP]
@@ -170,9 +173,9 @@ class _EntriesOperation(ABC):
             except (StreamsUnavailable, GroupMissing) as error:
                 stopped = str(error)
                 for entry_id in tally.untold(chunk):
-                    tally.fail(entry_id, f"It may have been done or not, nobody knows. {error}")
+                    tally.fail(entry_id, f"Result unknown: {error}")
                 for entry_id in tally.untold(selected.entries):
-                    tally.fail(entry_id, f"It was not come to. {error}")
+                    tally.fail(entry_id, f"Not reached: {error}")
                 break
         return Outcome(
             done=len(tally.done),
@@ -222,9 +225,11 @@ class ClaimEntries(_EntriesOperation):
 
     def _selection(self) -> Selection:
         if not self.to_consumer:
-            raise OperationRefused("Say which consumer is to get the entries.")
+            raise OperationRefused("Select the consumer that claims the entries.")
         if self.from_consumer == self.to_consumer:
-            raise OperationRefused(f"The entries of {self.from_consumer} are its own already.")
+            raise OperationRefused(
+                f"The entries are already pending for {self.from_consumer}. Choose another consumer."
+            )
         # Entries chosen by ID may be claimed for their present consumer: the claim makes them its newest deliveries.
         not_of = None if self.entry_ids else self.to_consumer
         return Selection(self.entry_ids, self.from_consumer, self.idle_over_ms, not_of)
@@ -232,14 +237,14 @@ class ClaimEntries(_EntriesOperation):
     def _would(self, client: redis.Redis, selected: Selected) -> str:
         consumers = group_state(client, self.stream, self.group).get("consumers")
         known = isinstance(consumers, dict) and self.to_consumer in consumers
-        new = "" if known else f" There is no consumer {self.to_consumer} yet; it is made."
+        new = "" if known else f" {self.to_consumer} does not exist yet and is created."
         return (
-            f"Gives {selected.in_words()} of {self.group} on {self.stream} to {self.to_consumer}; "
-            f"it counts as a delivery of each.{new}"
+            f"Claims {selected.in_words()} of {self.group} on {self.stream} for {self.to_consumer} and raises their "
+            f"delivery counts.{new}"
         )
 
     def _done(self) -> str:
-        return f"given to {self.to_consumer}"
+        return f"claimed for {self.to_consumer}"
 
     def _do(self, client: redis.Redis, entries: Sequence[PendingEntry], tally: _Tally) -> None:
         ids = [entry.entry_id for entry in entries]
@@ -248,10 +253,8 @@ class ClaimEntries(_EntriesOperation):
         gone = [delivery.entry_id for delivery in claimed.deliveries if delivery.entry is None]
         now = pending_of(client, self.stream, self.group, [*gone, *claimed.not_claimed])
         for entry_id in gone:
-            stays = f"it stays pending for {now[entry_id].consumer} until it is acknowledged" if entry_id in now else ""
-            tally.fail(
-                entry_id, f"It is gone from the stream and cannot be claimed; {stays or 'Redis has dropped it'}."
-            )
+            stays = f"it stays pending for {now[entry_id].consumer} until acknowledged" if entry_id in now else ""
+            tally.fail(entry_id, f"Deleted from the stream, cannot be claimed; {stays or 'Redis has dropped it'}.")
         for entry_id in claimed.not_claimed:
             tally.fail(entry_id, _whose(now.get(entry_id)))
 
@@ -270,7 +273,7 @@ class AcknowledgeEntries(_EntriesOperation):
     def _would(self, client: redis.Redis, selected: Selected) -> str:
         return (
             f"Acknowledges {selected.in_words()} of {self.group} on {self.stream}: "
-            "they count as done and are not delivered again, whether or not they were applied."
+            "they are not delivered again, whether or not they were applied."
         )
 
     def _done(self) -> str:
@@ -303,7 +306,7 @@ class ParkEntries(_EntriesOperation):
     def _would(self, client: redis.Redis, selected: Selected) -> str:
         return (
             f"Copies {selected.in_words()} of {self.group} on {self.stream} to {parked_stream(self.stream)} and "
-            "acknowledges them: they are not applied until they are redelivered from there."
+            "acknowledges them. They are not applied until redelivered."
         )
 
     def _done(self) -> str:
@@ -313,7 +316,7 @@ class ParkEntries(_EntriesOperation):
         for pending in entries:
             entry = read_entry(client, self.stream, pending.entry_id)
             if entry is None:
-                tally.fail(pending.entry_id, "It is gone from the stream: there is nothing to park. Acknowledge it.")
+                tally.fail(pending.entry_id, "Deleted from the stream, cannot be parked. Acknowledge it.")
                 continue
             parked_id = park(
                 client,
@@ -327,15 +330,15 @@ class ParkEntries(_EntriesOperation):
                 tally.done.append(pending.entry_id)
             else:
                 tally.fail(
-                    pending.entry_id, f"{_whose(None)} Its copy {parked_id} stays parked; redelivering it does no harm."
+                    pending.entry_id, f"{_whose(None)} Its copy {parked_id} stays parked. Redelivering it is safe."
                 )
 
 
 def _whose(now: PendingEntry | None) -> str:
     """Return the reason why an entry was not available, from its present state."""
     if now is None:
-        return "It was acknowledged meanwhile."
-    return f"It is {now.consumer}'s, who was given it {now.idle_ms:,} ms ago."
+        return "Acknowledged meanwhile."
+    return f"Pending for {now.consumer}, delivered {now.idle_ms:,} ms ago."
 
 
 def _is_or_are(ids: Sequence[EntryId]) -> str:

@@ -21,7 +21,7 @@ from evdash.streams.commands.outcomes import (
 from evdash.streams.consumer_group import GroupMissing, expecting_group
 from evdash.streams.stream_info import EntryCount, StreamInfo, group_infos, scan, stream_info
 
-_ANEW = "evdash makes it again and reads the stream from its beginning; what the log has is not counted again."
+_ANEW = "evdash recreates it and reads the stream from the start, without counting entries twice."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class CreateGroup:
     @property
     def title(self) -> str:
         """The operation in plain language."""
-        return f"Create the group {self.group} on {self.stream} at {self.at}"
+        return f"Create group {self.group} on {self.stream} at {self.at}"
 
     def preview(self, client: redis.Redis) -> Preview:
         """Return the preview, without changing anything."""
@@ -53,39 +53,41 @@ class CreateGroup:
             with expecting_group(self.stream, self.group):
                 call(client, "XGROUP CREATE", self.stream, self.group, str(self.at), stream=self.stream)
         except GroupMissing as missing:
-            raise OperationRefused(f"There is no stream {self.stream} any more.") from missing
+            raise OperationRefused(f"Stream {self.stream} no longer exists.") from missing
         except Refused as refusal:
             if "BUSYGROUP" in refusal.answer:
-                raise OperationRefused(f"The group {self.group} was created on {self.stream} meanwhile.") from refusal
+                raise OperationRefused(
+                    f"Group {self.group} was created on {self.stream} by another client meanwhile."
+                ) from refusal
             raise
         return Outcome(
             done=1,
-            sentence=f"The group {self.group} was created on {self.stream} at {self.at}.",
+            sentence=f"Group {self.group} was created on {self.stream} at {self.at}.",
             before={},
             after=group_state(client, self.stream, self.group),
         )
 
     def _checked(self, client: redis.Redis) -> Preview:
         if not self.group:
-            raise OperationRefused("A group needs a name.")
+            raise OperationRefused("Enter a group name.")
         info = _existing_stream(client, self.stream)
         for other in group_infos(client, self.stream):
             if other.name == self.group:
                 raise OperationRefused(
-                    f"The group {self.group} exists on {self.stream} already, at {other.last_delivered}."
+                    f"Group {self.group} already exists on {self.stream}, at {other.last_delivered}."
                 )
         _refuse_the_future(info, self.at)
         if self.group in self.own_groups and self.at > EntryId.MIN:
             missed = scan(client, self.stream, through=self.at).count
             if missed.number:
                 raise OperationRefused(
-                    f"{self.group} is one of evdash's own groups: at {self.at} it would not be given the "
-                    f"{missed.entries()} up to there. Create it at 0-0; what the log has is not counted again."
+                    f"{self.group} is a group of evdash. At {self.at} it would skip the "
+                    f"{missed.entries()} up to there. Create it at 0-0; logged entries are not counted twice."
                 )
         given = scan(client, self.stream, since=self.at.next())
         return Preview(
-            sentence=f"Creates the group {self.group} on {self.stream} at {self.at}: {given.count.entries()} and all "
-            "that are added wait for its consumers.",
+            sentence=f"Creates group {self.group} on {self.stream} at {self.at}. Its consumers receive "
+            f"{given.count.entries()} and all later ones.",
             affected=_known(given.count),
             examples=given.ids[:EXAMPLES],
         )
@@ -103,7 +105,7 @@ class DeleteGroup:
     @property
     def title(self) -> str:
         """The operation in plain language."""
-        return f"Delete the group {self.group} of {self.stream}"
+        return f"Delete group {self.group} of {self.stream}"
 
     def preview(self, client: redis.Redis) -> Preview:
         """Return the preview, without changing anything."""
@@ -111,10 +113,10 @@ class DeleteGroup:
             info = found_group(client, self.stream, self.group)
         except OperationRefused as refused:
             return Preview(sentence=str(refused), affected=None, refused=str(refused))
-        own = f" It is one of evdash's own: {_ANEW}" if self.group in self.own_groups else ""
+        own = f" It is a group of evdash: {_ANEW}" if self.group in self.own_groups else ""
         return Preview(
-            sentence=f"Deletes the group {self.group} of {self.stream}: that it read up to {info.last_delivered}, has "
-            f"{entries_in_words(info.pending, 'pending')} and a lag of {info.lag} is forgotten.{own}",
+            sentence=f"Deletes group {self.group} of {self.stream} (read up to {info.last_delivered}, "
+            f"{entries_in_words(info.pending, 'pending')}, lag {info.lag}).{own}",
             affected=info.pending,
             examples=(info.oldest_pending,) if info.oldest_pending else (),
         )
@@ -124,10 +126,10 @@ class DeleteGroup:
         info = found_group(client, self.stream, self.group)
         before = group_state(client, self.stream, self.group)
         if not call(client, "XGROUP DESTROY", self.stream, self.group, stream=self.stream):
-            raise OperationRefused(f"The group {self.group} of {self.stream} was deleted by another meanwhile.")
+            raise OperationRefused(f"Group {self.group} of {self.stream} was deleted by another client meanwhile.")
         return Outcome(
             done=1,
-            sentence=f"The group {self.group} of {self.stream} was deleted with "
+            sentence=f"Group {self.group} of {self.stream} was deleted with "
             f"{entries_in_words(info.pending, 'pending')}.",
             before=before,
             after=group_state(client, self.stream, self.group),
@@ -172,8 +174,8 @@ class SetPosition:
         moved = f"from {before.get('last_delivered', 'unknown')} to {self.position}"
         return Outcome(
             done=1,
-            sentence=f"The group {self.group} on {self.stream} was moved {moved}; "
-            f"its lag is {after.get('lag', 'unknown')}.",
+            sentence=f"Group {self.group} on {self.stream} was moved {moved}. "
+            f"Its lag is {after.get('lag', 'unknown')}.",
             before=before,
             after=after,
         )
@@ -183,7 +185,7 @@ class SetPosition:
         group = found_group(client, self.stream, self.group)
         at = group.last_delivered
         if self.position == at:
-            raise OperationRefused(f"The group {self.group} stands at {at} already.")
+            raise OperationRefused(f"The position of group {self.group} is already {at}.")
         forward = self.position > at
         if forward:
             _refuse_the_future(info, self.position)
@@ -191,11 +193,11 @@ class SetPosition:
         between = scan(client, self.stream, since=first.next(), through=last)
         if forward and between.ids and self.group in self.own_groups:
             raise OperationRefused(
-                f"{self.group} is one of evdash's own groups: moved from {at} to {self.position} it would never be "
-                f"given {between.count.entries()}, and the log would miss them."
+                f"{self.group} is a group of evdash. Moved from {at} to {self.position}, it would skip "
+                f"{between.count.entries()}, which would be missing from the log."
             )
-        pending = f" Its {entries_in_words(group.pending, 'pending')} stay so." if group.pending else ""
-        what = "are never delivered to it" if forward else "are delivered to it again"
+        pending = f" Its {entries_in_words(group.pending, 'pending')} stay pending." if group.pending else ""
+        what = "skipped" if forward else "delivered again"
         moves = "forward" if forward else "back"
         return Preview(
             sentence=f"Moves {self.group} on {self.stream} from {at} {moves} to {self.position}: "
@@ -208,15 +210,15 @@ class SetPosition:
 def _existing_stream(client: redis.Redis, stream: str) -> StreamInfo:
     info = stream_info(client, stream)
     if info is None:
-        raise OperationRefused(f"There is no stream {stream}.")
+        raise OperationRefused(f"Stream {stream} does not exist.")
     return info
 
 
 def _refuse_the_future(info: StreamInfo, position: EntryId) -> None:
     if position > info.last_generated_id:
         raise OperationRefused(
-            f"{position} lies past the newest entry there ever was ({info.last_generated_id}): entries added up to "
-            f"there would never be delivered. The end of the stream is {info.last_generated_id}."
+            f"{position} is after the last entry ID of the stream ({info.last_generated_id}): later entries up to it "
+            f"would never be delivered. Use {info.last_generated_id} or an earlier ID."
         )
 
 

@@ -80,7 +80,7 @@ def found_group(client: redis.Redis, stream: str, group: str) -> GroupInfo:
     for info in group_infos(client, stream):
         if info.name == group:
             return info
-    raise OperationRefused(f"There is no group {group} on {stream}.")
+    raise OperationRefused(f"Group {group} does not exist on {stream}.")
 
 
 def group_state(client: redis.Redis, stream: str, group: str) -> State:

@@ -25,7 +25,7 @@ class DeleteSandbox:
     @property
     def title(self) -> str:
         """The operation in plain language."""
-        return f"Delete the sandbox {self.stream}"
+        return f"Delete sandbox {self.stream}"
 
     def preview(self, client: redis.Redis) -> Preview:
         """Return the preview, without changing anything."""
@@ -33,7 +33,7 @@ class DeleteSandbox:
             entries = self._entries(client)
         except OperationRefused as refused:
             return Preview(sentence=str(refused), affected=None, refused=str(refused))
-        sentence = f"Deletes the sandbox {self.stream}: {entries_in_words(entries)}, and where they came from."
+        sentence = f"Deletes sandbox {self.stream} with {entries_in_words(entries)} and the record of their origin."
         return Preview(sentence=sentence, affected=entries)
 
     def execute(self, client: redis.Redis) -> Outcome:
@@ -44,10 +44,10 @@ class DeleteSandbox:
         try:
             delete_sandbox(client, self.stream, self.prefix)
         except StreamsUnavailable as error:
-            stopped = f"What is left of it expires. {error}"
+            stopped = f"The rest of it expires. {error}"
         return Outcome(
             done=0 if stopped else entries,
-            sentence=f"The sandbox {self.stream} was {'not wholly ' if stopped else ''}deleted.",
+            sentence=f"Sandbox {self.stream} was {'partly ' if stopped else ''}deleted.",
             before=before,
             after=stream_state(client, self.stream),
             stopped=stopped,
@@ -58,7 +58,5 @@ class DeleteSandbox:
             raise OperationRefused(refused)
         found = sandbox(client, self.stream)
         if found is None:
-            raise OperationRefused(
-                f"There is no sandbox {self.stream}: it was never made, was deleted, or has expired."
-            )
+            raise OperationRefused(f"Sandbox {self.stream} not found (never created, deleted or expired).")
         return found.info.length if found.info else 0

@@ -39,9 +39,9 @@ class Trim:
         if self.max_length is not None:
             bounds.append(f"to {entries_in_words(self.max_length)}")
         if self.older_than is not None:
-            bounds.append(f"of what is older than {self.older_than.isoformat(sep=' ', timespec='seconds')}")
+            bounds.append(f"of entries older than {self.older_than.isoformat(sep=' ', timespec='seconds')}")
         if self.min_id is not None:
-            bounds.append(f"of what lies before {self.min_id}")
+            bounds.append(f"of entries before {self.min_id}")
         return f"Trim {self.stream} {' and '.join(bounds)}".rstrip()
 
     def preview(self, client: redis.Redis) -> Preview:
@@ -50,7 +50,7 @@ class Trim:
             plan = self._first_plan(client)
         except OperationRefused as refused:
             return Preview(sentence=str(refused), affected=None, refused=str(refused))
-        roughly = " Approximately: some hundred entries more may stay." if self.approximate else ""
+        roughly = " Approximate: some hundred entries more may stay." if self.approximate else ""
         affected = plan.entries.number + plan.later if plan.entries.exact else None
         return Preview(f"{plan}{roughly}", affected, before_id=None if plan.later else plan.min_id)
 
@@ -68,7 +68,9 @@ class Trim:
                     break
                 plan = self._plan(client)
             else:
-                stopped = f"{entries_in_words(plan.entries.number + plan.later)} more can be removed: repeat it."
+                stopped = (
+                    f"{entries_in_words(plan.entries.number + plan.later)} more can be trimmed. Repeat the operation."
+                )
         except (TrimRefused, OperationRefused) as refused:
             if not removed:
                 raise OperationRefused(str(refused)) from refused
@@ -87,21 +89,21 @@ class Trim:
 
     def _did(self, removed: int) -> str:
         if removed:
-            return f"{entries_in_words(removed)} of {self.stream} {'was' if removed == 1 else 'were'} removed."
-        why = ": Redis removes whole blocks of entries when it trims approximately" if self.approximate else ""
-        return f"Nothing of {self.stream} was removed{why}."
+            return f"{entries_in_words(removed)} of {self.stream} {'was' if removed == 1 else 'were'} trimmed."
+        why = ": an approximate trim removes whole nodes only" if self.approximate else ""
+        return f"No entry of {self.stream} was trimmed{why}."
 
     def _first_plan(self, client: redis.Redis) -> TrimPlan:
         plan = self._plan(client)
         if not plan.entries.number:
-            raise OperationRefused(f"{plan} Nothing to do.")
+            raise OperationRefused(str(plan))
         return plan
 
     def _plan(self, client: redis.Redis) -> TrimPlan:
         if self.max_length is None and self.older_than is None and self.min_id is None:
-            raise OperationRefused("Say how far to trim: to which length, age or entry ID.")
+            raise OperationRefused("Specify a length, an age or an entry ID.")
         if self.max_length is not None and self.max_length < 0:
-            raise OperationRefused(f"A stream cannot be trimmed to {self.max_length:,} entries.")
+            raise OperationRefused(f"Length {self.max_length:,} is not valid (0 or more).")
         try:
             return plan_trim(
                 client,

@@ -173,9 +173,9 @@ def audit_log_entry(request: HttpRequest, number: int) -> HttpResponse:
     with open_reader() as reader:
         coverage = reader.coverage
     if found is None:
-        sentence = "Nothing was begun with this number."
+        sentence = "No audit log entry has this number."
         return message_page(
-            request, "Not in the audit log", sentence, status=404, subject=str(number), coverage=coverage
+            request, "Audit log entry not found", sentence, status=404, subject=str(number), coverage=coverage
         )
     return page(request, "pages/audit_log/entry.html", found.title, {"shown": AuditEntryView(found)}, coverage=coverage)
 
@@ -184,5 +184,5 @@ def _number(text: str) -> int | None:
     if not text:
         return None
     if not text.isascii() or not text.isdecimal() or len(text) > 18:
-        raise InvalidQuery(f"before= {text[:40]!r} is no number of a row of the audit log.")
+        raise InvalidQuery(f"before= {text[:40]!r} is not the number of an audit log entry.")
     return int(text)

@@ -31,7 +31,7 @@ from evdash.web.pages.streams.stream import pending_rows
 from evdash.web.pages.streams.view import no_such_stream
 
 EXAMPLES: Final = 5
-NOT_ALLOWED: Final = "Refused: only operators may do this."
+NOT_ALLOWED: Final = "Operator role required."
 _TROUBLE: Final = (StreamsUnavailable, GroupMissing, OutcomeNotRecorded)
 
 
@@ -68,7 +68,7 @@ def _operation(request: HttpRequest, kind: str) -> HttpResponse:
         return no_such_stream(request, stream)
     wanted = FORMS[kind]
     if wanted.of_group and not group:
-        return message_page(request, "Of which group?", "This address names no group.", status=404)
+        return message_page(request, "Group missing", "Add the parameter group= to the address.", status=404)
     with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
         try:
             place = operation_target(client, stream, group if wanted.of_group else "", with_parked="all" in request.GET)
@@ -133,7 +133,7 @@ def _run(request: HttpRequest, form: OperationForm, client: redis.Redis) -> str:
     except (OperationRefused, InvalidEntryId, *_TROUBLE) as error:
         return str(error)
     except DatabaseError as error:
-        return f"The audit log cannot be written, so nothing was done: {error}."
+        return f"Not executed: the audit log is not writable ({error})."
     return ""
 
 
@@ -142,8 +142,8 @@ def _growth(operation: Operation, client: redis.Redis, seen: str) -> str:
     now = operation.preview(client).affected
     if now is None or not seen.isdecimal() or now <= int(seen):
         return ""
-    number = format_count(now, "entry", "entries")
-    return f"Nothing was done: it is about {number} now, and was about {int(seen):,} when you looked."
+    entries = format_count(now, "entry", "entries")
+    return f"Not executed: the selection grew from about {int(seen):,} to about {entries}. Check the preview again."
 
 
 def _previewed(form: OperationForm, client: redis.Redis, reader: Reader) -> dict[str, Any]:

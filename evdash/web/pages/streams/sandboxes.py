@@ -77,7 +77,7 @@ class ReplayView:
         if told.ended_at is not None or self.is_under_way:
             return told.outcome
         heard = f" since {told.heard_at:%Y-%m-%d %H:%M:%S} UTC" if told.heard_at else ""
-        return f"Broken off without a word: nothing was heard of it{heard}."
+        return f"Interrupted: no progress{heard}."
 
 
 def is_sandbox(stream: str) -> bool:

@@ -148,10 +148,10 @@ class GroupView:
     def committed(self) -> str:
         """The part of the delivered entries that is completely acknowledged, in words."""
         if self.info is None or self.info.watermark == EntryId.MIN:
-            return "nothing"
+            return "none"
         if self.info.oldest_pending and self.info.oldest_pending <= self.info.last_delivered:
-            return f"all before {self.info.oldest_pending}"
-        return "all that was delivered"
+            return f"before {self.info.oldest_pending} (oldest pending)"
+        return "equals last delivered"
 
     @property
     def query(self) -> str:
@@ -291,7 +291,7 @@ def retention_in_words(configuration: Configuration) -> str:
         bounds.append(f"{about}{format_count(configuration.max_length, 'entry', 'entries')}")
     if configuration.retention_hours:
         bounds.append(format_count(configuration.retention_hours, "hour"))
-    return f"{' and '.join(bounds)} at most, once every group has committed them" if bounds else "everything is kept"
+    return f"At most {' and '.join(bounds)}, after all groups have committed" if bounds else "Unlimited"
 
 
 def ages(client: redis.Redis, stream: str, group: str) -> Ages | None:
@@ -311,7 +311,7 @@ def ages(client: redis.Redis, stream: str, group: str) -> Ages | None:
 
 
 def _deliveries_in_words(entries: Sequence[PendingEntry]) -> str:
-    most = (("1", 1), ("2 to 4", 4), ("5 and more", None))
+    most = (("once", 1), ("2 to 4 times", 4), ("5 times or more", None))
     counted = Counter(next(words for words, up_to in most if up_to is None or e.deliveries <= up_to) for e in entries)
     return ", ".join(f"{words}: {counted[words]:,}" for words, _ in most if counted[words])
 
@@ -506,5 +506,5 @@ def _milliseconds(text: str) -> int:
     except InvalidTimeBound as error:
         raise InvalidQuery(f"idle_over= {error}.") from None
     if ago is None:
-        raise InvalidQuery(f"idle_over= {text[:60]!r} is no span of time: write 90s, 5m, 2h or 7d.")
+        raise InvalidQuery(f"idle_over= {text[:60]!r} is not a duration. Write 90s, 5m, 2h or 7d.")
     return int(ago.total_seconds() * 1000)

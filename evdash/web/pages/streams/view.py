@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
@@ -37,6 +39,7 @@ def streams(request: HttpRequest) -> HttpResponse:
             "has_answered": not any(view.problem for view in views),
             "unreachable": reader.unreachable,
             "sandboxes": sandbox_views(client),
+            "read_at": datetime.now(UTC),
             "server": shown_address(settings.EVDASH.redis_url),
             "can_operate": can_operate(request.user),
         }
@@ -56,8 +59,8 @@ def stream_group(request: HttpRequest, stream: str, group: str) -> HttpResponse:
         try:
             shown = group_view(client, stream, group)
             if shown is None:
-                sentence = "There is no such consumer group on this stream: it was never made, or it was deleted."
-                return message_page(request, "No such group", sentence, status=404, subject=group)
+                sentence = "This stream has no consumer group of this name. It was never created, or it was deleted."
+                return message_page(request, "Group not found", sentence, status=404, subject=group)
             context = {
                 "group": shown,
                 "stream": stream,
@@ -100,5 +103,5 @@ def stream_parked(request: HttpRequest, stream: str) -> HttpResponse:
 
 def no_such_stream(request: HttpRequest, stream: str) -> HttpResponse:
     """Return the 404 page for a stream that evdash does not show."""
-    sentence = "evdash shows the streams that EVDASH_STREAMS names, and this is none of them."
-    return message_page(request, "No such stream", sentence, status=404, subject=stream)
+    sentence = "This stream is not in EVDASH_STREAMS."
+    return message_page(request, "Stream not found", sentence, status=404, subject=stream)

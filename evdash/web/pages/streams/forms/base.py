@@ -142,7 +142,7 @@ def span_of(text: str) -> TimeBound:
     except InvalidTimeBound as error:
         raise forms.ValidationError(f"{error}.") from error
     if bound.ago is None:
-        raise forms.ValidationError(f"{text[:60]!r} is no span of time: write 90s, 5m, 2h or 7d.")
+        raise forms.ValidationError(f"{text[:60]!r} is not a duration. Write 90s, 5m, 2h or 7d.")
     return bound
 
 

@@ -34,16 +34,16 @@ class SelectionForm(OperationForm):
     needs: ClassVar[tuple[tuple[str, ...], ...]] = (("entry", "from_consumer", "idle_over"),)
 
     from_consumer = forms.CharField(
-        label="Of the consumer", required=False, strip=False, help_text="Empty: of all of them."
+        label="From consumer", required=False, strip=False, help_text="Empty: all consumers."
     )
     idle_over = forms.CharField(
-        label="Idle for at least", required=False, help_text="Such as 90s, 5m or 2h. Empty: however long."
+        label="Minimum idle time", required=False, help_text="For example 90s, 5m or 2h. Empty: any."
     )
     entry = forms.CharField(
         label="Entry IDs",
         required=False,
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
-        help_text="Only these; empty: all that the fields above leave.",
+        help_text="Empty: all that match the other fields.",
     )
 
     def clean_entry(self) -> tuple[EntryId, ...]:
@@ -76,13 +76,13 @@ class SelectionForm(OperationForm):
 class ClaimForm(SelectionForm):
     kind = "claim"
     title = "Claim pending entries"
-    explains = "Gives entries that lie with one consumer to another one, which gets them when it next reads its own."
+    explains = "Move pending entries to another consumer. It receives them when it next reads its pending entries."
     verb = "Claim"
-    undoing = "Can be undone by claiming them back; the deliveries that it counts stay counted."
+    undoing = "Undo: claim them back. Delivery counts stay raised."
     needs = (*SelectionForm.needs, ("to_consumer",))
 
     to_consumer = forms.CharField(
-        label="For the consumer", strip=False, help_text="The one that asked for entries last is suggested."
+        label="To consumer", strip=False, help_text="Default: the most recently active consumer."
     )
     field_order = ["to_consumer"]
 
@@ -106,13 +106,13 @@ class ClaimForm(SelectionForm):
 class AcknowledgeForm(SelectionForm):
     kind = "acknowledge"
     title = "Acknowledge pending entries"
-    explains = "Counts entries as done without anybody applying them: for what is gone, or must not be applied."
+    explains = "Mark entries as done without applying them, if they were deleted or must not be applied."
     verb = "Acknowledge"
     is_dangerous = True
     shows_growth = True
     undoing = (
-        "The group is not given these entries again. What one of evdash's own groups has not applied "
-        "is missing from its tables from then on, and is recorded as a gap with your reason."
+        "The group does not receive these entries again. In a group of evdash, entries that were not applied "
+        "become a gap with your reason."
     )
 
     def operation(self, reason: str) -> Operation:
@@ -122,11 +122,11 @@ class AcknowledgeForm(SelectionForm):
 class ParkForm(SelectionForm):
     kind = "park"
     title = "Park pending entries"
-    explains = "Puts entries that stop the group aside, whole, beside the stream, so that the group can move on."
+    explains = "Move entries that block the group to the dead-letter stream, so that the group can continue."
     verb = "Park"
     undoing = (
-        "Can be undone: parked entries are redelivered from the page of the parked ones. To a group that is not "
-        "evdash's only as long as the stream still has them."
+        "Undo: redeliver them on the page Parked entries. For an external group, this works only while the stream "
+        "still has them."
     )
 
     def operation(self, reason: str) -> Operation:
@@ -138,11 +138,11 @@ class RedeliverForm(OperationForm):
     kind = "redeliver"
     title = "Redeliver parked entries"
     explains = (
-        "Applies parked entries now, in the projection of the group that gave them up. One that fails again stays "
-        "parked. A group that is not evdash's gets its entries back as pending ones."
+        "Apply parked entries now, in the projection of their group. Entries that fail again stay parked. External "
+        "groups get them back as pending entries."
     )
     verb = "Redeliver"
-    undoing = "What is applied stays applied, once, and closes the gap that parking had left."
+    undoing = "Applied entries stay applied, once, and close the gap that parking left."
     of_group = False
     needs = (("parked", "all"),)
 
@@ -150,9 +150,9 @@ class RedeliverForm(OperationForm):
         label="Parked IDs",
         required=False,
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
-        help_text="The IDs that the entries have among the parked ones.",
+        help_text="IDs in the dead-letter stream, not in the original stream.",
     )
-    all = forms.BooleanField(label=f"All that are parked; of more than {PARKED_MAX:,} the first", required=False)
+    all = forms.BooleanField(label=f"All parked entries (at most the first {PARKED_MAX:,})", required=False)
 
     def clean_parked(self) -> tuple[EntryId, ...]:
         return entry_ids_of(self.cleaned_data["parked"])
@@ -172,14 +172,12 @@ class RedeliverForm(OperationForm):
 class DiscardForm(RedeliverForm):
     kind = "discard"
     title = "Discard parked entries"
-    explains = "Removes parked copies for good: of what can never be applied, or was taken care of in another way."
+    explains = "Delete parked entries permanently, if they can never be applied or were handled in another way."
     verb = "Discard"
     is_dangerous = True
     shows_growth = True
-    undoing = (
-        "The copies are gone. What one of evdash's own groups has not applied stays missing from its tables, and the "
-        "gap that parking had left stays on the pages."
-    )
+    undoing = "The parked copies are deleted. Entries that a group of evdash did not apply stay missing from its "
+    "tables, and their gap stays."
 
     def operation(self, reason: str) -> Operation:
         chosen = self.place.parked_ids if self.cleaned_data["all"] else self.cleaned_data["parked"]

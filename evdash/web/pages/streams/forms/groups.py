@@ -14,20 +14,18 @@ _WHERE = "An entry ID such as 1700000000000-0, or start, or end."
 
 class DeleteConsumerForm(OperationForm):
     kind = "delete-consumer"
-    title = "Delete a consumer"
-    explains = (
-        "Takes a consumer that will not come back off the list. What is pending for it goes to another one first."
-    )
-    verb = "Delete the consumer"
-    undoing = "A consumer that is only asleep comes back by itself with its next read. No pending entry is lost."
+    title = "Delete consumer"
+    explains = "Delete an inactive consumer. Another consumer claims its pending entries first."
+    verb = "Delete consumer"
+    undoing = "A running consumer reappears at its next read. No pending entry is lost."
     needs = (("consumer",), ("claim_first_to",))
 
     consumer = forms.CharField(label="Consumer", strip=False)
     claim_first_to = forms.CharField(
-        label="Its pending entries go to",
+        label="Claim pending entries for",
         required=False,
         strip=False,
-        help_text="Another consumer of the group. Empty: it has none.",
+        help_text="Another consumer of the group. Empty: nothing is pending.",
     )
 
     @classmethod
@@ -49,14 +47,13 @@ class DeleteConsumerForm(OperationForm):
 
 class SetPositionForm(OperationForm):
     kind = "set-position"
-    title = "Set a group's position"
-    explains = "Moves a group back, to be given entries again, or forward, to leave some out."
-    verb = "Set the position"
+    title = "Set group position"
+    explains = "Move the group back (deliver again) or forward (skip)."
+    verb = "Set position"
     is_dangerous = True
     undoing = (
-        "The position can be set again, but what was delivered meanwhile stays "
-        "delivered, and what a group of somebody else skips or does twice evdash cannot mend. evdash's own groups are "
-        "never moved forward past entries, and apply none twice."
+        "The position can be set again, but entries delivered meanwhile stay delivered. evdash cannot repair what an "
+        "external group skips or repeats. Groups of evdash never move forward past entries and apply none twice."
     )
     needs = (("position",),)
 
@@ -80,17 +77,17 @@ class SetPositionForm(OperationForm):
 
 class CreateGroupForm(OperationForm):
     kind = "create-group"
-    title = "Create a group"
-    explains = "Makes a consumer group; its consumers come into being when they first read."
-    verb = "Create the group"
-    undoing = "Can be undone: delete the group."
+    title = "Create group"
+    explains = "Create a consumer group. Its consumers are created when they first read."
+    verb = "Create group"
+    undoing = "Undo: delete the group."
     of_group = False
     needs = (("name",), ("at",))
 
     name = forms.CharField(label="Name", strip=False)
     at = EntryIdFormField(
-        label="It is given what comes after",
-        help_text=f"{_WHERE} From start it is given everything, from end what is new.",
+        label="Deliver entries after",
+        help_text=f"{_WHERE} start delivers all entries, end only new ones.",
     )
 
     @classmethod
@@ -111,15 +108,12 @@ class CreateGroupForm(OperationForm):
 
 class DeleteGroupForm(OperationForm):
     kind = "delete-group"
-    title = "Delete a group"
-    explains = "Removes a group that nobody needs any more, and that may hold back trimming."
-    verb = "Delete the group"
+    title = "Delete group"
+    explains = "Delete a group that is no longer used. An unused group can block trimming."
+    verb = "Delete group"
     is_dangerous = True
     shows_growth = True
-    undoing = (
-        "How far the group had read, which entries were pending and how often they were delivered is "
-        "forgotten. The entries themselves stay in the stream."
-    )
+    undoing = "Its position, pending entries and delivery counts are lost. The entries stay in the stream."
 
     def operation(self, reason: str) -> Operation:
         return DeleteGroup(stream=self.place.stream, group=self.place.group, own_groups=self.place.own_groups)

@@ -52,35 +52,33 @@ class SandboxForm(OperationForm):
 class ReplayForm(SandboxForm):
     kind = "replay"
     names = "to"
-    title = "Replay to a sandbox"
+    title = "Replay to sandbox"
     explains = (
-        "Copies events, byte for byte, from the event log and the streams into a stream of their own, for a while: to "
-        "try out on it what reads such a stream. The streams themselves stay as they are."
+        "Copy events, byte for byte, from the event log and the streams to a temporary sandbox stream to test "
+        "consumers. The watched streams are not changed."
     )
     verb = "Copy"
-    undoing = "Can be undone: the sandbox is deleted from the page Streams, and by itself when it expires."
+    undoing = "Undo: delete the sandbox on the page Streams. It is also deleted when it expires."
     needs = (("q",), ("to",))
 
-    q = forms.CharField(
-        label="The events", required=False, max_length=4_000, help_text="A filter, as on the page of the events."
-    )
-    to = forms.CharField(label="Into the sandbox", max_length=NAME_MAX + 1)
+    q = forms.CharField(label="Events", required=False, max_length=4_000, help_text="A filter, as on the Events page.")
+    to = forms.CharField(label="Sandbox", max_length=NAME_MAX + 1)
     ids = forms.ChoiceField(
         label="Entry IDs",
-        choices=(("original", "the original ones"), ("new", "new ones")),
+        choices=(("original", "Original"), ("new", "New")),
         required=False,
-        help_text="The original ones must come after what the sandbox has had. Where new ones came from is kept.",
+        help_text="Original IDs must be after the last entry of the sandbox. The origin of new IDs is recorded.",
     )
     speed = forms.ChoiceField(
-        label="Pace",
-        choices=(("", "at once"), *((str(speed), f"{speed} times as fast as it happened") for speed in SPEEDS)),
+        label="Speed",
+        choices=(("", "Full speed"), *((str(speed), f"{speed} times the recorded speed") for speed in SPEEDS)),
         required=False,
-        help_text="At a pace it is copied by this web server while you go on; the sandbox says how far it is.",
+        help_text="With a speed limit, the web server copies in the background. The sandbox page shows the progress.",
     )
     max_gap = forms.CharField(
-        label="No gap longer than", required=False, help_text="Where there is a pace: 5s, 1m. Empty: as long as it was."
+        label="Maximum pause", required=False, help_text="With a speed limit: 5s, 1m. Empty: as recorded."
     )
-    expires = forms.CharField(label="Expires after", required=False, help_text="24h if nothing is said; at most 30d.")
+    expires = forms.CharField(label="Expires after", required=False, help_text="Default 24h, at most 30d.")
 
     @classmethod
     def suggested(cls, place: OperationTarget, query: QueryDict) -> dict[str, str]:
@@ -93,7 +91,7 @@ class ReplayForm(SandboxForm):
         except FilterError as error:
             raise forms.ValidationError(str(error)) from error
         if not event_filter:
-            raise forms.ValidationError("Say which events: a session, a user, a range of time.")
+            raise forms.ValidationError("Select events: a session, a user or a time range.")
         return event_filter.text()
 
     def clean_max_gap(self) -> float | None:
@@ -134,7 +132,7 @@ class ReplayForm(SandboxForm):
         if asked["speed"]:
             arguments += ["--speed", asked["speed"]]
             arguments += ["--max-gap", self.data["max_gap"]] if self.data.get("max_gap") else []
-        arguments += ["--reason", "say why"]
+        arguments += ["--reason", "REASON"]
         return f".venv/bin/python manage.py replay {shlex.join(arguments)}"
 
     def operation(self, reason: str) -> Operation:
@@ -156,11 +154,11 @@ class ReplayForm(SandboxForm):
 class DeleteSandboxForm(SandboxForm):
     kind = "delete-sandbox"
     names = "stream"
-    title = "Delete a sandbox"
-    explains = "Deletes a sandbox and what is kept beside it before it expires. What it was copied from stays."
-    verb = "Delete the sandbox"
+    title = "Delete sandbox"
+    explains = "Delete a sandbox and its metadata before it expires. The original entries stay."
+    verb = "Delete sandbox"
     is_dangerous = True
-    undoing = "What others have written into the sandbox is gone. What was copied into it can be copied again."
+    undoing = "Entries that other programs added to the sandbox are lost. Copied entries can be copied again."
     shows_growth = True
     needs = (("stream",),)
 

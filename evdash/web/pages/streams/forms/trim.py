@@ -17,28 +17,26 @@ from evdash.web.pages.streams.forms.base import EntryIdFormField, OperationForm
 
 class TrimForm(OperationForm):
     kind = "trim"
-    title = "Trim a stream"
-    explains = "Removes the oldest entries from Redis, never one that a group still needs."
+    title = "Trim stream"
+    explains = "Delete the oldest entries from Redis. Entries that a group still needs are kept."
     verb = "Trim"
     is_dangerous = True
     shows_growth = True
     undoing = (
-        "The entries are removed from Redis for everybody who reads this stream. What evdash's log "
-        "has of them stays in the log, and on these pages."
+        "The entries are deleted from Redis for all readers of this stream. Copies in the event log stay there and on "
+        "these pages."
     )
     of_group = False
     needs = (("max_length", "older_than", "min_id"),)
 
-    max_length = forms.IntegerField(label="Keep at most so many entries", required=False, min_value=0)
+    max_length = forms.IntegerField(label="Maximum length", required=False, min_value=0)
     older_than = forms.CharField(
-        label="Remove what is older than", required=False, help_text="Such as 24h or 7d, or a date: 2026-11-23T14:00Z."
+        label="Older than", required=False, help_text="For example 24h or 7d, or a date: 2026-11-23T14:00Z."
     )
     min_id = EntryIdFormField(
-        label="Remove what lies before", required=False, help_text="An entry ID. The furthest counts."
+        label="Before entry ID", required=False, help_text="The limit that removes the most entries applies."
     )
-    approximate = forms.BooleanField(
-        label="Approximately: quicker, up to some hundred entries more may stay", required=False
-    )
+    approximate = forms.BooleanField(label="Approximate (faster; some hundred entries more may stay)", required=False)
 
     def clean_older_than(self) -> datetime | None:
         text = self.cleaned_data["older_than"]
@@ -57,7 +55,7 @@ class TrimForm(OperationForm):
         return replace(operation, max_length=None, older_than=None, min_id=before_id)
 
     def button(self, affected: int | None) -> str:
-        return f"Remove {'the entries' if affected is None else format_count(affected, 'entry', 'entries')}"
+        return f"Trim {'the entries' if affected is None else format_count(affected, 'entry', 'entries')}"
 
     def operation(self, reason: str) -> Operation:
         cleaned: dict[str, Any] = self.cleaned_data
