@@ -75,15 +75,15 @@ def test_a_program_with_a_token_never_operates() -> None:
     refused = ask(AnonymousUser(), f"Bearer {create_token('nightly export')}")
 
     assert refused.status_code == 403
-    assert b"by persons only" in refused.content  # type: ignore[attr-defined]
+    assert b"API tokens cannot change streams or groups" in refused.content  # type: ignore[attr-defined]
 
 
 def test_a_link_is_for_a_viewer_unless_it_is_for_an_operator(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("sign_in_link", "mia")
-    assert "as a viewer:" in capsys.readouterr().err
+    assert "(viewer, " in capsys.readouterr().err
 
     call_command("sign_in_link", "mia", "--operator")
-    assert "as an operator:" in capsys.readouterr().err
+    assert "(operator, " in capsys.readouterr().err
     assert can_operate(fresh("mia"))
 
     call_command("sign_in_link", "mia")
@@ -96,7 +96,7 @@ def test_a_link_is_for_a_viewer_unless_it_is_for_an_operator(capsys: pytest.Capt
         call_command("sign_in_link", "mia", "--viewer", "--operator")
 
 
-@pytest.mark.parametrize(("name", "words"), [("operator", "An operator"), ("mia", "A viewer")])
+@pytest.mark.parametrize(("name", "words"), [("operator", "Role: operator"), ("mia", "Role: viewer")])
 def test_the_account_page_says_what_one_may_do(client: Client, name: str, words: str) -> None:
     client.force_login(person(name))
 

@@ -81,10 +81,10 @@ def test_the_commands_make_and_revoke() -> None:
     token = printed.getvalue().strip()
     assert read(f"Bearer {token}").status_code == 200
 
-    with pytest.raises(CommandError, match="There is a token named nightly export already"):
+    with pytest.raises(CommandError, match="Token name nightly export is taken"):
         call_command("create_token", "nightly export")
 
     call_command("revoke_token", "nightly export", stdout=printed)
     assert read(f"Bearer {token}").status_code == 401
-    with pytest.raises(CommandError, match="No token named nightly export is in use"):
+    with pytest.raises(CommandError, match="No active token named nightly export"):
         call_command("revoke_token", "nightly export")

@@ -85,13 +85,13 @@ def test_what_is_done_is_in_the_log_before_it_begins_and_after_it_ends() -> None
 def test_without_a_reason_nothing_is_done(reason: str) -> None:
     claim = Claim()
 
-    with pytest.raises(OperationRefused, match="Give a reason"):
+    with pytest.raises(OperationRefused, match="Enter a reason"):
         operate("mia", claim, reason, CLIENT)
 
     assert claim.rows_seen == []
     [refused] = recent(10)
     assert (refused.begun.who, refused.begun.succeeded) == ("mia", False)
-    assert refused.outcome.startswith("Give a reason")
+    assert refused.outcome.startswith("Enter a reason")
 
 
 def test_what_is_refused_is_not_begun_and_is_in_the_log() -> None:
@@ -108,9 +108,9 @@ def test_what_is_refused_is_not_begun_and_is_in_the_log() -> None:
 @pytest.mark.parametrize(
     ("raised", "words"),
     [
-        (StreamsUnavailable("Redis at x:1 cannot be reached."), "Broken off: Redis at x:1 cannot be reached."),
-        (ValueError("x"), "Broken off: ValueError x."),
-        (KeyboardInterrupt(), "Broken off: KeyboardInterrupt."),
+        (StreamsUnavailable("Redis at x:1 cannot be reached."), "Interrupted: Redis at x:1 cannot be reached."),
+        (ValueError("x"), "Interrupted: ValueError x."),
+        (KeyboardInterrupt(), "Interrupted: KeyboardInterrupt."),
         (OperationRefused("audit-1 is back."), "audit-1 is back."),
     ],
 )
@@ -163,7 +163,9 @@ def test_an_operation_whose_end_cannot_be_logged_says_so(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(run_operation, "record", fail_at_the_end)
 
-    with pytest.raises(OutcomeNotRecorded, match=r"^2 entries claimed\. The audit log has what was begun") as raised:
+    with pytest.raises(
+        OutcomeNotRecorded, match=r"^2 entries claimed\. The audit log has the start of this operation"
+    ) as raised:
         operate("mia", Claim(), "audit-1 is gone", CLIENT)
 
     assert "disk full" in str(raised.value)

@@ -57,22 +57,22 @@ def test_a_stuck_group_is_repaired_by_clicking(page: Page, billing: str, client:
     page.get_by_role("link", name="billing", exact=True).click()
     dead = page.get_by_role("row").filter(has_text="billing-dead").first
 
-    dead.get_by_role("link", name="Claim its entries…").click()
-    expect(page.get_by_label("For the consumer")).to_have_value("billing-alive")
-    page.get_by_role("button", name="Look at what it would do").click()
+    dead.get_by_role("link", name="Claim entries…").click()
+    expect(page.get_by_label("To consumer")).to_have_value("billing-alive")
+    page.get_by_role("button", name="Preview").click()
     expect(page.get_by_text("Gives 5 pending entries (billing-dead: 5)")).to_be_visible()
     expect(page.get_by_text("user: bill 0")).to_be_visible()
     give_reason(page, "the host of billing-dead is gone", "Claim 5 entries")
-    expect(page.get_by_text("5 entries of billing on memory:events were given to billing-alive.")).to_be_visible()
+    expect(page.get_by_text("5 entries of billing on memory:events were claimed for billing-alive.")).to_be_visible()
     assert owners(client) == ["billing-alive"] * 5
 
-    page.get_by_role("link", name="The group billing").click()
+    page.get_by_role("link", name="Open group billing").click()
     for number in (0, 1):
         page.get_by_role("row").filter(has_text=f"bill {number}").get_by_role("checkbox").check()
     page.get_by_role("button", name="Park…").click()
     give_reason(page, "these two stop it", "Park 2 entries")
 
-    page.get_by_role("link", name="The group billing").click()
+    page.get_by_role("link", name="Open group billing").click()
     page.get_by_role("row").filter(has_text="bill 2").get_by_role("checkbox").check()
     page.get_by_role("button", name="Acknowledge…").click()
     expect(page.get_by_role("heading", name="This cannot be undone")).to_be_visible()
@@ -81,9 +81,9 @@ def test_a_stuck_group_is_repaired_by_clicking(page: Page, billing: str, client:
 
     page.get_by_role("link", name="Streams", exact=True).first.click()
     page.get_by_role("link", name="Trim…").click()
-    page.get_by_label("Keep at most so many entries").fill("0")
-    page.get_by_role("button", name="Look at what it would do").click()
-    expect(page.get_by_text("The group billing has 2 entries pending")).to_be_visible()
+    page.get_by_label("Maximum length").fill("0")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_text("Group billing has 2 pending entries")).to_be_visible()
     expect(page.get_by_label("Reason")).to_have_count(0)
 
     page.get_by_role("link", name="Audit log").click()
@@ -105,7 +105,7 @@ def test_a_parked_entry_is_redelivered_by_clicking(page: Page, publisher: Publis
     expect(row).to_contain_text("ValueError: 12,50")
     row.get_by_role("checkbox").check()
     number = parked_count(client, STREAM)
-    page.get_by_role("button", name="Redeliver the chosen…").click()
+    page.get_by_role("button", name="Redeliver selected…").click()
     give_reason(page, "mended", "Redeliver 1 entry")
     assert parked_count(client, STREAM) == number - 1
     assert read_entry(client, f"{STREAM}:parked", parked_id) is None
@@ -134,11 +134,11 @@ def test_all_of_it_works_without_javascript(
     expect(page.get_by_role("heading", name="This cannot be undone")).to_be_visible()
     page.get_by_label("Reason").fill("billed by hand")
     page.get_by_role("button", name="Acknowledge 5 entries").click()
-    page.get_by_role("link", name="The group billing").click()
-    page.get_by_role("link", name="Delete the group…").click()
+    page.get_by_role("link", name="Open group billing").click()
+    page.get_by_role("link", name="Delete group…").click()
     page.get_by_label("Reason").fill("nobody bills any more")
-    page.get_by_role("button", name="Delete the group").click()
-    expect(page.get_by_text("The group billing of memory:events was deleted")).to_be_visible()
+    page.get_by_role("button", name="Delete group").click()
+    expect(page.get_by_text("Group billing of memory:events was deleted")).to_be_visible()
     assert "billing" not in {group.name for group in group_infos(client, STREAM)}
     context.close()
 

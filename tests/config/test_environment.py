@@ -107,7 +107,7 @@ def test_a_wrong_value_is_refused_in_one_sentence(
 def test_a_redis_address_that_is_none_is_refused_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "http://me:hidden@redis.example")
 
-    with pytest.raises(ConfigurationError, match=r"^REDIS_URL cannot be used: .*redis://host:6379") as refused:
+    with pytest.raises(ConfigurationError, match=r"^REDIS_URL is not valid: .*redis://host:6379") as refused:
         Configuration.from_environment()
 
     assert "hidden" not in str(refused.value)

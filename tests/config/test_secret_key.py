@@ -31,7 +31,7 @@ def test_processes_that_start_together_agree_on_one_key(tmp_path: Path) -> None:
 def test_a_place_that_cannot_hold_it_is_refused_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(ConfigurationError, match=r"EVDASH_DATA_DIR \(or --data-dir\) cannot be '.*/file'") as refused:
+    with pytest.raises(ConfigurationError, match=r"EVDASH_DATA_DIR \(or --data-dir\) is '.*/file'") as refused:
         secret_key(tmp_path / "file")
 
-    assert "it takes a directory that can be written to" in str(refused.value)
+    assert "is not a writable directory" in str(refused.value)

@@ -173,7 +173,7 @@ def test_an_unreachable_redis_leaves_the_log_and_a_sentence(
     reader = LogReader(tail_of(open_client("redis://127.0.0.1:1")), GROUP)
     page = reader.page(EventFilter())
     assert [str(event.entry_id) for event in page.events] == ["1-1"]
-    assert "127.0.0.1:1 cannot be reached" in reader.coverage.unreachable
+    assert "127.0.0.1:1 is unreachable" in reader.coverage.unreachable
     assert str(reader.overview().events) == "1+"
 
 

@@ -22,13 +22,13 @@ def lines(client: Client, status: int) -> list[str]:
 def test_a_process_lives_without_redis_and_without_sql(client: Client) -> None:
     answer = client.get("/healthz")  # a test that is not marked for the database may not touch it
 
-    assert (answer.status_code, answer.content) == (200, b"evdash lives.\n")
+    assert (answer.status_code, answer.content) == (200, b"evdash is running.\n")
     assert "no-store" in answer["Cache-Control"]
 
 
 @pytest.mark.django_db
 def test_a_process_is_ready_when_everything_is_there(client: Client) -> None:
-    assert lines(client, 200) == ["ok: Redis answers.", "ok: SQL answers.", "ok: Every migration is applied."]
+    assert lines(client, 200) == ["ok: Redis answers.", "ok: SQL answers.", "ok: All migrations are applied."]
 
 
 @pytest.mark.django_db
@@ -36,8 +36,8 @@ def test_a_process_is_ready_when_everything_is_there(client: Client) -> None:
 def test_without_redis_it_is_not_ready_and_tells_no_address(client: Client) -> None:
     told = lines(client, 503)
 
-    assert told[0] == "not ready: Redis cannot be reached, or does not let evdash in."
-    assert told[1:] == ["ok: SQL answers.", "ok: Every migration is applied."]
+    assert told[0] == "not ready: Redis is unreachable or refuses the login."
+    assert told[1:] == ["ok: SQL answers.", "ok: All migrations are applied."]
     assert not any(secret in line for line in told for secret in ("127.0.0.1", "hidden", "me:"))
 
 
@@ -52,8 +52,8 @@ def test_without_sql_it_is_not_ready_and_tells_no_name(client: Client, monkeypat
 
     assert lines(client, 503) == [
         "ok: Redis answers.",
-        "not ready: SQL cannot be reached, or does not let evdash in.",
-        "not ready: Whether every migration is applied cannot be known without SQL.",
+        "not ready: SQL is unreachable or refuses the login.",
+        "not ready: Migrations not checked: SQL is unreachable.",
     ]
 
 
@@ -62,7 +62,7 @@ def test_a_migration_that_is_not_applied_is_told(client: Client) -> None:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = 'audit' AND name = '0002_audit_log'")
 
-    assert lines(client, 503)[2] == "not ready: 1 migration is not applied: run `manage.py migrate`."
+    assert lines(client, 503)[2] == "not ready: 1 migration is not applied. Run `manage.py migrate`."
 
 
 @pytest.mark.parametrize("address", ["/healthz", "/readyz"])

@@ -132,9 +132,7 @@ def test_what_ends_the_worker_again_and_again_is_tried_alone_and_then_parked_uns
     assert logged() == [1, 2, 3, 6, 7, 8, 9, 10]
     parked = parked_entries(valkey, STREAM, count=5)
     assert [each.entry.entry_id.ms for each in parked] == [4, 5]
-    assert {each.reason for each in parked} == {
-        "Tried 5 times and never finished: it may end the process that applies it."
-    }
+    assert {each.reason for each in parked} == {"Tried 5 times and never finished. The entry may crash the worker."}
     assert not EntryTries.objects.exists()
 
 
@@ -434,12 +432,12 @@ def test_a_parked_entry_is_applied_when_it_is_redelivered_and_its_gap_is_gone(
     assert operation.preview(valkey).sentence.startswith("Applies 1 parked entry of memory:events to evdash-audit now.")
     outcome = operation.execute(valkey)
     assert outcome.done_ids == (EntryId(4, 1),)
-    assert outcome.failed == ((EntryId(1, 1), "It is parked no longer."),)
+    assert outcome.failed == ((EntryId(1, 1), "No longer parked."),)
     assert (outcome.before, outcome.after) == ({"parked": 2}, {"parked": 1})
     assert logged() == [1, 2, 3, 4, 6, 7, 8, 9, 10]
     assert AgentSession.objects.get().events == 9
     assert [gap.first_id for gap in Gap.objects.all()] == [second.entry.entry_id]
-    with pytest.raises(OperationRefused, match="is parked any more"):
+    with pytest.raises(OperationRefused, match="are no longer parked"):
         operation.execute(valkey)
 
 

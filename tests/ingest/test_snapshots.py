@@ -127,7 +127,7 @@ def test_a_session_that_cannot_be_folded_stops_neither_the_others_nor_the_worker
         pass
     StateKeeping(worker).keep()
     assert (kept("s"), kept("z")) == ([], [10, 20])
-    assert "The states of session 's' cannot be kept." in caplog.text
+    assert "The snapshots of session 's' could not be stored." in caplog.text
 
 
 def test_a_rebuild_throws_kept_states_away(valkey: redis.Redis, valkey_url: str, make_worker: MakeWorker) -> None:

@@ -148,7 +148,7 @@ def test_an_outage_is_one_line_although_the_worker_connects_in_between(
     with caplog.at_level("INFO", logger="evdash.workers"):
         run(WorkerRunner(worker), StopsAfterPauses(), block_ms=0)
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
-        "evdash-audit: canceling statement due to lock timeout. Trying again until it works."
+        "evdash-audit: canceling statement due to lock timeout. Retrying."
     ]
     assert "it works again" not in caplog.text
 

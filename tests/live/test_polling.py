@@ -60,7 +60,7 @@ def test_redis_out_of_reach_is_a_state(browser: Client, settings: Settings) -> N
     settings.EVDASH = replace(settings.EVDASH, redis_url="redis://127.0.0.1:1")
     told = ask(browser, {STREAM: "0-0"})
     assert (told["type"], told["state"]) == ("state", "unreachable")
-    assert "127.0.0.1:1 cannot be reached" in told["reason"]
+    assert "127.0.0.1:1 is unreachable" in told["reason"]
 
 
 def test_a_stranger_is_sent_to_sign_in(client: Client) -> None:

@@ -47,7 +47,7 @@ def test_without_any_server_a_command_says_so_and_takes_no_other(
 ) -> None:
     answer = manage_py(*command, EVDASH_DATA_DIR=str(tmp_path))
     assert answer.returncode == 1
-    assert answer.stderr.startswith("REDIS_URL is not set, and no embedded server runs in")
+    assert answer.stderr.startswith("No running embedded server for data directory")
     assert answer.stderr.count("\n") == 1
 
 
@@ -58,12 +58,12 @@ def test_a_command_finds_the_embedded_server_that_runs(tmp_path: Path, manage_py
 
     said("migrate")
     with EmbeddedServer(tmp_path):
-        assert "evdash-audit: 0 entries carried over." in said("work", "--until-caught-up")
+        assert "evdash-audit: applied 0 entries." in said("work", "--until-caught-up")
         assert "billing" in said("streams", "create-group", STREAM, "billing", "--reason", "invoices")
-        assert "made anew of 0 events" in said("rebuild", "audit")
-        assert said("replay", "--session", "s", "--to", "s", "--dry-run").startswith("s is no sandbox: the name")
+        assert "rebuilt from 0 events" in said("rebuild", "audit")
+        assert said("replay", "--session", "s", "--to", "s", "--dry-run").startswith("s is not a sandbox name.")
         assert said("export_session", "s").startswith("Session not found. No event in the event log")
-    assert "no embedded server runs" in said("rebuild", "audit")
+    assert "No running embedded server" in said("rebuild", "audit")
 
 
 def test_every_command_ends_with_a_sentence_and_those_without_redis_exist() -> None:

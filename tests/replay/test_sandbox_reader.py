@@ -183,7 +183,7 @@ def test_no_more_is_read_than_memory_has_room_for_and_that_is_said(
     reader = sandbox_reader(valkey)
     assert [event.entry_id.ms for event in reader.page(EventFilter(), oldest_first=True).events] == [1, 2, 3, 4]
     assert not reader.has_read_all
-    assert "holds 7 entries, more than are read at once: its first 4 are shown" in reader.coverage.notes[0]
+    assert "Showing the first 4 of 7 entries." in reader.coverage.notes[0]
 
 
 def test_a_sandbox_of_just_as_many_entries_as_are_read_is_whole(

@@ -165,11 +165,11 @@ async def test_one_more_than_may_wait_gets_a_page_that_says_so() -> None:
             await third.task
             assert third.status == 503
             assert third.headers[b"Retry-After"] == b"3"
-            assert third.body.startswith(b"evdash is busy. Pages made at once: 1. Requests that wait: 1. ")
+            assert third.body.startswith(b"evdash is busy. Limit of concurrent pages: 1. Waiting requests: 1. ")
         async with asked(application, "/waits/", accept=b"text/html") as (fourth,):
             await fourth.task
             assert fourth.status == 503
-            assert b"Pages made at once: 1. Requests that wait: 1. " in fourth.body
+            assert b"Limit of concurrent pages: 1. Waiting requests: 1. " in fourth.body
             assert b'href="/waits/"' in fourth.body  # to try again
     assert (first.status, second.status) == (200, 200)
     assert application.slots.counts.refused_full == 2
@@ -190,7 +190,7 @@ async def test_machines_are_answered_while_all_are_busy() -> None:
         await until(lambda: door.inside == 1)
         async with asked(application, "/healthz", "/readyz") as (healthz, readyz):
             await asyncio.gather(healthz.task, readyz.task)
-            assert (healthz.status, healthz.body) == (200, b"evdash lives.\n")
+            assert (healthz.status, healthz.body) == (200, b"evdash is running.\n")
             assert readyz.body.startswith(b"not ready")
     assert door.most == 1
 
@@ -220,13 +220,13 @@ async def test_a_statement_ends_when_its_reader_leaves_and_the_slot_is_free() ->
 
 @pytest.mark.parametrize(
     ("method", "outcome"),
-    [("GET", b""), ("POST", b" Look whether it was done before you repeat it.")],
+    [("GET", b""), ("POST", b" The change may have been saved. Check before you repeat it.")],
 )
 async def test_a_locked_database_is_a_page_with_a_sentence(method: str, outcome: bytes) -> None:
     async with asked(Pages(at_once=1, waiting_max=1), "/locked/", method=method) as (request,):
         await request.task
     assert request.status == 503
-    assert b"Another process has locked the database. Try again in a few seconds." + outcome + b"</p>" in request.body
+    assert b"The database is locked by another process. Try again in a few seconds." + outcome + b"</p>" in request.body
 
 
 async def test_a_streamed_answer_comes_piece_by_piece() -> None:

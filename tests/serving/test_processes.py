@@ -98,7 +98,7 @@ class Serve:
         found = set()
         for child in children:
             with self.stopped(children - {child}):
-                assert self.ask() == "evdash lives.\n"
+                assert self.ask() == "evdash is running.\n"
                 found.add(child)
         return found
 
@@ -194,8 +194,8 @@ def test_a_killed_process_is_started_again_while_the_other_answers(serve: Start)
 
     os.kill(killed, signal.SIGKILL)
 
-    wait_until(lambda: "ended with exit code -9; starting it again in 1 s" in running.log.read_text())
-    assert running.ask() == "evdash lives.\n"
+    wait_until(lambda: "ended with exit code -9. Restart in 1 s" in running.log.read_text())
+    assert running.ask() == "evdash is running.\n"
     again = running.wait_until_served()
     assert killed not in again
     assert running.answering(again) == again
@@ -213,7 +213,7 @@ def test_live_pages_have_a_process_of_their_own(serve: Start) -> None:
         os.kill(running.with_sockets(), signal.SIGKILL)
         wait_until(lambda: live.state is State.CLOSED)
     with running.live_page(cookie):  # waits until the process has been started again
-        assert running.ask() == "evdash lives.\n"
+        assert running.ask() == "evdash is running.\n"
         assert "starting it again" in running.log.read_text()
 
 
@@ -316,7 +316,7 @@ def test_a_taken_port_is_a_sentence(serve: Start) -> None:
         running = serve(EVDASH_PORT=str(port))
         assert running.process.wait(20) == 1
     (line,) = running.log.read_text().splitlines()
-    assert line.startswith(f"The web server cannot listen on 127.0.0.1 port {port}: ")
+    assert line.startswith(f"Cannot listen on 127.0.0.1 port {port}: ")
 
 
 def test_settings_that_stop_a_process_stop_the_parent_and_are_reported_once(serve: Start) -> None:
@@ -330,7 +330,7 @@ def test_one_process_has_no_parent(serve: Start) -> None:
     running = serve(processes=1)
     wait_until(lambda: is_listened_on(running.port))
 
-    assert running.ask() == "evdash lives.\n"
+    assert running.ask() == "evdash is running.\n"
     assert not running.children()
     running.process.terminate()
     assert running.process.wait(10) == 0

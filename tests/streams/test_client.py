@@ -58,13 +58,13 @@ def test_a_redis_that_is_not_there_is_named_without_its_password() -> None:
     client = open_client(f"redis://me:hunter2@127.0.0.1:{port}")
     with pytest.raises(StreamsUnavailable) as caught:
         call(client, "PING")
-    assert str(caught.value) == f"Redis at 127.0.0.1:{port} cannot be reached: connection refused."
+    assert str(caught.value) == f"Redis at 127.0.0.1:{port} is unreachable: connection refused."
 
 
 def test_a_missing_socket_and_an_unknown_host_are_sentences_too() -> None:
-    with pytest.raises(StreamsUnavailable, match=r"Redis at /nowhere/redis.sock cannot be reached: no such file"):
+    with pytest.raises(StreamsUnavailable, match=r"Redis at /nowhere/redis.sock is unreachable: no such file"):
         call(open_client("unix:///nowhere/redis.sock"), "PING")
-    with pytest.raises(StreamsUnavailable, match=r"Redis at nowhere.invalid:6379 cannot be reached: "):
+    with pytest.raises(StreamsUnavailable, match=r"Redis at nowhere.invalid:6379 is unreachable: "):
         call(open_client("nowhere.invalid"), "PING")
 
 
@@ -73,9 +73,9 @@ def test_a_missing_socket_and_an_unknown_host_are_sentences_too() -> None:
     [
         (b"-NOAUTH Authentication required.\r\n", "refused the user name or password: Authentication required."),
         (b"-WRONGPASS invalid username-password pair\r\n", "refused the user name or password: "),
-        (b"-NOPERM this user has no permissions\r\n", "does not permit this user what evdash needs: "),
-        (b"-LOADING Valkey is loading the dataset in memory\r\n", "is still loading its data."),
-        (b"-ERR max number of clients reached\r\n", "cannot be reached: max number of clients reached."),
+        (b"-NOPERM this user has no permissions\r\n", "denies this user a command that evdash needs: "),
+        (b"-LOADING Valkey is loading the dataset in memory\r\n", "is loading its data."),
+        (b"-ERR max number of clients reached\r\n", "is unreachable: max number of clients reached."),
         (b"-ERR unknown command 'XRANGE'\r\n", "refused the request: unknown command 'XRANGE'."),
         (b"-READONLY You can't write against a read only replica.\r\n", "refused the request: "),
     ],
@@ -142,7 +142,7 @@ async def test_the_asynchronous_client_is_raw_and_speaks_in_sentences(valkey_url
     await client.aclose()
     for host in ("127.0.0.1", "localhost"):
         client = open_async_client(f"{host}:{unused_port()}")
-        with pytest.raises(StreamsUnavailable, match="cannot be reached: connection refused"):
+        with pytest.raises(StreamsUnavailable, match="is unreachable: connection refused"):
             await call_async(client, "PING")
         await client.aclose()
 

@@ -79,7 +79,7 @@ def test_two_servers_never_share_a_directory(tmp_path: Path, monkeypatch: pytest
 
 def test_a_directory_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(EmbeddedServerError, match="cannot be written: Not a directory"):
+    with pytest.raises(EmbeddedServerError, match="is not writable: Not a directory"):
         EmbeddedServer(tmp_path / "file").start()
 
 

@@ -108,7 +108,7 @@ def test_a_missing_group_is_told(valkey: redis.Redis, ids: list[EntryId]) -> Non
         lambda: GroupConsumer(valkey, "none", "c").claim_idle("s", 0, 10),
         lambda: GroupConsumer(valkey, "none", "c").deliveries_of("s", ids),
     ):
-        with pytest.raises(GroupMissing, match="is missing on"):
+        with pytest.raises(GroupMissing, match="does not exist on"):
             attempt()
 
 

@@ -64,13 +64,13 @@ def test_a_trim_to_a_length_removes_the_oldest(valkey: redis.Redis) -> None:
     group(valkey, "audit", read=100, acknowledge=100)
     plan = plan_trim(valkey, "s", max_length=30)
     assert (plan.entries, plan.later, plan.held_by, plan.held_entries) == (EntryCount(70), 0, "", EntryCount(0))
-    assert str(plan) == "Removes the oldest 70 entries of s: what lies before 70-1."
+    assert str(plan) == "Trims the oldest 70 entries of s (before 70-1)."
     assert len(left(valkey)) == 100
     trimmed = trim(valkey, plan, approximate=False)
     assert (trimmed.removed, trimmed.length, trimmed.first_id) == (70, 30, EntryId(71, 0))
     assert left(valkey) == list(range(71, 101))
     again = plan_trim(valkey, "s", max_length=30)
-    assert str(again) == "Removes nothing of s."
+    assert str(again) == "No entries of s to trim."
     assert trim(valkey, again, approximate=False).removed == 0
 
 
@@ -103,20 +103,20 @@ def test_a_trim_past_a_slow_group_is_refused_with_its_name_and_the_number(valkey
     group(valkey, "audit", read=1_500, acknowledge=1_500)
     group(valkey, "foreign", read=300, acknowledge=300)
     assert refusal(lambda: plan_trim(valkey, "s", max_length=100)) == (
-        "The group foreign has read up to 300-0 only: 1,100 entries of s that would be removed are held. "
-        "What lies before 300-1 can be removed now."
+        "Group foreign has read only up to 300-0: 1,100 entries of s are blocked. "
+        "Entries before 300-1 can be trimmed now."
     )
     assert plan_trim(valkey, "s", min_id=EntryId(300, 1)).entries == EntryCount(300)
     assert plan_trim(valkey, "s", max_length=1_200).entries == EntryCount(300)
-    assert "1 entry of s that would be removed is held" in refusal(lambda: plan_trim(valkey, "s", max_length=1_199))
+    assert "1 entry of s is blocked" in refusal(lambda: plan_trim(valkey, "s", max_length=1_199))
 
 
 def test_a_pending_entry_holds_what_follows_it(valkey: redis.Redis) -> None:
     fill(valkey, 10)
     group(valkey, "audit", read=10, acknowledge=4)
     assert refusal(lambda: plan_trim(valkey, "s", max_length=2)) == (
-        "The group audit has 6 entries pending, the oldest is 5-0: 4 entries of s that would be removed are held. "
-        "What lies before 5-0 can be removed now."
+        "Group audit has 6 pending entries (oldest 5-0): 4 entries of s are blocked. "
+        "Entries before 5-0 can be trimmed now."
     )
     assert plan_trim(valkey, "s", min_id=EntryId(5, 0)).entries == EntryCount(4)
 
@@ -126,8 +126,7 @@ def test_a_group_that_never_read_anything_holds_everything(valkey: redis.Redis) 
     group(valkey, "audit", read=10, acknowledge=10)
     group(valkey, "idle")
     assert refusal(lambda: plan_trim(valkey, "s", max_length=4)) == (
-        "The group idle stands at 0-0 and has never read anything, so it holds every entry: 6 entries of s that would "
-        "be removed are held. Nothing can be removed now."
+        "Group idle has read nothing: 6 entries of s are blocked. Nothing can be trimmed now."
     )
 
 
@@ -136,10 +135,10 @@ def test_an_own_group_that_is_missing_holds_everything(valkey: redis.Redis) -> N
     group(valkey, "audit", read=10, acknowledge=10)
     assert plan_trim(valkey, "s", max_length=4, own_groups={"audit"}).entries == EntryCount(6)
     told = refusal(lambda: plan_trim(valkey, "s", max_length=4, own_groups={"audit", "debug"}))
-    assert told.startswith("The group debug does not exist on s, so nothing counts as committed by it: 6 entries")
+    assert told.startswith("Group debug does not exist on s and has committed nothing: 6 entries")
     plan = plan_trim(valkey, "s", max_length=4, own_groups={"audit"})
     valkey.execute_command("XGROUP DESTROY", "s", "audit")
-    assert "The group audit does not exist" in refusal(lambda: trim(valkey, plan, approximate=False))
+    assert "Group audit does not exist" in refusal(lambda: trim(valkey, plan, approximate=False))
     assert len(left(valkey)) == 10
 
 
@@ -164,7 +163,7 @@ def test_a_long_trim_is_planned_in_steps(valkey: redis.Redis, monkeypatch: pytes
     group(valkey, "audit", read=1_000, acknowledge=1_000)
     plan = plan_trim(valkey, "s", max_length=100)
     assert (plan.entries, plan.later) == (EntryCount(400), 500)
-    assert str(plan).endswith("500 more go in further steps.")
+    assert str(plan).endswith("500 more follow in further steps.")
     steps = []
     for _ in range(3):
         steps.append(retain(valkey, "s", max_length=100, approximate=False))
@@ -178,12 +177,12 @@ def test_retention_goes_as_far_as_is_safe_and_says_what_holds_the_rest(valkey: r
     debug = group(valkey, "debug", read=40, acknowledge=40)
     first = retain(valkey, "s", max_length=10, approximate=False)
     assert (first.removed, first.more) == (40, False)
-    assert first.holding.startswith("The group debug has read up to 40-0 only: 50 entries of s that would be removed")
+    assert first.holding.startswith("Group debug has read only up to 40-0: 50 entries of s are blocked")
     second = retain(valkey, "s", max_length=10, approximate=False)
     assert (second.removed, second.more, second.holding) == (
         0,
         False,
-        first.holding.replace("What lies before 40-1", "Nothing"),
+        first.holding.replace("Entries before 40-1", "Nothing"),
     )
     ids = [entry.entry_id for entry in debug.read_new(["s"], count=100, block_ms=0)]
     debug.acknowledge("s", ids)
@@ -207,18 +206,16 @@ def test_a_group_moved_back_since_the_plan_is_spared(valkey: redis.Redis) -> Non
     group(valkey, "audit", read=10, acknowledge=10)
     plan = plan_trim(valkey, "s", max_length=2)
     valkey.execute_command("XGROUP SETID", "s", "audit", "3-0")
-    assert "The group audit has read up to 3-0 only: 5 entries" in refusal(
-        lambda: trim(valkey, plan, approximate=False)
-    )
+    assert "Group audit has read only up to 3-0: 5 entries" in refusal(lambda: trim(valkey, plan, approximate=False))
     assert len(left(valkey)) == 10
 
 
 def test_a_stream_that_is_not_there_is_told(valkey: redis.Redis) -> None:
-    assert refusal(lambda: plan_trim(valkey, "none", max_length=1)) == "There is no stream none."
+    assert refusal(lambda: plan_trim(valkey, "none", max_length=1)) == "Stream none does not exist."
     fill(valkey, 10)
     plan = plan_trim(valkey, "s", max_length=1)
     valkey.delete("s")
-    assert refusal(lambda: trim(valkey, plan, approximate=False)) == "There is no stream s."
+    assert refusal(lambda: trim(valkey, plan, approximate=False)) == "Stream s does not exist."
 
 
 def test_a_server_without_trimming_by_id_is_told(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ async def test_an_outage_is_reported_and_nothing_of_it_is_missed(
         await until(lambda: followed.entries)
         server.stop()
         await until(lambda: not followed.states[-1].reachable)
-        assert "cannot be reached" in followed.states[-1].reason
+        assert "is unreachable" in followed.states[-1].reason
         server.start()
         second = add(open_client(server.url), "s")
         await until(lambda: len(followed.entries) == 2)

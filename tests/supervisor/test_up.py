@@ -41,7 +41,7 @@ def test_it_signs_in_by_its_link_keeps_events_over_a_restart_and_stops(
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
     redis_url = running.wait_for(r"Redis +(redis://\S+)")[1]
     open_client(redis_url).execute_command("XADD", "memory:events", "*", "type", "kept.event", "session_id", "s")
-    running.wait_for("Ctrl-C stops")
+    running.wait_for(r"Stop +Ctrl-C")
     page = opener.open(link).read().decode()
     assert "/sign-in/" in page or "evdash" in page
     assert "Stopped." in running.stop()
@@ -58,7 +58,7 @@ def test_it_signs_in_by_its_link_keeps_events_over_a_restart_and_stops(
 def test_killed_it_leaves_no_process_behind(running: Up) -> None:
     redis_port = int(running.wait_for(r"Redis +redis://127.0.0.1:(\d+)")[1])
     web_port = int(running.wait_for(r"http://127.0.0.1:(\d+)/sign-in/")[1])
-    running.wait_for("Ctrl-C stops")
+    running.wait_for(r"Stop +Ctrl-C")
     children = running.children()
     assert len(children) >= 3  # web server, worker, Valkey
 
@@ -71,11 +71,11 @@ def test_killed_it_leaves_no_process_behind(running: Up) -> None:
 
 
 def test_a_worker_that_dies_is_started_again(running: Up) -> None:
-    running.wait_for("Ctrl-C stops")
+    running.wait_for(r"Stop +Ctrl-C")
     first = running.children()["manage.py work"]
     os.kill(first, signal.SIGKILL)
 
-    running.wait_for("The worker ended with exit code -9; starting it again in 1 s")
+    running.wait_for(r"Worker ended \(exit code -9\)\. Restart in 1 s")
 
     wait_until(lambda: running.children().get("manage.py work", first) != first)
 
@@ -83,12 +83,12 @@ def test_a_worker_that_dies_is_started_again(running: Up) -> None:
 @pytest.mark.parametrize(
     ("child", "sentence"),
     [
-        ("manage.py serve", "The web server ended with exit code -9; everything is stopped"),
-        ("valkey-server", "The embedded server has ended; everything is stopped"),
+        ("manage.py serve", "Web server ended (exit code -9). All processes stopped"),
+        ("valkey-server", "Embedded server ended. All processes stopped"),
     ],
 )
 def test_without_a_web_server_or_valkey_it_ends_and_says_so(running: Up, child: str, sentence: str) -> None:
-    running.wait_for("Ctrl-C stops")
+    running.wait_for(r"Stop +Ctrl-C")
     children = running.children()
 
     os.kill(children[child], signal.SIGKILL)
@@ -99,7 +99,7 @@ def test_without_a_web_server_or_valkey_it_ends_and_says_so(running: Up, child: 
 
 
 def test_a_second_ctrl_c_kills_what_does_not_end(running: Up) -> None:
-    running.wait_for("Ctrl-C stops")
+    running.wait_for(r"Stop +Ctrl-C")
     web_port = int(running.wait_for(r"http://127.0.0.1:(\d+)/sign-in/")[1])
     worker = running.children()["manage.py work"]
     suspend(worker)
@@ -144,7 +144,7 @@ def test_a_redis_that_is_still_loading_is_waited_for(
         call(open_client(url), "PING")
     up = Up(environment | {"REDIS_URL": url}, log, "--port", str(free_port()))
     try:
-        up.wait_for(r"Redis is loading its data: \d+ of \d+ MB so far\.")
+        up.wait_for(r"Waiting for Redis to load \(\d+ of \d+ MB\)\.")
         up.wait_for("attached", seconds=60)
         assert call(open_client(url), "XLEN", "memory:events") == 60_000
     finally:
@@ -169,7 +169,7 @@ def test_a_taken_port_is_a_sentence(manage_py: ManagePy) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         ended = manage_py("up", "--port", str(taken.getsockname()[1]))
-    assert_one_sentence(ended, "cannot listen on 127.0.0.1 port")
+    assert_one_sentence(ended, "Cannot listen on 127.0.0.1 port")
 
 
 def test_the_web_server_alone_says_the_same_of_a_taken_port(manage_py: ManagePy) -> None:
@@ -177,19 +177,19 @@ def test_the_web_server_alone_says_the_same_of_a_taken_port(manage_py: ManagePy)
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         ended = manage_py("serve", "--port", str(taken.getsockname()[1]))
-    assert_one_sentence(ended, "cannot listen on 127.0.0.1 port")
+    assert_one_sentence(ended, "Cannot listen on 127.0.0.1 port")
 
 
 def test_every_command_refuses_in_the_same_form(manage_py: ManagePy) -> None:
     manage_py("migrate")
     ended = manage_py("revoke_token", "nobody's")
-    assert_one_sentence(ended, "No token named nobody's is in use.")
+    assert_one_sentence(ended, "No active token named nobody's.")
     assert "Traceback" in manage_py("revoke_token", "nobody's", "--traceback").stderr
 
 
 def test_an_unreachable_redis_is_a_sentence(manage_py: ManagePy) -> None:
     ended = manage_py("up", "--port", str(free_port()), REDIS_URL="redis://127.0.0.1:1")
-    assert_one_sentence(ended, "Redis at 127.0.0.1:1 cannot be reached")
+    assert_one_sentence(ended, "Redis at 127.0.0.1:1 is unreachable")
 
 
 def test_a_broken_redis_url_is_a_sentence(manage_py: ManagePy) -> None:

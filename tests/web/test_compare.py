@@ -129,7 +129,7 @@ def test_a_session_page_leads_to_the_comparison(two_runs: Client) -> None:
 def test_a_session_that_is_not_there_is_said(two_runs: Client) -> None:
     page = parse_page(two_runs.get("/compare/", {"a": "s-1", "b": "nowhere"}), 404)
     assert "nowhere" in page.text
-    assert "No event of such a session is in the log or in the streams" in page.text
+    assert "No event in the event log or the streams has this ID." in page.text
 
 
 def test_while_a_session_is_not_named_the_page_asks_for_it(two_runs: Client) -> None:
@@ -293,4 +293,4 @@ def test_while_the_log_is_far_behind_the_page_says_what_was_not_read(
     assert rows(page)[0] == "same"
     assert "A: earlier events were not read." in page.text
     assert "behind the stream" in page.text
-    assert "is not in the part that was read" in parse_page(browser.get("/compare/?a=none&b=s-1"), 404).text
+    assert "too far behind to search the whole stream" in parse_page(browser.get("/compare/?a=none&b=s-1"), 404).text

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
     ("outage", "reason"),
     [
         (StreamsUnavailable("Redis is gone."), "Redis is gone."),
-        (OperationalError("database is locked"), "Another process has locked the database."),
+        (OperationalError("database is locked"), "The database is locked by another process."),
     ],
 )
 @pytest.mark.parametrize("name", ["ndjson", "csv"])

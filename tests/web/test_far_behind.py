@@ -47,7 +47,7 @@ def test_what_was_not_read_is_not_said_not_to_exist(browser: Client, address: st
     answer = browser.get(address)
     html = answer.content.decode()
     assert answer.status_code == 404
-    assert f"The {what} is not in the part that was read" in html
+    assert f"too far behind to search the whole stream for this {what}" in html
     assert f"/events/?q={what}%3A" in html
 
 

@@ -61,8 +61,8 @@ def test_every_link_of_a_page_to_itself_opens_it(browser: Client, write: Write, 
 def test_a_place_that_cannot_be_read_leads_back_to_the_page(browser: Client, write: Write) -> None:
     write(entry("1000-1", session_id="50%41"))
     page = parse_page(browser.get(session_address("50%41"), {"before": "nonsense"}), 400)
-    assert page.links["Start from the beginning"] == "/sessions/50%2541/"
-    assert unquote(page.links["Start from the beginning"]) == "/sessions/50%41/"
+    assert page.links["Open first page"] == "/sessions/50%2541/"
+    assert unquote(page.links["Open first page"]) == "/sessions/50%41/"
 
 
 def test_an_entry_of_a_stream_with_such_a_name_opens(browser: Client, write: Write) -> None:

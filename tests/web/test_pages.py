@@ -174,9 +174,9 @@ def test_live_shows_the_newest_end_and_where_to_go_on(filled: Client) -> None:
 
 def test_streams_shows_length_and_groups(filled: Client, valkey: redis.Redis) -> None:
     page = parse_page(filled.get("/streams/"))
-    assert f"entries now {valkey.xlen(STREAM)}" in page.text
-    assert "ever added 12" in page.text
-    assert "There is no stream of this name yet" in page.text  # the other one of the settings
+    assert f"Length {valkey.xlen(STREAM)}" in page.text
+    assert "Added in total 12" in page.text
+    assert "Stream does not exist yet" in page.text  # the other one of the settings
 
 
 def test_an_event_opens_to_all_its_fields_with_filters_and_neighbours(filled: Client) -> None:
@@ -196,8 +196,8 @@ def test_filtering_for_a_value_keeps_the_filter_of_the_list(filled: Client) -> N
 
 
 def test_what_is_not_there_says_so_with_status_404(filled: Client) -> None:
-    assert "No event of such a session" in parse_page(filled.get("/sessions/nobody/"), 404).text
-    assert "No event of such a user" in parse_page(filled.get("/users/nobody/"), 404).text
+    assert "Session not found" in parse_page(filled.get("/sessions/nobody/"), 404).text
+    assert "User not found" in parse_page(filled.get("/users/nobody/"), 404).text
     assert "trimmed before" in parse_page(filled.get(f"/events/{STREAM}/5-5/"), 404).text
     assert filled.get(f"/events/{STREAM}/99999999999999999999-0/").status_code == 404
 
@@ -230,8 +230,8 @@ def test_with_redis_down_the_log_is_shown_and_the_outage_said(
     settings.EVDASH = replace(settings.EVDASH, redis_url="redis://127.0.0.1:1")
     for path in ("/", "/live/", "/sessions/", "/sessions/s-1/", "/users/", "/users/ada/", "/errors/", "/events/"):
         page = parse_page(browser.get(path))
-        assert "What follows is from the log" in page.text, path
-        assert "Redis unreachable, log only" in page.html
+        assert "Showing the event log only." in page.text, path
+        assert "Redis unreachable: event log only" in page.html
     assert len(parse_page(browser.get("/events/")).rows) == 6
     assert "newer events may be missing" in parse_page(browser.get("/users/ada/")).text
     assert "127.0.0.1:1" in parse_page(browser.get("/streams/")).text
@@ -240,15 +240,15 @@ def test_with_redis_down_the_log_is_shown_and_the_outage_said(
 
 def test_simulated_events_are_marked_as_a_demonstration(browser: Client, write: Write) -> None:
     write(entry("1-1", type="x", simulated="1", session_id="s"))
-    assert "Demonstration." in parse_page(browser.get("/events/")).text
+    assert "Demo data from simulated agents" in parse_page(browser.get("/events/")).text
     for path in ("/", "/sessions/", "/sessions/s/", "/users/", "/streams/"):
-        assert "Demonstration." in parse_page(browser.get(path)).text
+        assert "Demo data from simulated agents" in parse_page(browser.get(path)).text
 
 
 def test_a_persons_own_events_are_no_demonstration(browser: Client, write: Write) -> None:
     write(entry("1-1", type="x", session_id="s"))
     for path in ("/", "/events/", "/sessions/"):
-        assert "Demonstration." not in parse_page(browser.get(path)).text
+        assert "Demo data from simulated agents" not in parse_page(browser.get(path)).text
 
 
 def test_every_page_is_closed_to_strangers(db: None) -> None:
@@ -275,4 +275,4 @@ def test_an_empty_log_without_redis_does_not_claim_that_there_are_no_events(
     for path in ("/", "/events/", "/sessions/", "/users/"):
         page = parse_page(browser.get(path))
         assert "No events yet" not in page.text
-        assert "Nothing in the log" in page.text
+        assert "the event log is empty" in page.text

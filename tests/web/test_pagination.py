@@ -90,7 +90,7 @@ def test_a_place_that_cannot_be_read_is_a_sentence_with_status_400(
     write(entry("1-1", type="a", session_id="s", user_id="u"))
     page = parse_page(browser.get(f"{path}?{query}"), 400)
     assert "before=" in page.text or "after=" in page.text
-    assert page.links["Start from the beginning"] == path
+    assert page.links["Open first page"] == path
 
 
 def test_sessions_and_users_turn_over_as_well(browser: Client, write: Write) -> None:

@@ -105,8 +105,8 @@ def test_a_session_of_log_and_stream_is_copied_byte_for_byte_with_its_ids(valkey
     said = replay("--session", "s-1")
     assert said.splitlines() == [
         "Copies 5 entries of memory:events, 150 bytes, from 1764000000000-0 to 1764000062500-4, into sandbox:one, "
-        "with their original IDs, at full speed. The sandbox expires 24 hours after the last one is copied.",
-        "5 entries were copied into sandbox:one.",
+        "with their original IDs, at full speed. The sandbox expires 24 hours after the last copy.",
+        "5 entries were copied to sandbox:one.",
     ]
     assert [(copy.entry_id, copy.pairs) for copy in copies(valkey)] == [(e.entry_id, e.pairs) for e in ENTRIES]
     after = valkey.execute_command("XINFO STREAM", STREAM), valkey.execute_command("XRANGE", STREAM, "-", "+")
@@ -135,9 +135,9 @@ def test_a_gap_that_spans_many_pages_is_one_place(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(replay_reading, "CHUNK_EVENTS", 1)
     position = lock_positions("evdash-audit", [STREAM])[STREAM]
     record_gap(position, Gap.Kind.REMOVED, EntryId(START_MS, 2), EntryId(START_MS + 62_300, 0), 40)
-    assert "In one place between them entries are missing" in replay("--session", "s-1", "--dry-run")
+    assert "The range has 1 gap." in replay("--session", "s-1", "--dry-run")
     record_gap(position, Gap.Kind.REMOVED, EntryId(START_MS + 62_400, 0), EntryId(START_MS + 62_400, 0), 1)
-    assert "In 2 places between them entries are missing" in replay("--session", "s-1", "--dry-run")
+    assert "The range has 2 gaps." in replay("--session", "s-1", "--dry-run")
 
 
 def test_provenance_says_who_when_what_and_why_and_expires_with_the_sandbox(valkey: redis.Redis) -> None:
@@ -186,7 +186,9 @@ def test_a_further_replay_goes_behind_and_never_shortens_the_life(valkey: redis.
 
 def test_original_ids_are_refused_where_a_later_one_has_been(valkey: redis.Redis) -> None:
     replay("--session", "s-2")
-    with pytest.raises(CommandError, match=r"has had the entry 1764000070000-0 already, and 1764000000000-0"):
+    with pytest.raises(
+        CommandError, match=r"1764000000000-0, the first entry to copy, is not after the last entry 1764000070000-0"
+    ):
         replay("--session", "s-1")
     assert len(copies(valkey)) == 1
     replay("--session", "s-1", "--ids", "new")
@@ -195,7 +197,7 @@ def test_original_ids_are_refused_where_a_later_one_has_been(valkey: redis.Redis
 
 def test_one_id_in_two_streams_is_refused_and_copied_with_new_ones(valkey: redis.Redis, write: Write) -> None:
     write(odd(0, 0, stream="other"))
-    with pytest.raises(CommandError, match="Two streams have an entry 1764000000000-0"):
+    with pytest.raises(CommandError, match="Entry ID 1764000000000-0 exists in two streams"):
         replay("--session", "s-1")
     assert "of memory:events (5), other (1)" in replay("--session", "s-1", "--ids", "new")
     assert len(copies(valkey)) == 6
@@ -204,14 +206,14 @@ def test_one_id_in_two_streams_is_refused_and_copied_with_new_ones(valkey: redis
 def test_at_a_speed_the_recorded_gaps_are_waited_for(valkey: redis.Redis, clock: FakeClock) -> None:
     said = replay("--session", "s-1", "--speed", "10")
     assert clock.waits == [0.2, 5.0, 1.0, 0.05]  # every 5 s it says that it goes on
-    assert "at 10 times the recorded speed, which takes 6 seconds." in said
+    assert "at 10 times the recorded speed (takes 6 seconds)." in said
     assert pairs(copies(valkey)) == pairs(ENTRIES)
 
 
 def test_gaps_are_capped_before_they_are_divided(clock: FakeClock) -> None:
     said = replay("--session", "s-1", "--speed", "2", "--max-gap", "5s")
     assert clock.waits == [1.0, 2.5, 0.25]
-    assert "no gap counted for longer than 5 s" in said
+    assert "pauses at most 5 s" in said
 
 
 def test_what_is_late_is_caught_up(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,21 +234,21 @@ def test_what_is_late_is_caught_up(clock: FakeClock, monkeypatch: pytest.MonkeyP
 def test_ctrl_c_leaves_whole_entries_and_says_how_far_it_came(valkey: redis.Redis, clock: FakeClock) -> None:
     clock.interrupt_at = 1
     output = io.StringIO()
-    with pytest.raises(CommandError, match="It was interrupted"):
+    with pytest.raises(CommandError, match="Interrupted"):
         call_command(
             "replay", "--session", "s-1", "--to", TO, "--speed", "1", "--ids", "new", "--reason", "x", stdout=output
         )
-    assert output.getvalue().splitlines()[-1] == "3 entries were copied into sandbox:one."
+    assert output.getvalue().splitlines()[-1] == "3 entries were copied to sandbox:one."
     made = copies(valkey)
     assert pairs(made) == pairs(ENTRIES[:3])
     assert all(origin(valkey, TO, copy.entry_id) for copy in made)
     found = sandbox(valkey, TO)
     assert found is not None
     [kept] = found.replays
-    assert (kept.entries, kept.last_id, kept.outcome) == (3, ENTRIES[2].entry_id, "It was interrupted.")
+    assert (kept.entries, kept.last_id, kept.outcome) == (3, ENTRIES[2].entry_id, "Interrupted.")
     [access] = recent(5)
     assert not access.succeeded
-    assert "3 entries were copied into sandbox:one. It was interrupted." in access.outcome
+    assert "3 entries were copied to sandbox:one. Interrupted." in access.outcome
 
 
 def test_a_lost_answer_writes_nothing_twice(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,7 +276,7 @@ def test_a_sandbox_that_is_deleted_meanwhile_stays_deleted(
             delete_sandbox(valkey, TO, "sandbox:")
 
     monkeypatch.setattr(clock, "sleep", deleted_at_the_second)
-    with pytest.raises(CommandError, match="was deleted, or has expired, meanwhile"):
+    with pytest.raises(CommandError, match="was deleted or expired meanwhile"):
         replay("--session", "s-1", "--speed", "1")
     assert sandboxes(valkey, "sandbox:") == []
     assert copies(valkey) == []
@@ -300,17 +302,17 @@ def test_what_somebody_else_writes_between_ends_it_and_is_not_counted(
 @pytest.mark.parametrize(
     ("to", "sentence"),
     [
-        (STREAM, "memory:events is one of the streams that evdash watches"),
-        ("memory:events:parked", "is one of the streams that evdash watches"),
-        ("other", "is one of the streams that evdash watches"),
-        ("elsewhere", r"elsewhere is no sandbox: the name of one begins with sandbox: \(EVDASH_SANDBOX_PREFIX\)"),
+        (STREAM, "memory:events is a watched stream"),
+        ("memory:events:parked", "is a watched stream"),
+        ("other", "is a watched stream"),
+        ("elsewhere", r"elsewhere is not a sandbox name. It must start with sandbox: \(EVDASH_SANDBOX_PREFIX\)"),
         ("Sandbox:x", "is no sandbox"),
         ("sandbox:", "is no sandbox"),
-        ("sandbox:index", "is a name for what is kept beside a sandbox"),
-        ("sandbox:x:provenance", "is a name for what is kept beside a sandbox"),
+        ("sandbox:index", "is reserved for sandbox metadata"),
+        ("sandbox:x:provenance", "is reserved for sandbox metadata"),
         ("sandbox:a b", "all of them visible"),
         (f"sandbox:{'x' * 200}", "at most 200 characters"),
-        ("sandbox:foreign", "There is a stream sandbox:foreign already, which no replay has made"),
+        ("sandbox:foreign", "Stream sandbox:foreign exists and was not created by a replay"),
     ],
 )
 def test_nothing_is_written_anywhere_else(valkey: redis.Redis, to: str, sentence: str) -> None:
@@ -326,17 +328,17 @@ def test_nothing_is_written_anywhere_else(valkey: redis.Redis, to: str, sentence
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--session", "s-1", "--reason", " "), "Give a reason"),
+        (("--session", "s-1", "--reason", " "), "Enter a reason"),
         ((), "Say which events"),
-        (("--filter", "nonsense:x"), "Unknown key 'nonsense'"),
-        (("--session", "nobody"), "There is nothing to copy: no entry is among events in session nobody."),
-        (("--session", "s-1", "--speed", "101"), "it goes from 1 to 100 times"),
-        (("--session", "s-1", "--speed", "nan"), "'nan' is no number"),
-        (("--session", "s-1", "--max-gap", "5s"), "Gaps are only capped where there is a speed"),
-        (("--session", "s-1", "--expires", "31d"), "after 30 days at the latest"),
+        (("--filter", "nonsense:x"), "'nonsense' is not a key"),
+        (("--session", "nobody"), "Nothing to copy: no entry matches events in session nobody."),
+        (("--session", "s-1", "--speed", "101"), "Speed 101 is not valid (1 to 100)"),
+        (("--session", "s-1", "--speed", "nan"), "'nan' is not a number"),
+        (("--session", "s-1", "--max-gap", "5s"), "A pause limit needs a speed"),
+        (("--session", "s-1", "--expires", "31d"), "is not valid (1 second to 30 days)"),
         (
             ("--session", "s-1", "--speed", "1", "--expires", "60s"),
-            "it waits for 1 minute in one place, and the sandbox",
+            "The longest pause is 1 minute, and the sandbox",
         ),
         (("--session", "s-1", "--expires", "soon"), "'soon' is not a time"),
     ],
@@ -351,13 +353,13 @@ def test_too_many_entries_bytes_or_hours_are_refused_with_the_limit(
     valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replaying, "DURATION_MAX_S", 60)
-    with pytest.raises(CommandError, match="At this pace it takes more than 1 minute"):
+    with pytest.raises(CommandError, match="Limit: 1 minute per replay"):
         replay("--session", "s-1", "--speed", "1")
     monkeypatch.setattr(replaying, "BYTES_MAX", 128)
-    with pytest.raises(CommandError, match=r"The entries are larger than .* which is the most that one replay copies"):
+    with pytest.raises(CommandError, match=r"Limit: .* MB per replay"):
         replay("--session", "s-1")
     monkeypatch.setattr(Replay.__init__, "__kwdefaults__", {**(Replay.__init__.__kwdefaults__ or {}), "entries_max": 4})
-    with pytest.raises(CommandError, match="There are more than 4 entries, which is the most that one replay copies"):
+    with pytest.raises(CommandError, match="Limit: 4 entries per replay"):
         replay("--session", "s-1")
     assert keys(valkey) == {STREAM.encode()}
 
@@ -367,7 +369,7 @@ def test_what_came_since_it_was_counted_is_under_the_limits_too(
 ) -> None:
     monkeypatch.setattr(replaying, "count_until", lambda *_: replaying.ReplaySize(entries=1, first_id=EntryId(1, 0)))
     monkeypatch.setattr(Replay.__init__, "__kwdefaults__", {**(Replay.__init__.__kwdefaults__ or {}), "entries_max": 3})
-    with pytest.raises(CommandError, match="There are more than 3 entries"):
+    with pytest.raises(CommandError, match="Limit: 3 entries per replay"):
         replay("--session", "s-1")
     assert pairs(copies(valkey)) == pairs(ENTRIES[:3])
 

@@ -307,7 +307,7 @@ def test_the_command_writes_to_the_standard_output(filled: Client, capfdbinary: 
 def test_the_command_leaves_nothing_half_written(filled: Client, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="Session not found"):
         call_command("export_session", "nobody", "--output", str(tmp_path / "x"))
-    with pytest.raises(CommandError, match="cannot be written"):
+    with pytest.raises(CommandError, match="is not writable"):
         call_command("export_session", "s-1", "--output", str(tmp_path / "missing" / "x"))
     assert list(tmp_path.iterdir()) == []
 
@@ -347,14 +347,14 @@ def test_the_audit_log_says_who_took_what_along_and_how_much(
     call_command("export_session", "s-1", "--format", "ndjson")
     written = capsysbinary.readouterr().out
     assert accesses() == [
-        (getpass.getuser(), "Export events in session s-1 as NDJSON", f"{len(written):,} bytes were given out.", True),
+        (getpass.getuser(), "Export events in session s-1 as NDJSON", f"Exported {len(written):,} bytes.", True),
         (
             "the program with the token billing",
             "Export errors of user u-1 as CSV",
-            f"{len(lines):,} bytes were given out.",
+            f"Exported {len(lines):,} bytes.",
             True,
         ),
-        ("the reader", "Export events in session s-1 as HTML file", f"{len(html):,} bytes were given out.", True),
+        ("the reader", "Export events in session s-1 as HTML file", f"Exported {len(html):,} bytes.", True),
     ]
     page = parse_page(filled.get("/audit-log/"))
     assert "Export errors of user u-1 as CSV" in page.text
@@ -378,7 +378,7 @@ def test_an_export_that_breaks_off_or_is_not_taken_is_told_as_such(
     monkeypatch.setattr(exports, "ndjson_lines", outage)
     given = filled.get("/events.ndjson").getvalue()
     assert given == b'a line\n{"incomplete": true, "reason": "Redis is away."}\n'
-    assert accesses()[0][2:] == ("Broken off after 7 bytes: Redis is away.", False)
+    assert accesses()[0][2:] == ("Interrupted after 7 bytes: Redis is away.", False)
 
 
 def test_what_the_audit_log_cannot_take_is_not_given_out(filled: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -390,6 +390,5 @@ def test_what_the_audit_log_cannot_take_is_not_given_out(filled: Client, monkeyp
         answer = filled.get(path)
         assert answer.status_code == 503
         assert (
-            answer.content
-            == b"The audit log cannot be written, so nothing is given out. The disk of the database is full.\n"
+            answer.content == b"The audit log cannot be written, so nothing is given out. The database disk is full.\n"
         )

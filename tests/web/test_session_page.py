@@ -210,7 +210,7 @@ def test_where_clocks_differ_both_are_told_and_the_status_goes_by_the_one_that_i
     assert "4 min 40 s (Redis) 9 s (producer)" in page
     assert re.search(r"\d \(Redis\) 2025-11-21 10:00:00 \(producer\)", page)
     listed = parse_page(browser.get("/sessions/")).text
-    assert re.search(r"\d+ s ago by Redis's clock; 2025-11-21 10:00:09 by its producer's", listed)
+    assert re.search(r"\d+ s ago Redis clock; producer 2025-11-21 10:00:09", listed)
     assert "running" in listed
 
 

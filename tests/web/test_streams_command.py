@@ -56,7 +56,7 @@ def owners(valkey: redis.Redis) -> dict[int, str]:
 def test_a_claim_tells_what_stood_before_and_after(valkey: redis.Redis) -> None:
     said = streams("claim", STREAM, GROUP, "--to", "b", "--from", "a")
     assert said.splitlines() == [
-        "4 entries of evdash-audit on memory:events were given to b.",
+        "4 entries of evdash-audit on memory:events were claimed for b.",
         "  consumers: a 4, c 0 -> a 0, b 4, c 0",
     ]
     assert set(owners(valkey).values()) == {"b"}
@@ -94,15 +94,15 @@ def test_parked_entries_are_redelivered(valkey: redis.Redis) -> None:
 def test_what_was_done_only_in_part_is_told_entry_by_entry_and_fails(valkey: redis.Redis) -> None:
     valkey.execute_command("XDEL", STREAM, f"{START_MS + 4}-0")
     output = io.StringIO()
-    with pytest.raises(CommandError, match="Not everything was done"):
+    with pytest.raises(CommandError, match="Partly failed"):
         call_command(
             "streams", "claim", STREAM, GROUP, "--to", "b", "--from", "a", "--reason", "host a is gone", stdout=output
         )
-    assert f"  {START_MS + 4}-0: It is gone from the stream and cannot be claimed" in output.getvalue()
+    assert f"  {START_MS + 4}-0: Deleted from the stream, cannot be claimed" in output.getvalue()
 
 
 def test_a_trim_past_what_a_group_has_committed_is_refused_with_its_name_and_number(valkey: redis.Redis) -> None:
-    with pytest.raises(CommandError, match=r"The group evdash-audit has 4 entries pending.*: 3 entries of .* are held"):
+    with pytest.raises(CommandError, match=r"Group evdash-audit has 4 pending entries.*: 3 entries of .* are blocked"):
         streams("trim", STREAM, "--max-length", 1)
     streams("acknowledge", STREAM, GROUP, "--from", "a")
     assert streams("trim", STREAM, "--min-id", f"{START_MS + 5}-0").startswith(
@@ -126,15 +126,15 @@ def test_consumers_and_groups_come_and_go(valkey: redis.Redis) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason", "sentence"),
     [
-        (("claim", STREAM, GROUP, "--to", "b", "--from", "a"), "", "Give a reason"),
+        (("claim", STREAM, GROUP, "--to", "b", "--from", "a"), "", "Enter a reason"),
         (("claim", STREAM, GROUP, "--to", "b"), "x", "Say which entries"),
         (("claim", STREAM, "nobody", "--to", "b", "--from", "a"), "x", "group nobody is missing"),
-        (("delete-consumer", STREAM, GROUP, "a"), "x", "The consumer a has 4 pending entries"),
+        (("delete-consumer", STREAM, GROUP, "a"), "x", "Deleting a would lose 4 pending entries"),
         (("set-position", STREAM, GROUP, "middle"), "x", "'middle' is not an entry ID"),
-        (("delete-group", "nowhere", GROUP), "x", "There is no group"),
-        (("trim", STREAM), "x", "Say how far to trim"),
-        (("trim", STREAM, "--older-than", "soon"), "x", "'soon' is not a time"),
-        (("redeliver", STREAM, "--all"), "x", "Say which parked entries"),
+        (("delete-group", "nowhere", GROUP), "x", "does not exist on nowhere"),
+        (("trim", STREAM), "x", "Specify a length, an age or an entry ID"),
+        (("trim", STREAM, "--older-than", "soon"), "x", "'soon' is no time"),
+        (("redeliver", STREAM, "--all"), "x", "Select parked entries"),
     ],
 )
 def test_a_refusal_is_a_sentence(valkey: redis.Redis, arguments: tuple[str, ...], reason: str, sentence: str) -> None:
@@ -162,6 +162,6 @@ def test_what_a_foreign_group_gave_up_on_stays_parked(valkey: redis.Redis) -> No
     found = read_entry(valkey, STREAM, EntryId(START_MS + 2, 0))
     assert found is not None
     park(valkey, found, group="billing", consumer="a", deliveries=5, reason="x")
-    with pytest.raises(CommandError, match="Not everything was done"):
+    with pytest.raises(CommandError, match="Partly failed"):
         streams("redeliver", STREAM, "--all")
     assert parked_count(valkey, STREAM) == 1

@@ -30,34 +30,34 @@ def refusal(client: redis.Redis, operation: DeleteConsumer) -> str:
 
 def test_a_consumer_with_pending_entries_is_kept(valkey: redis.Redis, ids: list[EntryId]) -> None:
     assert refusal(valkey, deleting("a")) == (
-        "The consumer a has 6 pending entries, which would be lost with it: have another consumer claim them first."
+        "Deleting a would lose 6 pending entries. Claim them first for another consumer."
     )
-    assert refusal(valkey, deleting("nobody")) == "There is no consumer nobody in g on s."
-    assert refusal(valkey, deleting("a", "a")) == "The pending entries of a must go to another consumer, not to itself."
-    assert refusal(valkey, DeleteConsumer(stream="s", group="x", consumer="a")) == "There is no group x on s."
+    assert refusal(valkey, deleting("nobody")) == "Consumer nobody does not exist in g on s."
+    assert refusal(valkey, deleting("a", "a")) == "a cannot claim its own pending entries. Choose another consumer."
+    assert refusal(valkey, DeleteConsumer(stream="s", group="x", consumer="a")) == "Group x does not exist on s."
 
 
 def test_a_consumer_without_pending_entries_is_deleted(valkey: redis.Redis, ids: list[EntryId]) -> None:
     valkey.execute_command("XACK", "s", "g", *map(str, ids[6:9]))
     preview = deleting("b").preview(valkey)
-    assert preview.sentence.startswith("Deletes the consumer b of g on s. It read, or was given entries, ")
-    assert preview.sentence.endswith(" ms ago: if it still runs, it comes back.")
+    assert preview.sentence.startswith("Deletes consumer b of g on s. Active ")
+    assert preview.sentence.endswith(" ms ago. A running consumer reappears.")
     assert (preview.affected, preview.refused, preview.examples) == (0, "", ())
     assert names(valkey) == ["a", "b"]
     outcome = deleting("b").execute(valkey)
     assert (outcome.done, outcome.succeeded) == (1, True)
-    assert outcome.sentence == "The consumer b of g on s was deleted."
+    assert outcome.sentence == "Consumer b of g on s was deleted."
     assert (outcome.before["consumers"], outcome.after["consumers"]) == ({"a": 6, "b": 0}, {"a": 6})
 
 
 def test_its_entries_are_claimed_first_when_asked(valkey: redis.Redis, ids: list[EntryId]) -> None:
     before = everything(valkey)
     preview = deleting("a", "b").preview(valkey)
-    assert preview.sentence.startswith("Gives 6 pending entries to b. Deletes the consumer a of g on s.")
+    assert preview.sentence.startswith("Claims 6 pending entries for b. Deletes consumer a of g on s.")
     assert (preview.affected, len(preview.examples)) == (6, 6)
     assert everything(valkey) == before
     outcome = deleting("a", "b").execute(valkey)
-    assert outcome.sentence == "6 pending entries went to b. The consumer a of g on s was deleted."
+    assert outcome.sentence == "6 pending entries were claimed for b. Consumer a of g on s was deleted."
     assert (outcome.done, outcome.done_ids) == (1, tuple(ids[:6]))
     assert (names(valkey), set(owners(valkey).values()), len(owners(valkey))) == (["b"], {"b"}, 9)
 
@@ -66,10 +66,10 @@ def test_an_entry_that_cannot_be_claimed_keeps_the_consumer(valkey: redis.Redis,
     valkey.execute_command("XDEL", "s", str(ids[2]))
     outcome = deleting("a", "b").execute(valkey)
     assert (outcome.done, len(outcome.done_ids), outcome.succeeded) == (0, 5, False)
-    assert outcome.sentence == "5 pending entries went to b. The consumer a of g on s was not deleted."
-    assert outcome.stopped == "The consumer a stays: it has 1 pending entry now, which would be lost with it."
+    assert outcome.sentence == "5 pending entries were claimed for b. Consumer a of g on s was not deleted."
+    assert outcome.stopped == "a not deleted: it now has 1 pending entry, which would be lost."
     assert outcome.failed == (
-        (ids[2], "It is gone from the stream and cannot be claimed; it stays pending for a until it is acknowledged."),
+        (ids[2], "Deleted from the stream, cannot be claimed; it stays pending for a until acknowledged."),
     )
     assert owners(valkey)[3] == "a"
     valkey.execute_command("XACK", "s", "g", str(ids[2]))
@@ -81,7 +81,7 @@ def test_entries_that_come_in_the_moment_of_the_deletion_are_not_lost(
 ) -> None:
     valkey.execute_command("XACK", "s", "g", *map(str, ids[6:9]))
     before_command("EVAL", lambda: read(valkey, "b", 2))
-    with pytest.raises(OperationRefused, match="The consumer b stays: it has 2 pending entries now"):
+    with pytest.raises(OperationRefused, match="b not deleted: it now has 2 pending entries"):
         deleting("b").execute(valkey)
     assert (names(valkey), owners(valkey)[10]) == (["a", "b"], "b")
     before_command("EVAL", lambda: read(valkey, "b", 1))
@@ -103,7 +103,7 @@ def test_a_consumer_that_never_stops_reading_stays(
     monkeypatch.setattr(consumers, "call", call_late)
     outcome = deleting("b", "a").execute(valkey)
     assert outcome.done == 0
-    assert outcome.stopped.startswith("The consumer b stays: it has 1 pending entry now")
+    assert outcome.stopped.startswith("b not deleted: it now has 1 pending entry")
     assert len(outcome.done_ids) == 3 + consumers.ROUNDS
     assert len(owners(valkey)) == 9 + consumers.ROUNDS + 1
 

@@ -34,8 +34,8 @@ def test_a_preview_tells_whose_entries_it_is_about_and_changes_nothing(valkey: r
     claiming = ClaimEntries(**ON_G, to_consumer="c", idle_over_ms=HOUR_MS)
     preview = claiming.preview(valkey)
     assert preview.sentence == (
-        "Gives 3 pending entries (a: 2, b: 1) of g on s to c; it counts as a delivery of each. "
-        "There is no consumer c yet; it is made."
+        "Claims 3 pending entries (a: 2, b: 1) of g on s for c and raises their delivery counts. "
+        "c does not exist yet and is created."
     )
     assert (preview.affected, preview.refused) == (3, "")
     assert [example.entry_id for example in preview.examples if not isinstance(example, EntryId)] == [
@@ -45,13 +45,13 @@ def test_a_preview_tells_whose_entries_it_is_about_and_changes_nothing(valkey: r
     ]
     parking = ParkEntries(**ON_G, from_consumer="b").preview(valkey)
     assert parking.sentence == (
-        "Copies 3 pending entries (b: 3) of g on s to s:parked and acknowledges them: they are not applied until they "
-        "are redelivered from there."
+        "Copies 3 pending entries (b: 3) of g on s to s:parked and acknowledges them. "
+        "They are not applied until redelivered."
     )
     acknowledging = AcknowledgeEntries(**ON_G, entry_ids=(ids[0], ids[11])).preview(valkey)
     assert acknowledging.sentence == (
-        "Acknowledges 1 pending entry (a: 1) of g on s: they count as done and are not delivered again, whether or "
-        "not they were applied. 1 entry named is not to be had."
+        "Acknowledges 1 pending entry (a: 1) of g on s: they are not delivered again, whether or not they "
+        "were applied. 1 selected entry is not pending, or excluded by the other conditions."
     )
     assert everything(valkey) == before
 
@@ -59,7 +59,7 @@ def test_a_preview_tells_whose_entries_it_is_about_and_changes_nothing(valkey: r
 def test_entries_are_claimed_by_id_by_consumer_or_by_idle_time(valkey: redis.Redis, ids: list[EntryId]) -> None:
     named = ClaimEntries(**ON_G, to_consumer="c", entry_ids=(ids[0], ids[6])).execute(valkey)
     assert (named.done, named.done_ids, named.failed, named.succeeded) == (2, (ids[0], ids[6]), (), True)
-    assert named.sentence == "2 entries of g on s were given to c."
+    assert named.sentence == "2 entries of g on s were claimed for c."
     assert (named.before["consumers"], named.after["consumers"]) == ({"a": 6, "b": 3}, {"a": 5, "b": 2, "c": 2})
     assert ClaimEntries(**ON_G, to_consumer="c", from_consumer="b").execute(valkey).done == 2
     be_idle(valkey, "a", HOUR_MS, ids[1])
@@ -85,13 +85,13 @@ def test_a_claim_tells_of_each_entry_it_could_not_get(
     outcome = claiming.execute(valkey)
     assert outcome.done_ids == (ids[0], ids[4])
     assert not outcome.succeeded
-    assert outcome.sentence == "2 entries of g on s were given to c. 4 entries were not."
+    assert outcome.sentence == "2 entries of g on s were claimed for c. 4 entries were not."
     failed = dict(outcome.failed)
-    assert failed.pop(ids[3]).startswith("It is d's, who was given it ")
+    assert failed.pop(ids[3]).startswith("Pending for d, delivered ")
     assert failed == {
-        ids[1]: "It is gone from the stream and cannot be claimed; it stays pending for a until it is acknowledged.",
-        ids[2]: "It was acknowledged meanwhile.",
-        ids[11]: "It is not pending in the group, or not any more as it was asked for.",
+        ids[1]: "Deleted from the stream, cannot be claimed; it stays pending for a until acknowledged.",
+        ids[2]: "Acknowledged meanwhile.",
+        ids[11]: "Not pending in the group, or excluded by the other conditions.",
     }
 
 
@@ -116,14 +116,14 @@ def test_what_was_acknowledged_meanwhile_is_not_counted_as_done(
     monkeypatch.setattr(entries, "call_all", call_late)
     outcome = AcknowledgeEntries(**ON_G, entry_ids=tuple(ids[:3])).execute(valkey)
     assert outcome.done_ids == (ids[0], ids[2])
-    assert outcome.failed == ((ids[1], "It was acknowledged meanwhile."),)
+    assert outcome.failed == ((ids[1], "Acknowledged meanwhile."),)
 
 
 def test_parked_entries_leave_the_group_and_stay_whole(valkey: redis.Redis, ids: list[EntryId]) -> None:
     valkey.execute_command("XDEL", "s", str(ids[7]))
     outcome = ParkEntries(**ON_G, from_consumer="b", reason="Its session is a list.").execute(valkey)
     assert outcome.done_ids == (ids[6], ids[8])
-    assert outcome.failed == ((ids[7], "It is gone from the stream: there is nothing to park. Acknowledge it."),)
+    assert outcome.failed == ((ids[7], "Deleted from the stream, cannot be parked. Acknowledge it."),)
     first, second = parked_entries(valkey, "s", count=10)
     assert (first.entry.entry_id, second.entry.entry_id) == (ids[6], ids[8])
     assert first.entry.pairs == ((b"type", b"odd"), (b"type", b"\xff"))
@@ -140,30 +140,28 @@ def test_an_entry_acknowledged_while_it_is_parked_keeps_its_copy(
     ((failed_id, sentence),) = outcome.failed
     copy = parked_entries(valkey, "s", count=10)[0]
     assert (failed_id, copy.entry.entry_id) == (ids[0], ids[0])
-    assert sentence == (
-        f"It was acknowledged meanwhile. Its copy {copy.parked_id} stays parked; redelivering it does no harm."
-    )
+    assert sentence == (f"Acknowledged meanwhile. Its copy {copy.parked_id} stays parked. Redelivering it is safe.")
 
 
 def test_nothing_chosen_or_nothing_found_is_refused_in_a_sentence(valkey: redis.Redis, ids: list[EntryId]) -> None:
     refusals = {
+        ClaimEntries(**ON_G, to_consumer="c"): "Select entries by ID, consumer or idle time.",
+        ClaimEntries(**ON_G, to_consumer="", from_consumer="a"): "Select the consumer that claims the entries.",
         ClaimEntries(
-            **ON_G, to_consumer="c"
-        ): "Say which entries: by their IDs, of which consumer, or idle for how long.",
-        ClaimEntries(**ON_G, to_consumer="", from_consumer="a"): "Say which consumer is to get the entries.",
-        ClaimEntries(**ON_G, to_consumer="a", from_consumer="a"): "The entries of a are its own already.",
+            **ON_G, to_consumer="a", from_consumer="a"
+        ): "The entries are already pending for a. Choose another consumer.",
         ClaimEntries(
             **ON_G, to_consumer="c", idle_over_ms=HOUR_MS
-        ): "No pending entry of g on s is idle for 3,600,000 ms or longer and not c's: nothing to do.",
+        ): "No pending entry of g on s matches: idle for 3,600,000 ms or longer, not of consumer c.",
         AcknowledgeEntries(
             **ON_G, entry_ids=(ids[11],), from_consumer="a"
-        ): "No pending entry of g on s is among those named and a's: nothing to do.",
-        ParkEntries(**ON_G, from_consumer="nobody"): "No pending entry of g on s is nobody's: nothing to do.",
-        AcknowledgeEntries(stream="s", group="none", from_consumer="a"): "The consumer group none is missing on s.",
-        AcknowledgeEntries(stream="none", group="g", entry_ids=(ids[0],)): "The consumer group g is missing on none.",
+        ): "No pending entry of g on s matches: selected by ID, of consumer a.",
+        ParkEntries(**ON_G, from_consumer="nobody"): "No pending entry of g on s matches: of consumer nobody.",
+        AcknowledgeEntries(stream="s", group="none", from_consumer="a"): "Consumer group none does not exist on s.",
+        AcknowledgeEntries(stream="none", group="g", entry_ids=(ids[0],)): "Consumer group g does not exist on none.",
         AcknowledgeEntries(
             **ON_G, entry_ids=tuple(EntryId(ms, 0) for ms in range(10_001))
-        ): "At most 10,000 entries at a time, not 10,001.",
+        ): "10,001 entries selected; the limit is 10,000 per operation.",
     }
     before = everything(valkey)
     for operation, sentence in refusals.items():
@@ -182,7 +180,7 @@ def test_more_entries_than_one_operation_takes_are_told(
     monkeypatch.setattr(selecting, "PAGE", 3)
     acknowledging = AcknowledgeEntries(**ON_G, idle_over_ms=0)
     assert acknowledging.preview(valkey).sentence.startswith("Acknowledges the first 4 pending entries (a: 4) of g")
-    assert acknowledging.preview(valkey).sentence.endswith("There are more: repeat it for the rest.")
+    assert acknowledging.preview(valkey).sentence.endswith("More entries match: repeat the operation for the rest.")
     assert [acknowledging.execute(valkey).done for _ in range(3)] == [4, 4, 1]
 
 
@@ -198,8 +196,8 @@ def test_when_redis_is_lost_midway_each_entry_says_so(
     assert not outcome.succeeded
     assert [entry_id for entry_id, _ in outcome.failed] == ids[5:]
     failed = dict(outcome.failed)
-    assert failed[ids[5]] == f"It may have been done or not, nobody knows. {outcome.stopped}"
-    assert failed[ids[10]] == f"It was not come to. {outcome.stopped}"
+    assert failed[ids[5]] == f"Result unknown: {outcome.stopped}"
+    assert failed[ids[10]] == f"Not reached: {outcome.stopped}"
     assert outcome.sentence == "5 entries of g on s were acknowledged. 7 entries were not."
 
 

@@ -34,7 +34,7 @@ def test_a_trim_tells_first_what_goes_and_then_what_went(valkey: redis.Redis, id
     acknowledge(valkey, ids[:9])
     before = everything(valkey)
     preview = trimming_s(max_length=5).preview(valkey)
-    assert preview.sentence == "Removes the oldest 7 entries of s: what lies before 7-1."
+    assert preview.sentence == "Trims the oldest 7 entries of s (before 7-1)."
     assert (preview.affected, preview.refused) == (7, "")
     assert everything(valkey) == before
     outcome = trimming_s(max_length=5).execute(valkey)
@@ -49,18 +49,17 @@ def test_a_trim_that_would_take_from_a_group_is_refused_with_its_name_and_the_nu
 ) -> None:
     acknowledge(valkey, ids[:4])
     assert refusal(valkey, trimming_s(max_length=2)) == (
-        "The group g has 5 entries pending, the oldest is 5-0: 6 entries of s that would be removed are held. "
-        "What lies before 5-0 can be removed now."
+        "Group g has 5 pending entries (oldest 5-0): 6 entries of s are blocked. Entries before 5-0 can be trimmed now."
     )
     assert trimming_s(min_id=ids[4]).execute(valkey).done == 4
 
 
 def test_a_trim_needs_a_bound_a_stream_and_something_to_remove(valkey: redis.Redis, ids: list[EntryId]) -> None:
-    assert refusal(valkey, trimming_s()) == "Say how far to trim: to which length, age or entry ID."
-    assert refusal(valkey, trimming_s(max_length=-1)) == "A stream cannot be trimmed to -1 entries."
-    assert refusal(valkey, trimming_s(max_length=12)) == "Removes nothing of s. Nothing to do."
-    assert refusal(valkey, Trim(stream="none", max_length=1)) == "There is no stream none."
-    assert "The group mine does not exist on s" in refusal(
+    assert refusal(valkey, trimming_s()) == "Specify a length, an age or an entry ID."
+    assert refusal(valkey, trimming_s(max_length=-1)) == "Length -1 is not valid (0 or more)."
+    assert refusal(valkey, trimming_s(max_length=12)) == "No entries of s to trim."
+    assert refusal(valkey, Trim(stream="none", max_length=1)) == "Stream none does not exist."
+    assert "Group mine does not exist on s" in refusal(
         valkey, trimming_s(max_length=1, own_groups=frozenset({"mine", "g"}))
     )
 
@@ -72,7 +71,7 @@ def test_a_long_trim_goes_step_by_step(
     acknowledge(valkey, ids[:9])
     trim_to_four = trimming_s(max_length=4)
     assert trim_to_four.preview(valkey).affected == 8
-    assert trim_to_four.preview(valkey).sentence.endswith("5 more go in further steps.")
+    assert trim_to_four.preview(valkey).sentence.endswith("5 more follow in further steps.")
     assert trim_to_four.execute(valkey).done == 8
 
 
@@ -83,7 +82,7 @@ def test_a_long_trim_that_meets_a_group_stops_there_and_says_so(
     acknowledge(valkey, ids[:4])
     outcome = trimming_s(max_length=2).execute(valkey)
     assert (outcome.done, outcome.succeeded) == (3, False)
-    assert outcome.stopped.startswith("The group g has 5 entries pending, the oldest is 5-0: 2 entries of s")
+    assert outcome.stopped.startswith("Group g has 5 pending entries (oldest 5-0): 2 entries of s")
     assert outcome.after["length"] == 9
 
 
@@ -94,17 +93,17 @@ def test_a_trim_too_long_for_one_operation_says_what_is_left(
     monkeypatch.setattr(trimming, "STEPS_MAX", 2)
     acknowledge(valkey, ids[:9])
     outcome = trimming_s(max_length=4).execute(valkey)
-    assert (outcome.done, outcome.stopped) == (4, "4 entries more can be removed: repeat it.")
+    assert (outcome.done, outcome.stopped) == (4, "4 entries more can be trimmed. Repeat the operation.")
 
 
 def test_an_approximate_trim_that_removes_nothing_says_so(valkey: redis.Redis, ids: list[EntryId]) -> None:
     acknowledge(valkey, ids[:9])
     roughly = trimming_s(max_length=5, approximate=True)
-    assert roughly.preview(valkey).sentence.endswith("Approximately: some hundred entries more may stay.")
+    assert roughly.preview(valkey).sentence.endswith("Approximate: some hundred entries more may stay.")
     outcome = roughly.execute(valkey)
     assert (outcome.done, outcome.sentence) == (
         0,
-        "Nothing of s was removed: Redis removes whole blocks of entries when it trims approximately.",
+        "No entry of s was trimmed: an approximate trim removes whole nodes only.",
     )
 
 
@@ -132,5 +131,5 @@ def test_the_title_says_what_it_trims_to() -> None:
     at = datetime(2026, 11, 5, 12, 0, tzinfo=UTC)
     assert trimming_s(max_length=1_000).title == "Trim s to 1,000 entries"
     assert trimming_s(older_than=at, min_id=EntryId(5, 0)).title == (
-        "Trim s of what is older than 2026-11-05 12:00:00+00:00 and of what lies before 5-0"
+        "Trim s of entries older than 2026-11-05 12:00:00+00:00 and of entries before 5-0"
     )
