@@ -53,7 +53,7 @@ def test_a_part_of_a_page_sends_a_stranger_away_with_the_whole_page(client: Clie
 def test_a_wrong_password_is_told_in_a_sentence(client: Client, mia: User) -> None:
     refused = client.post("/sign-in/", {"username": "mia", "password": "wrong"})
 
-    assert "Please enter a correct username and password" in refused.content.decode()
+    assert "Wrong name or password." in refused.content.decode()
     assert not is_signed_in(client)
 
 

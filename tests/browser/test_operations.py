@@ -60,7 +60,7 @@ def test_a_stuck_group_is_repaired_by_clicking(page: Page, billing: str, client:
     dead.get_by_role("link", name="Claim entries…").click()
     expect(page.get_by_label("To consumer")).to_have_value("billing-alive")
     page.get_by_role("button", name="Preview").click()
-    expect(page.get_by_text("Gives 5 pending entries (billing-dead: 5)")).to_be_visible()
+    expect(page.get_by_text("Claims 5 pending entries (billing-dead: 5)")).to_be_visible()
     expect(page.get_by_text("user: bill 0")).to_be_visible()
     give_reason(page, "the host of billing-dead is gone", "Claim 5 entries")
     expect(page.get_by_text("5 entries of billing on memory:events were claimed for billing-alive.")).to_be_visible()

@@ -39,7 +39,7 @@ def test_a_sandbox_is_made_opened_and_grows_while_one_looks(page: Page, running:
     page.locator("[data-entry]", has_text="and another").locator("summary").click()
     expect(page.locator("#session-state")).to_contain_text("and another")
 
-    page.get_by_role("link", name="Leave", exact=True).click()
+    page.get_by_role("link", name="Exit sandbox").click()
     expect(page).to_have_url(re.compile("/streams/$"))
     page.goto("/sessions/to-replay/")
     expect(page.locator("[data-entry]")).to_have_count(2)

@@ -97,7 +97,7 @@ def test_a_wrong_password_is_told_by_the_real_server(server: EmbeddedServer) -> 
 
 def test_a_key_that_is_no_stream_is_named(valkey: redis.Redis) -> None:
     valkey.set("memory:events", "text")
-    with pytest.raises(StreamsUnavailable, match=r"^The key memory:events of Redis at .* is not a stream\.$"):
+    with pytest.raises(StreamsUnavailable, match=r"^Key memory:events of Redis at .* is not a stream\.$"):
         read_forward(valkey, "memory:events", after=None, count=1)
 
 

@@ -157,7 +157,7 @@ def test_a_redis_that_stays_away_is_told_after_some_attempts(
 
 def test_what_redis_refuses_is_not_tried_again(valkey: redis.Redis, valkey_url: str) -> None:
     valkey.set("memory:events", "text")
-    with pytest.raises(StreamsUnavailable, match=r"The key memory:events of Redis at .* is not a stream"):
+    with pytest.raises(StreamsUnavailable, match=r"Key memory:events of Redis at .* is not a stream"):
         Publisher(valkey_url).publish("message.added", "s", "u")
 
 

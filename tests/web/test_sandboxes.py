@@ -94,7 +94,7 @@ def test_it_is_looked_at_first_then_done_with_a_reason(operator: Client, valkey:
     assert sandbox(valkey, TO) is None
 
     page = replayed(operator)
-    assert "done 6 entries were copied into sandbox:one." in page.text
+    assert "done 6 entries were copied to sandbox:one." in page.text
     assert page.links["Open sandbox sandbox:one"] == PAGE
     assert "expires 1 d" in page.text
     copies = read_forward(valkey, TO, after=None, count=99)
@@ -110,7 +110,7 @@ def test_the_form_says_what_to_type_for_a_replay_at_a_pace(
     operator: Client, capsys: pytest.CaptureFixture[str], q: str, entries: int | None
 ) -> None:
     page = parse_page(operator.get(address("replay", q=q, to=TO, ids="new", speed="10", max_gap="5s", expires="2h")))
-    typed = re.search(r"manage\.py (replay .* 'say why')", page.text)
+    typed = re.search(r"manage\.py (replay .* REASON)", page.text)
     assert typed
     name, *arguments = shlex.split(typed[1])
     if entries is None:
@@ -131,7 +131,7 @@ def test_a_sandbox_opens_with_provenance_sessions_and_numbers(operator: Client, 
     assert "events in session s-1 6 entries of memory:events, with new IDs, at full speed mia" in page.text
     assert "“ reproduce it ”" in page.text
     assert page.links["s-1"] == f"{PAGE}sessions/s-1/"
-    assert page.links["Leave"] == "/streams/"
+    assert page.links["Exit sandbox"] == "/streams/"
     assert "Delete sandbox…" not in page.text
     assert parse_page(operator.get(PAGE)).links["Delete sandbox…"] == address("delete-sandbox", stream=TO)
 
@@ -308,7 +308,7 @@ def test_who_may_not_replay_is_refused_and_the_audit_log_has_the_attempt(viewer:
     [
         ({"q": "session:s-1", "to": STREAM}, "is a watched stream"),
         ({"q": "session:s-1", "to": f"{STREAM}:parked"}, "is a watched stream"),
-        ({"q": "session:s-1", "to": "elsewhere"}, "elsewhere is no sandbox"),
+        ({"q": "session:s-1", "to": "elsewhere"}, "elsewhere is not a sandbox name"),
         ({"q": "session:nobody", "to": TO}, "Nothing to copy"),
         ({"q": "session:s-1", "to": TO, "expires": "31d"}, "is not valid (1 second to 30 days)"),
     ],
@@ -329,7 +329,7 @@ def test_what_cannot_be_is_refused_and_in_the_audit_log(
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"q": "", "to": TO}, "Say which events"),
+        ({"q": "", "to": TO}, "Select events"),
         ({"q": "nonsense:x", "to": TO}, "Unknown key 'nonsense'"),
         ({"q": "session:s-1", "to": ""}, "This field is required"),
         ({"q": "session:s-1", "to": TO, "ids": "odd"}, "odd is not one of the available choices"),

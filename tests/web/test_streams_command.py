@@ -106,7 +106,7 @@ def test_a_trim_past_what_a_group_has_committed_is_refused_with_its_name_and_num
         streams("trim", STREAM, "--max-length", 1)
     streams("acknowledge", STREAM, GROUP, "--from", "a")
     assert streams("trim", STREAM, "--min-id", f"{START_MS + 5}-0").startswith(
-        "5 entries of memory:events were removed."
+        "5 entries of memory:events were trimmed."
     )
     assert len(read_forward(valkey, STREAM, after=None, count=9)) == 1
 
@@ -127,8 +127,8 @@ def test_consumers_and_groups_come_and_go(valkey: redis.Redis) -> None:
     ("arguments", "reason", "sentence"),
     [
         (("claim", STREAM, GROUP, "--to", "b", "--from", "a"), "", "Enter a reason"),
-        (("claim", STREAM, GROUP, "--to", "b"), "x", "Say which entries"),
-        (("claim", STREAM, "nobody", "--to", "b", "--from", "a"), "x", "group nobody is missing"),
+        (("claim", STREAM, GROUP, "--to", "b"), "x", "Select entries by ID"),
+        (("claim", STREAM, "nobody", "--to", "b", "--from", "a"), "x", "group nobody does not exist"),
         (("delete-consumer", STREAM, GROUP, "a"), "x", "Deleting a would lose 4 pending entries"),
         (("set-position", STREAM, GROUP, "middle"), "x", "'middle' is not an entry ID"),
         (("delete-group", "nowhere", GROUP), "x", "does not exist on nowhere"),
@@ -154,7 +154,7 @@ def test_the_lines_in_readme_are_understood() -> None:
 
 
 def test_a_dry_run_that_would_be_refused_fails() -> None:
-    with pytest.raises(CommandError, match="has 4 pending entries"):
+    with pytest.raises(CommandError, match="would lose 4 pending entries"):
         streams("delete-consumer", STREAM, GROUP, "a", "--dry-run", reason="")
 
 

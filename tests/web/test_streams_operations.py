@@ -91,7 +91,7 @@ def test_a_stuck_group_is_repaired_end_to_end(operator: Client, valkey: redis.Re
     refused = parse_page(operator.get(trim))
     assert f"Group {GROUP} has 6 pending entries" in refused.text
     assert "Not possible" in refused.text
-    assert "Remove " not in refused.text.partition("Change selection")[0]
+    assert "Trim 14 entries" not in refused.text.partition("Change selection")[0]
 
     page = done(operator, address("claim", group=GROUP, from_consumer="a", to_consumer="b"))
     assert "done 4 entries of evdash-audit on memory:events were claimed for b." in page.text
@@ -102,7 +102,7 @@ def test_a_stuck_group_is_repaired_end_to_end(operator: Client, valkey: redis.Re
     valkey.execute_command("XDEL", STREAM, *ids(10))
     done(operator, address("acknowledge", group=GROUP, entry=ids(10)), "nothing is there any more")
     page = done(operator, address("park", group=GROUP, entry=ids(11)), "it stops us all")
-    assert page.links["Parked entries"] == f"/streams/{STREAM}/parked/"
+    assert page.links["Open parked entries"] == f"/streams/{STREAM}/parked/"
     assert sorted(owners(valkey)) == [12, 13, 14, 15]
 
     assert "it stops us all" in parse_page(operator.get(f"/streams/{STREAM}/parked/")).text
@@ -114,8 +114,8 @@ def test_a_stuck_group_is_repaired_end_to_end(operator: Client, valkey: redis.Re
     done(operator, address("acknowledge", group=GROUP, from_consumer="b"), "written off")
     assert owners(valkey) == {}
     done(operator, address("delete-consumer", group=GROUP, consumer="a", claim_first_to=""), "host a is gone")
-    assert "Remove 14 entries" in parse_page(operator.get(trim)).text
-    assert "14 entries of memory:events were removed." in done(operator, trim, "full").text
+    assert "Trim 14 entries" in parse_page(operator.get(trim)).text
+    assert "14 entries of memory:events were trimmed." in done(operator, trim, "full").text
     info = stream_info(valkey, STREAM)
     assert info is not None
     assert info.length == 1
@@ -213,7 +213,7 @@ def test_a_group_is_created_and_deleted(operator: Client, valkey: redis.Redis) -
     assert "This cannot be undone" in page.text
     done(operator, address("delete-group", group="billing"), seen="0")
     assert group(valkey, "billing") is None
-    assert "no group billing" in parse_page(operator.get(address("delete-group", group="billing"))).text
+    assert "Group billing does not exist" in parse_page(operator.get(address("delete-group", group="billing"))).text
 
 
 def test_chosen_parked_entries_are_redelivered_and_the_others_stay(operator: Client, valkey: redis.Redis) -> None:
@@ -236,12 +236,12 @@ def test_a_trim_removes_what_was_shown_and_not_what_has_come_since(
         valkey.execute_command("XGROUP", "CREATE", STREAM, name, "$")
     trim = address("trim", max_length=6)
     page = parse_page(operator.get(trim))
-    assert "Remove 10 entries" in page.text
+    assert "Trim 10 entries" in page.text
     shown = dict(re.findall(r'type="hidden" name="(seen|before_id)" value="([^"]*)"', page.html))
     write(*(entry(f"{START_MS + n}-0", type="t") for n in range(16, 20)))
     for name in (GROUP, "evdash-analytics", "evdash-debug"):
         valkey.execute_command("XGROUP", "SETID", STREAM, name, "$")
-    assert "10 entries of memory:events were removed." in done(operator, trim, "full", **shown).text
+    assert "10 entries of memory:events were trimmed." in done(operator, trim, "full", **shown).text
     assert valkey.xlen(STREAM) == 10
     assert "'x' is not an entry ID" in parse_page(send(operator, trim, "full", before_id="x"), 409).text
 
@@ -299,7 +299,7 @@ def test_a_form_that_evdash_did_not_make_is_refused(operator: Client, kind: str)
     ("kind", "arguments", "sentence"),
     [
         ("claim", {"to_consumer": "b", "idle_over": "soon"}, "'soon' is not a time"),
-        ("claim", {"to_consumer": "b", "idle_over": "2026-11-23"}, "no span of time"),
+        ("claim", {"to_consumer": "b", "idle_over": "2026-11-23"}, "is not a duration"),
         ("claim", {"to_consumer": "", "from_consumer": "a"}, "required"),
         ("claim", {"to_consumer": "b", "entry": "first"}, "'first' is not an entry ID"),
         ("set-position", {"position": "middle"}, "'middle' is not an entry ID"),
@@ -319,7 +319,7 @@ def test_what_cannot_be_read_is_said_at_its_field(
 
 def test_other_streams_and_no_group_are_404(operator: Client) -> None:
     assert "EVDASH_STREAMS" in parse_page(operator.get("/streams/operations/trim/?stream=secret"), 404).text
-    assert "names no group" in parse_page(operator.get(address("claim")), 404).text
+    assert "Add the parameter group=" in parse_page(operator.get(address("claim")), 404).text
     assert operator.get("/streams/operations/explode/").status_code == 404
 
 
@@ -362,4 +362,4 @@ def test_the_audit_log_goes_on_page_by_page(operator: Client) -> None:
     assert [f"reason {number} " in older.text for number in (3, 2, 0)] == [False, True, True]
     assert older.links["Newest"] == "/audit-log/"
     assert "'x' is not the number" in parse_page(operator.get("/audit-log/?before=x"), 400).text
-    assert "Nothing was begun" in parse_page(operator.get("/audit-log/999999/"), 404).text
+    assert "No audit log entry has this number" in parse_page(operator.get("/audit-log/999999/"), 404).text

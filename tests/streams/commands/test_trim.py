@@ -39,7 +39,7 @@ def test_a_trim_tells_first_what_goes_and_then_what_went(valkey: redis.Redis, id
     assert everything(valkey) == before
     outcome = trimming_s(max_length=5).execute(valkey)
     assert (outcome.done, outcome.succeeded) == (7, True)
-    assert outcome.sentence == "7 entries of s were removed."
+    assert outcome.sentence == "7 entries of s were trimmed."
     assert (outcome.before["length"], outcome.before["first_id"]) == (12, "1-0")
     assert (outcome.after["length"], outcome.after["first_id"], outcome.after["entries_added"]) == (5, "8-0", 12)
 
