@@ -95,7 +95,7 @@ class Abandonment:
     def _execute(self, execute: Execute, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         with self._lock:
             if self.is_abandoned:
-                raise Abandoned("The reader of the page has gone away.")
+                raise Abandoned("The client has disconnected.")
             self._has_executed = True
             raw = context["connection"].connection
             # The method is `interrupt` in sqlite3 and `cancel` in psycopg. Both are safe from another thread.
@@ -104,7 +104,7 @@ class Abandonment:
             return execute(sql, params, many, context)
         except Exception as error:
             if self.is_abandoned:
-                raise Abandoned("The reader of the page has gone away.") from error
+                raise Abandoned("The client has disconnected.") from error
             raise
         finally:
             with self._lock:

@@ -36,7 +36,7 @@ def redis_url(url: str, password: str = "") -> str:
         parts = urlsplit(url)
         host, port = parts.hostname or "localhost", parts.port or 6379
     except ValueError:
-        raise _invalid(url, "its port is not a number from 1 to 65535, or its host is broken") from None
+        raise _invalid(url, "its port is not a number from 1 to 65535, or its host is not valid") from None
     if parts.path.strip("/") and not (parts.path.strip("/").isascii() and parts.path.strip("/").isdigit()):
         raise _invalid(url, f"the database {parts.path.strip('/')[:20]!r} is not a number")
     credentials = parts.netloc.rpartition("@")[0]

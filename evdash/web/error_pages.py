@@ -46,7 +46,7 @@ def not_found_page(request: HttpRequest, reader: Reader, what: Literal["session"
     """
     if reader.has_read_all:
         where = "this sandbox" if reader.coverage.is_of_copies else "the event log or the streams"
-        sentence = f"No event in {where} has this ID."
+        sentence = f"No event in {where} has this {what} ID."
         return message_page(
             request,
             f"{what.capitalize()} not found",

@@ -129,7 +129,7 @@ def test_a_session_page_leads_to_the_comparison(two_runs: Client) -> None:
 def test_a_session_that_is_not_there_is_said(two_runs: Client) -> None:
     page = parse_page(two_runs.get("/compare/", {"a": "s-1", "b": "nowhere"}), 404)
     assert "nowhere" in page.text
-    assert "No event in the event log or the streams has this ID." in page.text
+    assert "No event in the event log or the streams has this session ID." in page.text
 
 
 def test_while_a_session_is_not_named_the_page_asks_for_it(two_runs: Client) -> None:

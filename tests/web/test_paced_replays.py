@@ -97,7 +97,7 @@ def test_while_it_waits_the_sandbox_says_that_it_goes_on(
     heard = told(valkey).heard_at
     until(lambda: told(valkey).heard_at != heard)
     page = parse_page(operator.get(PAGE))
-    assert "being copied: 3 so far" in page.text
+    assert "Running: 3 entries so far" in page.text
     assert "Broken off" not in page.text
     assert recent(1)[0].is_open
 

@@ -75,7 +75,7 @@ def test_consumers_with_most_to_do_come_first_and_the_speed_says_its_window(stuc
 def test_a_group_that_retention_waits_for_is_named(stuck: Client, valkey: redis.Redis, settings: Settings) -> None:
     for up_to_date in ("evdash-analytics", "evdash-debug"):
         valkey.execute_command("XGROUP", "CREATE", STREAM, up_to_date, "$")
-    assert "Retention waits" not in parse_page(stuck.get("/streams/")).text
+    assert "Retention blocked" not in parse_page(stuck.get("/streams/")).text
     settings.EVDASH = replace(settings.EVDASH, max_length=2)
     page = parse_page(stuck.get("/streams/"))
     assert f"Retention blocked. Group {GROUP} has 6 pending entries" in page.text
