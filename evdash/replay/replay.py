@@ -265,7 +265,7 @@ class Replay:
         if self.max_gap_s is not None and (self.speed is None or self.max_gap_s < 0):
             raise OperationRefused("A pause limit needs a speed and is not negative. Full speed has no pauses.")
         if not 1 <= self.expires_s <= EXPIRES_MAX_S:
-            raise OperationRefused(f"Expiry after {self.expires_s:,} s is not valid (1 second to 30 days).")
+            raise OperationRefused(f"Expiry {_span(self.expires_s)} is not valid (1 second to 30 days).")
 
     def _check_counted(self, client: redis.Redis, counted: ReplaySize) -> None:
         """Raise OperationRefused for arguments that are not allowed with these entries."""

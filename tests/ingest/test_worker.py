@@ -163,7 +163,7 @@ def test_entries_deleted_while_pending_are_told_and_do_not_stop_the_worker(
     valkey.execute_command("XDEL", STREAM, "2-1", "3-1")
     with caplog.at_level("WARNING", logger="evdash.workers"):
         catch_up(make_worker())
-    assert "2 entries of memory:events were removed before evdash-audit had applied them" in caplog.text
+    assert "2 entries of memory:events were removed before evdash-audit applied them" in caplog.text
     gap = Gap.objects.get()
     assert (gap.kind, gap.first_id, gap.last_id, gap.entries) == ("removed", EntryId(2, 1), EntryId(3, 1), 2)
     assert_counted_once(8)

@@ -53,7 +53,7 @@ def test_what_was_not_read_is_not_said_not_to_exist(browser: Client, address: st
 
 def test_what_does_not_exist_is_said_so_once_all_is_read(browser: Client, index: Index) -> None:
     index()
-    assert "No such session" in browser.get("/sessions/nowhere/").content.decode()
+    assert "Session not found" in browser.get("/sessions/nowhere/").content.decode()
     assert browser.get("/sessions/early/").status_code == 200
 
 

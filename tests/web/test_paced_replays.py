@@ -98,7 +98,7 @@ def test_while_it_waits_the_sandbox_says_that_it_goes_on(
     until(lambda: told(valkey).heard_at != heard)
     page = parse_page(operator.get(PAGE))
     assert "Running: 3 entries so far" in page.text
-    assert "Broken off" not in page.text
+    assert "Interrupted" not in page.text
     assert recent(1)[0].is_open
 
     valkey.execute_command("DEL", provenance_key(TO), TO)
@@ -136,7 +136,7 @@ def test_what_was_broken_off_without_a_word_is_told(operator: Client, valkey: re
     valkey.execute_command("HSET", provenance_key(TO), 1, silent.to_json())
     assert "Interrupted: no progress since" in parse_page(operator.get(PAGE)).text
     older = silent.to_json().replace('"heard_at"', '"something_else"')
-    assert "Broken off" in parse_page(operator.get(PAGE)).text
+    assert "Interrupted" in parse_page(operator.get(PAGE)).text
     assert Provenance.from_json(silent.to_json()) == silent
     with pytest.raises(ValueError, match="is not a provenance record"):
         Provenance.from_json(older)

@@ -196,8 +196,8 @@ def test_filtering_for_a_value_keeps_the_filter_of_the_list(filled: Client) -> N
 
 
 def test_what_is_not_there_says_so_with_status_404(filled: Client) -> None:
-    assert "Session not found" in parse_page(filled.get("/sessions/nobody/"), 404).text
-    assert "User not found" in parse_page(filled.get("/users/nobody/"), 404).text
+    assert "has this session ID." in parse_page(filled.get("/sessions/nobody/"), 404).text
+    assert "has this user ID." in parse_page(filled.get("/users/nobody/"), 404).text
     assert "trimmed before" in parse_page(filled.get(f"/events/{STREAM}/5-5/"), 404).text
     assert filled.get(f"/events/{STREAM}/99999999999999999999-0/").status_code == 404
 

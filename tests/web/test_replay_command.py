@@ -306,8 +306,8 @@ def test_what_somebody_else_writes_between_ends_it_and_is_not_counted(
         ("memory:events:parked", "is a watched stream"),
         ("other", "is a watched stream"),
         ("elsewhere", r"elsewhere is not a sandbox name. It must start with sandbox: \(EVDASH_SANDBOX_PREFIX\)"),
-        ("Sandbox:x", "is no sandbox"),
-        ("sandbox:", "is no sandbox"),
+        ("Sandbox:x", "is not a sandbox name"),
+        ("sandbox:", "is not a sandbox name"),
         ("sandbox:index", "is reserved for sandbox metadata"),
         ("sandbox:x:provenance", "is reserved for sandbox metadata"),
         ("sandbox:a b", "all of them visible"),
@@ -329,13 +329,13 @@ def test_nothing_is_written_anywhere_else(valkey: redis.Redis, to: str, sentence
     ("arguments", "sentence"),
     [
         (("--session", "s-1", "--reason", " "), "Enter a reason"),
-        ((), "Say which events"),
+        ((), "Select events with --session"),
         (("--filter", "nonsense:x"), "'nonsense' is not a key"),
         (("--session", "nobody"), "Nothing to copy: no entry matches events in session nobody."),
-        (("--session", "s-1", "--speed", "101"), "Speed 101 is not valid (1 to 100)"),
+        (("--session", "s-1", "--speed", "101"), r"Speed 101 is not valid \(1 to 100\)"),
         (("--session", "s-1", "--speed", "nan"), "'nan' is not a number"),
         (("--session", "s-1", "--max-gap", "5s"), "A pause limit needs a speed"),
-        (("--session", "s-1", "--expires", "31d"), "is not valid (1 second to 30 days)"),
+        (("--session", "s-1", "--expires", "31d"), r"Expiry 31 days is not valid \(1 second to 30 days\)"),
         (
             ("--session", "s-1", "--speed", "1", "--expires", "60s"),
             "The longest pause is 1 minute, and the sandbox",
@@ -383,7 +383,7 @@ def test_without_redis_it_is_refused_rather_than_cut(settings: Any) -> None:
 def test_the_audit_log_has_what_was_asked_and_what_came_of_it(valkey: redis.Redis) -> None:
     replay("--session", "s-1")
     [access] = recent(5)
-    assert access.title == "Replay events in session s-1 into sandbox:one"
+    assert access.title == "Replay events in session s-1 to sandbox:one"
     assert (access.begun.stream, access.begun.reason, access.succeeded) == (TO, "reproduce it", True)
     assert access.ended is not None
     assert access.ended.before == {}

@@ -310,7 +310,7 @@ def test_who_may_not_replay_is_refused_and_the_audit_log_has_the_attempt(viewer:
         ({"q": "session:s-1", "to": f"{STREAM}:parked"}, "is a watched stream"),
         ({"q": "session:s-1", "to": "elsewhere"}, "elsewhere is not a sandbox name"),
         ({"q": "session:nobody", "to": TO}, "Nothing to copy"),
-        ({"q": "session:s-1", "to": TO, "expires": "31d"}, "is not valid (1 second to 30 days)"),
+        ({"q": "session:s-1", "to": TO, "expires": "31d"}, "Expiry 31 days is not valid (1 second to 30 days)"),
     ],
 )
 def test_what_cannot_be_is_refused_and_in_the_audit_log(
