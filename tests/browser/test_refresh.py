@@ -109,9 +109,9 @@ def test_a_page_opened_before_its_first_event_shows_that_and_what_follows(
 ) -> None:
     session = "awaited" if "sessions" in address else "awaited-too"
     page.goto(address)
-    expect(page.locator("h1")).to_contain_text("No such")
+    expect(page.locator("h1")).to_contain_text("not found")
     say(publisher, session, "the first words")
     expect(page.locator(".row", has_text="the first words")).to_have_count(1, timeout=SOON_MS)
-    expect(page.locator("h1")).not_to_contain_text("No such")
+    expect(page.locator("h1")).not_to_contain_text("not found")
     say(publisher, session, "the words after them")
     expect(page.locator(".row", has_text="the words after them")).to_have_count(1, timeout=SOON_MS)

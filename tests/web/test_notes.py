@@ -168,7 +168,7 @@ def test_notes_outlive_trimming_and_a_log_made_anew(filled: Client, index: Index
 
 
 def test_no_note_is_taken_on_what_nobody_knows(filled: Client) -> None:
-    assert "No such session" in parse_page(filled.post("/sessions/nobody/notes", {"text": "x"}), 404).html
+    assert "Session not found" in parse_page(filled.post("/sessions/nobody/notes", {"text": "x"}), 404).html
     assert "Entry not found" in parse_page(filled.post(f"/events/{STREAM}/5-5/notes", {"text": "x"}), 404).html
     parse_page(filled.get("/notes/999/"), 404)
     parse_page(filled.post("/notes/999/delete"), 404)

@@ -104,7 +104,7 @@ def test_a_session_of_log_and_stream_is_copied_byte_for_byte_with_its_ids(valkey
     before = valkey.execute_command("XINFO STREAM", STREAM), valkey.execute_command("XRANGE", STREAM, "-", "+")
     said = replay("--session", "s-1")
     assert said.splitlines() == [
-        "Copies 5 entries of memory:events, 150 bytes, from 1764000000000-0 to 1764000062500-4, into sandbox:one, "
+        "Copies 5 entries of memory:events, 150 bytes, from 1764000000000-0 to 1764000062500-4, to sandbox:one, "
         "with their original IDs, at full speed. The sandbox expires 24 hours after the last copy.",
         "5 entries were copied to sandbox:one.",
     ]
