@@ -96,7 +96,7 @@ def test_it_is_looked_at_first_then_done_with_a_reason(operator: Client, valkey:
     page = replayed(operator)
     assert "done 6 entries were copied to sandbox:one." in page.text
     assert page.links["Open sandbox sandbox:one"] == PAGE
-    assert "expires 1 d" in page.text
+    assert "Expires 1 d" in page.text
     copies = read_forward(valkey, TO, after=None, count=99)
     assert [copy.pairs for copy in copies] == [entry.pairs for entry in conversation("s-1", "ada")]
     found = sandbox(valkey, TO)
