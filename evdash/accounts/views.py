@@ -1,6 +1,6 @@
 """Views for sign-in with a link, for setting a password, and for locked-out users."""
 
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import messages
@@ -20,7 +20,7 @@ from evdash.accounts.roles import can_operate
 class SignInForm(AuthenticationForm):
     """Form for name and password, with short error messages."""
 
-    error_messages: ClassVar[dict[str, Any]] = {
+    error_messages = {
         "invalid_login": "Wrong name or password.",
         "inactive": "This account is deactivated.",
     }

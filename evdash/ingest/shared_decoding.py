@@ -20,7 +20,7 @@ them itself.
 
 
 @dataclass(slots=True)
-class _Kept:
+class _SharedEvent:
     event: Event
     size_bytes: int
     uses_left: int
@@ -35,7 +35,7 @@ class SharedDecoding:
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._kept: dict[tuple[str, EntryId], _Kept] = {}
+        self._kept: dict[tuple[str, EntryId], _SharedEvent] = {}
         self._size_bytes = 0
 
     @property
@@ -61,7 +61,7 @@ class SharedDecoding:
             if known is not None:
                 return known
             self._drop(key)
-            self._kept[key] = _Kept(event, size_bytes, self._uses - 1)
+            self._kept[key] = _SharedEvent(event, size_bytes, self._uses - 1)
             self._size_bytes += size_bytes
             while self._size_bytes > self._max_bytes or len(self._kept) > self._max_events:
                 self._drop(next(iter(self._kept)))

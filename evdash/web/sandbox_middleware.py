@@ -114,7 +114,7 @@ class SandboxMount:
         request.mount = None  # type: ignore[attr-defined]
         with without_prefix():
             if isinstance(exception, NoSandbox):
-                return message_page(request, "No such sandbox", str(exception), status=404, subject=mount.stream)
+                return message_page(request, "Sandbox not found", str(exception), status=404, subject=mount.stream)
             return message_page(request, "Sandbox", str(exception), status=503, subject=mount.stream)
 
 

@@ -86,7 +86,7 @@ def served() -> Iterator[Served]:
         environment["EVDASH_DATA_DIR"] = str(Path(directory) / "data")
         up = Up(environment, Path(directory) / "up.log", "--port", str(free_port()), "--no-demo")
         try:
-            up.wait_for(r"Stop +Ctrl-C")
+            up.wait_for("Ctrl-C stops")
             link = up.wait_for(r"http://\S+/sign-in/\S+")[0]
             yield Served(
                 address=link.partition("/sign-in/")[0],

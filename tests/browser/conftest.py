@@ -60,7 +60,7 @@ def started(directory: Path) -> Iterator[Running]:
     environment["EVDASH_WEB_PROCESSES"] = "2"  # whatever the machine: no page may depend on the process that answers
     up = Up(environment, directory / "up.log", "--port", str(free_port()), "--no-demo")
     try:
-        up.wait_for(r"Stop +Ctrl-C")
+        up.wait_for("Ctrl-C stops")
         link = up.wait_for(r"http://\S+/sign-in/\S+")[0]
         redis_url = up.wait_for(r"Redis +(redis://\S+)")[1]
         yield Running(link.partition("/sign-in/")[0], redis_url, link, directory / "data")

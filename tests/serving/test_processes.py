@@ -214,7 +214,7 @@ def test_live_pages_have_a_process_of_their_own(serve: Start) -> None:
         wait_until(lambda: live.state is State.CLOSED)
     with running.live_page(cookie):  # waits until the process has been started again
         assert running.ask() == "evdash is running.\n"
-        assert "starting it again" in running.log.read_text()
+        assert "Restart in" in running.log.read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -362,5 +362,5 @@ def test_metrics_are_those_of_all_processes(serve: Start) -> None:
     wait_until(lambda: open_sockets() == ["0.0"])
 
     os.kill(min(children), signal.SIGKILL)
-    wait_until(lambda: "starting it again" in running.log.read_text())
+    wait_until(lambda: "Restart in" in running.log.read_text())
     assert f"gauge_livesum_{min(children)}.db" not in {path.name for path in running.data.glob("figures-*/*.db")}

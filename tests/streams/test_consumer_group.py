@@ -116,7 +116,7 @@ def test_a_missing_group_is_told_apart_from_a_missing_redis(worker: GroupConsume
         with pytest.raises(GroupMissing, match="Consumer group audit does not exist on"):
             attempt()
     valkey.set("text", "text")
-    with pytest.raises(StreamsUnavailable, match=r"The key text of Redis at .* is not a stream"):
+    with pytest.raises(StreamsUnavailable, match=r"Key text of Redis at .* is not a stream"):
         worker.ensure("text", EntryId.MIN)
 
 

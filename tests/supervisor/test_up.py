@@ -41,7 +41,7 @@ def test_it_signs_in_by_its_link_keeps_events_over_a_restart_and_stops(
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
     redis_url = running.wait_for(r"Redis +(redis://\S+)")[1]
     open_client(redis_url).execute_command("XADD", "memory:events", "*", "type", "kept.event", "session_id", "s")
-    running.wait_for(r"Stop +Ctrl-C")
+    running.wait_for("Ctrl-C stops")
     page = opener.open(link).read().decode()
     assert "/sign-in/" in page or "evdash" in page
     assert "Stopped." in running.stop()
@@ -58,7 +58,7 @@ def test_it_signs_in_by_its_link_keeps_events_over_a_restart_and_stops(
 def test_killed_it_leaves_no_process_behind(running: Up) -> None:
     redis_port = int(running.wait_for(r"Redis +redis://127.0.0.1:(\d+)")[1])
     web_port = int(running.wait_for(r"http://127.0.0.1:(\d+)/sign-in/")[1])
-    running.wait_for(r"Stop +Ctrl-C")
+    running.wait_for("Ctrl-C stops")
     children = running.children()
     assert len(children) >= 3  # web server, worker, Valkey
 
@@ -71,7 +71,7 @@ def test_killed_it_leaves_no_process_behind(running: Up) -> None:
 
 
 def test_a_worker_that_dies_is_started_again(running: Up) -> None:
-    running.wait_for(r"Stop +Ctrl-C")
+    running.wait_for("Ctrl-C stops")
     first = running.children()["manage.py work"]
     os.kill(first, signal.SIGKILL)
 
@@ -88,7 +88,7 @@ def test_a_worker_that_dies_is_started_again(running: Up) -> None:
     ],
 )
 def test_without_a_web_server_or_valkey_it_ends_and_says_so(running: Up, child: str, sentence: str) -> None:
-    running.wait_for(r"Stop +Ctrl-C")
+    running.wait_for("Ctrl-C stops")
     children = running.children()
 
     os.kill(children[child], signal.SIGKILL)
@@ -99,7 +99,7 @@ def test_without_a_web_server_or_valkey_it_ends_and_says_so(running: Up, child: 
 
 
 def test_a_second_ctrl_c_kills_what_does_not_end(running: Up) -> None:
-    running.wait_for(r"Stop +Ctrl-C")
+    running.wait_for("Ctrl-C stops")
     web_port = int(running.wait_for(r"http://127.0.0.1:(\d+)/sign-in/")[1])
     worker = running.children()["manage.py work"]
     suspend(worker)

@@ -109,7 +109,7 @@ def test_an_export_under_a_misspelt_condition_is_refused(browser: Client, write:
     write(entry("1-1", type="a", user_id="x"), entry("2-1", type="a", user_id="y"))
     answer = browser.get(path, {"usr": "x"})
     assert answer.status_code == 400
-    assert "Unknown export parameter 'usr'. Valid: q, stream, type, session, user," in answer.content.decode()
+    assert "Unknown export parameter 'usr'. Valid: q, type, severity, user, session, stream," in answer.content.decode()
     assert browser.get(path, {"user": "x", "errors": "0", "since": "2h"}).status_code == 200
 
 

@@ -150,7 +150,7 @@ def test_the_audit_log_has_every_change_and_no_text_of_it(filled: Client) -> Non
     page = parse_page(filled.get("/audit-log/"))
     for title in ("Added a note on session s-1", "Edited the note on session s-1", "Deleted the note on session s-1"):
         assert title in page.links
-        assert parse_page(filled.get(page.links[title])).links["The note"] == address
+        assert parse_page(filled.get(page.links[title])).links["Open note"] == address
     assert "words" not in page.text
 
 

@@ -330,7 +330,7 @@ def test_nothing_is_written_anywhere_else(valkey: redis.Redis, to: str, sentence
     [
         (("--session", "s-1", "--reason", " "), "Enter a reason"),
         ((), "Select events with --session"),
-        (("--filter", "nonsense:x"), "'nonsense' is not a key"),
+        (("--filter", "nonsense:x"), "Unknown key 'nonsense'"),
         (("--session", "nobody"), "Nothing to copy: no entry matches events in session nobody."),
         (("--session", "s-1", "--speed", "101"), r"Speed 101 is not valid \(1 to 100\)"),
         (("--session", "s-1", "--speed", "nan"), "'nan' is not a number"),

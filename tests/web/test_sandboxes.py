@@ -159,7 +159,7 @@ def test_every_page_of_events_reads_the_sandbox_and_leads_on_within_it(operator:
     assert parse_page(viewer.get(f"{PAGE}sessions/")).links["s-1"] == f"{PAGE}sessions/s-1/"
     assert "s-2" not in parse_page(viewer.get(f"{PAGE}sessions/")).text
     assert "No event in this sandbox has this session ID." in parse_page(viewer.get(f"{PAGE}sessions/s-2/"), 404).text
-    assert "holds what was copied into it and no more" in parse_page(viewer.get(f"{PAGE}users/ada/")).text
+    assert "A sandbox has only copied entries." in parse_page(viewer.get(f"{PAGE}users/ada/")).text
     assert viewer.get(f"{PAGE}compare/?a=s-1&b=s-1").status_code == 200
     state = parse_page(viewer.get(f"{PAGE}sessions/s-1/?part=state"))
     assert "I want to fly" in state.text

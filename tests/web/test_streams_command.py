@@ -133,7 +133,7 @@ def test_consumers_and_groups_come_and_go(valkey: redis.Redis) -> None:
         (("set-position", STREAM, GROUP, "middle"), "x", "'middle' is not an entry ID"),
         (("delete-group", "nowhere", GROUP), "x", "does not exist on nowhere"),
         (("trim", STREAM), "x", "Specify a length, an age or an entry ID"),
-        (("trim", STREAM, "--older-than", "soon"), "x", "'soon' is no time"),
+        (("trim", STREAM, "--older-than", "soon"), "x", "'soon' is not a time"),
         (("redeliver", STREAM, "--all"), "x", "Select parked entries"),
     ],
 )

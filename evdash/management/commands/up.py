@@ -170,7 +170,7 @@ class Command(PlainCommand):
             )
             if self.configuration.demo:
                 self.stdout.write("Demo      on while the stream has no other events (off: --no-demo)")
-        self.stdout.write("Stop      Ctrl-C\n")
+        self.stdout.write("Ctrl-C stops all processes in order.\n")
         self.stdout.flush()
 
     def _watch(self, children: list[Child], server: EmbeddedServer | None) -> None:
