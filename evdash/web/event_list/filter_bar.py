@@ -181,7 +181,7 @@ def _ranges(own: EventFilter, address: str, preset: str) -> tuple[BarLink, ...]:
     def over(since: TimeBound | None) -> str:
         return link(address, replace(own, since=since, until=None).query_string())
 
-    everything = BarLink("all", over(None), own.since is None and own.until is None)
+    everything = BarLink("All", over(None), own.since is None and own.until is None)
     return (
         everything,
         *(BarLink(label, over(TimeBound.parse(text)), text == preset) for text, label in _PRESETS),
