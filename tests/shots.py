@@ -2,7 +2,7 @@
 
     python -m tests.shots --output shots --only session
 
-Prints each page that is wider than its window. Exit code 1 if there is one, or a page has another status than it should.
+Prints each page that is wider than its window or has an unexpected status; the exit code is then 1.
 """
 
 from __future__ import annotations
