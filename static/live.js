@@ -143,7 +143,7 @@ function writeAddress() {
   history.replaceState(history.state, "", address);
 }
 
-// A page may be exchanged by htmx without being loaded anew.
+// A page may be exchanged by htmx without a new load.
 function look() {
   const found = document.querySelector("[data-live]");
   if (found && found === list) return;

@@ -1,4 +1,4 @@
-// An open page follows what happens: it asks for itself anew and takes over what differs (static/sync.js). A page of
+// An open page requests itself again and applies the differences (static/sync.js). A page of
 // numbers does so when it hears of new events (static/live.js) and every now and then besides; a page whose list grows
 // by itself when the list has grown. Otherwise only how far the indexing is is asked.
 import { sync, syncCallNotes } from "./sync.js";

@@ -15,7 +15,7 @@ let shownAt = null;
 const picture = () => document.querySelector("[data-timeline]");
 const entryIdOf = (row) => row.dataset.entry.slice(row.dataset.entry.lastIndexOf(" ") + 1);
 
-// The mark of a row; a session that grows may have gathered its marks anew.
+// The mark of a row. A session that grows may have other marks now.
 function markSelected(row) {
   for (const other of document.querySelectorAll(".mark.is-selected")) other.classList.remove("is-selected");
   const mark = document.querySelector(`[data-mark~="${CSS.escape(row.id)}"]`);

@@ -6,7 +6,7 @@ Duplicates (events/deduplication.py) update participants and times, and count no
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -206,6 +206,15 @@ def _outcome(event: Event) -> str:
     return text.replace("\x00", "\\x00")[:100]  # PostgreSQL's text type rejects NUL
 
 
+def _grouped(changes: Iterable[CountChange], name: Callable[[Event], str]) -> Mapping[str, list[CountChange]]:
+    """Return the changes by name, without those that have none."""
+    groups: dict[str, list[CountChange]] = defaultdict(list)
+    for change in changes:
+        groups[name(change.event)].append(change)
+    groups.pop("", None)
+    return groups
+
+
 def sessions_of(changes: Iterable[CountChange]) -> Mapping[str, SessionSummary]:
     """Return the summaries of these changes by session ID. Events without a session are left out."""
     return added_to_sessions({}, changes)
@@ -215,12 +224,8 @@ def added_to_sessions(
     summaries: Mapping[str, SessionSummary], changes: Iterable[CountChange]
 ) -> Mapping[str, SessionSummary]:
     """Return a new mapping: these summaries with the changes added."""
-    by_session: dict[str, list[CountChange]] = defaultdict(list)
-    for change in changes:
-        by_session[change.event.session_id].append(change)
-    by_session.pop("", None)
     together = dict(summaries)
-    for session_id, its_changes in by_session.items():
+    for session_id, its_changes in _grouped(changes, lambda event: event.session_id).items():
         summary = SessionSummary.of(*its_changes)
         known = together.get(session_id)
         together[session_id] = known.merged(summary) if known else summary
@@ -237,12 +242,8 @@ def users_of(changes: Iterable[CountChange]) -> Mapping[str, UserSummary]:
 
 def added_to_users(summaries: Mapping[str, UserSummary], changes: Iterable[CountChange]) -> Mapping[str, UserSummary]:
     """Return a new mapping: these summaries with the changes added."""
-    by_user: dict[str, list[CountChange]] = defaultdict(list)
-    for change in changes:
-        by_user[change.event.user_id].append(change)
-    by_user.pop("", None)
     together = dict(summaries)
-    for user_id, its_changes in by_user.items():
+    for user_id, its_changes in _grouped(changes, lambda event: event.user_id).items():
         summary = UserSummary.of(*its_changes)
         known = together.get(user_id)
         together[user_id] = known.merged(summary) if known else summary

@@ -152,7 +152,7 @@ export class Connection {
       if (socket === this.#socket) this.#say({ type: "ack", messages: ++this.#shown });
     };
     if (this.#answered === this.#number) this.#handlers.rows(message, acknowledge);
-    else acknowledge(); // of a list that is no longer there, or that has asked anew
+    else acknowledge(); // of a list that is gone, or that has requested again
   }
 
   #polled(message, everyS) {

@@ -37,7 +37,7 @@ export class Rows {
   }
 
   advance(cursor) {
-    // It goes back where a stream was made anew, with lower IDs.
+    // It goes back if a stream was recreated, with lower IDs.
     this.list.dataset.liveCursor = JSON.stringify({ ...this.cursor, ...cursor });
   }
 

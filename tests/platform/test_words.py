@@ -1,9 +1,10 @@
-"""Docstrings and comments use the words of the field."""
+"""Docstrings, comments, pages, messages and documentation use the words of the field."""
 
 from __future__ import annotations
 
 import ast
 import io
+import re
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,29 @@ def test_no_docstring_or_comment_uses_a_word_to_avoid() -> None:
         for text in texts(path)
         for each in AVOIDED
         if each.pattern.search(text)
+    ]
+    assert not found, "\n".join(found)
+
+
+def shown_texts() -> Iterator[tuple[Path, str]]:
+    """Yield what people read: lines of templates and documentation, and the strings of modules."""
+    for path in [*(CHECKOUT / "templates").rglob("*.html"), *(CHECKOUT / "docs").glob("*.md"), CHECKOUT / "README.md"]:
+        for line in re.sub(r"{%.*?%}|{{.*?}}|<[^>]*>", " ", path.read_text(), flags=re.DOTALL).splitlines():
+            yield path, line
+    for path in FILES:
+        tree = ast.parse(path.read_text())
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+                yield path, node.value
+
+
+def test_no_page_message_or_document_uses_a_word_to_avoid() -> None:
+    found = [
+        f"{path.relative_to(CHECKOUT)}: {text.strip()[:90]!r}: {each.advice}"
+        for path, text in shown_texts()
+        for each in AVOIDED
+        if not each.in_code_only and each.pattern.search(text)
     ]
     assert not found, "\n".join(found)
 

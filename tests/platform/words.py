@@ -1,4 +1,4 @@
-"""Words to avoid in docstrings and comments: each with the reason and the replacement."""
+"""Words to avoid in docstrings, comments, pages, messages and documentation: each with the reason and the replacement."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ class Avoided:
 
     pattern: re.Pattern[str]
     advice: str
+    in_code_only: bool  # pages, messages and documentation may use it
 
 
-def _avoid(pattern: str, advice: str) -> Avoided:
-    return Avoided(re.compile(pattern, re.IGNORECASE), advice)
+def _avoid(pattern: str, advice: str, *, in_code_only: bool = False) -> Avoided:
+    return Avoided(re.compile(pattern, re.IGNORECASE), advice, in_code_only)
 
 
 AVOIDED: Final = (
@@ -27,9 +28,13 @@ AVOIDED: Final = (
     _avoid(r"\bcomes? into being\b", "Write 'is created'."),
     _avoid(r"\btake along\b", "Write 'export'."),
     _avoid(r"\baccess log\b", "The log of what people did is the audit log."),
-    _avoid(r"\bparked? entry\b|\bparked entries\b", "Write 'dead-lettered entry'. 'Park' is the verb of the UI only."),
+    _avoid(r"\bparked? entry\b|\bparked entries\b", "Write 'dead-lettered entry'.", in_code_only=True),
     _avoid(r"(?<!`)\bholes?\b(?!`)", "Write 'gap', or 'ID range'."),
     _avoid(r"(?<!there )\bis no (?!(longer|more|less|later|newer|older|need|such)\b)\w+", "Write 'is not a …'."),
-    _avoid(r"^(What|Where|Whether|Which|How|Who|Whose) ", "Begin with a noun or, in a function, with a verb."),
+    _avoid(
+        r"^(What|Where|Whether|Which|How|Who|Whose) ",
+        "Begin with a noun or, in a function, with a verb.",
+        in_code_only=True,
+    ),
     _avoid(r"\broom(s)?\b(?! for| is left| left)", "Write 'package' or 'layer'."),
 )
