@@ -1,4 +1,4 @@
-"""Words to avoid in docstrings, comments, pages, messages and documentation: each with the reason and the replacement."""
+"""Words to avoid in code, pages, messages and documentation: each with the reason and the replacement."""
 
 from __future__ import annotations
 
