@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import IntegerField, QuerySet, Sum
 from django.db.models.expressions import Combinable
@@ -28,15 +28,17 @@ SAMPLE_MAX = 5_000
 DUPLICATES_MAX = 1_000
 FACET_VALUES_MAX = 12
 
+# The facets in the order of a sampled row. The stream is last: a row has its number, a sample its name.
+_SAMPLED_FACETS: Final = (*(facet for facet in FACETS if facet != "stream"), "stream")
 # Columns of a sampled row. The boolean is read as 0 or 1: Django's conversion costs as much as reading the row.
 _SAMPLED: tuple[str | Combinable, ...] = (
     "occurred_us",
     Cast("is_error", IntegerField()),
-    *(ATTRIBUTES[facet] for facet in FACETS if facet != "stream"),
+    *(ATTRIBUTES[facet] for facet in _SAMPLED_FACETS[:-1]),
     "stream_id",
 )
 
-# The sample's values of an event: occurred_us, is_error, then the properties of the facets in the order of FACETS.
+# The sample's values of an event: occurred_us, is_error, then the properties of _SAMPLED_FACETS.
 Sampled = tuple[Any, ...]
 
 
@@ -127,7 +129,7 @@ def _of_sample(
     return FilterSummary(
         events=events,
         errors=errors,
-        facets={facet: _facet(values) for facet, values in zip(FACETS, properties, strict=True)},
+        facets={facet: _facet(values) for facet, values in zip(_SAMPLED_FACETS, properties, strict=True)},
         histogram=histogram_of(zip(occurred_us, is_error, strict=True), filter.range_us(now), now),
         sampled=not complete,
         sample=len(sample),
@@ -146,7 +148,11 @@ def _place(event: Event) -> EntryId:
 
 
 def _sampled(event: Event) -> Sampled:
-    return (event.occurred_us, int(event.is_error), *(str(getattr(event, ATTRIBUTES[facet])) for facet in FACETS))
+    return (
+        event.occurred_us,
+        int(event.is_error),
+        *(str(getattr(event, ATTRIBUTES[facet])) for facet in _SAMPLED_FACETS),
+    )
 
 
 def _facet(values: Sequence[str]) -> tuple[FacetValue, ...]:

@@ -38,7 +38,7 @@ FILTER_KEYS: Final = (
     FilterKey("agent", "agent", "planner", "of agent"),
     FilterKey("id", "event_id", "evt-1", "with event ID", noun="event ID"),
 )
-"""All keys, in the order of facets and help. The stream is the last facet (eventlog/filter_summary.py)."""
+"""All keys, in the order of facets and help."""
 BY_NAME: Final = {key.name: key for key in FILTER_KEYS}
 ATTRIBUTES: Final = {key.name: key.attribute for key in FILTER_KEYS}
 FACETS: Final = tuple(key.name for key in FILTER_KEYS if key.facet)
