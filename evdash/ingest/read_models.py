@@ -103,10 +103,10 @@ def add_to_type_counts(changes: Sequence[CountChange], stream_numbers: Mapping[s
         minute_s = slot_start_s(event.occurred_us, MINUTE_S)
         by_minute[minute_s, event.type, stream_numbers[event.stream]].append(change)
     counts: dict[tuple[int, int, str, int], tuple[int, int, EntryId, EntryId]] = {}
-    for (minute_s, type_, number), alike in by_minute.items():
-        ids = [change.event.entry_id for change in alike]
-        events = sum(change.counts for change in alike)
-        errors = sum(change.counts for change in alike if change.event.is_error)
+    for (minute_s, type_, number), same in by_minute.items():
+        ids = [change.event.entry_id for change in same]
+        events = sum(change.counts for change in same)
+        errors = sum(change.counts for change in same if change.event.is_error)
         for width_s in WIDTHS_S:
             key = (width_s, minute_s // width_s * width_s, type_, number)
             before = counts.get(key, (0, 0, ids[0], ids[0]))

@@ -149,7 +149,7 @@ class Projection(ABC):
         return list(by_key.values())
 
     def _changes(self, events: Sequence[Event], positions: Positions) -> list[CountChange]:
-        """Return the changes of new events. Only among events that have an effect are duplicates looked for."""
+        """Return the changes of new events. Events without an effect need no search for duplicates."""
         with_effect = [event for event in events if self._has_effect(event)]
         changed = changes_of(with_effect, partial(self._counted, positions=positions))
         if len(with_effect) < len(events):
