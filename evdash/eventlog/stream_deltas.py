@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -17,10 +19,10 @@ from evdash.events.deduplication import CountChange, Counted, changes, identity
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.filters.keys import Condition
-from evdash.events.summaries import SessionSummary, UserSummary, added_to_sessions, added_to_users
 from evdash.streams.shared_tail import Held, SharedTail, TailReading, key_of
 
 _PARAMETERS_MAX: Final = 5_000
+_KEPT: Final = 4
 # Statements of every batch, as SQL text: the ORM took longer to build them than the database took to run them.
 _IN_LOG: Final = """
     SELECT identity, entry_id, occurred_us FROM eventlog_loggedevent
@@ -32,28 +34,42 @@ _OF_POSITIONS: Final = """
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StreamDeltas:
     """The changes that uncommitted events, missing in a group's tables, make to the content of these tables."""
 
     reading: TailReading
     group: str
-    sessions: Mapping[str, SessionSummary] = field(default_factory=dict)  # their additions to sessions
-    users: Mapping[str, UserSummary] = field(default_factory=dict)  # `sessions` of each left at 0
+    version: frozenset[tuple[int, int]] = frozenset()  # of the tables: the number of batches by position
     taken_back: tuple[CountChange, ...] = ()  # changes of -1: events of the tables that are duplicates of these
     _by_number: Mapping[int, CountChange] = field(default_factory=dict)
     _alike: Mapping[bytes, tuple[int, ...]] = field(default_factory=dict)  # by identity, the numbers that have it
     _logged: Mapping[int, bytes | None] = field(default_factory=dict)  # past the watermark, but already in the tables
 
     @property
+    def numbers(self) -> Set[int]:
+        """The tail's numbers of the events that the tables lack."""
+        return self._by_number.keys()
+
+    @property
     def entries(self) -> int:
         """The number of entries read from the streams that the tables lack."""
         return len(self._by_number)
 
-    @property
-    def changes(self) -> list[CountChange]:
+    @cached_property
+    def changes(self) -> Sequence[CountChange]:
         """All changes."""
         return [*self._by_number.values(), *self.taken_back]
+
+    @cached_property
+    def last_ids_by_session(self) -> Mapping[str, EntryId]:
+        """The last entry ID of each session that has changes."""
+        return _last_ids(self.changes, lambda event: event.session_id)
+
+    @cached_property
+    def last_ids_by_user(self) -> Mapping[str, EntryId]:
+        """The last entry ID of each user that has changes."""
+        return _last_ids(self.changes, lambda event: event.user_id)
 
     def ends(self) -> list[Event]:
         """Return the first and the last event of each stream that the tables lack or have just gained."""
@@ -69,7 +85,7 @@ class StreamDeltas:
             held.number in self._by_number for part in parts for held in part[: bisect_right(part, last_id, key=_place)]
         )
 
-    def found(self, driver: Condition | None) -> list[CountChange]:
+    def found(self, driver: Condition | None) -> Sequence[CountChange]:
         """Return the changes that can match the condition, which the tail must index; all of them for None."""
         if driver is None:
             return self.changes
@@ -95,17 +111,17 @@ class StreamDeltas:
 class _Tables:
     """The access to a group's tables: which entries and identities they contain."""
 
+    version: frozenset[tuple[int, int]]  # another one after each batch
     has: Callable[[int, EntryId, EntryId], list[EntryId]]  # a stream's number and an ID range -> entries in the tables
     counted: Callable[[Collection[bytes]], Mapping[bytes, Counted]]
-    with_summaries: bool
 
 
 class _Kept:
-    """The last result for one tail and group. The next one differs from it by added and removed entries."""
+    """The latest results for one tail and group. The next result differs from one of them by few entries."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.answer: StreamDeltas | None = None
+        self.answers: deque[StreamDeltas] = deque(maxlen=_KEPT)
 
 
 _kept: WeakKeyDictionary[SharedTail, dict[str, _Kept]] = WeakKeyDictionary()
@@ -123,12 +139,15 @@ def pending_deltas(tail: SharedTail, reading: TailReading, group: str, numbers: 
         rows = LoggedEvent.objects.filter(stream_id=stream_id, entry_id__gte=oldest, entry_id__lte=newest)
         return list(rows.values_list("entry_id", flat=True))
 
-    return _unlogged(tail, reading, group, numbers, _Tables(has, counted_in_log, with_summaries=True))
+    batches = GroupPosition.objects.filter(group=group).values_list("pk", "batches")
+    return _unlogged(tail, reading, group, numbers, _Tables(frozenset(batches), has, counted_in_log))
 
 
 def unapplied_deltas(tail: SharedTail, reading: TailReading, group: str, numbers: Mapping[str, int]) -> StreamDeltas:
-    """Return the changes of events that the group's projection has not applied, without sessions and users."""
-    positions = dict(GroupPosition.objects.filter(group=group).values_list("stream_id", "pk"))
+    """Return the changes of events that the group's projection has not applied."""
+    known = list(GroupPosition.objects.filter(group=group).values_list("stream_id", "pk", "batches"))
+    positions = {stream_id: position for stream_id, position, _ in known}
+    version = frozenset((position, batches) for _, position, batches in known)
 
     def has(stream_id: int, oldest: EntryId, newest: EntryId) -> list[EntryId]:
         position = positions.get(stream_id)
@@ -138,26 +157,33 @@ def unapplied_deltas(tail: SharedTail, reading: TailReading, group: str, numbers
     def counted(identities: Collection[bytes]) -> Mapping[bytes, Counted]:
         return counted_of_positions(positions.values(), identities)
 
-    return _unlogged(tail, reading, group, numbers, _Tables(has, counted, with_summaries=False))
+    return _unlogged(tail, reading, group, numbers, _Tables(version, has, counted))
 
 
 def _unlogged(
     tail: SharedTail, reading: TailReading, group: str, numbers: Mapping[str, int], tables: _Tables
 ) -> StreamDeltas:
-    held = reading.uncommitted(group)
+    with _kept_lock:
+        kept = _kept.setdefault(tail, {}).setdefault(group, _Kept())
+    with kept.lock:
+        for answer in kept.answers:
+            if answer.reading is reading and answer.version == tables.version:
+                return answer
+    held = dict(reading.uncommitted(group))
     logged: dict[int, bytes | None] = {}
     for stream, each in reading.slices.items():
         if uncommitted := each.after(each.watermarks[group]):
             for entry_id in tables.has(numbers[stream], uncommitted[0].entry_id, uncommitted[-1].entry_id):
-                if (known := each.held(entry_id)) and known.number in held:
+                if (known := each.held(entry_id)) and held.pop(known.number, None):
                     logged[known.number] = known.identity
-    if logged:
-        held = {number: each for number, each in held.items() if number not in logged}
-    with _kept_lock:
-        kept = _kept.setdefault(tail, {}).setdefault(group, _Kept())
     with kept.lock:
-        kept.answer = _changed(kept.answer or StreamDeltas(reading, group), reading, held, logged, tables)
-        return kept.answer
+        # The readings of several threads alternate. The most similar result leaves the fewest entries to compute.
+        before = min(
+            kept.answers, key=lambda each: len(each.numbers ^ held.keys()), default=StreamDeltas(reading, group)
+        )
+        answer = _changed(before, reading, held, logged, tables)
+        kept.answers.append(answer)
+        return answer
 
 
 def _changed(
@@ -169,7 +195,7 @@ def _changed(
 ) -> StreamDeltas:
     """Return the result for these events, computed from the result `before`.
 
-    Only added and removed entries are computed, with those of the same identity, session or user.
+    Only added and removed entries are computed, with those of the same identity.
     """
     gone = before._by_number.keys() - held.keys()
     come = held.keys() - before._by_number.keys()
@@ -178,7 +204,7 @@ def _changed(
     # may duplicate one of them.
     has_come_to_tail = reading.reaches(before.group) and not before.reading.reaches(before.group)
     if not (gone or come or moved or has_come_to_tail):
-        return replace(before, reading=reading)
+        return replace(before, reading=reading, version=tables.version)
     touched = {before._by_number[number].identity for number in gone}
     touched |= {held[number].identity for number in come}
     touched |= {logged[number] if number in logged else before._logged[number] for number in moved}
@@ -191,32 +217,22 @@ def _changed(
     counted = _in_parts(tables.counted, {key for key in identities if key})
     found = changes([each.event for each in worked_out], counted, identities)
     number_of = {id(each.event): each.number for each in worked_out}
-    stale = [before._by_number[number] for number in gone | (again - come)]
-    stale += [change for change in before.taken_back if change.identity in touched]
     by_number = {number: change for number, change in before._by_number.items() if number not in gone}
     by_number |= {number_of[id(change.event)]: change for change in found if change.is_new}
     taken_back = (
         *(change for change in before.taken_back if change.identity not in touched),
         *(change for change in found if not change.is_new),
     )
-    answer = StreamDeltas(reading, before.group, {}, {}, taken_back, by_number, alike, logged)
-    if not tables.with_summaries:
-        return answer
-    session_ids = {change.event.session_id for change in stale}
-    user_ids = {change.event.user_id for change in stale}
-    sessions = added_to_sessions(
-        {key: summary for key, summary in before.sessions.items() if key not in session_ids},
-        [change for change in found if change.event.session_id not in session_ids],
-    )
-    users = added_to_users(
-        {key: summary for key, summary in before.users.items() if key not in user_ids},
-        [change for change in found if change.event.user_id not in user_ids],
-    )
-    return replace(
-        answer,
-        sessions=added_to_sessions(sessions, [each for key in session_ids if key for each in answer.of_session(key)]),
-        users=added_to_users(users, [each for key in user_ids if key for each in answer.of_user(key)]),
-    )
+    return StreamDeltas(reading, before.group, tables.version, taken_back, by_number, alike, logged)
+
+
+def _last_ids(changes: Iterable[CountChange], name: Callable[[Event], str]) -> Mapping[str, EntryId]:
+    """Return the last entry ID of these changes by name, without those that have none."""
+    last: dict[str, EntryId] = {}
+    for change in changes:
+        if (key := name(change.event)) and change.event.entry_id >= last.get(key, EntryId.MIN):
+            last[key] = change.event.entry_id
+    return last
 
 
 def _alike_now(before: StreamDeltas, gone: Collection[int], come: Iterable[Held]) -> dict[bytes, tuple[int, ...]]:

@@ -44,11 +44,11 @@ def session_page(
     rows: QuerySet[Any]
     if user_id is None:
         rows = AgentSession.objects.all()
-        sessions = unlogged.sessions
+        touched = unlogged.last_ids_by_session
     else:
         rows = Participation.objects.filter(user_id=user_id)
         sessions = sessions_of(unlogged.of_user(user_id))
-    touched = {session_id: summary.last_id for session_id, summary in sessions.items()}
+        touched = {session_id: summary.last_id for session_id, summary in sessions.items()}
     keys, newer, older = _page(rows, "session_id", touched, before, after, limit)
     summaries = session_summaries(unlogged, keys)
     return SessionPage(tuple(summaries[key] for key in keys), newer, older)
@@ -56,8 +56,7 @@ def session_page(
 
 def user_page(unlogged: StreamDeltas, *, before: EntryId | None, after: EntryId | None, limit: int) -> UserPage:
     """Return users by last entry."""
-    touched = {user_id: summary.last_id for user_id, summary in unlogged.users.items()}
-    keys, newer, older = _page(AgentUser.objects.all(), "user_id", touched, before, after, limit)
+    keys, newer, older = _page(AgentUser.objects.all(), "user_id", unlogged.last_ids_by_user, before, after, limit)
     summaries = user_summaries(unlogged, keys)
     return UserPage(tuple(summaries[key] for key in keys), newer, older)
 
@@ -66,8 +65,8 @@ def session_summaries(unlogged: StreamDeltas, session_ids: Collection[str]) -> M
     """Return the summaries of these sessions, without sessions that have no event."""
     wanted = set(session_ids)
     known = {row.session_id: session_of_row(row) for row in AgentSession.objects.filter(session_id__in=wanted)}
-    for session_id in wanted & unlogged.sessions.keys():
-        addition = unlogged.sessions[session_id]
+    changes = [change for session_id in wanted for change in unlogged.of_session(session_id)]
+    for session_id, addition in sessions_of(changes).items():
         known[session_id] = known[session_id].merged(addition) if session_id in known else addition
     return known
 
@@ -76,10 +75,9 @@ def user_summaries(unlogged: StreamDeltas, user_ids: Collection[str]) -> Mapping
     """Return the summaries of these users, without users that have no event."""
     wanted = set(user_ids)
     known = {row.user_id: user_of_row(row) for row in AgentUser.objects.filter(user_id__in=wanted)}
-    touched = wanted & unlogged.users.keys()
-    new_sessions = _sessions_not_logged([change for user_id in touched for change in unlogged.of_user(user_id)])
-    for user_id in touched:
-        addition = unlogged.users[user_id]
+    changes = [change for user_id in wanted for change in unlogged.of_user(user_id)]
+    new_sessions = _sessions_not_logged(changes)
+    for user_id, addition in users_of(changes).items():
         summary = known[user_id].merged(addition) if user_id in known else addition
         known[user_id] = replace(summary, sessions=summary.sessions + len(new_sessions[user_id]))
     return known
@@ -274,14 +272,14 @@ def _sessions(unlogged: StreamDeltas, inside: Sequence[CountChange], all_time: b
     if not all_time:
         added = {change.event.session_id for change in inside if change.event.session_id}
         return _under_way(range_us, AgentSession.objects.all(), "session_id", added)
-    return _tallied("sessions", AgentSession.objects.all(), "session_id", unlogged.sessions)
+    return _tallied("sessions", AgentSession.objects.all(), "session_id", unlogged.last_ids_by_session)
 
 
 def _users(unlogged: StreamDeltas, inside: Sequence[CountChange], all_time: bool, range_us: RangeUs) -> Count:
     if not all_time:
         added = {change.event.user_id for change in inside if change.event.user_id}
         return _under_way(range_us, AgentUser.objects.all(), "user_id", added)
-    return _tallied("users", AgentUser.objects.all(), "user_id", unlogged.users)
+    return _tallied("users", AgentUser.objects.all(), "user_id", unlogged.last_ids_by_user)
 
 
 def _tallied(name: str, rows: QuerySet[Any], key: str, in_stream: Mapping[str, object]) -> Count:
@@ -292,11 +290,16 @@ def _tallied(name: str, rows: QuerySet[Any], key: str, in_stream: Mapping[str, o
 
 def _active_sessions(unlogged: StreamDeltas, now: datetime) -> Count:
     heard_since = _entry_id_at(now - ACTIVE_WITHIN)
-    touched = session_summaries(unlogged, unlogged.sessions.keys())
-    active = {key for key, summary in touched.items() if summary.last_id >= heard_since and not summary.ended}
-    rows = AgentSession.objects.filter(last_id__gte=heard_since, ended_id__isnull=True)
-    found = rows.values_list("session_id", flat=True)[:COUNT_MAX]
-    return Count(len(active | (set(found) - set(touched))), exact=len(found) < COUNT_MAX)
+    touched = unlogged.last_ids_by_session
+    ended = {change.event.session_id for change in unlogged.changes if change.event.type == "session.ended"}
+    ended |= set(_ids(AgentSession.objects.filter(session_id__in=list(touched), ended_id__isnull=False)))
+    logged = _ids(AgentSession.objects.filter(last_id__gte=heard_since, ended_id__isnull=True))[:COUNT_MAX]
+    active = {session_id for session_id, last_id in touched.items() if last_id >= heard_since} | set(logged)
+    return Count(len(active - ended), exact=len(logged) < COUNT_MAX)
+
+
+def _ids(sessions: QuerySet[AgentSession]) -> QuerySet[AgentSession, str]:
+    return sessions.values_list("session_id", flat=True)
 
 
 def _arrived_since(unlogged: StreamDeltas, moment: datetime, now: datetime) -> int:

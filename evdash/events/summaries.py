@@ -217,19 +217,8 @@ def _grouped(changes: Iterable[CountChange], name: Callable[[Event], str]) -> Ma
 
 def sessions_of(changes: Iterable[CountChange]) -> Mapping[str, SessionSummary]:
     """Return the summaries of these changes by session ID. Events without a session are left out."""
-    return added_to_sessions({}, changes)
-
-
-def added_to_sessions(
-    summaries: Mapping[str, SessionSummary], changes: Iterable[CountChange]
-) -> Mapping[str, SessionSummary]:
-    """Return a new mapping: these summaries with the changes added."""
-    together = dict(summaries)
-    for session_id, its_changes in _grouped(changes, lambda event: event.session_id).items():
-        summary = SessionSummary.of(*its_changes)
-        known = together.get(session_id)
-        together[session_id] = known.merged(summary) if known else summary
-    return together
+    by_session = _grouped(changes, lambda event: event.session_id)
+    return {session_id: SessionSummary.of(*its_changes) for session_id, its_changes in by_session.items()}
 
 
 def users_of(changes: Iterable[CountChange]) -> Mapping[str, UserSummary]:
@@ -237,14 +226,5 @@ def users_of(changes: Iterable[CountChange]) -> Mapping[str, UserSummary]:
 
     Events without a user are left out.
     """
-    return added_to_users({}, changes)
-
-
-def added_to_users(summaries: Mapping[str, UserSummary], changes: Iterable[CountChange]) -> Mapping[str, UserSummary]:
-    """Return a new mapping: these summaries with the changes added."""
-    together = dict(summaries)
-    for user_id, its_changes in _grouped(changes, lambda event: event.user_id).items():
-        summary = UserSummary.of(*its_changes)
-        known = together.get(user_id)
-        together[user_id] = known.merged(summary) if known else summary
-    return together
+    by_user = _grouped(changes, lambda event: event.user_id)
+    return {user_id: UserSummary.of(*its_changes) for user_id, its_changes in by_user.items()}
