@@ -82,6 +82,7 @@ class SandboxMount:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         found = _ADDRESS.fullmatch(request.path_info)
+        request.mount = None  # type: ignore[attr-defined]
         if found is None:
             return self._get_response(request)
         prefix, name, rest = found.groups()

@@ -14,7 +14,7 @@ from tests.web.parsed_page import parse_page
 @pytest.mark.parametrize(
     ("query", "sentence", "marked"),
     [
-        ('type:a "never closed', "Closing quotation mark missing", "<mark>&quot;never closed</mark>"),
+        ('type:a "never closed', "Closing quotation mark missing", "<mark>&#34;never closed</mark>"),
         ("bad:key", "Unknown key 'bad'", "<mark>bad:key</mark>"),
         ("type:", "needs a value", "type:<mark> </mark>"),
         ("since:tomorrow", "is not a time", "since:<mark>tomorrow</mark>"),

@@ -107,7 +107,7 @@ def test_whether_missing_entries_were_of_a_session_or_a_user_nobody_knows(
     missing(Gap.Kind.REMOVED, "1700000000000-1", "1700000000500-0", 12)
     missing(Gap.Kind.PARKED, "1700000001500-0", "1700000001500-0", 1)
     for address, noun in (("/sessions/s1/", "session"), ("/users/u1/", "user"), ("/events/?q=session:s1", "session")):
-        html = browser.get(address).content.decode().replace("&#x27;", "'")
+        html = browser.get(address).content.decode().replace("&#39;", "'")
         assert f"before evdash read them. They may include events of this {noun}." in html
         assert f"the event log could not apply it. It may be an event of this {noun}." in html
     assert "may be an event" not in browser.get("/events/").content.decode()

@@ -60,10 +60,10 @@ def event(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
     if _wants_value(request):
         return _value_or_json(request, found)
     context = _context(request, found, neighbours)
-    if first := reader.original_of_duplicate(found):
-        context |= {"original_of_duplicate": first, "original_of_duplicate_address": event_address(stream, first)}
-    if mount:
-        context["original_address"] = mount.original_address(found)
+    first = reader.original_of_duplicate(found)
+    context["original_of_duplicate"] = first
+    context["original_of_duplicate_address"] = event_address(stream, first) if first else ""
+    context["original_address"] = mount.original_address(found) if mount else ""
     return _shown(request, found, context, reader.coverage)
 
 

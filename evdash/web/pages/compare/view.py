@@ -30,7 +30,7 @@ def compare(request: HttpRequest) -> HttpResponse:
                 return not_found_page(request, reader, "session", session_id)
         a, b = facts
         if a is None or b is None:
-            context = {"asked": asked, "suggestions": suggest_comparisons(reader, a or b)}
+            context = {"asked": asked, "comparison": None, "suggestions": suggest_comparisons(reader, a or b)}
             return page(request, "pages/compare/compare.html", "Compare sessions", context, coverage=reader.coverage)
         return _compared(request, reader, asked, a, b)
 

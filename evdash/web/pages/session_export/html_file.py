@@ -9,17 +9,23 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
 
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.staticfiles import finders
 from django.template.loader import get_template
+from django.utils.safestring import SafeString
 
 from evdash.eventlog.records import MissingEntries
 from evdash.events.event import Event
+from evdash.notes.records import Subject
 from evdash.web.charts.timeline import timeline
 from evdash.web.event_display.calls import Calls
 from evdash.web.event_display.gap_row import GapRow, gap_row
 from evdash.web.event_display.row import Row, row_of
 from evdash.web.formatting import format_size
+from evdash.web.links import element_id
 from evdash.web.note_display import note_views
 from evdash.web.pages.session_export.export import ExportedEvent, SessionExport
 
@@ -63,6 +69,8 @@ def _pieces(export: SessionExport, chunks: Iterator[list[ExportedEvent | Missing
         timeline_note=f"Timeline: first {drawn:,} of {all_events:,} events." if drawn < all_events else "",
         notes=note_views(export.notes(), AnonymousUser(), among_session=True),
         is_demonstration=any(event.simulated for event in export.pictured),
+        inline_styles=inline_styles,
+        place_in_file=place_in_file,
     )
     events = errors = 0
     for chunk in chunks:
@@ -117,3 +125,29 @@ def _is_text(raw: bytes) -> bool:
 
 def _rendered(template: str, **context: object) -> bytes:
     return get_template(template).render(context).encode()
+
+
+def inline_styles(*names: str, media: str = "all") -> SafeString:
+    """Return the named stylesheets below static/ as one <style> element.
+
+    Raises FileNotFoundError for an unknown name, and ValueError for a stylesheet that contains a tag.
+    """
+    styles = "\n".join(_stylesheet(name) for name in names)
+    # The text is safe: it has only evdash's own stylesheets, and not event data.
+    return SafeString(f'<style media="{media}">\n{styles}</style>')
+
+
+@cache
+def _stylesheet(name: str) -> str:
+    found = finders.find(name)
+    if not isinstance(found, str):
+        raise FileNotFoundError(f"There is no stylesheet {name}.")
+    text = Path(found).read_text(encoding="utf-8")
+    if "</" in text:
+        raise ValueError(f"The stylesheet {name} cannot stand within a page: it holds a tag.")
+    return text
+
+
+def place_in_file(subject: Subject) -> str:
+    """Return the HTML id of the entry that a note is on; "" for a note on a session."""
+    return element_id(subject.stream, subject.entry_id) if subject.entry_id else ""

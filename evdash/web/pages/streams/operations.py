@@ -113,7 +113,8 @@ def _preview_or_run(
         problem = _run(request, form, client)
         if not problem and (done := last_of(cast(User, request.user))):
             return redirect(form.success_url or AuditEntryView(done).address)
-    context = {"form": form, "problem": problem, "reason": request.POST.get("reason", ""), "back": form.cancel_url}
+    reason = request.POST.get("reason", "")
+    context = {"form": form, "problem": problem, "preview": None, "reason": reason, "back": form.cancel_url}
     if form.is_complete and form.is_valid():
         context |= _previewed(form, client, reader)
     status = 409 if problem else 400 if form.errors else 200

@@ -1,56 +1,41 @@
-"""Template filters for times, numbers and event text."""
+"""The environment of the templates: its filters for times, numbers and event text, and its functions."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import quote
 
-from django import template
+import jinja2
+from django.template import defaultfilters
+from django.templatetags.static import static
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from evdash.web import control_characters, formatting
-from evdash.web.event_display.event_types import EventCategory, category_of
+from evdash.web.event_display.event_types import category_of
 from evdash.web.links import session_address, user_address
 from evdash.web.session_status import session_status, session_times
 
-register = template.Library()
 
-# django-stubs' decorator keeps the types of the registered functions.
-register.filter("session_address", session_address)
-register.filter("user_address", user_address)
-register.filter("session_status", session_status)
-register.filter("session_times", session_times)
-register.filter("span", formatting.format_duration)
-register.filter("milliseconds", formatting.format_milliseconds)
-register.filter("filesize", formatting.format_size)
-register.filter("percent", formatting.format_percent)
-
-
-@register.filter
 def visible(text: object) -> SafeString | str:
     """Return event text with unseen characters marked. The template escapes a text without such characters."""
     return control_characters.escape_control_chars_html(str(text))
 
 
-@register.filter
 def signs(text: object) -> str:
     """Return event text with unseen characters as signs, for a title or a label."""
     return control_characters.escape_control_chars_text(str(text))
 
 
-@register.filter
 def number(value: int | None) -> str:
     """Return a number as `12,400`; a dash if it is unknown."""
     return "–" if value is None else f"{value:,}"
 
 
-@register.filter
-def category(event_type: str) -> EventCategory:
-    """Return the style of an event type."""
-    return category_of(event_type)
-
-
-@register.filter
 def clock(moment: datetime, entry_id: object = "") -> SafeString:
     """Return a time (UTC) as a row shows it: day and milliseconds, with the full time and entry ID as tooltip.
 
@@ -71,7 +56,6 @@ def clock(moment: datetime, entry_id: object = "") -> SafeString:
     )
 
 
-@register.filter
 def moment(value: datetime | None) -> SafeString | str:
     """Return a time (UTC) to the second with its day; a dash for None."""
     if value is None:
@@ -81,7 +65,6 @@ def moment(value: datetime | None) -> SafeString | str:
     return format_html('<time datetime="{}" title="{} UTC" data-form="full">{}</time>', _iso(value), shown, shown)
 
 
-@register.filter
 def ago(value: datetime | None) -> SafeString | str:
     """Return a time relative to now, with the absolute time (UTC) as tooltip; a dash for None."""
     if value is None:
@@ -96,19 +79,16 @@ def ago(value: datetime | None) -> SafeString | str:
     )
 
 
-@register.filter
 def rate(per_second: float) -> str:
     """Return a rate in events a second: `0`, `0.4`, `12`, `1,250`."""
     return f"{per_second:,.0f}" if per_second >= 10 or per_second == 0 else f"{per_second:.2g}"
 
 
-@register.filter
 def seconds_long(value: float) -> str:
     """Return a number of seconds as a duration."""
     return formatting.format_duration(timedelta(seconds=value))
 
 
-@register.filter
 def events_word(value: int) -> str:
     """Return a number of events with its noun: `1 event`, `1,310 events`."""
     return formatting.format_count(value, "event")
@@ -121,3 +101,64 @@ def _dated(value: datetime) -> str:
 
 def _iso(value: datetime) -> str:
     return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def full_time(value: datetime) -> str:
+    """Return a time (UTC) to the microsecond, without its zone."""
+    value = value.astimezone(UTC)
+    return f"{_dated(value)} {value:%H:%M:%S.%f}"
+
+
+def quoted(text: str) -> str:
+    """Return a text as the value of a URL parameter."""
+    return quote(text, safe="")
+
+
+def url(name: str, *args: object, **kwargs: object) -> str:
+    """Return the address of the page with this URL name."""
+    return reverse(name, args=args, kwargs=kwargs)
+
+
+_FILTERS: Final[dict[str, Callable[..., Any]]] = {
+    "ago": ago,
+    "capfirst": defaultfilters.capfirst,
+    "category": category_of,
+    "clock": clock,
+    "events_word": events_word,
+    "filesize": formatting.format_size,
+    "full_time": full_time,
+    "milliseconds": formatting.format_milliseconds,
+    "moment": moment,
+    "number": number,
+    "percent": formatting.format_percent,
+    "pluralize": defaultfilters.pluralize,
+    "quoted": quoted,
+    "rate": rate,
+    "seconds_long": seconds_long,
+    "session_address": session_address,
+    "session_status": session_status,
+    "session_times": session_times,
+    "signs": signs,
+    "slugify": defaultfilters.slugify,
+    "span": formatting.format_duration,
+    "truncatechars": defaultfilters.truncatechars,
+    "user_address": user_address,
+    "visible": visible,
+}
+
+
+def environment(**options: Any) -> jinja2.Environment:
+    """Return the environment of all templates; `options` are those of Django's Jinja2 backend.
+
+    A template that uses a name which does not exist raises jinja2.UndefinedError.
+    """
+    chosen: dict[str, Any] = {
+        **options,
+        "autoescape": True,
+        "keep_trailing_newline": True,
+        "undefined": jinja2.StrictUndefined,
+    }
+    made = jinja2.Environment(**chosen)  # noqa: S701 - it is set
+    made.filters.update(_FILTERS)
+    made.globals.update(static=static, unix_now=time.time, url=url)
+    return made
