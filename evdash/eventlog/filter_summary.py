@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from django.db.models import IntegerField, QuerySet, Sum
-from django.db.models.expressions import Combinable
-from django.db.models.functions import Cast
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
+from django.db.models import QuerySet, Sum
 
 from evdash.eventlog.event_query import duplicates_query, log_query
 from evdash.eventlog.models import LoggedEvent, TypeCount
@@ -30,16 +30,16 @@ FACET_VALUES_MAX = 12
 
 # The facets in the order of a sampled row. The stream is last: a row has its number, a sample its name.
 _SAMPLED_FACETS: Final = (*(facet for facet in FACETS if facet != "stream"), "stream")
-# Columns of a sampled row. The boolean is read as 0 or 1: Django's conversion costs as much as reading the row.
-_SAMPLED: tuple[str | Combinable, ...] = (
-    "occurred_us",
-    Cast("is_error", IntegerField()),
-    *(ATTRIBUTES[facet] for facet in _SAMPLED_FACETS[:-1]),
-    "stream_id",
-)
+_SAMPLED: Final = ("occurred_us", "is_error", *(ATTRIBUTES[facet] for facet in _SAMPLED_FACETS[:-1]), "stream_id")
 
-# The sample's values of an event: occurred_us, is_error, then the properties of _SAMPLED_FACETS.
-Sampled = tuple[Any, ...]
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """Values of the same events, column by column: 5,000 events are too many for an object each."""
+
+    occurred_us: Sequence[int]
+    is_error: Sequence[int]
+    facets: Sequence[Sequence[str]]  # in the order of _SAMPLED_FACETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,11 @@ def filter_summary(
     counted_ones = [change.event for change in found.fitting if change.counts == 1]
     if len(counted_ones) > SAMPLE_MAX:
         counted_ones = sorted(counted_ones, key=_place, reverse=True)[: SAMPLE_MAX + 1]
-    names = {number: name for name, number in numbers.items()}
-    logged = found.rows.values_list(*_SAMPLED)
-    sample = [*map(_sampled, counted_ones), *((*row[:-1], names[row[-1]]) for row in logged)]
-    complete = found.complete and len(sample) <= SAMPLE_MAX
-    sample = sample[:SAMPLE_MAX]
+    logged = _values(found.rows.values_list(*_SAMPLED))
+    complete = found.complete and len(counted_ones) + len(logged) <= SAMPLE_MAX
+    sample = _sample_of(counted_ones, logged[: max(0, SAMPLE_MAX - len(counted_ones))], numbers)
     if complete or not _is_counted(filter):
-        events, errors = Count(len(sample), complete), Count(sum(is_error for _, is_error, *_ in sample), complete)
+        events, errors = Count(len(sample.occurred_us), complete), Count(sum(sample.is_error), complete)
     else:
         events, errors = (Count(n, unlogged_complete) for n in counted(found.fitting, numbers, filter))
     duplicates = _duplicates(found.fitting, filter, now)
@@ -105,7 +103,7 @@ def summary_of(changes: Sequence[CountChange], filter: EventFilter, now: datetim
     found = [change for change in changes if matches(change.event)]
     counted = [change.event for change in found if change.counts]
     return _of_sample(
-        [_sampled(event) for event in counted[:SAMPLE_MAX]],
+        _sample_of(counted[:SAMPLE_MAX], [], {}),
         Count(len(counted)),
         Count(sum(event.is_error for event in counted)),
         Count(len(found) - len(counted)),
@@ -116,7 +114,7 @@ def summary_of(changes: Sequence[CountChange], filter: EventFilter, now: datetim
 
 
 def _of_sample(
-    sample: Sequence[Sampled],
+    sample: _Sample,
     events: Count,
     errors: Count,
     duplicates: Count,
@@ -125,14 +123,13 @@ def _of_sample(
     *,
     complete: bool,
 ) -> FilterSummary:
-    occurred_us, is_error, *properties = zip(*sample, strict=True) if sample else ((), (), *((),) * len(FACETS))
     return FilterSummary(
         events=events,
         errors=errors,
-        facets={facet: _facet(values) for facet, values in zip(_SAMPLED_FACETS, properties, strict=True)},
-        histogram=histogram_of(zip(occurred_us, is_error, strict=True), filter.range_us(now), now),
+        facets={facet: _facet(values) for facet, values in zip(_SAMPLED_FACETS, sample.facets, strict=True)},
+        histogram=histogram_of(sample.occurred_us, sample.is_error, filter.range_us(now), now),
         sampled=not complete,
-        sample=len(sample),
+        sample=len(sample.occurred_us),
         duplicates=duplicates,
     )
 
@@ -147,11 +144,30 @@ def _place(event: Event) -> EntryId:
     return event.entry_id
 
 
-def _sampled(event: Event) -> Sampled:
-    return (
-        event.occurred_us,
-        int(event.is_error),
-        *(str(getattr(event, ATTRIBUTES[facet])) for facet in _SAMPLED_FACETS),
+def _values(rows: QuerySet[LoggedEvent, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return the rows as the database driver reads them; Django's conversion takes as long as reading them."""
+    try:
+        statement, parameters = rows.query.sql_with_params()
+    except EmptyResultSet:  # no row can match
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return list(cursor.fetchall())
+
+
+def _sample_of(events: Sequence[Event], rows: Sequence[tuple[Any, ...]], numbers: Mapping[str, int]) -> _Sample:
+    """Return the sample of these events and rows, the events first, at most SAMPLE_MAX in all."""
+    events = events[:SAMPLE_MAX]
+    names = {number: name for name, number in numbers.items()}
+    occurred_us, is_error, *facets = zip(*rows, strict=True) if rows else ((), (), *((),) * len(_SAMPLED_FACETS))
+    facets[-1] = tuple(map(names.__getitem__, facets[-1]))
+    return _Sample(
+        (*(event.occurred_us for event in events), *occurred_us),
+        (*(event.is_error for event in events), *is_error),
+        [
+            (*(str(getattr(event, ATTRIBUTES[facet])) for event in events), *logged)
+            for facet, logged in zip(_SAMPLED_FACETS, facets, strict=True)
+        ],
     )
 
 

@@ -149,6 +149,8 @@ def gaps_between(
     Only the stream of missing entries and their approximate time of writing are known. They may therefore match all
     other conditions of the filter.
     """
+    if not _has_gaps():
+        return ()
     rows = Gap.objects.filter(position__group=settings.EVDASH.audit_group, last_id__gt=after, first_id__lte=through)
     since_us, until_us = filter.range_us(now)
     if since_us is not None:
@@ -161,6 +163,13 @@ def gaps_between(
         names = rows.order_by().values_list("position__stream__name", flat=True).distinct()
         rows = rows.filter(position__stream__name__in=[name for name in names if _is_in(name, groups)])
     return tuple(_told(rows.order_by("last_id" if oldest_first else "-last_id")[:GAPS_MAX]))
+
+
+def _has_gaps() -> bool:
+    """Return whether there is any gap; most logs have none, and every page asks."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM eventlog_gap LIMIT 1")
+        return cursor.fetchone() is not None
 
 
 def _first_id_at(unix_us: int) -> EntryId:
@@ -178,6 +187,8 @@ def _is_in(stream: str, groups: Sequence[Sequence[Condition]]) -> bool:
 
 def gap_before(stream: str, entry_id: EntryId) -> tuple[MissingEntries, ...]:
     """Return the last gap of a stream before one of its entries; empty if there is none."""
+    if not _has_gaps():
+        return ()
     rows = Gap.objects.filter(
         position__group=settings.EVDASH.audit_group, position__stream__name=stream, last_id__lt=entry_id
     )

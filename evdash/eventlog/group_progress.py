@@ -39,13 +39,16 @@ _ADD_TO_MINUTE = """
 def stream_numbers(names: Iterable[str]) -> Mapping[str, int]:
     """Return the log's number of each of these streams; a stream new to the log gets one."""
     wanted = list(names)
+    if not wanted:
+        return {}
     known = dict(Stream.objects.filter(name__in=wanted).values_list("name", "id"))
     return {name: known.get(name) or Stream.objects.get_or_create(name=name)[0].pk for name in wanted}
 
 
 def all_stream_numbers(shown: Iterable[str]) -> Mapping[str, int]:
     """Return the log's number of every stream that it contains, including the streams shown."""
-    return {**dict(Stream.objects.values_list("name", "id")), **stream_numbers(shown)}
+    known = dict(Stream.objects.values_list("name", "id"))
+    return {**known, **stream_numbers(set(shown) - known.keys())}
 
 
 def watermark(group: str, stream: str) -> EntryId:

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from django.db import connection
 
-from evdash.eventlog.models import AppliedEntry, GroupPosition, LoggedEvent
+from evdash.eventlog.models import AppliedEntry, LoggedEvent
 from evdash.eventlog.records import Position
 from evdash.events.deduplication import CountChange, Counted, changes, identity
 from evdash.events.entry import EntryId
@@ -28,6 +28,7 @@ _IN_LOG: Final = """
     SELECT identity, entry_id, occurred_us FROM eventlog_loggedevent
     WHERE identity IN ({identities}) AND NOT is_duplicate
 """
+_POSITIONS: Final = 'SELECT stream_id, id, batches FROM eventlog_groupposition WHERE "group" = %s'
 _OF_POSITIONS: Final = """
     SELECT identity, entry_id, occurred_us FROM eventlog_appliedentry
     WHERE identity IN ({identities}) AND position_id IN ({positions})
@@ -139,13 +140,13 @@ def pending_deltas(tail: SharedTail, reading: TailReading, group: str, numbers: 
         rows = LoggedEvent.objects.filter(stream_id=stream_id, entry_id__gte=oldest, entry_id__lte=newest)
         return list(rows.values_list("entry_id", flat=True))
 
-    batches = GroupPosition.objects.filter(group=group).values_list("pk", "batches")
-    return _unlogged(tail, reading, group, numbers, _Tables(frozenset(batches), has, counted_in_log))
+    version = frozenset((position, batches) for _, position, batches in _positions(group))
+    return _unlogged(tail, reading, group, numbers, _Tables(version, has, counted_in_log))
 
 
 def unapplied_deltas(tail: SharedTail, reading: TailReading, group: str, numbers: Mapping[str, int]) -> StreamDeltas:
     """Return the changes of events that the group's projection has not applied."""
-    known = list(GroupPosition.objects.filter(group=group).values_list("stream_id", "pk", "batches"))
+    known = _positions(group)
     positions = {stream_id: position for stream_id, position, _ in known}
     version = frozenset((position, batches) for _, position, batches in known)
 
@@ -158,6 +159,13 @@ def unapplied_deltas(tail: SharedTail, reading: TailReading, group: str, numbers
         return counted_of_positions(positions.values(), identities)
 
     return _unlogged(tail, reading, group, numbers, _Tables(version, has, counted))
+
+
+def _positions(group: str) -> list[tuple[int, int, int]]:
+    """Return stream number, key and number of batches of each position of the group."""
+    with connection.cursor() as cursor:
+        cursor.execute(_POSITIONS, [group])
+        return [(stream_id, position, batches) for stream_id, position, batches in cursor.fetchall()]
 
 
 def _unlogged(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import repeat
 
 from evdash.eventlog.records import Bucket, Histogram
 from evdash.events.clock_skew import AHEAD_AT_MOST_US
@@ -90,14 +91,14 @@ _WIDTHS_S = (
 
 
 def histogram_of(
-    events: Iterable[tuple[int, bool]], range_us: tuple[int | None, int | None], now: datetime
+    times_us: Sequence[int], is_error: Iterable[int], range_us: tuple[int | None, int | None], now: datetime
 ) -> Histogram:
-    """Return the histogram of (Unix microseconds, is error) pairs.
+    """Return the histogram of events: their Unix microseconds, and 1 for each error, else 0.
 
     It spans the given range. An open end is set by the events themselves, without those whose time is far from the
     others.
     """
-    return weighted_histogram([(unix_us, 1, int(is_error)) for unix_us, is_error in events], range_us, now)
+    return _histogram(times_us, repeat(1), is_error, range_us, now, least_width_s=1)
 
 
 def weighted_histogram(
@@ -108,9 +109,22 @@ def weighted_histogram(
     least_width_s: int = 1,
 ) -> Histogram:
     """Return the histogram of (Unix microseconds, events, errors) counts, which are already grouped in slots."""
-    if not counts:
+    times_us, events, errors = zip(*counts, strict=True) if counts else ((), (), ())
+    return _histogram(times_us, events, errors, range_us, now, least_width_s=least_width_s)
+
+
+def _histogram(
+    times_us: Sequence[int],
+    events_at: Iterable[int],
+    errors_at: Iterable[int],
+    range_us: tuple[int | None, int | None],
+    now: datetime,
+    *,
+    least_width_s: int,
+) -> Histogram:
+    if not times_us:
         return Histogram()
-    first_us, last_us = _trimmed_range(sorted(unix_us for unix_us, _, _ in counts), us_from_datetime(now))
+    first_us, last_us = _trimmed_range(sorted(times_us), us_from_datetime(now))
     since_us = range_us[0] if range_us[0] is not None else first_us
     until_us = range_us[1] if range_us[1] is not None else last_us + 1
     if range_us[0] is not None and range_us[1] is None:
@@ -121,7 +135,7 @@ def weighted_histogram(
     events = [0] * number
     errors = [0] * number
     earlier = later = 0
-    for unix_us, events_there, errors_there in counts:
+    for unix_us, events_there, errors_there in zip(times_us, events_at, errors_at, strict=False):
         index = (unix_us - start_us) // width_us
         if 0 <= index < number:
             events[index] += events_there

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote, urlencode
 
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 from django.utils.encoding import escape_uri_path
 
 from evdash.events.entry import EntryId, InvalidEntryId
@@ -49,14 +50,27 @@ class EntryIdConverter:
         return str(value)
 
 
+def list_address(name: str) -> str:
+    """Return the address of the page with this URL name, which has no parameters.
+
+    A page has hundreds of links, and `reverse()` takes longer than the rest of a link.
+    """
+    return _list_address(name, get_script_prefix())
+
+
+@lru_cache(maxsize=256)
+def _list_address(name: str, prefix: str) -> str:
+    return reverse(name)  # below the prefix
+
+
 def session_address(session_id: str) -> str:
     """Return the address of the session's page; "" without a session ID."""
-    return f"{reverse('sessions')}{_quoted(session_id)}/" if session_id else ""
+    return f"{list_address('sessions')}{_quoted(session_id)}/" if session_id else ""
 
 
 def user_address(user_id: str) -> str:
     """Return the address of the user's page; "" without a user ID."""
-    return f"{reverse('users')}{_quoted(user_id)}/" if user_id else ""
+    return f"{list_address('users')}{_quoted(user_id)}/" if user_id else ""
 
 
 def compare_address(a: str, b: str, **place: str) -> str:
@@ -66,7 +80,7 @@ def compare_address(a: str, b: str, **place: str) -> str:
 
 def event_address(stream: str, entry_id: EntryId) -> str:
     """Return the permanent address of one entry."""
-    return f"{reverse('events')}{_quoted(stream)}/{entry_id}/"
+    return f"{list_address('events')}{_quoted(stream)}/{entry_id}/"
 
 
 def notes_address(session_id: str, stream: str = "", entry_id: EntryId | None = None) -> str:
@@ -97,6 +111,7 @@ def element_id(stream: str, entry_id: EntryId) -> str:
     return f"e-{entry_id}@{quote(stream, safe='', errors='replace')}"
 
 
+@lru_cache(maxsize=4096)
 def _quoted(part: str) -> str:
     # reverse() would not encode slashes.
     return quote(OpaqueConverter().to_url(part), safe="", errors="replace")

@@ -16,7 +16,7 @@ HOUR = timedelta(hours=1)
 
 def drawn(*moments: datetime, since: datetime | None = None, until: datetime | None = None) -> Histogram:
     range_us = (us_from_datetime(since) if since else None, us_from_datetime(until) if until else None)
-    return histogram_of([(us_from_datetime(moment), False) for moment in moments], range_us, NOW)
+    return histogram_of([us_from_datetime(moment) for moment in moments], [0] * len(moments), range_us, NOW)
 
 
 def spans(histogram: Histogram) -> timedelta:

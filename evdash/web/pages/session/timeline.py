@@ -114,10 +114,13 @@ class TimelinePanel:
 
 
 def timeline_panel(
-    reader: Reader, summary: SessionSummary, shown: Listing, at: EntryId | None, query: str
+    reader: Reader, summary: SessionSummary, shown: Listing, at: EntryId | None, query: str, *, lists_all: bool
 ) -> TimelinePanel:
-    """Return the timeline around `at`, else around the listed events. Its links keep `query`."""
-    found = _around(reader, summary, shown, at)
+    """Return the timeline around `at`, else around the listed events. Its links keep `query`.
+
+    `lists_all`: the list has every event of the session.
+    """
+    found = shown.page if lists_all else _around(reader, summary, shown, at)
     drawn = without_duplicates(found)
     calls = match_calls_in_view(reader, summary, found)
     whole = strip(reader.session_outline(summary), drawn, query)

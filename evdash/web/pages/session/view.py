@@ -62,7 +62,12 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
     if hidden := _hidden(reader, asking, shown):
         return HttpResponseRedirect(f"?{query_showing(hidden, request.GET, reader.now)}")
     query = preserved_query(request.GET)
-    drawn = timeline_panel(reader, facts, shown, asking.place.at, query)
+    lists_all = (
+        not asking.asked.own
+        and not (shown.page.older or shown.page.newer or shown.page.searched_to)
+        and len(shown.page.events) <= DRAWN_MAX
+    )
+    drawn = timeline_panel(reader, facts, shown, asking.place.at, query, lists_all=lists_all)
     calls = drawn.calls
     if asking.asked.own and facts.events > DRAWN_MAX:  # listed calls may be far from the timeline
         calls = calls_in_filtered(reader, facts, shown.page.events, drawn.calls)
