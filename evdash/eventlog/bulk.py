@@ -7,13 +7,14 @@ with JSON texts forty times slower.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from django.db import connection
-from django.db.models import Field, Model
+from django.db.models import Field, Model, TextField
 
 from evdash.events.entry import EntryId
 
@@ -26,9 +27,23 @@ Row = Sequence[Any]
 class Merge(Enum):
     """The value of a column when the row exists already; without one, the new value replaces it."""
 
-    SUM = "{table}.{column} + excluded.{column}"
-    LEAST = "{least}({table}.{column}, excluded.{column})"
-    GREATEST = "{greatest}({table}.{column}, excluded.{column})"
+    SUM = "{old} + {new}"
+    LEAST = "{least}({old}, {new})"
+    GREATEST = "{greatest}({old}, {new})"
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """The value of a column that belongs to the least or the greatest value of the column `by`, where null never wins.
+
+    If both values of `by` are equal, the value itself is compared. Texts are compared as bytes.
+    """
+
+    by: str
+    order: Literal["least", "greatest"]
+
+
+Rule = Merge | Follow
 
 
 def insert(model: type[Model], columns: tuple[str, ...], rows: Sequence[Row]) -> None:
@@ -42,7 +57,7 @@ def upsert(
     rows: Sequence[Row],
     *,
     key: tuple[str, ...],
-    merge: tuple[tuple[str, Merge], ...] = (),
+    merge: tuple[tuple[str, Rule], ...] = (),
 ) -> None:
     """Insert the rows, or change existing rows with the same `key`. No key may occur twice in `rows`.
 
@@ -63,6 +78,29 @@ def entry_ids_among(model: type[Model], column: str, value: int, entry_ids: Sequ
     with connection.cursor() as cursor:
         cursor.execute(statement, [value, *packed])
         return [EntryId.from_bytes(bytes(row[0])) for row in cursor.fetchall()]
+
+
+def existing(model: type[Model], columns: tuple[str, ...], keys: Collection[Row]) -> set[tuple[Any, ...]]:
+    """Return those of these keys that rows have. `columns` are those of the key; an index must begin with them.
+
+    SQLite reads the whole index for `(a, b) IN (VALUES ...)`, but not for a join.
+    """
+    every = list(keys)
+    found: set[tuple[Any, ...]] = set()
+    names = [_column(model, name) for name in columns]
+    holders = f"({', '.join(['%s'] * len(columns))})"
+    at_once = _PARAMETERS_MAX // len(columns)
+    for start in range(0, len(every), at_once):
+        part = every[start : start + at_once]
+        statement = f"""
+            WITH wanted ({", ".join(names)}) AS (VALUES {", ".join([holders] * len(part))})
+            SELECT {", ".join(f"wanted.{name}" for name in names)} FROM wanted JOIN {model._meta.db_table} AS known
+            ON {" AND ".join(f"known.{name} = wanted.{name}" for name in names)}
+        """  # noqa: S608 - names of the model
+        with connection.cursor() as cursor:
+            cursor.execute(statement, [value for key in part for value in key])
+            found.update(cursor.fetchall())
+    return found
 
 
 def _write(model: type[Model], columns: tuple[str, ...], rows: Sequence[Row], on_conflict: str) -> None:
@@ -91,20 +129,34 @@ def _on_conflict(
     model: type[Model],
     columns: tuple[str, ...],
     key: tuple[str, ...],
-    merge: tuple[tuple[str, Merge], ...],
+    merge: tuple[tuple[str, Rule], ...],
     vendor: str,
 ) -> str:
-    least, greatest = ("min", "max") if vendor == "sqlite" else ("least", "greatest")
     rules = dict(merge)
-    changes = []
-    for name in columns:
-        if name not in key:
-            column = _column(model, name)
-            value = rules[name].value if name in rules else "excluded.{column}"
-            value = value.format(table=model._meta.db_table, column=column, least=least, greatest=greatest)
-            changes.append(f"{column} = {value}")
+    changes = [
+        f"{_column(model, name)} = {_merged(model, name, rules.get(name), vendor)}"
+        for name in columns
+        if name not in key
+    ]
     unique = ", ".join(_column(model, name) for name in key)
     return f" ON CONFLICT ({unique}) DO UPDATE SET {', '.join(changes)}"
+
+
+def _merged(model: type[Model], name: str, rule: Rule | None, vendor: str) -> str:
+    """Return the SQL expression of a column's new value."""
+    table = model._meta.db_table
+    old, new = f"{table}.{_column(model, name)}", f"excluded.{_column(model, name)}"
+    if rule is None:
+        return new
+    if isinstance(rule, Merge):
+        least, greatest = ("min", "max") if vendor == "sqlite" else ("least", "greatest")
+        return rule.value.format(old=old, new=new, least=least, greatest=greatest)
+    old_by, new_by = f"{table}.{_column(model, rule.by)}", f"excluded.{_column(model, rule.by)}"
+    is_text = isinstance(model._meta.get_field(name), TextField)
+    collation = ' COLLATE "C"' if is_text and vendor == "postgresql" else ""
+    sign = "<" if rule.order == "least" else ">"
+    wins = f"({new_by}, {new}{collation}) {sign} ({old_by}, {old}{collation})"
+    return f"CASE WHEN {new_by} IS NOT NULL AND ({old_by} IS NULL OR {wins}) THEN {new} ELSE {old} END"
 
 
 def _column(model: type[Model], name: str) -> str:

@@ -7,10 +7,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection
-
+from evdash.eventlog.bulk import existing
 from evdash.eventlog.group_progress import all_stream_numbers
-from evdash.eventlog.models import ErrorGroup
+from evdash.eventlog.models import ErrorGroup, ErrorGroupMember
 from evdash.eventlog.read_transaction import read_transaction
 from evdash.eventlog.stream_deltas import unapplied_deltas
 from evdash.events.entry import EntryId
@@ -19,12 +18,6 @@ from evdash.events.event import datetime_from_us
 from evdash.streams.shared_tail import SharedTail, TailReading
 
 GROUPS_MAX = 50
-_MEMBERS_AT_ONCE = 5_000
-# One statement for all groups: Django's querysets cannot compare rows with a list of rows.
-_KNOWN = """
-    SELECT fingerprint, kind, count(*) FROM eventlog_errorgroupmember
-    WHERE (fingerprint, kind, name) IN (VALUES {}) GROUP BY fingerprint, kind
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +89,8 @@ def _known(added: Collection[ErrorGroupSummary]) -> Mapping[tuple[str, str], int
         for kind, names in (("session", each.sessions), ("user", each.users))
         for name in names
     ]
-    known: Counter[tuple[str, str]] = Counter()
-    for start in range(0, len(wanted), _MEMBERS_AT_ONCE):
-        part = wanted[start : start + _MEMBERS_AT_ONCE]
-        statement = _KNOWN.format(", ".join(["(%s, %s, %s)"] * len(part)))
-        with connection.cursor() as cursor:
-            cursor.execute(statement, [value for row in part for value in row])
-            for fingerprint, kind, number in cursor.fetchall():
-                known[fingerprint, kind] += number
-    return known
+    found = existing(ErrorGroupMember, ("fingerprint", "kind", "name"), wanted)
+    return Counter((fingerprint, kind) for fingerprint, kind, _ in found)
 
 
 def group_of_summary(summary: ErrorGroupSummary) -> ErrorGroupRecord:

@@ -13,7 +13,6 @@ from weakref import WeakKeyDictionary
 
 from django.db import connection
 
-from evdash.eventlog.models import AppliedEntry, LoggedEvent
 from evdash.eventlog.records import Position
 from evdash.events.deduplication import CountChange, Counted, changes, identity
 from evdash.events.entry import EntryId
@@ -27,6 +26,12 @@ _KEPT: Final = 4
 _IN_LOG: Final = """
     SELECT identity, entry_id, occurred_us FROM eventlog_loggedevent
     WHERE identity IN ({identities}) AND NOT is_duplicate
+"""
+_LOGGED: Final = """
+    SELECT entry_id FROM eventlog_loggedevent WHERE stream_id = %s AND entry_id >= %s AND entry_id <= %s
+"""
+_APPLIED: Final = """
+    SELECT entry_id FROM eventlog_appliedentry WHERE position_id = %s AND entry_id >= %s AND entry_id <= %s
 """
 _POSITIONS: Final = 'SELECT stream_id, id, batches FROM eventlog_groupposition WHERE "group" = %s'
 _OF_POSITIONS: Final = """
@@ -113,7 +118,7 @@ class _Tables:
     """The access to a group's tables: which entries and identities they contain."""
 
     version: frozenset[tuple[int, int]]  # another one after each batch
-    has: Callable[[int, EntryId, EntryId], list[EntryId]]  # a stream's number and an ID range -> entries in the tables
+    has: Callable[[int, EntryId, EntryId], set[bytes]]  # a stream's number and an ID range -> entries in the tables
     counted: Callable[[Collection[bytes]], Mapping[bytes, Counted]]
 
 
@@ -136,9 +141,8 @@ def pending_deltas(tail: SharedTail, reading: TailReading, group: str, numbers: 
     therefore counted exactly once.
     """
 
-    def has(stream_id: int, oldest: EntryId, newest: EntryId) -> list[EntryId]:
-        rows = LoggedEvent.objects.filter(stream_id=stream_id, entry_id__gte=oldest, entry_id__lte=newest)
-        return list(rows.values_list("entry_id", flat=True))
+    def has(stream_id: int, oldest: EntryId, newest: EntryId) -> set[bytes]:
+        return _ids_between(_LOGGED, stream_id, oldest, newest)
 
     version = frozenset((position, batches) for _, position, batches in _positions(group))
     return _unlogged(tail, reading, group, numbers, _Tables(version, has, counted_in_log))
@@ -150,15 +154,21 @@ def unapplied_deltas(tail: SharedTail, reading: TailReading, group: str, numbers
     positions = {stream_id: position for stream_id, position, _ in known}
     version = frozenset((position, batches) for _, position, batches in known)
 
-    def has(stream_id: int, oldest: EntryId, newest: EntryId) -> list[EntryId]:
-        position = positions.get(stream_id)
-        rows = AppliedEntry.objects.filter(position_id=position, entry_id__gte=oldest, entry_id__lte=newest)
-        return list(rows.values_list("entry_id", flat=True))
+    def has(stream_id: int, oldest: EntryId, newest: EntryId) -> set[bytes]:
+        position = positions.get(stream_id, -1)
+        return _ids_between(_APPLIED, position, oldest, newest)
 
     def counted(identities: Collection[bytes]) -> Mapping[bytes, Counted]:
         return counted_of_positions(positions.values(), identities)
 
     return _unlogged(tail, reading, group, numbers, _Tables(version, has, counted))
+
+
+def _ids_between(statement: str, number: int, oldest: EntryId, newest: EntryId) -> set[bytes]:
+    """Return the packed entry IDs of the rows in this range, both ends included."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [number, oldest.to_bytes(), newest.to_bytes()])
+        return {packed for (packed,) in cursor.fetchall()}
 
 
 def _positions(group: str) -> list[tuple[int, int, int]]:
@@ -180,10 +190,12 @@ def _unlogged(
     held = dict(reading.uncommitted(group))
     logged: dict[int, bytes | None] = {}
     for stream, each in reading.slices.items():
-        if uncommitted := each.after(each.watermarks[group]):
-            for entry_id in tables.has(numbers[stream], uncommitted[0].entry_id, uncommitted[-1].entry_id):
-                if (known := each.held(entry_id)) and held.pop(known.number, None):
-                    logged[known.number] = known.identity
+        if not (uncommitted := each.after(each.watermarks[group])):
+            continue
+        if known := tables.has(numbers[stream], uncommitted[0].entry_id, uncommitted[-1].entry_id):
+            logged |= {one.number: one.identity for one in uncommitted if one.packed_id in known}
+    for number in logged:
+        del held[number]
     with kept.lock:
         # The readings of several threads alternate. The most similar result leaves the fewest entries to compute.
         before = min(

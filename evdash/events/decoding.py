@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, cast
 
 from evdash.events.clock_skew import is_ahead_of_stream
@@ -50,12 +49,13 @@ def parse_timestamp(text: str) -> int:
 
 
 def _from_number(text: str) -> int:
-    number = Decimal(text)
-    if number <= 0:
+    whole_text, _, fraction = text.lstrip("+").partition(".")
+    whole, digits = int(whole_text), int(f"{whole_text}{fraction}")
+    if digits <= 0:
         raise InvalidTimestamp(f"{text[:60]!r} is not after 1970 and is ignored")
     for unit_per_second in (1, 10**3, 10**6, 10**9):
-        if number < (_LAST_SECOND + 1) * unit_per_second:
-            return int(number * 1_000_000 / unit_per_second)
+        if whole < (_LAST_SECOND + 1) * unit_per_second:
+            return digits * 1_000_000 // (unit_per_second * int(10 ** len(fraction)))
     raise InvalidTimestamp(f"{text[:60]!r} is after the year 9999 in every unit from seconds to nanoseconds")
 
 
@@ -172,8 +172,10 @@ def _flat(entry: Entry, remarks: list[str]) -> dict[str, str]:
         name = name_of(raw_name)
         if name in flat:
             remarks.append(f"The field {_shown(name)} appears more than once; the last value is used.")
-        flat[name], is_text = text_of(raw_value)
-        if not is_text:
+        try:
+            flat[name] = raw_value.decode()
+        except UnicodeDecodeError:
+            flat[name], _ = text_of(raw_value)
             remarks.append(f"The value of {_shown(name)} is not UTF-8 text.")
     return flat
 
@@ -211,7 +213,7 @@ def _first(names: tuple[str, ...], data: Mapping[str, Any]) -> tuple[str, str]:
     """Return name and text of the first of these fields with a text, else two empty texts."""
     for name in names:
         value = data.get(name)
-        if value is not None and (text := _text(value)):
+        if value is not None and (text := value if isinstance(value, str) else _text(value)):
             return name, text
     return "", ""
 
@@ -224,6 +226,8 @@ def _text(value: Any) -> str:
 
 def _identifier(names: tuple[str, ...], data: Mapping[str, Any], remarks: list[str]) -> str:
     name, text = _first(names, data)
+    if len(text) <= IDENTIFIER_MAX_CHARS and "\x00" not in text:
+        return text
     if "\x00" in text:  # PostgreSQL's text type rejects NUL
         text = text.replace("\x00", "\\x00")
         remarks.append(f"NUL characters in {name} are shown as \\x00.")
@@ -236,7 +240,7 @@ def _identifier(names: tuple[str, ...], data: Mapping[str, Any], remarks: list[s
 
 def _error_text(names: tuple[str, ...], data: Mapping[str, Any]) -> str:
     _, text = _first(names, data)
-    return "" if text.strip().lower() in _NO_ERROR else text
+    return "" if not text or text.strip().lower() in _NO_ERROR else text
 
 
 def _occurred(

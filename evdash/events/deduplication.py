@@ -17,6 +17,7 @@ from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
 
 _NAME = itemgetter(0)
+_LENGTHS = [length.to_bytes(8, "big") for length in range(256)]
 _TIMESTAMPS = frozenset(name.encode() for name in DEFAULT_PROFILE.timestamp)
 
 
@@ -57,7 +58,7 @@ def identity(event: Event) -> bytes | None:
         return None
     pairs = sorted([pair for pair in event.entry.pairs if pair[0] not in _TIMESTAMPS], key=_NAME)
     parts = [event.stream.encode(), *chain.from_iterable(pairs)]
-    told = b"".join([len(part).to_bytes(8, "big") + part for part in parts])
+    told = b"".join([(_LENGTHS[n] if (n := len(part)) < 256 else n.to_bytes(8, "big")) + part for part in parts])
     return hashlib.blake2b(told, digest_size=16).digest()
 
 

@@ -5,7 +5,7 @@ Duplicates (events/deduplication.py) update participants and times, and count no
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.event import Event, datetime_from_us
+
+_LATEST_US = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,6 @@ class FirstSaid:
 
     def __str__(self) -> str:
         return self.text
-
-
-def _first_said(texts: Iterable[tuple[EntryId, str]]) -> FirstSaid:
-    """Return the text of the earliest of these entries; an empty text never counts."""
-    first = min(((at, text) for at, text in texts if text), default=None)
-    return FirstSaid(first[1], first[0]) if first else FirstSaid()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,34 +66,44 @@ class SessionSummary:
     @classmethod
     def of(cls, *changes: CountChange) -> SessionSummary:
         """Return the summary of these events of one session, at least one."""
-        events = [change.event for change in changes]
-        counted = [(change.counts, change.event) for change in changes if change.counts]
-        ids = [event.entry_id for event in events]
-        times_us = [event.credible_us for event in events]
-        types = Counter[str]()
-        for counts, event in counted:
-            types[event.type] += counts
-        ended_id, outcome = max(
-            ((event.entry_id, _outcome(event)) for event in events if event.type == "session.ended"),
-            default=(None, ""),
-        )
+        first_id, last_id, started_us, last_us = EntryId.MAX, EntryId.MIN, _LATEST_US, -_LATEST_US
+        user = agent = model = FirstSaid()
+        ended: tuple[EntryId, str] | None = None
+        errors = tokens = 0
+        types: dict[str, int] = {}
+        for change in changes:  # one pass: workers make a summary of every few events
+            event, counts = change.event, change.counts
+            entry_id, unix_us = event.entry_id, event.credible_us
+            first_id, last_id = min(first_id, entry_id), max(last_id, entry_id)
+            started_us, last_us = min(started_us, unix_us), max(last_us, unix_us)
+            if event.user_id and (entry_id, event.user_id) < (user.at, user.text):
+                user = FirstSaid(event.user_id, entry_id)
+            if event.agent and (entry_id, event.agent) < (agent.at, agent.text):
+                agent = FirstSaid(event.agent, entry_id)
+            if event.model and (entry_id, event.model) < (model.at, model.text):
+                model = FirstSaid(event.model, entry_id)
+            if event.type == "session.ended":
+                ended = max(ended or (EntryId.MIN, ""), (entry_id, _outcome(event)))
+            types[event.type] = types.get(event.type, 0) + counts
+            errors += counts * event.is_error
+            tokens += counts * event.tokens
         return cls(
-            session_id=events[0].session_id,
-            user=_first_said((event.entry_id, event.user_id) for event in events),
-            agent=_first_said((event.entry_id, event.agent) for event in events),
-            model=_first_said((event.entry_id, event.model) for event in events),
-            first_id=min(ids),
-            last_id=max(ids),
-            started_us=min(times_us),
-            last_us=max(times_us),
-            ended_id=ended_id,
-            outcome=outcome,
-            events=types.total(),
-            errors=sum(counts for counts, event in counted if event.is_error),
-            tokens=sum(counts * event.tokens for counts, event in counted),
-            messages=types["message.added"],
-            tool_calls=types["tool.called"],
-            searches=types["search.performed"],
+            session_id=changes[0].event.session_id,
+            user=user,
+            agent=agent,
+            model=model,
+            first_id=first_id,
+            last_id=last_id,
+            started_us=started_us,
+            last_us=last_us,
+            ended_id=ended[0] if ended else None,
+            outcome=ended[1] if ended else "",
+            events=sum(types.values()),
+            errors=errors,
+            tokens=tokens,
+            messages=types.get("message.added", 0),
+            tool_calls=types.get("tool.called", 0),
+            searches=types.get("search.performed", 0),
         )
 
     def merged(self, other: SessionSummary) -> SessionSummary:

@@ -8,16 +8,9 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
-from evdash.eventlog.bulk import Merge, upsert
+from evdash.eventlog.bulk import Follow, Merge, Rule, existing, upsert
 from evdash.eventlog.models import AgentSession, AgentUser, Participation, SessionSnapshot, Tally, TypeCount, UserDay
-from evdash.eventlog.row_mapping import (
-    SESSION_COLUMNS,
-    USER_COLUMNS,
-    session_of_row,
-    session_values,
-    user_of_row,
-    user_values,
-)
+from evdash.eventlog.row_mapping import SESSION_COLUMNS, USER_COLUMNS, session_values, user_values
 from evdash.eventlog.time_buckets import DAY_S, MINUTE_S, WIDTHS_S, slot_start_s
 from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
@@ -26,6 +19,33 @@ from evdash.events.summaries import sessions_of, users_of
 
 _COUNTS: Final = (("events", Merge.SUM), ("errors", Merge.SUM))
 _ID_RANGE: Final = (("first_id", Merge.LEAST), ("last_id", Merge.GREATEST))
+# The database merges as SessionSummary.merged and UserSummary.merged do.
+_SESSION_RULES: Final[tuple[tuple[str, Rule], ...]] = (
+    ("user_id", Follow("user_at", "least")),
+    ("user_at", Merge.LEAST),
+    ("agent", Follow("agent_at", "least")),
+    ("agent_at", Merge.LEAST),
+    ("model", Follow("model_at", "least")),
+    ("model_at", Merge.LEAST),
+    *_ID_RANGE,
+    ("started_us", Merge.LEAST),
+    ("last_us", Merge.GREATEST),
+    ("ended_id", Follow("ended_id", "greatest")),
+    ("outcome", Follow("ended_id", "greatest")),
+    *_COUNTS,
+    ("tokens", Merge.SUM),
+    ("messages", Merge.SUM),
+    ("tool_calls", Merge.SUM),
+    ("searches", Merge.SUM),
+)
+_USER_RULES: Final = (
+    *_ID_RANGE,
+    ("first_us", Merge.LEAST),
+    ("last_us", Merge.GREATEST),
+    *_COUNTS,
+    ("tokens", Merge.SUM),
+    ("sessions", Merge.SUM),
+)
 _DAY_US: Final = DAY_S * 1_000_000
 _TYPE_COUNT_KEY: Final = ("width_s", "start_s", "type", "stream_id")
 
@@ -39,9 +59,9 @@ def clear() -> None:
 def add_to_sessions(changes: Sequence[CountChange]) -> None:
     """Add the changes to the summaries of their sessions."""
     additions = sessions_of(changes)
-    known = {row.session_id: session_of_row(row) for row in AgentSession.objects.filter(session_id__in=additions)}
-    summaries = [known[key].merged(added) if key in known else added for key, added in additions.items()]
-    upsert(AgentSession, SESSION_COLUMNS, list(map(session_values, summaries)), key=("session_id",))
+    known = existing(AgentSession, ("session_id",), [(session_id,) for session_id in additions])
+    rows = [session_values(addition) for addition in additions.values()]
+    upsert(AgentSession, SESSION_COLUMNS, rows, key=("session_id",), merge=_SESSION_RULES)
     _add_to_tally("sessions", len(additions) - len(known))
 
 
@@ -49,12 +69,9 @@ def add_to_users(changes: Sequence[CountChange]) -> None:
     """Add the changes to the summaries, sessions and days of their users."""
     additions = users_of(changes)
     new_sessions = _add_to_participations(changes)
-    known = {row.user_id: user_of_row(row) for row in AgentUser.objects.filter(user_id__in=additions)}
-    rows = []
-    for user_id, addition in additions.items():
-        summary = known[user_id].merged(addition) if user_id in known else addition
-        rows.append(user_values(replace(summary, sessions=summary.sessions + new_sessions[user_id])))
-    upsert(AgentUser, USER_COLUMNS, rows, key=("user_id",))
+    known = existing(AgentUser, ("user_id",), [(user_id,) for user_id in additions])
+    rows = [user_values(replace(each, sessions=new_sessions[user_id])) for user_id, each in additions.items()]
+    upsert(AgentUser, USER_COLUMNS, rows, key=("user_id",), merge=_USER_RULES)
     _add_to_tally("users", len(additions) - len(known))
     _add_to_user_days(changes)
 
@@ -67,14 +84,11 @@ def _add_to_participations(changes: Sequence[CountChange]) -> Counter[str]:
         if event.user_id and event.session_id:
             key = (event.user_id, event.session_id)
             last_ids[key] = max(event.entry_id, last_ids.get(key, EntryId.MIN))
-    found = Participation.objects.filter(
-        user_id__in={user_id for user_id, _ in last_ids}, session_id__in={session_id for _, session_id in last_ids}
-    )
-    known = set(found.values_list("user_id", "session_id"))
-    rows = [(user_id, session_id, last_id.to_bytes()) for (user_id, session_id), last_id in last_ids.items()]
     columns = ("user_id", "session_id", "last_id")
+    known = existing(Participation, columns[:2], last_ids.keys())
+    rows = [(user_id, session_id, last_id.to_bytes()) for (user_id, session_id), last_id in last_ids.items()]
     upsert(Participation, columns, rows, key=columns[:2], merge=(("last_id", Merge.GREATEST),))
-    return Counter(user_id for user_id, session_id in last_ids if (user_id, session_id) not in known)
+    return Counter(user_id for user_id, session_id in last_ids.keys() - known)
 
 
 def _add_to_user_days(changes: Sequence[CountChange]) -> None:

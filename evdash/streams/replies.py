@@ -16,15 +16,22 @@ def entries(stream: str, reply: Any) -> list[Entry]:
 
 def entry(stream: str, raw_id: bytes, raw_pairs: list[bytes]) -> Entry:
     """Return one entry from its ID and the flat list of its names and values."""
-    # Thousands of entries are held, so equal names share one object: up to 64 bytes long, and up to 4,096 names.
-    names = [_shared(name) if len(name) <= 64 else name for name in raw_pairs[::2]]
+    names = _shared_names(tuple(raw_pairs[::2]))
     ms, _, seq = raw_id.partition(b"-")  # Redis writes both halves: nothing to check
     return Entry(stream, EntryId(int(ms), int(seq)), tuple(zip(names, raw_pairs[1::2], strict=True)))
 
 
-@lru_cache(maxsize=4096)
-def _shared(raw_name: bytes) -> bytes:
-    return raw_name
+def _shared_names(names: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Return equal lists of names as one object, because thousands of entries are held.
+
+    That is up to 1,024 lists of up to 1,024 bytes.
+    """
+    return _known_names(names) if sum(map(len, names)) <= 1024 else names
+
+
+@lru_cache(maxsize=1024)
+def _known_names(names: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    return names
 
 
 def by_stream(reply: Any) -> Iterator[tuple[str, list[Any]]]:

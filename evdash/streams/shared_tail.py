@@ -54,6 +54,10 @@ class Held:
         self.size = sum(len(name) + len(value) for name, value in event.entry.pairs)
 
     @cached_property
+    def packed_id(self) -> bytes:
+        return self.entry_id.to_bytes()
+
+    @cached_property
     def identity(self) -> bytes | None:
         return identity(self.event)
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from evdash.eventlog.bulk import insert, upsert
+from evdash.eventlog.bulk import existing, insert, upsert
 from evdash.eventlog.models import ErrorGroup, ErrorGroupMember
 from evdash.events.deduplication import CountChange
 from evdash.events.error_fingerprints import error_groups_of
@@ -17,6 +17,7 @@ _COLUMNS: Final = (
     "fingerprint", "type", "code", "tool", "masked", "first_stream", "first_id", "last_id", "first_us", "last_us",
     "events", "sessions", "users",
 )  # fmt: skip
+_MEMBER: Final = ("fingerprint", "kind", "name")
 
 
 class DebugProjection(CountingProjection):
@@ -62,10 +63,8 @@ class DebugProjection(CountingProjection):
 
 def _add_members(kind: str, hit: Mapping[str, frozenset[str]]) -> Counter[str]:
     """Add the new members and return how many sessions or users each group affected for the first time."""
-    rows = ErrorGroupMember.objects.filter(
-        kind=kind, fingerprint__in=hit, name__in={name for names in hit.values() for name in names}
-    )
-    known = set(rows.values_list("fingerprint", "name"))
-    new = [(key, name) for key, names in hit.items() for name in names if (key, name) not in known]
-    insert(ErrorGroupMember, ("fingerprint", "kind", "name"), [(fingerprint, kind, name) for fingerprint, name in new])
-    return Counter(fingerprint for fingerprint, _ in new)
+    named = [(fingerprint, kind, name) for fingerprint, names in hit.items() for name in names]
+    known = existing(ErrorGroupMember, _MEMBER, named)
+    new = [member for member in named if member not in known]
+    insert(ErrorGroupMember, _MEMBER, new)
+    return Counter(fingerprint for fingerprint, _, _ in new)
