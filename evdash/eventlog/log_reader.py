@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, date, datetime
-from functools import cached_property
 
 from django.conf import settings
+from django.utils.functional import cached_property
 
 from evdash.eventlog import summaries
 from evdash.eventlog.error_groups import ErrorGroupRecord, error_groups

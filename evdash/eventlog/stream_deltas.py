@@ -7,11 +7,11 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Final
 from weakref import WeakKeyDictionary
 
 from django.db import connection
+from django.utils.functional import cached_property
 
 from evdash.eventlog.records import Position
 from evdash.events.deduplication import CountChange, Counted, changes, identity

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol
+
+from django.utils.functional import cached_property
 
 from evdash.eventlog.records import Position
 from evdash.events.entry import EntryId

@@ -7,11 +7,11 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
 from threading import Lock
 from typing import Final
 
 import redis
+from django.utils.functional import cached_property
 
 from evdash.eventlog.session_snapshots import Step
 from evdash.events.decoding import decode

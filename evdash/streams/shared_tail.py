@@ -11,7 +11,6 @@ import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Final
 
 import redis
@@ -45,25 +44,32 @@ INDEXED: Final = ("session", "user", "type")
 
 
 class Held:
-    """An event that the tail holds, with values that are derived from it once."""
+    """An event that the tail holds, with values that are derived from it once.
+
+    They are not `cached_property`: until Python 3.12 it has one lock for all instances, for which page threads waited.
+    """
 
     def __init__(self, event: Event) -> None:
         self.event = event
         self.entry_id = event.entry_id
+        self.packed_id = event.entry_id.to_bytes()
         self.number = 0  # unique, in the order in which the tail added its events
-        self.size = sum(len(name) + len(value) for name, value in event.entry.pairs)
+        self.size = sum([len(name) + len(value) for name, value in event.entry.pairs])
+        self._identity: bytes | None = None
+        self._has_identity = False
+        self._search_text: str | None = None
 
-    @cached_property
-    def packed_id(self) -> bytes:
-        return self.entry_id.to_bytes()
-
-    @cached_property
+    @property
     def identity(self) -> bytes | None:
-        return identity(self.event)
+        if not self._has_identity:
+            self._identity, self._has_identity = identity(self.event), True
+        return self._identity
 
-    @cached_property
+    @property
     def search_text(self) -> str:
-        return search_text(self.event)
+        if self._search_text is None:
+            self._search_text = search_text(self.event)
+        return self._search_text
 
 
 Key = tuple[str, str]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache, cached_property
+from functools import cache
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -16,6 +16,7 @@ import redis
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.encoding import escape_uri_path
+from django.utils.functional import cached_property
 
 from evdash.eventlog.current_reader import override_reader, shared_client
 from evdash.events.event import Event
