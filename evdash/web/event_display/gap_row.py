@@ -11,6 +11,7 @@ from typing import Final
 
 from django.template.loader import get_template
 from django.urls import reverse
+from django.utils.safestring import SafeString
 
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import UNREAD, MissingEntries
@@ -44,6 +45,10 @@ class GapRow:
     gap: MissingEntries
     words: str
     parked_address: str  # "" if the entries are not dead-lettered
+
+    def html(self, reading: str = "events") -> SafeString:
+        """Return the row as HTML, an <li>: the same in every view mode, on a page and pushed to one."""
+        return SafeString(get_template("event_display/_gap.html").render({"row": self}))
 
 
 def list_owner(
@@ -93,5 +98,5 @@ def gap_row(gap: MissingEntries, whose: ListOwner = NO_OWNER, *, is_before_first
 
 
 def render_gap(gap: MissingEntries, whose: ListOwner = NO_OWNER) -> str:
-    """Return the gap's row as HTML, an <li>. A page load and a live push have the same bytes."""
-    return get_template("event_display/_gap.html").render({"row": gap_row(gap, whose)})
+    """Return the gap's row as HTML."""
+    return gap_row(gap, whose).html()

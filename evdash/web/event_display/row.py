@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Final, Literal
 
 from django.template.loader import get_template
+from django.utils.safestring import SafeString
 
 from evdash.eventlog.records import MissingEntries, Position
 from evdash.events.entry import EntryId
@@ -65,6 +66,10 @@ class Row:
     def turn(self) -> ConversationTurn:
         """The event as a turn of a conversation."""
         return turn_of(self.event)
+
+    def html(self, reading: ViewMode = "events") -> SafeString:
+        """Return the row as HTML, an <li>. A page load and a live push have the same bytes."""
+        return SafeString(get_template(ROW_TEMPLATES[reading]).render({"row": self}))
 
     @property
     def raw_fields(self) -> tuple[RawField, ...]:
@@ -163,9 +168,9 @@ def with_gaps(
 
 
 def render_row(event: Event, reading: ViewMode = "events", *, is_duplicate: bool = False) -> str:
-    """Return the row as HTML, an <li>. A page load and a live push have the same bytes.
+    """Return the row of the event as HTML.
 
     The row depends only on the event, the view mode and the duplicate flag. An opened row narrows the filter in
     `hx-vals` of the list around the rows. A row rendered for one page therefore serves every page.
     """
-    return get_template(ROW_TEMPLATES[reading]).render({"row": row_of(event, is_duplicate=is_duplicate)})
+    return row_of(event, is_duplicate=is_duplicate).html(reading)

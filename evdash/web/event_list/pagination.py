@@ -17,7 +17,7 @@ from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.web.event_display.calls import Calls
 from evdash.web.event_display.gap_row import NO_OWNER, GapRow, ListOwner
-from evdash.web.event_display.row import ROW_TEMPLATES, Row, ViewMode, fold_duplicates, rows_of, with_gaps
+from evdash.web.event_display.row import Row, ViewMode, fold_duplicates, rows_of, with_gaps
 
 ROWS: Final = 100
 # The limit with `rows=all`, which is for printing. An export is the means for more rows.
@@ -69,11 +69,6 @@ class RowList:
     reading: ViewMode = "events"
     earlier: ListEnd | None = None  # continuations that the page inserts in place; None at an end of the list
     later: ListEnd | None = None
-
-    @property
-    def template(self) -> str:
-        """The template of each row."""
-        return ROW_TEMPLATES[self.reading]
 
 
 @dataclass(frozen=True, slots=True)
