@@ -12,8 +12,8 @@ from evdash.events.filters.event_filter import EventFilter, Predicate
 from evdash.live.frames import FRAME_ROWS, Arrival, Cursor, Frame
 from evdash.web.event_display.row import ViewMode
 
-# Under load a page receives four frames a second. The first event after a quiet interval is sent at once.
-FRAME_INTERVAL_S = 0.25
+# Under load a page receives about seven frames a second. The first event after a quiet interval is sent at once.
+FRAME_INTERVAL_S = 0.15
 
 
 class Follower(Protocol):
