@@ -15,6 +15,7 @@ from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.live import frames
 from evdash.live import subscription as credits
+from evdash.live.filter_group import FRAME_INTERVAL_S
 from evdash.live.hub import Hub
 from evdash.live.subscription import CatchUp, ChangeNotifier, Credit, Subscription
 from tests.builders import entry
@@ -93,11 +94,11 @@ def test_the_first_event_comes_at_once_and_a_burst_in_frames(hub: Hub) -> None:
     page = join(hub, Page())
     hub.take(entries(1), NOW, now_s=10.0)
     assert page.seen == ["s 1-0"]
-    hub.take(entries(2), NOW, now_s=10.1)
-    hub.take(entries(3), NOW, now_s=10.2)
+    hub.take(entries(2), NOW, now_s=10.05)
+    hub.take(entries(3), NOW, now_s=10.1)
     assert page.seen == ["s 1-0"]
-    assert hub.due_s == 10.25
-    hub.tick(now_s=10.25)
+    assert hub.due_s == 10.0 + FRAME_INTERVAL_S
+    hub.tick(now_s=hub.due_s)
     assert page.seen == ["s 1-0", "s 2-0", "s 3-0"]
     assert len(page.messages) == 2
     assert hub.due_s is None
