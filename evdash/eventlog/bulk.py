@@ -19,6 +19,7 @@ from django.db.models import Field, Model, TextField
 from evdash.events.entry import EntryId
 
 _PARAMETERS_MAX: Final = 60_000  # PostgreSQL's protocol has at most 65,535 in one statement
+_LOOKED_UP_MAX: Final = 30_000  # parameters of one look-up: SQLite's default limit is 32,766
 
 Row = Sequence[Any]
 """The values of a row, as the database driver takes them: an entry ID as its 16 bytes, a day as ISO text."""
@@ -89,7 +90,7 @@ def existing(model: type[Model], columns: tuple[str, ...], keys: Collection[Row]
     found: set[tuple[Any, ...]] = set()
     names = [_column(model, name) for name in columns]
     holders = f"({', '.join(['%s'] * len(columns))})"
-    at_once = _PARAMETERS_MAX // len(columns)
+    at_once = _LOOKED_UP_MAX // len(columns)
     for start in range(0, len(every), at_once):
         part = every[start : start + at_once]
         statement = f"""

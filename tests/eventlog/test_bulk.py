@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from django.db import IntegrityError, transaction
 
-from evdash.eventlog.bulk import Merge, entry_ids_among, insert, upsert
-from evdash.eventlog.models import AgentUser, LoggedEvent, TypeCount
+from evdash.eventlog.bulk import Merge, entry_ids_among, existing, insert, upsert
+from evdash.eventlog.models import AgentUser, LoggedEvent, Participation, TypeCount
 from evdash.eventlog.models.log import Stream
 from evdash.eventlog.row_mapping import USER_COLUMNS, user_of_row, user_values
 from evdash.events.entry import EntryId
@@ -81,3 +81,18 @@ def test_entry_ids_are_found_among_those_of_one_stream_only() -> None:
     asked = [EntryId(stream.pk, 2**64 - 1), EntryId(other.pk, 2**64 - 1), EntryId(stream.pk, 1)]
     assert entry_ids_among(LoggedEvent, "stream_id", stream.pk, asked) == [EntryId(stream.pk, 2**64 - 1)]
     assert entry_ids_among(LoggedEvent, "stream_id", stream.pk, []) == []
+
+
+def test_existing_keys_are_found_as_pairs_not_as_their_parts() -> None:
+    last_id = EntryId(1, 0)
+    for user, session in (("u", "s"), ("v", "t")):
+        Participation.objects.create(user_id=user, session_id=session, last_id=last_id)
+    asked = [("u", "s"), ("u", "t"), ("v", "t"), ("", "")]
+    assert existing(Participation, ("user_id", "session_id"), asked) == {("u", "s"), ("v", "t")}
+    assert existing(Participation, ("user_id", "session_id"), []) == set()
+
+
+def test_more_keys_than_one_statement_takes_are_looked_up() -> None:
+    Participation.objects.create(user_id="u", session_id="s 69999", last_id=EntryId(1, 0))
+    asked = [("u", f"s {number}") for number in range(70_000)]
+    assert existing(Participation, ("user_id", "session_id"), asked) == {("u", "s 69999")}
