@@ -168,7 +168,7 @@ def _ids_between(statement: str, number: int, oldest: EntryId, newest: EntryId) 
     """Return the packed entry IDs of the rows in this range, both ends included."""
     with connection.cursor() as cursor:
         cursor.execute(statement, [number, oldest.to_bytes(), newest.to_bytes()])
-        return {packed for (packed,) in cursor.fetchall()}
+        return {bytes(packed) for (packed,) in cursor.fetchall()}
 
 
 def _positions(group: str) -> list[tuple[int, int, int]]:
