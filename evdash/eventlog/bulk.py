@@ -42,6 +42,7 @@ class Follow:
 
     by: str
     order: Literal["least", "greatest"]
+    empty_loses: bool = False  # an empty text loses against any other, whatever `by` is
 
 
 Rule = Merge | Follow
@@ -157,6 +158,8 @@ def _merged(model: type[Model], name: str, rule: Rule | None, vendor: str) -> st
     collation = ' COLLATE "C"' if is_text and vendor == "postgresql" else ""
     sign = "<" if rule.order == "least" else ">"
     wins = f"({new_by}, {new}{collation}) {sign} ({old_by}, {old}{collation})"
+    if rule.empty_loses:
+        return f"CASE WHEN {new} <> '' AND ({old} = '' OR {wins}) THEN {new} ELSE {old} END"
     return f"CASE WHEN {new_by} IS NOT NULL AND ({old_by} IS NULL OR {wins}) THEN {new} ELSE {old} END"
 
 

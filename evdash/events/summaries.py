@@ -76,11 +76,11 @@ class SessionSummary:
             entry_id, unix_us = event.entry_id, event.credible_us
             first_id, last_id = min(first_id, entry_id), max(last_id, entry_id)
             started_us, last_us = min(started_us, unix_us), max(last_us, unix_us)
-            if event.user_id and (entry_id, event.user_id) < (user.at, user.text):
+            if event.user_id and (not user or (entry_id, event.user_id) < (user.at, user.text)):
                 user = FirstSaid(event.user_id, entry_id)
-            if event.agent and (entry_id, event.agent) < (agent.at, agent.text):
+            if event.agent and (not agent or (entry_id, event.agent) < (agent.at, agent.text)):
                 agent = FirstSaid(event.agent, entry_id)
-            if event.model and (entry_id, event.model) < (model.at, model.text):
+            if event.model and (not model or (entry_id, event.model) < (model.at, model.text)):
                 model = FirstSaid(event.model, entry_id)
             if event.type == "session.ended":
                 ended = max(ended or (EntryId.MIN, ""), (entry_id, _outcome(event)))

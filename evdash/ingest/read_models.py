@@ -21,11 +21,11 @@ _COUNTS: Final = (("events", Merge.SUM), ("errors", Merge.SUM))
 _ID_RANGE: Final = (("first_id", Merge.LEAST), ("last_id", Merge.GREATEST))
 # The database merges as SessionSummary.merged and UserSummary.merged do.
 _SESSION_RULES: Final[tuple[tuple[str, Rule], ...]] = (
-    ("user_id", Follow("user_at", "least")),
+    ("user_id", Follow("user_at", "least", empty_loses=True)),
     ("user_at", Merge.LEAST),
-    ("agent", Follow("agent_at", "least")),
+    ("agent", Follow("agent_at", "least", empty_loses=True)),
     ("agent_at", Merge.LEAST),
-    ("model", Follow("model_at", "least")),
+    ("model", Follow("model_at", "least", empty_loses=True)),
     ("model_at", Merge.LEAST),
     *_ID_RANGE,
     ("started_us", Merge.LEAST),

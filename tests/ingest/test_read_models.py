@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from evdash.eventlog.models import AgentSession, AgentUser, Participation, Tally
 from evdash.eventlog.row_mapping import session_of_row, user_of_row
 from evdash.events.deduplication import CountChange, changes
+from evdash.events.entry import MAX_HALF
 from evdash.events.event import Event
 from evdash.events.summaries import sessions_of, users_of
 from evdash.ingest import read_models
@@ -21,7 +22,7 @@ from tests.builders import event
 _events = st.lists(
     st.builds(
         lambda ms, stream, session, user, agent, type_, outcome: event(
-            f"{ms}-0",
+            f"{ms}-{MAX_HALF if ms == MAX_HALF else 0}",
             stream,
             session_id=session,
             user_id=user,
@@ -31,7 +32,7 @@ _events = st.lists(
             outcome=outcome,
             tokens="3",
         ),
-        st.integers(1, 4),
+        st.sampled_from([1, 2, 3, MAX_HALF]),
         st.sampled_from(["a", "b", "c"]),
         st.sampled_from(["", "s", "t"]),
         st.sampled_from(["", "u", "é", "z"]),
