@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Q, QuerySet
@@ -22,6 +23,52 @@ from evdash.events.filters.event_filter import EventFilter
 _BEGINNING = Position(EntryId.MIN, "")
 
 
+@dataclass(frozen=True, slots=True)
+class PageRange:
+    """The requested part of a list: at most `limit` events next to a position, or at an end of the list."""
+
+    before: Position | None
+    after: Position | None
+    oldest_first: bool
+    limit: int
+
+    @property
+    def forward(self) -> bool:
+        """True if the page is read from older to newer entries."""
+        return self.after is not None or (self.oldest_first and self.before is None)
+
+    @property
+    def start(self) -> Position | None:
+        """The position at which reading begins, itself excluded; None: the newest end."""
+        return (self.after or _BEGINNING) if self.forward else self.before
+
+    @property
+    def edge(self) -> EntryId | None:
+        """The entry ID from which the stream is read. The entry at the start itself is read as well."""
+        if self.start is None:
+            return None
+        return self.start.entry_id.previous() if self.forward else self.start.entry_id.next()
+
+    def ordered(self, found: Iterable[Position], numbers: Mapping[str, int], stop: EntryId | None) -> list[Position]:
+        """Return the positions between the start and the stop, in the direction of reading."""
+
+        def place(position: Position) -> tuple[EntryId, int]:
+            return position.entry_id, numbers.get(position.stream, -1)
+
+        kept = sorted(found, key=place, reverse=not self.forward)
+        if (start := self.start) is not None:
+            kept = [p for p in kept if (place(p) > place(start) if self.forward else place(p) < place(start))]
+        if stop is not None:
+            kept = [p for p in kept if (p.entry_id <= stop if self.forward else p.entry_id >= stop)]
+        return kept
+
+    def after_stop(self, stop: EntryId | None) -> Position | None:
+        """Return the position from which a search continues: past the entries of the stop's ID in all streams."""
+        if stop is None:
+            return None
+        return Position(stop.next(), "") if self.forward else Position(stop, "")
+
+
 def event_page(
     stream_part: StreamPart,
     numbers: Mapping[str, int],
@@ -38,44 +85,25 @@ def event_page(
 
     `numbers` maps each stream to its number in the log, which orders equal entry IDs.
     """
-    forward = after is not None or (oldest_first and before is None)
-    start = (after or _BEGINNING) if forward else before
-    # The query fetches one entry more than the page needs: the entry at the start itself may be among them.
-    edge = None if start is None else start.entry_id.previous() if forward else start.entry_id.next()
+    asked = PageRange(before, after, oldest_first, limit)
+    forward, start = asked.forward, asked.start
+    # Both queries fetch one entry more than the page needs: the entry at the start itself may be among them.
     direction: Direction = "forward" if forward else "backward"
-    window = stream_part.window(direction, edge, filter, now, limit=limit + 1, reads_on=reads_on)
-
-    def place(position: Position) -> tuple[EntryId, int]:
-        return position.entry_id, numbers.get(position.stream, -1)
-
+    window = stream_part.window(direction, asked.edge, filter, now, limit=limit + 1, reads_on=reads_on)
     found = {Position.of(event): event for event in window.events}
     with read_transaction():
         query = _beyond(log_query(filter, now), start, numbers, forward=forward)
         bound = query.bound(newest_first=not forward)
         found.update((Position.of(event), event) for event in _rows(query, numbers, bound, forward, limit + 1))
 
-    stops = [stop for stop in (window.stopped_at, bound) if stop is not None]
-    stop = (min(stops) if forward else max(stops)) if stops else None
-    ordered = sorted(found, key=place, reverse=not forward)
-    if start is not None:
-        ordered = [p for p in ordered if (place(p) > place(start) if forward else place(p) < place(start))]
-    if stop is not None:
-        ordered = [p for p in ordered if (p.entry_id <= stop if forward else p.entry_id >= stop)]
-    kept = ordered[:limit]
-    more = len(ordered) > limit
-    # To continue after the stop means after the entries of that ID in all streams; backward it means before them.
-    past_stop = None if stop is None else Position(stop.next(), "") if forward else Position(stop, "")
-    onward = kept[-1] if more else past_stop
+    nearest = min if forward else max
+    stop = nearest((stop for stop in (window.stopped_at, bound) if stop is not None), default=None)
+    ordered = asked.ordered(found, numbers, stop)
+    kept, more = ordered[:limit], len(ordered) > limit
+    onward = kept[-1] if more else asked.after_stop(stop)
     back = (kept[0] if kept else start) if before is not None or after is not None else None
     events = tuple(found[position] for position in (kept if forward == oldest_first else reversed(kept)))
     newer, older = (onward, back) if forward else (back, onward)
-    low, high = _range(start, onward, forward=forward)
-    sessions = filter.values("session")
-    if sessions:
-        low, high = _within(low, high, events, *((after, onward) if forward else (onward, before)))
-    gaps = gaps_between(low, high, filter, now, oldest_first=oldest_first)
-    if sessions and older is None and filter == EventFilter().also("session", sessions[0]):
-        gaps = (*_lost_beginning(events), *gaps) if oldest_first else (*gaps, *_lost_beginning(events))
     return EventPage(
         events=events,
         newer=newer,
@@ -83,8 +111,29 @@ def event_page(
         searched_to=(stop.time if stop and not more else None),
         cursor=_known_through(window.newest, start if forward else None),
         duplicates=duplicates_among(events),
-        gaps=gaps,
+        gaps=_gaps(asked, onward, events, filter, now, is_beginning=older is None),
     )
+
+
+def _gaps(
+    asked: PageRange,
+    onward: Position | None,
+    events: tuple[Event, ...],
+    filter: EventFilter,
+    now: datetime,
+    *,
+    is_beginning: bool,
+) -> tuple[MissingEntries, ...]:
+    """Return the gaps of the page's range, in its order. `is_beginning`: no page with older events exists."""
+    low, high = _range(asked.start, onward, forward=asked.forward)
+    sessions = filter.values("session")
+    if sessions:
+        ends = (asked.after, onward) if asked.forward else (onward, asked.before)
+        low, high = _within(low, high, events, *ends)
+    gaps = gaps_between(low, high, filter, now, oldest_first=asked.oldest_first)
+    if sessions and is_beginning and filter == EventFilter().also("session", sessions[0]):
+        return (*_lost_beginning(events), *gaps) if asked.oldest_first else (*gaps, *_lost_beginning(events))
+    return gaps
 
 
 def _known_through(newest: Mapping[str, EntryId], start: Position | None) -> Mapping[str, EntryId]:
