@@ -71,10 +71,10 @@ class StreamRecreated:
     former_entries: int  # entries in the event log that this stream never contained
 
 
-def made_anew(group: str, stream: str) -> StreamRecreated | None:
+def last_recreated(group: str, stream: str) -> StreamRecreated | None:
     """Return the last time that the group which fills the log found the stream recreated; None: never."""
     row = GroupPosition.objects.filter(group=group, stream__name=stream).first()
-    return StreamRecreated(row.made_anew_at, row.former_entries) if row and row.made_anew_at else None
+    return StreamRecreated(row.recreated_at, row.former_entries) if row and row.recreated_at else None
 
 
 def compared_through(groups: Iterable[str], stream: str) -> EntryId:

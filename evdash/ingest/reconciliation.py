@@ -73,8 +73,8 @@ def reconcile(consumer: GroupConsumer, projection: Projection, stream: str, hole
                 "" if projection.fills_log
                 else f" Add the logged ones with `manage.py rebuild {projection.group}`.",
             )  # fmt: skip
-        if compared_now.is_anew and projection.fills_log and checked_before is not None:
-            position.made_anew_at = timezone.now()
+        if compared_now.is_recreated and projection.fills_log and checked_before is not None:
+            position.recreated_at = timezone.now()
             rows = LoggedEvent.objects.filter(stream_id=position.stream_id, entry_id__lte=checked_before)
             position.former_entries = max(0, rows.count() - compared_now.restored)
             logger.warning(
@@ -83,7 +83,7 @@ def reconcile(consumer: GroupConsumer, projection: Projection, stream: str, hole
             )  # fmt: skip
         position.checked_through = info.last_generated_id
         position.checked_added = info.entries_added
-        position.save(update_fields=["checked_through", "checked_added", "made_anew_at", "former_entries"])
+        position.save(update_fields=["checked_through", "checked_added", "recreated_at", "former_entries"])
     return 0
 
 
@@ -93,7 +93,7 @@ class _Compared:
 
     after: EntryId  # the entries after this one were not compared before
     missing: int  # entries added since then that are not accounted for
-    is_anew: bool = False  # the stream was recreated since the last comparison
+    is_recreated: bool = False  # the stream was recreated since the last comparison
     restored: int = 0  # entries of the former stream that the recreated one contains
 
 
@@ -109,10 +109,10 @@ def _compare(
     # The stream was emptied, replaced or restored from an older file: its counter restarted or went back.
     restored = scan(consumer.client, stream, through=before).count
     if through > before and restored.exact:
-        return _Compared(before, added - restored.number - applied, is_anew=True, restored=restored.number)
+        return _Compared(before, added - restored.number - applied, is_recreated=True, restored=restored.number)
     # The IDs of both streams overlap. Applied entries of the two cannot be distinguished, so this is a lower bound.
     missing = added - projection.applied_between(stream, EntryId.MIN, through)
-    return _Compared(EntryId.MIN, missing, is_anew=True, restored=restored.number)
+    return _Compared(EntryId.MIN, missing, is_recreated=True, restored=restored.number)
 
 
 def _where(info: StreamInfo, after: EntryId, hole: IdRange | None) -> IdRange | None:

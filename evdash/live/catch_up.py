@@ -34,9 +34,7 @@ class _MissedPart:
     gaps: tuple[MissingEntries, ...] = ()
 
 
-def missed(
-    filter: EventFilter, cursor: Cursor, tailed: Cursor, render: Render, reading: ViewMode = "events"
-) -> CatchUp:
+def missed(filter: EventFilter, cursor: Cursor, tailed: Cursor, render: Render, view: ViewMode = "events") -> CatchUp:
     """Return the events that match the filter after the cursor, in the streams that the cursor names.
 
     The read ends at the current end of each stream; the tail delivers newer events. `tailed` is the tail's position
@@ -45,7 +43,7 @@ def missed(
     """
     with open_reader() as reader:
         ends = reader.last_entry_ids()
-        anew = {stream for stream, seen in cursor.items() if ends[stream] < max(seen, tailed[stream])}
+        recreated = {stream for stream, seen in cursor.items() if ends[stream] < max(seen, tailed[stream])}
         found = [
             _between(reader, wanted, Position(after, stream), through)
             for stream, seen in cursor.items()
@@ -62,7 +60,7 @@ def missed(
     # Gaps within the skipped range are shown when the page loads that range.
     from_id = shown[0].entry_id if len(shown) < len(ordered) else EntryId.MIN
     gaps = [gap for each in found for gap in each.gaps if gap.last_id >= from_id]
-    items = [(p.entry_id, 1, render(events[p], reading, is_duplicate=p in duplicates)) for p in shown]
+    items = [(p.entry_id, 1, render(events[p], view, is_duplicate=p in duplicates)) for p in shown]
     items += [(gap.last_id, 0, render_gap(gap, of_whom)) for gap in gaps]
     starts = [each.start for each in found if each.events or not each.is_all]
     return CatchUp(
@@ -71,17 +69,17 @@ def missed(
         start=min(starts, key=lambda position: position.entry_id, default=Position(EntryId.MIN, "")),
         skipped=len(ordered) - len(shown),
         is_exact=all(each.is_all for each in found),
-        before_anew={
+        before_recreation={
             stream: max([cursor[stream], *(position.entry_id for position in events if position.stream == stream)])
             if ends[stream] < cursor[stream]
             else tailed[stream]  # the page was loaded after the recreation and has the earlier events
-            for stream in anew
+            for stream in recreated
         },
         gaps=len(gaps),
     )
 
 
-def newest_unsent(filter: EventFilter, unsent: SkippedRange, render: Render, reading: ViewMode = "events") -> CatchUp:
+def newest_unsent(filter: EventFilter, unsent: SkippedRange, render: Render, view: ViewMode = "events") -> CatchUp:
     """Return the newest events of the skipped range. Blocks: call it in a thread. Raises StreamsUnavailable."""
     events: dict[Position, Event] = {}
     duplicates: frozenset[Position] = frozenset()
@@ -96,7 +94,7 @@ def newest_unsent(filter: EventFilter, unsent: SkippedRange, render: Render, rea
             raise StreamsUnavailable(reader.unreachable)
     found = sorted((p for p in events if is_beyond(p, unsent.since)), key=lambda p: (p.entry_id, p.stream))
     return unsent.as_catch_up(
-        tuple(render(events[p], reading, is_duplicate=p in duplicates) for p in found[-MISSED_ROWS:])
+        tuple(render(events[p], view, is_duplicate=p in duplicates) for p in found[-MISSED_ROWS:])
     )
 
 

@@ -20,7 +20,7 @@ from evdash.accounts.sockets import SIGNED_OUT
 from evdash.live.catch_up import missed, newest_unsent
 from evdash.live.filter_group import Follower
 from evdash.live.protocol import Acknowledge, InvalidMessage, Jump, Subscribe, WaitingSeen, parse
-from evdash.live.socket_registry import SOCKETS_PER_PERSON, attendance_of_process, is_still_signed_in
+from evdash.live.socket_registry import SOCKETS_PER_PERSON, is_still_signed_in, registry_of_process
 from evdash.live.stream_tailer import feed_of_process
 from evdash.live.subscription import CatchUp, ChangeNotifier, Credit, Subscription
 from evdash.streams.client import StreamsUnavailable
@@ -64,7 +64,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await super().__call__(scope, receive, send)
         finally:  # also when the server cancels the socket without a disconnect event
             metrics.OPEN_SOCKETS.dec()
-            self._let_go()
+            self._clean_up()
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self._subscribed_at_s: deque[float] = deque(maxlen=SUBSCRIPTIONS_MAX)
         self._following: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._told_state = ("", "")
+        self._sent_state = ("", "")
         self._is_open = False
 
     async def connect(self) -> None:
@@ -87,8 +87,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self._is_open = True
         self.person: object = user.pk
         self.session_key: str = self.scope["session"].session_key or ""
-        self._attendance = attendance_of_process()
-        if not self._attendance.enter(self):
+        self._registry = registry_of_process()
+        if not self._registry.register(self):
             await self._refuse(TOO_MANY, f"At most {SOCKETS_PER_PERSON} live pages per user. Close one.")
             return
         self._feed = feed_of_process()
@@ -112,14 +112,14 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self._refuse(MALFORMED, str(invalid))
 
     async def disconnect(self, code: int) -> None:
-        self._let_go()
+        self._clean_up()
 
     def tail_changed(self, state: TailState) -> None:
         """Send the state of Redis to the page. Called by the stream tailer."""
         if not state.reachable:
-            self._tell_state("unreachable", state.reason)
+            self._send_state("unreachable", state.reason)
         elif self._following and self._following.done():
-            self._tell_state("live")
+            self._send_state("live")
 
     def signed_out(self) -> None:
         """Close the socket, because the session has ended. Called by the socket registry."""
@@ -129,12 +129,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
         """Close the socket, because the stream tailer failed. Called by the tailer, or after a failed task."""
         self._tasks.append(self._watched(self._refuse(TRY_AGAIN, "The live feed was restarted.")))
 
-    def _tell_state(self, state: str, reason: str = "") -> None:
-        if (state, reason) != self._told_state:
-            self._told_state = state, reason
-            self._tell(type="state", state=state, reason=reason)
+    def _send_state(self, state: str, reason: str = "") -> None:
+        if (state, reason) != self._sent_state:
+            self._sent_state = state, reason
+            self._send_json(type="state", state=state, reason=reason)
 
-    def _tell(self, **message: Any) -> None:
+    def _send_json(self, **message: Any) -> None:
         self._outbox.put_nowait(json.dumps(message))
 
     async def _send_outbox(self) -> None:
@@ -172,24 +172,24 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if not await _is_still_signed_in(self.scope):
             await self._refuse(SIGNED_OUT, "You are signed out.")
             return
-        self._tell(type="subscribed", number=message.number)
+        self._send_json(type="subscribed", number=message.number)
         if self._feed.is_answered:
-            self._tell_state("catching up")
+            self._send_state("catching up")
         await self._feed.answered()
         if message.rows:
             await self._catch_up(message)
         else:
             self._join(ChangeNotifier(self._outbox.put_nowait), message)
-            self._tell_live()
+            self._send_live()
 
     async def _catch_up(self, message: Subscribe) -> None:
         position = self._feed.hub.position
         cursor = {stream: message.cursor.get(stream, position[stream]) for stream in settings.EVDASH.streams}
         subscription = Subscription(cursor, self._credit, self._outbox.put_nowait)
         self._join(subscription, message)
-        await self._bring(
+        await self._deliver_missed(
             subscription,
-            partial(_missed, message.filter, subscription.cursor, subscription.tailed, render_row, message.reading),
+            partial(_missed, message.filter, subscription.cursor, subscription.tailed, render_row, message.view),
         )
 
     def _jump(self) -> bool:
@@ -204,34 +204,34 @@ class LiveConsumer(AsyncWebsocketConsumer):
             return True
         unsent = self._follower.jump()
         if unsent is not None:
-            read = partial(_newest_unsent, self._wanted.filter, unsent, render_row, self._wanted.reading)
-            self._following = self._watched(self._bring(self._follower, read))
+            read = partial(_newest_unsent, self._wanted.filter, unsent, render_row, self._wanted.view)
+            self._following = self._watched(self._deliver_missed(self._follower, read))
         return unsent is not None
 
-    async def _bring(self, subscription: Subscription, read: Callable[[], Awaitable[CatchUp]]) -> None:
+    async def _deliver_missed(self, subscription: Subscription, read: Callable[[], Awaitable[CatchUp]]) -> None:
         try:
             async with asyncio.timeout(CATCH_UP_LIMIT_S):
-                past = await self._past(read)
+                past = await self._read_with_retry(read)
         except TimeoutError:
             await self._refuse(TRY_AGAIN, "Catch-up took too long.")
             return
         self._feed.hub.catch_up(subscription, past, asyncio.get_running_loop().time())
-        self._tell_live()
+        self._send_live()
 
-    def _tell_live(self) -> None:
+    def _send_live(self) -> None:
         if self._is_open and self._feed.is_answered:
-            self._tell_state("live")
+            self._send_state("live")
 
     def _join(self, follower: Follower, message: Subscribe) -> None:
         self._follower, self._wanted = follower, message
-        self._feed.hub.join(follower, message.filter, message.reading)
+        self._feed.hub.join(follower, message.filter, message.view)
 
-    async def _past(self, read: Callable[[], Awaitable[CatchUp]]) -> CatchUp:
+    async def _read_with_retry(self, read: Callable[[], Awaitable[CatchUp]]) -> CatchUp:
         while True:
             try:
                 return await read()
             except StreamsUnavailable as unavailable:
-                self._tell_state("unreachable", str(unavailable))
+                self._send_state("unreachable", str(unavailable))
                 await asyncio.sleep(RETRY_S)
 
     async def _watch_sign_in(self) -> None:
@@ -245,9 +245,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 await self._refuse(SIGNED_OUT, "You are signed out.")
                 return
             if self._follower:
-                self._feed.hub.tell_alive(self._follower)
+                self._feed.hub.send_heartbeat(self._follower)
             else:
-                self._tell(type="alive")
+                self._send_json(type="alive")
 
     async def _refuse(self, code: int, reason: str) -> None:
         """Close the socket, after a message with the reason: not every server forwards the reason of a close."""
@@ -255,7 +255,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             self._is_open = False
             await self.send(text_data=json.dumps({"type": "refused", "reason": reason}))
             await self.close(code, reason[:100])
-        self._let_go()
+        self._clean_up()
 
     def _watched(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -267,11 +267,11 @@ class LiveConsumer(AsyncWebsocketConsumer):
             logger.error("Live socket failed.", exc_info=task.exception())
             self.feed_failed()
 
-    def _let_go(self) -> None:
+    def _clean_up(self) -> None:
         self._is_open = False
         current = asyncio.current_task()
-        if hasattr(self, "_attendance"):
-            self._attendance.leave(self)
+        if hasattr(self, "_registry"):
+            self._registry.unregister(self)
         if hasattr(self, "_feed"):
             self._unsubscribe()
             self._feed.detach(self)

@@ -24,7 +24,7 @@ class Follower(Protocol):
 
     tailed: Cursor  # the tail's position when this joined the hub
 
-    def take(self, frame: Frame) -> None:
+    def on_frame(self, frame: Frame) -> None:
         """Handle the next frame of the filter."""
 
     def waiting_seen(self) -> None:
@@ -33,18 +33,18 @@ class Follower(Protocol):
     def credit_returned(self) -> None:
         """Handle the page's acknowledgement of rows."""
 
-    def tell_alive(self, cursor: Cursor) -> None:
+    def send_heartbeat(self, cursor: Cursor) -> None:
         """Send a sign of life. The hub has handed over everything up to this cursor."""
 
-    def begin_anew(self, stream: str) -> None:
+    def restart_stream(self, stream: str) -> None:
         """Restart the stream's position, because the stream was recreated with lower entry IDs."""
 
 
 class FilterGroup:
     """A collector of one filter's events into frames. Times are seconds of any monotonic clock."""
 
-    def __init__(self, filter: EventFilter, reading: ViewMode = "events") -> None:
-        self.filter, self.reading = filter, reading
+    def __init__(self, filter: EventFilter, view: ViewMode = "events") -> None:
+        self.filter, self.view = filter, view
         self.followers: set[Follower] = set()
         self._is_relative = any(bound is not None and bound.ago is not None for bound in (filter.since, filter.until))
         self._needs_text = filter.needs_search_text
@@ -63,7 +63,7 @@ class FilterGroup:
         """The time of the next frame; None if no event waits for it."""
         return self._last_frame_s + FRAME_INTERVAL_S if self._arrivals else None
 
-    def take(self, arrivals: Sequence[Arrival], now: datetime) -> None:
+    def on_arrivals(self, arrivals: Sequence[Arrival], now: datetime) -> None:
         """Keep the matching events: the newest FRAME_ROWS as rows, older ones as positions only."""
         if self._is_relative:
             self._matches = self.filter.predicate(now)
@@ -77,9 +77,9 @@ class FilterGroup:
         """Send the collected events to the pages as one frame. `cursor`: the position up to which events were taken."""
         if not self._arrivals:
             return
-        frame = Frame(tuple(self._arrivals), tuple(self._unshown), dict(cursor), self.reading)
+        frame = Frame(tuple(self._arrivals), tuple(self._unshown), dict(cursor), self.view)
         self._arrivals.clear()
         self._unshown.clear()
         self._last_frame_s = now_s
         for follower in self.followers:
-            follower.take(frame)
+            follower.on_frame(frame)

@@ -25,7 +25,7 @@ Cursor = Mapping[str, EntryId]
 class Render(Protocol):
     """A function that renders an event's row."""
 
-    def __call__(self, event: Event, reading: ViewMode = "events", *, is_duplicate: bool = False) -> str:
+    def __call__(self, event: Event, view: ViewMode = "events", *, is_duplicate: bool = False) -> str:
         """Return the row as HTML, an <li>, in this view mode."""
 
 
@@ -50,11 +50,11 @@ class Arrival:
         self._is_duplicate = is_duplicate
         self._rows: dict[ViewMode, str] = {}
 
-    def row(self, reading: ViewMode) -> str:
+    def row(self, view: ViewMode) -> str:
         """Return the row as HTML, escaped for `rows_message`."""
-        if reading not in self._rows:
-            self._rows[reading] = escaped(self._render(self.event, reading, is_duplicate=self._is_duplicate))
-        return self._rows[reading]
+        if view not in self._rows:
+            self._rows[view] = escaped(self._render(self.event, view, is_duplicate=self._is_duplicate))
+        return self._rows[view]
 
     @cached_property
     def search_text(self) -> str:
@@ -71,7 +71,7 @@ class Frame:
     arrivals: tuple[Arrival, ...]
     unshown: tuple[Position, ...]  # matched, but beyond the number of rows per frame
     cursor: Cursor
-    reading: ViewMode = "events"
+    view: ViewMode = "events"
 
     @property
     def count(self) -> int:
@@ -103,7 +103,7 @@ class Frame:
         rows: list[str] = []
         size = 0
         for arrival in reversed(self.arrivals):
-            row = arrival.row(self.reading)
+            row = arrival.row(self.view)
             size += len(row)
             if rows and size > FRAME_BYTES:
                 break
@@ -127,7 +127,7 @@ class Frame:
             return self
         arrivals = tuple(arrival for arrival in self.arrivals if is_beyond(arrival.position, cursor))
         unshown = tuple(position for position in self.unshown if is_beyond(position, cursor))
-        return Frame(arrivals, unshown, later(self.cursor, cursor), self.reading) if arrivals or unshown else None
+        return Frame(arrivals, unshown, later(self.cursor, cursor), self.view) if arrivals or unshown else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,9 +49,9 @@ class Hub:
         """Set the tail's position before its first entries."""
         self.position = dict(position)
 
-    def join(self, follower: Follower, filter: EventFilter, reading: ViewMode = "events") -> None:
+    def join(self, follower: Follower, filter: EventFilter, view: ViewMode = "events") -> None:
         """Send the page the events that match the filter from now on, after the hub's position."""
-        topic = self._topics.setdefault((filter.text(), reading), FilterGroup(filter, reading))
+        topic = self._topics.setdefault((filter.text(), view), FilterGroup(filter, view))
         topic.followers.add(follower)
         follower.tailed = dict(self.position)
         self._topic_of[follower] = topic
@@ -62,35 +62,35 @@ class Hub:
         if topic is not None:
             topic.followers.remove(follower)
             if not topic.followers:
-                del self._topics[topic.filter.text(), topic.reading]
+                del self._topics[topic.filter.text(), topic.view]
 
-    def take(self, entries: Sequence[Entry], now: datetime, now_s: float) -> None:
+    def on_entries(self, entries: Sequence[Entry], now: datetime, now_s: float) -> None:
         """Pass new entries to the filter groups and send the due frames. Entries are in the order of each stream."""
         for stream, first in {entry.stream: entry.entry_id for entry in reversed(entries)}.items():
             if first <= self.position.get(stream, EntryId.MIN):
-                self._begin_anew(stream, now_s)
+                self._restart_stream(stream, now_s)
         before = dict(self.position)
         for entry in entries:
             self.position[entry.stream] = entry.entry_id
         if self._topics:
             arrivals = [self._arrival(event) for event in self._events_of(entries, before)]
             for topic in self._topics.values():
-                topic.take(arrivals, now)
+                topic.on_arrivals(arrivals, now)
             self.tick(now_s)
 
     def catch_up(self, subscription: Subscription, missed: CatchUp, now_s: float) -> None:
         """Pass the missed events to a subscription that has joined."""
         for stream in subscription.recreated_unseen(missed):
-            self._begin_anew(stream, now_s)
+            self._restart_stream(stream, now_s)
         subscription.catch_up(missed)
 
-    def _begin_anew(self, stream: str, now_s: float) -> None:
+    def _restart_stream(self, stream: str, now_s: float) -> None:
         """Restart the position of a recreated stream, because its entries have lower IDs than the old ones."""
         for topic in self._topics.values():
             topic.flush(self.position, now_s)  # the events of the old stream
         self.position[stream] = EntryId.MIN
         for follower in self._topic_of:
-            follower.begin_anew(stream)
+            follower.restart_stream(stream)
 
     def _arrival(self, event: Event) -> Arrival:
         """Return the arrival of an event, marked as a duplicate if its identity is among the recent ones."""
@@ -114,8 +114,8 @@ class Hub:
         """The time of the next due frame; None until new entries arrive."""
         return min((topic.due_s for topic in self._topics.values() if topic.due_s is not None), default=None)
 
-    def tell_alive(self, follower: Follower) -> None:
+    def send_heartbeat(self, follower: Follower) -> None:
         """Send the page a sign of life, with the hub's position if its filter group has no events pending."""
         topic = self._topic_of.get(follower)
         if topic is not None:
-            follower.tell_alive({} if topic.is_pending else self.position)
+            follower.send_heartbeat({} if topic.is_pending else self.position)

@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_GET
 
 from evdash.eventlog.current_reader import open_reader
+from evdash.events.filters.event_filter import EventFilter
 from evdash.live.catch_up import missed
-from evdash.live.frames import written
-from evdash.live.protocol import InvalidMessage, cursor_of, filter_of, reading_of
+from evdash.live.frames import Cursor, written
+from evdash.live.protocol import InvalidMessage, cursor_of, filter_of, view_of
 from evdash.streams.client import StreamsUnavailable
-from evdash.web.event_display.row import render_row
+from evdash.web.event_display.row import ViewMode, render_row
+
+
+@dataclass(frozen=True, slots=True)
+class MissedQuery:
+    """The query of a page that catches up: its filter, its cursor and its view mode."""
+
+    filter: EventFilter
+    cursor: Cursor
+    view: ViewMode
+
+    @classmethod
+    def from_request(cls, request: HttpRequest) -> Self:
+        """Return the query in `query=`, `cursor=` (JSON) and `reading=`. Raise InvalidMessage."""
+        params = request.GET
+        try:
+            cursor = json.loads(params.get("cursor", "{}"))
+        except (ValueError, RecursionError):
+            raise InvalidMessage("The cursor is not JSON.") from None
+        if not isinstance(cursor, dict):
+            raise InvalidMessage("The cursor must have one entry ID for each stream.")
+        return cls(filter_of(params.get("query", "")), cursor_of(cursor), view_of(params.get("reading", "events")))
 
 
 @require_GET
@@ -23,11 +46,10 @@ def missed_rows(request: HttpRequest) -> HttpResponse:
     The message is `state` while Redis is unreachable. For invalid parameters it is `refused`, with status 400.
     """
     try:
-        asked = cursor_of(_cursor(request))
+        query = MissedQuery.from_request(request)
         with open_reader() as reader:  # for the watched streams, `streams` needs neither Redis nor SQL
-            cursor = {stream: asked[stream] for stream in reader.streams if stream in asked}
-        reading = reading_of(request.GET.get("reading", "events"))
-        told = missed(filter_of(request.GET.get("query", "")), cursor, cursor, render_row, reading)
+            cursor = {stream: query.cursor[stream] for stream in reader.streams if stream in query.cursor}
+        told = missed(query.filter, cursor, cursor, render_row, query.view)
     except InvalidMessage as invalid:
         return _answer({"type": "refused", "reason": str(invalid)}, status=400)
     except StreamsUnavailable as unavailable:
@@ -35,16 +57,6 @@ def missed_rows(request: HttpRequest) -> HttpResponse:
     if message := told.message(told.cursor):
         return _kept_by_none(HttpResponse(message, content_type="application/json"))
     return _answer({"type": "alive", "cursor": written(told.cursor)})
-
-
-def _cursor(request: HttpRequest) -> dict[str, Any]:
-    try:
-        cursor = json.loads(request.GET.get("cursor", "{}"))
-    except (ValueError, RecursionError):
-        raise InvalidMessage("The cursor is not JSON.") from None
-    if not isinstance(cursor, dict):
-        raise InvalidMessage("The cursor must have one entry ID for each stream.")
-    return cursor
 
 
 def _answer(message: dict[str, Any], *, status: int = 200) -> HttpResponse:

@@ -32,7 +32,7 @@ class Subscribe:
     filter: EventFilter
     cursor: Mapping[str, EntryId]
     rows: bool = True
-    reading: ViewMode = "events"
+    view: ViewMode = "events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ def parse(text: str | None) -> Subscribe | Acknowledge | WaitingSeen | Jump:
         case {"type": "subscribe", "number": int(number), "query": str(query), "cursor": dict(cursor)} if (
             not isinstance(number, bool)
         ):
-            reading = reading_of(told.get("reading", "events"))
-            return Subscribe(number, filter_of(query), cursor_of(cursor), told.get("rows") is not False, reading)
+            view = view_of(told.get("reading", "events"))
+            return Subscribe(number, filter_of(query), cursor_of(cursor), told.get("rows") is not False, view)
         case {"type": "ack", "messages": int(messages)} if messages >= 0 and not isinstance(messages, bool):
             return Acknowledge(messages)
         case {"type": "waiting-seen"}:
@@ -87,11 +87,11 @@ def filter_of(query: str) -> EventFilter:
         raise InvalidMessage("The query string of the filter has too many parameters.") from None
 
 
-def reading_of(word: object) -> ViewMode:
+def view_of(word: object) -> ViewMode:
     """Return the view mode of a page's list. Raises InvalidMessage."""
-    for reading in ROW_TEMPLATES:
-        if word == reading:
-            return reading
+    for view in ROW_TEMPLATES:
+        if word == view:
+            return view
     raise InvalidMessage("Unknown view mode.")
 
 

@@ -49,7 +49,7 @@ LOOK_EVERY_S = 2.0
 _ended_sessions = database_sync_to_async(
     ended_sessions,
     thread_sensitive=False,
-    executor=ThreadPoolExecutor(max_workers=1, thread_name_prefix="live-attendance"),
+    executor=ThreadPoolExecutor(max_workers=1, thread_name_prefix="live-registry"),
 )
 
 
@@ -68,31 +68,31 @@ class SocketRegistry:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._attendees: set[OpenSocket] = set()
+        self._sockets: set[OpenSocket] = set()
         self._sockets_of: Counter[object] = Counter()
-        self._looking: asyncio.Task[None] | None = None
+        self._checking: asyncio.Task[None] | None = None
 
-    def enter(self, attendee: OpenSocket) -> bool:
+    def register(self, socket: OpenSocket) -> bool:
         """Register a socket. Return False, without registering, if its user has SOCKETS_PER_PERSON sockets open."""
-        if self._sockets_of[attendee.person] >= SOCKETS_PER_PERSON:
+        if self._sockets_of[socket.person] >= SOCKETS_PER_PERSON:
             return False
-        self._sockets_of[attendee.person] += 1
-        self._attendees.add(attendee)
-        if self._looking is None:
-            self._looking = asyncio.create_task(self._look())
+        self._sockets_of[socket.person] += 1
+        self._sockets.add(socket)
+        if self._checking is None:
+            self._checking = asyncio.create_task(self._check_sign_ins())
         return True
 
-    def leave(self, attendee: OpenSocket) -> None:
+    def unregister(self, socket: OpenSocket) -> None:
         """Remove a socket. A second call has no effect."""
-        if attendee not in self._attendees:
+        if socket not in self._sockets:
             return
-        self._attendees.discard(attendee)
-        self._sockets_of[attendee.person] -= 1
-        if not self._sockets_of[attendee.person]:
-            del self._sockets_of[attendee.person]
-        if not self._attendees and self._looking is not None:
-            self._looking.cancel()
-            self._looking = None
+        self._sockets.discard(socket)
+        self._sockets_of[socket.person] -= 1
+        if not self._sockets_of[socket.person]:
+            del self._sockets_of[socket.person]
+        if not self._sockets and self._checking is not None:
+            self._checking.cancel()
+            self._checking = None
 
     def session_over(self, session_key: str) -> None:
         """Close the sockets of this session. May be called in any thread."""
@@ -100,32 +100,32 @@ class SocketRegistry:
             self._loop.call_soon_threadsafe(self._close, {session_key})
 
     def _close(self, session_keys: set[str]) -> None:
-        for attendee in [each for each in self._attendees if each.session_key in session_keys]:
-            attendee.signed_out()
+        for socket in [each for each in self._sockets if each.session_key in session_keys]:
+            socket.signed_out()
 
-    async def _look(self) -> None:
+    async def _check_sign_ins(self) -> None:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             try:
-                self._close(await _ended_sessions({each.session_key for each in self._attendees}))
+                self._close(await _ended_sessions({each.session_key for each in self._sockets}))
             except DatabaseError as error:  # every page reports the outage; the sockets stay open until SQL answers
                 logger.warning("Cannot check the sign-in of open sockets: %s", error)
 
 
-_attendances: WeakKeyDictionary[asyncio.AbstractEventLoop, SocketRegistry] = WeakKeyDictionary()
+_registries: WeakKeyDictionary[asyncio.AbstractEventLoop, SocketRegistry] = WeakKeyDictionary()
 
 
-def attendance_of_process() -> SocketRegistry:
+def registry_of_process() -> SocketRegistry:
     """Return the registry of the running event loop. A web process has one event loop."""
     loop = asyncio.get_running_loop()
-    if loop not in _attendances:
-        _attendances[loop] = SocketRegistry(loop)
-    return _attendances[loop]
+    if loop not in _registries:
+        _registries[loop] = SocketRegistry(loop)
+    return _registries[loop]
 
 
 @receiver(user_logged_out, dispatch_uid="evdash.live.socket_registry")
 def _on_sign_out(sender: object, request: Any, **_: object) -> None:
     session = getattr(request, "session", None)
     if session is not None and session.session_key:
-        for attendance in list(_attendances.values()):
-            attendance.session_over(session.session_key)
+        for registry in list(_registries.values()):
+            registry.session_over(session.session_key)

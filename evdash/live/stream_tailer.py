@@ -112,7 +112,7 @@ class StreamTailer:
         try:
             async with aclosing(self._tail.batches()) as batches:
                 async for batch in batches:
-                    self.hub.take(batch, datetime.now(UTC), loop.time())
+                    self.hub.on_entries(batch, datetime.now(UTC), loop.time())
                     schedule()
                     await asyncio.sleep(GATHER_S)  # gives sockets and pages priority while entries accumulate
         finally:

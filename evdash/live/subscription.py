@@ -66,7 +66,7 @@ class CatchUp:
     is_exact: bool = True  # False: at least `skipped` events were skipped
     # For streams recreated since the page's cursor: the entry ID up to which this has the old stream.
     # The entry IDs of the new stream are lower than the page's cursor.
-    before_anew: Cursor = field(default_factory=dict)
+    before_recreation: Cursor = field(default_factory=dict)
     gaps: int = 0
 
     @property
@@ -122,15 +122,15 @@ class Subscription:
         self._gap: Skipped | None = None
         self._gap_since: Cursor = {}
         self._unsent: deque[Arrival] = deque(maxlen=FRAME_ROWS)  # the newest skipped events that arrived in frames
-        self._reading: ViewMode = "events"
-        self._told_waiting: int | None = None  # a count was sent, and the page has not confirmed it
+        self._view: ViewMode = "events"
+        self._sent_waiting: int | None = None  # a count was sent, and the page has not confirmed it
 
     @property
     def is_complete(self) -> bool:
         """True if the page was sent everything up to `cursor`."""
         return self._held is None and self._gap is None
 
-    def take(self, frame: Frame, ahead: Cursor | None = None) -> None:
+    def on_frame(self, frame: Frame, ahead: Cursor | None = None) -> None:
         """Send the next frame of the filter; hold it during a catch-up, or only count it if the credit is spent.
 
         `ahead` contains the page's entry IDs in recreated streams. A frame from before the recreation lacks them.
@@ -147,27 +147,27 @@ class Subscription:
         if not self._credit.is_available:
             self._skip(Skipped(rest.count, rest.start), since)
             self._unsent.extend(rest.arrivals)
-            self._reading = rest.reading
-            self._tell_waiting()
+            self._view = rest.view
+            self._send_waiting()
             return
         self._send(rest.message, rest.shown)
 
     def recreated_unseen(self, missed: CatchUp) -> set[str]:
         """Return the streams that the catch-up found recreated and the tail has not yet found recreated."""
-        behind = {stream for stream in missed.before_anew if missed.cursor[stream] < self.tailed[stream]}
+        behind = {stream for stream in missed.before_recreation if missed.cursor[stream] < self.tailed[stream]}
         return behind - {each.stream for each in self._held or () if isinstance(each, _Recreated)}
 
     def catch_up(self, missed: CatchUp) -> None:
         """Send the events that the page missed, then the held events that are not among them."""
         held, self._held = self._held or [], None
         since, self.cursor = self.cursor, later(self.cursor, missed.cursor)
-        self.cursor |= {stream: missed.cursor[stream] for stream in missed.before_anew}
+        self.cursor |= {stream: missed.cursor[stream] for stream in missed.before_recreation}
         told = missed.message(self.cursor)
         if told and self._credit.is_available:
             self._send(told, missed.shown)
         elif told:
             self._skip(Skipped(missed.skipped + missed.shown, missed.start, missed.is_exact), since)
-            self._tell_waiting()
+            self._send_waiting()
         self._replay(held, missed)
 
     def _replay(self, held: list[Frame | _Recreated], missed: CatchUp) -> None:
@@ -175,14 +175,14 @@ class Subscription:
 
         A stream may have been recreated during the catch-up, before or after its read.
         """
-        anew = {each.stream for each in held if isinstance(each, _Recreated)} & set(missed.before_anew)
-        read_anew = {stream: missed.cursor[stream] for stream in anew}
-        self.cursor |= {stream: missed.before_anew[stream] for stream in read_anew}
+        recreated = {each.stream for each in held if isinstance(each, _Recreated)} & set(missed.before_recreation)
+        read_after = {stream: missed.cursor[stream] for stream in recreated}
+        self.cursor |= {stream: missed.before_recreation[stream] for stream in read_after}
         for each in held:
             if isinstance(each, Frame):
-                self.take(each, read_anew)
+                self.on_frame(each, read_after)
             else:
-                self.cursor[each.stream] = read_anew.pop(each.stream, EntryId.MIN)
+                self.cursor[each.stream] = read_after.pop(each.stream, EntryId.MIN)
 
     def credit_returned(self) -> None:
         """Send the skipped count, if any, before the next row. Called after the page has acknowledged messages."""
@@ -201,7 +201,7 @@ class Subscription:
         if len(unsent) < FRAME_ROWS and not (gap.is_exact and len(unsent) == gap.count):
             return False
         self._take_gap(gap)
-        rows, shown = Frame(unsent, (), self.cursor, self._reading).fitting
+        rows, shown = Frame(unsent, (), self.cursor, self._view).fitting
         self._send(rows_message(rows, shown, self.cursor, replace(gap, count=gap.count - shown)), shown)
         return True
 
@@ -213,16 +213,16 @@ class Subscription:
         if self._held is not None or self._gap is None:
             return None
         unsent = SkippedRange(self._take_gap(self._gap), self._gap_since, dict(self.cursor))
-        self._held = []  # `_told_waiting` stays: the page may not have confirmed the last count yet
+        self._held = []  # `_sent_waiting` stays: the page may not have confirmed the last count yet
         return unsent
 
     def waiting_seen(self) -> None:
         """Send the current waiting count if it changed since the one that the page now shows."""
-        told, self._told_waiting = self._told_waiting, None
+        told, self._sent_waiting = self._sent_waiting, None
         if self._gap and self._gap.count != told:
-            self._tell_waiting()
+            self._send_waiting()
 
-    def tell_alive(self, cursor: Cursor) -> None:
+    def send_heartbeat(self, cursor: Cursor) -> None:
         """Send a sign of life, with the cursor if the page was sent everything up to it."""
         if self.is_complete:
             self.cursor = later(self.cursor, cursor)
@@ -230,7 +230,7 @@ class Subscription:
         else:
             self._deliver(json.dumps({"type": "alive"}))
 
-    def begin_anew(self, stream: str) -> None:
+    def restart_stream(self, stream: str) -> None:
         """Restart the stream's cursor, because its entries now have lower IDs: the stream was recreated."""
         if self._held is not None:
             self._held.append(_Recreated(stream))
@@ -248,9 +248,9 @@ class Subscription:
             self._gap_since = dict(since)
         self._gap = self._gap.joined(gap) if self._gap else gap
 
-    def _tell_waiting(self) -> None:
-        if self._gap and self._told_waiting is None:
-            self._told_waiting = self._gap.count
+    def _send_waiting(self) -> None:
+        if self._gap and self._sent_waiting is None:
+            self._sent_waiting = self._gap.count
             self._deliver(json.dumps({"type": "waiting", "count": self._gap.count}))
 
     def _send(self, message: str, rows: int) -> None:
@@ -268,30 +268,30 @@ class ChangeNotifier:
     def __init__(self, deliver: Callable[[str], None]) -> None:
         self.tailed: Cursor = {}
         self._deliver = deliver
-        self._untold = 0
-        self._is_told = False  # True: a count was sent, and the page has not refreshed itself yet
+        self._unsent = 0
+        self._is_sent = False  # True: a count was sent, and the page has not refreshed itself yet
 
-    def take(self, frame: Frame) -> None:
+    def on_frame(self, frame: Frame) -> None:
         """Count the events of the next frame, and send the count unless one is unconfirmed."""
-        self._untold += frame.count
-        self._tell()
+        self._unsent += frame.count
+        self._send_news()
 
     def waiting_seen(self) -> None:
         """Send the count of newer events, if any, because the page has refreshed itself."""
-        self._is_told = False
-        self._tell()
+        self._is_sent = False
+        self._send_news()
 
     def credit_returned(self) -> None:
         """Do nothing: this page does not receive rows."""
 
-    def tell_alive(self, cursor: Cursor) -> None:
+    def send_heartbeat(self, cursor: Cursor) -> None:
         """Send a sign of life without a cursor."""
         self._deliver(json.dumps({"type": "alive"}))
 
-    def begin_anew(self, stream: str) -> None:
+    def restart_stream(self, stream: str) -> None:
         """Do nothing: every event of a recreated stream counts as new."""
 
-    def _tell(self) -> None:
-        if self._untold and not self._is_told:
-            self._deliver(json.dumps({"type": "news", "count": self._untold}))
-            self._untold, self._is_told = 0, True
+    def _send_news(self) -> None:
+        if self._unsent and not self._is_sent:
+            self._deliver(json.dumps({"type": "news", "count": self._unsent}))
+            self._unsent, self._is_sent = 0, True

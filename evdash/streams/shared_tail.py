@@ -472,7 +472,7 @@ class SharedTail:
                 for each in found:
                     self._give_number(each)
                 state.held = [*reversed(found), *state.held]
-                self._index_anew()
+                self._rebuild_index()
             state.start = start
 
     # The held events. Callers of these methods hold `_lock`, except for `_forget`.
@@ -495,9 +495,9 @@ class SharedTail:
     def _keep(self, wanted: Callable[[_Stream, Held], bool]) -> None:
         for state in self._streams.values():
             state.held = [held for held in state.held if wanted(state, held)]
-        self._index_anew()
+        self._rebuild_index()
 
-    def _index_anew(self) -> None:
+    def _rebuild_index(self) -> None:
         """Build a new index for the new lists of held events.
 
         Readings keep the lists and the index that they have.
@@ -512,7 +512,7 @@ class SharedTail:
             for stream in streams:
                 state = self._streams[stream]
                 state.start, state.position, state.held, state.info = None, EntryId.MIN, [], None
-            self._index_anew()
+            self._rebuild_index()
 
     def _drop(self, watermarks: Mapping[str, Mapping[str, EntryId]]) -> None:
         """Drop events that every group has committed according to `watermarks`, and the oldest beyond the bound."""
@@ -529,7 +529,7 @@ class SharedTail:
             if dropped:
                 state.start = max(state.start or EntryId.MIN, state.held[dropped - 1].entry_id)
                 state.held = state.held[dropped:]
-        self._index_anew()
+        self._rebuild_index()
 
     def _cutoff(self) -> EntryId | None:
         """Return the newest entry ID beyond the bound, or None if all events fit."""

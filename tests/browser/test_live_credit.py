@@ -34,7 +34,7 @@ def test_another_filter_while_paused_goes_on_though_much_was_held(page: Page, pu
     expect(page.locator("[data-entry]")).to_have_count(1)
 
 
-def test_a_page_that_followed_its_stream_made_anew_is_told_nothing_twice_when_it_connects_again(
+def test_a_page_that_followed_a_recreated_stream_gets_no_event_twice_after_a_reconnect(
     page: Page, running: Running
 ) -> None:
     sockets: list[WebSocketRoute] = []
@@ -44,15 +44,15 @@ def test_a_page_that_followed_its_stream_made_anew_is_told_nothing_twice_when_it
         sockets.append(socket)
 
     page.route_web_socket("**/live/socket/", pass_through)
-    page.goto("/live/?q=session:anew")
+    page.goto("/live/?q=session:recreated")
     status = page.locator("[data-live-status]").first
     expect(status).to_have_attribute("data-state", "live")
     with open_client(running.redis_url) as client:
-        call(client, "XADD", STREAM, "*", "type", "message.added", "session_id", "anew")
+        call(client, "XADD", STREAM, "*", "type", "message.added", "session_id", "recreated")
         expect(page.locator("[data-entry]")).to_have_count(1)
         call(client, "DEL", STREAM)
         for number in range(1, 151):
-            call(client, "XADD", STREAM, f"{number}-0", "type", "message.added", "session_id", "anew")
+            call(client, "XADD", STREAM, f"{number}-0", "type", "message.added", "session_id", "recreated")
             if number % 50 == 0:
                 expect(page.locator("[data-entry]")).to_have_count(number + 1, timeout=15_000)
     sockets[-1].close(code=1012)

@@ -1,4 +1,4 @@
-"""A tail that has been kept for long gives what one gives that is read anew, whatever has happened to the streams."""
+"""A tail that has been kept for long equals one that is read again, whatever has happened to the streams."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class Delivery(RuleBasedStateMachine):
             upkeep.connect()
 
     @rule(name=st.sampled_from([p.name for p in PROJECTIONS]), consumer=st.sampled_from(["one", "two"]))
-    def a_worker_starts_anew(self, name: str, consumer: str) -> None:
+    def a_worker_restarts(self, name: str, consumer: str) -> None:
         self.workers[name, consumer].connect()
 
     @rule(

@@ -352,7 +352,7 @@ def test_an_emptied_stream_is_no_gap_and_what_comes_then_is_logged(
     assert AgentSession.objects.get().events == 10
 
 
-def test_entries_of_a_stream_made_anew_that_were_trimmed_unread_are_a_gap(
+def test_entries_of_a_recreated_stream_that_were_trimmed_unread_are_a_gap(
     valkey: redis.Redis, make_worker: MakeWorker
 ) -> None:
     write(valkey, ENTRIES)
@@ -365,11 +365,11 @@ def test_entries_of_a_stream_made_anew_that_were_trimmed_unread_are_a_gap(
         ("removed", EntryId(10, 2), EntryId(15, 1).previous(), 4)
     ]
     position = GroupPosition.objects.get()
-    assert position.made_anew_at is not None
+    assert position.recreated_at is not None
     assert position.former_entries == 10
 
 
-def test_a_stream_made_anew_that_has_grown_past_the_former_one_is_known_for_what_it_is(
+def test_a_recreated_stream_that_is_longer_than_the_former_one_is_detected(
     valkey: redis.Redis, make_worker: MakeWorker
 ) -> None:
     write(valkey, ENTRIES[:3])

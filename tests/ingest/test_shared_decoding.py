@@ -26,7 +26,7 @@ def test_a_single_projection_keeps_nothing() -> None:
     assert decoding.size_bytes == 0
 
 
-def test_an_entry_with_the_same_id_and_other_content_is_decoded_anew() -> None:
+def test_an_entry_with_the_same_id_and_other_content_is_decoded_again() -> None:
     decoding = SharedDecoding(projections=2)
     decoding.decode(entry(1, b"before the stream was recreated"))
     assert decoding.decode(entry(1, b"after it")).data["content"] == "after it"

@@ -19,7 +19,7 @@ from tests.builders import entry
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 IN_FLIGHT_ROWS = 8
-# A stream made anew has lower IDs than the one before.
+# A recreated stream has lower IDs than the one before.
 FIRST_MS = 1_000_000
 ANEW_MS = 500_000
 
@@ -55,7 +55,7 @@ class World:
         places = [number for number, known in enumerate(self.written[stream], 1) if known.entry_id == entry_id]
         if places:
             return places[0]
-        return sum(known.entry_id.ms >= FIRST_MS for known in self.written[stream])  # made anew, and nothing since
+        return sum(known.entry_id.ms >= FIRST_MS for known in self.written[stream])  # recreated, and nothing since
 
 
 @dataclass(frozen=True)

@@ -367,7 +367,7 @@ async def test_a_feed_that_fails_sends_its_pages_away_to_come_again(
     page = await open_page()
     await page.subscribe()
     hub = feed_of_process().hub
-    monkeypatch.setattr(hub, "take", lambda *_: 1 / 0)
+    monkeypatch.setattr(hub, "on_entries", lambda *_: 1 / 0)
     added = add()
     assert (await page.until(lambda message: message["type"] == "closed"))["code"] == consumer.TRY_AGAIN
     again = await open_page()
@@ -475,7 +475,7 @@ async def test_who_is_signed_out_subscribes_to_nothing(open_page: OpenPage, monk
     assert await page.hear() == {"type": "closed", "code": SIGNED_OUT}
 
 
-async def test_a_page_that_was_away_while_its_stream_was_made_anew_gets_what_is_there_now(
+async def test_a_page_that_was_away_while_its_stream_was_recreated_gets_the_present_events(
     open_page: OpenPage, add: Add, valkey: redis.Redis
 ) -> None:
     """Its cursor lies beyond all the new entries, whose IDs are lower."""

@@ -92,10 +92,10 @@ def join(hub: Hub, page: Page) -> Page:
 
 def test_the_first_event_comes_at_once_and_a_burst_in_frames(hub: Hub) -> None:
     page = join(hub, Page())
-    hub.take(entries(1), NOW, now_s=10.0)
+    hub.on_entries(entries(1), NOW, now_s=10.0)
     assert page.seen == ["s 1-0"]
-    hub.take(entries(2), NOW, now_s=10.05)
-    hub.take(entries(3), NOW, now_s=10.1)
+    hub.on_entries(entries(2), NOW, now_s=10.05)
+    hub.on_entries(entries(3), NOW, now_s=10.1)
     assert page.seen == ["s 1-0"]
     assert hub.due_s == 10.0 + FRAME_INTERVAL_S
     hub.tick(now_s=hub.due_s)
@@ -106,7 +106,7 @@ def test_the_first_event_comes_at_once_and_a_burst_in_frames(hub: Hub) -> None:
 
 def test_a_burst_shows_its_newest_rows_and_counts_the_rest(hub: Hub) -> None:
     page = join(hub, Page())
-    hub.take(entries(*range(1, 1_001)), NOW, now_s=10.0)
+    hub.on_entries(entries(*range(1, 1_001)), NOW, now_s=10.0)
     assert page.seen == [900, *(f"s {number}-0" for number in range(901, 1_001))]
     (message,) = page.messages
     assert message["skipped_after"] == "0-18446744073709551615@s"
@@ -117,7 +117,7 @@ def test_a_burst_shows_its_newest_rows_and_counts_the_rest(hub: Hub) -> None:
 def test_large_rows_make_a_smaller_frame(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frames, "FRAME_BYTES", 30)
     page = join(hub, Page())
-    hub.take(entries(*range(1, 11)), NOW, now_s=10.0)
+    hub.on_entries(entries(*range(1, 11)), NOW, now_s=10.0)
     assert page.seen == [6, "s 7-0", "s 8-0", "s 9-0", "s 10-0"]
 
 
@@ -127,7 +127,7 @@ def test_an_event_is_rendered_once_for_all_pages_and_filters() -> None:
     filters = [EVERYTHING, EVERYTHING, EventFilter.parse("type:a"), EventFilter.parse("type:b")]
     for filter in filters:
         join(hub, Page(filter))
-    hub.take(entries(1, 2, type="a"), NOW, now_s=10.0)
+    hub.on_entries(entries(1, 2, type="a"), NOW, now_s=10.0)
     assert sorted(rendered) == ["1-0", "2-0"]
 
 
@@ -137,14 +137,14 @@ def test_pages_of_the_same_filter_are_sent_the_very_same_text(hub: Hub) -> None:
         subscription = Subscription({}, Credit(), texts.append)
         hub.join(subscription, EventFilter.parse("type:a"))
         subscription.catch_up(CatchUp((), {}, Position(EntryId.MIN, "")))
-    hub.take(entries(1, type="a"), NOW, now_s=10.0)
+    hub.on_entries(entries(1, type="a"), NOW, now_s=10.0)
     assert texts[0] is texts[1]
 
 
 def test_a_page_that_acknowledges_nothing_is_sent_no_more_than_its_credit(hub: Hub) -> None:
     page, other = join(hub, Page()), join(hub, Page())
     for number in range(1, 501):
-        hub.take(entries(number), NOW, now_s=float(number))
+        hub.on_entries(entries(number), NOW, now_s=float(number))
         other.acknowledge()
     assert len(page.seen) == credits.IN_FLIGHT_ROWS
     assert len(other.seen) == 500
@@ -154,7 +154,7 @@ def test_a_page_that_acknowledges_nothing_is_sent_no_more_than_its_credit(hub: H
     page.acknowledge()
     assert page.seen[-1] == 300
     assert page.messages[-1]["skipped_after"] == "199-18446744073709551615@s".replace("199-", "200-")
-    hub.take(entries(501), NOW, now_s=600.0)
+    hub.on_entries(entries(501), NOW, now_s=600.0)
     assert page.seen[-1] == "s 501-0"
 
 
@@ -166,37 +166,37 @@ def test_more_acknowledgements_than_messages_cannot_be() -> None:
 def test_a_relative_time_range_moves_with_the_clock(hub: Hub) -> None:
     page = join(hub, Page(EventFilter.parse("since:1h")))
     written = entry("1-0", "s", timestamp=str(NOW.timestamp()))
-    hub.take([written], NOW, now_s=1.0)
-    hub.take([entry("2-0", "s", timestamp=str(NOW.timestamp()))], NOW + timedelta(hours=2), now_s=2.0)
+    hub.on_entries([written], NOW, now_s=1.0)
+    hub.on_entries([entry("2-0", "s", timestamp=str(NOW.timestamp()))], NOW + timedelta(hours=2), now_s=2.0)
     assert page.seen == ["s 1-0"]
 
 
-def test_a_stream_made_anew_is_shown_though_its_ids_are_lower(hub: Hub) -> None:
+def test_a_recreated_stream_is_shown_though_its_ids_are_lower(hub: Hub) -> None:
     page = join(hub, Page(cursor={"s": EntryId(500, 0)}))
-    hub.take(entries(501), NOW, now_s=1.0)
-    hub.take(entries(7), NOW, now_s=2.0)
+    hub.on_entries(entries(501), NOW, now_s=1.0)
+    hub.on_entries(entries(7), NOW, now_s=2.0)
     assert page.seen == ["s 501-0", "s 7-0"]
 
 
-def test_what_waits_for_a_frame_as_its_stream_is_made_anew_is_of_the_stream_before(hub: Hub) -> None:
+def test_events_that_wait_for_a_frame_while_their_stream_is_recreated_are_of_the_old_stream(hub: Hub) -> None:
     page = Page(cursor={"s": EntryId(500, 0)})
     hub.join(page.subscription, page.filter)
     page.subscription.catch_up(
         CatchUp(("[s 501-0]", "[s 502-0]"), {"s": EntryId(502, 0)}, Position(EntryId(500, 0), "s"))
     )
-    hub.take(entries(501), NOW, now_s=1.0)
-    hub.take(entries(502), NOW, now_s=1.1)  # waits
-    hub.take(entries(7), NOW, now_s=1.2)
+    hub.on_entries(entries(501), NOW, now_s=1.0)
+    hub.on_entries(entries(502), NOW, now_s=1.1)  # waits
+    hub.on_entries(entries(7), NOW, now_s=1.2)
     hub.tick(now_s=2.0)
     assert page.seen == ["s 501-0", "s 502-0", "s 7-0"]
     assert page.messages[-1]["cursor"] == {"s": "7-0"}
 
 
-def test_a_stream_made_anew_while_a_page_reads_its_past_is_shown(hub: Hub) -> None:
+def test_a_stream_recreated_while_a_page_reads_its_past_is_shown(hub: Hub) -> None:
     page = Page(cursor={"s": EntryId(500, 0)})
     hub.join(page.subscription, page.filter)
-    hub.take(entries(501), NOW, now_s=1.0)
-    hub.take(entries(7), NOW, now_s=2.0)
+    hub.on_entries(entries(501), NOW, now_s=1.0)
+    hub.on_entries(entries(7), NOW, now_s=2.0)
     read_before = CatchUp(("[s 501-0]",), {"s": EntryId(501, 0)}, Position(EntryId(500, 0), "s"))
     page.subscription.catch_up(read_before)
     assert page.seen == ["s 501-0", "s 7-0"]
@@ -210,18 +210,18 @@ def test_a_page_whose_past_was_read_further_than_the_tail_is_not_told_to_be_behi
     page.subscription.catch_up(
         CatchUp(("[t 99-0]",), {"s": EntryId.MIN, "t": EntryId(99, 0)}, Position(EntryId(40, 0), "t"))
     )
-    hub.take(entries(100), NOW, now_s=1.0)
+    hub.on_entries(entries(100), NOW, now_s=1.0)
     assert page.messages[-1]["cursor"] == {"s": "100-0", "t": "99-0"}
 
 
 def test_a_gap_begins_before_the_oldest_entry_of_all_its_streams(hub: Hub) -> None:
     page = join(hub, Page())
-    hub.take(entries(*range(1_000, 2_000)), NOW, now_s=1.0)  # of another stream there may be older ones to come
-    hub.take(entries(*range(2_000, 2_100)), NOW, now_s=1.1)
-    hub.take(entries(*range(30, 100), stream="t"), NOW, now_s=2.0)
+    hub.on_entries(entries(*range(1_000, 2_000)), NOW, now_s=1.0)  # of another stream there may be older ones to come
+    hub.on_entries(entries(*range(2_000, 2_100)), NOW, now_s=1.1)
+    hub.on_entries(entries(*range(30, 100), stream="t"), NOW, now_s=2.0)
     assert page.messages[-1]["skipped_after"] == "29-18446744073709551615@t"
-    hub.take(entries(3_000), NOW, now_s=3.0)  # beyond the credit
-    hub.take(entries(20, stream="u"), NOW, now_s=4.0)
+    hub.on_entries(entries(3_000), NOW, now_s=3.0)  # beyond the credit
+    hub.on_entries(entries(20, stream="u"), NOW, now_s=4.0)
     page.acknowledge()
     assert page.seen[-1] == 2
     assert page.messages[-1]["skipped_after"] == "19-18446744073709551615@u"
@@ -229,13 +229,13 @@ def test_a_gap_begins_before_the_oldest_entry_of_all_its_streams(hub: Hub) -> No
 
 def test_a_page_without_credit_that_missed_nothing_has_no_gap(hub: Hub) -> None:
     page = join(hub, Page())
-    hub.take(entries(*range(1, 101)), NOW, now_s=1.0)
-    hub.take(entries(*range(101, 201)), NOW, now_s=2.0)
+    hub.on_entries(entries(*range(1, 101)), NOW, now_s=1.0)
+    hub.on_entries(entries(*range(101, 201)), NOW, now_s=2.0)
     again = Subscription({"s": EntryId(200, 0)}, page.credit, page.receive)  # another filter, on the same socket
     hub.leave(page.subscription)
     hub.join(again, EVERYTHING)
     again.catch_up(CatchUp((), {"s": EntryId(200, 0)}, Position(EntryId.MIN, "")))
-    hub.take(entries(201), NOW, now_s=3.0)
+    hub.on_entries(entries(201), NOW, now_s=3.0)
     page.credit.acknowledge(page.shown)
     again.credit_returned()
     assert page.messages[-1]["skipped_after"] == "200-18446744073709551615@s"
@@ -243,8 +243,8 @@ def test_a_page_without_credit_that_missed_nothing_has_no_gap(hub: Hub) -> None:
 
 def test_a_page_is_told_how_far_it_has_everything(hub: Hub) -> None:
     page = join(hub, Page(EventFilter.parse("type:rare"), cursor={"s": EntryId.MIN}))
-    hub.take(entries(1, 2, 3, type="common"), NOW, now_s=1.0)
-    hub.tell_alive(page.subscription)
+    hub.on_entries(entries(1, 2, 3, type="common"), NOW, now_s=1.0)
+    hub.send_heartbeat(page.subscription)
     assert page.messages == [{"type": "alive", "cursor": {"s": "3-0"}}]
 
 
@@ -252,7 +252,7 @@ def test_who_has_left_is_sent_nothing_and_a_filter_nobody_wants_is_forgotten(hub
     page = join(hub, Page(EventFilter.parse("type:a")))
     hub.leave(page.subscription)
     hub.leave(page.subscription)
-    hub.take(entries(1, type="a"), NOW, now_s=1.0)
+    hub.on_entries(entries(1, type="a"), NOW, now_s=1.0)
     assert page.messages == []
     assert hub.due_s is None
 
@@ -264,17 +264,17 @@ def test_a_jump_gives_the_newest_of_what_was_only_counted_and_one_gap_before(
     monkeypatch.setattr("evdash.live.filter_group.FRAME_INTERVAL_S", 0.0)
     page = join(hub, Page())
     for number in range(1, 7):
-        hub.take(entries(number), NOW, now_s=10.0 + number)
+        hub.on_entries(entries(number), NOW, now_s=10.0 + number)
     assert page.seen == ["s 1-0"]
     unsent = page.subscription.jump()
     assert unsent is not None
     assert (unsent.gap.count, unsent.since, unsent.through) == (5, {"s": EntryId(1, 0)}, {"s": EntryId(6, 0)})
-    hub.take(entries(7), NOW, now_s=20.0)  # while the newest are read
+    hub.on_entries(entries(7), NOW, now_s=20.0)  # while the newest are read
     page.acknowledge()
     assert page.seen == ["s 1-0"]
     page.subscription.catch_up(unsent.as_catch_up(("[s 5-0]", "[s 6-0]")))
     page.acknowledge()
-    hub.take(entries(8), NOW, now_s=21.0)
+    hub.on_entries(entries(8), NOW, now_s=21.0)
     assert page.seen == ["s 1-0", 3, "s 5-0", "s 6-0", 1, "s 8-0"]
 
 
@@ -286,7 +286,7 @@ def test_the_newest_of_what_was_only_counted_is_sent_without_reading_while_it_is
     monkeypatch.setattr("evdash.live.filter_group.FRAME_INTERVAL_S", 0.0)
     page = join(hub, Page())
     for number in range(1, 7):
-        hub.take(entries(number), NOW, now_s=10.0 + number)
+        hub.on_entries(entries(number), NOW, now_s=10.0 + number)
     assert not page.subscription.bring_newest()  # nothing is acknowledged
     page.credit.acknowledge(page.shown)
     monkeypatch.setattr(credits, "IN_FLIGHT_ROWS", 100)
@@ -296,12 +296,12 @@ def test_the_newest_of_what_was_only_counted_is_sent_without_reading_while_it_is
     assert page.subscription.jump() is None
 
 
-def test_the_newest_of_a_stream_that_was_made_anew_is_not_at_hand(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_newest_events_of_a_recreated_stream_are_not_in_memory(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(credits, "IN_FLIGHT_ROWS", 1)
     page = join(hub, Page())
-    hub.take(entries(1, 2), NOW, now_s=10.0)
-    hub.take(entries(3), NOW, now_s=11.0)
-    page.subscription.begin_anew("s")
+    hub.on_entries(entries(1, 2), NOW, now_s=10.0)
+    hub.on_entries(entries(3), NOW, now_s=11.0)
+    page.subscription.restart_stream("s")
     page.credit.acknowledge(page.shown)
     assert not page.subscription.bring_newest()
     assert page.subscription.jump() is not None
@@ -309,7 +309,7 @@ def test_the_newest_of_a_stream_that_was_made_anew_is_not_at_hand(hub: Hub, monk
 
 def test_there_is_nothing_to_jump_to_for_a_page_that_has_everything(hub: Hub) -> None:
     page = join(hub, Page())
-    hub.take(entries(1), NOW, now_s=10.0)
+    hub.on_entries(entries(1), NOW, now_s=10.0)
     assert page.subscription.jump() is None
 
 
@@ -321,13 +321,13 @@ def test_a_page_of_numbers_is_told_of_news_and_again_when_it_has_looked(
     pulse = ChangeNotifier(lambda text: told.append(json.loads(text)))
     hub.join(pulse, EVERYTHING)
     for number in range(1, 6):
-        hub.take(entries(number, number + 100), NOW, now_s=10.0 + number)
+        hub.on_entries(entries(number, number + 100), NOW, now_s=10.0 + number)
     assert told == [{"type": "news", "count": 2}]
     pulse.waiting_seen()
     assert told[1:] == [{"type": "news", "count": 8}]
     pulse.waiting_seen()
     assert len(told) == 2
-    hub.take(entries(300), NOW, now_s=30.0)
+    hub.on_entries(entries(300), NOW, now_s=30.0)
     assert told[2:] == [{"type": "news", "count": 1}]
 
 
@@ -340,7 +340,7 @@ def test_what_a_retry_wrote_again_is_marked(hub: Hub) -> None:
 
     hub = Hub(render_and_note)
     page = join(hub, Page())
-    hub.take(entries(1, 2, id="own") + entries(3, id="another") + entries(4), NOW, now_s=10.0)
+    hub.on_entries(entries(1, 2, id="own") + entries(3, id="another") + entries(4), NOW, now_s=10.0)
     assert page.seen == ["s 1-0", "s 2-0", "s 3-0", "s 4-0"]
     assert sorted(marks) == [False, False, False, True]
 
@@ -352,9 +352,9 @@ def test_each_reading_of_a_filter_has_rows_of_its_own(hub: Hub) -> None:
     hub.join(turns.subscription, EVERYTHING, "conversation")
     for page in (events, turns):
         page.caught_up()
-    hub.take(entries(1), NOW, now_s=10.0)
+    hub.on_entries(entries(1), NOW, now_s=10.0)
     assert [page.messages[-1]["html"] for page in (events, turns)] == ["[s 1-0]events", "[s 1-0]conversation"]
     for page in (events, turns):
         hub.leave(page.subscription)
-    hub.take(entries(2), NOW, now_s=20.0)
+    hub.on_entries(entries(2), NOW, now_s=20.0)
     assert [len(page.messages) for page in (events, turns)] == [1, 1]

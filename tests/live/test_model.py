@@ -70,7 +70,7 @@ class LivePages(RuleBasedStateMachine):
         for known in batch:
             self.world.tailed[known.stream] += 1
         if batch:
-            self.hub.take(sorted(batch, key=lambda known: (known.entry_id, known.stream)), NOW, self.now_s)
+            self.hub.on_entries(sorted(batch, key=lambda known: (known.entry_id, known.stream)), NOW, self.now_s)
 
     @rule(seconds=st.sampled_from([0.05, 0.3]))
     def wait(self, seconds: float) -> None:
@@ -155,9 +155,9 @@ class LivePages(RuleBasedStateMachine):
 
     @precondition(lambda self: self.pages)
     @rule(page=numbers)
-    def tell_alive(self, page: int) -> None:
+    def send_heartbeat(self, page: int) -> None:
         if subscription := self.page(page).subscription:
-            self.hub.tell_alive(subscription)
+            self.hub.send_heartbeat(subscription)
 
     def teardown(self) -> None:
         """All comes to rest, and every page has been told everything."""
@@ -178,7 +178,7 @@ class LivePages(RuleBasedStateMachine):
                 page.hear(len(page.network))
                 page.acknowledge(page.heard)
             assert page.subscription
-            self.hub.tell_alive(page.subscription)
+            self.hub.send_heartbeat(page.subscription)
             page.hear(1)
             assert page.told == {stream: len(entries) for stream, entries in self.world.written.items()}
 

@@ -86,7 +86,7 @@ def test_a_page_that_is_abandoned_in_a_snapshot_leaves_the_connection_to_the_nex
         assert not Stream.objects.exists()
 
 
-def test_a_statement_that_ends_begins_the_wait_anew() -> None:
+def test_a_statement_that_ends_restarts_the_wait() -> None:
     page = Abandonment()
     page._active_since_s = 0.0
     context = {"connection": SimpleNamespace(connection=None)}

@@ -123,7 +123,7 @@ def test_what_live_pages_bring_stays_within_the_bound_while_no_page_is_asked_for
     assert ids_of(tail.read({})) == [f"{number}-1" for number in range(51, 61)]
 
 
-def test_a_stream_that_was_written_anew_with_the_same_ids_is_read_anew(valkey: redis.Redis) -> None:
+def test_a_stream_that_was_written_again_with_the_same_ids_is_read_again(valkey: redis.Redis) -> None:
     add(valkey, "1-1", "2-1", content="old")
     tail = tail_of(valkey)
     tail.read({})

@@ -108,7 +108,7 @@ async def test_a_tail_may_be_started_before_redis(server: EmbeddedServer, monkey
     assert [entry.entry_id for entry in followed.entries] == [added]
 
 
-async def test_a_stream_made_anew_with_lower_ids_is_heard_again(valkey: redis.Redis, valkey_url: str) -> None:
+async def test_a_recreated_stream_with_lower_ids_is_read(valkey: redis.Redis, valkey_url: str) -> None:
     add(valkey, "s", "9999999999999-0")
     async with following(valkey_url, "s", block_ms=50) as followed:
         valkey.delete("s")
@@ -118,7 +118,7 @@ async def test_a_stream_made_anew_with_lower_ids_is_heard_again(valkey: redis.Re
     assert [entry.entry_id for entry in followed.entries] == [added]
 
 
-async def test_all_of_a_stream_made_anew_with_lower_ids_is_heard_while_another_is_busy(
+async def test_a_recreated_stream_with_lower_ids_is_read_completely_while_another_is_busy(
     valkey: redis.Redis, valkey_url: str
 ) -> None:
     add(valkey, "s", "9999999999999-0")

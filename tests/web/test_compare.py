@@ -203,7 +203,7 @@ def test_of_longer_sessions_the_beginning_is_compared_and_said_to_be(
     assert "B: only" not in page.text
 
 
-def test_a_remembered_comparison_is_made_anew_when_an_event_comes(
+def test_a_remembered_comparison_is_replaced_when_an_event_arrives(
     write: Write, index: Index, browser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session_queries, "_KEPT_FROM_EVENTS", 1)

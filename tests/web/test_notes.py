@@ -154,7 +154,7 @@ def test_the_audit_log_has_every_change_and_no_text_of_it(filled: Client) -> Non
     assert "words" not in page.text
 
 
-def test_notes_outlive_trimming_and_a_log_made_anew(filled: Client, index: Index, valkey: redis.Redis) -> None:
+def test_notes_outlive_trimming_and_a_rebuilt_log(filled: Client, index: Index, valkey: redis.Redis) -> None:
     filled.post(f"{SESSION}notes", {"text": "on the session"})
     filled.post(f"{EVENT}notes", {"text": "on the event"})
     index()

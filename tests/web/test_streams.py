@@ -122,10 +122,10 @@ def test_gaps_are_counted_to_the_last_and_only_what_belongs_together_is_one_row(
     assert "and 10 older gaps" in page.text
 
 
-def test_a_stream_made_anew_is_said_to_be(stuck: Client, valkey: redis.Redis, write: Write) -> None:
-    assert "made anew" not in parse_page(stuck.get("/streams/")).text
+def test_a_recreated_stream_is_stated(stuck: Client, valkey: redis.Redis, write: Write) -> None:
+    assert "of the previous stream" not in parse_page(stuck.get("/streams/")).text
     position = GroupPosition.objects.get(group=GROUP)
-    position.made_anew_at, position.former_entries = datetime(2026, 11, 24, 12, 0, tzinfo=UTC), 1300
+    position.recreated_at, position.former_entries = datetime(2026, 11, 24, 12, 0, tzinfo=UTC), 1300
     position.save()
     assert "The event log keeps 1,300 entries of the previous stream." in parse_page(stuck.get("/streams/")).text
 

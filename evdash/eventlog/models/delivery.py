@@ -29,7 +29,7 @@ class GroupPosition(models.Model):
     checked_added = models.BigIntegerField(default=0)
     # When the stream was last found recreated (emptied, replaced, restored), and how many entries of the log only the
     # former stream contained. Set only for the group that fills the log.
-    made_anew_at = models.DateTimeField(null=True)
+    recreated_at = models.DateTimeField(null=True)
     former_entries = models.BigIntegerField(default=0)
 
     class Meta:

@@ -30,8 +30,8 @@ def test_a_session_is_not_started_then_runs_then_has_ended() -> None:
     again = fold(late, at(7000, type="session.started"))
     assert again.lifecycle[:6] == ended.lifecycle[:6]
     assert again.lifecycle.events_after_end == 2
-    anew = fold(again, at(8000, type="session.ended", outcome="escalated")).lifecycle
-    assert (anew.outcome, anew.events_after_end) == ("escalated", 0)
+    ended_again = fold(again, at(8000, type="session.ended", outcome="escalated")).lifecycle
+    assert (ended_again.outcome, ended_again.events_after_end) == ("escalated", 0)
 
 
 def test_a_session_whose_start_is_not_said_runs_from_its_first_event_on() -> None:

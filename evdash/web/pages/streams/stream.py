@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from evdash.config.environment import Configuration
 from evdash.eventlog.gaps import missing_entries, total_missing
-from evdash.eventlog.group_progress import GroupTotals, StreamRecreated, Throughput, group_totals, made_anew, throughput
+from evdash.eventlog.group_progress import GroupTotals, StreamRecreated, Throughput, group_totals, last_recreated, throughput
 from evdash.eventlog.models import Gap
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import MissingEntries
@@ -202,7 +202,7 @@ class StreamView:
     groups: tuple[GroupView, ...]
     parked: int
     gaps: GapList
-    made_anew: StreamRecreated | None
+    recreated: StreamRecreated | None
     retention: str
     held: str  # the sentence, if a group holds entries that retention would remove
     problem: str
@@ -251,7 +251,7 @@ def stream_view(client: redis.Redis, name: str) -> StreamView:
         groups=groups,
         parked=parked,
         gaps=gap_list(settings.EVDASH.audit_group, name, rows=GAP_ROWS),
-        made_anew=made_anew(settings.EVDASH.audit_group, name),
+        recreated=last_recreated(settings.EVDASH.audit_group, name),
         retention=retention_in_words(settings.EVDASH),
         held=held,
         problem=problem,

@@ -1,0 +1,7 @@
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("eventlog", "0007_snapshots")]
+
+    operations = [migrations.RenameField("groupposition", "made_anew_at", "recreated_at")]
