@@ -10,13 +10,12 @@ from typing import Concatenate, Final, Literal, ParamSpec, cast
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
-from django.urls import reverse
 
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Coverage
 from evdash.events.filters.event_filter import EventFilter
-from evdash.web.event_list.pagination import InvalidQuery, link
-from evdash.web.links import page_address
+from evdash.web.event_list.list_query import InvalidQuery
+from evdash.web.links import filtered_address, page_address
 from evdash.web.page import page
 
 # Seconds until a not-found page reloads itself: the first event of the session or user may arrive at any moment.
@@ -60,7 +59,7 @@ def not_found_page(request: HttpRequest, reader: Reader, what: Literal["session"
         reader.unreachable
         or f"The event log is too far behind to search the whole stream for this {what}. Search the stream instead."
     )
-    search = link(reverse("events"), EventFilter().also(what, name).query_string())
+    search = filtered_address("events", EventFilter().also(what, name))
     return message_page(
         request,
         "Not indexed yet",

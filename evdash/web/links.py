@@ -18,6 +18,7 @@ from django.urls import get_script_prefix, reverse
 from django.utils.encoding import escape_uri_path
 
 from evdash.events.entry import EntryId, InvalidEntryId
+from evdash.events.filters.event_filter import EventFilter
 from evdash.web.url_prefix import mounted_below, without_prefix
 
 _DOTS: Final = re.compile(r"~*\.\.?")
@@ -68,14 +69,41 @@ def session_address(session_id: str) -> str:
     return f"{list_address('sessions')}{_quoted(session_id)}/" if session_id else ""
 
 
+def session_event_address(session_id: str, entry_id: EntryId) -> str:
+    """Return the address of the session's page around an event."""
+    return f"{session_address(session_id)}?at={entry_id}"
+
+
 def user_address(user_id: str) -> str:
     """Return the address of the user's page; "" without a user ID."""
     return f"{list_address('users')}{_quoted(user_id)}/" if user_id else ""
 
 
-def compare_address(a: str, b: str, **place: str) -> str:
-    """Return the address of the comparison of two sessions. `place` adds parameters to its query string."""
-    return f"{reverse('compare')}?{urlencode({'a': a, 'b': b} | place)}"
+def with_query(address: str, pairs: Iterable[tuple[str, str]]) -> str:
+    """Return the address with these parameters. Without an address the result replaces a page's own query string."""
+    query = query_string(pairs)
+    return f"{address}?{query}" if query or not address else address
+
+
+def query_string(pairs: Iterable[tuple[str, str]]) -> str:
+    """Return these parameters as a query string, percent-encoded."""
+    return urlencode(tuple(pairs), errors="replace")
+
+
+def filtered_address(name: str, event_filter: EventFilter) -> str:
+    """Return the address of the list with this URL name and a filter."""
+    query = event_filter.query_string()
+    return f"{list_address(name)}?{query}" if query else list_address(name)
+
+
+def user_sessions_address(user_id: str) -> str:
+    """Return the address of the list of one user's sessions."""
+    return with_query(list_address("sessions"), [("user", user_id)])
+
+
+def compare_address(a: str, b: str, *parameters: tuple[str, str]) -> str:
+    """Return the address of the comparison of two sessions."""
+    return with_query(list_address("compare"), (("a", a), ("b", b), *parameters))
 
 
 def event_address(stream: str, entry_id: EntryId) -> str:
@@ -158,15 +186,10 @@ def mounted_prefix(stream: str) -> str:
 
 def sandbox_operation_address(kind: str, **arguments: str) -> str:
     """Return the address of the page that previews and runs an operation on a sandbox."""
-    return f"{reverse('sandbox-operation', kwargs={'kind': kind})}?{urlencode(arguments, errors='replace')}"
+    return with_query(reverse("sandbox-operation", kwargs={"kind": kind}), arguments.items())
 
 
 def operation_address(kind: str, stream: str, group: str = "", **arguments: str) -> str:
     """Return the address of the page that previews and runs an operation on a stream or consumer group."""
     of = {"stream": stream, **({"group": group} if group else {}), **arguments}
-    return f"{reverse('stream-operation', kwargs={'kind': kind})}?{urlencode(of, errors='replace')}"
-
-
-def entries_query(name: str, entry_ids: Iterable[EntryId]) -> str:
-    """Return entry IDs as a part of a query string, one parameter `name` each."""
-    return urlencode([(name, str(entry_id)) for entry_id in entry_ids])
+    return with_query(reverse("stream-operation", kwargs={"kind": kind}), of.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -17,27 +17,19 @@ from evdash.events.event import Event
 from evdash.events.filters.event_filter import PARAMETERS
 from evdash.streams.address import url_without_password
 from evdash.web.control_characters import escape_control_chars_text
-from evdash.web.event_list.list_query import unknown_to_pages
 from evdash.web.formatting import format_count
-from evdash.web.url_prefix import MOUNTED, without_prefix
+from evdash.web.pages.registry import BY_NAME, PAGES, Page, RailEntry
+from evdash.web.url_prefix import without_prefix
 
 Level = Literal["info", "warning", "error"]
 
 
-# Pages that refresh themselves while they are open (static/refresh.js), and the interval in seconds. They also refresh
-# on new events; the interval covers changes without events. Other pages refresh when their list grows. The errors page
-# has an interval because it shows errors as a share of all events, and its list receives only errors.
-_REFRESHED: Final = {"overview": 15, "sessions": 15, "users": 15, "errors": 15, "streams": 4, "stream-group": 4}
-
-
 @dataclass(frozen=True, slots=True)
 class RailLink:
-    """A link in the left navigation rail."""
+    """A rail entry as the frame shows it."""
 
-    label: str
+    entry: RailEntry
     address: str
-    icon: str
-    key: str  # the keyboard shortcut is `g`, then this key
     is_current: bool
 
 
@@ -58,25 +50,6 @@ class Notice:
     level: Level = "info"
 
 
-# Label, URL name, icon, key, and the URL names of the pages below it.
-_RAIL: Final = (
-    ("Overview", "overview", "overview", "o", ()),
-    ("Live", "live", "live", "l", ()),
-    ("Sessions", "sessions", "session", "s", ("session", "compare")),
-    ("Users", "users", "users", "u", ("user",)),
-    ("Errors", "errors", "error", "r", ()),
-    ("Events", "events", "events", "e", ("event",)),
-    (
-        "Streams",
-        "streams",
-        "streams",
-        "t",
-        ("stream-group", "stream-parked", "stream-operation", "sandbox-operation"),
-    ),
-    ("Audit log", "audit-log", "audit", "a", ("audit-log-entry",)),
-)
-
-
 def page(
     request: HttpRequest,
     template: str,
@@ -92,6 +65,7 @@ def page(
 
     `events` are the displayed events. If one of them is simulated, the page is labelled as a demonstration.
     """
+    here = _page_of(request)
     is_fragment = bool(request.htmx) and not request.htmx.history_restore_request  # type: ignore[attr-defined]
     response = render(
         request,
@@ -101,10 +75,10 @@ def page(
             **context,
             "frame": "fragment.html" if is_fragment else "base.html",
             "title": title,
-            "rail": _rail(request),
-            "refresh_s": _REFRESHED.get(_url_name(request) or "", 0),
+            "rail": _rail(here),
+            "refresh_s": here.refresh_s if here else 0,
             "state": _state(coverage),
-            "notices": (*notices, *_unknown_parameters(request), *_coverage_notices(coverage)),
+            "notices": (*notices, *_unknown_parameters(request, here), *_coverage_notices(coverage)),
             "is_demonstration": any(event.simulated for event in events),
             "outside_address": _outside("streams"),
             "stream_name": settings.EVDASH.streams[0],
@@ -133,15 +107,19 @@ def _not_kept(response: HttpResponse) -> HttpResponse:
     return response
 
 
-def _url_name(request: HttpRequest) -> str | None:
-    return request.resolver_match.url_name if request.resolver_match else None
+def _page_of(request: HttpRequest) -> Page | None:
+    return BY_NAME.get(request.resolver_match.url_name or "") if request.resolver_match else None
 
 
-def _rail(request: HttpRequest) -> tuple[RailLink, ...]:
-    here = _url_name(request)
+def _rail(here: Page | None) -> tuple[RailLink, ...]:
     return tuple(
-        RailLink(label, reverse(name) if name in MOUNTED else _outside(name), icon, key, here == name or here in below)
-        for label, name, icon, key, below in _RAIL
+        RailLink(
+            page.rail,
+            reverse(page.name) if page.in_sandbox else _outside(page.name),
+            here is not None and page.name in (here.name, here.below),
+        )
+        for page in PAGES
+        if page.rail
     )
 
 
@@ -167,12 +145,15 @@ def _state(coverage: Coverage | None) -> State:
     return State("up to date", "ok", "The event log has every entry of the streams.")
 
 
-def _unknown_parameters(request: HttpRequest) -> tuple[Notice, ...]:
-    unknown = " and ".join(f"{escape_control_chars_text(name[:40])}=" for name in unknown_to_pages(request)[:3])
-    if not unknown:
+def _unknown_parameters(request: HttpRequest, here: Page | None) -> tuple[Notice, ...]:
+    """Return a notice of parameters that the page ignores: a misspelt condition makes a list larger than requested."""
+    unknown = here.unknown(list(request.GET)) if here else []
+    if here is None or not unknown:
         return ()
-    known = ", ".join(PARAMETERS)
-    return (Notice(f"Unknown parameter {unknown}, ignored. Valid: {known}.", "warning"),)
+    names = " and ".join(f"{escape_control_chars_text(name[:40])}=" for name in unknown[:3])
+    known = [name for name in here.parameters or () if name in PARAMETERS] or here.parameters
+    valid = f"Valid: {', '.join(known)}." if known else "This page has no parameters."
+    return (Notice(f"Unknown parameter {names}, ignored. {valid}", "warning"),)
 
 
 def _last_answer() -> str:

@@ -25,8 +25,9 @@ from evdash.replay.sandbox_reader import SandboxReader
 from evdash.streams.client import StreamsUnavailable
 from evdash.streams.sandbox import sandbox
 from evdash.web.error_pages import message_page
+from evdash.web.pages.registry import IN_SANDBOX
 from evdash.web.pages.streams.sandboxes import SandboxView, is_sandbox, original_address
-from evdash.web.url_prefix import MOUNTED, base_prefix, mounted_below, without_prefix
+from evdash.web.url_prefix import base_prefix, mounted_below, without_prefix
 
 _ADDRESS: Final = re.compile(r"/(sandboxes/([^/]+)/)(.*)", re.DOTALL)
 
@@ -102,7 +103,7 @@ class SandboxMount:
     ) -> HttpResponseBase | None:
         """Redirect an address without events to the same address without the prefix. Return None for other pages."""
         match = request.resolver_match
-        if sandbox_request(request) is None or (match and match.url_name in MOUNTED):
+        if sandbox_request(request) is None or (match and match.url_name in IN_SANDBOX):
             return None
         query = request.META.get("QUERY_STRING", "")
         address = f"{base_prefix()}{escape_uri_path(request.path_info[1:])}"

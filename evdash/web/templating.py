@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from urllib.parse import quote
 
 import jinja2
 from django.template import defaultfilters
@@ -99,11 +98,6 @@ def full_time(value: datetime) -> str:
     return f"{_dated(value)} {value:%H:%M:%S.%f}"
 
 
-def quoted(text: str) -> str:
-    """Return a text as the value of a URL parameter."""
-    return quote(text, safe="")
-
-
 def url(name: str, *args: object, **kwargs: object) -> str:
     """Return the address of the page with this URL name."""
     return reverse(name, args=args, kwargs=kwargs)
@@ -122,7 +116,6 @@ _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "number": number,
     "percent": formatting.format_percent,
     "pluralize": defaultfilters.pluralize,
-    "quoted": quoted,
     "rate": rate,
     "seconds_long": seconds_long,
     "session_address": session_address,

@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final
 
 from django.urls import get_script_prefix, set_script_prefix
-
-MOUNTED: Final = frozenset(
-    (
-        *("overview", "live", "live-missed", "events", "event", "events-ndjson", "events-csv", "errors"),
-        *("sessions", "session", "session-file", "session-transcript", "compare", "users", "user", "state"),
-    )
-)
-"""The URL names of the pages that a sandbox has below its prefix."""
 
 _base: ContextVar[str | None] = ContextVar("_base", default=None)
 

@@ -1,7 +1,11 @@
-"""URL routes of the pages."""
+"""URL routes of the pages, and the view of each page of the registry."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
+from django.http import HttpResponseBase
 from django.urls import path, register_converter
 from django.views.generic import RedirectView
 
@@ -13,6 +17,7 @@ from evdash.web.pages.events import errors, events, live
 from evdash.web.pages.exports import csv, ndjson
 from evdash.web.pages.notes import event_notes, note, note_deleted, session_notes
 from evdash.web.pages.overview import overview
+from evdash.web.pages.registry import PAGES
 from evdash.web.pages.session.view import session
 from evdash.web.pages.session_export.view import session_file, session_transcript
 from evdash.web.pages.sessions import sessions
@@ -29,34 +34,38 @@ register_converter(OperationConverter, "operation")
 register_converter(SandboxOperationConverter, "sandbox_operation")
 register_converter(EntryIdConverter, "entry_id")
 
+VIEWS: Final[dict[str, Callable[..., HttpResponseBase]]] = {
+    "overview": overview,
+    "live": live,
+    "sessions": sessions,
+    "session": session,
+    "session-notes": session_notes,
+    "session-transcript": session_transcript,
+    "session-file": session_file,
+    "compare": compare,
+    "users": users,
+    "user": user,
+    "errors": errors,
+    "events": events,
+    "event": event,
+    "event-notes": event_notes,
+    "events-ndjson": ndjson,
+    "events-csv": csv,
+    "note": note,
+    "note-delete": note_deleted,
+    "streams": streams,
+    "stream-operation": stream_operation,
+    "stream-group": stream_group,
+    "sandbox-operation": sandbox_operation,
+    "stream-parked": stream_parked,
+    "audit-log": audit_log,
+    "audit-log-entry": audit_log_entry,
+    "state": state,
+}
+"""The view of each page."""
+
 urlpatterns = [
-    path("", overview, name="overview"),
-    path("live/", live, name="live"),
-    path("sessions/", sessions, name="sessions"),
-    path("sessions/<opaque:session_id>/", session, name="session"),
-    # Addresses of session pages end with a slash, so these cannot collide with a session ID.
-    path("sessions/<opaque:session_id>/notes", session_notes, name="session-notes"),
-    path("sessions/<opaque:session_id>/transcript.md", session_transcript, name="session-transcript"),
-    path("sessions/<opaque:session_id>/export.html", session_file, name="session-file"),
-    path("compare/", compare, name="compare"),
-    path("events/", events, name="events"),
-    path("events/<opaque:stream>/<entry_id:entry_id>/", event, name="event"),
-    path("events/<opaque:stream>/<entry_id:entry_id>/notes", event_notes, name="event-notes"),
-    path("notes/<int:number>/", note, name="note"),
-    path("notes/<int:number>/delete", note_deleted, name="note-delete"),
-    path("events.ndjson", ndjson, name="events-ndjson"),
-    path("events.csv", csv, name="events-csv"),
-    path("errors/", errors, name="errors"),
-    path("users/", users, name="users"),
-    path("users/<opaque:user_id>/", user, name="user"),
-    path("streams/", streams, name="streams"),
-    path("streams/operations/<operation:kind>/", stream_operation, name="stream-operation"),
-    path("streams/<name:stream>/groups/<name:group>/", stream_group, name="stream-group"),
-    path("streams/sandboxes/<sandbox_operation:kind>/", sandbox_operation, name="sandbox-operation"),
-    path("streams/<name:stream>/parked/", stream_parked, name="stream-parked"),
-    path("audit-log/", audit_log, name="audit-log"),
-    path("audit-log/<int:number>/", audit_log_entry, name="audit-log-entry"),
-    path("state/", state, name="state"),
+    *(path(page.route, VIEWS[page.name], name=page.name) for page in PAGES),
     # The former addresses of the audit log.
     path("access-log/", RedirectView.as_view(pattern_name="audit-log", query_string=True, permanent=True)),
     path("access-log/<int:number>/", RedirectView.as_view(pattern_name="audit-log-entry", permanent=True)),

@@ -296,9 +296,16 @@ def test_an_address_of_an_event_shows_it_whatever_filter_it_has(long: Client) ->
     session(long, f"?at={at(400)}&q=since%3Asoon", 400)
 
 
-@pytest.mark.parametrize("kept", ["q=is%3Aerror", "errors=1", "q=session%3Aother+text"])
-def test_a_way_keeps_a_filter_that_shows_what_it_finds(long: Client, kept: str) -> None:
-    answer = long.get(f"/sessions/s/?part=find&what=error&{kept}")
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("q=is%3Aerror", "q=is%3Aerror"),
+        ("errors=1", "q=is%3Aerror"),
+        ("q=session%3Aother+text", "q=session%3Aother+text"),
+    ],
+)
+def test_a_way_keeps_a_filter_that_shows_what_it_finds(long: Client, given: str, kept: str) -> None:
+    answer = long.get(f"/sessions/s/?part=find&what=error&{given}")
     assert answer["Location"] == f"/sessions/s/?at={at(400)}&{kept}"
 
 

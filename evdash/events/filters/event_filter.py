@@ -26,10 +26,10 @@ _SWITCH = dict.fromkeys(("1", "true", "on", "yes"), True) | dict.fromkeys(("", "
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """One part of a filter as displayed, and the query string of the filter without it."""
+    """One part of a filter as displayed, and the filter without it."""
 
     label: str
-    query_string: str
+    without: EventFilter
 
 
 class Predicate(Protocol):
@@ -129,12 +129,12 @@ class EventFilter:
         )
 
     def chips(self) -> tuple[Chip, ...]:
-        """Return the parts, each with the query string of the filter without it."""
-        chips = [Chip(parser.write(c), self.without(c).query_string()) for c in self.conditions]
+        """Return the parts, each with the filter without it."""
+        chips = [Chip(parser.write(c), self.without(c)) for c in self.conditions]
         if self.since:
-            chips.append(Chip(f"since:{self.since}", replace(self, since=None).query_string()))
+            chips.append(Chip(f"since:{self.since}", replace(self, since=None)))
         if self.until:
-            chips.append(Chip(f"until:{self.until}", replace(self, until=None).query_string()))
+            chips.append(Chip(f"until:{self.until}", replace(self, until=None)))
         return tuple(chips)
 
     def alternatives(self) -> tuple[tuple[Condition, ...], ...]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
-from urllib.parse import urlencode
 
 from evdash.eventlog.records import OutlineSlot
 from evdash.events.event import Event, datetime_from_us
@@ -39,10 +39,12 @@ class Strip:
     window_width: float  # 0: the timeline shows the whole session
 
 
-def strip(outline: Sequence[OutlineSlot], drawn: Sequence[Event], query: str) -> Strip | None:
+def strip(
+    outline: Sequence[OutlineSlot], drawn: Sequence[Event], address_at: Callable[[datetime], str]
+) -> Strip | None:
     """Return the overview strip of a session; None if its outline has fewer than two slots.
 
-    `drawn` are the events in the timeline.
+    `drawn` are the events in the timeline. `address_at` returns the URL of the page at a time.
     """
     if len(outline) < 2:
         return None
@@ -58,7 +60,7 @@ def strip(outline: Sequence[OutlineSlot], drawn: Sequence[Event], query: str) ->
         window_width = max(0.6, scale.x(min(last_us, outline[last].start_us + outline[last].width_us)) - window_x)
     return Strip(
         HEIGHT,
-        tuple(_column(index, slot, most, query) for index, slot in sorted(columns.items())),
+        tuple(_column(index, slot, most, address_at) for index, slot in sorted(columns.items())),
         round(window_x, 3),
         round(window_width, 3),
     )
@@ -81,19 +83,18 @@ def _gathered(outline: Sequence[OutlineSlot], scale: Scale) -> dict[int, Outline
     return columns
 
 
-def _column(index: int, slot: OutlineSlot, most: int, query: str) -> Column:
+def _column(index: int, slot: OutlineSlot, most: int, address_at: Callable[[datetime], str]) -> Column:
     width = 100 / COLUMNS
     # The height is the square root of the share, so that one event is visible next to a thousand.
     height = round(max(3.0, HEIGHT * (slot.events / most) ** 0.5), 1)
     moment = datetime_from_us(slot.start_us)
     errors = f", {format_count(slot.errors, 'error')}" if slot.errors else ""
-    find = urlencode({"part": "find", "way": "next", "what": "time", "time": moment.isoformat()})
     return Column(
         x=round(index * width, 3),
         width=round(width * 0.84, 3),
         y=HEIGHT - height,
         height=height,
         errors=slot.errors,
-        address=f"?{find}{'&' if query else ''}{query}",
+        address=address_at(moment),
         title=f"{moment:%H:%M:%S} UTC: {format_count(slot.events, 'event')}{errors}",
     )

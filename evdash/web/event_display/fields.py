@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
-from urllib.parse import urlencode
 
 from django.urls import reverse
 
@@ -15,7 +14,7 @@ from evdash.events.event import Event, Field
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.keys import FILTER_KEYS
 from evdash.web.formatting import format_size
-from evdash.web.links import event_address
+from evdash.web.links import event_address, with_query
 
 JSON_CHARS: Final = 200_000
 NODES: Final = 400
@@ -161,7 +160,7 @@ def _field_view(event: Event, field: Field, index: int, event_filter: EventFilte
         kind = "json" if tree else "text"
         shown, is_folded = field.value[:SHOWN_CHARS], len(field.value) > SHOWN_CHARS
     include, exclude = ("", "") if tree or not field.is_text else _queries(event, field.name, field.value, event_filter)
-    address = f"{event_address(event.stream, event.entry_id)}?{urlencode({'field': index})}"
+    address = with_query(event_address(event.stream, event.entry_id), [("field", str(index))])
     return FieldView(
         index, field.name, kind, shown, format_size(len(field.raw)), is_folded, tree, address, include, exclude
     )

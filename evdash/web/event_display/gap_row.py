@@ -46,7 +46,7 @@ class GapRow:
     words: str
     parked_address: str  # "" if the entries are not dead-lettered
 
-    def html(self, reading: str = "events") -> SafeString:
+    def html(self, view: str = "events") -> SafeString:
         """Return the row as HTML, an <li>: the same in every view mode, on a page and pushed to one."""
         return SafeString(get_template("event_display/_gap.html").render({"row": self}))
 

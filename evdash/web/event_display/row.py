@@ -67,9 +67,9 @@ class Row:
         """The event as a turn of a conversation."""
         return turn_of(self.event)
 
-    def html(self, reading: ViewMode = "events") -> SafeString:
+    def html(self, view: ViewMode = "events") -> SafeString:
         """Return the row as HTML, an <li>. A page load and a live push have the same bytes."""
-        return SafeString(get_template(ROW_TEMPLATES[reading]).render({"row": self}))
+        return SafeString(get_template(ROW_TEMPLATES[view]).render({"row": self}))
 
     @property
     def raw_fields(self) -> tuple[RawField, ...]:
@@ -167,10 +167,10 @@ def with_gaps(
     return tuple(sorted(items, key=place, reverse=not oldest_first)) if gaps else rows
 
 
-def render_row(event: Event, reading: ViewMode = "events", *, is_duplicate: bool = False) -> str:
+def render_row(event: Event, view: ViewMode = "events", *, is_duplicate: bool = False) -> str:
     """Return the row of the event as HTML.
 
     The row depends only on the event, the view mode and the duplicate flag. An opened row narrows the filter in
     `hx-vals` of the list around the rows. A row rendered for one page therefore serves every page.
     """
-    return row_of(event, is_duplicate=is_duplicate).html(reading)
+    return row_of(event, is_duplicate=is_duplicate).html(view)

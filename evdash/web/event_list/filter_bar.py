@@ -6,9 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
-
-from django.urls import reverse
 
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Count, FilterSummary
@@ -17,8 +14,8 @@ from evdash.events.filters.keys import BY_NAME, FACETS, FILTER_KEYS, IS, Conditi
 from evdash.events.filters.parser import KEYS
 from evdash.events.filters.time_range import TimeBound
 from evdash.web.charts.histogram import HistogramPicture, histogram_picture, not_drawn
-from evdash.web.event_list.list_query import Problem, ScopedFilter
-from evdash.web.event_list.pagination import link
+from evdash.web.event_list.list_query import ListQuery, Problem, ScopedFilter
+from evdash.web.links import filtered_address
 
 FACET_VALUES: Final = 12
 _PRESETS: Final = (("15m", "15 min"), ("1h", "1 h"), ("6h", "6 h"), ("1d", "24 h"), ("7d", "7 d"), ("30d", "30 d"))
@@ -57,7 +54,8 @@ class Facet:
 class FilterBar:
     """The context of templates/event_list/_filter_bar.html and _facets.html."""
 
-    address: str
+    address: str  # of the list without a filter
+    kept: tuple[tuple[str, str], ...]  # parameters that the form of the filter repeats
     text: str
     chips: tuple[BarLink, ...]
     ranges: tuple[BarLink, ...]
@@ -83,11 +81,6 @@ class FilterBar:
     scope_name: str = ""
 
     @property
-    def kept(self) -> list[tuple[str, str]]:
-        """The query parameters of the address other than the filter. A form replaces the query, so it repeats them."""
-        return parse_qsl(urlsplit(self.address).query)
-
-    @property
     def keys(self) -> str:
         """The keys of the filter grammar, separated by spaces, for auto-completion."""
         return " ".join(KEYS)
@@ -99,47 +92,47 @@ class FilterBar:
 
 
 def filter_bar(
-    asked: ScopedFilter,
-    address: str,
+    query: ListQuery,
     *,
     streams: Sequence[str],
     summary: FilterSummary | None = None,
     of: Count | None = None,
     with_histogram: bool = True,
 ) -> FilterBar:
-    """Return the filter bar of the page at `address`, which reads these streams.
+    """Return the filter bar of a query's page, which reads these streams.
 
     `of` is the number of events without "Errors only", given if that is set. Without a summary, or if the filter is
     invalid, the bar has no counts, facets or histogram.
     """
-    own, within = asked.own, asked.effective_filter
+    chosen = query.filter
+    own, within = chosen.own, chosen.effective_filter
     without_range = replace(own, since=None, until=None)
-    query = within.query_string()
     fixed = bool(own.until or (own.since and own.since.moment))
     preset = "" if fixed or own.since is None else str(own.since)
     named = any(preset == span for span, _ in _PRESETS)
     # A session page does not need time ranges: a session is short, and its timeline shows its range.
-    ranges = () if asked.scope.key == "session" else _ranges(own, address, preset)
+    ranges = () if chosen.scope.key == "session" else _ranges(query, preset)
     bar = FilterBar(
-        address=address,
-        text=asked.text,
-        chips=_chips(own, address),
+        address=query.url(EventFilter()),
+        kept=query.kept,
+        text=chosen.text,
+        chips=tuple(BarLink(chip.label, query.url(chip.without)) for chip in own.chips()),
         ranges=ranges,
         own_range=_range_label(own) if (own.since and not named) or own.until else "Custom…",
         has_own_range=bool(own.until) or (own.since is not None and not named),
         since_value=_input_value(own.since),
         until_value=_input_value(own.until),
         text_without_range=without_range.text(),
-        histogram_base=link(address, without_range.query_string()),
-        ndjson=link(reverse("events-ndjson"), query),
-        csv=link(reverse("events-csv"), query),
+        histogram_base=query.url(without_range),
+        ndjson=filtered_address("events-ndjson", within),
+        csv=filtered_address("events-csv", within),
         placeholder='type:error.occurred tool:search* "payment amount" -severity:info since:2h',
-        errors=None if asked.scope.key == IS else _errors_link(own, address),
-        problem=asked.problem,
-        scope_name=asked.scope.key,
-        streams=_streams(own, address, streams),
+        errors=None if chosen.scope.key == IS else _errors_link(query),
+        problem=chosen.problem,
+        scope_name=chosen.scope.key,
+        streams=_streams(query, streams),
     )
-    if summary is None or asked.problem:
+    if summary is None or chosen.problem:
         return bar
     return replace(
         bar,
@@ -147,39 +140,37 @@ def filter_bar(
         counts=_counts(within, summary, of),
         has_empty_range=own.has_empty_range(datetime.now(UTC)),
         sampled=_sampled(summary, with_histogram=with_histogram),
-        facets=_facets(asked, summary, address),
-        histogram=_histogram(own, summary, address) if with_histogram else None,
+        facets=_facets(query, summary),
+        histogram=_histogram(query, summary) if with_histogram else None,
     )
 
 
-def summary_with_alternatives(reader: Reader, asked: ScopedFilter) -> FilterSummary:
+def summary_with_alternatives(reader: Reader, chosen: ScopedFilter) -> FilterSummary:
     """Return the summary of the filter within its scope.
 
     If the filter sets values of a facet's key, the facet is computed without them. It then offers the other values as
     alternatives to add.
     """
-    summary = reader.summary(asked.effective_filter)
+    summary = reader.summary(chosen.effective_filter)
     facets = dict(summary.facets)
     for key in FACETS:
-        if key != asked.scope.key and asked.own.values(key):
-            kept = tuple(c for c in asked.own.conditions if c.key != key or c.negated)
-            others = reader.summary(asked.scope.applied(replace(asked.own, conditions=kept)))
+        if key != chosen.scope.key and chosen.own.values(key):
+            kept = tuple(c for c in chosen.own.conditions if c.key != key or c.negated)
+            others = reader.summary(chosen.scope.applied(replace(chosen.own, conditions=kept)))
             facets[key] = others.facets.get(key, ())
     return replace(summary, facets=facets)
 
 
-def without_errors_only(reader: Reader, asked: ScopedFilter) -> Count | None:
+def without_errors_only(reader: Reader, chosen: ScopedFilter) -> Count | None:
     """Return the number of events without "Errors only"; None if "Errors only" is not set."""
-    return reader.count(asked.effective_filter.errors(False)) if asked.effective_filter.errors_only else None
+    return reader.count(chosen.effective_filter.errors(False)) if chosen.effective_filter.errors_only else None
 
 
-def _chips(own: EventFilter, address: str) -> tuple[BarLink, ...]:
-    return tuple(BarLink(chip.label, link(address, chip.query_string)) for chip in own.chips())
+def _ranges(query: ListQuery, preset: str) -> tuple[BarLink, ...]:
+    own = query.filter.own
 
-
-def _ranges(own: EventFilter, address: str, preset: str) -> tuple[BarLink, ...]:
     def over(since: TimeBound | None) -> str:
-        return link(address, replace(own, since=since, until=None).query_string())
+        return query.url(replace(own, since=since, until=None))
 
     everything = BarLink("All", over(None), own.since is None and own.until is None)
     return (
@@ -188,15 +179,16 @@ def _ranges(own: EventFilter, address: str, preset: str) -> tuple[BarLink, ...]:
     )
 
 
-def _streams(own: EventFilter, address: str, names: Sequence[str]) -> tuple[BarLink, ...]:
+def _streams(query: ListQuery, names: Sequence[str]) -> tuple[BarLink, ...]:
     """Return links to one stream or to all streams; empty if there is only one stream."""
     if len(names) < 2:
         return ()
+    own = query.filter.own
     chosen = own.values("stream")
     kept = replace(own, conditions=tuple(c for c in own.conditions if c.key != "stream" or c.negated))
     return (
-        BarLink("All streams", link(address, kept.query_string()), not chosen),
-        *(BarLink(name, link(address, kept.also("stream", name).query_string()), name in chosen) for name in names),
+        BarLink("All streams", query.url(kept), not chosen),
+        *(BarLink(name, query.url(kept.also("stream", name)), name in chosen) for name in names),
     )
 
 
@@ -214,9 +206,9 @@ def _input_value(bound: TimeBound | None) -> str:
     return bound.moment.strftime("%Y-%m-%dT%H:%M:%S") if bound and bound.moment else ""
 
 
-def _errors_link(own: EventFilter, address: str) -> BarLink:
-    is_on = own.errors_only
-    return BarLink("Errors only", link(address, own.errors(not is_on).query_string()), is_on)
+def _errors_link(query: ListQuery) -> BarLink:
+    own = query.filter.own
+    return BarLink("Errors only", query.url(own.errors(not own.errors_only)), own.errors_only)
 
 
 def _counts(within: EventFilter, summary: FilterSummary, of: Count | None) -> str:
@@ -240,14 +232,14 @@ def _sampled(summary: FilterSummary, *, with_histogram: bool) -> str:
     return " ".join(filter(None, parts))
 
 
-def _facets(asked: ScopedFilter, summary: FilterSummary, address: str) -> tuple[Facet, ...]:
-    facets = []
+def _facets(query: ListQuery, summary: FilterSummary) -> tuple[Facet, ...]:
+    facets, own = [], query.filter.own
     for key in FACETS:
         values = summary.facets.get(key, ())
-        chosen = asked.own.values(key)
+        chosen = own.values(key)
         counted: Mapping[str, int] = {facet.value: facet.count for facet in values}
         shown: Sequence[str] = (*chosen, *(value for value in counted if value not in chosen))
-        if key == asked.scope.key or not any(shown) or (key == "stream" and len(shown) < 2 and not chosen):
+        if key == query.filter.scope.key or not any(shown) or (key == "stream" and len(shown) < 2 and not chosen):
             continue
         most = max(counted.values(), default=1)
         links = tuple(
@@ -255,7 +247,7 @@ def _facets(asked: ScopedFilter, summary: FilterSummary, address: str) -> tuple[
                 value=value,
                 count=counted.get(value, 0),
                 width=round(counted.get(value, 0) / most * 100, 2),
-                address=link(address, _toggled(asked.own, key, value).query_string()),
+                address=query.url(_toggled(own, key, value)),
                 is_set=value in chosen,
             )
             for value in shown[:FACET_VALUES]
@@ -268,8 +260,8 @@ def _toggled(own: EventFilter, key: str, value: str) -> EventFilter:
     return own.without(Condition(key, value)) if value in own.values(key) else own.also(key, value)
 
 
-def _histogram(own: EventFilter, summary: FilterSummary, address: str) -> HistogramPicture | None:
+def _histogram(query: ListQuery, summary: FilterSummary) -> HistogramPicture | None:
     def over(since: datetime, until: datetime) -> str:
-        return link(address, own.between(since, until).query_string())
+        return query.url(query.filter.own.between(since, until))
 
     return histogram_picture(summary.histogram.buckets, over)

@@ -1,16 +1,31 @@
-"""The user's filter and the page's fixed scope."""
+"""The queries of lists: the user's filter within the page's scope, and a position in the list.
+
+A request is parsed once into a frozen query object, which also makes the URLs of the same page with another filter or
+position. No other code reads `request.GET`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Self
 
 from django.http import HttpRequest, QueryDict
 
-from evdash.events.filters import event_filter
-from evdash.events.filters.event_filter import EventFilter, FilterError
+from evdash.eventlog.records import InvalidPosition, Position
+from evdash.events.entry import EntryId, InvalidEntryId
+from evdash.events.filters.event_filter import PARAMETERS, EventFilter, FilterError
 from evdash.events.filters.keys import IS
-from evdash.web.event_list.pagination import parameters
+from evdash.web.event_display.row import ViewMode
+from evdash.web.links import page_address, with_query
+
+ROWS: Final = 100
+# The limit with `rows=all`, which is for printing. An export is the means for more rows.
+ROWS_AT_MOST: Final = 5_000
+
+
+class InvalidQuery(ValueError):
+    """An invalid parameter of a request. The message is the sentence to show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,55 +61,197 @@ ERRORS: Final = Scope(IS, "error")
 
 @dataclass(frozen=True, slots=True)
 class ScopedFilter:
-    """The user's filter, the page's scope, the problem if the filter is invalid, and the filter's text."""
+    """The user's filter within the page's scope. With a `problem` it is invalid, and matches all of the scope."""
 
     own: EventFilter
-    scope: Scope
-    problem: Problem | None
-    text: str
+    scope: Scope = EVERYTHING
+    problem: Problem | None = None
+    given: tuple[tuple[str, str], ...] = ()  # the parameters of an invalid filter
+
+    @classmethod
+    def parse(cls, params: QueryDict, scope: Scope = EVERYTHING) -> Self:
+        """Return the filter of a query string."""
+        try:
+            return cls(EventFilter.from_query(values_by_name(params)), scope)
+        except FilterError as error:
+            problem = Problem(str(error), error.text[: error.position], error.text[error.position :])
+            return cls(EventFilter(), scope, problem, tuple(chosen_pairs(params, PARAMETERS)))
 
     @property
     def effective_filter(self) -> EventFilter:
         """The user's filter within the page's scope."""
         return self.scope.applied(self.own)
 
+    @property
+    def text(self) -> str:
+        """The user's filter in the grammar. An invalid filter is returned as written."""
+        if self.problem is None:
+            return self.own.text()
+        return dict(self.given).get("q", f"{self.problem.before}{self.problem.rest}")
 
-def parse_filter(query: QueryDict, scope: Scope = EVERYTHING) -> ScopedFilter:
-    """Return the filter of a query string.
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The parameters that a URL with this filter has."""
+        return self.given or filter_pairs(self.own)
 
-    If it is invalid, the result has the problem, and its filter matches every event of the scope.
+
+@dataclass(frozen=True, slots=True)
+class PageCursor:
+    """The displayed part of a list of events: before or after a position, its far end, or else its beginning.
+
+    A paused list shows its newest end without events newer than `paused`. `at` is an entry to show with the events
+    around it.
     """
+
+    before: Position | None = None
+    after: Position | None = None
+    is_far_end: bool = False
+    paused: EntryId | None = None
+    at: EntryId | None = None
+
+    @classmethod
+    def parse(cls, params: QueryDict) -> Self:
+        """Return the page cursor in `before=`, `after=`, `end=1`, `paused=` and `at=`. Raise InvalidQuery."""
+        before, after = _before_or_after(params)
+        try:
+            return cls(
+                Position.parse(before) if before else None,
+                Position.parse(after) if after else None,
+                not before and not after and params.get("end") == "1",
+                entry_id_in(params, "paused"),
+                entry_id_in(params, "at") if not before and not after else None,
+            )
+        except InvalidPosition as error:
+            raise InvalidQuery(f"{'before' if before else 'after'}= {error}.") from None
+
+    @property
+    def is_beginning(self) -> bool:
+        return self.before is None and self.after is None and self.at is None and not self.is_far_end
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The parameters that a URL of the same part has."""
+        given = {"before": self.before, "after": self.after, "paused": self.paused, "at": self.at}
+        pairs = [(name, str(value)) for name, value in given.items() if value is not None]
+        return (*pairs, ("end", "1")) if self.is_far_end else tuple(pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """The query of a list of events: filter, displayed part, order and view mode."""
+
+    path: str
+    filter: ScopedFilter
+    cursor: PageCursor = PageCursor()
+    view: ViewMode = "events"
+    oldest_first: bool = False
+    rows: int = ROWS
+
+    @classmethod
+    def from_request(cls, request: HttpRequest, scope: Scope = EVERYTHING, *, oldest_first: bool = False) -> Self:
+        """Return the list query of a request. Raise InvalidQuery for an invalid page cursor."""
+        params = request.GET
+        rows = ROWS_AT_MOST if params.get("rows") == "all" else ROWS
+        found = ScopedFilter.parse(params, scope)
+        return cls(page_address(request), found, PageCursor.parse(params), oldest_first=oldest_first, rows=rows)
+
+    @property
+    def kept(self) -> tuple[tuple[str, str], ...]:
+        """The parameters other than the filter that every URL of the list has."""
+        return () if self.view == "events" else (("view", self.view),)
+
+    def url(
+        self,
+        own: EventFilter | None = None,
+        *,
+        before: Position | None = None,
+        after: Position | None = None,
+        at_end: bool = False,
+        shows_all: bool = False,
+    ) -> str:
+        """Return the URL of the list, with another filter if `own` is given, and of its beginning by default."""
+        pairs = [*self.kept, *(self.filter.pairs if own is None else filter_pairs(own))]
+        pairs += [("rows", "all")] if shows_all else []
+        return with_query(self.path, [*pairs, *PageCursor(before, after, at_end).pairs])
+
+
+@dataclass(frozen=True, slots=True)
+class EntryCursorQuery:
+    """The query of a list in the order of entry IDs, such as sessions by their last entry: before or after one."""
+
+    path: str
+    before: EntryId | None = None
+    after: EntryId | None = None
+    user_id: str = ""  # limits a list of sessions to one user
+
+    @classmethod
+    def from_request(cls, request: HttpRequest) -> Self:
+        """Return the query in `before=`, `after=` and `user=`. Raise InvalidQuery."""
+        before, after = entry_cursor_in(request.GET)
+        return cls(page_address(request), before, after, request.GET.get("user", ""))
+
+    @property
+    def is_beginning(self) -> bool:
+        return self.before is None and self.after is None
+
+    def url(self, *, before: EntryId | None = None, after: EntryId | None = None) -> str:
+        """Return the URL of the list before or after an entry, of its beginning by default."""
+        given = {"user": self.user_id, "before": before, "after": after}
+        return with_query(self.path, [(name, str(value)) for name, value in given.items() if value])
+
+
+@dataclass(frozen=True, slots=True)
+class ExportQuery:
+    """The query of an export of events: a filter alone."""
+
+    filter: EventFilter
+
+    @classmethod
+    def from_request(cls, request: HttpRequest) -> Self:
+        """Return the filter of a request.
+
+        Raise FilterError for an invalid filter, and for a parameter that is not part of one: ignoring a misspelt
+        condition would export everything.
+        """
+        for name in request.GET:
+            if name not in PARAMETERS:
+                raise FilterError(f"Unknown export parameter {name[:40]!r}. Valid: {', '.join(PARAMETERS)}.", name)
+        return cls(EventFilter.from_query(values_by_name(request.GET)))
+
+
+def filter_pairs(event_filter: EventFilter) -> tuple[tuple[str, str], ...]:
+    """Return the parameters of a URL with this filter; none for the filter that matches everything."""
+    return (("q", event_filter.text()),) if event_filter else ()
+
+
+def values_by_name(params: QueryDict) -> Mapping[str, Sequence[str]]:
+    """Return a query string in the form that EventFilter parses: the values of each name."""
+    return {name: params.getlist(name) for name in params}
+
+
+def chosen_pairs(params: QueryDict, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the non-empty parameters of these names, in their order."""
+    for name in names:
+        yield from ((name, value) for value in params.getlist(name) if value)
+
+
+def entry_id_in(params: QueryDict, name: str) -> EntryId | None:
+    """Return the entry ID in a parameter; None without it. Raise InvalidQuery."""
+    text = params.get(name)
     try:
-        own = EventFilter.from_query(parameters(query))
-    except FilterError as error:
-        problem = Problem(str(error), error.text[: error.position], error.text[error.position :])
-        return ScopedFilter(EventFilter(), scope, problem, query.get("q", error.text))
-    return ScopedFilter(own, scope, None, own.text())
+        return EntryId.parse(text) if text else None
+    except InvalidEntryId as error:
+        raise InvalidQuery(f"{name}= {error}.") from None
 
 
-# Pages with a filter. A misspelt parameter would make their lists larger than requested.
-_FILTERED: Final = ("overview", "live", "events", "errors", "sessions", "session", "users", "user")
-# Parameters other than the filter: the page cursor and the displayed part of a page.
-_OF_PAGES: Final = frozenset(
-    {
-        *("before", "after", "at", "end", "rows", "paused", "from", "time"),
-        *("part", "as", "field", "view", "pin", "vs", "what", "way", "taken_off", "groups"),
-        "org.htmx.cache-buster",
-    }
-)
+def entry_cursor_in(params: QueryDict) -> tuple[EntryId | None, EntryId | None]:
+    """Return the entry IDs in `before=` and `after=`, at most one of them. Raise InvalidQuery."""
+    _before_or_after(params)
+    return entry_id_in(params, "before"), entry_id_in(params, "after")
 
 
-def unknown_to_pages(request: HttpRequest) -> list[str]:
-    """Return the names of the request's unknown parameters; empty for pages without a filter."""
-    name = request.resolver_match.url_name if request.resolver_match else None
-    if name not in _FILTERED:
-        return []
-    return [each for each in request.GET if each not in _OF_PAGES and each not in event_filter.PARAMETERS]
-
-
-def refuse_unknown(query: QueryDict) -> None:
-    """Raise FilterError if a query string has a parameter that is not part of a filter."""
-    for name in query:
-        if name not in event_filter.PARAMETERS:
-            known = ", ".join(event_filter.PARAMETERS)
-            raise event_filter.FilterError(f"Unknown export parameter {name[:40]!r}. Valid: {known}.", name)
+def _before_or_after(params: QueryDict) -> tuple[str, str]:
+    before, after = params.get("before", ""), params.get("after", "")
+    if before and after:
+        raise InvalidQuery("Use before= or after=, not both.")
+    return before, after

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -14,9 +14,9 @@ from evdash.audit_log.audit_log import Access, access, recent
 from evdash.audit_log.models import AuditLogEntry
 from evdash.eventlog.current_reader import open_reader
 from evdash.web.error_pages import handles_invalid_query, message_page
-from evdash.web.event_list.pagination import InvalidQuery
+from evdash.web.event_list.list_query import InvalidQuery
 from evdash.web.formatting import format_milliseconds
-from evdash.web.links import group_address, parked_address, sandbox_address
+from evdash.web.links import group_address, list_address, parked_address, sandbox_address, with_query
 from evdash.web.page import page
 
 _NOTHING: Final = {"–", "none"}
@@ -151,16 +151,35 @@ def _in_words(value: Any) -> str:
 ROWS: Final = 50
 
 
+@dataclass(frozen=True, slots=True)
+class AuditLogQuery:
+    """The query of the audit log: the entries before one, else the newest."""
+
+    before_row: int | None
+
+    @classmethod
+    def from_request(cls, request: HttpRequest) -> Self:
+        """Return the query in `before=`. Raise InvalidQuery."""
+        text = request.GET.get("before", "")
+        if text and (not text.isascii() or not text.isdecimal() or len(text) > 18):
+            raise InvalidQuery(f"before= {text[:40]!r} is not the number of an audit log entry.")
+        return cls(int(text) if text else None)
+
+    def url(self, *, before_row: int | None = None) -> str:
+        """Return the URL of the entries before one, of the newest by default."""
+        before = [] if before_row is None else [("before", str(before_row))]
+        return with_query(list_address("audit-log"), before)
+
+
 @handles_invalid_query
 def audit_log(request: HttpRequest) -> HttpResponse:
     """Render the actions, newest first."""
-    before_row = _number(request.GET.get("before", ""))
-    found = [AuditEntryView(one) for one in recent(ROWS + 1, before_row=before_row)]
-    address = reverse("audit-log")
+    query = AuditLogQuery.from_request(request)
+    found = [AuditEntryView(one) for one in recent(ROWS + 1, before_row=query.before_row)]
     context = {
         "accesses": found[:ROWS],
-        "newest": address if before_row is not None else "",
-        "older": f"{address}?before={found[ROWS - 1].access.begun.pk}" if len(found) > ROWS else "",
+        "newest": query.url() if query.before_row is not None else "",
+        "older": query.url(before_row=found[ROWS - 1].access.begun.pk) if len(found) > ROWS else "",
     }
     with open_reader() as reader:
         coverage = reader.coverage
@@ -178,11 +197,3 @@ def audit_log_entry(request: HttpRequest, number: int) -> HttpResponse:
             request, "Audit log entry not found", sentence, status=404, subject=str(number), coverage=coverage
         )
     return page(request, "pages/audit_log/entry.html", found.title, {"shown": AuditEntryView(found)}, coverage=coverage)
-
-
-def _number(text: str) -> int | None:
-    if not text:
-        return None
-    if not text.isascii() or not text.isdecimal() or len(text) > 18:
-        raise InvalidQuery(f"before= {text[:40]!r} is not the number of an audit log entry.")
-    return int(text)

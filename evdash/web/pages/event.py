@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from evdash.eventlog.current_reader import open_reader
-from evdash.eventlog.records import Coverage, Neighbours
+from evdash.eventlog.records import Neighbours
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
-from evdash.events.filters.event_filter import EventFilter, FilterError
+from evdash.events.filters.event_filter import EventFilter
 from evdash.notes.records import Subject
 from evdash.web.error_pages import message_page
 from evdash.web.event_display.fields import data_links, field_views, hex_dump, whole_value
 from evdash.web.event_display.one_line import describe_event
 from evdash.web.event_display.row import row_of, rows_of
-from evdash.web.event_list.pagination import link, parameters
+from evdash.web.event_list.list_query import ScopedFilter, filter_pairs
 from evdash.web.formatting import format_count
-from evdash.web.links import event_address, mounted_prefix
+from evdash.web.links import event_address, mounted_prefix, with_query
 from evdash.web.note_display import notes_section
 from evdash.web.page import page
 from evdash.web.pages.streams.sandboxes import is_sandbox
@@ -31,18 +31,47 @@ from evdash.web.sandbox_middleware import sandbox_request
 from evdash.web.url_prefix import mounted_below
 
 
+@dataclass(frozen=True, slots=True)
+class EventPageQuery:
+    """The query of an event's page: a part, one value, or the entry as JSON, and the filter of the list around it."""
+
+    part: str  # "opened": the opened row; "whole": one complete value
+    field: str | None  # the number of the field to return, as written
+    as_json: bool
+    filter: EventFilter  # an invalid one counts as none
+
+    @classmethod
+    def from_request(cls, request: HttpRequest) -> Self:
+        """Return the query of a request. Never raises."""
+        params = request.GET
+        within = ScopedFilter.parse(params).own
+        return cls(params.get("part", ""), params.get("field"), params.get("as") == "json", within)
+
+    @property
+    def wants_value(self) -> bool:
+        """True if the response is a value or JSON instead of a page."""
+        return self.field is not None or self.as_json
+
+    def url(self, address: str) -> str:
+        """Return the URL with the same query at another address."""
+        given = {"part": self.part, "field": self.field, "as": "json" if self.as_json else ""}
+        pairs = [(name, value) for name, value in given.items() if value]
+        return with_query(address, [*pairs, *filter_pairs(self.filter)])
+
+
 def event(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
     """Render the event of this entry.
 
     The query selects a part: `part=opened` the opened row only, `field=N` that value only, `as=json` the entry as JSON.
     """
+    query = EventPageQuery.from_request(request)
     mount = sandbox_request(request)
     if mount is None and is_sandbox(stream):
         with mounted_below(mounted_prefix(stream)):
-            return redirect(link(event_address(stream, entry_id), request.GET.urlencode()))
+            return redirect(query.url(event_address(stream, entry_id)))
     with open_reader() as reader:
         found = reader.event(stream, entry_id)
-        neighbours = reader.neighbours(found) if found and not _wants_value(request) else Neighbours(None, None)
+        neighbours = reader.neighbours(found) if found and not query.wants_value else Neighbours(None, None)
     if found is None:
         sentence = (
             "Entry not found in this sandbox. It was not copied, or it was deleted."
@@ -57,39 +86,24 @@ def event(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
             coverage=reader.coverage,
             subject=f"{entry_id} of {stream}",
         )
-    if _wants_value(request):
-        return _value_or_json(request, found)
-    context = _context(request, found, neighbours)
+    if query.field is not None:
+        return _value(request, found, query)
+    if query.as_json:
+        return _not_kept(HttpResponse(_as_json(found), content_type="application/json"))
+    context = _context(request, found, neighbours, query)
     first = reader.original_of_duplicate(found)
     context["original_of_duplicate"] = first
     context["original_of_duplicate_address"] = event_address(stream, first) if first else ""
     context["original_address"] = mount.original_address(found) if mount else ""
-    return _shown(request, found, context, reader.coverage)
-
-
-def _shown(request: HttpRequest, found: Event, context: Mapping[str, Any], coverage: Coverage | None) -> HttpResponse:
-    if request.GET.get("part") == "opened":
+    if query.part == "opened":
         return _not_kept(render(request, "event_display/_opened.html", context))
     title = f"{found.type or 'Event'} {found.entry_id}"
-    return page(request, "pages/event.html", title, context, coverage=coverage, events=(found,))
+    return page(request, "pages/event.html", title, context, coverage=reader.coverage, events=(found,))
 
 
-def _wants_value(request: HttpRequest) -> bool:
-    return "field" in request.GET or request.GET.get("as") == "json"
-
-
-def _value_or_json(request: HttpRequest, found: Event) -> HttpResponse:
-    if "field" in request.GET:
-        return _value(request, found, request.GET["field"])
-    return _not_kept(HttpResponse(_as_json(found), content_type="application/json"))
-
-
-def _context(request: HttpRequest, found: Event, neighbours: Neighbours) -> dict[str, Any]:
+def _context(request: HttpRequest, found: Event, neighbours: Neighbours, query: EventPageQuery) -> dict[str, Any]:
     """Return the context of the opened row and of the page. Links narrow the filter of the list that has the row."""
-    try:
-        within = EventFilter.from_query(parameters(request.GET))
-    except FilterError:
-        within = EventFilter()
+    within = query.filter
     previous, following = neighbours.previous, neighbours.next
     return {
         "event": found,
@@ -109,8 +123,9 @@ def _context(request: HttpRequest, found: Event, neighbours: Neighbours) -> dict
     }
 
 
-def _value(request: HttpRequest, found: Event, number: str) -> HttpResponse:
+def _value(request: HttpRequest, found: Event, query: EventPageQuery) -> HttpResponse:
     """Return one complete value: plain text, bytes to download, or with `part=whole` the text for the folded place."""
+    number = query.field or ""
     if not number.isascii() or not number.isdecimal() or len(number) > 6 or int(number) >= len(found.fields):
         sentence = (
             f"The entry has {format_count(len(found.fields), 'field')}, numbered from 0. "
@@ -118,7 +133,7 @@ def _value(request: HttpRequest, found: Event, number: str) -> HttpResponse:
         )
         return message_page(request, "Field not found", sentence, status=404)
     field = found.fields[int(number)]
-    if request.GET.get("part") == "whole":
+    if query.part == "whole":
         shown = field.value if field.is_text else hex_dump(field.raw)
         return _not_kept(render(request, "event_display/_whole.html", {"text": shown, "is_text": field.is_text}))
     raw, content_type = whole_value(field)

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Self
+
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 
 from evdash.eventlog.current_reader import open_reader
 from evdash.eventlog.error_groups import ErrorGroupRecord
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.keys import TEXT
 from evdash.web.error_pages import handles_invalid_query
-from evdash.web.event_list.list_query import ERRORS
-from evdash.web.event_list.listing import list_query, listing
-from evdash.web.event_list.pagination import link
+from evdash.web.event_list.list_query import ERRORS, ListQuery
+from evdash.web.event_list.listing import listing
+from evdash.web.links import filtered_address, with_query
 from evdash.web.page import page
 
 
 @handles_invalid_query
 def events(request: HttpRequest) -> HttpResponse:
     """Render the events of the filter, newest first."""
-    asking = list_query(request)
+    query = ListQuery.from_request(request)
     with open_reader() as reader:
-        shown = listing(reader, asking)
+        shown = listing(reader, query)
     return page(
         request,
         "pages/events.html",
@@ -36,9 +38,9 @@ def events(request: HttpRequest) -> HttpResponse:
 @handles_invalid_query
 def live(request: HttpRequest) -> HttpResponse:
     """Render the newest events of the filter; static/live.js adds later ones."""
-    asking = list_query(request)
+    query = ListQuery.from_request(request)
     with open_reader() as reader:
-        shown = listing(reader, asking, with_histogram=False)
+        shown = listing(reader, query, with_histogram=False)
     return page(
         request,
         "pages/live.html",
@@ -53,14 +55,30 @@ def live(request: HttpRequest) -> HttpResponse:
 GROUPS_SHOWN = 8
 
 
+@dataclass(frozen=True, slots=True)
+class ErrorsPageQuery:
+    """The query of the errors page: its list, and whether it shows all groups or GROUPS_SHOWN."""
+
+    list: ListQuery
+    all_groups: bool
+
+    @classmethod
+    def from_request(cls, request: HttpRequest) -> Self:
+        """Return the query of a request. Raise InvalidQuery for an invalid page cursor."""
+        return cls(ListQuery.from_request(request, ERRORS), request.GET.get("groups") == "all")
+
+    def with_all_groups(self) -> str:
+        """Return the URL of the page with the same filter and all groups."""
+        return with_query(self.list.path, [*self.list.filter.pairs, ("groups", "all")])
+
+
 @handles_invalid_query
 def errors(request: HttpRequest) -> HttpResponse:
     """Render the errors of the filter, newest first."""
-    asking = list_query(request, ERRORS)
+    query = ErrorsPageQuery.from_request(request)
     with open_reader() as reader:
-        shown = listing(reader, asking)
+        shown = listing(reader, query.list)
         groups = reader.error_groups()
-    wants_all = request.GET.get("groups") == "all"
     return page(
         request,
         "pages/events.html",
@@ -68,7 +86,10 @@ def errors(request: HttpRequest) -> HttpResponse:
         {
             "listing": shown,
             "groups": len(groups),
-            "error_groups": [(group, _address(group)) for group in groups[: None if wants_all else GROUPS_SHOWN]],
+            "error_groups": [
+                (group, _address(group)) for group in groups[: None if query.all_groups else GROUPS_SHOWN]
+            ],
+            "all_groups_address": query.with_all_groups(),
         },
         coverage=reader.coverage,
         events=shown.page.events,
@@ -88,4 +109,4 @@ def _address(group: ErrorGroupRecord) -> str:
     words = max(group.masked.split("<"), key=len).partition(">")[2] or group.masked.partition("<")[0]
     if words.strip():
         alike = alike.also(TEXT, words.strip())
-    return link(reverse("errors"), alike.query_string())
+    return filtered_address("errors", alike)

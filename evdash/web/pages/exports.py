@@ -15,8 +15,7 @@ from evdash.events.filters.event_filter import EventFilter, FilterError
 from evdash.streams.client import StreamsUnavailable
 from evdash.web.downloads import Download
 from evdash.web.error_pages import database_problem
-from evdash.web.event_list.list_query import refuse_unknown
-from evdash.web.event_list.pagination import parameters
+from evdash.web.event_list.list_query import ExportQuery
 from evdash.web.sandbox_middleware import sandbox_request
 
 
@@ -36,9 +35,7 @@ def _exported(
     request: HttpRequest, lines: Callable[[EventFilter], Iterator[bytes]], form: str, content_type: str, name: str
 ) -> HttpResponseBase:
     try:
-        # Ignoring a misspelt condition would export everything.
-        refuse_unknown(request.GET)
-        event_filter = EventFilter.from_query(parameters(request.GET))
+        event_filter = ExportQuery.from_request(request).filter
     except FilterError as error:
         return HttpResponse(f"{error}\n", status=400, content_type="text/plain; charset=utf-8")
     try:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import groupby
-from typing import Final
+from typing import Final, Self
 
-from django.http import QueryDict
+from django.http import HttpRequest
 
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Position
@@ -21,9 +21,9 @@ from evdash.events.summaries import SessionSummary
 from evdash.events.text import one_line
 from evdash.web.event_display.event_types import EventCategory, category_of
 from evdash.web.event_display.one_line import LINE_CHARS, OneLineText, describe_event
-from evdash.web.event_list.pagination import InvalidQuery
+from evdash.web.event_list.list_query import InvalidQuery
 from evdash.web.formatting import format_count, format_duration, format_milliseconds
-from evdash.web.links import compare_address, session_address
+from evdash.web.links import compare_address, session_event_address
 from evdash.web.page import Notice
 from evdash.web.pages.compare.text_diff import MarkedText, marked
 
@@ -160,11 +160,29 @@ class CompareQuery:
     start: int  # selects the page with this row, counted from 0
     is_unfolded: bool
 
-    def address(self, start: int = 0, *, is_unfolded: bool | None = None) -> str:
-        """Return the address of the page with this row."""
+    @classmethod
+    def from_request(cls, request: HttpRequest) -> Self:
+        """Return the query in `a=`, `b=`, `from=` and `same=`. Raise InvalidQuery."""
+        params = request.GET
+        start, same = params.get("from", "0"), params.get("same", "")
+        if not (start.isascii() and start.isdecimal() and len(start) < 10):
+            raise InvalidQuery(f"from= must be a row number with at most 9 digits, counted from 0, not {start[:40]!r}.")
+        if same not in ("", "shown"):
+            raise InvalidQuery(f"same= must be shown or absent, not {same[:40]!r}.")
+        # Forms send every line break as CR LF, and an ID may hold one.
+        a, b = (params.get(name, "").replace("\r\n", "\n") for name in ("a", "b"))
+        return cls(a, b, int(start), same == "shown")
+
+    def url(self, start: int = 0, *, is_unfolded: bool | None = None) -> str:
+        """Return the URL of the page with this row."""
         unfolded = self.is_unfolded if is_unfolded is None else is_unfolded
-        place = ({"from": str(start)} if start else {}) | ({"same": "shown"} if unfolded else {})
-        return compare_address(self.a, self.b, **place)
+        row = [("from", str(start))] if start else []
+        return compare_address(self.a, self.b, *row, *([("same", "shown")] if unfolded else []))
+
+    @property
+    def swapped(self) -> str:
+        """The URL of the comparison with A and B swapped."""
+        return replace(self, a=self.b, b=self.a).url()
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,18 +262,6 @@ class ComparisonView:
     place: str  # the shown rows and the total; "" with one page
 
 
-def compare_query(params: QueryDict) -> CompareQuery:
-    """Return the query in `a=`, `b=`, `from=` and `same=`. Raise InvalidQuery."""
-    start, same = params.get("from", "0"), params.get("same", "")
-    if not (start.isascii() and start.isdecimal() and len(start) < 10):
-        raise InvalidQuery(f"from= must be a row number with at most 9 digits, counted from 0, not {start[:40]!r}.")
-    if same not in ("", "shown"):
-        raise InvalidQuery(f"same= must be shown or absent, not {same[:40]!r}.")
-    # Forms send every line break as CR LF, and an ID may hold one.
-    a, b = (params.get(name, "").replace("\r\n", "\n") for name in ("a", "b"))
-    return CompareQuery(a, b, int(start), same == "shown")
-
-
 def comparison_view(reader: Reader, compared: SessionComparison, asked: CompareQuery) -> ComparisonView:
     """Return the requested page of the comparison: the last one if `from` is past the end."""
     rows = compared.rows
@@ -268,7 +274,7 @@ def comparison_view(reader: Reader, compared: SessionComparison, asked: CompareQ
     events = reader.events_by_position(_positions(rows, shown))
     first = compared.first_divergence
     start, end = (shown[0].start, shown[-1].end) if shown else (0, 0)
-    at_first = "" if first is None or start <= first < end else asked.address(first)
+    at_first = "" if first is None or start <= first < end else asked.url(first)
     verdicts = Counter(row.verdict for row in rows)
     return ComparisonView(
         totals=totals(compared.contrasts),
@@ -276,13 +282,13 @@ def comparison_view(reader: Reader, compared: SessionComparison, asked: CompareQ
         parts=tuple(_part(compared, stretch, events, asked) for stretch in shown),
         first_difference="" if first is None else f"{at_first}#{FIRST_DIFFERENCE}",
         first_row=0 if first is None else first + 1,
-        swapped=compare_address(asked.b, asked.a, **({"same": "shown"} if asked.is_unfolded else {})),
-        unfolded=asked.address(start, is_unfolded=not asked.is_unfolded)
+        swapped=asked.swapped,
+        unfolded=asked.url(start, is_unfolded=not asked.is_unfolded)
         if any(stretch.is_folded for stretch in short)
         else "",
         is_unfolded=asked.is_unfolded,
-        previous=asked.address(starts[here - 1]) if here else "",
-        next=asked.address(starts[here + 1]) if here + 1 < len(starts) else "",
+        previous=asked.url(starts[here - 1]) if here else "",
+        next=asked.url(starts[here + 1]) if here + 1 < len(starts) else "",
         place=f"Rows {start + 1:,}–{end:,} of {len(rows):,}" if len(cut) > 1 else "",
     )
 
@@ -348,7 +354,7 @@ def _part(
         rows=tuple(_row(compared, number, events) for number in numbers),
         is_folded=stretch.is_folded,
         words=format_count(stretch.rows, "equal row"),
-        address=asked.address(stretch.start, is_unfolded=True),
+        address=asked.url(stretch.start, is_unfolded=True),
     )
 
 
@@ -395,7 +401,7 @@ def _side(session: ComparedSession, place: Position | None, events: Mapping[Posi
         category=category_of(event.type),
         one_line=describe_event(event),
         after=f"{'+' if after >= timedelta(0) else ''}{format_duration(after)}",
-        address=f"{session_address(session.session_id)}?at={event.entry_id}",
+        address=session_event_address(session.session_id, event.entry_id),
         is_duplicate=place in session.duplicates,
     )
 

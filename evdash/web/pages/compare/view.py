@@ -12,7 +12,6 @@ from evdash.web.error_pages import handles_invalid_query, not_found_page
 from evdash.web.page import page
 from evdash.web.pages.compare.presenter import (
     CompareQuery,
-    compare_query,
     comparison_view,
     notices,
     suggest_comparisons,
@@ -22,7 +21,7 @@ from evdash.web.pages.compare.presenter import (
 @handles_invalid_query
 def compare(request: HttpRequest) -> HttpResponse:
     """Render the aligned sessions of `a=` and `b=`. If one is missing, render a form that requests it."""
-    asked = compare_query(request.GET)
+    asked = CompareQuery.from_request(request)
     with open_reader() as reader:
         facts = [reader.session(session_id) if session_id else None for session_id in (asked.a, asked.b)]
         for session_id, known in zip((asked.a, asked.b), facts, strict=True):

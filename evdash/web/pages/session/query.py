@@ -1,37 +1,153 @@
-"""The queries of a session page: view mode, toolbar links, state panel links, and the search for an event."""
+"""The queries of a session page: list, view mode and state panel, and the search for an event."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
-from urllib.parse import urlencode
+from typing import Final, Literal, Self, get_args
 
-from django.http import QueryDict
+from django.http import HttpRequest, QueryDict
 
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Position
-from evdash.events.entry import EntryId, InvalidEntryId
+from evdash.events.entry import EntryId
 from evdash.events.event import Event
-from evdash.events.filters.event_filter import PARAMETERS, EventFilter
+from evdash.events.filters.event_filter import EventFilter
 from evdash.events.session.call_matching import CALLS
-from evdash.events.session.paths import Path, path_text
+from evdash.events.session.paths import InvalidPath, Path, parse_path, path_text
 from evdash.events.summaries import SessionSummary
 from evdash.events.text import one_line
 from evdash.web.control_characters import escape_control_chars_text
 from evdash.web.event_display.row import ViewMode
-from evdash.web.event_list.list_query import Scope, parse_filter
+from evdash.web.event_list.list_query import ROWS, InvalidQuery, ListQuery, Scope, ScopedFilter, entry_id_in
 from evdash.web.event_list.listing import Listing
-from evdash.web.event_list.pagination import InvalidQuery
+from evdash.web.links import query_string, with_query
 
-READINGS: Final[tuple[tuple[ViewMode, str], ...]] = (
+VIEW_MODES: Final[tuple[tuple[ViewMode, str], ...]] = (
     ("conversation", "Conversation"),
     ("events", "Events"),
     ("raw", "Raw"),
 )
-# Parameters that links within the page keep. Each link sets its own position in the list.
-_KEPT: Final = ("view", *PARAMETERS, "pin", "vs")
+PINS_MAX: Final = 8
+Pairs = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPageQuery:
+    """The query of a session's page: its list, the selected event, and the state panel's paths and other event.
+
+    The URLs that it makes are relative to the page. They keep view mode, filter, watched paths and compared event.
+    """
+
+    list: ListQuery
+    part: str = ""  # "find" or "state": a part of the page instead of the page
+    at: EntryId | None = None
+    pins: tuple[Path, ...] = ()  # the watched paths, at most PINS_MAX
+    vs: EntryId | None = None  # the event whose state is compared; None: the previous one
+    removed_filter: str = ""  # the filter that a link to an event has removed
+
+    @classmethod
+    def from_request(cls, request: HttpRequest, session_id: str) -> Self:
+        """Return the query of a request. Raise InvalidQuery."""
+        params = request.GET
+        listed = ListQuery.from_request(request, Scope("session", session_id), oldest_first=True)
+        return cls(
+            replace(listed, view=_view_mode(params)),
+            params.get("part", ""),
+            entry_id_in(params, "at"),
+            _pins(params),
+            entry_id_in(params, "vs"),
+            one_line(params.get("taken_off", ""), 200),
+        )
+
+    @property
+    def kept(self) -> Pairs:
+        """The parameters that every URL of the page keeps."""
+        pins = [("pin", path_text(path)) for path in self.pins]
+        return [*self.list.kept, *self.list.filter.pairs, *pins, *([("vs", str(self.vs))] if self.vs else [])]
+
+    @property
+    def cleared_filter(self) -> str:
+        """The sentence about the filter that was removed to show an event; "" if none was."""
+        text = escape_control_chars_text(self.removed_filter)
+        return f"Filter {text} removed: it excludes this event or is not valid." if text else ""
+
+    def around(self, entry_id: EntryId) -> str:
+        """Return the URL of the page around an event."""
+        return self.around_each([entry_id])[0]
+
+    def around_each(self, entry_ids: Iterable[EntryId]) -> Sequence[str]:
+        """Return the URLs of the page around each of these events."""
+        kept = query_string(self.kept)
+        return [f"?at={entry_id}{'&' if kept else ''}{kept}" for entry_id in entry_ids]
+
+    def showing(self, event: Event, now: datetime) -> str:
+        """Return the URL of the page around this event of the session.
+
+        A filter that hides the event, or is invalid, is removed and moved to `taken_off=`. The filter's relative times
+        are relative to `now`.
+        """
+        chosen = self.list.filter
+        if not chosen.problem and chosen.effective_filter.matches(event, now):
+            return self.around(event.entry_id)
+        unfiltered = replace(self, list=replace(self.list, filter=ScopedFilter(EventFilter(), chosen.scope)))
+        return with_query("", [("at", str(event.entry_id)), *unfiltered.kept, ("taken_off", chosen.text)])
+
+    def in_view(self, view: ViewMode) -> str:
+        """Return the URL of the same part of the page in another view mode."""
+        rows = [("rows", "all")] if self.list.rows != ROWS else []
+        kept = replace(self, list=replace(self.list, view=view)).kept
+        return with_query("", [*self.list.cursor.pairs, *rows, *kept])
+
+    def search(self, what: str, way: str, **place: str) -> str:
+        """Return the URL that redirects to the next or previous event of a kind, from an entry or time on."""
+        given = [(name.rstrip("_"), value) for name, value in place.items() if value]
+        return with_query("", [("part", "find"), ("what", what), ("way", way), *given, *self.kept])
+
+    def search_time(self, moment: datetime) -> str:
+        """Return the URL that redirects to the first event at or after a time."""
+        return self.search("time", "next", time=moment.isoformat())
+
+    @property
+    def state(self) -> str:
+        """The URL of the state panel at the selected event, else at the newest one."""
+        at = [("at", str(self.at))] if self.at else []
+        return with_query("", [("part", "state"), *at, *self.kept])
+
+    @property
+    def selected(self) -> str:
+        """The URL of the page around the selected event; without one, of the beginning of the page."""
+        return self.around(self.at) if self.at else with_query("", self.kept)
+
+    def pinned(self, path: Path) -> str:
+        """Return the URL that also watches this path; "" if it is watched already, or PINS_MAX paths are."""
+        is_full = path in self.pins or len(self.pins) >= PINS_MAX
+        return "" if is_full else replace(self, pins=(*self.pins, path)).selected
+
+    def unpinned(self, path: Path) -> str:
+        """Return the URL that does not watch this path."""
+        return replace(self, pins=tuple(pin for pin in self.pins if pin != path)).selected
+
+    def compared_with(self, entry_id: EntryId | None) -> str:
+        """Return the URL that compares with the state after this entry; None: with the previous state."""
+        return replace(self, vs=entry_id).selected
+
+
+def _view_mode(params: QueryDict) -> ViewMode:
+    """Return the view mode that `view=` names; events by default. Raise InvalidQuery for another word."""
+    word = params.get("view", "events")
+    for view in get_args(ViewMode):
+        if word == view:
+            return view  # type: ignore[no-any-return]
+    raise InvalidQuery(f"view= must be conversation, events or raw, not {word[:40]!r}.")
+
+
+def _pins(params: QueryDict) -> tuple[Path, ...]:
+    try:
+        return tuple(parse_path(text) for text in params.getlist("pin")[:PINS_MAX] if text)
+    except InvalidPath as error:
+        raise InvalidQuery(f"pin= {error}.") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,125 +175,62 @@ class NavLink:
 class Toolbar:
     """The data of templates/pages/session/_toolbar.html."""
 
-    readings: tuple[ViewModeLink, ...]
+    view_modes: tuple[ViewModeLink, ...]
     ways: tuple[NavLink, ...]
-    kept: tuple[tuple[str, str], ...]  # for the form that jumps to a time
+    kept: Pairs  # for the form that jumps to a time
     speeds: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100)
 
 
-def view_mode(params: QueryDict) -> ViewMode:
-    """Return the view mode that `view=` names; events by default. Raise InvalidQuery for another word."""
-    asked = params.get("view", "events")
-    for reading, _ in READINGS:
-        if asked == reading:
-            return reading
-    raise InvalidQuery(f"view= must be conversation, events or raw, not {asked[:40]!r}.")
-
-
-def preserved_query(params: QueryDict) -> str:
-    """Return the part of the query string that selects the view, without the position in the list."""
-    return urlencode(_preserved_params(params))
-
-
-def query_showing(event: Event, params: QueryDict, now: datetime) -> str:
-    """Return the query string of the page around this event of the session, with the same view.
-
-    A filter that hides the event, or is invalid, is removed and moved to `taken_off=`. The filter's relative times are
-    relative to `now`.
-    """
-    asked = parse_filter(params, Scope("session", event.session_id))
-    kept = _preserved_params(params)
-    if asked.problem or not asked.effective_filter.matches(event, now):
-        kept = [(name, value) for name, value in kept if name not in PARAMETERS] + [("taken_off", asked.text)]
-    return urlencode([("at", str(event.entry_id)), *kept])
-
-
-def cleared_filter(params: QueryDict) -> str:
-    """Return the sentence about the filter that was removed to show an event; "" if none was."""
-    text = one_line(params.get("taken_off", ""), 200)
-    return f"Filter {escape_control_chars_text(text)} removed: it excludes this event or is not valid." if text else ""
-
-
-def toolbar(params: QueryDict, shown: Listing) -> Toolbar:
+def toolbar(query: SessionPageQuery, shown: Listing) -> Toolbar:
     """Return the toolbar of a page. Its links start at the selected event, else at the ends of the list."""
     events = shown.page.events
-    first, last = (events[0].entry_id, events[-1].entry_id) if events else (None, None)
-    at = params.get("at", "")
+    ends = {"next": events[0].entry_id.previous(), "previous": events[-1].entry_id.next()} if events else {}
 
-    def address(what: str, way: str) -> str:
-        start = at or (str(first.previous() if way == "next" else last.next()) if first and last else "")
-        asked = {"part": "find", "what": what, "way": way} | ({"from": start} if start else {})
-        return f"?{urlencode([*asked.items(), *_preserved_params(params)])}"
+    def way(label: str, title: str, what: str, direction: str) -> NavLink:
+        start = query.at or ends.get(direction)
+        address = query.search(what, direction, from_=str(start) if start else "")
+        return NavLink(label, title, address, what, direction)
 
     return Toolbar(
-        readings=tuple(
-            ViewModeLink(label, name, _as(params, name), name == view_mode(params)) for name, label in READINGS
+        view_modes=tuple(
+            ViewModeLink(label, view, query.in_view(view), view == query.list.view) for view, label in VIEW_MODES
         ),
         ways=(
-            NavLink("‹ Error", "Previous error (E)", address("error", "previous"), "error", "previous"),
-            NavLink("Error ›", "Next error (e)", address("error", "next"), "error", "next"),
-            NavLink("‹ Tool call", "Previous tool call (T)", address("tool", "previous"), "tool", "previous"),
-            NavLink("Tool call ›", "Next tool call (t)", address("tool", "next"), "tool", "next"),
+            way("‹ Error", "Previous error (E)", "error", "previous"),
+            way("Error ›", "Next error (e)", "error", "next"),
+            way("‹ Tool call", "Previous tool call (T)", "tool", "previous"),
+            way("Tool call ›", "Next tool call (t)", "tool", "next"),
         ),
-        kept=tuple(_preserved_params(params)),
+        kept=query.kept,
     )
 
 
-def _as(params: QueryDict, reading: ViewMode) -> str:
-    query = params.copy()
-    query.pop("view", None)
-    query.pop("part", None)
-    query.pop("taken_off", None)
-    if reading != "events":
-        query["view"] = reading
-    return f"?{query.urlencode()}"
-
-
-def _preserved_params(params: QueryDict) -> list[tuple[str, str]]:
-    return [(name, value) for name in _KEPT for value in params.getlist(name) if value]
-
-
-PINS_MAX: Final = 8
-
-
-class PanelQuery:
-    """Query strings of the state panel. Each keeps the view mode and the filter of the page around it."""
-
-    def __init__(self, params: QueryDict, at: EntryId) -> None:
-        self._at, self._pins, self._vs = at, params.getlist("pin"), params.get("vs", "")
-        self._kept = [(name, value) for name in ("view", *PARAMETERS) for value in params.getlist(name) if value]
-
-    def _of(self, at: EntryId, pins: Sequence[str], vs: str) -> str:
-        pairs = [("at", str(at)), *(("pin", pin) for pin in pins), *([("vs", vs)] if vs else []), *self._kept]
-        return urlencode(pairs)
-
-    def kept(self, paths: Sequence[Path]) -> str:
-        """Return the query string that watches these paths."""
-        return self._of(self._at, [path_text(path) for path in paths], self._vs)
-
-    def pinned(self, path: Path) -> str:
-        """Return the query string that also watches this path; "" if it is watched already, or PINS_MAX paths are."""
-        text = path_text(path)
-        is_full = text in self._pins or len(self._pins) >= PINS_MAX
-        return "" if is_full else self._of(self._at, [*self._pins, text], self._vs)
-
-    def unpinned(self, path: Path) -> str:
-        """Return the query string that does not watch this path."""
-        return self._of(self._at, [pin for pin in self._pins if pin != path_text(path)], self._vs)
-
-    def compared_with(self, entry_id: EntryId | None) -> str:
-        """Return the query string that compares with the state after this entry; None: with the previous state."""
-        return self._of(self._at, self._pins, str(entry_id) if entry_id else "")
-
-    def at(self, entry_id: EntryId) -> str:
-        """Return the query string of the panel at another event."""
-        return self._of(entry_id, self._pins, self._vs)
-
-
-WHAT: Final = ("event", "error", "tool", "time")
+What = Literal["event", "error", "tool", "time"]
+Way = Literal["next", "previous"]
 # A read stops at a bound if the log is far behind the stream. A search makes at most this many reads, each after the
 # previous one.
 _ROUNDS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class FindQuery:
+    """The query of the search for an event of a session."""
+
+    what: str
+    way: str
+    start: EntryId | None
+    time: str  # for what=time: the time from which the search starts, as written
+
+    @classmethod
+    def from_request(cls, request: HttpRequest) -> Self:
+        """Return the search in `what=`, `way=`, `from=` and `time=`. Raise InvalidQuery."""
+        what, way = request.GET.get("what", "event"), request.GET.get("way", "next")
+        if what not in get_args(What) or way not in get_args(Way):
+            raise InvalidQuery(
+                f"what={what[:40]!r} with way={way[:40]!r} is not a search. "
+                "Use what=event, error, tool or time, and way=next or previous."
+            )
+        return cls(what, way, entry_id_in(request.GET, "from"), request.GET.get("time", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,27 +241,21 @@ class Found:
     searched_to: datetime | None = None  # without an event: the time up to which it searched; None: the end
 
 
-def found_event(reader: Reader, summary: SessionSummary, params: dict[str, str]) -> Found:
-    """Return the event of the session that `what=`, `way=` and `from=` or `time=` select.
+def found_event(reader: Reader, summary: SessionSummary, query: FindQuery) -> Found:
+    """Return the event of the session that the query selects. Raise InvalidQuery for a time that is not one.
 
-    The page's filter has no effect. Raise InvalidQuery.
+    The page's filter has no effect.
     """
-    what, way = params.get("what", "event"), params.get("way", "next")
-    if what not in WHAT or way not in ("next", "previous"):
-        raise InvalidQuery(
-            f"what={what[:40]!r} with way={way[:40]!r} is not a search. "
-            "Use what=event, error, tool or time, and way=next or previous."
-        )
     within = EventFilter().also("session", summary.session_id)
-    if what == "time":
-        return _first(reader, _since(within, summary, params.get("time", "")), None, oldest_first=True)
-    if what == "error":
+    if query.what == "time":
+        return _first(reader, _since(within, summary, query.time), None, oldest_first=True)
+    if query.what == "error":
         within = within.errors()
-    elif what == "tool":
+    elif query.what == "tool":
         for event_type in sorted(CALLS):  # alternatives: the timeline draws these from call to return
             within = within.also("type", event_type)
-    start = _from(params.get("from", ""))
-    if way == "next":
+    start = query.start
+    if query.way == "next":
         return _first(reader, within, Position(start.next(), "") if start else None, oldest_first=True)
     return _first(reader, within, Position(start, "") if start else None, oldest_first=False)
 
@@ -216,19 +263,18 @@ def found_event(reader: Reader, summary: SessionSummary, params: dict[str, str])
 _NOUNS: Final = {"event": "event", "error": "error", "tool": "tool call", "time": "event"}
 
 
-def nothing_found(params: dict[str, str], searched_to: datetime | None) -> str:
+def nothing_found(query: FindQuery, searched_to: datetime | None) -> str:
     """Return the sentence for a search of `found_event` without a result."""
-    what, is_next = params.get("what", "event"), params.get("way", "next") == "next"
-    noun = _NOUNS[what]
-    if what == "time":
+    noun, is_next = _NOUNS[query.what], query.way == "next"
+    if query.what == "time":
         missing = f"No {noun} at or after this time"
-    elif params.get("from"):
+    elif query.start:
         missing = f"No {'later' if is_next else 'earlier'} {noun}"
     else:
         missing = f"No {noun}"
     if searched_to is None:
         return f"{missing} in this session."
-    direction = "up" if is_next or what == "time" else "back"
+    direction = "up" if is_next or query.what == "time" else "back"
     return f"{missing} found so far. Searched {direction} to {searched_to:%Y-%m-%d %H:%M:%S} UTC."
 
 
@@ -242,13 +288,6 @@ def _first(reader: Reader, within: EventFilter, place: Position | None, *, oldes
         if page.events or page.searched_to is None or place is None:
             return Found(page.events[0] if page.events else None)
     return Found(None, page.searched_to)
-
-
-def _from(text: str) -> EntryId | None:
-    try:
-        return EntryId.parse(text) if text else None
-    except InvalidEntryId as error:
-        raise InvalidQuery(f"from= {error}.") from None
 
 
 def _since(within: EventFilter, summary: SessionSummary, text: str) -> EventFilter:

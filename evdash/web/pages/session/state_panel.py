@@ -5,27 +5,24 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any, Final, Literal
-
-from django.http import QueryDict
 
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Position
 from evdash.eventlog.session_snapshots import Step
-from evdash.events.entry import EntryId, InvalidEntryId
+from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.session.call_matching import took_ms
 from evdash.events.session.diff import StateChange, diff
-from evdash.events.session.paths import MISSING, InvalidPath, Path, as_data, parse_path, path_text, value_in
+from evdash.events.session.paths import MISSING, Path, as_data, path_text, value_in
 from evdash.events.session.state import NOT_STARTED, Search, SessionState, ToolCall
 from evdash.events.summaries import SessionSummary
 from evdash.events.text import one_line
 from evdash.web.event_display.calls import KnownEnd
-from evdash.web.event_list.pagination import InvalidQuery
 from evdash.web.formatting import format_count, format_milliseconds
-from evdash.web.pages.session.query import PINS_MAX, PanelQuery
+from evdash.web.pages.session.query import SessionPageQuery
 from evdash.web.session_status import session_status
 
 VALUE_CHARS: Final = 160
@@ -44,7 +41,7 @@ class ChangeLine:
     path: str
     before: str
     after: str
-    pin: str  # query string of the panel that also watches this path; "" if it cannot
+    pin: str  # URL that also watches this path; "" if it cannot
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +51,12 @@ class ChangeGroup:
     kind: Literal["added", "removed", "changed"]
     title: str
     label: str  # of the row
-    address: str  # query string of the page at the row's event; "" if it is not a row
+    address: str  # URL of the page at the row's event; "" if it is not a row
     lines: tuple[ChangeLine, ...]
 
 
 def change_groups(
-    changes: Sequence[StateChange], earlier: SessionState, later: SessionState, query: PanelQuery
+    changes: Sequence[StateChange], earlier: SessionState, later: SessionState, query: SessionPageQuery
 ) -> tuple[ChangeGroup, ...]:
     """Return the changes, grouped by row or part of the state, in their order."""
     gathered: dict[Path, list[StateChange]] = {}
@@ -85,7 +82,7 @@ def _row_of(path: Path) -> Path:
 
 
 def _group(
-    path: Path, changes: Sequence[StateChange], earlier: SessionState, later: SessionState, query: PanelQuery
+    path: Path, changes: Sequence[StateChange], earlier: SessionState, later: SessionState, query: SessionPageQuery
 ) -> ChangeGroup:
     position = _POSITION.match(path[-1])
     row = value_in(later, path)
@@ -96,12 +93,12 @@ def _group(
         kind=kind,
         title=path_text(path[:-1] if position else path),
         label=_label(row) if position else "",
-        address=query.at(EntryId.parse(position[1])) if position else "",
+        address=query.around(EntryId.parse(position[1])) if position else "",
         lines=tuple(_line(change, path, query) for change in changes),
     )
 
 
-def _line(change: StateChange, group: Path, query: PanelQuery) -> ChangeLine:
+def _line(change: StateChange, group: Path, query: SessionPageQuery) -> ChangeLine:
     # The label describes an added or removed row.
     is_row = change.path == group and _POSITION.match(group[-1])
     inside = change.path[len(group) :]
@@ -132,11 +129,11 @@ class OpenCall:
     """A call without a return so far."""
 
     label: str
-    address: str  # query string of the page at the call
+    address: str  # URL of the page at the call
     words: str
 
 
-def open_calls(reader: Reader, summary: SessionSummary, step: Step, query: PanelQuery) -> tuple[OpenCall, ...]:
+def open_calls(reader: Reader, summary: SessionSummary, step: Step, query: SessionPageQuery) -> tuple[OpenCall, ...]:
     """Return the newest open calls after this step, newest first, at most SHOWN."""
     waiting = [(Position.parse(call.at).entry_id, call) for call in _waiting(step.after)]
     calls = sorted(waiting, key=lambda each: each[0], reverse=True)[:SHOWN]
@@ -164,7 +161,7 @@ def _end(reader: Reader, summary: SessionSummary, step: Step, since: EntryId) ->
 
 
 def _open_call(
-    entry_id: EntryId, call: ToolCall | Search, step: Step, end: KnownEnd | None, query: PanelQuery
+    entry_id: EntryId, call: ToolCall | Search, step: Step, end: KnownEnd | None, query: SessionPageQuery
 ) -> OpenCall:
     asked = call.query if isinstance(call, Search) else call.arguments
     if end:
@@ -173,7 +170,7 @@ def _open_call(
         words = "this event"
     else:
         words = f"called {format_milliseconds(took_ms(call.asked_us, entry_id.ms, step.event))} earlier"
-    return OpenCall(one_line(f"{call.tool or 'search'} {asked}", _LABEL_CHARS).strip(), query.at(entry_id), words)
+    return OpenCall(one_line(f"{call.tool or 'search'} {asked}", _LABEL_CHARS).strip(), query.around(entry_id), words)
 
 
 CHANGES_SHOWN: Final = 60
@@ -236,28 +233,26 @@ class StatePanel:
     pins: tuple[Pin, ...]
     watched: str  # known range of the pins' history, in words
     parts: tuple[Part, ...]
-    query: str  # the panel's part of the address
+    address: str  # of the page with this panel
     is_step: bool
-    compare_from: str  # query string of the panel that compares with this event
+    compare_from: str  # URL that compares with this event
     compare_off: str
 
 
-def state_panel(reader: Reader, summary: SessionSummary, params: QueryDict) -> StatePanel | None:
-    """Return the panel at `at=`, compared with `vs=`, with every `pin=` watched, up to PINS_MAX.
+def state_panel(reader: Reader, summary: SessionSummary, asked: SessionPageQuery) -> StatePanel | None:
+    """Return the panel at the selected event, compared with another one, with the values of the watched paths.
 
-    Without `at=` the panel is at the newest event. Return None if the session has no event up to there. Raise
-    InvalidQuery.
+    Without a selected event the panel is at the newest one. Return None if the session has no event up to there.
     """
-    at, against = _entry_id(params, "at"), _entry_id(params, "vs")
-    paths = _paths(params)
-    steps = list(reader.session_steps(summary.session_id, at, history=HISTORY_EVENTS if paths else 1))
+    against, paths = asked.vs, asked.pins
+    steps = list(reader.session_steps(summary.session_id, asked.at, history=HISTORY_EVENTS if paths else 1))
     if not steps:
         return None
     last = steps[-1]
     other = _state_at(reader, summary.session_id, against) if against is not None else last.before
     earlier, later = (last.after, other) if other.folded > last.after.folded else (other, last.after)
     changes = [change for change in diff(earlier, later) if change.path not in _BOOKKEEPING]
-    query = PanelQuery(params, last.event.entry_id)
+    query = replace(asked, at=last.event.entry_id)
     told = [change for change in changes if change.path[0] not in _COUNTS]
     counts = [change for change in changes if change.path[0] in _COUNTS]
     waiting = open_calls(reader, summary, last, query)
@@ -275,25 +270,11 @@ def state_panel(reader: Reader, summary: SessionSummary, params: QueryDict) -> S
         pins=tuple(_pin(path, steps, query) for path in paths),
         watched=_since(steps) if paths else "",
         parts=_parts(last.after, changes, query),
-        query=query.kept(paths),
+        address=query.selected,
         is_step=against is None,
         compare_from=query.compared_with(last.event.entry_id),
         compare_off=query.compared_with(None),
     )
-
-
-def _entry_id(params: QueryDict, name: str) -> EntryId | None:
-    try:
-        return EntryId.parse(str(params[name])) if params.get(name) else None
-    except InvalidEntryId as error:
-        raise InvalidQuery(f"{name}= {error}.") from None
-
-
-def _paths(params: QueryDict) -> list[Path]:
-    try:
-        return [parse_path(text) for text in params.getlist("pin")[:PINS_MAX] if text]
-    except InvalidPath as error:
-        raise InvalidQuery(f"pin= {error}.") from None
 
 
 def _state_at(reader: Reader, session_id: str, at: EntryId) -> SessionState:
@@ -327,7 +308,7 @@ def _facts(state: SessionState, status: str) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _pin(path: Path, steps: Sequence[Step], query: PanelQuery) -> Pin:
+def _pin(path: Path, steps: Sequence[Step], query: SessionPageQuery) -> Pin:
     history: list[tuple[EntryId, Any]] = []
     for step in steps:
         value = value_in(step.after, path)
@@ -340,7 +321,7 @@ def _pin(path: Path, steps: Sequence[Step], query: PanelQuery) -> Pin:
         path=path_text(path),
         value=_told(history[-1][1]),
         unpin=query.unpinned(path),
-        values=tuple(Value(_told(value), query.at(entry_id)) for entry_id, value in history[-VALUES_SHOWN:][::-1]),
+        values=tuple(Value(_told(value), query.around(entry_id)) for entry_id, value in history[-VALUES_SHOWN:][::-1]),
         points=_points(numbers) if is_number else "",
         said=said,
     )
@@ -367,7 +348,7 @@ def _points(numbers: Sequence[float]) -> str:
     return " ".join(f"{index * across:.1f},{19 - (value - low) * up:.1f}" for index, value in enumerate(shown))
 
 
-def _parts(state: SessionState, changes: Sequence[StateChange], query: PanelQuery) -> tuple[Part, ...]:
+def _parts(state: SessionState, changes: Sequence[StateChange], query: SessionPageQuery) -> tuple[Part, ...]:
     marks: dict[Path, str] = {}
     for change in changes:
         if change.kind != "removed":
@@ -378,7 +359,7 @@ def _parts(state: SessionState, changes: Sequence[StateChange], query: PanelQuer
     return tuple(_part((name,), value, marks, query) for name, value in data.items())
 
 
-def _part(path: Path, value: Any, marks: Mapping[Path, str], query: PanelQuery) -> Part:
+def _part(path: Path, value: Any, marks: Mapping[Path, str], query: SessionPageQuery) -> Part:
     mark = marks.get(path, "")
     if not isinstance(value, Mapping):
         text = one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), VALUE_CHARS)

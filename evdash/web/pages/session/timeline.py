@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,6 +19,7 @@ from evdash.web.charts.timeline import Timeline, timeline
 from evdash.web.event_display.calls import Calls, KnownEnd, calls_among
 from evdash.web.event_list.listing import Listing
 from evdash.web.formatting import format_count
+from evdash.web.pages.session.query import SessionPageQuery
 from evdash.web.session_status import session_status
 
 # Events that are read on to find returns. A call that waits longer has no note: finding its return would cost more
@@ -114,16 +115,16 @@ class TimelinePanel:
 
 
 def timeline_panel(
-    reader: Reader, summary: SessionSummary, shown: Listing, at: EntryId | None, query: str, *, lists_all: bool
+    reader: Reader, summary: SessionSummary, shown: Listing, query: SessionPageQuery, *, lists_all: bool
 ) -> TimelinePanel:
-    """Return the timeline around `at`, else around the listed events. Its links keep `query`.
+    """Return the timeline around the query's position, else around the listed events.
 
     `lists_all`: the list has every event of the session.
     """
-    found = shown.page if lists_all else _around(reader, summary, shown, at)
+    found = shown.page if lists_all else _around(reader, summary, shown, query.list.cursor.at)
     drawn = without_duplicates(found)
     calls = match_calls_in_view(reader, summary, found)
-    whole = strip(reader.session_outline(summary), drawn, query)
+    whole = strip(reader.session_outline(summary), drawn, query.search_time)
     return TimelinePanel(
         timeline(drawn, calls, _addresses(drawn, shown, query)),
         whole,
@@ -162,8 +163,8 @@ def _around(reader: Reader, summary: SessionSummary, shown: Listing, at: EntryId
     return reader.around(within, at, oldest_first=True, limit=DRAWN_MAX)
 
 
-def _addresses(drawn: Sequence[Event], shown: Listing, query: str) -> list[str]:
+def _addresses(drawn: Sequence[Event], shown: Listing, query: SessionPageQuery) -> list[str]:
     """Return the target of each mark: "" for its row on this page of the list, else the page around its event."""
-    here: Mapping[Position, bool] = {Position.of(event): True for event in shown.page.events}
-    kept = f"&{query}" if query else ""
-    return ["" if Position.of(event) in here else f"?at={event.entry_id}{kept}" for event in drawn]
+    here = {Position.of(event) for event in shown.page.events}
+    around = query.around_each(event.entry_id for event in drawn)
+    return ["" if Position.of(event) in here else address for event, address in zip(drawn, around, strict=True)]

@@ -15,22 +15,14 @@ from evdash.events.filters.event_filter import EventFilter
 from evdash.events.summaries import SessionSummary
 from evdash.notes.records import Subject
 from evdash.web.error_pages import handles_invalid_query, message_page, not_found_page
-from evdash.web.event_list.list_query import Scope
-from evdash.web.event_list.listing import Listing, ListQuery, list_query, listing
-from evdash.web.event_list.pagination import InvalidQuery, with_call_notes
+from evdash.web.event_list.list_query import InvalidQuery, ListQuery
+from evdash.web.event_list.listing import Listing, listing
+from evdash.web.event_list.pagination import with_call_notes
 from evdash.web.links import session_address
 from evdash.web.note_display import notes_section
 from evdash.web.page import page, part
 from evdash.web.pages.compare.presenter import suggest_comparisons
-from evdash.web.pages.session.query import (
-    cleared_filter,
-    found_event,
-    nothing_found,
-    preserved_query,
-    query_showing,
-    toolbar,
-    view_mode,
-)
+from evdash.web.pages.session.query import FindQuery, SessionPageQuery, found_event, nothing_found, toolbar
 from evdash.web.pages.session.state_panel import state_panel
 from evdash.web.pages.session.timeline import DRAWN_MAX, calls_in_filtered, match_calls_in_view, timeline_panel
 from evdash.web.pages.session_export.links import export_links
@@ -43,35 +35,33 @@ def session(request: HttpRequest, session_id: str) -> HttpResponse:
 
     `part=find` redirects to an event of the session. `part=state` renders the state at an event.
     """
+    query = SessionPageQuery.from_request(request, session_id)
     with open_reader() as reader:
         facts = reader.session(session_id)
         if facts is None:
             return not_found_page(request, reader, "session", session_id)
-        if request.GET.get("part") == "find":
-            return _found(request, reader, facts)
-        if request.GET.get("part") == "state":
-            return _state(request, reader, facts)
-        return _page(request, reader, facts)
+        if query.part == "find":
+            return _found(request, reader, facts, query)
+        if query.part == "state":
+            return _state(request, reader, facts, query)
+        return _page(request, reader, facts, query)
 
 
-def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpResponse:
-    reading = view_mode(request.GET)
-    scope = Scope("session", facts.session_id)
-    asking = list_query(request, scope, oldest_first=True, reading=reading)
-    shown = listing(reader, asking, facts=facts, with_histogram=False)
-    if hidden := _hidden(reader, asking, shown):
-        return HttpResponseRedirect(f"?{query_showing(hidden, request.GET, reader.now)}")
-    query = preserved_query(request.GET)
+def _page(request: HttpRequest, reader: Reader, facts: SessionSummary, query: SessionPageQuery) -> HttpResponse:
+    shown = listing(reader, query.list, facts=facts, with_histogram=False)
+    if hidden := _hidden(reader, query.list, shown):
+        return HttpResponseRedirect(query.showing(hidden, reader.now))
+    is_filtered = bool(query.list.filter.own)
     lists_all = (
-        not asking.asked.own
+        not is_filtered
         and not (shown.page.older or shown.page.newer or shown.page.searched_to)
         and len(shown.page.events) <= DRAWN_MAX
     )
-    drawn = timeline_panel(reader, facts, shown, asking.place.at, query, lists_all=lists_all)
+    drawn = timeline_panel(reader, facts, shown, query, lists_all=lists_all)
     calls = drawn.calls
-    if asking.asked.own and facts.events > DRAWN_MAX:  # listed calls may be far from the timeline
+    if is_filtered and facts.events > DRAWN_MAX:  # listed calls may be far from the timeline
         calls = calls_in_filtered(reader, facts, shown.page.events, drawn.calls)
-    elif not asking.asked.own and len(shown.page.events) > DRAWN_MAX:  # printed lists exceed the timeline
+    elif not is_filtered and len(shown.page.events) > DRAWN_MAX:  # printed lists exceed the timeline
         calls = match_calls_in_view(reader, facts, shown.page)
     context = {
         "facts": facts,
@@ -79,10 +69,8 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
         "notes": None if sandbox_request(request) else notes_section(Subject(facts.session_id), request.user),
         "listing": replace(shown, list=with_call_notes(shown.list, calls)),
         "picture": drawn,
-        "toolbar": toolbar(request.GET, shown),
-        "taken_off": cleared_filter(request.GET),
-        "at": asking.place.at,
-        "state_query": request.GET.urlencode(),
+        "query": query,
+        "toolbar": toolbar(query, shown),
         "comparable": suggest_comparisons(reader, facts),
     }
     return page(
@@ -96,21 +84,21 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpRe
     )
 
 
-def _hidden(reader: Reader, asking: ListQuery, shown: Listing) -> Event | None:
+def _hidden(reader: Reader, query: ListQuery, shown: Listing) -> Event | None:
     """Return the event of `at=` that the filter hides; None if it is shown, or is not an event of the session."""
-    at, scope = asking.place.at, asking.asked.scope
-    if at is None or not asking.asked.own or asking.asked.problem:
+    at, chosen = query.cursor.at, query.filter
+    if at is None or not chosen.own or chosen.problem:
         return None
     if any(event.entry_id == at for event in shown.page.events):
         return None
-    session = scope.applied(EventFilter())
+    session = chosen.scope.applied(EventFilter())
     there = reader.page(session, after=Position(at, ""), oldest_first=True, limit=1).events
     return there[0] if there and there[0].entry_id == at else None
 
 
-def _state(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpResponse:
+def _state(request: HttpRequest, reader: Reader, facts: SessionSummary, query: SessionPageQuery) -> HttpResponse:
     """Render the state at one event: a fragment for the panel, else a page."""
-    panel = state_panel(reader, facts, request.GET)
+    panel = state_panel(reader, facts, query)
     if panel is None:
         return message_page(
             request,
@@ -126,28 +114,28 @@ def _state(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpR
     return page(request, "pages/session/state.html", facts.session_id, context, coverage=reader.coverage)
 
 
-def _found(request: HttpRequest, reader: Reader, facts: SessionSummary) -> HttpResponse:
+def _found(request: HttpRequest, reader: Reader, facts: SessionSummary, query: SessionPageQuery) -> HttpResponse:
     """Redirect to the requested event, or report that there is none."""
     try:
-        found = found_event(reader, facts, request.GET.dict())
+        find = FindQuery.from_request(request)
+        found = found_event(reader, facts, find)
     except InvalidQuery as error:
         if request.htmx:  # type: ignore[attr-defined]
             return _told(str(error))
         raise
-    event = found.event
-    nothing = nothing_found(request.GET.dict(), found.searched_to)
-    if event is None and request.htmx:  # type: ignore[attr-defined]
+    if found.event is not None:
+        return HttpResponseRedirect(f"{session_address(facts.session_id)}{query.showing(found.event, reader.now)}")
+    nothing = nothing_found(find, found.searched_to)
+    if request.htmx:  # type: ignore[attr-defined]
         return _told(nothing)
-    if event is None:
-        return message_page(
-            request,
-            "Nothing found",
-            nothing,
-            status=404,
-            coverage=reader.coverage,
-            subject=facts.session_id,
-        )
-    return HttpResponseRedirect(f"{session_address(facts.session_id)}?{query_showing(event, request.GET, reader.now)}")
+    return message_page(
+        request,
+        "Nothing found",
+        nothing,
+        status=404,
+        coverage=reader.coverage,
+        subject=facts.session_id,
+    )
 
 
 def _told(words: str) -> HttpResponse:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.urls import reverse
-
 from evdash.events.filters.event_filter import EventFilter
-from evdash.web.links import session_address
+from evdash.web.links import filtered_address, session_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,5 +20,5 @@ class ExportLinks:
 def export_links(session_id: str) -> ExportLinks:
     """Return the addresses of this session's exports."""
     here = session_address(session_id)
-    query = EventFilter().also("session", session_id).query_string()
-    return ExportLinks(f"{here}export.html", f"{here}transcript.md", f"{reverse('events-ndjson')}?{query}")
+    ndjson = filtered_address("events-ndjson", EventFilter().also("session", session_id))
+    return ExportLinks(f"{here}export.html", f"{here}transcript.md", ndjson)

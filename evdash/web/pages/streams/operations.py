@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, cast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self, cast
 
 import redis
 from django.conf import settings
@@ -35,6 +37,22 @@ NOT_ALLOWED: Final = "Operator role required."
 _TROUBLE: Final = (StreamsUnavailable, GroupMissing, OutcomeNotRecorded)
 
 
+@dataclass(frozen=True, slots=True)
+class OperationQuery:
+    """The query of an operation's page: its target, and the arguments of its form."""
+
+    stream: str
+    group: str
+    arguments: Mapping[str, str]  # every parameter, with several values on a line each
+
+    @classmethod
+    def from_request(cls, request: HttpRequest) -> Self:
+        """Return the query of a request. Never raises."""
+        params = request.GET
+        arguments = {name: "\n".join(params.getlist(name)) for name in params}
+        return cls(params.get("stream", ""), params.get("group", ""), arguments)
+
+
 def stream_operation(request: HttpRequest, kind: str) -> HttpResponse:
     """Preview or run an operation, for operators only.
 
@@ -47,13 +65,13 @@ def stream_operation(request: HttpRequest, kind: str) -> HttpResponse:
 def _record_refusal(request: HttpRequest, kind: str) -> None:
     """Add a row to the audit log if this user may not operate and tries to."""
     if request.method == "POST" and not can_operate(request.user):
-        user = cast(User, request.user)
+        user, query = cast(User, request.user), OperationQuery.from_request(request)
         record(
             user.get_username(),
             kind,
             user=user,
-            stream=request.GET.get("stream", ""),
-            group=request.GET.get("group", ""),
+            stream=query.stream,
+            group=query.group,
             reason=request.POST.get("reason", "").strip(),
             outcome=NOT_ALLOWED,
             succeeded=False,
@@ -63,7 +81,8 @@ def _record_refusal(request: HttpRequest, kind: str) -> None:
 @operators_only
 def _operation(request: HttpRequest, kind: str) -> HttpResponse:
     """Render the form and a preview for GET. Run the operation for POST and redirect to its audit log entry."""
-    stream, group = request.GET.get("stream", ""), request.GET.get("group", "")
+    query = OperationQuery.from_request(request)
+    stream, group = query.stream, query.group
     if stream not in settings.EVDASH.streams:
         return no_such_stream(request, stream)
     wanted = FORMS[kind]
@@ -71,8 +90,9 @@ def _operation(request: HttpRequest, kind: str) -> HttpResponse:
         return message_page(request, "Group missing", "Add the parameter group= to the address.", status=404)
     with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
         try:
-            place = operation_target(client, stream, group if wanted.of_group else "", with_parked="all" in request.GET)
-            form = wanted(place, request.GET)
+            with_parked = "all" in query.arguments
+            place = operation_target(client, stream, group if wanted.of_group else "", with_parked=with_parked)
+            form = wanted(place, query.arguments)
         except StreamsUnavailable as outage:
             return message_page(request, wanted.title, str(outage), status=503, coverage=reader.coverage)
         return _preview_or_run(request, form, client, reader)
@@ -91,7 +111,8 @@ def sandbox_operation(request: HttpRequest, kind: str) -> HttpResponse:
 @operators_only
 def _sandbox_operation(request: HttpRequest, kind: str) -> HttpResponse:
     """Render the form and a preview for GET. Run the operation for POST and redirect."""
-    form = SANDBOX_FORMS[kind](cast(User, request.user).get_username(), request.GET)
+    query = OperationQuery.from_request(request)
+    form = SANDBOX_FORMS[kind](cast(User, request.user).get_username(), query.arguments)
     with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
         return _preview_or_run(request, form, client, reader, template="pages/streams/sandbox_operation.html")
 

@@ -6,22 +6,29 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
-from urllib.parse import urlencode
+from typing import Final, Self
 
 import redis
 from django.conf import settings
-from django.urls import reverse
+from django.http import HttpRequest
 
 from evdash.config.environment import Configuration
 from evdash.eventlog.gaps import missing_entries, total_missing
-from evdash.eventlog.group_progress import GroupTotals, StreamRecreated, Throughput, group_totals, last_recreated, throughput
+from evdash.eventlog.group_progress import (
+    GroupTotals,
+    StreamRecreated,
+    Throughput,
+    group_totals,
+    last_recreated,
+    throughput,
+)
 from evdash.eventlog.models import Gap
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import MissingEntries
 from evdash.events.decoding import decode
 from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
+from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.time_range import InvalidTimeBound, TimeBound
 from evdash.ingest.projections.registry import projections
 from evdash.streams.client import Refused, StreamsUnavailable
@@ -33,9 +40,16 @@ from evdash.streams.stream_info import Arrivals, ConsumerInfo, GroupInfo, Stream
 from evdash.web.charts.sparkline import Sparkline, sparkline
 from evdash.web.event_display.event_types import EventCategory, category_of
 from evdash.web.event_display.one_line import OneLineText, describe_event
-from evdash.web.event_list.pagination import InvalidQuery, link, parse_entry_cursor
+from evdash.web.event_list.list_query import InvalidQuery, entry_cursor_in
 from evdash.web.formatting import format_count
-from evdash.web.links import event_address, group_address, parked_address
+from evdash.web.links import (
+    event_address,
+    filtered_address,
+    group_address,
+    operation_address,
+    parked_address,
+    with_query,
+)
 
 # Consecutive single-entry gaps of one kind and reason share a row, if noticed within this time of their neighbour.
 ONE_TIME: Final = timedelta(seconds=10)
@@ -153,10 +167,18 @@ class GroupView:
             return f"before {self.info.oldest_pending} (oldest pending)"
         return "equals last delivered"
 
-    @property
-    def query(self) -> str:
-        """The query string that names the group in the address of an operation."""
-        return urlencode({"stream": self.stream, "group": self.name})
+    def operation(self, kind: str, **arguments: str) -> str:
+        """Return the address of the page that previews and runs an operation on this group."""
+        return operation_address(kind, self.stream, self.name, **arguments)
+
+    def pending_of(self, consumer: ConsumerView) -> str:
+        """Return the address of the consumer's pending entries."""
+        return with_query(self.address, [("consumer", consumer.info.name)])
+
+    def deletion(self, consumer: ConsumerView) -> str:
+        """Return the address of the page that deletes a consumer. Without pending entries it shows the preview."""
+        nothing_to_claim = {} if consumer.info.pending else {"claim_first_to": ""}
+        return self.operation("delete-consumer", consumer=consumer.info.name, **nothing_to_claim)
 
     @property
     def consumers(self) -> tuple[ConsumerView, ...]:
@@ -209,6 +231,10 @@ class StreamView:
     events_address: str
     parked_address: str
 
+    def operation(self, kind: str) -> str:
+        """Return the address of the page that previews and runs an operation on this stream."""
+        return operation_address(kind, self.name)
+
     @property
     def removed(self) -> int | None:
         """The number of added entries that are no longer in the stream; None if Redis does not report it."""
@@ -255,7 +281,7 @@ def stream_view(client: redis.Redis, name: str) -> StreamView:
         retention=retention_in_words(settings.EVDASH),
         held=held,
         problem=problem,
-        events_address=f"{reverse('events')}?{urlencode({'stream': name})}",
+        events_address=filtered_address("events", EventFilter().also("stream", name)),
         parked_address=parked_address(name),
     )
 
@@ -433,70 +459,71 @@ ROWS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class PendingFilter:
-    """Filter of pending entries: by consumer, by minimum idle time, and after an entry."""
+class PendingQuery:
+    """The query of a group's pending entries: by consumer, by minimum idle time, and after an entry."""
 
+    path: str  # the group's page
     consumer: str  # "" for all
     idle_over: str  # as written; "" for any idle time
     idle_over_ms: int
     after: EntryId | None
 
     @classmethod
-    def parse(cls, asked: Mapping[str, str]) -> PendingFilter:
-        """Return the filter in `consumer=`, `idle_over=` and `after=`. Raise InvalidQuery."""
-        idle_over = asked.get("idle_over", "").strip()
+    def from_request(cls, request: HttpRequest, stream: str, group: str) -> Self:
+        """Return the query in `consumer=`, `idle_over=` and `after=`. Raise InvalidQuery."""
+        params = request.GET
+        idle_over = params.get("idle_over", "").strip()
         return cls(
-            asked.get("consumer", ""),
+            group_address(stream, group),
+            params.get("consumer", ""),
             idle_over,
             _milliseconds(idle_over) if idle_over else 0,
-            parse_entry_cursor(asked)[1],
+            entry_cursor_in(params)[1],
         )
 
     @property
     def is_set(self) -> bool:
-        """True if the filter excludes entries by consumer or idle time."""
+        """True if the query excludes entries by consumer or idle time."""
         return bool(self.consumer or self.idle_over)
 
-    @property
-    def query(self) -> str:
-        """The filter as the query string of its page."""
-        given = {"consumer": self.consumer, "idle_over": self.idle_over}
-        return urlencode({name: value for name, value in given.items() if value})
+    def url(self, *, after: EntryId | None = None) -> str:
+        """Return the URL of the entries after one, of the first ones by default."""
+        given = {"consumer": self.consumer, "idle_over": self.idle_over, "after": str(after or "")}
+        return with_query(self.path, [(name, value) for name, value in given.items() if value])
 
     @property
-    def selection(self) -> str:
-        """The filter as the query string of an operation."""
+    def selection(self) -> dict[str, str]:
+        """The filter as arguments of an operation."""
         given = {"from_consumer": self.consumer, "idle_over": self.idle_over}
-        return urlencode({name: value for name, value in given.items() if value})
+        return {name: value for name, value in given.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
 class PendingList:
     """A page of pending entries in stream order."""
 
-    filter: PendingFilter
+    query: PendingQuery
     rows: tuple[PendingRow, ...]
     first: str  # address of the first page; "" on that page
     next: str  # address of the next page; "" on the last one
 
 
-def pending_list(client: redis.Redis, reader: Reader, stream: str, group: str, filter: PendingFilter) -> PendingList:
-    """Return the page that the filter selects. Raise StreamsUnavailable and GroupMissing."""
+def pending_list(client: redis.Redis, reader: Reader, stream: str, group: str, query: PendingQuery) -> PendingList:
+    """Return the page that the query selects. Raise StreamsUnavailable and GroupMissing."""
     entries = pending_entries(
         client,
         stream,
         group,
-        after=filter.after,
-        idle_over_ms=filter.idle_over_ms,
-        consumer=filter.consumer or None,
+        after=query.after,
+        idle_over_ms=query.idle_over_ms,
+        consumer=query.consumer or None,
         count=ROWS + 1,
     )
-    address = group_address(stream, group)
     return PendingList(
-        filter=filter,
+        query=query,
         rows=pending_rows(client, reader, stream, entries[:ROWS]),
-        first=link(address, filter.query) if filter.after else "",
-        next=link(address, filter.query, after=entries[ROWS - 1].entry_id) if len(entries) > ROWS else "",
+        first=query.url() if query.after else "",
+        next=query.url(after=entries[ROWS - 1].entry_id) if len(entries) > ROWS else "",
     )
 
 

@@ -14,13 +14,13 @@ from evdash.streams.consumer_group import GroupMissing
 from evdash.streams.dead_letters import parked_count, parked_entries
 from evdash.streams.stream_info import stream_info
 from evdash.web.error_pages import handles_invalid_query, message_page
-from evdash.web.event_list.pagination import link, newest, parse_entry_cursor
-from evdash.web.links import parked_address
+from evdash.web.event_list.list_query import EntryCursorQuery
+from evdash.web.event_list.pagination import newest
 from evdash.web.page import page
 from evdash.web.pages.streams.sandboxes import sandbox_views
 from evdash.web.pages.streams.stream import (
     ROWS,
-    PendingFilter,
+    PendingQuery,
     ages,
     gap_list,
     group_view,
@@ -52,7 +52,7 @@ def streams(request: HttpRequest) -> HttpResponse:
 @handles_invalid_query
 def stream_group(request: HttpRequest, stream: str, group: str) -> HttpResponse:
     """Render one group: its consumers, pending entries, gaps and operations."""
-    pending_filter = PendingFilter.parse(request.GET.dict())
+    query = PendingQuery.from_request(request, stream, group)
     if stream not in settings.EVDASH.streams:
         return no_such_stream(request, stream)
     with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
@@ -67,7 +67,7 @@ def stream_group(request: HttpRequest, stream: str, group: str) -> HttpResponse:
                 "stream_info": stream_info(client, stream),
                 "gaps": gap_list(group, stream),
                 "ages": ages(client, stream, group) if shown.info else None,
-                "pending": pending_list(client, reader, stream, group, pending_filter) if shown.info else None,
+                "pending": pending_list(client, reader, stream, group, query) if shown.info else None,
                 "can_operate": can_operate(request.user),
                 "claim_idle_ms": settings.EVDASH.claim_idle_ms,
             }
@@ -79,23 +79,22 @@ def stream_group(request: HttpRequest, stream: str, group: str) -> HttpResponse:
 @handles_invalid_query
 def stream_parked(request: HttpRequest, stream: str) -> HttpResponse:
     """Render the dead-lettered entries of a stream in the order of their parking."""
-    after = parse_entry_cursor(request.GET.dict())[1]
+    query = EntryCursorQuery.from_request(request)
     if stream not in settings.EVDASH.streams:
         return no_such_stream(request, stream)
     with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
         try:
-            entries = parked_entries(client, stream, after=after, count=ROWS + 1)
+            entries = parked_entries(client, stream, after=query.after, count=ROWS + 1)
             rows = parked_rows(client, stream, entries[:ROWS])
             number = parked_count(client, stream)
         except StreamsUnavailable as outage:
             return message_page(request, "Parked entries", str(outage), status=503, coverage=reader.coverage)
-        address = parked_address(stream)
         context = {
             "stream": stream,
             "rows": rows,
             "number": number,
-            "first": link(address, "") if after else "",
-            "next": link(address, "", after=entries[ROWS - 1].parked_id) if len(entries) > ROWS else "",
+            "first": query.url() if query.after else "",
+            "next": query.url(after=entries[ROWS - 1].parked_id) if len(entries) > ROWS else "",
             "can_operate": can_operate(request.user),
         }
         return page(request, "pages/streams/parked.html", "Parked entries", context, coverage=reader.coverage)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
 import redis
 from django import forms
 from django.contrib.auth.models import User
-from django.http import QueryDict
 from django.urls import reverse
 
 from evdash.audit_log.run_operation import operate
@@ -45,7 +45,7 @@ class OperationTarget:
 
 
 class OperationForm(forms.Form):
-    """The arguments of one operation, read from a query."""
+    """The arguments of one operation, from the parameters of a request."""
 
     kind: ClassVar[str]  # in the address, and the operation's `action`
     title: ClassVar[str]
@@ -68,10 +68,10 @@ class OperationForm(forms.Form):
         """The page to open after the operation has run or started; "" for its audit log entry."""
         return ""
 
-    def __init__(self, place: OperationTarget, query: QueryDict) -> None:
+    def __init__(self, place: OperationTarget, query: Mapping[str, str]) -> None:
         self.place = place
         self.is_complete = all(any(name in query for name in names) for names in self.needs)
-        given = {name: _all(query, name) for name in self.base_fields if name in query}
+        given = {name: query[name] for name in self.base_fields if name in query}
         if self.is_complete:
             super().__init__(data=given, label_suffix="")
         else:
@@ -81,7 +81,7 @@ class OperationForm(forms.Form):
             self.fields[name].datalist = (f"of-{name}", values)  # type: ignore[attr-defined]
 
     @classmethod
-    def suggested(cls, place: OperationTarget, query: QueryDict) -> dict[str, str]:
+    def suggested(cls, place: OperationTarget, query: Mapping[str, str]) -> dict[str, str]:
         """Return initial values for fields that the query does not set."""
         return {}
 
@@ -144,8 +144,3 @@ def span_of(text: str) -> TimeBound:
     if bound.ago is None:
         raise forms.ValidationError(f"{text[:60]!r} is not a duration. Write 90s, 5m, 2h or 7d.")
     return bound
-
-
-def _all(query: QueryDict, name: str) -> str:
-    """Return all values of a field, one per line."""
-    return "\n".join(value for value in query.getlist(name))

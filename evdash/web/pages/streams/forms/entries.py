@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, TypedDict
 
 from django import forms
 from django.conf import settings
-from django.http import QueryDict
 
 from evdash.events.entry import EntryId
 from evdash.events.filters.time_range import TimeBound
@@ -87,7 +87,7 @@ class ClaimForm(SelectionForm):
     field_order = ["to_consumer"]
 
     @classmethod
-    def suggested(cls, place: OperationTarget, query: QueryDict) -> dict[str, str]:
+    def suggested(cls, place: OperationTarget, query: Mapping[str, str]) -> dict[str, str]:
         is_chosen = any(name in query for name in ("entry", "from_consumer", "idle_over"))
         idle_over = TimeBound(ago=timedelta(milliseconds=settings.EVDASH.claim_idle_ms))
         return {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from django import forms
-from django.http import QueryDict
 
 from evdash.events.entry import EntryId
 from evdash.streams.commands import CreateGroup, DeleteConsumer, DeleteGroup, Operation, SetPosition
@@ -29,7 +30,7 @@ class DeleteConsumerForm(OperationForm):
     )
 
     @classmethod
-    def suggested(cls, place: OperationTarget, query: QueryDict) -> dict[str, str]:
+    def suggested(cls, place: OperationTarget, query: Mapping[str, str]) -> dict[str, str]:
         return {"claim_first_to": place.consumer_beside(query.get("consumer", ""))}
 
     @classmethod
@@ -63,7 +64,7 @@ class SetPositionForm(OperationForm):
         return EntryIdFormField.read(self.cleaned_data["position"], self.place.info)
 
     @classmethod
-    def suggested(cls, place: OperationTarget, query: QueryDict) -> dict[str, str]:
+    def suggested(cls, place: OperationTarget, query: Mapping[str, str]) -> dict[str, str]:
         return {"position": str(place.group_info.last_delivered) if place.group_info else ""}
 
     def operation(self, reason: str) -> Operation:
@@ -91,7 +92,7 @@ class CreateGroupForm(OperationForm):
     )
 
     @classmethod
-    def suggested(cls, place: OperationTarget, query: QueryDict) -> dict[str, str]:
+    def suggested(cls, place: OperationTarget, query: Mapping[str, str]) -> dict[str, str]:
         return {"at": "start"}
 
     def clean_at(self) -> EntryId:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
@@ -10,8 +11,6 @@ import redis
 from django import forms
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.http import QueryDict
-from django.urls import reverse
 
 from evdash.events.filters.event_filter import EventFilter, FilterError
 from evdash.events.filters.time_range import TimeBound
@@ -19,9 +18,8 @@ from evdash.replay.background import BackgroundReplay, begin
 from evdash.replay.replay import EXPIRES_S, Replay
 from evdash.streams.commands import DeleteSandbox, Operation
 from evdash.streams.sandbox import NAME_MAX
-from evdash.web.event_list.pagination import link
 from evdash.web.formatting import format_count
-from evdash.web.links import sandbox_address
+from evdash.web.links import filtered_address, list_address, sandbox_address
 from evdash.web.pages.streams.forms.base import OperationForm, OperationTarget, span_of
 
 # A request should not take much longer than two seconds. The command copies more.
@@ -34,7 +32,7 @@ class SandboxForm(OperationForm):
 
     of_group = False
 
-    def __init__(self, who: str, query: QueryDict) -> None:
+    def __init__(self, who: str, query: Mapping[str, str]) -> None:
         self.who = who
         place = OperationTarget(
             stream=query.get(self.names, ""),
@@ -81,7 +79,7 @@ class ReplayForm(SandboxForm):
     expires = forms.CharField(label="Expires after", required=False, help_text="Default 24h, at most 30d.")
 
     @classmethod
-    def suggested(cls, place: OperationTarget, query: QueryDict) -> dict[str, str]:
+    def suggested(cls, place: OperationTarget, query: Mapping[str, str]) -> dict[str, str]:
         name = f"{settings.EVDASH.sandbox_prefix}{datetime.now(UTC):%Y-%m-%d-%H%M%S}"
         return {"to": name, "ids": "original", "max_gap": "5s", "expires": "24h"}
 
@@ -109,9 +107,9 @@ class ReplayForm(SandboxForm):
     def cancel_url(self) -> str:
         asked = self.data.get("q", "") if self.is_bound else self.initial.get("q", "")
         try:
-            return link(reverse("events"), EventFilter.parse(asked).query_string())
+            return filtered_address("events", EventFilter.parse(asked))
         except FilterError:
-            return reverse("events")
+            return list_address("events")
 
     def carry_out(self, operation: Operation, reason: str, client: redis.Redis, user: User) -> None:
         if isinstance(operation, BackgroundReplay):

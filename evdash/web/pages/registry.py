@@ -1,0 +1,121 @@
+"""The registry of pages: route, place in the rail, refresh interval, sandboxes and parameters of each page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from evdash.events.filters.event_filter import PARAMETERS
+
+LIST: Final = (*PARAMETERS, "before", "after", "at", "end", "rows", "paused")
+"""The parameters of a list of events (event_list/list_query.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RailEntry:
+    """A link in the left navigation rail."""
+
+    label: str
+    icon: str
+    key: str  # the keyboard shortcut is `g`, then this key
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page, an export or a form: URL name, route, and what the frame needs. web/urls.py has its view."""
+
+    name: str
+    route: str
+    rail: RailEntry | None = None
+    below: str = ""  # the name of the page whose rail entry is current on this page
+    # The interval (static/refresh.js) at which an open page refreshes, also without events. Other pages refresh when
+    # their list grows. Errors has one because it shows errors as a share of all events, and receives only errors.
+    refresh_s: int = 0
+    in_sandbox: bool = False  # a sandbox has the page below its prefix
+    parameters: tuple[str, ...] | None = None  # the page warns about others; None: it does not check
+
+    def unknown(self, names: list[str]) -> list[str]:
+        """Return the names that are not parameters of the page."""
+        known = None if self.parameters is None else {*self.parameters, "org.htmx.cache-buster"}
+        return [name for name in names if known is not None and name not in known]
+
+
+PAGES: Final = (
+    Page(
+        "overview",
+        "",
+        rail=RailEntry("Overview", "overview", "o"),
+        refresh_s=15,
+        in_sandbox=True,
+        parameters=PARAMETERS,
+    ),
+    Page("live", "live/", rail=RailEntry("Live", "live", "l"), in_sandbox=True, parameters=LIST),
+    Page(
+        "sessions",
+        "sessions/",
+        rail=RailEntry("Sessions", "session", "s"),
+        refresh_s=15,
+        in_sandbox=True,
+        parameters=("user", "before", "after"),
+    ),
+    Page(
+        "session",
+        "sessions/<opaque:session_id>/",
+        below="sessions",
+        in_sandbox=True,
+        parameters=(*LIST, "view", "pin", "vs", "taken_off", "part", "what", "way", "from", "time"),
+    ),
+    # Addresses of session pages end with a slash, so these cannot collide with a session ID.
+    Page("session-notes", "sessions/<opaque:session_id>/notes", below="sessions"),
+    Page("session-transcript", "sessions/<opaque:session_id>/transcript.md", in_sandbox=True),
+    Page("session-file", "sessions/<opaque:session_id>/export.html", in_sandbox=True),
+    Page("compare", "compare/", below="sessions", in_sandbox=True, parameters=("a", "b", "from", "same")),
+    Page(
+        "users",
+        "users/",
+        rail=RailEntry("Users", "users", "u"),
+        refresh_s=15,
+        in_sandbox=True,
+        parameters=("before", "after"),
+    ),
+    Page("user", "users/<opaque:user_id>/", below="users", in_sandbox=True, parameters=LIST),
+    Page(
+        "errors",
+        "errors/",
+        rail=RailEntry("Errors", "error", "r"),
+        refresh_s=15,
+        in_sandbox=True,
+        parameters=(*LIST, "groups"),
+    ),
+    Page("events", "events/", rail=RailEntry("Events", "events", "e"), in_sandbox=True, parameters=LIST),
+    Page(
+        "event",
+        "events/<opaque:stream>/<entry_id:entry_id>/",
+        below="events",
+        in_sandbox=True,
+        parameters=(*PARAMETERS, "part", "field", "as"),
+    ),
+    Page("event-notes", "events/<opaque:stream>/<entry_id:entry_id>/notes", below="events"),
+    Page("events-ndjson", "events.ndjson", in_sandbox=True),
+    Page("events-csv", "events.csv", in_sandbox=True),
+    Page("note", "notes/<int:number>/"),
+    Page("note-delete", "notes/<int:number>/delete"),
+    Page("streams", "streams/", rail=RailEntry("Streams", "streams", "t"), refresh_s=4, parameters=()),
+    Page("stream-operation", "streams/operations/<operation:kind>/", below="streams"),
+    Page(
+        "stream-group",
+        "streams/<name:stream>/groups/<name:group>/",
+        below="streams",
+        refresh_s=4,
+        parameters=("consumer", "idle_over", "before", "after"),
+    ),
+    Page("sandbox-operation", "streams/sandboxes/<sandbox_operation:kind>/", below="streams"),
+    Page("stream-parked", "streams/<name:stream>/parked/", below="streams", parameters=("before", "after")),
+    Page("audit-log", "audit-log/", rail=RailEntry("Audit log", "audit", "a"), parameters=("before",)),
+    Page("audit-log-entry", "audit-log/<int:number>/", below="audit-log"),
+    Page("state", "state/", in_sandbox=True),
+)
+"""All pages. The rail has them in this order."""
+BY_NAME: Final = {page.name: page for page in PAGES}
+IN_SANDBOX: Final = frozenset((*(page.name for page in PAGES if page.in_sandbox), "live-missed"))
+"""The URL names that a sandbox has below its prefix. live/urls.py has the last one."""
