@@ -18,6 +18,7 @@ from evdash.eventlog.stream_deltas import duplicates_among
 from evdash.eventlog.stream_tail import Direction, StreamPart
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
+from evdash.events.event_types import type_of
 from evdash.events.filters.event_filter import EventFilter
 
 _BEGINNING = Position(EntryId.MIN, "")
@@ -173,7 +174,7 @@ def _within(
 def _lost_beginning(events: tuple[Event, ...]) -> tuple[MissingEntries, ...]:
     """Return the gap that may contain a session's beginning; none if its first event is `session.started`."""
     first = min(events, key=lambda event: event.entry_id, default=None)
-    return gap_before(first.stream, first.entry_id) if first and first.type != "session.started" else ()
+    return gap_before(first.stream, first.entry_id) if first and not type_of(first.type).starts_session else ()
 
 
 def _beyond(query: LogQuery, start: Position | None, numbers: Mapping[str, int], *, forward: bool) -> LogQuery:

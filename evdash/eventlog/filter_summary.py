@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import QuerySet, Sum
+from django.db.models import QuerySet, Sum, TextField, Value
+from django.db.models.functions import StrIndex, Substr
 
 from evdash.eventlog.event_query import duplicates_query, log_query
 from evdash.eventlog.models import LoggedEvent, TypeCount
@@ -21,16 +22,19 @@ from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
-from evdash.events.filters.keys import ATTRIBUTES, FACETS, IS, Condition
+from evdash.events.filters.keys import IS, Condition, FilterKey, facet_keys
+from evdash.events.filters.search_text import excerpt_chars, field_needle, field_value, search_text
 
 # Counts, facets and histogram use at most this number of the newest matches, which takes about 20 ms.
 SAMPLE_MAX = 5_000
 DUPLICATES_MAX = 1_000
 FACET_VALUES_MAX = 12
+# Facets of fields without a column leave out longer values.
+FIELD_VALUE_CHARS = 200
 
-# The facets in the order of a sampled row. The stream is last: a row has its number, a sample its name.
-_SAMPLED_FACETS: Final = (*(facet for facet in FACETS if facet != "stream"), "stream")
-_SAMPLED: Final = ("occurred_us", "is_error", *(ATTRIBUTES[facet] for facet in _SAMPLED_FACETS[:-1]), "stream_id")
+# The facets with a column in the order of a sampled row. The stream is last: a row has its number, a sample its name.
+_COLUMNS: Final = {key.name: key.attribute for key in facet_keys() if key.attribute and key.name != "stream"}
+_SAMPLED: Final = ("occurred_us", "is_error", *_COLUMNS.values(), "stream_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class _Sample:
 
     occurred_us: Sequence[int]
     is_error: Sequence[int]
-    facets: Sequence[Sequence[str]]  # in the order of _SAMPLED_FACETS
+    facets: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ def filter_summary(
     counted_ones = [change.event for change in found.fitting if change.counts == 1]
     if len(counted_ones) > SAMPLE_MAX:
         counted_ones = sorted(counted_ones, key=_place, reverse=True)[: SAMPLE_MAX + 1]
-    logged = _values(found.rows.values_list(*_SAMPLED))
+    logged = _values(found.rows.values_list(*_SAMPLED, *map(_excerpt, _field_facets())))
     complete = found.complete and len(counted_ones) + len(logged) <= SAMPLE_MAX
     sample = _sample_of(counted_ones, logged[: max(0, SAMPLE_MAX - len(counted_ones))], numbers)
     if complete or not _is_counted(filter):
@@ -126,7 +130,7 @@ def _of_sample(
     return FilterSummary(
         events=events,
         errors=errors,
-        facets={facet: _facet(values) for facet, values in zip(_SAMPLED_FACETS, sample.facets, strict=True)},
+        facets={facet: _facet(values) for facet, values in sample.facets.items()},
         histogram=histogram_of(sample.occurred_us, sample.is_error, filter.range_us(now), now),
         sampled=not complete,
         sample=len(sample.occurred_us),
@@ -159,16 +163,37 @@ def _sample_of(events: Sequence[Event], rows: Sequence[tuple[Any, ...]], numbers
     """Return the sample of these events and rows, the events first, at most SAMPLE_MAX in all."""
     events = events[:SAMPLE_MAX]
     names = {number: name for name, number in numbers.items()}
-    occurred_us, is_error, *facets = zip(*rows, strict=True) if rows else ((), (), *((),) * len(_SAMPLED_FACETS))
-    facets[-1] = tuple(map(names.__getitem__, facets[-1]))
+    fields = _field_facets()
+    by_column = zip(*rows, strict=True) if rows else ((),) * (len(_SAMPLED) + len(fields))
+    occurred_us, is_error, *columns = by_column
+    stream_ids, excerpts = columns[len(_COLUMNS)], columns[len(_COLUMNS) + 1 :]
+    facets: dict[str, Sequence[str]] = {
+        facet: (*(str(getattr(event, attribute)) for event in events), *logged)
+        for (facet, attribute), logged in zip(_COLUMNS.items(), columns[: len(_COLUMNS)], strict=True)
+    }
+    facets["stream"] = (*(event.stream for event in events), *map(names.__getitem__, stream_ids))
+    if fields:
+        texts = list(map(search_text, events))
+        for key, logged in zip(fields, excerpts, strict=True):
+            facets[key.name] = [field_value(text, key.field, FIELD_VALUE_CHARS) for text in (*texts, *logged)]
     return _Sample(
         (*(event.occurred_us for event in events), *occurred_us),
         (*(event.is_error for event in events), *is_error),
-        [
-            (*(str(getattr(event, ATTRIBUTES[facet])) for event in events), *logged)
-            for facet, logged in zip(_SAMPLED_FACETS, facets, strict=True)
-        ],
+        facets,
     )
+
+
+def _field_facets() -> tuple[FilterKey, ...]:
+    return tuple(key for key in facet_keys() if key.field)
+
+
+def _excerpt(key: FilterKey) -> Substr:
+    """Return the excerpt of a row's search text that begins with the field; some other part if the row lacks it.
+
+    The database searches the texts of a sample, at most SAMPLE_MAX + 1. Without such keys it does not read them.
+    """
+    needle = Value(field_needle(key.field, "", prefix=True), output_field=TextField())
+    return Substr("search_text", StrIndex("search_text", needle), excerpt_chars(key.field, FIELD_VALUE_CHARS))
 
 
 def _facet(values: Sequence[str]) -> tuple[FacetValue, ...]:

@@ -141,7 +141,7 @@ class FilterSummary:
 
     events: Count
     errors: Count
-    facets: Mapping[str, tuple[FacetValue, ...]]  # most frequent first; by the keys of FACETS
+    facets: Mapping[str, tuple[FacetValue, ...]]  # most frequent first; by the keys with a facet
     histogram: Histogram
     sampled: bool  # facets and histogram cover only the newest `sample` matches
     sample: int

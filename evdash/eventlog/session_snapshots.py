@@ -15,6 +15,7 @@ from evdash.eventlog.models import LoggedEvent, SessionSnapshot
 from evdash.eventlog.records import EventPage, MissingEntries, Position
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
+from evdash.events.event_types import type_of
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.session.reducer import fold, position, with_gap, without_beginning
 from evdash.events.session.snapshot import UnreadableSnapshot, dump, load
@@ -64,7 +65,7 @@ def steps(reader: SessionPages, session_id: str, through: EntryId | None, histor
         for event in page.events:
             if through is not None and event.entry_id > through:
                 return
-            if not state.folded and event.type != "session.started" and reader.gaps(EntryId.MIN, event.entry_id):
+            if not state.folded and not type_of(event.type).starts_session and reader.gaps(EntryId.MIN, event.entry_id):
                 state = without_beginning(None)
             while gaps and gaps[0].last_id <= event.entry_id:
                 gap = gaps.pop(0)

@@ -30,6 +30,7 @@ from evdash.events.clock_skew import AHEAD_AT_MOST_US, bounded_time_us
 from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.event import Event, datetime_from_us, us_from_datetime
+from evdash.events.event_types import type_of
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.summaries import SessionSummary, UserSummary, sessions_of, users_of
 
@@ -291,7 +292,7 @@ def _tallied(name: str, rows: QuerySet[Any], key: str, in_stream: Mapping[str, o
 def _active_sessions(unlogged: StreamDeltas, now: datetime) -> Count:
     heard_since = _entry_id_at(now - ACTIVE_WITHIN)
     touched = unlogged.last_ids_by_session
-    ended = {change.event.session_id for change in unlogged.changes if change.event.type == "session.ended"}
+    ended = {change.event.session_id for change in unlogged.changes if type_of(change.event.type).ends_session}
     ended |= set(_ids(AgentSession.objects.filter(session_id__in=list(touched), ended_id__isnull=False)))
     logged = _ids(AgentSession.objects.filter(last_id__gte=heard_since, ended_id__isnull=True))[:COUNT_MAX]
     active = {session_id for session_id, last_id in touched.items() if last_id >= heard_since} | set(logged)

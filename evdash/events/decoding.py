@@ -1,4 +1,4 @@
-"""Wire profiles: the meaning of each entry field. The default profile reads flat fields and JSON in `data`."""
+"""Decoding of entries: flat fields, and JSON in one of them, read by the names of a wire profile."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
 from evdash.events.clock_skew import is_ahead_of_stream
 from evdash.events.entry import MAX_DATETIME_MS, Entry
 from evdash.events.event import Event, TimeSource, datetime_from_us, name_of, text_of, us_from_datetime
+from evdash.events.event_types import type_of
 from evdash.events.json_values import InvalidJson, parse
 from evdash.events.upcasters import UPCASTERS, Upcasters
+from evdash.events.wire_profile import DEFAULT_PROFILE, WireProfile
 
 # The last second of the year 9999, the end of Python's datetime. A number is read in the coarsest unit that does not
 # exceed it. So no plausible time is ambiguous: milliseconds cover every time from 1978-01-12 on.
@@ -82,41 +83,11 @@ _VERSION = re.compile(r"[1-9]\d{0,2}", re.ASCII)
 _WHOLE_NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class WireProfile:
-    """Field names for each property of an event. The first name present counts.
-
-    `token_parts` differs: the values of all its names are added up.
-    """
-
-    event_id: tuple[str, ...] = ("id", "event_id")
-    type: tuple[str, ...] = ("type", "event_type", "event")
-    session_id: tuple[str, ...] = ("session_id", "sessionId")
-    user_id: tuple[str, ...] = ("user_id", "userId")
-    timestamp: tuple[str, ...] = ("timestamp", "ts", "occurred_at", "created_at")
-    severity: tuple[str, ...] = ("severity", "level")
-    error: tuple[str, ...] = ("error", "error_message")
-    error_text: tuple[str, ...] = ("error", "error_message", "message", "reason", "content")
-    code: tuple[str, ...] = ("error_code", "code", "error_type")
-    tool: tuple[str, ...] = ("tool", "tool_name")
-    model: tuple[str, ...] = ("model", "model_name")
-    agent: tuple[str, ...] = ("agent", "agent_name", "agent_id")
-    latency_ms: tuple[str, ...] = ("latency_ms",)
-    tokens: tuple[str, ...] = ("tokens", "total_tokens")
-    token_parts: tuple[str, ...] = ("input_tokens", "output_tokens", "prompt_tokens", "completion_tokens")
-    json_object: str = "data"
-    version: tuple[str, ...] = ("schema_version",)
-    # In the event's data these are often versions of something else, so only flat fields count.
-    flat_version: tuple[str, ...] = ("version", "v")
-
-
-DEFAULT_PROFILE = WireProfile()
-
-
 def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upcasters = UPCASTERS) -> Event:
-    """Return the event of an entry. Never raises.
+    """Return the event of an entry, with the names of this profile. Never raises.
 
-    The event keeps every part that cannot be decoded, and `remarks` states it.
+    The event keeps every part that cannot be decoded, and `remarks` states it. The shipped upcasters write the names of
+    the default profile.
     """
     remarks: list[str] = []
     flat = _flat(entry, remarks)
@@ -136,7 +107,7 @@ def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upca
         remarks.append("The entry has no event type.")
     severity = _SEVERITY_ALIASES.get(written := identifier(profile.severity).lower(), written)
     error = _error_text(profile.error, data)
-    is_error = event_type == "error.occurred" or bool(error) or severity in ERROR_SEVERITIES
+    is_error = type_of(event_type).means_error or bool(error) or severity in ERROR_SEVERITIES
     if is_error:
         error = error or _error_text(profile.error_text, data)
         severity = severity or "error"
@@ -159,9 +130,10 @@ def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upca
         latency_ms=_latency_ms(profile, data, remarks),
         tokens=_tokens(profile, data, remarks),
         version=version,
-        simulated="simulated" in data and _text(data["simulated"]).lower() in ("1", "true"),
+        simulated=profile.simulated in data and _text(data[profile.simulated]).lower() in ("1", "true"),
         data=data,
         remarks=tuple(remarks),
+        profile=profile,
     )
 
 

@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from operator import itemgetter
 
-from evdash.events.decoding import DEFAULT_PROFILE, decode
+from evdash.events.decoding import decode
 from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
 
 _NAME = itemgetter(0)
 _LENGTHS = [length.to_bytes(8, "big") for length in range(256)]
-_TIMESTAMPS = frozenset(name.encode() for name in DEFAULT_PROFILE.timestamp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,8 @@ def identity(event: Event) -> bytes | None:
     """
     if not event.event_id:
         return None
-    pairs = sorted([pair for pair in event.entry.pairs if pair[0] not in _TIMESTAMPS], key=_NAME)
+    timestamps = event.profile.raw_timestamps
+    pairs = sorted([pair for pair in event.entry.pairs if pair[0] not in timestamps], key=_NAME)
     parts = [event.stream.encode(), *chain.from_iterable(pairs)]
     told = b"".join([(_LENGTHS[n] if (n := len(part)) < 256 else n.to_bytes(8, "big")) + part for part in parts])
     return hashlib.blake2b(told, digest_size=16).digest()
@@ -94,4 +94,4 @@ def _place(event: Event) -> EntryId:
 def _event_counted(duplicate: Event, counted: Counted) -> Event:
     """Return the event counted so far, built from its duplicate. Only entry ID and time differ."""
     entry = Entry(duplicate.stream, counted.entry_id, duplicate.entry.pairs)
-    return replace(decode(entry), occurred_us=counted.occurred_us)
+    return replace(decode(entry, duplicate.profile), occurred_us=counted.occurred_us)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Literal
 
 from evdash.events.clock_skew import bounded_time_us
 from evdash.events.entry import Entry, EntryId
+from evdash.events.wire_profile import DEFAULT_PROFILE, WireProfile
 
 UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -80,6 +81,7 @@ class Event:
     simulated: bool  # written by the demonstration
     data: Mapping[str, Any]  # last value of each name, and keys of a JSON object in `data`; in the newest version
     remarks: tuple[str, ...]  # sentences: problems of decoding, and upcasts
+    profile: WireProfile = field(default=DEFAULT_PROFILE, repr=False)  # the names that it was decoded with
 
     @property
     def fields(self) -> tuple[Field, ...]:

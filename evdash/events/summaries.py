@@ -13,8 +13,12 @@ from datetime import datetime, timedelta
 from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.event import Event, datetime_from_us
+from evdash.events.event_types import EVENT_TYPES
+from evdash.events.field_values import text
 
 _LATEST_US = 2**63
+_ENDS = frozenset(each.name for each in EVENT_TYPES if each.ends_session)
+_COUNTERS = {each.name: each.counts_as for each in EVENT_TYPES if each.counts_as}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class SessionSummary:
     last_id: EntryId
     started_us: int  # Unix microseconds of the earliest event
     last_us: int
-    ended_id: EntryId | None  # entry ID of the last session.ended
+    ended_id: EntryId | None  # entry ID of the last end of the session
     outcome: str  # of that event
     events: int
     errors: int
@@ -82,11 +86,15 @@ class SessionSummary:
                 agent = FirstSaid(event.agent, entry_id)
             if event.model and (not model or (entry_id, event.model) < (model.at, model.text)):
                 model = FirstSaid(event.model, entry_id)
-            if event.type == "session.ended":
+            if event.type in _ENDS:
                 ended = max(ended or (EntryId.MIN, ""), (entry_id, _outcome(event)))
             types[event.type] = types.get(event.type, 0) + counts
             errors += counts * event.is_error
             tokens += counts * event.tokens
+        counters = {"messages": 0, "tool_calls": 0, "searches": 0}
+        for name, number in types.items():
+            if counter := _COUNTERS.get(name):
+                counters[counter] += number
         return cls(
             session_id=changes[0].event.session_id,
             user=user,
@@ -101,9 +109,7 @@ class SessionSummary:
             events=sum(types.values()),
             errors=errors,
             tokens=tokens,
-            messages=types.get("message.added", 0),
-            tool_calls=types.get("tool.called", 0),
-            searches=types.get("search.performed", 0),
+            **counters,
         )
 
     def merged(self, other: SessionSummary) -> SessionSummary:
@@ -208,8 +214,7 @@ class UserSummary:
 
 
 def _outcome(event: Event) -> str:
-    text = str(event.data.get("outcome") or event.data.get("reason") or "")
-    return text.replace("\x00", "\\x00")[:100]  # PostgreSQL's text type rejects NUL
+    return text(event, event.profile.outcome).replace("\x00", "\\x00")[:100]  # PostgreSQL's text type rejects NUL
 
 
 def _grouped(changes: Iterable[CountChange], name: Callable[[Event], str]) -> Mapping[str, list[CountChange]]:

@@ -22,15 +22,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evdash.events.json_values import InvalidJson, parse
+from evdash.events.wire_profile import DEFAULT_PROFILE
 
 Upcaster = Callable[[dict[str, Any]], Mapping[str, Any]]
 
-# Aliases of these names in every version (decoding.py, session/call_matching.py).
+# Names and aliases of the properties that a step may write, by the canonical name. Other properties have aliases that a
+# step renames.
 _READ_AS: Mapping[str, tuple[str, ...]] = {
-    "tool": ("tool_name",),
-    "error": ("error_message",),
-    "error_code": ("code", "error_type"),
-    "results": ("results_count", "result_count"),
+    names[0]: names
+    for names in (
+        DEFAULT_PROFILE.tool,
+        DEFAULT_PROFILE.error,
+        DEFAULT_PROFILE.code,
+        DEFAULT_PROFILE.results + DEFAULT_PROFILE.results_count,
+    )
 }
 
 
@@ -69,7 +74,7 @@ VERSION_1: Mapping[str, Renamed] = {
 
 
 def _says(data: Mapping[str, Any], name: str) -> bool:
-    return any(data.get(each) not in (None, "") for each in (name, *_READ_AS.get(name, ())))
+    return any(data.get(each) not in (None, "") for each in _READ_AS.get(name, (name,)))
 
 
 def _milliseconds(seconds: Any) -> float | None:

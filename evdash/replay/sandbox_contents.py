@@ -18,6 +18,7 @@ from evdash.events.decoding import decode
 from evdash.events.deduplication import CountChange, changes
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
+from evdash.events.event_types import type_of
 from evdash.events.session.reducer import fold, without_beginning
 from evdash.events.session.state import NOT_STARTED, SessionState
 from evdash.events.summaries import SessionSummary, UserSummary, sessions_of, users_of
@@ -124,7 +125,7 @@ def _beginning(events: Sequence[Event]) -> SessionState:
 
     A session without session.started as its first event was copied in part. Its beginning is unknown.
     """
-    return NOT_STARTED if not events or events[0].type == "session.started" else without_beginning(None)
+    return NOT_STARTED if not events or type_of(events[0].type).starts_session else without_beginning(None)
 
 
 @dataclass(frozen=True, slots=True)

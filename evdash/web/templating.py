@@ -14,8 +14,8 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from evdash.events.entry import EntryId
+from evdash.events.event_types import category_of
 from evdash.web import control_characters, formatting
-from evdash.web.event_display.event_types import category_of
 from evdash.web.links import session_address, user_address
 from evdash.web.session_status import session_status, session_times
 

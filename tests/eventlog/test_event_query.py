@@ -14,7 +14,7 @@ from evdash.events.entry import Entry, EntryId
 from evdash.events.filters.event_filter import EventFilter
 from evdash.ingest.projections.event_log import AuditProjection
 from tests.builders import entry_ids, pairs
-from tests.events.filters.test_event_filter import filters
+from tests.events.filters.test_event_filter import NAIVE, declared, filters
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -37,13 +37,15 @@ entries = st.lists(
 @given(entries, filters)
 def test_the_query_finds_what_the_predicate_lets_through(entries: list[Entry], event_filter: EventFilter) -> None:
     events = [decode(entry) for entry in entries]
-    with transaction.atomic():
+    with transaction.atomic(), declared(NAIVE):
         AuditProjection("g").apply(events)
         rows = log_query(event_filter, NOW).matching.values_list("stream__name", "entry_id")
         found: set[tuple[str, EntryId]] = set(rows)
         transaction.set_rollback(True)
     assert not LoggedEvent.objects.exists()
-    assert found == {(event.stream, event.entry_id) for event in events if event_filter.matches(event, NOW)}
+    with declared(NAIVE):
+        matching = [event for event in events if event_filter.matches(event, NOW)]
+    assert found == {(event.stream, event.entry_id) for event in matching}
 
 
 @pytest.mark.django_db

@@ -8,17 +8,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evdash.eventlog.records import Position
+from evdash.events.decoding import decode
 from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.live import frames
 from evdash.live import subscription as credits
-from evdash.live.filter_group import FRAME_INTERVAL_S
+from evdash.live.filter_group import FRAME_INTERVAL_S, FilterGroup
 from evdash.live.hub import Hub
 from evdash.live.subscription import CatchUp, ChangeNotifier, Credit, Subscription
-from tests.builders import entry
+from tests.builders import entry, pairs
+from tests.events.filters.test_event_filter import NAIVE, declared, filters
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EVERYTHING = EventFilter()
@@ -358,3 +362,32 @@ def test_each_reading_of_a_filter_has_rows_of_its_own(hub: Hub) -> None:
         hub.leave(page.subscription)
     hub.on_entries(entries(2), NOW, now_s=20.0)
     assert [len(page.messages) for page in (events, turns)] == [1, 1]
+
+
+@dataclass(eq=False)
+class Follower:
+    """A page that only notes the events of its frames."""
+
+    tailed: dict[str, EntryId] = field(default_factory=dict)
+    taken: list[Event] = field(default_factory=list)
+
+    def on_frame(self, frame: frames.Frame) -> None:
+        self.taken += [arrival.event for arrival in frame.arrivals]
+
+    def waiting_seen(self) -> None: ...
+    def credit_returned(self) -> None: ...
+    def send_heartbeat(self, cursor: frames.Cursor) -> None: ...
+    def restart_stream(self, stream: str) -> None: ...
+
+
+@given(st.lists(pairs, max_size=8), filters)
+def test_a_page_gets_the_events_that_the_filter_matches(
+    written: list[tuple[tuple[bytes, bytes], ...]], event_filter: EventFilter
+) -> None:
+    events = [decode(Entry("s", EntryId(number, 0), each)) for number, each in enumerate(written)]
+    with declared(NAIVE):
+        group, follower = FilterGroup(event_filter), Follower()
+        group.followers.add(follower)
+        group.on_arrivals([frames.Arrival(event, render) for event in events], NOW)
+        group.flush({}, 0)
+        assert follower.taken == [event for event in events if event_filter.matches(event, NOW)]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
+from evdash.events.filters.keys import FilterKey
 from tests.builders import entry
-from tests.web.conftest import Write
+from tests.events.filters.test_event_filter import declared
+from tests.web.conftest import Index, Write
 from tests.web.parsed_page import parse_page
 
 
@@ -121,3 +123,19 @@ def test_a_misspelt_condition_is_told_on_the_page(browser: Client, write: Write)
     for link in parse_page(browser.get("/events/", {"user": "x", "rows": "all", "end": "1"})).links.values():
         if link.startswith(("/events/", "/sessions/", "/users/")):
             assert "not understood" not in parse_page(browser.get(link)).text, link
+
+
+def test_a_key_of_a_field_has_a_facet_and_links(browser: Client, write: Write, index: Index) -> None:
+    key = FilterKey("guardrail", field="guardrail", example="pii", phrase="with guardrail", facet="Guardrail")
+    write(entry("1-1", type="a", guardrail="PII"), entry("2-1", type="a", guardrail="jailbreak"))
+    index()
+    write(entry("3-1", type="a", guardrail="pii"))
+    with declared(key):
+        page = parse_page(browser.get("/events/", {"q": "guardrail:PII"}))
+        opened = parse_page(browser.get("/events/memory:events/2-1/"))
+    assert len(page.rows) == 2
+    assert "guardrail:pii" in page.values("value")
+    assert ("ul", "data-facet", "guardrail") in page.attributes
+    assert {"pii", "jailbreak"} <= set(page.values("data-value"))  # with the alternatives to the chosen value
+    assert "Guardrail" in page.text
+    assert any("q=guardrail%3Ajailbreak" in link for link in opened.values("href"))

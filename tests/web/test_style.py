@@ -8,12 +8,17 @@ from itertools import product
 import pytest
 
 from evdash.config.environment import CHECKOUT
+from evdash.events.event_types import CATEGORIES, EVENT_TYPES, category_of
 
+TOKENS_CSS = (CHECKOUT / "static/css/tokens.css").read_text()
 TOKENS = {
-    name: (light, dark)
-    for name, light, dark in re.findall(
-        r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", (CHECKOUT / "static/css/tokens.css").read_text()
-    )
+    name: (light, dark) for name, light, dark in re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", TOKENS_CSS)
+}
+# Declared categories, and those of types without a known word.
+SHOWN_CATEGORIES = {
+    *CATEGORIES,
+    *(event_type.category for event_type in EVENT_TYPES),
+    *map(category_of, ["", *(f"order.{number}" for number in range(100))]),
 }
 _PLAIN = ("ink", "ink-soft", "accent", "error", "warning", "ok")
 TEXTS = [name for name in TOKENS if name in _PLAIN or "category-" in name]
@@ -45,8 +50,12 @@ def test_every_sign_that_is_used_is_drawn() -> None:
     templates = "".join(path.read_text() for path in (CHECKOUT / "templates").rglob("*.html"))
     drawn = set(re.findall(r'id="icon-(\w+)"', templates))
     assert set(re.findall(r"#icon-(\w+)", templates)) <= drawn
-    kinds = (CHECKOUT / "evdash/web/event_display/event_types.py").read_text()
-    assert set(re.findall(r'Kind\("\w+", "(\w+)"\)', kinds)) <= drawn
+    assert {category.icon for category in SHOWN_CATEGORIES} <= drawn
+
+
+def test_every_category_has_a_colour() -> None:
+    classes = set(re.findall(r"^\.category-([\w-]+) \{ --category: var\(--", TOKENS_CSS, re.MULTILINE))
+    assert {category.name for category in SHOWN_CATEGORIES} <= classes
 
 
 def test_no_template_trusts_data() -> None:

@@ -59,10 +59,10 @@ class EventFilter:
         """
         parsed = parser.parse(_single(params, "q"))
         conditions = list(parsed.conditions)
-        for key in FILTER_KEYS:
+        for key in BY_NAME.values():
             for value in params.get(key.name, ()) if key.is_parameter else ():
                 if value:
-                    conditions.append(Condition(key.name, value.lower() if key.is_lower_case else value))
+                    conditions.append(Condition(key.name, key.normalized(value)))
         conditions.extend(Condition(TEXT, value) for value in params.get("text", ()) if value)
         errors = _single(params, "errors").lower()
         if errors not in _SWITCH:

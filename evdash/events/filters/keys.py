@@ -12,16 +12,31 @@ from evdash.events.filters.search_text import field_needle, text_needle
 
 @dataclass(frozen=True, slots=True)
 class FilterKey:
-    """A property of events that filters name. Grammar, SQL, URLs, facets, help and documentation use this table."""
+    """A property of events that filters name. Grammar, SQL, URLs, facets, help and documentation use this table.
+
+    The property is an attribute of Event or a field of entries. The event log has a column for each attribute but the
+    stream. It has none for a field: its conditions are those of `field.NAME`, in the search text.
+    """
 
     name: str
-    attribute: str  # of Event; a column of the event log, except for the stream
-    example: str  # a value, for the help
-    phrase: str  # before the value in a filter's description: "in session"
+    attribute: str = ""
+    example: str = ""  # a value, for the help
+    phrase: str = ""  # before the value in a filter's description: "in session"
     noun: str = ""  # in "of any …"; "": the name
     facet: str = ""  # the heading of its facet; "": no facet
     is_parameter: bool = False  # URLs have a parameter of this name
     is_lower_case: bool = False  # decoding writes its values in lower case
+    field: str = ""  # instead of an attribute
+
+    def __post_init__(self) -> None:
+        if bool(self.attribute) == bool(self.field):
+            raise ValueError(f"The filter key {self.name} needs either an attribute or a field.")
+
+    def normalized(self, value: str) -> str:
+        """Return the value as conditions have it: folded for a field, because its case does not count."""
+        if self.field:
+            return value.casefold()
+        return value.lower() if self.is_lower_case else value
 
 
 FILTER_KEYS: Final = (
@@ -40,18 +55,22 @@ FILTER_KEYS: Final = (
 )
 """All keys, in the order of facets and help."""
 BY_NAME: Final = {key.name: key for key in FILTER_KEYS}
-ATTRIBUTES: Final = {key.name: key.attribute for key in FILTER_KEYS}
-FACETS: Final = tuple(key.name for key in FILTER_KEYS if key.facet)
+ATTRIBUTES: Final = {key.name: key.attribute for key in FILTER_KEYS if key.attribute}
 FIELD_PREFIX: Final = "field."
 TEXT: Final = "text"
 IS: Final = "is"
+
+
+def facet_keys() -> tuple[FilterKey, ...]:
+    """Return the keys with a facet, in their order."""
+    return tuple(key for key in BY_NAME.values() if key.facet)
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
     """One required property of an event, or with `negated` an excluded one.
 
-    `key` is one of ATTRIBUTES, or `field.NAME` for any field. It can also be `text` for a text in any value, or `is`
+    `key` is one of BY_NAME, or `field.NAME` for any field. It can also be `text` for a text in any value, or `is`
     with the value `error`. Values of attributes compare exactly. Values of fields and texts compare without regard to
     case.
     """
@@ -62,10 +81,11 @@ class Condition:
     prefix: bool = False  # the property starts with the value
 
     def needle(self) -> str:
-        """Return the search string within the search text, for `text` and `field.NAME`."""
+        """Return the search string within the search text, for `text`, `field.NAME` and keys of fields."""
         if self.key == TEXT:
             return text_needle(self.value)
-        return field_needle(self.key.removeprefix(FIELD_PREFIX), self.value, prefix=self.prefix)
+        name = BY_NAME[self.key].field if self.key in BY_NAME else self.key.removeprefix(FIELD_PREFIX)
+        return field_needle(name, self.value, prefix=self.prefix)
 
     def holds(self) -> Callable[[Event, str], bool]:
         """Return the test of one event and its search text. The test ignores `negated`."""

@@ -165,8 +165,8 @@ def _condition(term: _Term, text: str) -> Condition:
         raise FilterError(f'{key}: needs a value. For an empty value write {key}:"".', text, term.value_position)
     if key == IS and value != "error":
         raise FilterError(f"is: accepts only error, not {value[:40]!r}.", text, term.value_position)
-    if key in BY_NAME and BY_NAME[key].is_lower_case:
-        value = value.lower()
+    if key in BY_NAME:
+        value = BY_NAME[key].normalized(value)
     return Condition(key, value, term.negated, term.prefix and key != IS)
 
 

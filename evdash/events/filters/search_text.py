@@ -23,13 +23,14 @@ _RESERVED = str.maketrans({sign: chr(0x2400 + ord(sign)) for sign in _SIGNS})
 def search_text(event: Event) -> str:
     """Return all fields of the event as one text.
 
-    It includes the fields of a JSON object in `data` and those of a newer version.
+    It includes the keys of a JSON object in one of them, and the fields of a newer version.
     """
-    nested = event.data.get("data")
+    json_object = event.profile.json_object
+    nested = event.data.get(json_object)
     fields = [(name_of(name), text_of(value)[0]) for name, value in event.entry.pairs]
     written = {name for name, _ in fields}
     if isinstance(nested, dict):
-        fields = [field for field in fields if field[0] != "data"]
+        fields = [field for field in fields if field[0] != json_object]
         fields.extend((name, _text(value)) for name, value in nested.items())
         written |= nested.keys()
     if event.version is not None:  # an upcast may add fields that the entry lacks (upcasters.py)
@@ -47,6 +48,25 @@ def text_needle(text: str) -> str:
 def field_needle(name: str, value: str, *, prefix: bool) -> str:
     """Return the search string that finds a field with this value, or with a value that starts with it."""
     return f"{_BETWEEN_FIELDS}{_name(name)}{_BEFORE_VALUE}{text_needle(value)}{'' if prefix else _BETWEEN_FIELDS}"
+
+
+def field_value(text: str, name: str, max_chars: int) -> str:
+    """Return the folded value of the first field with this name in a search text; "" if it is longer than that.
+
+    The text may also be an excerpt of a search text that begins with the field, of `excerpt_chars` characters.
+    """
+    needle = field_needle(name, "", prefix=True)
+    start = text.find(needle)
+    if start < 0:
+        return ""
+    start += len(needle)
+    value, end, _ = text[start : start + max_chars + 1].partition(_BETWEEN_FIELDS)
+    return value if end else ""
+
+
+def excerpt_chars(name: str, max_chars: int) -> int:
+    """Return the length of an excerpt that begins with a field and has its value of at most `max_chars`."""
+    return len(field_needle(name, "", prefix=True)) + max_chars + 1
 
 
 def _text(value: Any) -> str:

@@ -12,20 +12,15 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from rapidfuzz.distance import LCSseq
 
 from evdash.events.event import Event
-from evdash.events.session.reading import text
+from evdash.events.event_types import type_of
+from evdash.events.field_values import text
 from evdash.events.session.reducer import fold_all
 from evdash.events.session.state import SessionState
-
-# Fields that differ between two runs of the same actions.
-_NOT_COMPARED: Final = frozenset(
-    {"id", "event_id", "session_id", "sessionId", "user_id", "userId", "message_id", "call_id", "tool_call_id"}
-    | {"timestamp", "ts", "occurred_at", "created_at", "latency_ms", "duration_ms", "duration_s", "data"}
-)
 
 Verdict = Literal["same", "differs", "only a", "only b"]
 
@@ -139,7 +134,7 @@ def _totals(state: SessionState) -> dict[str, str | int | float | None]:
 
 
 def _key(event: Event) -> tuple[str, str, str]:
-    return event.type, event.tool, text(event, "role")
+    return event.type, event.tool, text(event, event.profile.role)
 
 
 def _content(event: Event) -> bytes:
@@ -151,13 +146,14 @@ def _content(event: Event) -> bytes:
 def _compared(event: Event) -> Mapping[str, Any]:
     """Return the content of an event without times, session and IDs.
 
-    Of a session.started event only agent and model count, because its other fields name the run.
+    Of the start of a session only agent and model count, because its other fields name the run.
     """
-    if event.type == "session.started":
+    if type_of(event.type).starts_session:
         return {"agent": event.agent, "model": event.model}
-    said = {name: value for name, value in event.data.items() if name not in _NOT_COMPARED}
-    if isinstance(event.data.get("data"), str):
-        said["data"] = event.data["data"]
+    left_out, json_object = event.profile.differs_by_run, event.profile.json_object
+    said = {name: value for name, value in event.data.items() if name not in left_out}
+    if isinstance(event.data.get(json_object), str):
+        said[json_object] = event.data[json_object]
     return said
 
 

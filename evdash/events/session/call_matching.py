@@ -9,76 +9,61 @@ it contains its result, its number of results or its own error. If it has an ID,
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from evdash.events.event import Event
-from evdash.events.session.persistent import PersistentMap
-from evdash.events.session.reading import count, text
-
-CALLS: Final = frozenset({"tool.called", "search.performed"})
-RETURNS: Final = frozenset({"tool.returned"})
+from evdash.events.event_types import type_of
+from evdash.events.field_values import count, text
+from evdash.events.session.state import Call, OpenCalls
 
 
-class Call(NamedTuple):
-    """A call that may still end: a list, and the number of the call in it."""
+def with_open_call(calls: OpenCalls, event: Event, call: Call) -> OpenCalls:
+    """Return the open calls with this call, which the event starts.
 
-    list_name: str
-    number: int
+    A complete call without an ID is not added, because it cannot end.
+    """
+    if call_id := call_id_of(event):
+        return calls._replace(by_call_id=calls.by_call_id.put(call_id, call))
+    if is_complete(event):
+        return calls
+    number = calls.begun.get(event.tool) or 0
+    return calls._replace(
+        by_order=calls.by_order.put(f"{number} {event.tool}", call), begun=calls.begun.put(event.tool, number + 1)
+    )
 
 
-class OpenCalls(NamedTuple):
-    """The calls that may still end, as a value."""
-
-    by_call_id: PersistentMap[Call] = PersistentMap()
-    # Calls without an ID, by their number within the `tool`; the numbers of begun and ended calls of each tool.
-    by_order: PersistentMap[Call] = PersistentMap()
-    begun: PersistentMap[int] = PersistentMap()
-    ended: PersistentMap[int] = PersistentMap()
-
-    def with_call(self, event: Event, call: Call) -> OpenCalls:
-        """Return the open calls with this call, which the event starts.
-
-        A complete call without an ID is not added, because it cannot end.
-        """
-        if call_id := call_id_of(event):
-            return self._replace(by_call_id=self.by_call_id.put(call_id, call))
-        if is_complete(event):
-            return self
-        number = self.begun.get(event.tool) or 0
-        return self._replace(
-            by_order=self.by_order.put(f"{number} {event.tool}", call), begun=self.begun.put(event.tool, number + 1)
-        )
-
-    def ended_by(self, event: Event) -> tuple[Call | None, OpenCalls]:
-        """Return the call that this event ends, if any, and the calls that stay open."""
-        if event.type in CALLS:
-            return None, self
-        if call_id := call_id_of(event):
-            call = self.by_call_id.get(call_id)
-            return call, self._replace(by_call_id=self.by_call_id.without(call_id)) if call else self
-        if event.type not in RETURNS and not (event.is_error and event.tool):
-            return None, self
-        number = self.ended.get(event.tool) or 0
-        if (call := self.by_order.get(key := f"{number} {event.tool}")) is None:
-            return None, self
-        return call, self._replace(by_order=self.by_order.without(key), ended=self.ended.put(event.tool, number + 1))
+def call_ended_by(calls: OpenCalls, event: Event) -> tuple[Call | None, OpenCalls]:
+    """Return the call that this event ends, if any, and the calls that stay open."""
+    event_type = type_of(event.type)
+    if event_type.is_call:
+        return None, calls
+    if call_id := call_id_of(event):
+        call = calls.by_call_id.get(call_id)
+        return call, calls._replace(by_call_id=calls.by_call_id.without(call_id)) if call else calls
+    if event_type.call != "return" and not (event.is_error and event.tool):
+        return None, calls
+    number = calls.ended.get(event.tool) or 0
+    if (call := calls.by_order.get(key := f"{number} {event.tool}")) is None:
+        return None, calls
+    return call, calls._replace(by_order=calls.by_order.without(key), ended=calls.ended.put(event.tool, number + 1))
 
 
 def call_id_of(event: Event) -> str:
     """Return the ID that links a call to its return, "" without one."""
-    return text(event, "call_id", "tool_call_id")
+    return text(event, event.profile.call_id)
 
 
 def is_complete(call: Event) -> bool:
     """Return whether the call contains its own end, or is a record of a search that cannot have a return."""
-    if call.is_error or text(call, "result", "output") or results_of(call) is not None:
+    if call.is_error or text(call, call.profile.result) or results_of(call) is not None:
         return True
-    return call.type == "search.performed" and not call.tool and not call_id_of(call)
+    return type_of(call.type).call == "search" and not call.tool and not call_id_of(call)
 
 
 def results_of(event: Event) -> int | None:
     """Return the number of results of a search, or None if the event does not contain it."""
-    return count(event, "results", "results_count", "result_count")
+    found = count(event, event.profile.results)
+    return count(event, event.profile.results_count) if found is None else found
 
 
 def took_ms(call_us: int, call_written_ms: int, end: Event) -> float:
@@ -109,13 +94,13 @@ def pairs(events: Iterable[Event]) -> Paired:
     found: list[tuple[Event, Event]] = []
     waiting = OpenCalls()
     for event in events:
-        call, waiting = waiting.ended_by(event)
+        call, waiting = call_ended_by(waiting, event)
         if call is not None:
             found.append((calls[call.number], event))
-        elif event.type in CALLS:
-            waiting = waiting.with_call(event, Call("", len(calls)))
+        elif type_of(event.type).is_call:
+            waiting = with_open_call(waiting, event, Call("", len(calls)))
             calls.append(event)
-        elif event.type in RETURNS:
+        elif type_of(event.type).call == "return":
             alone.append(event)
     ended = {id(call) for call, _ in found}
     return Paired(found, [call for call in calls if id(call) not in ended and not is_complete(call)], alone)

@@ -2,50 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from evdash.events.deduplication import identity
 from evdash.events.event import Event
+from evdash.events.event_types import type_of
+from evdash.events.field_values import beginning, count, text
 from evdash.events.latency_sketch import operation
-from evdash.events.session.call_matching import CALLS, RETURNS, Call, call_id_of, is_complete, results_of, took_ms
-from evdash.events.session.persistent import PersistentList, PersistentMap
-from evdash.events.session.reading import beginning, count, counted, text, texts
+from evdash.events.session.aspects import NAME_CHARS, Aspect
+from evdash.events.session.call_matching import (
+    call_ended_by,
+    call_id_of,
+    is_complete,
+    results_of,
+    took_ms,
+    with_open_call,
+)
+from evdash.events.session.persistent import PersistentMap
 from evdash.events.session.state import (
     NOT_STARTED,
+    Call,
     CallLatency,
-    Clearing,
     ClockStep,
-    Context,
     Duplicate,
     ErrorSeen,
     FoldFailure,
     GapSeen,
-    InContext,
-    Memory,
-    Message,
-    OtherType,
     Participants,
     Search,
     SessionState,
-    Summary,
     ToolCall,
 )
 from evdash.events.text import one_line
 
-_ARGUMENTS: Final = ("arguments", "args", "input")
-_RESULTS: Final = ("result", "output", "content")
-
 
 def with_call(state: SessionState, event: Event, at: str) -> SessionState:
     """Return the state with the start of a call, the end of a call, or a return without its call."""
-    if event.type in CALLS:
-        return _begun(state, event, at)
-    call, open_calls = state.hidden.open_calls.ended_by(event)
+    event_type = type_of(event.type)
+    if event_type.is_call:
+        return _begun(state, event, at, is_search=event_type.call == "search")
+    call, open_calls = call_ended_by(state.hidden.open_calls, event)
     if call is not None:
         state = state._replace(hidden=state.hidden._replace(open_calls=open_calls))
         return _search_ended(state, event, at, call) if call.list_name == "searches" else _ended(state, event, at, call)
-    if event.type in RETURNS:
+    if event_type.call == "return":
         alone = ToolCall(
             at,
             call_id_of(event),
@@ -66,18 +67,18 @@ def with_call(state: SessionState, event: Event, at: str) -> SessionState:
     return state
 
 
-def _begun(state: SessionState, event: Event, at: str) -> SessionState:
+def _begun(state: SessionState, event: Event, at: str, *, is_search: bool) -> SessionState:
     ended = is_complete(event)
     status = "failed" if event.is_error else "returned" if ended else "open"
-    arguments, call_id, error = text(event, *_ARGUMENTS), call_id_of(event), beginning(event.error)
+    arguments, call_id, error = text(event, event.profile.arguments), call_id_of(event), beginning(event.error)
     totals = state.totals._replace(open_calls=state.totals.open_calls + (not ended))
-    if event.type == "search.performed":
+    if is_search:
         call = Call("searches", len(state.searches))
         search = Search(
             at,
             call_id,
             event.tool,
-            beginning(text(event, "query") or arguments),
+            beginning(text(event, event.profile.query) or arguments),
             status,
             event.occurred_us,
             results_of(event),
@@ -105,7 +106,7 @@ def _begun(state: SessionState, event: Event, at: str) -> SessionState:
         )
         totals = totals._replace(tool_calls=totals.tool_calls + 1)
         state = state._replace(tool_calls=state.tool_calls.appended(tool_call), totals=totals)
-    open_calls = state.hidden.open_calls.with_call(event, call)
+    open_calls = with_open_call(state.hidden.open_calls, event, call)
     return state._replace(hidden=state.hidden._replace(open_calls=open_calls))
 
 
@@ -126,7 +127,7 @@ def _search_ended(state: SessionState, event: Event, at: str, call: Call) -> Ses
     begun = state.searches[call.number]
     found = results_of(event)
     if found is None:
-        found = next((number for name in _RESULTS if (number := counted(event.data.get(name))) is not None), None)
+        found = count(event, event.profile.result_text)
     ended = begun._replace(
         status="failed" if event.is_error else "returned",
         results=begun.results if found is None else found,
@@ -148,106 +149,11 @@ def _took_ms(begun: ToolCall | Search, event: Event) -> float:
 
 
 def _result(event: Event) -> str:
-    return beginning(text(event, *_RESULTS))
-
-
-_IDS: Final = ("message_ids", "replaced_ids", "replaced_message_ids", "replaces", "cleared_ids")
-_COUNTS: Final = ("message_count", "replaced_messages", "messages", "count")
-_ROLE_CHARS: Final = 100
-_SYSTEM: Final = frozenset({"system", "developer"})
-
-
-def with_message(state: SessionState, event: Event, at: str) -> SessionState:
-    """Return the state with a `message.added` in the conversation and the context."""
-    content, role = text(event, "content", "text", "message"), text(event, "role")[:_ROLE_CHARS]
-    characters = len(content) if content else count(event, "content_length", "length") or 0
-    message_id = text(event, "message_id") or event.event_id
-    item = InContext(at, role, message_id)
-    context = state.memory.context
-    if role.lower() in _SYSTEM:
-        context = context._replace(system=context.system.appended(item))
-    else:
-        context = context._replace(messages=context.messages.appended(item))
-    return state._replace(
-        conversation=state.conversation.appended(
-            Message(at, role, characters, event.tokens, beginning(content), message_id)
-        ),
-        memory=state.memory._replace(context=context),
-        totals=state.totals._replace(messages=state.totals.messages + 1),
-        hidden=state.hidden._replace(just_summed_up=0) if state.hidden.just_summed_up else state.hidden,
-    )
-
-
-def with_summary(state: SessionState, event: Event, at: str) -> SessionState:
-    """Return the state with a `summary.created` in the context, in place of the items that it replaces."""
-    written = text(event, "summary", "content", "text")
-    said, context = count(event, *_COUNTS), state.memory.context
-    if ids := texts(event, *_IDS):
-        chosen_by, left, gone = "IDs", *_without(context, ids)
-    else:
-        gone = _first(context.messages, len(context.messages) if said is None else said)
-        left = context._replace(messages=context.messages.without_first(len(gone)))
-        chosen_by = "all" if said is None else "count"
-    left = left._replace(summaries=left.summaries.appended(InContext(at, "", event.event_id)))
-    summary = Summary(
-        at,
-        beginning(written),
-        len(written),
-        event.tokens,
-        len(gone),
-        len(ids) if ids else said,
-        chosen_by,
-        gone[0].at if gone else "",
-        gone[-1].at if gone else "",
-    )
-    return state._replace(
-        memory=state.memory._replace(context=left, summaries=state.memory.summaries.appended(summary)),
-        totals=state.totals._replace(summaries=state.totals.summaries + 1),
-        hidden=state.hidden._replace(just_summed_up=len(gone)),
-    )
-
-
-def with_clearing(state: SessionState, event: Event, at: str) -> SessionState:
-    """Return the state without the context items that a `memory.cleared` removes."""
-    said, context = count(event, *_COUNTS), state.memory.context
-    if ids := texts(event, *_IDS):
-        left, gone = _without(context, ids)
-        removed, removed_by = len(gone), "IDs"
-    elif said is None:
-        left, removed, removed_by = Context(), sum(map(len, context)), "all"
-    elif said and said == state.hidden.just_summed_up:
-        left, removed, removed_by = context, 0, "summary"
-    else:
-        removed, removed_by = min(said, len(context.messages)), "count"
-        left = context._replace(messages=context.messages.without_first(removed))
-    reason = beginning(text(event, "reason", "content", "message"))
-    clearing = Clearing(at, reason, removed, len(ids) if ids else said, removed_by)
-    memory = Memory(left, state.memory.summaries, state.memory.clearings.appended(clearing))
-    return state._replace(memory=memory, hidden=state.hidden._replace(just_summed_up=0))
-
-
-def _first(items: PersistentList[InContext], most: int) -> list[InContext]:
-    return [item for item, _ in zip(items, range(most), strict=False)]
-
-
-def _without(context: Context, ids: frozenset[str]) -> tuple[Context, list[InContext]]:
-    """Return the context without the items of these IDs, and those items. It scans the whole context."""
-    gone: list[InContext] = []
-    left: list[PersistentList[InContext]] = []
-    for items in context:
-        named = [item for item in items if item.message_id in ids]
-        gone += named
-        left.append(PersistentList.of([item for item in items if item.message_id not in ids]) if named else items)
-    return Context(*left), gone
+    return beginning(text(event, event.profile.result_text))
 
 
 FOLD_VERSION: Final = 2
 """Version of the fold's result. Every change of the result increases it. Snapshots of another version are not read."""
-
-_FIELDS_KEPT: Final = 20
-_NAME_CHARS: Final = 100
-
-Aspect = Callable[[SessionState, Event, str], SessionState]
 
 
 def position(event: Event) -> str:
@@ -266,7 +172,7 @@ def fold(state: SessionState, event: Event) -> SessionState:
     if key is not None and key in state.hidden.seen:
         aspects: tuple[Aspect, ...] = (_as_duplicate,)
     else:
-        aspects = (*ALWAYS, *BY_TYPE.get(event.type, _OTHERWISE))
+        aspects = (*ALWAYS, *type_of(event.type).aspects)
         if key is not None:
             state = state._replace(hidden=state.hidden._replace(seen=state.hidden.seen.added(key)))
     failed: list[str] = []
@@ -314,11 +220,12 @@ def _as_duplicate(state: SessionState, event: Event, at: str) -> SessionState:
 
 def _life(state: SessionState, event: Event, at: str) -> SessionState:
     life, totals = state.lifecycle, state.totals
-    if life.started_us is None or (event.type == "session.started" and not life.start_is_said):
+    is_start = type_of(event.type).starts_session
+    if life.started_us is None or (is_start and not life.start_is_said):
         life = life._replace(
             status="running" if life.started_us is None else life.status,
             started_us=event.occurred_us,
-            start_is_said=event.type == "session.started",
+            start_is_said=is_start,
         )
     life = life._replace(
         agent=life.agent or event.agent,
@@ -328,19 +235,6 @@ def _life(state: SessionState, event: Event, at: str) -> SessionState:
     )
     totals = totals._replace(events=totals.events + 1, errors=totals.errors + event.is_error)
     return state._replace(lifecycle=life, totals=totals)
-
-
-def _end(state: SessionState, event: Event, at: str) -> SessionState:
-    """Return the ended state. As in summaries, the last end counts.
-
-    Every event after the end counts as an event after the end. This includes a start.
-    """
-    outcome = text(event, "outcome", "reason")[:_NAME_CHARS]
-    return state._replace(
-        lifecycle=state.lifecycle._replace(
-            status="ended", ended_us=event.occurred_us, outcome=outcome, events_after_end=0
-        )
-    )
 
 
 def _participants(state: SessionState, event: Event, at: str) -> SessionState:
@@ -398,7 +292,7 @@ def _tokens(state: SessionState, event: Event, at: str) -> SessionState:
     if not event.tokens:
         return state
     total, by_role, by_model = state.tokens
-    role = text(event, "role")[:_NAME_CHARS]
+    role = text(event, event.profile.role)[:NAME_CHARS]
     return state._replace(
         tokens=state.tokens._replace(
             total=total + event.tokens,
@@ -416,30 +310,10 @@ def _error(state: SessionState, event: Event, at: str) -> SessionState:
     )
 
 
-def _other_type(state: SessionState, event: Event, at: str) -> SessionState:
-    known = state.other_types.get(event.type)
-    names = sorted(event.data)[:_FIELDS_KEPT]
-    last = {one_line(name, _NAME_CHARS): beginning(text(event, name)) for name in names}
-    other = OtherType(known.events + 1 if known else 1, at, PersistentMap.of(last), len(event.data) - len(names))
-    return state._replace(other_types=state.other_types.put(event.type, other))
-
-
 def _in_words(error: Exception) -> str:
     words = f"{type(error).__name__}: {error}".encode("utf-8", errors="backslashreplace").decode("utf-8")
     return one_line(words, 200).rstrip(".:")
 
 
 ALWAYS: tuple[Aspect, ...] = (_life, _participants, _clock, with_call, _latency, _tokens, _error)
-"""Aspects of every event. Each one applies even if the others fail."""
-BY_TYPE: dict[str, tuple[Aspect, ...]] = {
-    "session.started": (),
-    "session.ended": (_end,),
-    "message.added": (with_message,),
-    "summary.created": (with_summary,),
-    "memory.cleared": (with_clearing,),
-    "search.performed": (),
-    "tool.called": (),
-    "tool.returned": (),
-    "error.occurred": (),
-}
-_OTHERWISE: tuple[Aspect, ...] = (_other_type,)
+"""Aspects of every event."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from evdash.events.session.call_matching import OpenCalls
 from evdash.events.session.identities import Identities
 from evdash.events.session.persistent import PersistentList, PersistentMap
 
@@ -206,6 +205,23 @@ class Totals(NamedTuple):
     duplicates: int = 0
     summaries: int = 0
     out_of_order: int = 0
+
+
+class Call(NamedTuple):
+    """A call that may still end: a list, and the number of the call in it."""
+
+    list_name: str
+    number: int
+
+
+class OpenCalls(NamedTuple):
+    """The calls that may still end (call_matching.py)."""
+
+    by_call_id: PersistentMap[Call] = PersistentMap()
+    # Calls without an ID, by their number within the `tool`; the numbers of begun and ended calls of each tool.
+    by_order: PersistentMap[Call] = PersistentMap()
+    begun: PersistentMap[int] = PersistentMap()
+    ended: PersistentMap[int] = PersistentMap()
 
 
 class Hidden(NamedTuple):

@@ -16,14 +16,13 @@ from typing import Final, NamedTuple
 
 from evdash.eventlog.records import Position
 from evdash.events.event import Event, datetime_from_us
+from evdash.events.event_types import LANES, EventCategory, category_of, describe_event, lane_of
 from evdash.events.session.call_matching import took_ms
 from evdash.events.text import one_line
 from evdash.web.charts.axis import Scale
 from evdash.web.charts.histogram import Tick, round_step
 from evdash.web.control_characters import escape_control_chars_text
 from evdash.web.event_display.calls import Calls
-from evdash.web.event_display.event_types import LANES, EventCategory, category_of, lane_of
-from evdash.web.event_display.one_line import describe_event
 from evdash.web.formatting import format_count, format_duration, format_milliseconds
 from evdash.web.links import element_id
 

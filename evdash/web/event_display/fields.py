@@ -9,10 +9,9 @@ from typing import Any, Final, Literal
 
 from django.urls import reverse
 
-from evdash.events.decoding import DEFAULT_PROFILE
 from evdash.events.event import Event, Field
 from evdash.events.filters.event_filter import EventFilter
-from evdash.events.filters.keys import FILTER_KEYS
+from evdash.events.filters.keys import BY_NAME
 from evdash.web.formatting import format_size
 from evdash.web.links import event_address, with_query
 
@@ -120,8 +119,8 @@ def field_views(event: Event, event_filter: EventFilter) -> tuple[FieldView, ...
 
 
 def data_links(event: Event, event_filter: EventFilter) -> tuple[DataLink, ...]:
-    """Return the scalar keys of the JSON object in `data`. They are fields of the event, as the flat ones are."""
-    nested = event.data.get("data")
+    """Return the scalar keys of the JSON object in a field. They are fields of the event, as the flat ones are."""
+    nested = event.data.get(event.profile.json_object)
     if not isinstance(nested, dict):
         return ()
     links = []
@@ -155,7 +154,7 @@ def _field_view(event: Event, field: Field, index: int, event_filter: EventFilte
         kind: Literal["text", "json", "bytes"] = "bytes"
         shown, is_folded = hex_dump(field.raw[:SHOWN_BYTES]), len(field.raw) > SHOWN_BYTES
     else:
-        nested = event.data.get("data") if field.name == "data" else None
+        nested = event.data.get(field.name) if field.name == event.profile.json_object else None
         tree = tree_of_value(nested) if isinstance(nested, dict) else tree_of(field.value)
         kind = "json" if tree else "text"
         shown, is_folded = field.value[:SHOWN_CHARS], len(field.value) > SHOWN_CHARS
@@ -178,8 +177,10 @@ def _queries(event: Event, name: str, value: str, event_filter: EventFilter) -> 
 
 def _key_of(event: Event, name: str, value: str) -> str:
     """Return the filter grammar's own key if this field is its source, else `field.NAME`."""
-    for key in FILTER_KEYS:
-        if name in getattr(DEFAULT_PROFILE, key.attribute, ()) and getattr(event, key.attribute) == value:
+    for key in BY_NAME.values():
+        if key.field == name:
+            return key.name
+        if name in getattr(event.profile, key.attribute, ()) and getattr(event, key.attribute) == value:
             return key.name
     return f"field.{name}"
 

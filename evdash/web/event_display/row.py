@@ -11,14 +11,12 @@ from django.template.loader import get_template
 from django.utils.safestring import SafeString
 
 from evdash.eventlog.records import MissingEntries, Position
+from evdash.events.conversation import ConversationTurn
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
-from evdash.events.session.call_matching import CALLS
-from evdash.web.event_display.conversation import ConversationTurn, turn_of
-from evdash.web.event_display.event_types import EventCategory, category_of
+from evdash.events.event_types import EventCategory, category_of, describe_event, turn_of, type_of
+from evdash.events.one_line import OneLineText
 from evdash.web.event_display.gap_row import NO_OWNER, GapRow, ListOwner, gap_row
-from evdash.web.event_display.one_line import OneLineText as OneLine
-from evdash.web.event_display.one_line import describe_event as one_line_of
 from evdash.web.formatting import format_duration, format_size
 from evdash.web.links import element_id, event_address, session_address, user_address
 
@@ -40,7 +38,7 @@ class Row:
 
     event: Event
     category: EventCategory
-    one_line: OneLine
+    one_line: OneLineText
     element_id: str
     address: str
     session_address: str  # "" for no session
@@ -60,7 +58,7 @@ class Row:
     @property
     def is_call(self) -> bool:
         """True if the navigation to the next tool call stops at this row."""
-        return self.event.type in CALLS
+        return type_of(self.event.type).is_call
 
     @property
     def turn(self) -> ConversationTurn:
@@ -99,7 +97,7 @@ def row_of(event: Event, *, is_duplicate: bool = False) -> Row:
     return Row(
         event=event,
         category=category_of(event.type),
-        one_line=one_line_of(event),
+        one_line=describe_event(event),
         element_id=element_id(event.stream, event.entry_id),
         address=event_address(event.stream, event.entry_id),
         session_address=session_address(event.session_id),

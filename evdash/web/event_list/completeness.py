@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from evdash.eventlog.gaps import GAPS_MAX
 from evdash.eventlog.records import Coverage, MissingEntries, MissingInAll
 from evdash.events.event import Event
+from evdash.events.event_types import type_of
 from evdash.events.summaries import SessionSummary, UserSummary
 from evdash.web.formatting import format_count
 
@@ -69,7 +70,7 @@ def session_completeness(
             f"Possibly incomplete: {number} may include events of this session. {_marked(len(gaps))} where the entries "
             "were."
         )
-    if first is None or first.type != "session.started":
+    if first is None or not type_of(first.type).starts_session:
         doubts.append("Earlier events may be missing: the first event is not session.started.")
     if coverage.behind_more:
         doubts.append(

@@ -10,7 +10,7 @@ from typing import Final
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Count, FilterSummary
 from evdash.events.filters.event_filter import EventFilter
-from evdash.events.filters.keys import BY_NAME, FACETS, FILTER_KEYS, IS, Condition, FilterKey
+from evdash.events.filters.keys import BY_NAME, IS, Condition, FilterKey, facet_keys
 from evdash.events.filters.parser import KEYS
 from evdash.events.filters.time_range import TimeBound
 from evdash.web.charts.histogram import HistogramPicture, histogram_picture, not_drawn
@@ -88,7 +88,7 @@ class FilterBar:
     @property
     def key_table(self) -> tuple[FilterKey, ...]:
         """The keys that name a property of events, for the help."""
-        return FILTER_KEYS
+        return tuple(BY_NAME.values())
 
 
 def filter_bar(
@@ -153,7 +153,7 @@ def summary_with_alternatives(reader: Reader, chosen: ScopedFilter) -> FilterSum
     """
     summary = reader.summary(chosen.effective_filter)
     facets = dict(summary.facets)
-    for key in FACETS:
+    for key in (each.name for each in facet_keys()):
         if key != chosen.scope.key and chosen.own.values(key):
             kept = tuple(c for c in chosen.own.conditions if c.key != key or c.negated)
             others = reader.summary(chosen.scope.applied(replace(chosen.own, conditions=kept)))
@@ -234,7 +234,7 @@ def _sampled(summary: FilterSummary, *, with_histogram: bool) -> str:
 
 def _facets(query: ListQuery, summary: FilterSummary) -> tuple[Facet, ...]:
     facets, own = [], query.filter.own
-    for key in FACETS:
+    for key in (each.name for each in facet_keys()):
         values = summary.facets.get(key, ())
         chosen = own.values(key)
         counted: Mapping[str, int] = {facet.value: facet.count for facet in values}

@@ -15,11 +15,11 @@ from evdash.eventlog.current_reader import open_reader
 from evdash.eventlog.records import Neighbours
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
+from evdash.events.event_types import describe_event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.notes.records import Subject
 from evdash.web.error_pages import message_page
 from evdash.web.event_display.fields import data_links, field_views, hex_dump, whole_value
-from evdash.web.event_display.one_line import describe_event
 from evdash.web.event_display.row import row_of, rows_of
 from evdash.web.event_list.list_query import ScopedFilter, filter_pairs
 from evdash.web.formatting import format_count

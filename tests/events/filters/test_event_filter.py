@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -5,10 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evdash.events.filters.event_filter import EventFilter, FilterError, TimeBound
-from evdash.events.filters.keys import ATTRIBUTES, Condition
+from evdash.events.filters.keys import ATTRIBUTES, BY_NAME, Condition, FilterKey
+from evdash.events.filters.search_text import field_value, search_text
 from tests.builders import event, words
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+NAIVE = FilterKey("naive", field="Naïve x", example="b", phrase="with naive", facet="Naive", is_parameter=True)
+"""A key of a field that the event log has no column for, and that random entries have."""
+
+
+@contextmanager
+def declared(*keys: FilterKey) -> Iterator[None]:
+    """Within this, the table has these keys as well."""
+    with pytest.MonkeyPatch.context() as patch:
+        for key in keys:
+            patch.setitem(BY_NAME, key.name, key)
+        yield
+
 
 _values = st.one_of(words.filter(bool), st.text(min_size=1, max_size=8))
 conditions = st.one_of(
@@ -20,6 +36,7 @@ conditions = st.one_of(
         st.booleans(),
     ),
     st.builds(Condition, st.text(min_size=1, max_size=6).map("field.{}".format), _values, st.booleans(), st.booleans()),
+    st.builds(Condition, st.just(NAIVE.name), _values.map(str.casefold), st.booleans(), st.booleans()),
     st.builds(Condition, st.just("text"), _values, st.booleans()),
     st.builds(Condition, st.just("is"), st.just("error"), st.booleans()),
 )
@@ -35,15 +52,59 @@ filters = st.builds(
 
 @given(filters)
 def test_the_text_of_a_filter_parses_to_the_same_filter(event_filter: EventFilter) -> None:
-    assert EventFilter.parse(event_filter.text()) == event_filter
+    with declared(NAIVE):
+        assert EventFilter.parse(event_filter.text()) == event_filter
 
 
 @given(filters)
 def test_every_filter_can_be_described_and_taken_apart(event_filter: EventFilter) -> None:
-    assert event_filter.describe()
-    assert len(event_filter.chips()) == len(event_filter.conditions) + bool(event_filter.since) + bool(
-        event_filter.until
-    )
+    with declared(NAIVE):
+        assert event_filter.describe()
+        assert len(event_filter.chips()) == len(event_filter.conditions) + bool(event_filter.since) + bool(
+            event_filter.until
+        )
+
+
+@given(words, words, st.booleans())
+def test_a_key_of_a_field_means_what_the_field_means(value: str, wanted: str, prefix: bool) -> None:
+    written = event(**{NAIVE.field: value})
+    with declared(NAIVE):
+        by_key, by_field = (
+            EventFilter((Condition(key, wanted, prefix=prefix),)) for key in (NAIVE.name, f"field.{NAIVE.field}")
+        )
+        assert by_key.matches(written) == by_field.matches(written)
+
+
+def test_a_key_of_a_field_ignores_case_and_is_a_parameter() -> None:
+    written = event(**{NAIVE.field: "PII"})
+    with declared(NAIVE):
+        asked = EventFilter.parse("naive:Pii naive:x*")
+        assert asked.text() == "naive:pii naive:x*"
+        assert asked.describe() == "events with naive pii or x*"
+        assert asked.matches(written)
+        assert not asked.matches(event(note="pii"))
+        assert EventFilter.from_query({"naive": ["PII"]}).conditions == (Condition("naive", "pii"),)
+
+
+@pytest.mark.parametrize("sources", [{}, {"attribute": "tool", "field": "tool"}])
+def test_a_key_has_an_attribute_or_a_field(sources: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="either an attribute or a field"):
+        FilterKey("guardrail", example="pii", phrase="with guardrail", **sources)
+
+
+@given(words)
+def test_a_value_in_the_search_text_is_the_one_that_a_condition_finds(value: str) -> None:
+    written = event(first="1", **{NAIVE.field: value}, last="x")
+    found = field_value(search_text(written), NAIVE.field, 20)
+    with declared(NAIVE):
+        assert EventFilter((Condition(NAIVE.name, found),)).matches(written)
+    assert field_value(search_text(written), "naïve", 20) == ""
+
+
+def test_a_value_that_is_too_long_for_a_facet_is_left_out() -> None:
+    text = search_text(event(**{NAIVE.field: "x" * 20}))
+    assert field_value(text, NAIVE.field, 20) == "x" * 20
+    assert field_value(text, NAIVE.field, 19) == ""
 
 
 @given(st.text(max_size=60))

@@ -16,11 +16,11 @@ from evdash.eventlog.records import Position
 from evdash.eventlog.session_queries import EVENTS_COMPARED, ComparedRow, ComparedSession, SessionComparison
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
+from evdash.events.event_types import EventCategory, category_of, describe_event
+from evdash.events.one_line import LINE_CHARS, OneLineText
 from evdash.events.session.alignment import Contrast, FieldDifference, Verdict, differing
 from evdash.events.summaries import SessionSummary
 from evdash.events.text import one_line
-from evdash.web.event_display.event_types import EventCategory, category_of
-from evdash.web.event_display.one_line import LINE_CHARS, OneLineText, describe_event
 from evdash.web.event_list.list_query import InvalidQuery
 from evdash.web.formatting import format_count, format_duration, format_milliseconds
 from evdash.web.links import compare_address, session_event_address

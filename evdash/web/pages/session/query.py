@@ -13,8 +13,8 @@ from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Position
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
+from evdash.events.event_types import EVENT_TYPES
 from evdash.events.filters.event_filter import EventFilter
-from evdash.events.session.call_matching import CALLS
 from evdash.events.session.paths import InvalidPath, Path, parse_path, path_text
 from evdash.events.summaries import SessionSummary
 from evdash.events.text import one_line
@@ -252,8 +252,8 @@ def found_event(reader: Reader, summary: SessionSummary, query: FindQuery) -> Fo
     if query.what == "error":
         within = within.errors()
     elif query.what == "tool":
-        for event_type in sorted(CALLS):  # alternatives: the timeline draws these from call to return
-            within = within.also("type", event_type)
+        for event_type in EVENT_TYPES:  # alternatives: the timeline draws these from call to return
+            within = within.also("type", event_type.name) if event_type.is_call else within
     start = query.start
     if query.way == "next":
         return _first(reader, within, Position(start.next(), "") if start else None, oldest_first=True)

@@ -11,8 +11,9 @@ from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import EventPage, Position
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
+from evdash.events.event_types import type_of
 from evdash.events.filters.event_filter import EventFilter
-from evdash.events.session.call_matching import CALLS, Paired, pairs
+from evdash.events.session.call_matching import Paired, pairs
 from evdash.events.summaries import SessionSummary
 from evdash.web.charts.overview_strip import Strip, strip
 from evdash.web.charts.timeline import Timeline, timeline
@@ -51,7 +52,7 @@ def calls_in_filtered(reader: Reader, summary: SessionSummary, listed: Sequence[
 
     The timeline does not follow the filter. A call further from the session's end than READ_ON_MAX events has no note.
     """
-    if not any(event.type in CALLS and not drawn.note(event) for event in listed):
+    if not any(type_of(event.type).is_call and not drawn.note(event) for event in listed):
         return drawn
     last = reader.page(EventFilter().also("session", summary.session_id), limit=READ_ON_MAX)
     at_end = match_calls_in_view(reader, summary, replace(last, events=last.events[::-1]))
@@ -95,7 +96,7 @@ def _gap_free_up_to(reader: Reader, paired: Paired, first: Event) -> EntryId:
     """Return the entry ID before which, from the session's beginning, no gap can contain the call of a lone return."""
     if not paired.alone:
         return EntryId.MIN
-    begins_here = first.type == "session.started"
+    begins_here = type_of(first.type).starts_session
     gaps = reader.gaps(first.entry_id if begins_here else EntryId.MIN, paired.alone[-1].entry_id)
     return gaps[0].first_id if gaps else EntryId.MAX
 

@@ -14,20 +14,19 @@ from typing import Any, Final, NamedTuple
 
 from evdash.eventlog.records import MissingEntries
 from evdash.events.event import Event
-from evdash.events.session.call_matching import CALLS, Call, OpenCalls, is_complete
+from evdash.events.event_types import category_of, describe_event, type_of
+from evdash.events.field_values import present
+from evdash.events.session.call_matching import call_ended_by, is_complete, with_open_call
+from evdash.events.session.state import Call, OpenCalls
 from evdash.notes.records import NoteRecord
 from evdash.web.control_characters import escape_control_chars_text
-from evdash.web.event_display.event_types import category_of
 from evdash.web.event_display.gap_row import ListOwner, gap_row
-from evdash.web.event_display.one_line import IDENTITY, describe_event
 from evdash.web.formatting import format_count, format_duration
 from evdash.web.pages.session_export.export import ExportedEvent, SessionExport
 
 _BACKTICKS = re.compile(r"`+")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ]{0,60}")
 _SHORT_CHARS: Final = 120
-# Fields that the heading of an event already shows.
-_IN_HEADING: Final = IDENTITY - {"severity", "level"} | {"tool", "tool_name"}
 
 
 def transcript(export: SessionExport) -> Iterator[bytes]:
@@ -86,11 +85,11 @@ class _Calls:
 
     def answered(self, event: Event) -> str:
         """Return the entry ID of the call that this event ends; "" if it does not end one."""
-        call, self._open = self._open.ended_by(event)
+        call, self._open = call_ended_by(self._open, event)
         if call is not None:
             return self._begun.pop(call.number).entry
-        if event.type in CALLS:
-            before, self._open = self._open, self._open.with_call(event, Call("", self._number))
+        if type_of(event.type).is_call:
+            before, self._open = self._open, with_open_call(self._open, event, Call("", self._number))
             if self._open is not before:
                 self._begun[self._number] = _Begun(
                     str(event.entry_id), event.tool or event.type, not is_complete(event)
@@ -149,7 +148,7 @@ def _event(item: ExportedEvent, calls: _Calls, *, with_stream: bool) -> str:
 
 
 def _title(event: Event) -> str:
-    role = event.data.get("role")
+    role = present(event, event.profile.role)
     if category_of(event.type).name == "message" and isinstance(role, str) and role:
         title = _name(role)
     else:
@@ -160,8 +159,14 @@ def _title(event: Event) -> str:
 
 def _told(event: Event) -> list[str]:
     """Return everything of the event that its heading lacks: the content, short values as a list, long values."""
-    rest = {name: _in_text(value) for name, value in event.data.items() if _is_told(name, value, event)}
-    lines = [_fence(rest.pop("content"))] if "content" in rest else []
+    left_out = _in_heading(event)
+    rest = {
+        name: _in_text(value)
+        for name, value in event.data.items()
+        if name not in left_out and _is_told(name, value, event)
+    }
+    content, *_ = event.profile.content
+    lines = [_fence(rest.pop(content))] if content in rest else []
     short = [f"- {_name(name)}: {_code(text)}\n" for name, text in rest.items() if not _is_long(text)]
     if short:
         lines.append("".join(short) + "\n")
@@ -169,12 +174,17 @@ def _told(event: Event) -> list[str]:
     return lines or ["No other fields.\n\n"]
 
 
+def _in_heading(event: Event) -> frozenset[str]:
+    """Return the fields that the heading of the event already shows."""
+    profile = event.profile
+    role = profile.role if category_of(event.type).name == "message" else ()
+    return profile.shown_apart.difference(profile.severity, [profile.json_object]).union(profile.tool, role)
+
+
 def _is_told(name: str, value: Any, event: Event) -> bool:
-    if name == "data":  # its keys are fields of the event already, unless it is not a JSON object
+    if name == event.profile.json_object:  # its keys are fields of the event already, unless it is not a JSON object
         return not isinstance(value, Mapping)
-    if name == "role":
-        return category_of(event.type).name != "message"
-    return name not in _IN_HEADING and value not in ("", None)
+    return name in event.profile.role or value not in ("", None)
 
 
 def _is_long(text: str) -> bool:

@@ -28,8 +28,10 @@ from evdash.eventlog.records import MissingEntries
 from evdash.events.decoding import decode
 from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
+from evdash.events.event_types import EventCategory, category_of, describe_event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.time_range import InvalidTimeBound, TimeBound
+from evdash.events.one_line import OneLineText
 from evdash.ingest.projections.registry import projections
 from evdash.streams.client import Refused, StreamsUnavailable
 from evdash.streams.consumer_group import PendingEntry, pending_entries
@@ -38,8 +40,6 @@ from evdash.streams.reads import read_entries
 from evdash.streams.retention import TrimRefused, plan_safe_trim
 from evdash.streams.stream_info import Arrivals, ConsumerInfo, GroupInfo, StreamInfo, arrivals, group_infos, stream_info
 from evdash.web.charts.sparkline import Sparkline, sparkline
-from evdash.web.event_display.event_types import EventCategory, category_of
-from evdash.web.event_display.one_line import OneLineText, describe_event
 from evdash.web.event_list.list_query import InvalidQuery, entry_cursor_in
 from evdash.web.formatting import format_count
 from evdash.web.links import (

@@ -1,4 +1,4 @@
-"""Values that the fold reads from an event's data."""
+"""Values of an event's fields. Each function takes the names of a property, from the event's wire profile."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BEGINNING_CHARS: Final = 200
 _COUNTED_CHARS: Final = 100_000
 
 
-def text(event: Event, *names: str) -> str:
+def text(event: Event, names: tuple[str, ...]) -> str:
     """Return the text of the first of these fields with a value, or its JSON; "" without one."""
     for name in names:
         value = event.data.get(name)
@@ -24,24 +24,38 @@ def text(event: Event, *names: str) -> str:
     return ""
 
 
+def present(event: Event, names: tuple[str, ...], default: Any = None) -> Any:
+    """Return the value of the first of these fields that the event has, also an empty one; without any the default."""
+    for name in names:
+        if name in event.data:
+            return event.data[name]
+    return default
+
+
+def prose(event: Event, names: tuple[str, ...]) -> str:
+    """Return the first of these fields that is a text and not blank; "" without one."""
+    values = (event.data.get(name) for name in names)
+    return next((value for value in values if isinstance(value, str) and value.strip()), "")
+
+
 def beginning(whole: str) -> str:
     """Return the first BEGINNING_CHARS characters of a text, as one line."""
     return one_line(whole, BEGINNING_CHARS)
 
 
-def count(event: Event, *names: str) -> int | None:
+def count(event: Event, names: tuple[str, ...]) -> int | None:
     """Return the number in the first of these fields that has one; None without one.
 
     A field has a number if it is a whole number, or a list, which counts as its length.
     """
     for name in names:
-        number = counted(event.data.get(name))
+        number = _counted(event.data.get(name))
         if number is not None:
             return number
     return None
 
 
-def counted(value: Any) -> int | None:
+def _counted(value: Any) -> int | None:
     """Return a whole number of at most nine digits, or the length of a list, from JSON or text; else None."""
     if isinstance(value, str):
         written = value.strip()
@@ -53,7 +67,7 @@ def counted(value: Any) -> int | None:
     return value if type(value) is int and 0 <= value < 10**9 else None
 
 
-def texts(event: Event, *names: str) -> frozenset[str]:
+def texts(event: Event, names: tuple[str, ...]) -> frozenset[str]:
     """Return the texts in the first of these fields that is a list."""
     for name in names:
         value = event.data.get(name)

@@ -5,8 +5,8 @@ from hypothesis import given
 
 from evdash.events.decoding import decode
 from evdash.events.entry import Entry, EntryId
-from evdash.web.event_display.event_types import LANES, category_of, lane_of
-from evdash.web.event_display.one_line import LINE_CHARS, describe_event
+from evdash.events.event_types import LANES, category_of, describe_event, lane_of
+from evdash.events.one_line import LINE_CHARS
 from tests.builders import event, wild_pairs
 
 

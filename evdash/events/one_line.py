@@ -1,0 +1,225 @@
+"""One-line summaries of events: a function for each event type or category (event_types.py selects it)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from evdash.events.event import Event
+from evdash.events.field_values import present, text
+from evdash.events.formatting import format_count, format_milliseconds
+from evdash.events.text import one_line
+
+LINE_CHARS: Final = 240
+_PART_CHARS: Final = 80
+_PARTS: Final = 5
+# The one-line summary does not parse JSON longer than this.
+_JSON_CHARS: Final = 20_000
+
+_ORIGIN: Final = (("origin", "destination"), ("from", "to"), ("source", "target"))
+
+
+@dataclass(frozen=True, slots=True)
+class OneLineText:
+    """One line in three parts: the actor or subject (`assistant`), the text, and figures at its end (`412 ms`)."""
+
+    label: str
+    text: str
+    metrics: str = ""
+
+    def __str__(self) -> str:
+        line = f"{self.label}: {self.text}" if self.label and self.text else self.label or self.text
+        return f"{line}, {self.metrics}" if self.metrics else line
+
+
+def error(event: Event) -> OneLineText:
+    """Return the summary of an event that is an error, whatever its type."""
+    said = event.error
+    for prefix in ("Error: ", "error: ", "ERROR: "):
+        said = said.removeprefix(prefix)
+    said = said or _prose(event) or event.code or "(no message)"
+    where = _joined("" if event.code == said else event.code, event.tool)
+    line = one_line(said, LINE_CHARS - len(where) if len(where) < _PART_CHARS else LINE_CHARS)
+    return OneLineText("Error", f"{line} ({one_line(where, _PART_CHARS)})" if where else line, _latency(event))
+
+
+def message(event: Event) -> OneLineText:
+    """Return the role and the content."""
+    content = text(event, event.profile.content)
+    if not content:
+        length = text(event, event.profile.content_length)
+        content = f"({length} characters, not in the event)" if length else "(empty)"
+    role = _short(text(event, event.profile.role)) or "message"
+    return OneLineText(role, one_line(content, LINE_CHARS), _joined(_tokens(event), _latency(event)))
+
+
+def session_start(event: Event) -> OneLineText:
+    """Return agent, model and channel."""
+    agent = f"{event.agent} on {event.model}" if event.agent and event.model else event.agent or event.model
+    return OneLineText("started", _joined(agent, _short(text(event, event.profile.channel))))
+
+
+def session_end(event: Event) -> OneLineText:
+    """Return the outcome, and how long the session took."""
+    profile = event.profile
+    duration_ms = _duration_ms(event)
+    return OneLineText(
+        "ended",
+        _joined(_short(text(event, profile.outcome_text)), _counted(text(event, profile.total_messages), "message")),
+        format_milliseconds(duration_ms) if duration_ms is not None else "",
+    )
+
+
+def summary(event: Event) -> OneLineText:
+    """Return the summary's text, and the number of messages that it replaces."""
+    replaced = _counted(text(event, event.profile.removed_count), "message")
+    line = labelled(event, "summary", event.profile.summary)
+    return replace(line, metrics=_joined(f"of {replaced}" if replaced else "", _tokens(event)))
+
+
+def memory_clearing(event: Event) -> OneLineText:
+    """Return the reason."""
+    return labelled(event, "memory cleared", event.profile.reason)
+
+
+def labelled(event: Event, label: str, names: tuple[str, ...]) -> OneLineText:
+    """Return a label and the first of these fields with a text. Without one, the line shows all fields."""
+    return OneLineText(label, one_line(text(event, names) or _listed(event), LINE_CHARS))
+
+
+def tool_call(event: Event) -> OneLineText:
+    """Return the tool and its arguments."""
+    return _call(event, "tool")
+
+
+def search(event: Event) -> OneLineText:
+    """Return the tool, its arguments or the query, and the number of results."""
+    return _call(event, "search")
+
+
+def _call(event: Event, default_name: str) -> OneLineText:
+    profile = event.profile
+    asked = _arguments(present(event, profile.arguments)) or text(event, profile.query)
+    if not asked and not event.tool:
+        asked = _listed(event)
+    found = _counted(text(event, profile.results_count) or text(event, profile.results), "result")
+    return OneLineText(
+        "", one_line(f"{event.tool or default_name} {asked}", LINE_CHARS).strip(), _joined(found, _latency(event))
+    )
+
+
+def tool_return(event: Event) -> OneLineText:
+    """Return the tool and its result."""
+    result = present(event, event.profile.result_text)
+    said = _arguments(result) if result is not None else _listed(event)
+    return OneLineText(
+        "",
+        one_line(f"{event.tool or 'tool'} → {said or '(empty)'}", LINE_CHARS),
+        _joined(_tokens(event), _latency(event)),
+    )
+
+
+def any_event(event: Event) -> OneLineText:
+    """Return the summary of an event of any type: its most telling text, else its fields."""
+    label = _short(text(event, event.profile.role)) or event.tool or event.agent
+    return OneLineText(
+        one_line(label, _PART_CHARS),
+        one_line(_prose(event) or _listed(event), LINE_CHARS),
+        _joined(_tokens(event), _latency(event)),
+    )
+
+
+def _short(said: str) -> str:
+    """Return the beginning of a text that is not made one line of."""
+    return said[: LINE_CHARS * 4]
+
+
+def _counted(number: str, noun: str) -> str:
+    """Return a whole number of at most nine digits with its noun; "" for any other text."""
+    return format_count(int(number), noun) if number.isdecimal() and len(number) < 10 else ""
+
+
+def _duration_ms(event: Event) -> float | None:
+    try:
+        duration_ms = float(text(event, event.profile.duration_ms))
+    except ValueError:
+        return None
+    return duration_ms if 0 <= duration_ms < 1e15 else None
+
+
+def _prose(event: Event) -> str:
+    texts = (text(event, (name,)).strip() for name in event.profile.prose)
+    return next(filter(None, texts), "")
+
+
+def _listed(event: Event) -> str:
+    """Return the fields other than those shown apart, name by name.
+
+    If the field for a JSON object has a text and the event has no other such fields, the result is the beginning of
+    that text.
+    """
+    shown_apart = event.profile.shown_apart
+    rest = {name: value for name, value in event.data.items() if name not in shown_apart}
+    nested = event.data.get(event.profile.json_object)
+    if not rest and isinstance(nested, str):
+        return _short(nested)
+    return _pairs(rest) or ("(no other fields)" if event.fields else "(no fields)")
+
+
+def _arguments(value: Any) -> str:
+    """Return arguments or a result in short form: `JFK→SEA, date 2024-05-20`, `[12 items]`, or the text itself."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "[") and len(value) <= _JSON_CHARS:
+        value = _parsed(value)
+    if isinstance(value, Mapping):
+        return _pairs(value)
+    if isinstance(value, list):
+        return _brief(value)
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _parsed(text: str) -> Any:
+    """Return the JSON value of a text, or the text itself if it is not JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    rest = dict(values)
+    parts: list[str] = []
+    for origin, destination in _ORIGIN:
+        if isinstance(rest.get(origin), str) and isinstance(rest.get(destination), str):
+            start, end = rest.pop(origin), rest.pop(destination)
+            parts.append(f"{one_line(start, _PART_CHARS)}→{one_line(end, _PART_CHARS)}")
+    if len(rest) == 1 and not parts:
+        return _brief(next(iter(rest.values())))
+    for name in list(rest)[:_PARTS]:
+        parts.append(f"{one_line(name, _PART_CHARS)} {_brief(rest[name])}")
+    if len(rest) > _PARTS:
+        parts.append(f"and {len(rest) - _PARTS} more")
+    return ", ".join(parts)
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{}" if not value else f"{{{format_count(len(value), 'key')}}}"
+    if isinstance(value, list):
+        return "[]" if not value else f"[{format_count(len(value), 'item')}]"
+    return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), _PART_CHARS)
+
+
+def _tokens(event: Event) -> str:
+    return f"{event.tokens:,} tok" if event.tokens else ""
+
+
+def _latency(event: Event) -> str:
+    return format_milliseconds(event.latency_ms) if event.latency_ms is not None else ""
+
+
+def _joined(*parts: str) -> str:
+    return ", ".join(part for part in parts if part)
