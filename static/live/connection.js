@@ -1,53 +1,64 @@
-// The socket: connects again with growing pauses, and tells apart the answers to its subscriptions. Where no socket can
-// be had although the server answers, the same read is asked for over HTTP.
+// The WebSocket of a page. It reconnects with growing pauses and assigns answers to subscriptions. If the server answers
+// but WebSockets are blocked, the same events are read over HTTP.
 import { Polling } from "./polling.js";
 
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 15_000;
-const LOOK_EVERY_MS = 5_000;
-const SILENCE_MS = 75_000; // the server says something every 30 s
+const CHECK_EVERY_MS = 5_000;
+const SILENCE_MS = 75_000; // the server sends something every 30 s
 const OPENING_MS = 8_000;
-const ASLEEP_MS = 20_000; // no timer ran for so long: the computer slept
+const ASLEEP_MS = 20_000; // the computer slept if no timer ran for this time
 const FAILURES_UNTIL_POLLING = 3;
-const SOCKET_TRIED_AGAIN_MS = 60_000; // while polling
+const SOCKET_RETRY_MS = 60_000; // while polling
 const WAITING_SEEN_MS = 500;
 const SIGNED_OUT = 4401;
-const REFUSED = 4400; // nothing that a page of ours says
+const REFUSED = 4400; // a message that the pages of evdash do not send
 const TOO_MANY = 4429;
-const TOO_MANY_AGAIN_MS = 20_000; // others may have been closed
+const TOO_MANY_RETRY_MS = 20_000; // until then other sockets may be closed
 
-// A sandbox has no tail that a socket would be told of.
+// A sandbox has no tail that could push its entries.
 const isByPolling = () => document.body.dataset.liveBy === "polling";
 
+/**
+ * @typedef {object} Handlers
+ * @property {() => ?object} subscription - Returns what the page subscribes to, without `type` and `number`; or null.
+ * @property {(state: string, reason: ?(string|number|Date)) => void} state - The connection has this state.
+ * @property {(frame: object, acknowledge: () => void) => void} rows - A frame of rows for the list.
+ * @property {(message: object) => void} alive - Nothing new up to a cursor.
+ * @property {(message: object) => void} waiting - The count of events beyond the credit.
+ * @property {(message: object) => void} news - The count of new events, for a subscription without rows.
+ * @property {() => void} subscribed - The last subscription is in effect.
+ */
 export class Connection {
   #socket = null;
   #handlers;
   #number = 0; // of the last subscription
-  #answered = 0; // messages before the answer to it belong to another
-  #shown = 0; // messages with rows acknowledged on this socket
+  #answered = 0; // of the last subscription with an answer: messages belong to it
+  #acknowledged = 0; // frames, on this socket
   #delayMs = FIRST_DELAY_MS;
   #timer = 0;
   #openedAt = 0;
-  #heardAt = 0;
-  #lookedAt = Date.now();
+  #receivedAt = 0;
+  #checkedAt = Date.now();
   #lostAt = null;
-  #failures = 0; // sockets in a row that never answered
-  #isOver = false; // signed out or refused: only a new page helps
+  #failures = 0; // consecutive sockets without an answer
+  #isOver = false; // signed out or refused: the page must be loaded again
   #reason = "";
   #polling;
 
+  /** @param {Handlers} handlers */
   constructor(handlers) {
     this.#handlers = handlers;
     this.#polling = new Polling({
       subscription: handlers.subscription,
-      heard: (message, everyS) => this.#polled(message, everyS),
+      received: (message, everyS) => this.#polled(message, everyS),
       signedOut: () => this.#end("signed out"),
       gone: () => this.#end("gone"),
       failed: () => this.#pollingFailed(),
     });
-    setInterval(() => this.#look(), LOOK_EVERY_MS);
+    setInterval(() => this.#check(), CHECK_EVERY_MS);
     window.addEventListener("online", () => this.renew());
-    document.addEventListener("visibilitychange", () => document.hidden || this.#look());
+    document.addEventListener("visibilitychange", () => document.hidden || this.#check());
   }
 
   get isOver() {
@@ -58,23 +69,18 @@ export class Connection {
     return Boolean(this.#socket) || this.#polling.isOn;
   }
 
-  // Ask for what `subscription` says now, on the open socket or on a new one.
+  // Subscribe to the current subscription of the page, on the open socket or on a new one.
   subscribe() {
     if (this.#isOver) return;
-    if (this.#polling.isOn) this.#polling.soon();
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#ask();
+    if (this.#polling.isOn) this.#polling.pollNow();
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#sendSubscription();
     else if (!this.#socket) this.#connect();
   }
 
-  // Connect at once instead of after the pause.
-  retry() {
-    if (!this.#socket && !this.#isOver && this.#handlers.subscription()) this.#connect();
-  }
-
-  // A connection that may be dead without knowing it is given up for a new one.
+  // Replace a connection that may be dead without a sign of it.
   renew() {
-    if (this.#socket) this.#lose();
-    this.retry();
+    if (this.#socket) this.#drop();
+    this.#retry();
   }
 
   close() {
@@ -86,14 +92,22 @@ export class Connection {
     socket?.close();
   }
 
-  // Of what was only counted the newest are wanted.
+  // Request the newest of the events that the server only counted.
   jump() {
-    this.#say({ type: "jump" });
+    this.#send({ type: "jump" });
   }
 
-  // The page has looked at what the news were about.
-  looked() {
-    this.#say({ type: "waiting-seen" });
+  // The page has refreshed itself after news.
+  confirmNews() {
+    this.#send({ type: "waiting-seen" });
+  }
+
+  #retry() {
+    if (!this.#socket && !this.#isOver && this.#handlers.subscription()) this.#connect();
+  }
+
+  #retryIn(delayMs) {
+    this.#timer = setTimeout(() => this.#retry(), delayMs);
   }
 
   #connect() {
@@ -104,35 +118,36 @@ export class Connection {
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(address);
     this.#socket = socket;
-    this.#shown = 0;
+    this.#acknowledged = 0;
     this.#answered = 0;
-    this.#openedAt = this.#heardAt = Date.now();
-    socket.addEventListener("open", () => this.#socket === socket && this.#ask());
-    socket.addEventListener("message", (event) => this.#socket === socket && this.#hear(JSON.parse(event.data)));
-    socket.addEventListener("close", (event) => this.#socket === socket && this.#closed(event.code));
+    this.#openedAt = this.#receivedAt = Date.now();
+    const isCurrent = () => this.#socket === socket;
+    socket.addEventListener("open", () => isCurrent() && this.#sendSubscription());
+    socket.addEventListener("message", (event) => isCurrent() && this.#receive(JSON.parse(event.data)));
+    socket.addEventListener("close", (event) => isCurrent() && this.#closed(event.code));
   }
 
-  #ask() {
+  #sendSubscription() {
     const subscription = this.#handlers.subscription();
-    if (subscription) this.#say({ type: "subscribe", number: ++this.#number, ...subscription });
+    if (subscription) this.#send({ type: "subscribe", number: ++this.#number, ...subscription });
   }
 
-  #say(message) {
+  #send(message) {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
   }
 
-  #hear(message) {
-    this.#heardAt = Date.now();
+  #receive(message) {
+    this.#receivedAt = Date.now();
     if (message.type === "refused") this.#reason = message.reason;
     else if (message.type === "subscribed") this.#subscribed(message.number);
     else if (message.type === "state") this.#handlers.state(message.state, message.reason);
-    else if (message.type === "rows") this.#rows(message);
+    else if (message.type === "rows") this.#receiveRows(message);
     else if (this.#answered !== this.#number) return;
     else if (message.type === "alive") this.#handlers.alive(message);
     else if (message.type === "news") this.#handlers.news(message);
     else if (message.type === "waiting") {
       this.#handlers.waiting(message);
-      setTimeout(() => this.#say({ type: "waiting-seen" }), WAITING_SEEN_MS);
+      setTimeout(() => this.#send({ type: "waiting-seen" }), WAITING_SEEN_MS);
     }
   }
 
@@ -145,18 +160,18 @@ export class Connection {
     if (number === this.#number) this.#handlers.subscribed();
   }
 
-  #rows(message) {
+  #receiveRows(frame) {
     const socket = this.#socket;
     const acknowledge = () => {
-      // What was held over a lost connection is not the new one's.
-      if (socket === this.#socket) this.#say({ type: "ack", messages: ++this.#shown });
+      // A frame that was held over a lost connection does not count on the new one.
+      if (socket === this.#socket) this.#send({ type: "ack", messages: ++this.#acknowledged });
     };
-    if (this.#answered === this.#number) this.#handlers.rows(message, acknowledge);
-    else acknowledge(); // of a list that is gone, or that has requested again
+    if (this.#answered === this.#number) this.#handlers.rows(frame, acknowledge);
+    else acknowledge(); // of an earlier subscription
   }
 
   #polled(message, everyS) {
-    // A socket has asked for the same: what it brings would stand beside this.
+    // The open socket has the same subscription and brings the same events.
     if (this.#socket?.readyState === WebSocket.OPEN) return;
     this.#handlers.subscribed();
     if (message.type === "state") return this.#handlers.state(message.state, message.reason);
@@ -169,7 +184,7 @@ export class Connection {
     if (this.#isOver || this.#socket) return;
     this.#handlers.state("reconnecting", (this.#lostAt ??= new Date()));
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.retry(), this.#delayMs);
+    this.#retryIn(this.#delayMs);
   }
 
   #closed(code) {
@@ -179,15 +194,13 @@ export class Connection {
     if (code === REFUSED) return this.#end("refused");
     if (code === TOO_MANY) {
       this.#handlers.state("refused", this.#reason);
-      this.#timer = setTimeout(() => this.retry(), TOO_MANY_AGAIN_MS);
-      return;
+      return this.#retryIn(TOO_MANY_RETRY_MS);
     }
     this.#failures = hadAnswered ? 0 : this.#failures + 1;
     if (this.#failures >= FAILURES_UNTIL_POLLING) this.#polling.start();
     this.#lostAt ??= new Date();
     if (!this.#polling.isOn) this.#handlers.state("reconnecting", this.#lostAt);
-    const delayMs = this.#polling.isOn ? SOCKET_TRIED_AGAIN_MS : this.#delayMs * (0.5 + Math.random() / 2);
-    this.#timer = setTimeout(() => this.retry(), delayMs);
+    this.#retryIn(this.#polling.isOn ? SOCKET_RETRY_MS : this.#delayMs * (0.5 + Math.random() / 2));
     this.#delayMs = Math.min(this.#delayMs * 2, LONGEST_DELAY_MS);
   }
 
@@ -198,18 +211,18 @@ export class Connection {
     this.#handlers.state(state, reason);
   }
 
-  // A connection may be gone without anybody having said so.
-  #look() {
+  // A socket can be dead without a close event.
+  #check() {
     const now = Date.now();
-    const slept = now - this.#lookedAt > ASLEEP_MS && !document.hidden;
-    this.#lookedAt = now;
-    if (!this.#socket) return slept ? this.retry() : undefined;
-    const opens = this.#answered === 0 && now - this.#openedAt > OPENING_MS;
+    const slept = now - this.#checkedAt > ASLEEP_MS && !document.hidden;
+    this.#checkedAt = now;
+    if (!this.#socket) return slept ? this.#retry() : undefined;
+    const isStuck = this.#answered === 0 && now - this.#openedAt > OPENING_MS;
     if (slept) this.renew();
-    else if (opens || now - this.#heardAt > SILENCE_MS) this.#lose();
+    else if (isStuck || now - this.#receivedAt > SILENCE_MS) this.#drop();
   }
 
-  #lose() {
+  #drop() {
     const socket = this.#socket;
     this.#closed(0);
     socket.close();

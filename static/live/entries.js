@@ -1,4 +1,4 @@
-// Entry IDs and the rows that stand for entries. data-entry is "stream ms-seq".
+// Entry IDs, and the rows of entries. `data-entry` is "stream ms-seq".
 function parsed(entryId) {
   const [ms, seq] = entryId.split("-");
   return [BigInt(ms), BigInt(seq ?? 0)];
@@ -9,13 +9,13 @@ export function compare(one, other) {
   return a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : a[1] < b[1] ? -1 : a[1] > b[1] ? 1 : 0;
 }
 
-// The last of these IDs; of none the beginning.
-export const latest = (entryIds) => entryIds.reduce((last, entryId) => (compare(last, entryId) < 0 ? entryId : last), "0-0");
+// The last of the IDs, or "0-0".
+export const latest = (entryIds) => entryIds.reduce((last, each) => (compare(last, each) < 0 ? each : last), "0-0");
 
 export const isRow = (element) => element.hasAttribute("data-entry");
 export const idOf = (row) => row.dataset.entry.slice(row.dataset.entry.lastIndexOf(" ") + 1);
 export const streamOf = (row) => row.dataset.entry.slice(0, row.dataset.entry.lastIndexOf(" "));
 export const positionOf = (row) => `${idOf(row)}@${streamOf(row)}`;
-// A row, or a gap among the entries themselves (templates/event_display/_gap.html), with what tells it from others.
+// The key and the entry ID of a row, or of a gap of the log (templates/event_display/_gap.html).
 export const keyOf = (element) => element.dataset.entry ?? element.dataset.key;
 export const placeOf = (element) => (isRow(element) ? idOf(element) : element.dataset.at);

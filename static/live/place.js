@@ -1,51 +1,55 @@
-// Where the reader is: at the end of the list at which new rows come, or away from it.
+// The place of the reader: at the edge of the list at which new rows are added, or away from it.
 const NEAR_PX = 60;
 
 export class Place {
   isAway = false;
-  #list;
-  #moved;
+  #element;
+  #newestFirst;
+  #onChange; // the reader has left the edge, or is back
   #isDue = false;
+  #closing = new AbortController();
 
-  // `list` gives the element, `moved` is told when the reader has gone away or come back.
-  constructor(list, moved) {
-    this.#list = list;
-    this.#moved = moved;
-    const soon = () => {
-      if (this.#isDue) return;
-      this.#isDue = true;
-      requestAnimationFrame(() => {
-        this.#isDue = false;
-        this.look();
-      });
-    };
-    addEventListener("scroll", soon, { passive: true });
-    addEventListener("resize", soon, { passive: true });
+  constructor(element, newestFirst, onChange) {
+    this.#element = element;
+    this.#newestFirst = newestFirst;
+    this.#onChange = onChange;
+    for (const change of ["scroll", "resize"]) {
+      addEventListener(change, () => this.#measureSoon(), { passive: true, signal: this.#closing.signal });
+    }
   }
 
-  look() {
+  measure() {
     const was = this.isAway;
     this.isAway = this.#distance() > NEAR_PX;
-    if (was !== this.isAway) this.#moved();
+    if (was !== this.isAway) this.#onChange();
   }
 
-  // At once, and without an animation: new rows come meanwhile.
+  // Without an animation: rows are added meanwhile.
   goToEdge() {
     const page = document.scrollingElement;
-    // Above what is stuck to the window's lower end.
-    if (!this.#isNewestFirst()) this.#list()?.lastElementChild?.scrollIntoView({ block: "end", behavior: "instant" });
+    // `scrollIntoView` respects the scroll margin of what is fixed to the lower end of the window.
+    if (!this.#newestFirst) this.#element.lastElementChild?.scrollIntoView({ block: "end", behavior: "instant" });
     else page.scrollTo({ top: page.scrollTop - this.#distance(), behavior: "instant" });
     this.isAway = false;
   }
 
-  #isNewestFirst() {
-    return this.#list()?.dataset.liveOrder !== "oldest-first";
+  close() {
+    this.#closing.abort();
   }
 
-  // How far the edge lies outside the window.
+  #measureSoon() {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    requestAnimationFrame(() => {
+      this.#isDue = false;
+      if (!this.#closing.signal.aborted) this.measure();
+    });
+  }
+
+  // From the window to the edge outside of it, in pixels.
   #distance() {
-    const box = this.#list()?.getBoundingClientRect();
-    if (!box?.height) return 0;
-    return Math.max(0, this.#isNewestFirst() ? -box.top : box.bottom - innerHeight);
+    const box = this.#element.getBoundingClientRect();
+    if (!box.height) return 0;
+    return Math.max(0, this.#newestFirst ? -box.top : box.bottom - innerHeight);
   }
 }

@@ -1,8 +1,8 @@
-// Asking over HTTP for what lies beyond the cursor, again and again, where WebSockets do not get through.
+// Reads over HTTP what is after the cursor, every few seconds, where WebSockets are blocked.
 const EVERY_MS = 3_000;
 
 export class Polling {
-  isOn = false; // and the server has answered: before that the network may be gone altogether
+  isOn = false; // wanted, and the server has answered: otherwise the whole network may be down
   #isWanted = false;
   #handlers;
   #timer = 0;
@@ -14,7 +14,7 @@ export class Polling {
   start() {
     if (this.#isWanted) return;
     this.#isWanted = true;
-    this.#ask();
+    this.#poll();
   }
 
   stop() {
@@ -22,17 +22,16 @@ export class Polling {
     clearTimeout(this.#timer);
   }
 
-  // Ask now instead of after the pause.
-  soon() {
+  pollNow() {
     clearTimeout(this.#timer);
-    this.#ask();
+    this.#poll();
   }
 
-  async #ask() {
+  async #poll() {
     const subscription = this.#handlers.subscription();
     if (subscription) await this.#read(subscription);
     clearTimeout(this.#timer);
-    if (this.#isWanted) this.#timer = setTimeout(() => this.#ask(), EVERY_MS);
+    if (this.#isWanted) this.#timer = setTimeout(() => this.#poll(), EVERY_MS);
   }
 
   async #read({ query, cursor, reading = "events" }) {
@@ -44,15 +43,16 @@ export class Polling {
       if (answer.status === 404) return this.#handlers.gone();
       if (!answer.ok) throw new Error(answer.statusText);
       const message = await answer.json();
-      // Meanwhile the page may have asked for something else, or a socket may have answered.
-      const asked = this.#handlers.subscription();
-      if (!this.#isWanted || asked?.query !== query || JSON.stringify(asked.cursor) !== JSON.stringify(cursor)) return;
+      // Meanwhile the page may have another subscription, or a socket may have answered.
+      const current = this.#handlers.subscription();
+      const isCurrent = current?.query === query && JSON.stringify(current.cursor) === JSON.stringify(cursor);
+      if (!this.#isWanted || !isCurrent) return;
       this.isOn = true;
-      this.#handlers.heard(message, EVERY_MS / 1000);
+      this.#handlers.received(message, EVERY_MS / 1000);
     } catch {
       const wasOn = this.isOn;
       this.stop();
-      if (wasOn) this.#handlers.failed(); // else the socket's own tries tell, and come back here
+      if (wasOn) this.#handlers.failed(); // otherwise the retries of the socket start polling again
     }
   }
 }

@@ -1,12 +1,10 @@
-// The rows of a live list: each entry once, in the order of entry IDs, never more than so many.
+// The rows of a live list: each entry once, in the order of entry IDs, at most 1,000 unless the reader loads more.
 import { compare, idOf, isRow, keyOf, placeOf, positionOf } from "./entries.js";
-import { Skipped } from "./skipped.js";
-
-export { latest } from "./entries.js";
+import { SkippedRanges } from "./skipped.js";
 
 const ROWS_MAX = 1000;
 const NEW_MS = 2500;
-const AT_END_PX = 80;
+const AT_EDGE_PX = 80;
 
 function isInUse(row) {
   const selection = getSelection();
@@ -15,42 +13,47 @@ function isInUse(row) {
 }
 
 export class Rows {
-  list;
-  #known; // the keys of what stands in the list
+  newestFirst;
+  #list;
+  #known; // the keys of rows and gaps in the list
   #skipped;
 
   constructor(list) {
-    this.list = list;
+    this.#list = list;
     this.newestFirst = list.dataset.liveOrder !== "oldest-first";
     this.#known = new Set([...list.children].map(keyOf).filter(Boolean));
-    this.#skipped = new Skipped(list, { newestFirst: this.newestFirst, known: this.#known, keepingPlace: (change, isLoading) => this.#keepingPlace(change, isLoading) });
+    this.#skipped = new SkippedRanges(list, {
+      newestFirst: this.newestFirst,
+      known: this.#known,
+      keepPlace: (change) => this.#keepPlace(change, true),
+    });
   }
 
-  // Per stream, the entry ID up to which this page has everything. Kept in the page, for one that is restored.
+  // Per stream, the entry ID up to which the list has everything. An attribute has it, for a page that is restored.
   get cursor() {
-    return JSON.parse(this.list.dataset.liveCursor || "{}");
+    return JSON.parse(this.#list.dataset.liveCursor || "{}");
   }
 
-  // Whether another row would cost one that the page already has.
+  // Another row would replace one that the page has.
   get isFull() {
     return this.#known.size >= ROWS_MAX;
   }
 
+  // The cursor decreases if a stream was recreated with lower IDs.
   advance(cursor) {
-    // It goes back if a stream was recreated, with lower IDs.
-    this.list.dataset.liveCursor = JSON.stringify({ ...this.cursor, ...cursor });
+    this.#list.dataset.liveCursor = JSON.stringify({ ...this.cursor, ...cursor });
   }
 
-  // What a message brings, oldest first, and how many events were skipped before it.
-  add(message) {
-    this.#keepingPlace(() => {
-      if (message.skipped_after) this.#skipped.add(message);
+  // Add the rows of a frame, oldest first, and the range that was skipped before them.
+  add(frame) {
+    this.#keepPlace(() => {
+      if (frame.skipped_after) this.#skipped.add(frame);
       const template = document.createElement("template");
-      template.innerHTML = message.html;
+      template.innerHTML = frame.html;
       for (const item of [...template.content.children]) this.#addItem(item);
-      this.#letGo();
+      this.#unload();
     });
-    if (message.count) this.list.parentElement.querySelector(".empty")?.remove();
+    if (frame.count) this.#list.parentElement.querySelector(".empty")?.remove();
   }
 
   #addItem(item) {
@@ -60,22 +63,22 @@ export class Rows {
     while (neighbour && keyOf(neighbour) && compare(placeOf(neighbour), placeOf(item)) > 0) {
       neighbour = this.newestFirst ? neighbour.nextElementSibling : neighbour.previousElementSibling;
     }
-    if (this.newestFirst) this.list.insertBefore(item, neighbour);
-    else this.list.insertBefore(item, neighbour ? neighbour.nextElementSibling : this.list.firstElementChild);
+    if (this.newestFirst) this.#list.insertBefore(item, neighbour);
+    else this.#list.insertBefore(item, neighbour ? neighbour.nextElementSibling : this.#list.firstElementChild);
     window.htmx?.process(item);
     item.classList.add("is-new");
     setTimeout(() => item.classList.remove("is-new"), NEW_MS);
   }
 
   get #newest() {
-    return this.newestFirst ? this.list.firstElementChild : this.list.lastElementChild;
+    return this.newestFirst ? this.#list.firstElementChild : this.#list.lastElementChild;
   }
 
-  // The page stays quick: rows far from where new ones come are let go, and can be loaded back.
-  #letGo() {
+  // Keep the page quick: remove the rows that are farthest from new ones. The reader can load them again.
+  #unload() {
     let excess = this.#known.size - ROWS_MAX;
     if (excess <= 0) return;
-    const fromFarEnd = this.newestFirst ? [...this.list.children].reverse() : [...this.list.children];
+    const fromFarEnd = this.newestFirst ? [...this.#list.children].reverse() : [...this.#list.children];
     let edge = null;
     for (const element of fromFarEnd) {
       if (isRow(element) && excess <= 0) {
@@ -90,18 +93,19 @@ export class Rows {
     if (edge) this.#skipped.addEarlier(positionOf(edge), edge);
   }
 
-  // What the reader looks at stays where it is, unless that is the end at which new rows come.
-  // What is loaded comes where it belongs, which may be above the first row in view.
-  #keepingPlace(change, isLoading = false) {
+  // Keep the first row in the window where it is, unless the reader is at the end at which rows are added.
+  // Loaded rows may come above the first row in the window, also of a list that begins inside the window.
+  #keepPlace(change, isLoading = false) {
     const page = document.scrollingElement;
-    page.style.overflowAnchor = "none"; // the browser's own way of doing it would do it twice
-    if (!isLoading && !this.newestFirst && this.list.getBoundingClientRect().bottom - innerHeight < AT_END_PX) {
+    page.style.overflowAnchor = "none"; // the browser would correct the place a second time
+    if (!isLoading && !this.newestFirst && this.#list.getBoundingClientRect().bottom - innerHeight < AT_EDGE_PX) {
       change();
       this.#newest?.scrollIntoView({ block: "nearest", behavior: "instant" });
       return;
     }
-    const top = this.list.getBoundingClientRect().top;
-    const anchor = top < 0 || isLoading ? [...this.list.children].find((row) => isRow(row) && row.getBoundingClientRect().bottom > 0) : null;
+    const top = this.#list.getBoundingClientRect().top;
+    const isInView = (row) => isRow(row) && row.getBoundingClientRect().bottom > 0;
+    const anchor = top < 0 || isLoading ? [...this.#list.children].find(isInView) : null;
     const before = anchor?.getBoundingClientRect().top;
     change();
     if (anchor?.isConnected) page.scrollTop += anchor.getBoundingClientRect().top - before;

@@ -1,32 +1,34 @@
-// Rows that stand for events which the list does not show: skipped in a burst or while away, or let go. They are loaded
-// into their place, a page at a time.
+// Skipped ranges of a list: rows for events that it does not show, because of a burst, a lost connection or its limit.
+// The reader loads them into their place, a page at a time.
+import { AT_END, LOADED, send } from "../events.js";
 import { compare, idOf, isRow, keyOf, placeOf, positionOf, streamOf } from "./entries.js";
 
 const PAGE = 100; // rows of a page of the list
-const LOADED_MAX = 5000; // beyond that a page of its own is better
+const LOADED_MAX = 5000; // beyond that the link opens a page of its own
 
 const number = new Intl.NumberFormat("en");
 
-export class Skipped {
+export class SkippedRanges {
   #list;
   #newestFirst;
   #known;
-  #keepingPlace;
+  #keepPlace;
   #isLoading = false;
   #seen;
 
-  constructor(list, { newestFirst, known, keepingPlace }) {
+  constructor(list, { newestFirst, known, keepPlace }) {
     this.#list = list;
     this.#newestFirst = newestFirst;
     this.#known = known;
-    this.#keepingPlace = keepingPlace;
+    this.#keepPlace = keepPlace;
     list.addEventListener("click", (event) => this.#clicked(event));
-    // Ends of a list that come into view are read on from.
-    this.#seen = new IntersectionObserver((ends) => ends.forEach((end) => end.isIntersecting && this.#load(end.target)), { rootMargin: "300px" });
+    // The rows at the ends of a list load themselves when they come near the window.
+    const load = (ends) => ends.forEach((end) => end.isIntersecting && this.#load(end.target));
+    this.#seen = new IntersectionObserver(load, { rootMargin: "300px" });
     for (const end of list.querySelectorAll("[data-auto]")) this.#seen.observe(end);
   }
 
-  // At the end at which new rows come: so many events were skipped after a position.
+  // Add a range at the end at which rows are added: `skipped` events after a position.
   add({ skipped, skipped_exactly, skipped_after }) {
     const edge = this.#newestFirst ? this.#list.firstElementChild : this.#list.lastElementChild;
     let row = edge?.matches(".live-gap[data-after]") ? edge : null;
@@ -40,10 +42,10 @@ export class Skipped {
     const begin = (position) => position.split("@")[0];
     if (compare(begin(skipped_after), begin(row.dataset.after)) < 0) row.dataset.after = skipped_after;
     if (!skipped_exactly) row.classList.add("is-inexact");
-    this.#tell(row, Number(row.dataset.count) + skipped);
+    this.#write(row, Number(row.dataset.count) + skipped);
   }
 
-  // At the far end: what lay before this position is no longer in the list.
+  // Add a range at the far end: the events before a position were unloaded.
   addEarlier(position, edge) {
     const row = this.#row();
     row.dataset.before = position;
@@ -54,11 +56,12 @@ export class Skipped {
     else edge.before(row);
   }
 
-  #tell(row, count) {
+  #write(row, count) {
     const isInexact = row.classList.contains("is-inexact");
     const events = count === 1 ? "1 event" : `${number.format(count)} events`;
     row.dataset.count = String(count);
-    row.firstChild.textContent = !isInexact ? `${events} skipped. ` : count > 0 ? `At least ${events} skipped. ` : "Events were skipped. ";
+    const atLeast = count > 0 ? `At least ${events} skipped. ` : "Events were skipped. ";
+    row.firstChild.textContent = isInexact ? atLeast : `${events} skipped. `;
     row.lastChild.textContent = count > PAGE || isInexact ? `Load ${PAGE}` : "Load";
     row.lastChild.href = this.#address(row);
   }
@@ -82,7 +85,8 @@ export class Skipped {
   #clicked(event) {
     const link = event.target.closest("a");
     const row = link?.parentElement;
-    if (!row?.matches(".live-gap") || event.ctrlKey || event.metaKey || event.shiftKey || this.#known.size >= LOADED_MAX) return;
+    if (!row?.matches(".live-gap") || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (this.#known.size >= LOADED_MAX) return;
     event.preventDefault();
     this.#load(row);
   }
@@ -96,25 +100,25 @@ export class Skipped {
       const answer = await fetch(link.href, { headers: { "HX-Request": "true" } });
       if (!answer.ok || answer.headers.has("HX-Redirect")) throw new Error(answer.statusText);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      if (row.isConnected) this.#keepingPlace(() => this.#fill(row, page), true);
-      this.#list.dispatchEvent(new CustomEvent("evdash:loaded", { bubbles: true }));
+      if (row.isConnected) this.#keepPlace(() => this.#fill(row, page));
+      send(this.#list, LOADED);
     } catch {
       location.assign(link.href);
     } finally {
       this.#isLoading = false;
       row.removeAttribute("aria-busy");
     }
-    // What was loaded may not have filled the window.
+    // The loaded rows may not have filled the window: observed again, the row reports its place again.
     if (row.isConnected && row.matches("[data-auto]")) {
       this.#seen.unobserve(row);
       this.#seen.observe(row);
     }
   }
 
-  // Put what the page has into the row's place. What lies beyond the row's other side, or comes live, is not of it.
+  // Put the rows of a page into the place of the range, without those after the range and those that are pushed.
   #fill(row, page) {
     const items = [...page.querySelectorAll("ol.rows > li")].filter(keyOf);
-    if (!this.#newestFirst) items.reverse(); // as below: newest first
+    if (!this.#newestFirst) items.reverse(); // newest first, as the code below expects
     const isBefore = Boolean(row.dataset.before);
     const belonging = items.filter((item) => !this.#known.has(keyOf(item)) && this.#belongs(row, item));
     const loaded = belonging.filter(isRow);
@@ -122,37 +126,39 @@ export class Skipped {
       this.#known.add(keyOf(item));
       document.adoptNode(item);
     }
-    // Older than what stays skipped when read forward, newer when read backward.
+    // Rows that are read forward are older than the rest of the range, rows that are read backward newer.
     const isAboveRow = this.#newestFirst === isBefore;
     const ordered = this.#newestFirst ? belonging : belonging.reverse();
     if (isAboveRow) row.before(...ordered);
     else row.after(...ordered);
     for (const item of belonging) window.htmx?.process(item);
-    // A gap among the entries that spans pages is on each of them: only an event tells that the other side is reached.
+    // A gap of the log that spans pages is on each of them: only an event shows that the other side is reached.
     const reached = items.filter(isRow).length > loaded.length;
     const way = isBefore === this.#newestFirst ? "next" : "previous";
     const onward = page.querySelector(`[data-page="${way}"]`);
     const side = isBefore ? "before" : "after";
-    // A search that found nothing as far as it went goes on from there.
-    const far = loaded.length ? positionOf(loaded.at(isBefore ? -1 : 0)) : onward && new URL(onward.href).searchParams.get(side);
+    // A filter without a match on this page continues from the end of the page.
+    const endOfPage = onward && new URL(onward.href).searchParams.get(side);
+    const far = loaded.length ? positionOf(loaded.at(isBefore ? -1 : 0)) : endOfPage;
     if (reached || !onward || !far) {
-      if (!isBefore && row.matches("[data-auto]")) this.#goLive(page);
+      if (!isBefore && row.matches("[data-auto]")) this.#makeLive(page);
       return row.remove();
     }
     row.dataset[side] = far;
     const left = Math.max(0, Number(row.dataset.count ?? 1) - loaded.length);
     if (isBefore || !row.dataset.count) row.lastChild.href = this.#address(row);
     else if (left === 0 && !row.classList.contains("is-inexact")) row.remove();
-    else this.#tell(row, left);
+    else this.#write(row, left);
   }
 
-  // The list has come to the newest end: from here on new rows come by themselves.
-  #goLive(page) {
+  // The list was loaded up to the newest end: from now on the server pushes rows.
+  #makeLive(page) {
     const end = page.querySelector("ol.rows[data-live]");
     if (!end) return;
-    for (const name of ["liveQuery", "liveCursor"]) this.#list.dataset[name] = end.dataset[name];
+    this.#list.dataset.liveQuery = end.dataset.liveQuery;
+    this.#list.dataset.liveCursor = end.dataset.liveCursor;
     this.#list.dataset.live = "";
-    this.#list.dispatchEvent(new CustomEvent("evdash:at-end", { bubbles: true }));
+    send(this.#list, AT_END);
   }
 
   #belongs(row, item) {

@@ -1,4 +1,4 @@
-// What the page says about being live: the state in words, the button that pauses, and the one that leads to now.
+// The live status of a page: the state in words, the button that pauses, and the button that jumps to the newest events.
 const number = new Intl.NumberFormat("en");
 const clock = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 
@@ -15,11 +15,12 @@ const WORDS = {
   refused: (reason) => reason || "Connection refused",
 };
 const FLOWING = ["live", "asking", "polling"];
+const NOTHING = { isPaused: false, isAway: false, held: 0, below: 0, newestFirst: true };
 
 export class Status {
   #state = "connecting";
   #reason = "";
-  #counted = { isPaused: false, isAway: false, held: 0, below: 0, newestFirst: true };
+  #counted = NOTHING;
   #jump = document.createElement("button");
 
   constructor({ toggle, jump }) {
@@ -32,18 +33,18 @@ export class Status {
     document.addEventListener("click", (event) => event.target.closest?.("[data-live-toggle]") && toggle());
   }
 
-  tell(state, reason) {
+  setState(state, reason) {
     this.#state = state;
     this.#reason = reason;
     this.#write();
   }
 
-  count(counted) {
+  count(counted = NOTHING) {
     this.#counted = counted;
     this.#write();
   }
 
-  // The page has other elements now.
+  // htmx has exchanged the content of the page.
   renew(canPause) {
     if (!canPause) document.querySelector("[data-live-toggle]")?.remove();
     for (const place of document.querySelectorAll("[data-live-status]")) {
@@ -61,21 +62,21 @@ export class Status {
 
   #write() {
     const { isPaused, isAway, held, below, newestFirst } = this.#counted;
-    const isReading = isAway && newestFirst; // scrolled into the list, which stands still meanwhile
-    const saysPaused = (isPaused || isReading) && FLOWING.includes(this.#state);
-    const words = saysPaused ? (isPaused ? "Paused" : "Paused while scrolled") : WORDS[this.#state](this.#reason);
+    const isReading = isAway && newestFirst; // such a list holds frames back meanwhile
+    const isStill = (isPaused || isReading) && FLOWING.includes(this.#state);
+    const words = isStill ? (isPaused ? "Paused" : "Paused while scrolled") : WORDS[this.#state](this.#reason);
     for (const place of document.querySelectorAll("[data-live-status]")) {
-      place.dataset.state = saysPaused ? "paused" : this.#state;
+      place.dataset.state = isStill ? "paused" : this.#state;
       if (place.textContent !== words) place.textContent = words;
     }
-    const does = !isPaused ? "Pause" : held ? `Show ${number.format(held)} new` : "Resume";
+    const action = !isPaused ? "Pause" : held ? `Show ${number.format(held)} new` : "Resume";
     for (const button of document.querySelectorAll("[data-live-toggle]")) {
-      if (button.textContent !== does) button.textContent = does;
+      if (button.textContent !== action) button.textContent = action;
     }
     const ahead = held + below;
     this.#jump.hidden = !isAway || !ahead;
     this.#jump.classList.toggle("is-below", !newestFirst);
-    const leads = newestFirst || held ? `${number.format(ahead)} new, jump to now` : `${number.format(ahead)} more below, jump to now`;
-    if (!this.#jump.hidden && this.#jump.textContent !== leads) this.#jump.textContent = leads;
+    const label = `${number.format(ahead)} ${newestFirst || held ? "new" : "more below"}, jump to now`;
+    if (!this.#jump.hidden && this.#jump.textContent !== label) this.#jump.textContent = label;
   }
 }
