@@ -1,4 +1,4 @@
-// Times in UTC, as the server writes them, or in this computer's zone; the other one on hovering.
+// Times in UTC, as the server writes them, or in the local time zone. The title of a time has both.
 const KEY = "evdash-clock";
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -38,7 +38,7 @@ function show() {
   }
 }
 
-// The local time joins a title when somebody looks at it.
+// Add the local time to a title on demand: a page may have thousands of times.
 document.addEventListener("pointerover", (event) => {
   const time = event.target.closest?.("time[datetime]");
   if (!time || time.dataset.titled) return;
@@ -57,7 +57,7 @@ document.addEventListener("click", (event) => {
 });
 
 show();
-// Rows that htmx or the live tail add.
+// Rows that htmx or live push add.
 new MutationObserver((changes) => {
   if (!isLocal) return;
   for (const change of changes) {

@@ -1,5 +1,5 @@
-// Completing keys and known values in the filter box. Known values are those of the facets on the page.
-// A combobox by the ARIA practices: arrows choose, Enter or Tab takes, Escape closes.
+// Completion of filter keys and values in the filter box. The values are those of the facets on the page.
+// A combobox of the ARIA practices: arrows choose, Enter or Tab completes, Escape closes.
 const LIST_ID = "filter-completions";
 const MOST = 12;
 

@@ -1,9 +1,9 @@
-// Copying a whole value: it is fetched from its own address, so that what is folded is not cut.
+// Copies a whole value from its own address, because the page may have only its start.
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy-from]");
   if (!button) return;
   event.preventDefault();
-  const said = button.title;
+  const { title } = button;
   try {
     const answer = await fetch(button.dataset.copyFrom, { credentials: "same-origin" });
     if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
@@ -15,6 +15,6 @@ document.addEventListener("click", async (event) => {
   }
   setTimeout(() => {
     button.classList.remove("is-copied");
-    button.title = said;
+    button.title = title;
   }, 2000);
 });

@@ -1,12 +1,12 @@
-// Dragging over the histogram narrows the time range to whole bars. Without script each bar is a link to its own range.
+// A drag over the histogram selects a time range of whole bars. Without scripts each bar is a link to its own range.
 let drag = null;
 
 const bars = (figure) => [...figure.querySelectorAll("a[data-since]")];
 
 function barAt(figure, clientX) {
   const all = bars(figure);
-  const room = figure.querySelector("svg").getBoundingClientRect();
-  const index = Math.floor(((clientX - room.left) / room.width) * all.length);
+  const box = figure.querySelector("svg").getBoundingClientRect();
+  const index = Math.floor(((clientX - box.left) / box.width) * all.length);
   return Math.max(0, Math.min(all.length - 1, index));
 }
 
@@ -52,6 +52,6 @@ document.addEventListener("pointerup", () => {
 
 document.addEventListener("pointercancel", end);
 document.addEventListener("keydown", (event) => event.key === "Escape" && end());
-// A drag that ends over a bar is no click on it, and a link under the pointer is not dragged away.
+// A drag that ends over a bar does not follow its link, and does not drag the link itself.
 document.addEventListener("click", (event) => drag?.moved && event.preventDefault(), true);
 document.addEventListener("dragstart", (event) => event.target.closest?.("[data-histogram]") && event.preventDefault());

@@ -1,4 +1,5 @@
-// The keys, as the overlay behind `?` lists them.
+// Keyboard shortcuts, listed in templates/parts/_keys.html.
+import { CHOOSE, SELECT, send } from "./events.js";
 import { isTyping } from "./typing.js";
 
 const rows = () => [...document.querySelectorAll(".rows.shows-duplicates > .row, .rows > .row:not(.is-folded)")];
@@ -17,7 +18,7 @@ function select(row, hasFocus = true) {
   row.classList.add("is-selected");
   if (hasFocus) summary(row).focus({ preventScroll: true });
   row.scrollIntoView({ block: "nearest" });
-  document.dispatchEvent(new CustomEvent("evdash:select", { detail: { row } }));
+  send(document, SELECT, { row });
   return true;
 }
 
@@ -31,7 +32,7 @@ function step(direction, wanted = () => true) {
   return false;
 }
 
-// The next such event on the page; where there is none on it, or the list leaves events out, that of the whole session.
+// Select the next matching event in the list, or find it in the session if the list is filtered or has none.
 function find(direction, what, wanted) {
   const way = document.querySelector(`[data-find="${what}"][data-way="${direction > 0 ? "next" : "previous"}"]`);
   const isFiltered = way && document.querySelector(".filter .chips");
@@ -82,7 +83,7 @@ document.addEventListener("keydown", (event) => {
   action();
 });
 
-// Runs of duplicates are folded until someone wants to see them.
+// Runs of duplicates are folded until the reader opens them.
 document.addEventListener("click", (event) => {
   const button = event.target.closest?.("[data-show-duplicates]");
   if (!button) return;
@@ -90,11 +91,11 @@ document.addEventListener("click", (event) => {
   button.closest(".rows").classList.add("shows-duplicates");
 });
 
-// The same event is marked in the picture and in the list.
+// The event of the address is selected in the list and in the timeline.
 function selectTarget() {
   const row = document.getElementById(location.hash.slice(1));
   if (row?.classList.contains("row")) select(row);
 }
-document.addEventListener("evdash:choose", (event) => select(event.detail.row, !event.detail.isFromPicture));
+document.addEventListener(CHOOSE, (event) => select(event.detail.row, !event.detail.isFromPicture));
 window.addEventListener("hashchange", selectTarget);
 selectTarget();

@@ -1,13 +1,14 @@
-// An open page requests itself again and applies the differences (static/sync.js). A page of
-// numbers does so when it hears of new events (static/live.js) and every now and then besides; a page whose list grows
-// by itself when the list has grown. Otherwise only how far the indexing is is asked.
+// An open page requests itself again and applies the differences (sync.js). A page with `data-refresh` does so after new
+// events and at an interval, a page with a live list after new events. Every 15 s, and every 4 s while the log is
+// behind, a page requests at least the state of the log.
+import { LIVE, LOOKED, STATE, SYNCED, send } from "./events.js";
 import { sync, syncCallNotes } from "./sync.js";
 
-const NEWS_MS = 1000; // several events are one news
+const NEWS_MS = 1000; // several events cause one request
 const STATE_MS = 15_000;
-const BEHIND_MS = 4000; // what has been told as behind soon is not
-const AFTER_POINTER_MS = 800; // nothing moves under a pointer that is on its way
-const SHARE_OF_TIME = 8; // a server that needs long is asked less often
+const BEHIND_MS = 4000; // a log that is behind catches up soon
+const AFTER_POINTER_MS = 800; // nothing moves under a moving pointer
+const SHARE_OF_TIME = 8; // a request that took t s is repeated after 8 t s at the earliest
 
 const clock = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const main = document.getElementById("main");
@@ -17,9 +18,9 @@ let timer = null;
 let dueAt = 0;
 let hasNews = false;
 let pointerMovedAt = 0;
-let lookedAt = 0;
+let refreshedAt = 0;
 let tookMs = 0;
-let isAsking = false;
+let isRequesting = false;
 let failingSince = null;
 
 function isInUse() {
@@ -28,81 +29,81 @@ function isInUse() {
   return isSelecting || main.querySelector(".is-dragging") || performance.now() - pointerMovedAt < AFTER_POINTER_MS;
 }
 
-// Look after so long, or earlier where that was planned.
-function lookIn(ms) {
-  const wanted = Math.max(performance.now() + ms, lookedAt + tookMs * SHARE_OF_TIME);
+// Refresh after a time, or earlier if that is planned.
+function refreshIn(ms) {
+  const wanted = Math.max(performance.now() + ms, refreshedAt + tookMs * SHARE_OF_TIME);
   if (timer !== null && dueAt <= wanted) return;
   clearTimeout(timer);
   dueAt = wanted;
-  timer = setTimeout(look, wanted - performance.now());
+  timer = setTimeout(refresh, wanted - performance.now());
 }
 
-async function look() {
+async function refresh() {
   clearTimeout(timer);
   timer = null;
-  if (document.hidden) return; // looked at again, it looks
-  if (isInUse()) return lookIn(AFTER_POINTER_MS);
-  if (isAsking) return lookIn(NEWS_MS);
-  isAsking = true;
+  if (document.hidden) return; // it refreshes when it is visible again
+  if (isInUse()) return refreshIn(AFTER_POINTER_MS);
+  if (isRequesting) return refreshIn(NEWS_MS);
+  isRequesting = true;
   const began = performance.now();
   const answersNews = hasNews;
-  await ask();
-  isAsking = false;
-  lookedAt = performance.now();
-  tookMs = lookedAt - began;
-  if (answersNews) document.dispatchEvent(new CustomEvent("evdash:looked"));
+  await request();
+  isRequesting = false;
+  refreshedAt = performance.now();
+  tookMs = refreshedAt - began;
+  if (answersNews) send(document, LOOKED);
   const everyMs = Number(main.dataset.refresh || 0) * 1000 || STATE_MS;
-  lookIn(hasNews ? NEWS_MS : state().matches(".state-behind, .state-down") ? Math.min(BEHIND_MS, everyMs) : everyMs);
+  refreshIn(hasNews ? NEWS_MS : state().matches(".state-behind, .state-down") ? Math.min(BEHIND_MS, everyMs) : everyMs);
 }
 
-async function ask() {
+async function request() {
   const address = location.href;
   const wantsPage = main.hasAttribute("data-refresh") || hasNews;
   hasNews = false;
   try {
     const answer = await fetch(wantsPage ? address : state().dataset.address, { headers: { "HX-Request": "true" } });
-    if (answer.headers.has("HX-Redirect")) return say("Signed out. Reload to sign in");
-    if (answer.status === 503 && answer.headers.has("Retry-After")) return say("Out of date: evdash is busy");
+    if (answer.headers.has("HX-Redirect")) return showProblem("Signed out. Reload to sign in");
+    if (answer.status === 503 && answer.headers.has("Retry-After")) return showProblem("Out of date: evdash is busy");
     if (answer.status >= 500) throw new Error(answer.statusText);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     failingSince = null;
-    if (answer.ok && location.href === address) takeOver(fresh, wantsPage);
+    if (answer.ok && location.href === address) apply(fresh, wantsPage);
   } catch {
     failingSince ??= new Date();
-    say(`No response since ${clock.format(failingSince)}`);
+    showProblem(`No response since ${clock.format(failingSince)}`);
   }
 }
 
-function takeOver(fresh, withPage) {
-  const told = fresh.getElementById("state");
-  if (told) {
-    told.removeAttribute("hx-swap-oob");
-    state().replaceWith(document.adoptNode(told));
+function apply(fresh, withPage) {
+  const newState = fresh.getElementById("state");
+  if (newState) {
+    newState.removeAttribute("hx-swap-oob");
+    state().replaceWith(document.adoptNode(newState));
   }
   if (!withPage) return;
   sync(main, fresh.body);
   syncCallNotes(main, fresh.body);
-  document.dispatchEvent(new CustomEvent("evdash:synced"));
+  send(document, SYNCED);
 }
 
-function say(words) {
+function showProblem(words) {
   state().className = "state state-down";
   if (state().textContent !== words) state().textContent = words;
 }
 
 if (main && state()) {
-  document.addEventListener("evdash:live", () => {
+  document.addEventListener(LIVE, () => {
     hasNews = true;
-    lookIn(NEWS_MS);
+    refreshIn(NEWS_MS);
   });
-  // The top bar says the same of Redis as the list, at once.
+  // The top bar shows an outage of Redis as soon as the list does.
   let wasUnreachable = false;
-  document.addEventListener("evdash:state", ({ detail }) => {
+  document.addEventListener(STATE, ({ detail }) => {
     const isUnreachable = detail.state === "unreachable";
-    if (isUnreachable !== wasUnreachable) lookIn(0);
+    if (isUnreachable !== wasUnreachable) refreshIn(0);
     wasUnreachable = isUnreachable;
   });
   document.addEventListener("pointermove", () => (pointerMovedAt = performance.now()), { passive: true });
-  document.addEventListener("visibilitychange", () => document.hidden || look());
-  lookIn(BEHIND_MS);
+  document.addEventListener("visibilitychange", () => document.hidden || refresh());
+  refreshIn(BEHIND_MS);
 }

@@ -1,12 +1,13 @@
-// The page of a session: the selected event is the same in picture, list, state and address.
+// The page of a session: the selected event is the same in timeline, list, state and address.
+import { CHOOSE, LIVE, SELECT, SHOW, SYNCED, send } from "./events.js";
 import "./session/zoom.js";
 import "./session/card.js";
 import "./session/marks.js";
 import "./session/covered.js";
 import "./session/player.js";
 
-const STATE_AFTER_MS = 120; // who steps quickly through a list is shown no more states than so many
-const GROWS_AFTER_MS = 1000; // several events are one change
+const STATE_AFTER_MS = 120; // between two requests of the state, while the reader steps through the list
+const GROWS_AFTER_MS = 1000; // several events cause one request
 
 let timer = 0;
 let wanted = null;
@@ -15,7 +16,7 @@ let shownAt = null;
 const picture = () => document.querySelector("[data-timeline]");
 const entryIdOf = (row) => row.dataset.entry.slice(row.dataset.entry.lastIndexOf(" ") + 1);
 
-// The mark of a row. A session that grows may have other marks now.
+// Mark the selected row in the timeline. The marks of a growing session change.
 function markSelected(row) {
   for (const other of document.querySelectorAll(".mark.is-selected")) other.classList.remove("is-selected");
   const mark = document.querySelector(`[data-mark~="${CSS.escape(row.id)}"]`);
@@ -26,7 +27,8 @@ function markSelected(row) {
 function selected(row) {
   if (!picture()) return;
   const at = entryIdOf(row);
-  markSelected(row)?.dispatchEvent(new CustomEvent("evdash:show", { bubbles: true }));
+  const mark = markSelected(row);
+  if (mark) send(mark, SHOW);
   const address = new URL(location.href);
   for (const name of ["before", "after", "end", "part"]) address.searchParams.delete(name);
   address.searchParams.set("at", at);
@@ -42,7 +44,7 @@ function selected(row) {
   timer ||= setTimeout(follow, STATE_AFTER_MS);
 }
 
-// The state follows a selection that moves quickly, one reading after the other.
+// Load the state of the last selection, one request after the other.
 async function follow() {
   const at = wanted;
   try {
@@ -52,7 +54,7 @@ async function follow() {
   }
 }
 
-// The readings are of the place and the pins that the address has now.
+// Links to view modes have the event and the pins of the current address.
 function writeReadings() {
   for (const link of document.querySelectorAll("[data-reading]")) {
     const address = new URL(location.href);
@@ -74,7 +76,7 @@ async function loadState(at) {
   panel.removeAttribute("aria-busy");
 }
 
-// What goes wrong is told by the events below.
+// The handlers of htmx's error events below report failures.
 function loadPanel(address, panel) {
   return window.htmx.ajax("GET", address.pathname + address.search, { target: panel, swap: "innerHTML" }).catch(() => {});
 }
@@ -82,7 +84,7 @@ function loadPanel(address, panel) {
 function tellFailure(event, words) {
   const panel = event.detail.target;
   if (panel?.id !== "session-state") return;
-  shownAt = null; // selected again, it is asked for again
+  shownAt = null; // another selection of the event loads it again
   const reload = Object.assign(document.createElement("a"), { href: location.href.split("#")[0], textContent: "Reload" });
   const sentence = Object.assign(document.createElement("p"), { className: "notice" });
   sentence.setAttribute("role", "status");
@@ -92,26 +94,25 @@ function tellFailure(event, words) {
 document.addEventListener("htmx:responseError", (event) => tellFailure(event, event.detail.xhr.statusText || `HTTP ${event.detail.xhr.status}`));
 document.addEventListener("htmx:sendError", (event) => tellFailure(event, "no response"));
 
-document.addEventListener("evdash:select", (event) => selected(event.detail.row));
+document.addEventListener(SELECT, (event) => selected(event.detail.row));
 
-// Of a mark of several events each click selects the next.
+// The row that a click on a mark selects: the next one, if the mark has several events.
 function rowOf(mark) {
   const rows = mark.dataset.mark.split(" ").map((id) => document.getElementById(id));
   return rows[(rows.findIndex((row) => row?.matches(".is-selected")) + 1) % rows.length];
 }
 
-// A row that is opened, or a mark whose row is in the list, is selected.
+// A click on a mark selects its row, if the list has it. Opening a row selects it.
 document.addEventListener("click", (event) => {
   if (!picture() || event.ctrlKey || event.metaKey || event.shiftKey) return;
   const mark = event.target.closest?.(".mark");
   const row = mark ? rowOf(mark) : event.target.closest?.(".row");
   if (!row || (!mark && !event.target.closest("summary"))) return;
   if (mark) event.preventDefault();
-  document.dispatchEvent(new CustomEvent("evdash:choose", { detail: { row, isFromPicture: Boolean(mark) } }));
+  send(document, CHOOSE, { row, isFromPicture: Boolean(mark) });
 });
 
-// Onward from what is selected, or to another reading of it; htmx would take the address that the link had when the page
-// was made.
+// Follow links with their current address. htmx would use the address that they had when it processed them.
 document.addEventListener("click", (event) => {
   const way = event.target.closest?.("[data-find], [data-reading]");
   if (!way || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -120,7 +121,7 @@ document.addEventListener("click", (event) => {
   window.htmx.ajax("GET", way.href, { source: way, target: "#main", swap: "innerHTML show:none" });
 });
 
-document.addEventListener("evdash:synced", () => {
+document.addEventListener(SYNCED, () => {
   const row = document.querySelector(".row.is-selected");
   if (row && picture()) markSelected(row);
 });
@@ -130,14 +131,14 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[data-panel]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  clearTimeout(timer); // what was about to be loaded is of the link's event, or of the one before
+  clearTimeout(timer); // the pending request would replace the panel of this link
   timer = 0;
   const address = new URL(link.href);
   address.searchParams.set("part", "state");
   loadPanel(address, "#session-state");
 });
 
-// On a narrow screen the state is one line until somebody wants all of it.
+// On a narrow screen the state is one line until the reader opens it.
 document.addEventListener("click", (event) => {
   const button = event.target.closest?.("[data-state-toggle]");
   if (!button) return;
@@ -145,7 +146,7 @@ document.addEventListener("click", (event) => {
   document.querySelector(".row.is-selected")?.scrollIntoView({ block: "nearest" });
 });
 
-// A pinned or unpinned path, or another state to compare with: the panel says so in the address.
+// The pins and the comparison of the panel go into the address.
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.target.id !== "session-state") return;
   const kept = event.target.querySelector("[data-state-query]")?.dataset.stateQuery;
@@ -157,9 +158,9 @@ document.addEventListener("htmx:afterSwap", (event) => {
   writeReadings();
 });
 
-// The state at the end grows with a running session.
+// Without a selection the panel shows the latest state, which changes with each event.
 let growing = 0;
-document.addEventListener("evdash:live", () => {
+document.addEventListener(LIVE, () => {
   const isAtEnd = picture() && !new URL(location.href).searchParams.has("at") && document.querySelector("#session-state [data-state-query]");
   if (!isAtEnd || growing) return;
   growing = setTimeout(() => {
@@ -168,13 +169,13 @@ document.addEventListener("evdash:live", () => {
   }, GROWS_AFTER_MS);
 });
 
-// The page that was opened at an event begins there.
+// A page with `?at=` begins at that event.
 function begin() {
   const at = new URL(location.href).searchParams.get("at");
   shownAt = at && at + location.search; // the panel loads itself
   if (!picture() || !at) return;
   const row = [...document.querySelectorAll(".rows > .row")].find((each) => entryIdOf(each) === at);
-  if (row) document.dispatchEvent(new CustomEvent("evdash:choose", { detail: { row, isFromPicture: true } }));
+  if (row) send(document, CHOOSE, { row, isFromPicture: true });
 }
 document.addEventListener("htmx:afterSettle", (event) => event.target.id === "main" && begin());
 begin();

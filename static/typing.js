@@ -1,4 +1,4 @@
-// Whether a key belongs to what has the focus: a text, a choice. A slider or a box that is ticked needs no letters.
+// A key is text for the focused element. Sliders and checkboxes take no letters, so shortcuts work on them.
 const WRITTEN_IN = "input:not([type=range], [type=checkbox]), textarea, select, [contenteditable]";
 
 export const isTyping = (event) => Boolean(event.target.closest?.(WRITTEN_IN));

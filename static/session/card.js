@@ -1,8 +1,8 @@
-// What a mark of the picture is, beside the pointer or the focus, at once.
+// A card with the description of a mark, next to it, without the delay of the browser's own tooltip.
 const card = document.createElement("div");
 card.className = "mark-card";
 card.hidden = true;
-card.setAttribute("aria-hidden", "true"); // the mark's own label says it
+card.setAttribute("aria-hidden", "true"); // the mark has it as its label
 document.body.append(card);
 
 function show(mark) {
@@ -10,7 +10,7 @@ function show(mark) {
   const [head, ...lines] = mark.getAttribute("aria-label").split("\n");
   card.replaceChildren(Object.assign(document.createElement("b"), { textContent: head }), lines.join("\n"));
   card.className = `mark-card ${[...mark.classList].filter((name) => name.startsWith("category-")).join(" ")}`;
-  mark.querySelector("title")?.remove(); // the browser's own would come a second later
+  mark.querySelector("title")?.remove(); // the browser would show it as well
   card.hidden = false;
   const box = (mark.querySelector(".tick") ?? mark).getBoundingClientRect();
   const left = Math.min(Math.max(8, box.left - card.offsetWidth / 2), innerWidth - card.offsetWidth - 8);

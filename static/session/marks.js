@@ -1,4 +1,6 @@
-// The picture is one stop of the Tab key: within it the arrows go from mark to mark, in time and from lane to lane.
+// The timeline is one stop of the Tab key. Arrow keys move between its marks, in time and from lane to lane.
+import { SHOW, SYNCED } from "../events.js";
+
 const marks = () => [...document.querySelectorAll("[data-timeline] .mark")];
 
 function makeStop(stop) {
@@ -15,7 +17,7 @@ const placeOf = (mark) => {
   return { x: box.left, y: Math.round(box.top) };
 };
 
-// In the next lane that has any, the one that is nearest in time.
+// The mark of the next lane with marks that is nearest in time.
 function beside(mark, direction) {
   const here = placeOf(mark);
   const there = marks()
@@ -47,7 +49,7 @@ document.addEventListener("focusin", (event) => {
   const mark = event.target.closest?.("[data-timeline] .mark");
   if (mark) makeStop(mark);
 });
-document.addEventListener("evdash:show", (event) => makeStop(event.target));
-document.addEventListener("evdash:synced", renew);
+document.addEventListener(SHOW, (event) => makeStop(event.target));
+document.addEventListener(SYNCED, renew);
 document.addEventListener("htmx:afterSettle", (event) => event.target.id === "main" && renew());
 renew();

@@ -1,24 +1,25 @@
-// An incident watched as it happened: the selection goes from event to event, after the time that lay between them.
+// Plays a session: selects event after event, after the time between them.
+import { CHOOSE, LOADED, NOTHING, SELECT, send } from "../events.js";
 import { isTyping } from "../typing.js";
 
-const LONGEST_PAUSE_MS = 2000; // where pauses are capped
-const FRAME_MS = 40; // no more often is another event selected
+const LONGEST_PAUSE_MS = 2000; // if "Shorten idle time" is on
+const FRAME_MS = 40; // the least time between two selections
 const LOADING_MS = 5000;
-const PRESSED_BY_SPACE = "button, [type=checkbox], summary:not(.row > details > summary)"; // rows are opened by Enter, too
+const PRESSED_BY_SPACE = "button, [type=checkbox], summary:not(.row > details > summary)"; // Enter opens rows, so Space is free
 
 const rows = () => [...document.querySelectorAll(".rows > .row")];
 const control = (name) => document.querySelector(`[data-player="${name}"]`);
 
 let timer = 0;
-let dueAt = 0; // when the event that was passed last was due
+let dueAt = 0; // time of the last event that was passed
 let isPlaying = false;
-let runs = 0; // what a run before this one was waiting for is nobody's any more
+let runs = 0; // a run ends when a later one has started
 let current = null;
-let passed = null; // the selected row, or one after it that was due too soon to be selected
+let passed = null; // the selected row, or a later one that was due too soon for a selection
 
 function choose(row) {
   current = row;
-  document.dispatchEvent(new CustomEvent("evdash:choose", { detail: { row, isFromPicture: true } }));
+  send(document, CHOOSE, { row, isFromPicture: true });
 }
 
 const here = () => (current?.isConnected ? current : document.querySelector(".row.is-selected"));
@@ -29,13 +30,13 @@ function neighbour(direction, from = here()) {
   return row;
 }
 
-// The row after the last one that is loaded, once it has come; null at the end of the session.
+// Return the next row, loaded if necessary, or null at the end of the session.
 async function following(row = here()) {
   const next = row ? neighbour(1, row) : rows()[0];
   const onward = document.querySelector(".rows > .live-gap[data-after] a");
   if (next || !onward) return next;
   const loaded = new Promise((resolve) => {
-    document.addEventListener("evdash:loaded", resolve, { once: true });
+    document.addEventListener(LOADED, resolve, { once: true });
     setTimeout(resolve, LOADING_MS);
   });
   onward.click();
@@ -50,7 +51,7 @@ function pauseMs(from, to) {
   return wanted / speed;
 }
 
-// What is due sooner than it can be shown is passed over, but for the last of it: the pace is kept.
+// Keep the pace: events that are due within one frame are passed over, except the last of them.
 async function advance() {
   const run = ++runs;
   passed = here();
@@ -63,7 +64,7 @@ async function advance() {
       if (passed && passed !== here()) choose(passed);
       return stop("End of the session");
     }
-    const waitedMs = performance.now() - askedAt; // for rows to be loaded: nobody's pause
+    const waitedMs = performance.now() - askedAt; // for rows to load, not a pause of the session
     dueAt += pauseMs(passed, next) + waitedMs;
     const leftMs = dueAt - performance.now();
     if (leftMs >= FRAME_MS || performance.now() + leftMs - shownAt >= FRAME_MS) {
@@ -113,7 +114,7 @@ function write() {
   button.setAttribute("aria-pressed", String(isPlaying));
 }
 
-// The scrubber stands where the selection is, in the rows that are loaded.
+// The scrubber shows the place of the selection in the loaded rows.
 function placeScrubber() {
   const scrubber = control("scrub");
   if (!scrubber) return;
@@ -142,13 +143,13 @@ document.addEventListener("keydown", (event) => {
     play();
   } else if (event.key === "." || event.key === ",") step(event.key === "." ? 1 : -1);
 });
-document.addEventListener("evdash:select", (event) => {
+document.addEventListener(SELECT, (event) => {
   current = passed = event.detail.row;
   placeScrubber();
   say("");
 });
-document.addEventListener("evdash:nothing", (event) => say(event.detail.words));
-document.addEventListener("evdash:loaded", placeScrubber);
+document.addEventListener(NOTHING, (event) => say(event.detail.words));
+document.addEventListener(LOADED, placeScrubber);
 document.addEventListener("htmx:afterSettle", (event) => {
   if (event.target.id !== "main") return;
   stop("");

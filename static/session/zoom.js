@@ -1,17 +1,18 @@
-// Zooming into the picture of a session. It is drawn in per cent across, so that a wider drawing is a closer look; the
-// strip above shows which part of it is in view.
+// Zoom of the timeline. It is drawn in per cent of its width, so a wider drawing is a closer view. The overview strip
+// shows the part in view.
+import { SHOW } from "../events.js";
 import { isTyping } from "../typing.js";
 
 const LARGEST = 64;
 const DRAG_PX = 6;
 
-const room = () => document.querySelector("[data-zoom-room]");
+const frame = () => document.querySelector("[data-zoom-room]");
 const drawing = () => document.querySelector("[data-zoom]");
 
 let zoom = 1;
 
 function zoomTo(wanted, centre = 0.5) {
-  const place = room();
+  const place = frame();
   if (!place) return;
   zoom = Math.min(LARGEST, Math.max(1, wanted));
   drawing().style.width = `${zoom * 100}%`;
@@ -19,16 +20,16 @@ function zoomTo(wanted, centre = 0.5) {
   showView();
 }
 
-// Where the middle of what is in view lies, 0 to 1.
+// Return the middle of the part in view, from 0 to 1.
 function middle() {
-  const place = room();
+  const place = frame();
   return (place.scrollLeft + place.clientWidth / 2) / place.scrollWidth;
 }
 
 function showView() {
-  const place = room();
+  const place = frame();
   const view = document.querySelector("[data-strip-view]");
-  if (!place || !view || document.querySelector(".strip-window")) return; // else the strip shows more than the picture
+  if (!place || !view || document.querySelector(".strip-window")) return; // such a strip shows more than the timeline
   const isWhole = zoom === 1;
   place.closest(".timeline").classList.toggle("is-zoomed", !isWhole);
   view.style.x = `${isWhole ? 0 : (place.scrollLeft / place.scrollWidth) * 100}%`;
@@ -52,18 +53,17 @@ document.addEventListener("wheel", (event) => {
   place.scrollLeft = under * place.scrollWidth - (event.clientX - box.left);
 }, { passive: false });
 
-document.addEventListener("scroll", (event) => event.target === room() && showView(), { capture: true, passive: true });
+document.addEventListener("scroll", (event) => event.target === frame() && showView(), { capture: true, passive: true });
 addEventListener("resize", showView);
 
 document.addEventListener("keydown", (event) => {
-  if (!room() || event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return;
+  if (!frame() || event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return;
   if (event.key === "+") zoomTo(zoom * 2, middle());
   else if (event.key === "-") zoomTo(zoom / 2, middle());
   else if (event.key === "0") zoomTo(1);
 });
 
-// Dragging over the picture looks closer at what was dragged over. It may begin on a mark: what is no click is told by
-// the distance.
+// A drag over the timeline zooms to its range. It may begin on a mark: the distance tells a drag from a click.
 let drag = null;
 let hasBrushed = false;
 
@@ -92,7 +92,7 @@ document.addEventListener("pointerdown", (event) => {
 });
 document.addEventListener("pointermove", (event) => {
   if (!drag || (!drag.brush && Math.abs(event.clientX - drag.from) < DRAG_PX)) return;
-  if (!event.buttons) return letGo(); // a scrollbar does not tell that it was released
+  if (!event.buttons) return letGo(); // a scrollbar sends no pointerup
   brush(event.clientX);
   getSelection().removeAllRanges();
 });
@@ -105,21 +105,21 @@ document.addEventListener("pointerup", () => {
 });
 document.addEventListener("pointercancel", letGo);
 document.addEventListener("keydown", (event) => event.key === "Escape" && letGo());
-// The link under the pointer is not dragged away, and a brush that ends or is abandoned over it is no click.
+// A drag does not drag the link under the pointer, and does not follow the link at its end.
 document.addEventListener("dragstart", (event) => drag && event.preventDefault());
 document.addEventListener("click", (event) => {
-  if (!hasBrushed || !event.detail) return; // a key's click has no number
+  if (!hasBrushed || !event.detail) return; // the click of a key has none
   event.preventDefault();
   event.stopPropagation();
 }, true);
 
-// The selected mark comes into view.
-document.addEventListener("evdash:show", (event) => {
-  const place = room();
+// Scroll the selected mark into view.
+document.addEventListener(SHOW, (event) => {
+  const place = frame();
   if (!place || zoom === 1) return;
   const box = event.target.getBoundingClientRect();
-  const frame = place.getBoundingClientRect();
-  if (box.left < frame.left || box.right > frame.right) place.scrollLeft += box.left - frame.left - place.clientWidth / 2;
+  const view = place.getBoundingClientRect();
+  if (box.left < view.left || box.right > view.right) place.scrollLeft += box.left - view.left - place.clientWidth / 2;
 });
 
 document.addEventListener("htmx:afterSettle", (event) => {
