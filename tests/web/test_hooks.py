@@ -66,8 +66,8 @@ def test_an_event_names_its_payload_its_senders_and_its_listeners(constant: str)
     listeners = {path for path, source in SCRIPTS.items() if re.search(rf"addEventListener\({constant},", source)}
     assert listeners
     assert senders or f'"{EVENTS[constant]}"' in SERVER
-    assert {path for path in re.findall(r"[\w/-]+\.js", sending)} == senders
-    assert {path for path in re.findall(r"[\w/-]+\.js", listening)} == listeners
+    assert set(re.findall(r"[\w/-]+\.js", sending)) == senders
+    assert set(re.findall(r"[\w/-]+\.js", listening)) == listeners
 
 
 def test_every_hook_that_a_script_reads_is_documented() -> None:
