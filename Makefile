@@ -18,6 +18,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 DEVELOPMENT := $(VENV)/installed-dev
+SCRIPTS := node_modules/installed
+DEVELOPMENT_SCRIPTS := node_modules/installed-dev
 ARGS ?=
 T ?=
 
@@ -70,9 +72,9 @@ format: install-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-install: $(INSTALLED)
+install: $(INSTALLED) $(SCRIPTS)
 
-install-dev: $(DEVELOPMENT)
+install-dev: $(DEVELOPMENT) $(SCRIPTS) $(DEVELOPMENT_SCRIPTS)
 
 $(INSTALLED): requirements.txt constraints.txt
 	@$(BIN)/python -c "" 2>/dev/null || { \
@@ -94,4 +96,12 @@ $(INSTALLED): requirements.txt constraints.txt
 $(DEVELOPMENT): $(INSTALLED) requirements-dev.txt
 	@echo "Installing what tests and development need into $(VENV), once …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
+
+$(SCRIPTS): $(INSTALLED) package-lock.json
+	@$(BIN)/python -m evdash.config.npm
+	@touch $@
+
+$(DEVELOPMENT_SCRIPTS): $(DEVELOPMENT) package-lock.json
+	@$(BIN)/python -m evdash.config.npm --development
 	@touch $@
