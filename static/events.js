@@ -82,10 +82,10 @@ export const send = (target, name, detail) => target.dispatchEvent(new CustomEve
  * data-missed         | body                  | address of the catch-up over HTTP                  | live/polling.js
  * data-live-by        | body                  | "polling" in a sandbox, which has no WebSocket     | live/connection.js
  * data-refresh        | main                  | interval of the refresh in seconds                 | refresh.js, live/page.js
- * data-keep           | any                   | a refresh does not change the element              | sync.js
- * data-key            | any                   | key among its siblings; unique in a list           | sync.js, live/entries.js
+ * data-keep           | any                   | a refresh does not change the element              | morph.js
+ * data-key            | any                   | key among its siblings; unique in a list           | morph.js, live/entries.js
  * data-clock-switch   | button                |                                                    | clock.js
- * data-form           | time                  | "row", "full" or "ago"                             | clock.js, sync.js
+ * data-form           | time                  | "row", "full" or "ago"                             | clock.js, morph.js
  * data-titled         | time                  | "yes" if its title has both zones; set by clock.js | clock.js
  * data-copy-from      | button                | address of the whole value                         | copy.js
  * data-go             | a                     | key after `g`                                      | keys.js
@@ -95,13 +95,13 @@ export const send = (target, name, detail) => target.dispatchEvent(new CustomEve
  * data-live           | ol.rows               | the list is at the newest end                      | live.js, live/page.js, live/skipped.js
  * data-live-query     | ol.rows               | filter of the subscription                         | live.js, live/skipped.js
  * data-live-cursor    | ol.rows               | entry ID of each stream, JSON                      | live/rows.js, live/skipped.js
- * data-live-order     | ol.rows               | "newest-first" or "oldest-first"                   | live/page.js, live/rows.js, sync.js
+ * data-live-order     | ol.rows               | "newest-first" or "oldest-first"                   | live/page.js, live/rows.js, morph.js
  * data-live-reading   | ol.rows               | view mode of the rows                              | live.js
  * data-pulse-query    | ol.rows               | filter of the news, if the list is not live        | live/page.js
  * data-live-status    | span                  | shows the live state                               | live/status.js
  * data-state          | [data-live-status]    | live state, for styles; set by live/status.js      | css/live.css
  * data-live-toggle    | button                | pauses and resumes; set by live/status.js          | live/status.js
- * data-entry          | li.row                | "stream ms-seq"                                    | live/entries.js, session.js, sync.js
+ * data-entry          | li.row                | "stream ms-seq"                                    | live/entries.js, session.js
  * data-address        | li.row, #state        | address of the event; of the state                 | keys.js, refresh.js
  * data-call           | li.row                | the event is a tool call                           | keys.js
  * data-us             | li.row                | time in microseconds                               | session/player.js
@@ -118,13 +118,13 @@ export const send = (target, name, detail) => target.dispatchEvent(new CustomEve
  * data-facet          | section of a facet    | filter key                                         | complete.js
  * data-value          | a of a facet          | filter value                                       | complete.js
  * data-histogram      | figure                | address without the time range                     | histogram.js
- * data-since          | a of a bar            | start of the bar                                   | histogram.js, sync.js
+ * data-since          | a of a bar            | start of the bar                                   | histogram.js, morph.js
  * data-until          | a of a bar            | end of the bar                                     | histogram.js
  * data-brush          | rect                  |                                                    | histogram.js
  *
  * Session
  * data-timeline       | figure                |                                                    | session.js, session/covered.js, session/marks.js
- * data-mark           | a.mark                | element IDs of its rows, separated by spaces       | session.js, sync.js
+ * data-mark           | a.mark                | element IDs of its rows, separated by spaces       | session.js, morph.js
  * data-zoom-room      | div                   | scrolls the drawing                                | session/zoom.js
  * data-zoom           | div                   | the drawing                                        | session/zoom.js
  * data-zoom-by        | button                | factor, 0 for the whole session                    | session/zoom.js

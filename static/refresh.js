@@ -1,8 +1,8 @@
-// An open page requests itself again and applies the differences (sync.js). A page with `data-refresh` does so after new
+// An open page requests itself again and applies the differences (morph.js). A page with `data-refresh` does so after new
 // events and at an interval, a page with a live list after new events. Every 15 s, and every 4 s while the log is
 // behind, a page requests at least the state of the log.
 import { LIVE, LOOKED, STATE, SYNCED, send } from "./events.js";
-import { sync, syncCallNotes } from "./sync.js";
+import { morph } from "./morph.js";
 
 const NEWS_MS = 1000; // several events cause one request
 const STATE_MS = 15_000;
@@ -81,8 +81,7 @@ function apply(fresh, withPage) {
     state().replaceWith(document.adoptNode(newState));
   }
   if (!withPage) return;
-  sync(main, fresh.body);
-  syncCallNotes(main, fresh.body);
+  morph(main, fresh.body);
   send(document, SYNCED);
 }
 

@@ -1,4 +1,4 @@
-"""Django system checks for settings that are valid one by one but do not work together."""
+"""Django system checks: settings that are valid one by one but do not work together, and missing packages."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
 from evdash.config.environment import LOOPBACK_NAMES, WILDCARD_HOSTS, Configuration, declaration
+from evdash.config.npm import missing_packages
 from evdash.streams.dead_letters import parked_stream
 
 TAG = "evdash"
@@ -30,6 +31,7 @@ def configuration_works(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
         *visitors_are_let_in(configuration),
         *embedded_server_is_known(configuration),
         *nothing_is_given_away(configuration),
+        *packages_are_installed(),
     ]
 
 
@@ -151,3 +153,14 @@ def nothing_is_given_away(configuration: Configuration) -> list[CheckMessage]:
             )
         )
     return messages
+
+
+def packages_are_installed() -> list[CheckMessage]:
+    return [
+        Error(
+            f"{package.name} {package.version} is not installed in node_modules: the scripts of pages would not run.",
+            hint="Run `make install`, or `python -m evdash.config.npm` in the folder of evdash.",
+            id="evdash.E010",
+        )
+        for package in missing_packages()
+    ]

@@ -73,7 +73,7 @@ TIME_ZONE = "UTC"
 # Static files are served from their source directories, with a validator instead of a hash in the name. Nothing has to
 # be collected before a start, and a page never loads the script of another version.
 STATIC_URL = "/static/"
-STATICFILES_DIRS = [CHECKOUT / "static"]
+STATICFILES_DIRS = [CHECKOUT / "static", ("idiomorph", CHECKOUT / "node_modules/idiomorph/dist")]
 SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_AUTOREFRESH = DEBUG
 SERVESTATIC_MAX_AGE = 0

@@ -52,6 +52,46 @@ def test_a_list_gets_its_newcomers_and_the_focus_stays_on_its_row(page: Page, pu
     assert page.locator("tbody th a").all_inner_texts().index(newcomer.inner_text()) == 0
 
 
+def test_a_row_keeps_the_focus_whatever_characters_its_session_id_has(page: Page, publisher: Publisher) -> None:
+    name = """refresh "quoted" \\ [and] 'more' 100%"""
+    say(publisher, name, "hello")
+    page.goto("/sessions/")
+    link = page.locator("tbody th a", has_text=name)
+    link.focus()
+    say(publisher, "refresh-later", "hello")
+    expect(page.locator("tbody th a").first).to_have_text("refresh-later", timeout=SOON_MS)
+    expect(link).to_be_focused()
+    say(publisher, name, "again")
+    expect(page.locator("tbody th a").first).to_have_text(name, timeout=SOON_MS)
+    expect(link).to_be_focused()
+
+
+def test_an_opened_row_stays_when_later_ones_have_replaced_it(page: Page, publisher: Publisher) -> None:
+    fail(publisher, "refresh-5", "the failure that is read")
+    page.goto("/")
+    row = page.locator(".row", has_text="the failure that is read")
+    row.locator("summary").first.click()
+    expect(row.get_by_text("Raw entry")).to_be_visible()
+    for number in range(30):
+        fail(publisher, "refresh-5", f"a later failure {number}")
+    expect(page.locator(".row", has_text="a later failure 29")).to_have_count(1, timeout=SOON_MS)
+    expect(row.get_by_text("Raw entry")).to_be_visible()
+
+
+def test_local_times_stay_local_and_the_timeline_stays_drawn(page: Page, publisher: Publisher) -> None:
+    say(publisher, "refresh-6", "first")
+    page.goto("/sessions/refresh-6/")
+    page.locator("[data-clock-switch]").click()
+    expect(page.locator("[data-clock-switch]")).to_have_text("Local")
+    started = page.locator(".facts-head time[data-form=full]").first
+    before = started.inner_text()
+    say(publisher, "refresh-6", "second")
+    marks = page.locator("[data-timeline] [data-mark]")
+    expect(marks).to_have_count(2, timeout=SOON_MS)
+    expect(started).to_have_text(before)
+    assert marks.evaluate_all("marks => marks.every(mark => mark instanceof SVGElement && mark.getBBox().height > 0)")
+
+
 def test_what_is_typed_into_the_filter_stays_while_counts_go_on(page: Page, publisher: Publisher) -> None:
     say(publisher, "refresh-2", "hello")
     page.goto("/events/?q=session:refresh-2")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from evdash.config.npm import Package, PackageUnavailable, packages
+from evdash.config.npm import Package, PackageUnavailable, missing_packages, packages
 
 
 @pytest.fixture
@@ -63,3 +63,11 @@ def test_every_package_is_pinned_with_its_digest() -> None:
     for each in packages():
         assert re.fullmatch(r"sha512-[\w+/]{86}==", each.integrity)
         assert each.url == f"https://registry.npmjs.org/{each.name}/-/{each.name}-{each.version}.tgz"
+
+
+def test_a_package_that_pages_load_is_missing_until_it_is_installed(tmp_path: Path) -> None:
+    assert [each.name for each in missing_packages(tmp_path)] == ["idiomorph"]
+    [pinned] = missing_packages(tmp_path)
+    (tmp_path / "idiomorph").mkdir()
+    (tmp_path / "idiomorph/package.json").write_text(json.dumps({"version": pinned.version}))
+    assert missing_packages(tmp_path) == []

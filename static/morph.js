@@ -1,0 +1,89 @@
+// Applies a newer rendering of the page with Idiomorph, which changes only what differs. The reader keeps the focus, the
+// selection, the scroll place, open details and typed text.
+import { Idiomorph } from "./idiomorph/idiomorph.esm.js";
+
+// These stay as they are: forms, lists that live.js adds to, and the loaded part of an open row.
+const KEPT = "form, [data-keep], .player, .opened, .live-status, .results:has(> [data-live-order])";
+const KEPT_CLASSES = ["is-selected", "is-zoomed", "is-new", "is-copied", "is-dragging"];
+const KEPT_ATTRIBUTES = ["open", "aria-expanded", "style"];
+const KEYED = "[data-key], [data-since], [data-mark]";
+const NEW_MS = 2500;
+
+const isElement = (node) => node.nodeType === Node.ELEMENT_NODE;
+// A row that the reader has opened or focused stays if the newer rendering lacks it.
+const isInUse = (element) => element.contains(document.activeElement) || element.querySelector("details[open]");
+const isRemovable = (element) => !element.matches(".live-toggle") && !(element.id && isInUse(element));
+
+export function morph(main, fresh) {
+  const freshRows = [...fresh.querySelectorAll(".rows > .row")];
+  const changedTimes = [];
+  identify(main);
+  identify(fresh);
+  const places = new Map([...main.querySelectorAll("tr[id]")].map((row, place) => [row, place]));
+  const focused = document.activeElement;
+  Idiomorph.morph(main, fresh.childNodes, {
+    morphStyle: "innerHTML",
+    callbacks: {
+      beforeNodeMorphed(node, freshNode) {
+        if (!isElement(node)) return true;
+        if (node.nodeName === "TIME" && !isSameTime(node, freshNode)) changedTimes.push([node, freshNode]);
+        if (node.nodeName === "TIME" || node.matches(KEPT)) return false;
+        for (const name of KEPT_CLASSES) if (node.classList.contains(name)) freshNode.classList.add(name);
+        return true;
+      },
+      beforeAttributeUpdated: (name) => !KEPT_ATTRIBUTES.includes(name),
+      beforeNodeRemoved: (node) => !isElement(node) || isRemovable(node),
+      afterNodeAdded(node) {
+        if (!isElement(node)) return;
+        window.htmx?.process(node);
+        if (node.matches("tr[id]")) markAsNew(node);
+      },
+    },
+  });
+  for (const [time, freshTime] of changedTimes) time.replaceWith(freshTime); // clock.js writes added times
+  markMovedUp(main, places);
+  for (const row of freshRows) morphCallNote(main, row);
+  if (focused?.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true });
+}
+
+// Idiomorph matches elements by ID only. A key is unique among siblings, so the ID has the keys of ancestors as well.
+function identify(root) {
+  for (const element of root.querySelectorAll(KEYED)) {
+    if (element.id) continue;
+    const { key, since, mark } = element.dataset;
+    const parent = element.parentElement.closest(KEYED)?.id ?? "key";
+    element.id = `${parent}-${element.localName}-${encodeURIComponent(key ?? since ?? mark)}`;
+  }
+}
+
+// clock.js has written a local time into the element: it may differ although the time is the same.
+function isSameTime(time, freshTime) {
+  if (time.dateTime !== freshTime.dateTime) return false;
+  return time.dataset.form !== "ago" || time.textContent === freshTime.textContent;
+}
+
+function markAsNew(row) {
+  row.classList.add("is-new");
+  setTimeout(() => row.classList.remove("is-new"), NEW_MS);
+}
+
+// Mark the rows of tables that have overtaken another row. `places` has their earlier order.
+function markMovedUp(main, places) {
+  let least = Infinity;
+  for (const row of [...main.querySelectorAll("tr[id]")].reverse()) {
+    if (!places.has(row)) continue;
+    if (places.get(row) > least) markAsNew(row);
+    least = Math.min(least, places.get(row));
+  }
+}
+
+// The note of a call without a return depends on later events. It changes in kept lists, too.
+function morphCallNote(main, freshRow) {
+  const row = main.querySelector(`[id="${CSS.escape(freshRow.id)}"]`);
+  const [note, freshNote] = [row, freshRow].map((each) => each?.querySelector("summary .row-waits") ?? null);
+  if (!row || note?.textContent === freshNote?.textContent) return;
+  if (note && freshNote) note.textContent = freshNote.textContent;
+  else if (note) note.remove();
+  else if (row.matches(".turn")) row.querySelector(".row-tail").before(freshNote, " ");
+  else row.querySelector(".row-says").prepend(freshNote, " ");
+}
