@@ -20,6 +20,7 @@ INSTALLED := $(VENV)/installed
 DEVELOPMENT := $(VENV)/installed-dev
 SCRIPTS := node_modules/installed
 DEVELOPMENT_SCRIPTS := node_modules/installed-dev
+PRETTIER := $(BIN)/python -m tests.platform.prettier
 ARGS ?=
 T ?=
 
@@ -39,6 +40,7 @@ else
 test: install-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(PRETTIER) --check static
 	$(BIN)/mypy
 	$(BIN)/python manage.py check --fail-level WARNING
 	$(BIN)/python manage.py makemigrations --check --dry-run
@@ -49,6 +51,7 @@ endif
 check-fast: install-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(PRETTIER) --check static
 	$(BIN)/mypy
 	$(BIN)/pytest -m "not browser and not processes" --numprocesses 2 --hypothesis-profile fast
 
@@ -71,6 +74,7 @@ bench-load: install-dev
 format: install-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(PRETTIER) --write --log-level warn static
 
 install: $(INSTALLED) $(SCRIPTS)
 
