@@ -75,65 +75,65 @@ export const NOTHING = "evdash:nothing";
 export const send = (target, name, detail) => target.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
 
 /*
- * Hooks. One line each: name | element | value | readers. An attribute that a script sets has the script after "set by".
+ * Hooks. One line each: name | element | value | readers. "set by" names the script of an attribute that a script sets.
  * Entry IDs are "ms-seq", positions "ms-seq@stream". A hook without a value marks its element.
  *
  * Page
- * data-missed         | body                  | address of the catch-up over HTTP                  | live/polling.js
- * data-live-by        | body                  | "polling" in a sandbox, which has no WebSocket     | live/connection.js
- * data-refresh        | main                  | interval of the refresh in seconds                 | refresh.js, live/page.js
- * data-keep           | any                   | a refresh does not change the element              | morph.js
- * data-key            | any                   | key among its siblings; unique in a list           | morph.js, live/entries.js
- * data-clock-switch   | button                |                                                    | clock.js
- * data-form           | time                  | "row", "full" or "ago"                             | clock.js, morph.js
- * data-titled         | time                  | "yes" if its title has both zones; set by clock.js | clock.js
- * data-copy-from      | button                | address of the whole value                         | copy.js
- * data-go             | a                     | key after `g`                                      | keys.js
- * data-page           | a                     | "previous" or "next" page of a list                | keys.js, live/skipped.js
+ * data-missed           | body               | address of the catch-up over HTTP         | live/polling.js
+ * data-live-by          | body               | "polling" in sandboxes (no WebSocket)     | live/connection.js
+ * data-refresh          | main               | interval of the refresh in seconds        | refresh.js, live/page.js
+ * data-keep             | any                | a refresh does not change the element     | morph.js
+ * data-key              | any                | key, unique among siblings                | morph.js, live/entries.js
+ * data-clock-switch     | button             |                                           | clock.js
+ * data-form             | time               | "row", "full" or "ago"                    | clock.js, morph.js
+ * data-titled           | time               | "yes"; set by clock.js                    | clock.js
+ * data-copy-from        | button             | address of the whole value                | copy.js
+ * data-go               | a                  | key after `g`                             | keys.js
+ * data-page             | a                  | "previous" or "next" page of a list       | keys.js, live/skipped.js
  *
  * List of events
- * data-live           | ol.rows               | the list is at the newest end                      | live.js, live/page.js, live/skipped.js
- * data-live-query     | ol.rows               | filter of the subscription                         | live.js, live/skipped.js
- * data-live-cursor    | ol.rows               | entry ID of each stream, JSON                      | live/rows.js, live/skipped.js
- * data-live-order     | ol.rows               | "newest-first" or "oldest-first"                   | live/page.js, live/rows.js, morph.js
- * data-live-reading   | ol.rows               | view mode of the rows                              | live.js
- * data-pulse-query    | ol.rows               | filter of the news, if the list is not live        | live/page.js
- * data-live-status    | span                  | shows the live state                               | live/status.js
- * data-state          | [data-live-status]    | live state, for styles; set by live/status.js      | css/live.css
- * data-live-toggle    | button                | pauses and resumes; set by live/status.js          | live/status.js
- * data-entry          | li.row                | "stream ms-seq"                                    | live/entries.js, session.js
- * data-address        | li.row, #state        | address of the event; of the state                 | keys.js, refresh.js
- * data-call           | li.row                | the event is a tool call                           | keys.js
- * data-us             | li.row                | time in microseconds                               | session/player.js
- * data-at             | li.gap                | last entry ID of the gap                           | live/entries.js
- * data-before         | li.live-gap           | the range ends before this position                | live/skipped.js
- * data-after          | li.live-gap           | the range starts after this position               | live/skipped.js, session/player.js
- * data-count          | li.live-gap           | skipped events; set by live/skipped.js             | live/skipped.js
- * data-auto           | li.live-gap           | loads when it comes near the window                | live/skipped.js
- * data-show-duplicates | button               |                                                    | keys.js
- * data-session-of-event | a                   | link to the session, for `s`                       | keys.js
+ * data-live             | ol.rows            | the list is at the newest end             | live.js, live/page.js, live/skipped.js
+ * data-live-query       | ol.rows            | filter of the subscription                | live.js, live/skipped.js
+ * data-live-cursor      | ol.rows            | entry ID of each stream, JSON             | live/rows.js, live/skipped.js
+ * data-live-order       | ol.rows            | "newest-first" or "oldest-first"          | live/page.js, live/rows.js, morph.js
+ * data-live-reading     | ol.rows            | view mode of the rows                     | live.js
+ * data-pulse-query      | ol.rows            | filter of news if not live                | live/page.js
+ * data-live-status      | span               | shows the live state                      | live/status.js
+ * data-state            | [data-live-status] | for styles; set by live/status.js         | css/live.css
+ * data-live-toggle      | button             | pauses and resumes; set by live/status.js | live/status.js
+ * data-entry            | li.row             | "stream ms-seq"                           | live/entries.js, session.js
+ * data-address          | li.row, #state     | address of the event; of the state        | keys.js, refresh.js
+ * data-call             | li.row             | the event is a tool call                  | keys.js
+ * data-us               | li.row             | time in microseconds                      | session/player.js
+ * data-at               | li.gap             | last entry ID of the gap                  | live/entries.js
+ * data-before           | li.live-gap        | the range ends before this position       | live/skipped.js
+ * data-after            | li.live-gap        | the range starts after this position      | live/skipped.js, session/player.js
+ * data-count            | li.live-gap        | skipped events; set by live/skipped.js    | live/skipped.js
+ * data-auto             | li.live-gap        | loads when it comes near the window       | live/skipped.js
+ * data-show-duplicates  | button             |                                           | keys.js
+ * data-session-of-event | a                  | link to the session, for `s`              | keys.js
  *
  * Filter
- * data-complete       | parent of the input   | filter keys, separated by spaces                   | complete.js
- * data-facet          | section of a facet    | filter key                                         | complete.js
- * data-value          | a of a facet          | filter value                                       | complete.js
- * data-histogram      | figure                | address without the time range                     | histogram.js
- * data-since          | a of a bar            | start of the bar                                   | histogram.js, morph.js
- * data-until          | a of a bar            | end of the bar                                     | histogram.js
- * data-brush          | rect                  |                                                    | histogram.js
+ * data-complete         | div.filter-box     | filter keys, separated by spaces          | complete.js
+ * data-facet            | section of a facet | filter key                                | complete.js
+ * data-value            | a of a facet       | filter value                              | complete.js
+ * data-histogram        | figure             | address without the time range            | histogram.js
+ * data-since            | a of a bar         | start of the bar                          | histogram.js, morph.js
+ * data-until            | a of a bar         | end of the bar                            | histogram.js
+ * data-brush            | rect               |                                           | histogram.js
  *
  * Session
- * data-timeline       | figure                |                                                    | session.js, session/covered.js, session/marks.js
- * data-mark           | a.mark                | element IDs of its rows, separated by spaces       | session.js, morph.js
- * data-zoom-room      | div                   | scrolls the drawing                                | session/zoom.js
- * data-zoom           | div                   | the drawing                                        | session/zoom.js
- * data-zoom-by        | button                | factor, 0 for the whole session                    | session/zoom.js
- * data-strip-view     | rect                  | shows the zoomed part in the overview strip        | session/zoom.js
- * data-player         | controls              | name of the control                                | session/player.js
- * data-find           | a                     | "error" or "tool"                                  | keys.js, session.js
- * data-way            | a                     | "next" or "previous" of `data-find`                | keys.js
- * data-reading        | a                     | view mode                                          | session.js
- * data-panel          | a                     | loads the state panel instead of the page          | session.js
- * data-state-query    | div                   | pins and comparison of the panel                   | session.js
- * data-state-toggle   | button                | opens the panel on a narrow screen                 | session.js
+ * data-timeline         | figure             |                                           | session.js, session/covered.js, session/marks.js
+ * data-mark             | a.mark             | element IDs of its rows                   | session.js, morph.js
+ * data-zoom-room        | div                | scrolls the drawing                       | session/zoom.js
+ * data-zoom             | div                | the drawing                               | session/zoom.js
+ * data-zoom-by          | button             | factor, 0 for the whole session           | session/zoom.js
+ * data-strip-view       | rect               | zoomed part in the overview strip         | session/zoom.js
+ * data-player           | controls           | name of the control                       | session/player.js
+ * data-find             | a                  | "error" or "tool"                         | keys.js, session.js
+ * data-way              | a                  | "next" or "previous" of `data-find`       | keys.js
+ * data-reading          | a                  | view mode                                 | session.js
+ * data-panel            | a                  | loads the state panel instead of the page | session.js
+ * data-state-query      | div                | pins and comparison of the panel          | session.js
+ * data-state-toggle     | button             | opens the panel on a narrow screen        | session.js
  */

@@ -5,7 +5,8 @@ import { isTyping } from "../typing.js";
 const LONGEST_PAUSE_MS = 2000; // if "Shorten idle time" is on
 const FRAME_MS = 40; // the least time between two selections
 const LOADING_MS = 5000;
-const PRESSED_BY_SPACE = "button, [type=checkbox], summary:not(.row > details > summary)"; // Enter opens rows, so Space is free
+// Enter opens rows, so Space is free on them.
+const PRESSED_BY_SPACE = "button, [type=checkbox], summary:not(.row > details > summary)";
 
 const rows = () => [...document.querySelectorAll(".rows > .row")];
 const control = (name) => document.querySelector(`[data-player="${name}"]`);
