@@ -13,7 +13,11 @@ const day = (date) => `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(d
 function write(time) {
   const date = new Date(time.dateTime);
   if (isNaN(date)) return;
-  if (!asWritten.has(time)) asWritten.set(time, [...time.childNodes].map((node) => node.cloneNode(true)));
+  if (!asWritten.has(time))
+    asWritten.set(
+      time,
+      [...time.childNodes].map((node) => node.cloneNode(true)),
+    );
   if (!isLocal) {
     time.replaceChildren(...asWritten.get(time).map((node) => node.cloneNode(true)));
   } else if (time.dataset.form === "row") {
@@ -34,7 +38,10 @@ function show() {
   for (const time of times(document)) write(time);
   for (const button of document.querySelectorAll("[data-clock-switch]")) {
     button.textContent = isLocal ? "Local" : "UTC";
-    button.setAttribute("aria-label", isLocal ? `Time zone: ${ZONE}. Switch to UTC` : `Time zone: UTC. Switch to ${ZONE}`);
+    button.setAttribute(
+      "aria-label",
+      isLocal ? `Time zone: ${ZONE}. Switch to UTC` : `Time zone: UTC. Switch to ${ZONE}`,
+    );
   }
 }
 

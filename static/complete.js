@@ -13,7 +13,8 @@ function word(input) {
   return { start, text: input.value.slice(start, input.selectionStart) };
 }
 
-const quoted = (value) => (/^[\w.\/@~+#$%&=?!;,<>|{}()^-]+$/u.test(value) ? value : `"${value.replace(/["\\]/g, "\\$&")}"`);
+const quoted = (value) =>
+  /^[\w.\/@~+#$%&=?!;,<>|{}()^-]+$/u.test(value) ? value : `"${value.replace(/["\\]/g, "\\$&")}"`;
 
 function offers(input) {
   const { text } = word(input);
@@ -23,15 +24,29 @@ function offers(input) {
   if (colon === -1) {
     if (!bare) return [];
     const keys = input.closest("[data-complete]").dataset.complete.split(" ");
-    return keys.filter((key) => key.startsWith(bare.toLowerCase())).map((key) => ({ text: `${minus}${key}:`, goesOn: true }));
+    return keys
+      .filter((key) => key.startsWith(bare.toLowerCase()))
+      .map((key) => ({ text: `${minus}${key}:`, goesOn: true }));
   }
-  const [key, typed] = [bare.slice(0, colon), bare.slice(colon + 1).replace(/^"/, "").toLowerCase()];
+  const [key, typed] = [
+    bare.slice(0, colon),
+    bare
+      .slice(colon + 1)
+      .replace(/^"/, "")
+      .toLowerCase(),
+  ];
   if (key === "is") return [{ text: `${minus}is:error` }];
-  if (key === "since" || key === "until") return ["15m", "1h", "6h", "24h", "7d"].filter((span) => span.startsWith(typed)).map((span) => ({ text: `${key}:${span}` }));
+  if (key === "since" || key === "until")
+    return ["15m", "1h", "6h", "24h", "7d"]
+      .filter((span) => span.startsWith(typed))
+      .map((span) => ({ text: `${key}:${span}` }));
   const links = document.querySelectorAll(`[data-facet="${CSS.escape(key)}"] [data-value]`);
   return [...links]
     .filter((link) => link.dataset.value.toLowerCase().includes(typed))
-    .map((link) => ({ text: `${minus}${key}:${quoted(link.dataset.value)}`, count: link.querySelector(".facet-count")?.textContent }));
+    .map((link) => ({
+      text: `${minus}${key}:${quoted(link.dataset.value)}`,
+      count: link.querySelector(".facet-count")?.textContent,
+    }));
 }
 
 function close() {
@@ -43,7 +58,9 @@ function close() {
 }
 
 function open(input) {
-  const found = offers(input).filter((offer) => offer.text !== word(input).text).slice(0, MOST);
+  const found = offers(input)
+    .filter((offer) => offer.text !== word(input).text)
+    .slice(0, MOST);
   close();
   if (!found.length) return;
   list = document.createElement("ul");
@@ -88,7 +105,12 @@ document.addEventListener("input", (event) => event.target === box() && open(eve
 document.addEventListener("focusout", (event) => event.target === box() && close());
 document.addEventListener("focusin", (event) => {
   if (event.target !== box()) return;
-  for (const [name, value] of [["role", "combobox"], ["aria-autocomplete", "list"], ["aria-expanded", "false"], ["aria-controls", LIST_ID]]) {
+  for (const [name, value] of [
+    ["role", "combobox"],
+    ["aria-autocomplete", "list"],
+    ["aria-expanded", "false"],
+    ["aria-controls", LIST_ID],
+  ]) {
     event.target.setAttribute(name, value);
   }
 });

@@ -9,7 +9,11 @@ const PLACES = "olsureta";
 let waitsForPlace = false;
 
 function selected() {
-  return document.activeElement?.closest?.(".row") ?? document.querySelector(".row.is-selected") ?? document.querySelector(".row:target");
+  return (
+    document.activeElement?.closest?.(".row") ??
+    document.querySelector(".row.is-selected") ??
+    document.querySelector(".row:target")
+  );
 }
 
 function select(row, hasFocus = true) {
@@ -53,7 +57,10 @@ const ACTIONS = {
   v: () => document.querySelector("aside.session-state")?.focus({ preventScroll: true }),
   o: () => selected() && summary(selected()).click(),
   p: () => selected() && location.assign(selected().dataset.address),
-  s: () => follow(selected()?.querySelector(".row-session a") ?? document.querySelector(".event-page [data-session-of-event]")),
+  s: () =>
+    follow(
+      selected()?.querySelector(".row-session a") ?? document.querySelector(".event-page [data-session-of-event]"),
+    ),
   "[": () => follow(document.querySelector("[data-page=previous]")),
   "]": () => follow(document.querySelector("[data-page=next]")),
   "/": () => {
@@ -74,7 +81,8 @@ document.addEventListener("keydown", (event) => {
   if (isTyping(event)) return;
   if (waitsForPlace) {
     waitsForPlace = false;
-    if (PLACES.includes(event.key) && follow(document.querySelector(`[data-go="${event.key}"]`))) event.preventDefault();
+    if (PLACES.includes(event.key) && follow(document.querySelector(`[data-go="${event.key}"]`)))
+      event.preventDefault();
     return;
   }
   const action = ACTIONS[event.key];

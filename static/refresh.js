@@ -10,7 +10,12 @@ const BEHIND_MS = 4000; // a log that is behind catches up soon
 const AFTER_POINTER_MS = 800; // nothing moves under a moving pointer
 const SHARE_OF_TIME = 8; // a request that took t s is repeated after 8 t s at the earliest
 
-const clock = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const clock = new Intl.DateTimeFormat("en", {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+});
 const main = document.getElementById("main");
 const state = () => document.getElementById("state");
 

@@ -78,20 +78,27 @@ async function loadState(at) {
 
 // The handlers of htmx's error events below report failures.
 function loadPanel(address, panel) {
-  return window.htmx.ajax("GET", address.pathname + address.search, { target: panel, swap: "innerHTML" }).catch(() => {});
+  return window.htmx
+    .ajax("GET", address.pathname + address.search, { target: panel, swap: "innerHTML" })
+    .catch(() => {});
 }
 
 function tellFailure(event, words) {
   const panel = event.detail.target;
   if (panel?.id !== "session-state") return;
   shownAt = null; // another selection of the event loads it again
-  const reload = Object.assign(document.createElement("a"), { href: location.href.split("#")[0], textContent: "Reload" });
+  const reload = Object.assign(document.createElement("a"), {
+    href: location.href.split("#")[0],
+    textContent: "Reload",
+  });
   const sentence = Object.assign(document.createElement("p"), { className: "notice" });
   sentence.setAttribute("role", "status");
   sentence.append(`State not loaded (${words}). The page may be out of date. `, reload);
   panel.replaceChildren(sentence);
 }
-document.addEventListener("htmx:responseError", (event) => tellFailure(event, event.detail.xhr.statusText || `HTTP ${event.detail.xhr.status}`));
+document.addEventListener("htmx:responseError", (event) =>
+  tellFailure(event, event.detail.xhr.statusText || `HTTP ${event.detail.xhr.status}`),
+);
 document.addEventListener("htmx:sendError", (event) => tellFailure(event, "no response"));
 
 document.addEventListener(SELECT, (event) => selected(event.detail.row));
@@ -153,7 +160,8 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (kept === undefined) return;
   const address = new URL(location.href);
   for (const name of ["pin", "vs"]) address.searchParams.delete(name);
-  for (const [name, value] of new URLSearchParams(kept)) if (name === "pin" || name === "vs") address.searchParams.append(name, value);
+  for (const [name, value] of new URLSearchParams(kept))
+    if (name === "pin" || name === "vs") address.searchParams.append(name, value);
   history.replaceState(history.state, "", address);
   writeReadings();
 });
@@ -161,7 +169,10 @@ document.addEventListener("htmx:afterSwap", (event) => {
 // Without a selection the panel shows the latest state, which changes with each event.
 let growing = 0;
 document.addEventListener(LIVE, () => {
-  const isAtEnd = picture() && !new URL(location.href).searchParams.has("at") && document.querySelector("#session-state [data-state-query]");
+  const isAtEnd =
+    picture() &&
+    !new URL(location.href).searchParams.has("at") &&
+    document.querySelector("#session-state [data-state-query]");
   if (!isAtEnd || growing) return;
   growing = setTimeout(() => {
     growing = 0;

@@ -1,6 +1,11 @@
 // The live status of a page: the state in words, the button that pauses, and the button that jumps to the newest events.
 const number = new Intl.NumberFormat("en");
-const clock = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const clock = new Intl.DateTimeFormat("en", {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+});
 
 const WORDS = {
   connecting: () => "Connecting",

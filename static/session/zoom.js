@@ -43,17 +43,24 @@ document.addEventListener("click", (event) => {
   zoomTo(by ? zoom * by : 1, middle());
 });
 
-document.addEventListener("wheel", (event) => {
-  const place = event.target.closest?.("[data-zoom-room]");
-  if (!place || !event.ctrlKey) return;
-  event.preventDefault();
-  const box = place.getBoundingClientRect();
-  const under = (place.scrollLeft + event.clientX - box.left) / place.scrollWidth;
-  zoomTo(zoom * (event.deltaY < 0 ? 1.4 : 1 / 1.4), under);
-  place.scrollLeft = under * place.scrollWidth - (event.clientX - box.left);
-}, { passive: false });
+document.addEventListener(
+  "wheel",
+  (event) => {
+    const place = event.target.closest?.("[data-zoom-room]");
+    if (!place || !event.ctrlKey) return;
+    event.preventDefault();
+    const box = place.getBoundingClientRect();
+    const under = (place.scrollLeft + event.clientX - box.left) / place.scrollWidth;
+    zoomTo(zoom * (event.deltaY < 0 ? 1.4 : 1 / 1.4), under);
+    place.scrollLeft = under * place.scrollWidth - (event.clientX - box.left);
+  },
+  { passive: false },
+);
 
-document.addEventListener("scroll", (event) => event.target === frame() && showView(), { capture: true, passive: true });
+document.addEventListener("scroll", (event) => event.target === frame() && showView(), {
+  capture: true,
+  passive: true,
+});
 addEventListener("resize", showView);
 
 document.addEventListener("keydown", (event) => {
@@ -107,11 +114,15 @@ document.addEventListener("pointercancel", letGo);
 document.addEventListener("keydown", (event) => event.key === "Escape" && letGo());
 // A drag does not drag the link under the pointer, and does not follow the link at its end.
 document.addEventListener("dragstart", (event) => drag && event.preventDefault());
-document.addEventListener("click", (event) => {
-  if (!hasBrushed || !event.detail) return; // the click of a key has none
-  event.preventDefault();
-  event.stopPropagation();
-}, true);
+document.addEventListener(
+  "click",
+  (event) => {
+    if (!hasBrushed || !event.detail) return; // the click of a key has none
+    event.preventDefault();
+    event.stopPropagation();
+  },
+  true,
+);
 
 // Scroll the selected mark into view.
 document.addEventListener(SHOW, (event) => {
