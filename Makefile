@@ -103,8 +103,7 @@ $(DEVELOPMENT): $(INSTALLED) requirements-dev.txt
 	@touch $@
 
 $(SCRIPTS): $(INSTALLED) package-lock.json
-	@$(BIN)/python -m evdash.config.npm
-	@touch $@
+	@$(BIN)/python -m evdash.config.npm && touch $@ || echo "evdash works without it, but open pages do not refresh themselves."
 
 $(DEVELOPMENT_SCRIPTS): $(DEVELOPMENT) package-lock.json
 	@$(BIN)/python -m evdash.config.npm --development

@@ -2,7 +2,6 @@
 // events and at an interval, a page with a live list after new events. Every 15 s, and every 4 s while the log is
 // behind, a page requests at least the state of the log.
 import { LIVE, LOOKED, STATE, SYNCED, send } from "./events.js";
-import { morph } from "./morph.js";
 
 const NEWS_MS = 1000; // several events cause one request
 const STATE_MS = 15_000;
@@ -10,6 +9,8 @@ const BEHIND_MS = 4000; // a log that is behind catches up soon
 const AFTER_POINTER_MS = 800; // nothing moves under a moving pointer
 const SHARE_OF_TIME = 8; // a request that took t s is repeated after 8 t s at the earliest
 
+// Everything else works without Idiomorph, which an installation without the network lacks (evdash/config/npm.py).
+const morphing = import("./morph.js").catch(() => null);
 const clock = new Intl.DateTimeFormat("en", {
   hour: "2-digit",
   minute: "2-digit",
@@ -72,21 +73,23 @@ async function request() {
     if (answer.status >= 500) throw new Error(answer.statusText);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     failingSince = null;
-    if (answer.ok && location.href === address) apply(fresh, wantsPage);
+    if (answer.ok && location.href === address) await apply(fresh, wantsPage);
   } catch {
     failingSince ??= new Date();
     showProblem(`No response since ${clock.format(failingSince)}`);
   }
 }
 
-function apply(fresh, withPage) {
+async function apply(fresh, withPage) {
   const newState = fresh.getElementById("state");
   if (newState) {
     newState.removeAttribute("hx-swap-oob");
     state().replaceWith(document.adoptNode(newState));
   }
   if (!withPage) return;
-  morph(main, fresh.body);
+  const module = await morphing;
+  if (!module) return showProblem("This page does not refresh: Idiomorph is not installed");
+  module.morph(main, fresh.body);
   send(document, SYNCED);
 }
 

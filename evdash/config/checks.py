@@ -157,10 +157,10 @@ def nothing_is_given_away(configuration: Configuration) -> list[CheckMessage]:
 
 def packages_are_installed() -> list[CheckMessage]:
     return [
-        Error(
-            f"{package.name} {package.version} is not installed in node_modules: the scripts of pages would not run.",
+        Warning(
+            f"{package.name} {package.version} is not installed in node_modules: open pages do not refresh themselves.",
             hint="Run `make install`, or `python -m evdash.config.npm` in the folder of evdash.",
-            id="evdash.E010",
+            id="evdash.W002",
         )
         for package in missing_packages()
     ]

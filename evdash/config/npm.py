@@ -25,7 +25,7 @@ from evdash.config.environment import CHECKOUT
 
 NODE_MODULES: Final = CHECKOUT / "node_modules"
 REGISTRY: Final = "https://registry.npmjs.org"
-TIMEOUT_S: Final = 60.0
+TIMEOUT_S: Final = 20.0
 _MACOS_CERTIFICATES: Final = Path("/etc/ssl/cert.pem")
 
 
