@@ -38,6 +38,8 @@ class Variable:
     """The documentation's text for a default that is computed or unclear by itself."""
     takes: str = ""
     """The allowed values, if the type does not define them completely."""
+    choices: tuple[str, ...] = ()
+    """All allowed values, in lower case; empty if any text is allowed."""
     option: str = ""
     """The option of `up` and `serve` that sets it. One that begins with `--no-` takes no value and sets it to "no"."""
     option_help: str = ""
@@ -51,6 +53,8 @@ class Variable:
         """Return the allowed values in plain language, for a variable of type `kind`."""
         if self.takes:
             return self.takes
+        if self.choices:
+            return f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
         if kind is bool:
             return "yes or no"
         if kind is int and self.most != sys.maxsize:
@@ -80,6 +84,11 @@ class Variable:
                 return number
             if kind is Path:
                 return env.path(self.name).expanduser()
+            if kind is str and self.choices:
+                choice = env.str(self.name).strip().lower()
+                if choice not in self.choices:
+                    raise self.error(kind)
+                return choice
             if kind is str:
                 return env.str(self.name).strip()
             values: list[str] = env.list(self.name)
@@ -259,6 +268,18 @@ class Configuration:
         "Key that signs sessions, the same for all web processes.",
         default_in_words="created in the data directory, readable by its owner only",
         secret=True,
+    )
+    log_format: str = variable(
+        "EVDASH_LOG_FORMAT",
+        "console",
+        "Format of the logs on standard error: `console`, lines for people, or `json`, one object per line.",
+        choices=("console", "json"),
+    )
+    log_level: str = variable(
+        "EVDASH_LOG_LEVEL",
+        "info",
+        "Lowest level that is logged: `debug`, `info`, `warning` or `error`. `debug` adds each batch of a worker.",
+        choices=("debug", "info", "warning", "error"),
     )
     debug: bool = variable("EVDASH_DEBUG", False, "Django's debug pages, for development only.")
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from evdash.config.environment import CHECKOUT, Configuration
 from evdash.config.secret_key import secret_key
+from evdash.logs import logging_configuration
 
 EVDASH = Configuration.from_environment()
 
@@ -126,12 +127,5 @@ CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SECURE = EVDASH.https
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if EVDASH.https else None
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "{levelname} {name}: {message}", "style": "{"}},
-    "filters": {"not_abandoned": {"()": "evdash.serving.abandonment.NotAbandoned"}},
-    "handlers": {"terminal": {"class": "logging.StreamHandler", "formatter": "plain", "filters": ["not_abandoned"]}},
-    "root": {"handlers": ["terminal"], "level": "INFO"},
-    "loggers": {"daphne": {"level": "WARNING"}, "axes": {"level": "WARNING"}},
-}
+LOGGING_CONFIG = "evdash.logs.configure"
+LOGGING = logging_configuration(EVDASH.log_format, EVDASH.log_level)

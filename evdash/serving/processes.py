@@ -1,13 +1,12 @@
 """The processes of `manage.py serve`: a light parent with the listening socket, and children that serve.
 
 Some children make pages. One more child serves the sockets of live pages (serving/accepting.py). The parent imports
-neither Django's apps nor Twisted: it has 27 MiB resident, a child about 100. It starts one child, waits until that
+neither Django's apps nor Twisted: it has 30 MiB resident, a child about 100. It starts one child, waits until that
 child serves, then starts the others. A setting that stops a child is therefore reported once, and ends the parent.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import selectors
 import shutil
@@ -22,7 +21,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from structlog.stdlib import get_logger
+
 from evdash.config.environment import CHECKOUT, Configuration
+from evdash.logs import configure, logging_configuration
 from evdash.supervisor.addresses import record
 from evdash.supervisor.ports import listen
 from evdash.supervisor.processes import RestartPause
@@ -30,7 +32,7 @@ from evdash.supervisor.processes import RestartPause
 if TYPE_CHECKING:
     from evdash.serving.pages import Pages
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 INHERITED_OPTION: Final = "--inherited"
 """Option of `serve` with which the parent passes file descriptors to a child (see Inherited)."""
@@ -65,7 +67,7 @@ def run(argv: Sequence[str], configuration: Configuration) -> int:
     Raise PortTaken if another program has the port. If the first child ends before it serves, the parent ends with the
     exit code of that child.
     """
-    logging.basicConfig(format="{levelname} {name}: {message}", style="{", level=logging.INFO)
+    configure(logging_configuration(configuration.log_format, configuration.log_level))
     with Parent(argv, configuration) as parent:
         return parent.run()
 
@@ -187,7 +189,7 @@ class Parent:
         child.process = child.link = None
         if self._is_served and not self._signals:
             pause_s = child.pause.after(time.monotonic() - child.started_s)
-            logger.warning("Web process %d ended with exit code %d. Restart in %.0f s.", child.number, code, pause_s)
+            logger.warning("process ended", process=f"web-{child.number}", exit_code=code, restart_in_s=round(pause_s))
             child.due_s = time.monotonic() + pause_s
         return code
 
@@ -281,7 +283,7 @@ class Inherited:
         self.link.setblocking(True)
         while _receive(self.link):
             pass
-        logger.warning("The parent process has ended. This web process stops, too.")
+        logger.warning("parent process ended", hint="This web process stops, too.")
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(STOP_WAIT_S)
         os._exit(1)

@@ -47,6 +47,8 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
         ("EVDASH_DEMO", "1", "demo", True),
         ("EVDASH_DATA_DIR", "/var/lib/evdash", "data_dir", Path("/var/lib/evdash")),
         ("REDIS_URL", "localhost:6380", "redis_url", "redis://localhost:6380"),
+        ("EVDASH_LOG_FORMAT", "json", "log_format", "json"),
+        ("EVDASH_LOG_LEVEL", "WARNING", "log_level", "warning"),
     ],
 )
 def test_a_value_becomes_what_it_stands_for(
@@ -81,6 +83,12 @@ def test_the_password_of_its_own_variable_goes_into_the_bare_address(monkeypatch
         ("EVDASH_MAX_LENGTH", "-1", "EVDASH_MAX_LENGTH is not valid: '-1'. Allowed: a whole number of at least 0."),
         ("EVDASH_BATCH_SIZE", "-3", "EVDASH_BATCH_SIZE is not valid: '-3'. Allowed: a whole number from 1 to 100000."),
         ("EVDASH_DEMO", "maybe", "EVDASH_DEMO (or --no-demo) is not valid: 'maybe'. Allowed: yes or no."),
+        ("EVDASH_LOG_FORMAT", "xml", "EVDASH_LOG_FORMAT is not valid: 'xml'. Allowed: console or json."),
+        (
+            "EVDASH_LOG_LEVEL",
+            "loud",
+            "EVDASH_LOG_LEVEL is not valid: 'loud'. Allowed: debug, info, warning or error.",
+        ),
         (
             "DATABASE_URL",
             "oracle://scott:tiger@host/x",
