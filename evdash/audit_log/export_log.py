@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 
 from django.contrib.auth.models import User
 from django.db import DatabaseError
+from structlog.stdlib import get_logger
 
 from evdash.audit_log.audit_log import record
 from evdash.audit_log.models import AuditLogEntry
 from evdash.events.filters.event_filter import EventFilter
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def recorded_export(
@@ -65,4 +65,4 @@ def _end(begun: AuditLogEntry, outcome: str, *, succeeded: bool) -> None:
             begun=begun,
         )
     except DatabaseError as error:  # the events are sent, and the audit log has the first row
-        logger.warning("The result of export %d could not be added to the audit log: %s", begun.pk, error)
+        logger.warning("export result not in audit log", audit_log_id=begun.pk, reason=str(error))

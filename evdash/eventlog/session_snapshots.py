@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
+from structlog.stdlib import get_logger
 
 from evdash.eventlog.gaps import GAPS_MAX, gaps_that_end
 from evdash.eventlog.models import LoggedEvent, SessionSnapshot
@@ -21,7 +21,7 @@ from evdash.events.session.reducer import fold, position, with_gap, without_begi
 from evdash.events.session.snapshot import UnreadableSnapshot, dump, load
 from evdash.events.session.state import NOT_STARTED, SessionState
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _STEP = 500
 # A stored state of 20,000 events takes 1.5 MB. Above _KEPT_MAX stored states the interval between two of them doubles.
@@ -130,7 +130,7 @@ def _nearest(
         _refuse_outgrown(state, logged.filter(entry_id__lte=snapshot.entry_id), snapshot.entry_id)
         return state, Position.parse(state.at)
     except UnreadableSnapshot as error:
-        logger.info("Discarded the snapshots of session %r: %s", session_id[:80], error)
+        logger.info("snapshots discarded", session_id=session_id, reason=str(error))
         SessionSnapshot.objects.filter(session_id=session_id).delete()
         return NOT_STARTED, None
 
@@ -158,4 +158,4 @@ def _keep(session_id: str, entry_id: EntryId, state: SessionState) -> None:
         with transaction.atomic():
             SessionSnapshot.objects.bulk_create([snapshot], ignore_conflicts=True)
     except DatabaseError as error:  # a snapshot only saves time: the next reading stores it
-        logger.warning("Snapshot of session %r not stored: %s", session_id[:80], error)
+        logger.warning("snapshot not stored", session_id=session_id, entry_id=entry_id, reason=str(error))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Final
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from structlog.stdlib import get_logger
 
 from evdash.eventlog.group_progress import forget_tries, set_tries, tries_of
 from evdash.events.decoding import decode
@@ -80,7 +82,7 @@ class Attempts:
             del self._owed[stream, entry_id]
 
 
-logger = logging.getLogger("evdash.workers")
+logger = get_logger(__name__)
 
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 30.0
@@ -156,13 +158,28 @@ class BatchProcessor:
         return outcome
 
     def _process(self, stream: str, deliveries: Sequence[Delivery], tries: Mapping[EntryId, int]) -> BatchResult:
-        failures = self._apply([self.decode(each.entry) for each in deliveries if each.entry is not None])
+        events = [self.decode(each.entry) for each in deliveries if each.entry is not None]
+        began_s = time.monotonic()
+        failures = self._apply(events)
+        if events and logger.isEnabledFor(logging.DEBUG):
+            logger.debug(
+                "batch applied",
+                group=self.projection.group,
+                stream=stream,
+                applied=len(events) - len(failures),
+                ms=round((time.monotonic() - began_s) * 1000),
+            )
         gone = [each.entry_id for each in deliveries if each.entry is None]
         if gone and (missing := self.projection.record_removed(stream, gone)):
             logger.warning(
-                "Gap: %d entries of %s were removed before %s applied them, between %s and %s.",
-                missing, stream, self.projection.group, gone[0], gone[-1],
-            )  # fmt: skip
+                "gap recorded",
+                group=self.projection.group,
+                stream=stream,
+                entries=missing,
+                first_id=gone[0],
+                last_id=gone[-1],
+                reason="The entries were removed from the stream before the group applied them.",
+            )
         retry_in_s = self._park_or_retry(stream, deliveries, failures, tries) if failures else None
         done = [each.entry_id for each in deliveries if each.entry_id not in failures]
         return BatchResult(self.consumer.acknowledge(stream, done), retry_in_s, tuple(done))
@@ -184,7 +201,10 @@ class BatchProcessor:
                 return {**self._apply(events[:middle]), **self._apply(events[middle:])}
             self.projection.probe()  # the entry is the cause only if the database accepts other writes
             logger.exception(
-                "%s cannot apply entry %s of %s.", self.projection.group, events[0].entry_id, events[0].stream
+                "entry not applied",
+                group=self.projection.group,
+                stream=events[0].stream,
+                entry_id=events[0].entry_id,
             )
             return {events[0].entry_id: error}
         return {}
@@ -222,7 +242,15 @@ class BatchProcessor:
         park(self.consumer.client, delivery.entry, group=group, consumer=consumer, deliveries=count, reason=reason)
         self.consumer.acknowledge(stream, [delivery.entry_id])
         self.tries.forget(stream, [delivery.entry_id])
-        logger.error("Parked entry %s of %s after %d deliveries: %s", delivery.entry_id, stream, count, reason)
+        logger.error(
+            "entry parked",
+            group=group,
+            stream=stream,
+            entry_id=delivery.entry_id,
+            deliveries=count,
+            reason=reason,
+            hint="Remove the cause, then redeliver the entry on the page Streams.",
+        )
 
 
 def _reason(error: Exception) -> str:

@@ -8,11 +8,11 @@ trimmed or deleted before they were read: they are recorded as a gap.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 from django.db import transaction
 from django.utils import timezone
+from structlog.stdlib import get_logger
 
 from evdash.eventlog.group_progress import lock_positions
 from evdash.eventlog.models import GroupPosition, LoggedEvent
@@ -22,7 +22,7 @@ from evdash.streams.consumer_group import GroupConsumer
 from evdash.streams.reads import read_forward
 from evdash.streams.stream_info import StreamInfo, scan, stream_info
 
-logger = logging.getLogger("evdash.workers")
+logger = get_logger(__name__)
 
 READ_COUNT = 1_000
 
@@ -67,20 +67,26 @@ def reconcile(consumer: GroupConsumer, projection: Projection, stream: str, hole
         if compared_now.missing > 0:
             range_ = _where(info, compared.after, hole)
             projection.record_missing(stream, range_[0] if range_ else None, _last(info, range_), compared_now.missing)
+            rebuild = f"`manage.py rebuild {projection.group}` adds the ones that are in the event log."
             logger.warning(
-                "Gap: %d entries of %s were removed before %s read them.%s",
-                compared_now.missing, stream, projection.group,
-                "" if projection.fills_log
-                else f" Add the logged ones with `manage.py rebuild {projection.group}`.",
-            )  # fmt: skip
+                "gap recorded",
+                group=projection.group,
+                stream=stream,
+                entries=compared_now.missing,
+                reason="The entries were removed from the stream before the group read them.",
+                **({} if projection.fills_log else {"hint": rebuild}),
+            )
         if compared_now.is_recreated and projection.fills_log and checked_before is not None:
             position.recreated_at = timezone.now()
             rows = LoggedEvent.objects.filter(stream_id=position.stream_id, entry_id__lte=checked_before)
             position.former_entries = max(0, rows.count() - compared_now.restored)
             logger.warning(
-                "Stream %s was recreated (deleted or restored). The event log keeps %d entries of the previous stream.",
-                stream, position.former_entries,
-            )  # fmt: skip
+                "stream recreated",
+                group=projection.group,
+                stream=stream,
+                kept_entries=position.former_entries,
+                reason="The stream was deleted or restored. The event log keeps the entries of the previous stream.",
+            )
         position.checked_through = info.last_generated_id
         position.checked_added = info.entries_added
         position.save(update_fields=["checked_through", "checked_added", "recreated_at", "former_entries"])
@@ -146,7 +152,10 @@ def _make_pending(
             missed += len(left)
     if missed:
         logger.warning(
-            "%d entries of %s were acknowledged in %s before they were applied. They are pending again.",
-            missed, stream, projection.group,
-        )  # fmt: skip
+            "entries pending again",
+            group=projection.group,
+            stream=stream,
+            entries=missed,
+            reason="The entries were acknowledged before they were applied.",
+        )
     return missed

@@ -6,12 +6,12 @@ consumer that had it, if its stream still contains it.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import redis
+from structlog.stdlib import get_logger
 
 from evdash.events.decoding import decode
 from evdash.events.entry import EntryId
@@ -23,7 +23,7 @@ from evdash.streams.consumer_group import GroupConsumer, GroupMissing
 from evdash.streams.dead_letters import ParkedEntry, parked_count, parked_entry, remove_parked
 from evdash.streams.reads import read_entry
 
-logger = logging.getLogger("evdash.workers")
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,12 @@ class RedeliverParked:
         try:
             projection.apply([decode(parked.entry)])
         except Exception as error:  # the cause of the dead-lettering may be any error
-            logger.exception("%s still cannot apply entry %s of %s.", parked.group, parked.entry.entry_id, self.stream)
+            logger.exception(
+                "redelivered entry not applied",
+                group=parked.group,
+                stream=self.stream,
+                entry_id=parked.entry.entry_id,
+            )
             return parked.entry.entry_id, f"Failed again: {type(error).__name__}: {error}"
         remove_parked(client, self.stream, [parked_id])
         return parked.entry.entry_id, ""

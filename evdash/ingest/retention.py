@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+
+from structlog.stdlib import get_logger
 
 from evdash.eventlog.group_progress import compared_through
 from evdash.events.entry import EntryId
@@ -13,7 +14,7 @@ from evdash.streams.consumer_group import GroupConsumer
 from evdash.streams.retention import TrimRefused, retain
 from evdash.streams.stream_info import stream_info
 
-logger = logging.getLogger("evdash.workers")
+logger = get_logger(__name__)
 
 STEPS_MAX = 20
 
@@ -61,7 +62,7 @@ class Retention:
             if not step.more:
                 break
         if removed:
-            logger.info("Retention trimmed %d entries of %s.", removed, stream)
+            logger.info("stream trimmed", stream=stream, entries=removed)
         self._tell(stream, step.holding)
 
     def _compared_through(self, stream: str) -> EntryId | None:
@@ -79,7 +80,7 @@ class Retention:
         """Log when a stream starts or stops holding entries, not every half minute when its numbers change."""
         if bool(holding) != bool(self._told.get(stream)):
             if holding:
-                logger.warning("Retention blocked. %s", holding)
+                logger.warning("retention blocked", stream=stream, reason=holding)
             else:
-                logger.info("Retention of %s resumed.", stream)
+                logger.info("retention resumed", stream=stream)
         self._told[stream] = holding

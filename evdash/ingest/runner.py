@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
@@ -11,11 +10,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from django.db import connection
+from structlog.stdlib import get_logger
 
 from evdash.eventlog.group_progress import compared_through
 from evdash.ingest.batch import OUTAGES
 from evdash.ingest.reconciliation import IdRange, range_before, reconcile
 from evdash.ingest.worker import Worker
+from evdash.streams.client import StreamsUnavailable
 from evdash.streams.consumer_group import GroupMissing
 
 ACCOUNT_EVERY_S = 5.0
@@ -115,7 +116,7 @@ def gather(worker: Worker, stop: threading.Event, batch_ms: int, clock: Callable
         now_s = clock()
 
 
-logger = logging.getLogger("evdash.workers")
+logger = get_logger(__name__)
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
@@ -151,7 +152,9 @@ def run(
             if until_caught_up and not isinstance(error, GroupMissing):
                 raise
             if failed_at_s is None:
-                logger.warning("%s: %s Retrying.", group, str(error).rstrip(".") + ".")
+                logger.warning(
+                    _event_of(error), group=group, reason=str(error), hint="The worker retries until it succeeds."
+                )
             connected = False
             connection.close()
             stop.wait(pause_s * random.uniform(0.5, 1.5))
@@ -161,10 +164,17 @@ def run(
         # The outage is over only after work has succeeded for as long as the last pause. A success can be followed by
         # another failure.
         if failed_at_s is not None and time.monotonic() - failed_at_s >= pause_s / 2:
-            logger.info("%s: recovered.", group)
+            logger.info("worker recovered", group=group)
             failed_at_s, pause_s = None, FIRST_PAUSE_S
         if handled == 0 and until_caught_up:
             if worker.retry_in_s is None:
                 break
             stop.wait(worker.retry_in_s)
     return carried
+
+
+def _event_of(outage: Exception) -> str:
+    """Return the name of the log event for one of OUTAGES."""
+    if isinstance(outage, GroupMissing):
+        return "consumer group missing"
+    return "redis unavailable" if isinstance(outage, StreamsUnavailable) else "database error"

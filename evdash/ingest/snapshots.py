@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator
 from typing import Final
+
+from structlog.stdlib import get_logger
 
 from evdash.eventlog.log_reader import LogReader
 from evdash.eventlog.models import AgentSession
@@ -16,7 +17,7 @@ from evdash.ingest.worker import Worker
 from evdash.streams.reads import read_forward
 from evdash.streams.shared_tail import SharedTail
 
-logger = logging.getLogger("evdash.workers")
+logger = get_logger(__name__)
 
 BUDGET_S: Final = 0.25
 """The time limit of one round, in seconds: it delays new entries by at most that."""
@@ -59,7 +60,7 @@ class StateKeeping:
                 except OUTAGES:
                     raise
                 except Exception:  # snapshots only save time: an error must not stop the worker
-                    logger.exception("The snapshots of session %r could not be stored.", session_id[:80])
+                    logger.exception("snapshots not stored", session_id=session_id)
             self._looked_through = active[-1][1]
 
     def _active(self) -> list[tuple[str, EntryId, int]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+
+from structlog.stdlib import get_logger
 
 from evdash.eventlog.group_progress import set_watermark, watermark
 from evdash.events.decoding import decode
@@ -15,7 +16,7 @@ from evdash.ingest.projections.base import Projection
 from evdash.streams.consumer_group import Delivery, GroupConsumer
 from evdash.streams.reads import read_forward
 
-logger = logging.getLogger("evdash.workers")
+logger = get_logger(__name__)
 
 MAX_DELIVERIES = 5
 CLAIM_IDLE_MS = 60_000
@@ -70,12 +71,18 @@ class Worker:
             self._pending_after[stream] = EntryId.MIN
         self._retry_at_s.clear()
         if created:
-            logger.info("Created consumer group %s on %s.", self.projection.group, ", ".join(created))
+            logger.info("consumer group created", group=self.projection.group, streams=created)
 
     def _place_group(self, stream: str, at: EntryId) -> str:
         change = self.consumer.ensure(stream, at)
         if change == "moved back":
-            logger.info("Moved consumer group %s on %s back to %s.", self.projection.group, stream, at)
+            logger.info(
+                "consumer group moved back",
+                group=self.projection.group,
+                stream=stream,
+                watermark=at,
+                reason="The tables do not have every entry that the group has acknowledged.",
+            )
         return change
 
     def step(self, block_ms: int = 0) -> int:
@@ -121,9 +128,14 @@ class Worker:
             deliveries = self.consumer.claim_idle(stream, self.claim_idle_ms, self.batch_size)
             if deliveries:
                 logger.info(
-                    "Claimed %d idle entries of %s from other consumers of %s: %s to %s.",
-                    len(deliveries), stream, self.projection.group, deliveries[0].entry_id, deliveries[-1].entry_id,
-                )  # fmt: skip
+                    "idle entries claimed",
+                    group=self.projection.group,
+                    stream=stream,
+                    entries=len(deliveries),
+                    first_id=deliveries[0].entry_id,
+                    last_id=deliveries[-1].entry_id,
+                    idle_ms=self.claim_idle_ms,
+                )
                 self.process(stream, deliveries, first_time=False)
                 claimed += len(deliveries)
         return claimed

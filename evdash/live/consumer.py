@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from typing import Any
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
+from structlog.stdlib import get_logger
 
 from evdash import metrics
 from evdash.accounts.sockets import SIGNED_OUT
@@ -27,7 +27,7 @@ from evdash.streams.client import StreamsUnavailable
 from evdash.streams.tail import TailState
 from evdash.web.event_display.row import render_row
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # Close codes from 4000 to 4999 are reserved for applications. static/live/connection.js handles them.
 MALFORMED = 4400
@@ -264,7 +264,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
-            logger.error("Live socket failed.", exc_info=task.exception())
+            logger.error("live socket failed", hint="The page reconnects.", exc_info=task.exception())
             self.feed_failed()
 
     def _clean_up(self) -> None:

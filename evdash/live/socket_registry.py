@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from django.db import DatabaseError
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
+from structlog.stdlib import get_logger
 
 
 def is_still_signed_in(scope: Any) -> bool:
@@ -40,7 +40,7 @@ def ended_sessions(session_keys: Collection[str]) -> set[str]:
     return set(session_keys) - set(open_keys.values_list("session_key", flat=True))
 
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 SOCKETS_PER_PERSON = 50
 # The interval of the check for sign-outs in other processes. A sign-out in this process closes its sockets at once.
@@ -109,7 +109,9 @@ class SocketRegistry:
             try:
                 self._close(await _ended_sessions({each.session_key for each in self._sockets}))
             except DatabaseError as error:  # every page reports the outage; the sockets stay open until SQL answers
-                logger.warning("Cannot check the sign-in of open sockets: %s", error)
+                logger.warning(
+                    "sign-ins not checked", sockets=len(self._attendees), reason=str(error), retry_in_s=LOOK_EVERY_S
+                )
 
 
 _registries: WeakKeyDictionary[asyncio.AbstractEventLoop, SocketRegistry] = WeakKeyDictionary()

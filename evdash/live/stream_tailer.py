@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
+from structlog.stdlib import get_logger
 
 from evdash import metrics
 from evdash.eventlog.current_reader import tail_of_process
@@ -22,7 +22,7 @@ from evdash.live.hub import EventsOf, Hub
 from evdash.streams.tail import Tail, TailState
 from evdash.web.event_display.row import render_row
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 TailFactory = partial[Tail]
 
@@ -122,7 +122,7 @@ class StreamTailer:
     def _ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() or task.exception() is None:
             return
-        logger.error("The stream tailer failed; pages reconnect.", exc_info=task.exception())
+        logger.error("stream tailer failed", hint="Pages reconnect.", exc_info=task.exception())
         if self._task is task:
             self._task = None
         listeners, self._listeners = self._listeners, set()

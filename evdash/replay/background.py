@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import redis
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connections
+from structlog.stdlib import get_logger
 
 from evdash.audit_log.run_operation import operate
 from evdash.events.entry import Entry
@@ -23,7 +23,7 @@ from evdash.streams.client import open_client
 from evdash.streams.commands import OperationRefused, Outcome, Preview
 from evdash.streams.sandbox import SandboxWriter
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 AT_ONCE: Final = 4
 """Maximum number of replays that one process executes at the same time."""
@@ -108,7 +108,7 @@ class _Run(threading.Thread):
                 operate(user_name, replay, reason, client, user=user)
         except Exception as error:  # noqa: BLE001 - it ends a thread, and is told to who waits or to the log
             if self.begun.done():
-                logger.warning("Replay to %s ended early: %s", replay.stream, error)
+                logger.warning("replay ended early", stream=replay.stream, reason=str(error))
             else:
                 self.begun.set_exception(error)
         finally:

@@ -16,14 +16,14 @@ two more faults. The kernel continues to give connections to a hanging process, 
 
 from __future__ import annotations
 
-import logging
 import socket
 from collections.abc import Callable
 from typing import Any, Final
 
+from structlog.stdlib import get_logger
 from twisted.internet import tcp
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 LIVE_START: Final = b"GET /live/socket/"
 """First bytes of a live page's request (live/routing.py)."""
@@ -68,7 +68,7 @@ def adopt(reactor: Any, connection: socket.socket, factory: Any) -> None:
         try:
             reactor.adoptStreamConnection(connection.fileno(), connection.family, factory)
         except OSError:  # the client has disconnected
-            logger.debug("A connection ended before it was served.", exc_info=True)
+            logger.debug("connection ended before it was served", exc_info=True)
 
 
 class Acceptor(_Reader):
@@ -101,7 +101,7 @@ class Acceptor(_Reader):
         except BlockingIOError:  # another process accepted it first
             self._go_on()
         except OSError as error:
-            logger.warning("A connection could not be accepted: %s.", error)
+            logger.warning("connection not accepted", reason=str(error), retry_in_s=ERROR_PAUSE_S)
             self.reactor.callLater(ERROR_PAUSE_S, self._go_on)
         else:
             _FirstBytes(self.reactor, connection, self._route)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 from collections.abc import Callable, Iterator
 from csv import writer as csv_writer
 from typing import Any
@@ -12,11 +11,12 @@ from typing import Any
 from django.db import DatabaseError
 from django.http import StreamingHttpResponse
 from django.utils.html import escape
+from structlog.stdlib import get_logger
 
 from evdash.streams.client import StreamsUnavailable
 from evdash.web.error_pages import database_problem
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Pieces = Iterator[bytes]
 
@@ -52,7 +52,7 @@ def _ended_in_words(pieces: Pieces, form: str) -> Pieces:
         yield from pieces
     except (StreamsUnavailable, DatabaseError, BrokenOff) as cause:
         fault = cause if isinstance(cause, DatabaseError) else None
-        logger.warning("An export as %s is incomplete: %s", form, cause, exc_info=fault)
+        logger.warning("export incomplete", format=form, reason=str(cause), exc_info=fault)
         reason = database_problem(cause) if isinstance(cause, DatabaseError) else " ".join(str(cause).split())
         yield incomplete_line(form, reason).encode()
 

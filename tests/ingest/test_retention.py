@@ -15,6 +15,7 @@ from evdash.ingest.worker import Worker
 from evdash.streams.consumer_group import GroupConsumer
 from tests.builders import STREAM, raw_entry
 from tests.eventlog.conftest import write
+from tests.logged import logged
 
 pytestmark = pytest.mark.django_db
 
@@ -74,8 +75,11 @@ def test_who_holds_what_should_go_is_said_once(valkey: redis.Redis, caplog: pyte
         catch_up(valkey, projection)
     valkey.execute_command("XGROUP", "CREATE", STREAM, "billing", "0")
     keeping = retention(valkey, max_length=4)
-    with caplog.at_level("WARNING", logger="evdash.workers"):
+    caplog.clear()
+    with caplog.at_level("INFO", logger="evdash.ingest"):
         keeping.trim()
         keeping.trim()
-    assert caplog.text.count("billing") == 1
+    [blocked] = logged(caplog)
+    assert (blocked["event"], blocked["stream"]) == ("retention blocked", STREAM)
+    assert "Group billing has read nothing" in blocked["reason"]
     assert valkey.xlen(STREAM) == 10

@@ -21,6 +21,7 @@ from evdash.ingest.runner import WorkerRunner
 from evdash.ingest.snapshots import StateKeeping
 from tests.builders import STREAM, entry, tail_of
 from tests.eventlog.conftest import GROUP, MakeWorker, write
+from tests.logged import logged
 
 pytestmark = pytest.mark.django_db
 
@@ -127,7 +128,8 @@ def test_a_session_that_cannot_be_folded_stops_neither_the_others_nor_the_worker
         pass
     StateKeeping(worker).keep()
     assert (kept("s"), kept("z")) == ([], [10, 20])
-    assert "The snapshots of session 's' could not be stored." in caplog.text
+    assert {"event": "snapshots not stored", "session_id": "s"} in logged(caplog)
+    assert "RuntimeError: no such thing" in caplog.text
 
 
 def test_a_rebuild_throws_kept_states_away(valkey: redis.Redis, valkey_url: str, make_worker: MakeWorker) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 
@@ -21,6 +22,7 @@ from evdash.ingest.worker import Worker
 from evdash.streams.consumer_group import GroupConsumer, GroupMissing
 from tests.builders import STREAM, raw_entry
 from tests.eventlog.conftest import GROUP, MakeWorker, write
+from tests.logged import logged
 
 pytestmark = pytest.mark.django_db
 
@@ -145,12 +147,17 @@ def test_an_outage_is_one_line_although_the_worker_connects_in_between(
     write(valkey, ENTRIES)
     worker = make_worker(batch_size=2)  # some batches succeed between two failures
     worker.projection = worker.carrier.projection = Locked(GROUP)
-    with caplog.at_level("INFO", logger="evdash.workers"):
+    with caplog.at_level("INFO", logger="evdash.ingest"):
         run(WorkerRunner(worker), StopsAfterPauses(), block_ms=0)
-    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
-        "evdash-audit: canceling statement due to lock timeout. Retrying."
+    assert logged(caplog, logging.WARNING) == [
+        {
+            "event": "database error",
+            "group": GROUP,
+            "reason": "canceling statement due to lock timeout",
+            "hint": "The worker retries until it succeeds.",
+        }
     ]
-    assert "it works again" not in caplog.text
+    assert "worker recovered" not in {each["event"] for each in logged(caplog)}
 
 
 def test_entries_deleted_while_pending_are_told_and_do_not_stop_the_worker(
@@ -161,13 +168,36 @@ def test_entries_deleted_while_pending_are_told_and_do_not_stop_the_worker(
     dying.connect()
     dying.consumer.read_new([STREAM], 4, 0)
     valkey.execute_command("XDEL", STREAM, "2-1", "3-1")
-    with caplog.at_level("WARNING", logger="evdash.workers"):
+    with caplog.at_level("WARNING", logger="evdash.ingest"):
         catch_up(make_worker())
-    assert "2 entries of memory:events were removed before evdash-audit applied them" in caplog.text
+    [recorded] = logged(caplog, logging.WARNING)
+    assert (recorded["event"], recorded["group"], recorded["stream"]) == ("gap recorded", GROUP, STREAM)
+    assert (recorded["entries"], recorded["first_id"], recorded["last_id"]) == (2, EntryId(2, 1), EntryId(3, 1))
     gap = Gap.objects.get()
     assert (gap.kind, gap.first_id, gap.last_id, gap.entries) == ("removed", EntryId(2, 1), EntryId(3, 1), 2)
     assert_counted_once(8)
     assert watermark(GROUP, STREAM) == EntryId(10, 1)
+
+
+def test_each_batch_is_logged_at_debug_with_its_time_and_not_at_info(
+    valkey: redis.Redis, make_worker: MakeWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(valkey, ENTRIES)
+    worker = make_worker(batch_size=6)
+    with caplog.at_level("DEBUG", logger="evdash.ingest"):
+        catch_up(worker)
+    batches = [each for each in logged(caplog, logging.DEBUG) if each["event"] == "batch applied"]
+    assert [(each["group"], each["stream"], each["applied"]) for each in batches] == [
+        (GROUP, STREAM, 6),
+        (GROUP, STREAM, 4),
+    ]
+    assert all(each["ms"] >= 0 for each in batches)
+
+    caplog.clear()
+    write(valkey, [raw_entry(("type", "a"), entry_id="11-1")])
+    with caplog.at_level("INFO", logger="evdash.ingest"):
+        catch_up(worker)
+    assert logged(caplog) == []
 
 
 def test_an_entry_of_anything_is_carried_over(valkey: redis.Redis, make_worker: MakeWorker) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 import pytest
 import redis
@@ -194,11 +194,29 @@ def test_a_killed_process_is_started_again_while_the_other_answers(serve: Start)
 
     os.kill(killed, signal.SIGKILL)
 
-    wait_until(lambda: "ended with exit code -9. Restart in 1 s" in running.log.read_text())
+    wait_until(lambda: re.search(r"process=web-\d exit_code=-9 restart_in_s=1 ", running.log.read_text()))
     assert running.ask() == "evdash is running.\n"
     again = running.wait_until_served()
     assert killed not in again
     assert running.answering(again) == again
+
+
+def test_json_logs_have_one_object_per_line_of_every_process(serve: Start) -> None:
+    running = serve(EVDASH_LOG_FORMAT="json")
+    children = running.wait_until_served()
+    with pytest.raises(HTTPError):
+        running.ask("/no-such-page/")
+    os.kill(min(children), signal.SIGKILL)
+    wait_until(lambda: "process ended" in running.log.read_text())
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(10) == 0
+
+    records = [json.loads(line) for line in running.log.read_text().splitlines()]
+
+    [ended] = [each for each in records if each["event"] == "process ended"]
+    assert (ended["level"], ended["exit_code"], ended["restart_in_s"]) == ("warning", -9, 1)
+    assert ended["logger"] == "evdash.serving.processes"
+    assert {"Not Found: /no-such-page/"} <= {each["event"] for each in records if each["logger"] == "django.request"}
 
 
 def test_live_pages_have_a_process_of_their_own(serve: Start) -> None:
@@ -214,7 +232,7 @@ def test_live_pages_have_a_process_of_their_own(serve: Start) -> None:
         wait_until(lambda: live.state is State.CLOSED)
     with running.live_page(cookie):  # waits until the process has been started again
         assert running.ask() == "evdash is running.\n"
-        assert "Restart in" in running.log.read_text()
+        assert "restart_in_s=1 " in running.log.read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -226,7 +244,7 @@ def test_a_signal_to_the_parent_ends_all_in_order(serve: Start, number: signal.S
 
     assert running.process.wait(10) == 0
     assert not any(exists(child) for child in children)
-    assert "ended with exit code" not in running.log.read_text()
+    assert "process ended" not in running.log.read_text()
     assert not list(running.data.glob("figures-*"))
 
 
@@ -256,7 +274,9 @@ def test_an_export_keeps_the_pace_of_its_reader_and_says_that_the_server_was_sto
     *whole, last = answer.splitlines()
     assert json.loads(whole[-1])["stream"] == "memory:events"
     assert json.loads(last) == {"incomplete": True, "reason": "evdash was stopped."}
-    assert "An export as NDJSON is incomplete: evdash was stopped." in running.log.read_text()
+    assert re.search(
+        r'WARNING +export incomplete +format=NDJSON reason="evdash was stopped\."', running.log.read_text()
+    )
 
 
 def test_a_process_that_does_not_end_is_killed(serve: Start) -> None:
@@ -362,5 +382,5 @@ def test_metrics_are_those_of_all_processes(serve: Start) -> None:
     wait_until(lambda: open_sockets() == ["0.0"])
 
     os.kill(min(children), signal.SIGKILL)
-    wait_until(lambda: "Restart in" in running.log.read_text())
+    wait_until(lambda: "restart_in_s=1 " in running.log.read_text())
     assert f"gauge_livesum_{min(children)}.db" not in {path.name for path in running.data.glob("figures-*/*.db")}

@@ -75,7 +75,7 @@ def test_a_worker_that_dies_is_started_again(running: Up) -> None:
     first = running.children()["manage.py work"]
     os.kill(first, signal.SIGKILL)
 
-    running.wait_for(r"Worker ended \(exit code -9\)\. Restart in 1 s")
+    running.wait_for(r"WARNING +process ended +process=worker exit_code=-9 restart_in_s=1 ")
 
     wait_until(lambda: running.children().get("manage.py work", first) != first)
 

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import DatabaseError
+from structlog.stdlib import get_logger
 
 from evdash.accounts.one_time_links import DEFAULT_USER, LIFETIME, create_link, person
 from evdash.config.checks import TAG
@@ -26,6 +27,8 @@ from evdash.streams.embedded_server import EmbeddedServer, EmbeddedServerError
 from evdash.streams.loading import Progress, wait_until_loaded
 from evdash.supervisor.ports import PortTaken, refuse_taken_port
 from evdash.supervisor.processes import Child, RestartPause
+
+logger = get_logger(__name__)
 
 LOOK_EVERY_S = 0.05
 READY_WAIT_S = 30.0
@@ -195,8 +198,9 @@ class Command(PlainCommand):
                 if due is None:
                     child.forget()
                     pause_s = pauses[child.name].after(child.ran_s)
-                    ended = f"{child.name.capitalize()} ended (exit code {child.exit_code})"
-                    self.stderr.write(f"{ended}. Restart in {pause_s:.0f} s.")
+                    logger.warning(
+                        "process ended", process=child.name, exit_code=child.exit_code, restart_in_s=round(pause_s)
+                    )
                     restart_at[child.name] = time.monotonic() + pause_s
                 elif time.monotonic() >= due:
                     del restart_at[child.name]
