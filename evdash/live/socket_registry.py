@@ -110,7 +110,7 @@ class SocketRegistry:
                 self._close(await _ended_sessions({each.session_key for each in self._sockets}))
             except DatabaseError as error:  # every page reports the outage; the sockets stay open until SQL answers
                 logger.warning(
-                    "sign-ins not checked", sockets=len(self._attendees), reason=str(error), retry_in_s=LOOK_EVERY_S
+                    "sign-ins not checked", sockets=len(self._sockets), reason=str(error), retry_in_s=LOOK_EVERY_S
                 )
 
 
