@@ -23,6 +23,13 @@ from evdash.events.wire_profile import DEFAULT_PROFILE, WireProfile
 _LAST_SECOND = 253_402_300_799
 _NUMBER = re.compile(r"[+-]?\d{1,25}(\.\d{1,12})?", re.ASCII)
 
+DECODER_VERSION: int = 1
+"""The version of `decode`, raised with every change of its result (remarks aside), of `search_text` or of `identity`.
+
+Workers then decode the rows of the event log again. tests/events/test_decoder.py fails after a change without a new
+version.
+"""
+
 
 class InvalidTimestamp(ValueError):
     """Timestamp that cannot be displayed. The message states the reason."""

@@ -8,17 +8,21 @@ A user module, named by EVDASH_UPCASTERS, adds steps:
     def total_in_cents(data):
         return {**data, "total_cents": round(float(data["total"]) * 100)}
 
-An upcaster never changes the raw entry.
+An upcaster never changes the raw entry. When the text of the module changes, workers decode the event log again. A
+module whose steps depend on other modules declares `VERSION`, and raises it with every change.
 """
 
 from __future__ import annotations
 
 import copy
+import hashlib
 import importlib
+import inspect
 import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 from evdash.events.json_values import InvalidJson, parse
@@ -114,6 +118,8 @@ class Upcasters:
 
     shipped: Steps = field(default_factory=dict)
     own: Steps = field(default_factory=dict)
+    own_version: str = ""
+    """The version of the user module: the one that it declares, else a hash of its text. "": there is no module."""
 
     def add(self, event_type: str, from_version: int, step: Upcaster) -> None:
         """Register a user step.
@@ -183,9 +189,24 @@ def upcaster(event_type: str, *, from_version: int) -> Callable[[Upcaster], Upca
 def load(module: str) -> None:
     """Import a module that adds upcasters. Raise UpcastersInvalid for any failure in it."""
     try:
-        importlib.import_module(module)
+        UPCASTERS.own_version = _version_of(importlib.import_module(module))
     except Exception as error:
         raise UpcastersInvalid(f"it cannot be imported ({_in_words(error)})") from error
+
+
+def _version_of(module: ModuleType) -> str:
+    """Return the version of a user module, never empty.
+
+    Raise UpcastersInvalid for a module without `VERSION` and without a source text.
+    """
+    declared = getattr(module, "VERSION", None)
+    if declared is not None:
+        return f"version {declared}"
+    try:
+        text = inspect.getsource(module)
+    except (OSError, TypeError) as error:
+        raise UpcastersInvalid("it has no source text and no VERSION. Declare VERSION = 1 in it") from error
+    return f"text {hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def _in_words(error: Exception) -> str:

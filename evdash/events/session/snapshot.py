@@ -4,6 +4,7 @@ A dumped state has these parts, in this order:
 
     a line with the version of the fold
     a CRC-32 of all that follows
+    the fingerprint of the decoder (events/decoder.py)
     the length of the head
     the head: compressed JSON of everything but the full chunks of lists
     the chunks, each compressed separately
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
+from evdash.events.decoder import fingerprint
 from evdash.events.session.identities import Identities
 from evdash.events.session.persistent import Chunk, PersistentList, PersistentMap
 from evdash.events.session.reducer import FOLD_VERSION
@@ -39,12 +41,12 @@ def dump(state: SessionState) -> bytes:
     tree = _packed(state, chunks)
     head = json.dumps([tree, [len(chunk) for chunk in chunks]], ensure_ascii=False, separators=(",", ":"))
     packed = zlib.compress(head.encode("utf-8"), level=3)
-    body = b"".join([len(packed).to_bytes(_NUMBER_BYTES, "big"), packed, *chunks])
+    body = b"".join([_decoder(), len(packed).to_bytes(_NUMBER_BYTES, "big"), packed, *chunks])
     return _first_line() + zlib.crc32(body).to_bytes(_NUMBER_BYTES, "big") + body
 
 
 def load(dumped: bytes) -> SessionState:
-    """Return the dumped state. Raise UnreadableSnapshot, also for another FOLD_VERSION."""
+    """Return the dumped state. Raise UnreadableSnapshot, also for another FOLD_VERSION or another decoder."""
     first_line, _, rest = dumped.partition(b"\n")
     if first_line + b"\n" != _first_line():
         raise UnreadableSnapshot(
@@ -54,6 +56,10 @@ def load(dumped: bytes) -> SessionState:
     body = rest[_NUMBER_BYTES:]
     if zlib.crc32(body) != int.from_bytes(rest[:_NUMBER_BYTES], "big"):
         raise UnreadableSnapshot(f"The snapshot is damaged: the checksum of its {len(body):,} bytes does not match.")
+    decoder = _decoder()
+    if not body.startswith(decoder):
+        raise UnreadableSnapshot("The snapshot was folded from events of another decoder.")
+    body = body[len(decoder) :]
     start = _NUMBER_BYTES + int.from_bytes(body[:_NUMBER_BYTES], "big")
     tree, sizes = json.loads(zlib.decompress(body[_NUMBER_BYTES:start]))
     chunks: list[bytes] = []
@@ -66,6 +72,10 @@ def load(dumped: bytes) -> SessionState:
 
 def _first_line() -> bytes:
     return _MAGIC + f"{FOLD_VERSION}\n".encode("ascii")
+
+
+def _decoder() -> bytes:
+    return fingerprint().encode("ascii")
 
 
 def _packed(value: Any, chunks: list[bytes]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from evdash.events import decoding
 from evdash.events.session import snapshot
 from evdash.events.session.diff import diff
 from evdash.events.session.reducer import fold, fold_all
@@ -28,6 +29,15 @@ def test_a_snapshot_of_another_version_is_not_read(state: SessionState, monkeypa
     dumped = dump(state)
     monkeypatch.setattr(snapshot, "FOLD_VERSION", 3)
     with pytest.raises(UnreadableSnapshot, match=r"begins with b'evdash session 2'; version 3 of the fold"):
+        load(dumped)
+
+
+def test_a_snapshot_of_another_decoders_events_is_not_read(
+    state: SessionState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dumped = dump(state)
+    monkeypatch.setattr(decoding, "DECODER_VERSION", decoding.DECODER_VERSION + 1)
+    with pytest.raises(UnreadableSnapshot, match="of another decoder"):
         load(dumped)
 
 

@@ -1,0 +1,21 @@
+"""The decoder of this process: code, wire profile and upcasters, as one fingerprint. Rows of the log record it."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+
+from evdash.events import decoding
+from evdash.events.decoding import WireProfile
+from evdash.events.upcasters import UPCASTERS
+
+
+def fingerprint() -> str:
+    """Return 32 hexadecimal digits. Decoders with equal fingerprints make equal events of equal entries."""
+    return _fingerprint(decoding.DECODER_VERSION, decoding.DEFAULT_PROFILE, UPCASTERS.own_version)
+
+
+@lru_cache(maxsize=16)
+def _fingerprint(version: int, profile: WireProfile, own_version: str) -> str:
+    parts = repr((version, profile, own_version))
+    return hashlib.blake2b(parts.encode("utf-8", errors="backslashreplace"), digest_size=16).hexdigest()
