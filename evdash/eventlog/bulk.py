@@ -68,6 +68,31 @@ def upsert(
     _write(model, columns, rows, _on_conflict(model, columns, key, merge, connection.vendor))
 
 
+def update(model: type[Model], columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+    """Change the columns of existing rows. Each of `rows` has the values of `columns`, then the primary key."""
+    if not rows:
+        return
+    key = model._meta.pk.name
+    names = [_column(model, name) for name in (*columns, key)]
+    table = model._meta.db_table
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            changes = ", ".join(f"{name} = %s" for name in names[:-1])
+            cursor.executemany(f"UPDATE {table} SET {changes} WHERE {names[-1]} = %s", rows)  # noqa: S608 - the model
+            return
+        changes = ", ".join(f"{name} = changed.{name}" for name in names[:-1])
+        types = [model._meta.get_field(name).db_type(connection) for name in (*columns, key)]
+        holders = f"({', '.join(f'%s::{type_}' for type_ in types)})"
+        at_once = _PARAMETERS_MAX // len(names)
+        for start in range(0, len(rows), at_once):
+            part = rows[start : start + at_once]
+            statement = f"""
+                UPDATE {table} SET {changes} FROM (VALUES {", ".join([holders] * len(part))})
+                AS changed ({", ".join(names)}) WHERE {table}.{names[-1]} = changed.{names[-1]}
+            """  # noqa: S608 - names of the model
+            cursor.execute(statement, [value for row in part for value in row])
+
+
 def entry_ids_among(model: type[Model], column: str, value: int, entry_ids: Sequence[EntryId]) -> list[EntryId]:
     """Return those of these entry IDs that rows with this value have. `column`: what the index has beside the ID."""
     if not entry_ids:

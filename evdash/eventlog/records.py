@@ -42,6 +42,16 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class Redecoding:
+    """The work that is left after a change of the decoder. SQL and pages may disagree until it is done."""
+
+    rows_left: int  # rows of the event log whose columns another decoder wrote
+    rows: int  # all rows of the event log
+    read_models_left: bool  # sessions, users and counts have values of another decoder
+    is_running: bool  # a worker with the decoder of this process runs
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
     """The completeness of a reader's data."""
 
@@ -50,6 +60,7 @@ class Coverage:
     unreachable: str  # the error message if Redis was unreachable; the data is then from the log alone
     notes: tuple[str, ...] = ()
     is_of_copies: bool = False  # the data is from a sandbox, which contains replayed copies
+    redecoding: Redecoding | None = None  # None: the log was decoded as pages decode
 
 
 UNREAD = "unread"

@@ -8,7 +8,7 @@ import msgpack
 
 from evdash.eventlog.models import AgentSession, AgentUser
 from evdash.events.decoding import decode
-from evdash.events.deduplication import CountChange
+from evdash.events.deduplication import CountChange, identity
 from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
 from evdash.events.filters.search_text import search_text
@@ -29,17 +29,32 @@ def unpack(packed: bytes) -> tuple[tuple[bytes, bytes], ...]:
 
 EVENT_COLUMNS = (
     "stream_id", "entry_id", "occurred_us", "is_error", "type", "session_id", "user_id", "severity", "tool", "model",
-    "agent", "code", "event_id", "pairs", "search_text", "identity", "is_duplicate",
+    "agent", "code", "event_id", "pairs", "search_text", "identity", "is_duplicate", "decoder_id",
 )  # fmt: skip
 
 
-def event_values(change: CountChange, stream_id: int) -> tuple[Any, ...]:
+def event_values(change: CountChange, stream_id: int, decoder_id: int) -> tuple[Any, ...]:
     """Return the EVENT_COLUMNS of this change's event."""
     event = change.event
     return (
         stream_id, event.entry_id.to_bytes(), event.occurred_us, event.is_error, event.type, event.session_id,
         event.user_id, event.severity, event.tool, event.model, event.agent, event.code, event.event_id,
-        pack(event.entry.pairs), search_text(event), change.identity, change.is_duplicate,
+        pack(event.entry.pairs), search_text(event), change.identity, change.is_duplicate, decoder_id,
+    )  # fmt: skip
+
+
+DECODED_COLUMNS = (
+    "occurred_us", "is_error", "type", "session_id", "user_id", "severity", "tool", "model", "agent", "code",
+    "event_id", "search_text", "identity",
+)  # fmt: skip
+"""The columns that depend on the decoder, without `is_duplicate`, which depends on other rows, too."""
+
+
+def decoded_values(event: Event) -> tuple[Any, ...]:
+    """Return the DECODED_COLUMNS of an event."""
+    return (
+        event.occurred_us, event.is_error, event.type, event.session_id, event.user_id, event.severity, event.tool,
+        event.model, event.agent, event.code, event.event_id, search_text(event), identity(event),
     )  # fmt: skip
 
 

@@ -3,12 +3,15 @@ from __future__ import annotations
 import pytest
 from django.db import IntegrityError, transaction
 
-from evdash.eventlog.bulk import Merge, entry_ids_among, existing, insert, upsert
+from evdash.eventlog.bulk import Merge, entry_ids_among, existing, insert, update, upsert
 from evdash.eventlog.models import AgentUser, LoggedEvent, Participation, TypeCount
 from evdash.eventlog.models.log import Stream
 from evdash.eventlog.row_mapping import USER_COLUMNS, user_of_row, user_values
+from evdash.events.decoding import decode
 from evdash.events.entry import EntryId
 from evdash.events.summaries import UserSummary
+from evdash.ingest.projections.event_log import AuditProjection
+from tests.builders import entry
 
 pytestmark = pytest.mark.django_db
 
@@ -39,6 +42,18 @@ def test_without_a_rule_the_new_value_replaces_the_old_one() -> None:
     for events in (7, 3):
         upsert(TypeCount, COLUMNS, [count(stream, "a", events, 9, 9)], key=KEY)
     assert TypeCount.objects.get().events == 3
+
+
+def test_an_update_changes_the_named_columns_of_the_rows_with_these_keys() -> None:
+    decoder_columns = ("identity", "is_error", "occurred_us", "type", "decoder_id")
+    AuditProjection("g").apply([decode(entry(f"{number}-0", type="x", id=str(number))) for number in range(1, 4)])
+    keys = list(LoggedEvent.objects.order_by("entry_id").values_list("pk", flat=True))
+    update(LoggedEvent, decoder_columns, [(None, True, 5, "y", 9, keys[0]), (b"\0" * 16, False, 6, "", 8, keys[1])])
+    rows = LoggedEvent.objects.order_by("entry_id").values_list(*decoder_columns[1:], "event_id")
+    assert list(rows)[:2] == [(True, 5, "y", 9, "1"), (False, 6, "", 8, "2")]
+    assert list(rows)[2][2:] == ("x", LoggedEvent.objects.get(pk=keys[2]).decoder_id, "3")
+    identities = LoggedEvent.objects.order_by("entry_id").values_list("identity", flat=True)[:2]
+    assert [each and bytes(each) for each in identities] == [None, b"\0" * 16]
 
 
 def test_an_insert_of_a_row_that_exists_fails_and_writes_nothing() -> None:

@@ -31,6 +31,8 @@ class GroupPosition(models.Model):
     # former stream contained. Set only for the group that fills the log.
     recreated_at = models.DateTimeField(null=True)
     former_entries = models.BigIntegerField(default=0)
+    # The Decoder of all events in the read models; 0: several, or an unknown one; None: there are no events.
+    decoder_id = models.SmallIntegerField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["group", "stream"], name="one_position_per_group_and_stream")]

@@ -17,6 +17,23 @@ class Stream(models.Model):
         return self.name
 
 
+class Decoder(models.Model):
+    """A decoder of rows: a version of the code with its wire profile and upcasters (events/decoder.py).
+
+    `rows` replaces an index of the log by decoder. Each transaction that writes rows changes it, too.
+    """
+
+    id = models.SmallAutoField(primary_key=True)
+    fingerprint = models.CharField(max_length=32, unique=True)
+    first_used_at = models.DateTimeField()
+    last_used_at = models.DateTimeField()  # refreshed by its workers while they run
+    rows = models.BigIntegerField(default=0)  # of the log, last written by this decoder
+    redecoded_through = models.BigIntegerField(default=0)  # the log's primary key up to which re-decoding has come
+
+    def __str__(self) -> str:
+        return f"{self.id}: {self.fingerprint}"
+
+
 class LoggedEvent(models.Model):
     """One complete entry (`pairs`), with the decoded columns that filters query; the entry is decoded once."""
 
@@ -38,6 +55,8 @@ class LoggedEvent(models.Model):
     search_text = models.TextField()  # events/filters/search_text.py
     identity = models.BinaryField(max_length=16, null=True)  # events/deduplication.py
     is_duplicate = models.BooleanField(default=False)  # an earlier entry of the stream has the same identity
+    # The Decoder of the decoded columns; 0: one of a version that did not record it. No index: see `Decoder.rows`.
+    decoder_id = models.SmallIntegerField(db_default=0)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["entry_id", "stream"], name="an_entry_is_logged_once")]

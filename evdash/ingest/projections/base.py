@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import F
 
 from evdash.eventlog.bulk import entry_ids_among, insert
+from evdash.eventlog.decoders import decoder_number, note_applied
 from evdash.eventlog.gaps import close_gaps, known_missing, left_out_ids, noted_as_removed, ranges_of_gaps, record_gap
 from evdash.eventlog.group_progress import lock_positions, note_batch
 from evdash.eventlog.models import AppliedEntry, Gap, GroupPosition
@@ -46,10 +47,16 @@ class Projection(ABC):
                 changed = self._changes(new, positions)
                 self._record(changed, positions)
                 self._add(changed, _numbers(positions))
+                decoder = decoder_number()
                 for stream in {event.stream for event in new}:
+                    note_applied(positions[stream], decoder)
                     close_gaps(positions[stream], [event.entry_id for event in new if event.stream == stream])
             self._note(new, positions, time.perf_counter_ns() - started_ns)
         return len(new)
+
+    def applied_among(self, stream: str, entry_ids: Sequence[EntryId]) -> set[EntryId]:
+        """Return those of these entries that were applied."""
+        return set(self._applied(entry_ids, self._position(stream)))
 
     def probe(self) -> None:
         """Raise the database's error if nothing at all can be committed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from evdash.eventlog.bulk import entry_ids_among, insert, upsert
+from evdash.eventlog.decoders import add_rows, decoder_number, note_all_rows
 from evdash.eventlog.group_progress import stream_numbers
 from evdash.eventlog.models import GroupPosition, LoggedEvent
 from evdash.eventlog.row_mapping import EVENT_COLUMNS, event_values
@@ -30,11 +31,13 @@ class AuditProjection(Projection):
 
     def _record(self, changed: Sequence[CountChange], positions: Positions) -> None:
         new = [change for change in changed if change.is_new]
+        decoder = decoder_number()
         insert(
             LoggedEvent,
             EVENT_COLUMNS,
-            [event_values(change, positions[change.event.stream].stream_id) for change in new],
+            [event_values(change, positions[change.event.stream].stream_id, decoder) for change in new],
         )
+        add_rows(decoder, len(new))
         for change in changed:
             if not change.is_new:
                 number = positions[change.event.stream].stream_id
@@ -62,14 +65,28 @@ class AuditProjection(Projection):
         """Decode every row of the log again from its raw pairs, and rebuild the read models; return the row count."""
         self._clear()
         LoggedEvent.objects.update(identity=None, is_duplicate=False)
+        decoder = decoder_number()
         count = 0
         for events in batches:
             numbers = stream_numbers({event.stream for event in events})
             changed = changes_of(events, counted_in_log)
-            rows = [event_values(change, numbers[change.event.stream]) for change in changed if change.is_new]
+            rows = [event_values(change, numbers[change.event.stream], decoder) for change in changed if change.is_new]
             upsert(LoggedEvent, EVENT_COLUMNS, rows, key=("entry_id", "stream_id"))
             self._add(changed, numbers)
             count += len(events)
+        note_all_rows(decoder)
+        return count
+
+    def refill_read_models(self, batches: Iterable[Sequence[CountChange]]) -> int:
+        """Rebuild the read models from these changes, in the caller's transaction; return the number of events.
+
+        The batches contain each row of the log once. The log itself is unchanged.
+        """
+        self._clear()
+        count = 0
+        for changed in batches:
+            self._add(changed, stream_numbers({change.event.stream for change in changed}))
+            count += len(changed)
         return count
 
     def _clear(self) -> None:
