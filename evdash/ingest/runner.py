@@ -15,6 +15,7 @@ from structlog.stdlib import get_logger
 from evdash.eventlog.group_progress import compared_through
 from evdash.ingest.batch import OUTAGES
 from evdash.ingest.reconciliation import IdRange, range_before, reconcile
+from evdash.ingest.redecoding import Redecoding
 from evdash.ingest.worker import Worker
 from evdash.streams.client import StreamsUnavailable
 from evdash.streams.consumer_group import GroupMissing
@@ -22,6 +23,7 @@ from evdash.streams.consumer_group import GroupMissing
 ACCOUNT_EVERY_S = 5.0
 RETAIN_EVERY_S = 30.0
 KEEP_EVERY_S = 5.0
+REDECODE_EVERY_S = 1.0
 
 
 @dataclass(slots=True)
@@ -42,10 +44,15 @@ class WorkerRunner:
     """Connects one worker and runs its periodic tasks; each task returns how many entries it processed."""
 
     def __init__(
-        self, worker: Worker, retain: Callable[[], int] | None = None, keep: Callable[[], int] | None = None
+        self,
+        worker: Worker,
+        retain: Callable[[], int] | None = None,
+        keep: Callable[[], int] | None = None,
+        redecoding: Redecoding | None = None,
     ) -> None:
         """Set up the tasks: `retain` trims the streams, `keep` stores snapshots of sessions."""
         self.worker = worker
+        self.redecoding = redecoding
         self._holes: dict[str, IdRange] = {}
         self.chores = [
             PeriodicTask(worker.claim_idle_ms / 4000, worker.claim),
@@ -54,8 +61,18 @@ class WorkerRunner:
         ]
         if retain is not None:
             self.chores.append(PeriodicTask(RETAIN_EVERY_S, retain))
+        if redecoding is not None:
+            self.chores += [
+                PeriodicTask(REDECODE_EVERY_S, redecoding.step),
+                PeriodicTask(0.0, redecoding.step, when_idle=True),
+            ]
         if keep is not None:
             self.chores += [PeriodicTask(KEEP_EVERY_S, keep), PeriodicTask(0.0, keep, when_idle=True)]
+
+    @property
+    def has_more(self) -> bool:
+        """True if a task has work to do at once, so that the worker need not wait for entries."""
+        return self.redecoding is not None and self.redecoding.has_more
 
     def connect(self) -> None:
         """Connect the worker, and find ranges that may be missing between its tables and its streams."""
@@ -143,7 +160,7 @@ def run(
             if not connected:
                 upkeep.connect()
                 connected = True
-            handled = worker.step(0 if until_caught_up else block_ms)
+            handled = worker.step(0 if until_caught_up or upkeep.has_more else block_ms)
             handled += upkeep.run(idle=handled == 0, all_now=until_caught_up and handled == 0)
             carried += handled
             if not until_caught_up:
@@ -166,7 +183,7 @@ def run(
         if failed_at_s is not None and time.monotonic() - failed_at_s >= pause_s / 2:
             logger.info("worker recovered", group=group)
             failed_at_s, pause_s = None, FIRST_PAUSE_S
-        if handled == 0 and until_caught_up:
+        if handled == 0 and until_caught_up and not upkeep.has_more:
             if worker.retry_in_s is None:
                 break
             stop.wait(worker.retry_in_s)

@@ -46,6 +46,11 @@ class StateKeeping:
         self._going = None
         return 0
 
+    def start_over(self) -> None:
+        """Look at every session again, because a rebuild has deleted its snapshots."""
+        self._looked_through = EntryId.MIN
+        self._going = None
+
     def _all(self) -> Iterator[None]:
         """Store all snapshots that are due; yield after every event and before every session."""
         while active := self._active():

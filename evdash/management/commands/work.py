@@ -15,6 +15,7 @@ from evdash.config.environment import Configuration
 from evdash.ingest.batch import OUTAGES
 from evdash.ingest.projections.base import Projection
 from evdash.ingest.projections.registry import projections
+from evdash.ingest.redecoding import Redecoding
 from evdash.ingest.retention import Retention
 from evdash.ingest.runner import WorkerRunner, run
 from evdash.ingest.shared_decoding import SharedDecoding
@@ -112,7 +113,8 @@ def upkeep_of(
 ) -> WorkerRunner:
     """Return the worker of a projection, as configured.
 
-    The projection that fills the event log also trims the streams, if configured, and stores snapshots.
+    The projection that fills the event log also trims the streams, if configured, and stores snapshots. Each worker
+    decodes again what another decoder has written into its tables.
     """
     client = open_blocking_client(configuration.redis_url, configuration.block_ms)
     worker = Worker(
@@ -133,8 +135,11 @@ def upkeep_of(
         hours=configuration.retention_hours,
     )
     retain = retention.trim if projection.fills_log and retention.is_wanted else None
-    keep = StateKeeping(worker).keep if projection.fills_log else None
-    return WorkerRunner(worker, retain, keep)
+    keeping = StateKeeping(worker) if projection.fills_log else None
+    redecoding = Redecoding(
+        projection, configuration.redis_url, configuration.streams, keeping.start_over if keeping else None
+    )
+    return WorkerRunner(worker, retain, keeping.keep if keeping else None, redecoding)
 
 
 def _stop_on_signals(stop: threading.Event) -> None:
