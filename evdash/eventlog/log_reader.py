@@ -9,6 +9,7 @@ from django.conf import settings
 from django.utils.functional import cached_property
 
 from evdash.eventlog import summaries
+from evdash.eventlog.decoders import redecoding
 from evdash.eventlog.error_groups import ErrorGroupRecord, error_groups
 from evdash.eventlog.event_pages import event_page, events_of
 from evdash.eventlog.filter_summary import filter_count, filter_summary
@@ -78,7 +79,8 @@ class LogReader(Reader):
         stream_part = self._stream_part
         with read_transaction():
             behind = self._unlogged().entries
-        return Coverage(behind, not stream_part.is_complete, stream_part.unreachable)
+            left = redecoding(self._tail.groups)
+        return Coverage(behind, not stream_part.is_complete, stream_part.unreachable, redecoding=left)
 
     @property
     def unreachable(self) -> str:

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from evdash import metrics as process_metrics
 from evdash.eventlog.current_reader import tail_of_process
+from evdash.eventlog.decoders import redecoding
 from evdash.eventlog.group_progress import gap_totals, group_totals
 from evdash.streams.client import Refused, StreamsUnavailable, call, open_client
 from evdash.streams.dead_letters import parked_count
@@ -28,6 +29,7 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from _of_groups()
         yield from _of_gaps()
+        yield _to_redecode()
         yield from _of_redis()
         process_metrics.note_tail(tail_of_process())
         yield from process_metrics.collect()
@@ -55,6 +57,15 @@ def _of_gaps() -> Iterator[Metric]:
         gaps.add_metric((totals.stream, totals.kind), totals.gaps)
         entries.add_metric((totals.stream, totals.kind), totals.entries)
     yield from (gaps, entries)
+
+
+def _to_redecode() -> Metric:
+    left = redecoding(tail_of_process().groups)
+    return GaugeMetricFamily(
+        "evdash_events_to_redecode",
+        "Events of the log that another decoder decoded.",
+        value=left.rows_left if left else 0,
+    )
 
 
 def _of_redis() -> Iterator[Metric]:

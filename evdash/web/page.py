@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 
-from evdash.eventlog.records import Coverage
+from evdash.eventlog.records import Coverage, Redecoding
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import PARAMETERS
 from evdash.streams.address import url_without_password
@@ -178,4 +178,21 @@ def _coverage_notices(coverage: Coverage | None) -> tuple[Notice, ...]:
                 "warning",
             )
         )
+    if coverage.redecoding is not None:
+        notices.append(Notice(_redecoding(coverage.redecoding), "warning"))
     return tuple(notices)
+
+
+def _redecoding(left: Redecoding) -> str:
+    if not left.rows_left:
+        return (
+            "Counting all events again after an upgrade. Sessions, users and numbers may be out of date until the "
+            "worker (manage.py work) has finished."
+        )
+    share = f"{left.rows_left:,} of {format_count(left.rows, 'event', 'events')}"
+    if left.is_running:
+        return f"Re-decoding {share} after an upgrade. Filters may miss some of them until it has finished."
+    return (
+        f"Another version, or other upcasters, decoded {share}. Filters may miss some of them until a worker of this "
+        "version (manage.py work) has decoded them again."
+    )

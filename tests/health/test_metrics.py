@@ -21,9 +21,11 @@ from evdash.config.environment import CHECKOUT
 from evdash.eventlog.models import Gap, GroupPosition, Stream
 from evdash.events.entry import EntryId
 from evdash.health.metrics import Metrics
+from evdash.ingest.projections.event_log import AuditProjection
 from evdash.streams.consumer_group import GroupConsumer
 from evdash.streams.dead_letters import park
 from tests.builders import STREAM, entry
+from tests.ingest.older_decoder import decode_as_before, older_decoder
 
 pytestmark = pytest.mark.django_db
 
@@ -129,6 +131,14 @@ def test_without_redis_what_sql_knows_is_told_and_nothing_is_zero(scrape: Scrape
     assert told[sample("evdash_redis_up")] == 0
     assert told[sample("evdash_applied_events_total", group="evdash-audit", stream=STREAM)] == 1000
     assert not any(name.startswith(("evdash_group_", "evdash_stream_")) for name, _ in told)
+
+
+def test_events_of_another_decoder_are_told(valkey: redis.Redis, scrape: Scrape) -> None:
+    assert scrape()[sample("evdash_events_to_redecode")] == 0
+    with older_decoder():
+        AuditProjection("evdash-audit").apply([decode_as_before(entry(f"{number}-0")) for number in range(1, 4)])
+
+    assert scrape()[sample("evdash_events_to_redecode")] == 3
 
 
 def test_a_key_that_is_no_stream_keeps_the_others_figures(valkey: redis.Redis, scrape: Scrape) -> None:
