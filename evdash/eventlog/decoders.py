@@ -24,6 +24,15 @@ NOTE_USE_EVERY: Final = timedelta(seconds=10)
 _NUMBER: Final = "SELECT id FROM eventlog_decoder WHERE fingerprint = %s"
 _ADD_ROWS: Final = 'UPDATE eventlog_decoder SET "rows" = "rows" + %s WHERE id = %s'
 
+# Every page runs this one.
+_ANYTHING_LEFT: Final = """
+    SELECT EXISTS (SELECT 1 FROM eventlog_decoder WHERE fingerprint <> %s AND "rows" > 0)
+    OR EXISTS (
+        SELECT 1 FROM eventlog_groupposition WHERE decoder_id IS NOT NULL
+        AND decoder_id NOT IN (SELECT id FROM eventlog_decoder WHERE fingerprint = %s)
+    )
+"""
+
 
 def decoder_number() -> int:
     """Return the log's number of this process's decoder. The first call registers it."""
@@ -116,10 +125,12 @@ def redecoding(groups: Iterable[str]) -> Redecoding | None:
 
     `groups` are those whose read models pages show.
     """
-    decoders = list(Decoder.objects.values_list("pk", "fingerprint", "rows", "last_used_at"))
-    if not decoders:
-        return None
     present = fingerprint()
+    with connection.cursor() as cursor:
+        cursor.execute(_ANYTHING_LEFT, [present, present])
+        if not cursor.fetchone()[0]:
+            return None
+    decoders = list(Decoder.objects.values_list("pk", "fingerprint", "rows", "last_used_at"))
     number, last_used_at = next(((pk, used) for pk, key, _, used in decoders if key == present), (None, None))
     rows_left = sum(max(rows, 0) for pk, _, rows, _ in decoders if pk != number)
     made_by = GroupPosition.objects.filter(group__in=set(groups)).exclude(decoder_id=None)

@@ -33,7 +33,7 @@ BUDGET_S: Final = 0.25
 BATCH: Final = 250
 """Rows of one transaction. Others wait for it on SQLite: about 25 ms."""
 _LOOKED_AT: Final = 8
-# Rows that are looked at for each one that is re-decoded: most rows may be those of the present decoder.
+"""Rows that are read for each row of a batch: most of them may be those of the present decoder."""
 CONTINUE_AFTER_S: Final = 10.0
 """Time until rows are looked for again while workers of another version run, in seconds."""
 RETRY_AFTER_S: Final = 600.0
