@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 
-from evdash.events import decoding
-from evdash.events.decoding import WireProfile
+from evdash.events import decoding, wire_profile
 from evdash.events.upcasters import UPCASTERS
+from evdash.events.wire_profile import WireProfile
 
 
 def fingerprint() -> str:
     """Return 32 hexadecimal digits. Decoders with equal fingerprints make equal events of equal entries."""
-    return _fingerprint(decoding.DECODER_VERSION, decoding.DEFAULT_PROFILE, UPCASTERS.own_version)
+    return _fingerprint(decoding.DECODER_VERSION, wire_profile.DEFAULT_PROFILE, UPCASTERS.own_version)
 
 
 @lru_cache(maxsize=16)

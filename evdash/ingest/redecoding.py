@@ -6,13 +6,13 @@ with the present code. Both agree again when every row was written by the presen
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import structlog
 from django.db import DatabaseError, InterfaceError, transaction
 
 from evdash.eventlog.bulk import update
@@ -26,7 +26,7 @@ from evdash.ingest.projections.base import Projection
 from evdash.ingest.rebuild import rebuild_read_models
 from evdash.streams.client import StreamsUnavailable
 
-logger = logging.getLogger("evdash.workers")
+logger = structlog.stdlib.get_logger(__name__)
 
 BUDGET_S: Final = 0.25
 """The time limit of one step while it re-decodes rows, in seconds: it delays new entries by at most that."""
@@ -97,7 +97,9 @@ class Redecoding:
             return False
         if not self._has_begun:
             self._has_begun = True
-            logger.info("Re-decoding %d events of the event log: another decoder wrote them.", found.rows)
+            logger.info(
+                "re-decoding started", entries=found.rows, reason="Another decoder wrote these rows of the event log."
+            )
         while True:
             batch = self._batch(number)
             self._rows += batch.rows
@@ -110,7 +112,7 @@ class Redecoding:
                 return False
 
     def _finish_rows(self, number: int) -> None:
-        logger.info("Re-decoded %d events of the event log; %d had other values.", self._rows, self._changed)
+        logger.info("re-decoding finished", entries=self._rows, changed_entries=self._changed)
         self._has_begun, self._rows, self._changed = False, 0, 0
         left = others(number)
         if not left.rows:
@@ -118,7 +120,7 @@ class Redecoding:
         if left.is_any_in_use:  # a worker of another version still adds rows, after those looked at
             self._rows_at_s = time.monotonic() + CONTINUE_AFTER_S
             return
-        logger.warning("%d events cannot be decoded again. The next attempt is in 10 minutes.", left.rows)
+        logger.warning("rows not re-decoded", entries=left.rows, retry_in_s=RETRY_AFTER_S)
         self._rows_at_s = time.monotonic() + RETRY_AFTER_S
         Decoder.objects.filter(pk=number).update(redecoded_through=0)
 
@@ -134,7 +136,7 @@ class Redecoding:
             if self._limit > 1:
                 self._limit = 1
                 return RedecodedBatch(0, 0, is_last=False)
-            logger.exception("Row %d of the event log cannot be decoded again.", self._first)
+            logger.exception("row not re-decoded", row=self._first)
             Decoder.objects.filter(pk=number).update(redecoded_through=self._first)
             self._limit = BATCH
             return RedecodedBatch(0, 0, is_last=False)
@@ -161,18 +163,18 @@ class Redecoding:
         if time.monotonic() < self._read_models_at_s:
             return
         group = self._projection.group
-        logger.info("%s: counting all events again, because the decoder has changed.", group)
+        logger.info("rebuild started", group=group, reason="Another decoder wrote some of the read models.")
         try:
             with one_writer():
                 events = rebuild_read_models(self._projection, self._url, self._streams)
         except Exception as error:
             if not _is_caused_by_data(error):
                 raise
-            logger.exception("%s: the events could not be counted again. The next attempt is in 10 minutes.", group)
+            logger.exception("rebuild failed", group=group, retry_in_s=RETRY_AFTER_S)
             self._read_models_at_s = time.monotonic() + RETRY_AFTER_S
             return
         if events is not None:
-            logger.info("%s: counted %d events again.", group, events)
+            logger.info("rebuild finished", group=group, entries=events)
             if self._on_rebuilt is not None:
                 self._on_rebuilt()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evdash.events import decoding
+from evdash.events import decoding, wire_profile
 from evdash.events.decoder import fingerprint
 from evdash.events.decoding import DECODER_VERSION, decode
 from evdash.events.deduplication import identity
@@ -50,8 +50,8 @@ ENTRIES: tuple[Entry, ...] = (
 
 
 def result(event: Event) -> list[object]:
-    """Return what tables can hold: the properties of the event without its remarks, and what is derived for its row."""
-    names = [each.name for each in fields(event) if each.name not in ("entry", "remarks")]
+    """Return what tables can hold: the properties of the event without its remarks and its profile, and what is derived for its row."""
+    names = [each.name for each in fields(event) if each.name not in ("entry", "remarks", "profile")]
     properties = [(name, getattr(event, name)) for name in names]
     return [*properties, search_text(event), identity(event)]
 
@@ -71,7 +71,7 @@ def test_the_fingerprint_is_that_of_version_profile_and_upcasters(monkeypatch: p
     assert fingerprint() in found
     monkeypatch.setattr(decoding, "DECODER_VERSION", DECODER_VERSION + 1)
     found.add(fingerprint())
-    monkeypatch.setattr(decoding, "DEFAULT_PROFILE", replace(decoding.DEFAULT_PROFILE, agent=("agent",)))
+    monkeypatch.setattr(wire_profile, "DEFAULT_PROFILE", replace(wire_profile.DEFAULT_PROFILE, agent=("agent",)))
     found.add(fingerprint())
     monkeypatch.setattr(UPCASTERS, "own_version", "version 1")
     found.add(fingerprint())

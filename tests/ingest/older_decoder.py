@@ -11,9 +11,10 @@ from django.utils import timezone
 
 from evdash.eventlog.models import Decoder
 from evdash.events import decoding
-from evdash.events.decoding import DEFAULT_PROFILE, decode
+from evdash.events.decoding import decode
 from evdash.events.entry import Entry
 from evdash.events.event import Event
+from evdash.events.wire_profile import DEFAULT_PROFILE
 
 PROFILE = replace(
     DEFAULT_PROFILE, event_id=(), user_id=("userId",), agent=(), tool=(), latency_ms=(), timestamp=("ts",), code=()

@@ -46,6 +46,7 @@ from tests.events.filters.test_event_filter import filters
 from tests.ingest.folds import actual, applied, assert_equal, expected
 from tests.ingest.older_decoder import all_workers_stop, decode_as_before, older_decoder
 from tests.ingest.test_exactly_once import STREAMS, _contents, entry_of
+from tests.logged import logged
 
 PROJECTIONS: tuple[type[Projection], ...] = (AuditProjection, AnalyticsProjection, DebugProjection)
 GROUPS = tuple(f"evdash-{projection.name}" for projection in PROJECTIONS)
@@ -286,7 +287,7 @@ def test_a_worker_with_rows_left_does_not_wait_for_entries(valkey: redis.Redis, 
 def test_what_is_left_is_counted_down_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     write_as_before(ten())
     work = Redecoding(AuditProjection(GROUP), "", [STREAM])
-    with caplog.at_level("INFO", "evdash.workers"):
+    with caplog.at_level("INFO", "evdash.ingest"):
         left: list[Left | None] = [redecoding([GROUP])]
         while left[-1] is not None:
             work.step()
@@ -294,11 +295,15 @@ def test_what_is_left_is_counted_down_and_logged(caplog: pytest.LogCaptureFixtur
     assert [each.rows_left for each in left if each] == [10, 7, 4, 1, 0]
     assert [each.is_running for each in left if each] == [False, True, True, True, True]
     assert {(each.rows, each.read_models_left) for each in left if each} == {(10, True)}
-    assert caplog.messages == [
-        "Re-decoding 10 events of the event log: another decoder wrote them.",
-        "Re-decoded 10 events of the event log; 10 had other values.",
-        f"{GROUP}: counting all events again, because the decoder has changed.",
-        f"{GROUP}: counted 10 events again.",
+    assert logged(caplog) == [
+        {
+            "event": "re-decoding started",
+            "entries": 10,
+            "reason": "Another decoder wrote these rows of the event log.",
+        },
+        {"event": "re-decoding finished", "entries": 10, "changed_entries": 10},
+        {"event": "rebuild started", "group": GROUP, "reason": "Another decoder wrote some of the read models."},
+        {"event": "rebuild finished", "group": GROUP, "entries": 10},
     ]
 
 
@@ -373,7 +378,7 @@ def test_a_row_that_cannot_be_written_is_left_and_the_others_are_not(
     rows = LoggedEvent.objects.exclude(decoder_id=decoder_number())
     assert [row.entry_id.ms for row in rows] == [failing]
     assert redecoding([GROUP]) == Left(rows_left=1, rows=10, read_models_left=False, is_running=True)
-    assert "1 events cannot be decoded again." in caplog.text
+    assert {"event": "rows not re-decoded", "entries": 1, "retry_in_s": 600.0} in logged(caplog)
     monkeypatch.setattr(redecoding_module, "decoded_values", good)
     until_done(Redecoding(AuditProjection(GROUP), "", [STREAM]))  # the process was started again
     assert_rows_are_decoded(ten())
@@ -392,7 +397,7 @@ def test_read_models_that_cannot_be_counted_stop_neither_worker_nor_rows(
     until_done(Redecoding(AuditProjection(GROUP), "", [STREAM]))
     assert_rows_are_decoded(ten())
     assert redecoding([GROUP]) == Left(rows_left=0, rows=10, read_models_left=True, is_running=True)
-    assert "could not be counted again" in caplog.text
+    assert {"event": "rebuild failed", "group": GROUP, "retry_in_s": 600.0} in logged(caplog)
 
 
 @pytest.mark.django_db
@@ -453,7 +458,7 @@ def test_several_workers_decode_every_row_once(caplog: pytest.LogCaptureFixture)
             connection.close()
 
     threads = [threading.Thread(target=work_on, args=[work]) for work in works]
-    with caplog.at_level("INFO", "evdash.workers"):
+    with caplog.at_level("INFO", "evdash.ingest"):
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -463,7 +468,7 @@ def test_several_workers_decode_every_row_once(caplog: pytest.LogCaptureFixture)
     assert actual()["log"] == expected(found)["log"]
     assert actual()["type counts"] == expected(found)["type counts"]
     assert Decoder.objects.aggregate(total=Sum("rows"))["total"] == 100
-    assert sum(f"{GROUP}: counted 100 events again." == message for message in caplog.messages) == 1
+    assert logged(caplog).count({"event": "rebuild finished", "group": GROUP, "entries": 100}) == 1
 
 
 def test_other_upcasters_are_noticed_by_the_next_worker(
@@ -490,7 +495,7 @@ def test_other_upcasters_are_noticed_by_the_next_worker(
     assert manage_py("work", "--until-caught-up", **variables).returncode == 0
     assert asked("SELECT agent FROM eventlog_agentsession") == [("second",)]
     assert asked("SELECT rows FROM eventlog_decoder ORDER BY id") == [(0,), (3,)]
-    assert "Re-decoded 3 events of the event log; 3 had other values." in worked.stderr
+    assert "re-decoding finished       entries=3 changed_entries=3" in worked.stderr
 
 
 @pytest.mark.django_db

@@ -107,7 +107,7 @@ def test_the_examples_do_what_they_promise(tmp_path: Path) -> None:
     insert_before(types, "EVENT_TYPES: Final = (", f"{declarations}\n\n")
     insert_before(types, ')\n"""All declared types.', f"{event_type.rstrip()},\n")
     insert_before(icons, "</svg>", icon)
-    in_root, after_it = colour.splitlines(keepends=True)
+    in_root, after_it = re.split(r"(?<=;\n)", colour, maxsplit=1)
     insert_before(colours, "  --category-0:", in_root)
     insert_before(colours, ".category-error {", after_it)
     insert_before(keys, ')\n"""All keys,', f"{key.rstrip()},\n")

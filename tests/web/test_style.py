@@ -54,7 +54,7 @@ def test_every_sign_that_is_used_is_drawn() -> None:
 
 
 def test_every_category_has_a_colour() -> None:
-    classes = set(re.findall(r"^\.category-([\w-]+) \{ --category: var\(--", TOKENS_CSS, re.MULTILINE))
+    classes = set(re.findall(r"^\.category-([\w-]+) \{\s+--category: var\(--", TOKENS_CSS, re.MULTILINE))
     assert {category.name for category in SHOWN_CATEGORIES} <= classes
 
 
