@@ -83,6 +83,11 @@ def note_applied(position: GroupPosition, number: int) -> None:
         GroupPosition.objects.filter(pk=position.pk).update(decoder_id=position.decoder_id)
 
 
+def doubt_read_models(group: str, number: int) -> None:
+    """Record that the group's read models may have counted duplicates by rows that another decoder wrote."""
+    GroupPosition.objects.filter(group=group, decoder_id=number).update(decoder_id=SEVERAL)
+
+
 def read_models_are_of(group: str, number: int) -> bool:
     """Return whether all events in the group's read models are those of this decoder."""
     return not GroupPosition.objects.filter(group=group).exclude(decoder_id=number).exclude(decoder_id=None).exists()

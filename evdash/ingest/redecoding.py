@@ -16,7 +16,7 @@ import structlog
 from django.db import DatabaseError, InterfaceError, transaction
 
 from evdash.eventlog.bulk import update
-from evdash.eventlog.decoders import decoder_number, move_rows, note_use, others, read_models_are_of
+from evdash.eventlog.decoders import decoder_number, doubt_read_models, move_rows, note_use, others, read_models_are_of
 from evdash.eventlog.group_progress import all_stream_numbers, lock_positions
 from evdash.eventlog.models import Decoder, LoggedEvent
 from evdash.eventlog.row_mapping import DECODED_COLUMNS, decoded_values, event_of_values
@@ -154,6 +154,8 @@ class Redecoding:
         keys = [key for key, by in seen if by != number][: self._limit]
         self._first = keys[0] if keys else None
         changed = _redecode_rows(keys, number) if keys else 0
+        if changed:  # events were counted as duplicates, or not, by the former identities of these rows
+            doubt_read_models(self._projection.group, number)
         through = keys[-1] if len(keys) == self._limit else seen[-1][0]
         written_by = dict(seen)
         move_rows(Counter(written_by[key] for key in keys).items(), number, through)

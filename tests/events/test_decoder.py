@@ -50,7 +50,7 @@ ENTRIES: tuple[Entry, ...] = (
 
 
 def result(event: Event) -> list[object]:
-    """Return what tables can hold: the properties of the event without its remarks and its profile, and what is derived for its row."""
+    """Return the event's properties that tables can hold, and the derived values of its row."""
     names = [each.name for each in fields(event) if each.name not in ("entry", "remarks", "profile")]
     properties = [(name, getattr(event, name)) for name in names]
     return [*properties, search_text(event), identity(event)]

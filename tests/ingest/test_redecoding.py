@@ -284,6 +284,28 @@ def test_a_worker_with_rows_left_does_not_wait_for_entries(valkey: redis.Redis, 
 
 
 @pytest.mark.django_db
+def test_read_models_that_counted_by_rows_of_another_decoder_are_rebuilt() -> None:
+    """A worker of the older version decodes a row as before while one of the newer version counts its duplicate."""
+    found = [entry(f"{number}-1", type="message.added", session_id="s", id=id_) for number, id_ in ((1, "a"), (2, "b"))]
+    write_as_before(found)
+    rebuild(AuditProjection(GROUP), "", [STREAM])
+    all_workers_stop()
+    with older_decoder(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("evdash.eventlog.row_mapping.decode", decode_as_before)
+        work = Redecoding(AuditProjection(GROUP), "", [STREAM])
+        work._limit = 1
+        work.step()
+    assert LoggedEvent.objects.filter(identity=None).count() == 1
+    found.append(entry("3-1", type="message.added", session_id="s", id="a"))
+    AuditProjection(GROUP).apply([decode(found[-1])])
+    all_workers_stop()
+    until_done(Redecoding(AuditProjection(GROUP), "", [STREAM]))
+    assert redecoding([GROUP]) is None
+    for table in ("log", "sessions", "type counts"):
+        assert actual()[table] == expected(found)[table]
+
+
+@pytest.mark.django_db
 def test_what_is_left_is_counted_down_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     write_as_before(ten())
     work = Redecoding(AuditProjection(GROUP), "", [STREAM])
