@@ -15,12 +15,13 @@ from evdash.ingest.projections.event_log import AuditProjection
 from tests.builders import entry
 from tests.eventlog.conftest import GROUP
 
-BEFORE, AFTER = ("eventlog", "0007_snapshots"), ("eventlog", "0008_decoders")
+BEFORE = ("eventlog", "0007_snapshots")
 
 
-def migrate(target: tuple[str, str]) -> None:
+def migrate(*targets: tuple[str, str]) -> None:
+    """Migrate to these states, by default to the newest."""
     executor = MigrationExecutor(connection)
-    executor.migrate([target])
+    executor.migrate(list(targets or executor.loader.graph.leaf_nodes()))
 
 
 @pytest.fixture
@@ -29,12 +30,12 @@ def before(transactional_db: None) -> Iterator[None]:
     AuditProjection(GROUP).apply([decode(entry(f"{number}-0", type="x")) for number in range(1, 4)])
     migrate(BEFORE)
     yield
-    migrate(AFTER)
+    migrate()
 
 
 @pytest.mark.usefixtures("before")
 def test_rows_of_the_version_before_are_counted_and_kept() -> None:
-    migrate(AFTER)
+    migrate()
 
     assert list(LoggedEvent.objects.values_list("decoder_id", flat=True)) == [0, 0, 0]
     assert list(GroupPosition.objects.values_list("decoder_id", flat=True)) == [0]
