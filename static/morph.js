@@ -2,8 +2,9 @@
 // selection, the scroll place, open details and typed text.
 import { Idiomorph } from "./idiomorph/idiomorph.esm.js";
 
-// These stay as they are: forms, lists that live.js adds to, and the loaded part of an open row.
-const KEPT = "form, [data-keep], .player, .opened, .live-status, .results:has(> [data-live-order])";
+// These stay as they are: forms and their controls, lists that live.js adds to, and the loaded part of an open row.
+const KEPT =
+  "form, input, select, textarea, [data-keep], .player, .opened, .live-status, .results:has(> [data-live-order])";
 const KEPT_CLASSES = ["is-selected", "is-zoomed", "is-new", "is-copied", "is-dragging"];
 const KEPT_ATTRIBUTES = ["open", "aria-expanded", "style"];
 const KEYED = "[data-key], [data-since], [data-mark]";
