@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, Self, get_args
+from typing import Final, Self
 
 from django.http import HttpRequest, QueryDict
 
@@ -100,14 +100,14 @@ class SessionPageQuery:
         kept = replace(self, list=replace(self.list, view=view)).kept
         return with_query("", [*self.list.cursor.pairs, *rows, *kept])
 
-    def search(self, what: str, way: str, **place: str) -> str:
-        """Return the URL that redirects to the next or previous event of a kind, from an entry or time on."""
-        given = [(name.rstrip("_"), value) for name, value in place.items() if value]
-        return with_query("", [("part", "find"), ("what", what), ("way", way), *given, *self.kept])
+    def search(self, what: str, way: str, start: EntryId | None) -> str:
+        """Return the URL that redirects to the next or previous event of a kind, from an entry on."""
+        place = [("from", str(start))] if start else []
+        return with_query("", [("part", "find"), ("what", what), ("way", way), *place, *self.kept])
 
     def search_time(self, moment: datetime) -> str:
         """Return the URL that redirects to the first event at or after a time."""
-        return self.search("time", "next", time=moment.isoformat())
+        return with_query("", [("part", "find"), ("what", "time"), ("time", moment.isoformat()), *self.kept])
 
     @property
     def state(self) -> str:
@@ -137,9 +137,9 @@ class SessionPageQuery:
 def _view_mode(params: QueryDict) -> ViewMode:
     """Return the view mode that `view=` names; events by default. Raise InvalidQuery for another word."""
     word = params.get("view", "events")
-    for view in get_args(ViewMode):
+    for view, _ in VIEW_MODES:
         if word == view:
-            return view  # type: ignore[no-any-return]
+            return view
     raise InvalidQuery(f"view= must be conversation, events or raw, not {word[:40]!r}.")
 
 
@@ -187,8 +187,7 @@ def toolbar(query: SessionPageQuery, shown: Listing) -> Toolbar:
     ends = {"next": events[0].entry_id.previous(), "previous": events[-1].entry_id.next()} if events else {}
 
     def way(label: str, title: str, what: str, direction: str) -> NavLink:
-        start = query.at or ends.get(direction)
-        address = query.search(what, direction, from_=str(start) if start else "")
+        address = query.search(what, direction, query.at or ends.get(direction))
         return NavLink(label, title, address, what, direction)
 
     return Toolbar(
@@ -205,8 +204,7 @@ def toolbar(query: SessionPageQuery, shown: Listing) -> Toolbar:
     )
 
 
-What = Literal["event", "error", "tool", "time"]
-Way = Literal["next", "previous"]
+_NOUNS: Final = {"event": "event", "error": "error", "tool": "tool call", "time": "event"}
 # A read stops at a bound if the log is far behind the stream. A search makes at most this many reads, each after the
 # previous one.
 _ROUNDS: Final = 8
@@ -225,7 +223,7 @@ class FindQuery:
     def from_request(cls, request: HttpRequest) -> Self:
         """Return the search in `what=`, `way=`, `from=` and `time=`. Raise InvalidQuery."""
         what, way = request.GET.get("what", "event"), request.GET.get("way", "next")
-        if what not in get_args(What) or way not in get_args(Way):
+        if what not in _NOUNS or way not in ("next", "previous"):
             raise InvalidQuery(
                 f"what={what[:40]!r} with way={way[:40]!r} is not a search. "
                 "Use what=event, error, tool or time, and way=next or previous."
@@ -258,9 +256,6 @@ def found_event(reader: Reader, summary: SessionSummary, query: FindQuery) -> Fo
     if query.way == "next":
         return _first(reader, within, Position(start.next(), "") if start else None, oldest_first=True)
     return _first(reader, within, Position(start, "") if start else None, oldest_first=False)
-
-
-_NOUNS: Final = {"event": "event", "error": "error", "tool": "tool call", "time": "event"}
 
 
 def nothing_found(query: FindQuery, searched_to: datetime | None) -> str:
