@@ -12,7 +12,7 @@ from django.db.models import F, Max
 from django.utils import timezone
 
 from evdash.eventlog.models import Decoder, GroupPosition, LoggedEvent
-from evdash.eventlog.records import Redecoding
+from evdash.eventlog.records import RedecodingProgress
 from evdash.events.decoder import fingerprint
 
 SEVERAL: Final = 0
@@ -125,7 +125,7 @@ def move_rows(counts: Iterable[tuple[int, int]], number: int, redecoded_through:
         Decoder.objects.exclude(pk=number).update(redecoded_through=0)
 
 
-def redecoding(groups: Iterable[str]) -> Redecoding | None:
+def redecoding_progress(groups: Iterable[str]) -> RedecodingProgress | None:
     """Return what is to be decoded again by this process's decoder; None if rows and read models are its own.
 
     `groups` are those whose read models pages show.
@@ -142,7 +142,7 @@ def redecoding(groups: Iterable[str]) -> Redecoding | None:
     read_models_left = any(each != number for each in made_by.values_list("decoder_id", flat=True))
     if not rows_left and not read_models_left:
         return None
-    return Redecoding(
+    return RedecodingProgress(
         rows_left=rows_left,
         rows=sum(max(rows, 0) for _, _, rows, _ in decoders),
         read_models_left=read_models_left,

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils.functional import cached_property
 
 from evdash.eventlog import summaries
-from evdash.eventlog.decoders import redecoding
+from evdash.eventlog.decoders import redecoding_progress
 from evdash.eventlog.error_groups import ErrorGroupRecord, error_groups
 from evdash.eventlog.event_pages import event_page, events_of
 from evdash.eventlog.filter_summary import filter_count, filter_summary
@@ -79,7 +79,7 @@ class LogReader(Reader):
         stream_part = self._stream_part
         with read_transaction():
             behind = self._unlogged().entries
-            left = redecoding(self._tail.groups)
+            left = redecoding_progress(self._tail.groups)
         return Coverage(behind, not stream_part.is_complete, stream_part.unreachable, redecoding=left)
 
     @property

@@ -42,7 +42,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Redecoding:
+class RedecodingProgress:
     """The work that is left after a change of the decoder. SQL and pages may disagree until it is done."""
 
     rows_left: int  # rows of the event log whose columns another decoder wrote
@@ -60,7 +60,7 @@ class Coverage:
     unreachable: str  # the error message if Redis was unreachable; the data is then from the log alone
     notes: tuple[str, ...] = ()
     is_of_copies: bool = False  # the data is from a sandbox, which contains replayed copies
-    redecoding: Redecoding | None = None  # None: the log was decoded as pages decode
+    redecoding: RedecodingProgress | None = None  # None: the log was decoded as pages decode
 
 
 UNREAD = "unread"

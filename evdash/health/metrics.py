@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from evdash import metrics as process_metrics
 from evdash.eventlog.current_reader import tail_of_process
-from evdash.eventlog.decoders import redecoding
+from evdash.eventlog.decoders import redecoding_progress
 from evdash.eventlog.group_progress import gap_totals, group_totals
 from evdash.streams.client import Refused, StreamsUnavailable, call, open_client
 from evdash.streams.dead_letters import parked_count
@@ -60,7 +60,7 @@ def _of_gaps() -> Iterator[Metric]:
 
 
 def _to_redecode() -> Metric:
-    left = redecoding(tail_of_process().groups)
+    left = redecoding_progress(tail_of_process().groups)
     return GaugeMetricFamily(
         "evdash_events_to_redecode",
         "Events of the log that another decoder decoded.",

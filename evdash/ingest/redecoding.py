@@ -32,7 +32,7 @@ BUDGET_S: Final = 0.25
 """The time limit of one step while it re-decodes rows, in seconds: it delays new entries by at most that."""
 BATCH: Final = 250
 """Rows of one transaction. Others wait for it on SQLite: about 25 ms."""
-_LOOKED_AT: Final = 8
+_READ_PER_ROW: Final = 8
 """Rows that are read for each row of a batch: most of them may be those of the present decoder."""
 CONTINUE_AFTER_S: Final = 10.0
 """Time until rows are looked for again while workers of another version run, in seconds."""
@@ -148,7 +148,7 @@ class Redecoding:
         if others(number).is_newer_in_use:
             return RedecodedBatch(0, 0, is_last=False)
         ahead = LoggedEvent.objects.filter(pk__gt=decoder.redecoded_through).order_by("pk")
-        seen = list(ahead.values_list("pk", "decoder_id")[: self._limit * _LOOKED_AT])
+        seen = list(ahead.values_list("pk", "decoder_id")[: self._limit * _READ_PER_ROW])
         if not seen:
             return RedecodedBatch(0, 0, is_last=True)
         keys = [key for key, by in seen if by != number][: self._limit]

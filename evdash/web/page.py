@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 
-from evdash.eventlog.records import Coverage, Redecoding
+from evdash.eventlog.records import Coverage, RedecodingProgress
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import PARAMETERS
 from evdash.streams.address import url_without_password
@@ -183,7 +183,7 @@ def _coverage_notices(coverage: Coverage | None) -> tuple[Notice, ...]:
     return tuple(notices)
 
 
-def _redecoding(left: Redecoding) -> str:
+def _redecoding(left: RedecodingProgress) -> str:
     if not left.rows_left:
         return (
             "Counting all events again after an upgrade. Sessions, users and numbers may be out of date until the "

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from evdash.eventlog.decoders import decoder_number, redecoding
+from evdash.eventlog.decoders import decoder_number, redecoding_progress
 from evdash.eventlog.models import Decoder, GroupPosition, LoggedEvent
 from evdash.events.decoding import decode
 from evdash.ingest.projections.event_log import AuditProjection
@@ -40,7 +40,7 @@ def test_rows_of_the_version_before_are_counted_and_kept() -> None:
     assert list(LoggedEvent.objects.values_list("decoder_id", flat=True)) == [0, 0, 0]
     assert list(GroupPosition.objects.values_list("decoder_id", flat=True)) == [0]
     assert list(Decoder.objects.values_list("pk", "fingerprint", "rows")) == [(0, "", 3)]
-    left = redecoding([GROUP])
+    left = redecoding_progress([GROUP])
     assert left is not None
     assert (left.rows_left, left.rows, left.read_models_left, left.is_running) == (3, 3, True, False)
     assert decoder_number() > 0
@@ -48,9 +48,9 @@ def test_rows_of_the_version_before_are_counted_and_kept() -> None:
 
 @pytest.mark.django_db
 def test_an_empty_log_has_nothing_to_decode_again() -> None:
-    assert redecoding([GROUP]) is None
+    assert redecoding_progress([GROUP]) is None
     decoder_number()
-    assert redecoding([GROUP]) is None
+    assert redecoding_progress([GROUP]) is None
 
 
 @pytest.mark.django_db

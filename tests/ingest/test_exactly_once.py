@@ -28,7 +28,7 @@ from tests.ingest.folds import Tables, actual, applied, assert_equal, expected
 STREAMS = ("memory:events", "other")
 PROJECTIONS: tuple[type[Projection], ...] = (AuditProjection, AnalyticsProjection, DebugProjection)
 
-_contents = st.one_of(
+stream_contents = st.one_of(
     # What a producer's retry writes again.
     st.sampled_from(
         [
@@ -87,7 +87,7 @@ class Delivery(RuleBasedStateMachine):
             transaction.set_rollback(True)
             self.atomic.__exit__(None, None, None)
 
-    @rule(stream=st.sampled_from(STREAMS), contents=st.lists(_contents, min_size=1, max_size=4))
+    @rule(stream=st.sampled_from(STREAMS), contents=st.lists(stream_contents, min_size=1, max_size=4))
     def entries_are_added(self, stream: str, contents: list[tuple[str, str, str, str, str]]) -> None:
         for content in contents:
             entry = entry_of(stream, self._newest(stream) + 1, content)
@@ -165,7 +165,7 @@ class Delivery(RuleBasedStateMachine):
         for raw_id, pairs in raw[: int(len(raw) * kept)]:
             self.valkey.execute_command("XADD", stream, raw_id, *pairs)
 
-    @rule(stream=st.sampled_from(STREAMS), content=_contents, ms=st.integers(1, 20))
+    @rule(stream=st.sampled_from(STREAMS), content=stream_contents, ms=st.integers(1, 20))
     def an_entry_is_added_below_what_was_applied(self, stream: str, content: tuple[str, ...], ms: int) -> None:
         """As after a restored file: possible only where the stream itself ends below it."""
         entry_id = EntryId(ms, 2)

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from evdash.eventlog import session_snapshots
-from evdash.eventlog.decoders import decoder_number, redecoding
+from evdash.eventlog.decoders import decoder_number, redecoding_progress
 from evdash.eventlog.event_query import log_query
 from evdash.eventlog.models import Decoder, GroupPosition, LoggedEvent, SessionSnapshot
-from evdash.eventlog.records import Redecoding as Left
+from evdash.eventlog.records import RedecodingProgress
 from evdash.eventlog.row_mapping import DECODED_COLUMNS, decoded_values
 from evdash.events.decoding import decode
 from evdash.events.entry import Entry, EntryId
@@ -45,7 +45,7 @@ from tests.eventlog.test_event_query import NOW, entries
 from tests.events.filters.test_event_filter import filters
 from tests.ingest.folds import actual, applied, assert_equal, expected
 from tests.ingest.older_decoder import all_workers_stop, decode_as_before, older_decoder
-from tests.ingest.test_exactly_once import STREAMS, _contents, entry_of
+from tests.ingest.test_exactly_once import STREAMS, entry_of, stream_contents
 from tests.logged import logged
 
 PROJECTIONS: tuple[type[Projection], ...] = (AuditProjection, AnalyticsProjection, DebugProjection)
@@ -95,10 +95,10 @@ def test_a_filter_finds_what_the_predicate_lets_through_in_rows_of_an_older_deco
         with older_decoder():
             AuditProjection(GROUP).apply([decode_as_before(each) for each in entries])
         all_workers_stop()
-        left = redecoding([GROUP])
+        left = redecoding_progress([GROUP])
         assert (left.rows_left, left.rows) == (len(entries), len(entries)) if left else not entries
         until_done(Redecoding(AuditProjection(GROUP), "", ["memory:events", "other", "a"]))
-        assert redecoding([GROUP]) is None
+        assert redecoding_progress([GROUP]) is None
         rows = log_query(event_filter, NOW).matching.values_list("stream__name", "entry_id")
         found: set[tuple[str, EntryId]] = set(rows)
         assert actual()["log"] == expected(entries)["log"]
@@ -147,14 +147,14 @@ class Upgrade(RuleBasedStateMachine):
             transaction.set_rollback(True)
             self.atomic.__exit__(None, None, None)
 
-    @initialize(stream=st.sampled_from(STREAMS), contents=st.lists(_contents, min_size=5, max_size=12))
+    @initialize(stream=st.sampled_from(STREAMS), contents=st.lists(stream_contents, min_size=5, max_size=12))
     def entries_were_applied_by_the_older_decoder(self, stream: str, contents: list[tuple[str, ...]]) -> None:
         self.entries_are_added(stream, contents)
         for name in self.projections:
             for _ in range(2):
                 self.a_batch_is_applied(name, older=True)
 
-    @rule(stream=st.sampled_from(STREAMS), contents=st.lists(_contents, min_size=1, max_size=4))
+    @rule(stream=st.sampled_from(STREAMS), contents=st.lists(stream_contents, min_size=1, max_size=4))
     def entries_are_added(self, stream: str, contents: list[tuple[str, ...]]) -> None:
         for content in contents:
             added = entry_of(stream, len(self.entries) + 1, content)  # type: ignore[arg-type]
@@ -213,7 +213,7 @@ class Upgrade(RuleBasedStateMachine):
         all_workers_stop()
         for name in ("audit", "analytics", "debug"):
             until_done(self._start(name, False, "last"))
-        assert redecoding(GROUPS) is None
+        assert redecoding_progress(GROUPS) is None
         assert_rows_are_decoded(self.entries)
         assert_equal(actual(), expected(self.entries))
         for group in ("evdash-analytics", "evdash-debug"):
@@ -257,7 +257,7 @@ def test_a_worker_decodes_again_while_it_applies_entries(valkey: redis.Redis, va
     upkeep = WorkerRunner(worker, redecoding=Redecoding(projection, valkey_url, [STREAM]))
     assert run(upkeep, threading.Event(), block_ms=60_000, until_caught_up=True) == 10
     assert_rows_are_decoded(ten())
-    assert redecoding([GROUP]) is None
+    assert redecoding_progress([GROUP]) is None
 
 
 @pytest.mark.django_db
@@ -300,7 +300,7 @@ def test_read_models_that_counted_by_rows_of_another_decoder_are_rebuilt() -> No
     AuditProjection(GROUP).apply([decode(found[-1])])
     all_workers_stop()
     until_done(Redecoding(AuditProjection(GROUP), "", [STREAM]))
-    assert redecoding([GROUP]) is None
+    assert redecoding_progress([GROUP]) is None
     for table in ("log", "sessions", "type counts"):
         assert actual()[table] == expected(found)[table]
 
@@ -310,10 +310,10 @@ def test_what_is_left_is_counted_down_and_logged(caplog: pytest.LogCaptureFixtur
     write_as_before(ten())
     work = Redecoding(AuditProjection(GROUP), "", [STREAM])
     with caplog.at_level("INFO", "evdash.ingest"):
-        left: list[Left | None] = [redecoding([GROUP])]
+        left: list[RedecodingProgress | None] = [redecoding_progress([GROUP])]
         while left[-1] is not None:
             work.step()
-            left.append(redecoding([GROUP]))
+            left.append(redecoding_progress([GROUP]))
     assert [each.rows_left for each in left if each] == [10, 7, 4, 1, 0]
     assert [each.is_running for each in left if each] == [False, True, True, True, True]
     assert {(each.rows, each.read_models_left) for each in left if each} == {(10, True)}
@@ -337,7 +337,7 @@ def test_a_log_of_this_decoder_is_not_read(django_assert_max_num_queries: Callab
         work.step()
     assert not any("eventlog_loggedevent" in query["sql"] for query in asked.captured_queries)
     assert not work.has_more
-    assert redecoding([GROUP]) is None
+    assert redecoding_progress([GROUP]) is None
 
 
 @pytest.mark.django_db
@@ -375,10 +375,12 @@ def test_read_models_wait_until_no_worker_of_another_decoder_runs() -> None:
     work = Redecoding(AuditProjection(GROUP), "", [STREAM])
     until_done(work)
     assert_rows_are_decoded([*ten(), entry("20-1", type="x")])
-    assert redecoding([GROUP]) == Left(rows_left=0, rows=11, read_models_left=True, is_running=True)
+    assert redecoding_progress([GROUP]) == RedecodingProgress(
+        rows_left=0, rows=11, read_models_left=True, is_running=True
+    )
     all_workers_stop()
     until_done(work)
-    assert redecoding([GROUP]) is None
+    assert redecoding_progress([GROUP]) is None
 
 
 @pytest.mark.django_db
@@ -399,7 +401,9 @@ def test_a_row_that_cannot_be_written_is_left_and_the_others_are_not(
     until_done(Redecoding(AuditProjection(GROUP), "", [STREAM]))
     rows = LoggedEvent.objects.exclude(decoder_id=decoder_number())
     assert [row.entry_id.ms for row in rows] == [failing]
-    assert redecoding([GROUP]) == Left(rows_left=1, rows=10, read_models_left=False, is_running=True)
+    assert redecoding_progress([GROUP]) == RedecodingProgress(
+        rows_left=1, rows=10, read_models_left=False, is_running=True
+    )
     assert {"event": "rows not re-decoded", "entries": 1, "retry_in_s": 600.0} in logged(caplog)
     monkeypatch.setattr(redecoding_module, "decoded_values", good)
     until_done(Redecoding(AuditProjection(GROUP), "", [STREAM]))  # the process was started again
@@ -418,7 +422,9 @@ def test_read_models_that_cannot_be_counted_stop_neither_worker_nor_rows(
     write_as_before(ten())
     until_done(Redecoding(AuditProjection(GROUP), "", [STREAM]))
     assert_rows_are_decoded(ten())
-    assert redecoding([GROUP]) == Left(rows_left=0, rows=10, read_models_left=True, is_running=True)
+    assert redecoding_progress([GROUP]) == RedecodingProgress(
+        rows_left=0, rows=10, read_models_left=True, is_running=True
+    )
     assert {"event": "rebuild failed", "group": GROUP, "retry_in_s": 600.0} in logged(caplog)
 
 
@@ -472,7 +478,7 @@ def test_several_workers_decode_every_row_once(caplog: pytest.LogCaptureFixture)
 
     def work_on(work: Redecoding) -> None:
         try:
-            while redecoding([GROUP]) is not None:
+            while redecoding_progress([GROUP]) is not None:
                 work.step()
         except Exception as error:  # noqa: BLE001 - shown below
             failures.append(error)

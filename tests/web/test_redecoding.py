@@ -8,7 +8,7 @@ import pytest
 import redis
 from django.test import Client
 
-from evdash.eventlog.decoders import redecoding
+from evdash.eventlog.decoders import redecoding_progress
 from evdash.ingest import redecoding as redecoding_module
 from evdash.ingest.projections.event_log import AuditProjection
 from evdash.ingest.redecoding import Redecoding
@@ -58,7 +58,7 @@ def test_a_new_filter_key_finds_older_events_and_pages_state_when_it_does_not(se
     assert len(page.rows) == 2
     assert "Re-decoding 2 of 4 events after an upgrade. Filters may miss some of them" in page.text
 
-    while redecoding([GROUP]) is not None:
+    while redecoding_progress([GROUP]) is not None:
         work.step()
     page = search()
     assert len(page.rows) == 4
@@ -66,12 +66,12 @@ def test_a_new_filter_key_finds_older_events_and_pages_state_when_it_does_not(se
 
 
 def test_pages_state_that_numbers_are_counted_again(browser: Client, work: Redecoding) -> None:
-    while (left := redecoding([GROUP])) is not None and left.rows_left:
+    while (left := redecoding_progress([GROUP])) is not None and left.rows_left:
         work.step()
         assert "upgrade" in Page(browser.get("/sessions/")).text  # type: ignore[arg-type]
-    if redecoding([GROUP]) is not None:
+    if redecoding_progress([GROUP]) is not None:
         assert "Counting all events again after an upgrade." in Page(browser.get("/")).text  # type: ignore[arg-type]
-    while redecoding([GROUP]) is not None:
+    while redecoding_progress([GROUP]) is not None:
         work.step()
     assert "upgrade" not in Page(browser.get("/")).text  # type: ignore[arg-type]
     assert "planner" in Page(browser.get("/sessions/s/")).text  # type: ignore[arg-type]
