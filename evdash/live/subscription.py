@@ -68,6 +68,7 @@ class CatchUp:
     # The entry IDs of the new stream are lower than the page's cursor.
     before_recreation: Cursor = field(default_factory=dict)
     gaps: int = 0
+    since: Cursor | None = None  # the page's cursor before them; None: the present cursor of the subscription
 
     @property
     def shown(self) -> int:
@@ -96,7 +97,8 @@ class SkippedRange:
     def as_catch_up(self, rows: tuple[str, ...]) -> CatchUp:
         """Return a catch-up with the newest events of the range as rows. The other events stay counted."""
         count = self.gap.count - len(rows)
-        return CatchUp(rows, self.through, self.gap.after, max(0, count), self.gap.is_exact and count >= 0)
+        is_exact = self.gap.is_exact and count >= 0
+        return CatchUp(rows, self.through, self.gap.after, max(0, count), is_exact, since=self.since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,8 @@ class Subscription:
     def catch_up(self, missed: CatchUp) -> None:
         """Send the events that the page missed, then the held events that are not among them."""
         held, self._held = self._held or [], None
-        since, self.cursor = self.cursor, later(self.cursor, missed.cursor)
+        since = self.cursor if missed.since is None else missed.since
+        self.cursor = later(self.cursor, missed.cursor)
         self.cursor |= {stream: missed.cursor[stream] for stream in missed.before_recreation}
         told = missed.message(self.cursor)
         if told and self._credit.is_available:

@@ -282,6 +282,24 @@ def test_a_jump_gives_the_newest_of_what_was_only_counted_and_one_gap_before(
     assert page.seen == ["s 1-0", 3, "s 5-0", "s 6-0", 1, "s 8-0"]
 
 
+def test_newest_events_read_before_the_credit_returns_are_requested_again(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credits, "IN_FLIGHT_ROWS", 1)
+    monkeypatch.setattr("evdash.live.filter_group.FRAME_INTERVAL_S", 0.0)
+    page = join(hub, Page())
+    for number in range(1, 7):
+        hub.on_entries(entries(number), NOW, now_s=10.0 + number)
+    unsent = page.subscription.jump()
+    assert unsent is not None
+    page.subscription.catch_up(unsent.as_catch_up(("[s 5-0]", "[s 6-0]")))
+    assert page.seen == ["s 1-0"]
+    page.credit.acknowledge(page.shown)
+    assert page.subscription.jump() == unsent
+    page.subscription.catch_up(unsent.as_catch_up(("[s 5-0]", "[s 6-0]")))
+    assert page.seen == ["s 1-0", 3, "s 5-0", "s 6-0"]
+
+
 def test_the_newest_of_what_was_only_counted_is_sent_without_reading_while_it_is_at_hand(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,7 +134,10 @@ class LivePages(RuleBasedStateMachine):
         unsent = wanting.subscription.jump() if wanting.subscription else None
         if wanting.subscription and unsent:
             with self.reader(meanwhile):
-                self.read.append((wanting.subscription, catch_up.newest_unsent(wanting.filter, unsent, render)))
+                newest = catch_up.newest_unsent(wanting.filter, unsent, render)
+            if unsent.gap.is_exact and min(self.world.next_ms.values()) >= FIRST_MS:
+                assert newest.shown == min(catch_up.MISSED_ROWS, unsent.gap.count)
+            self.read.append((wanting.subscription, newest))
 
     @precondition(lambda self: self.read)
     @rule(data=st.data())
