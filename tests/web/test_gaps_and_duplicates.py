@@ -18,6 +18,7 @@ from evdash.events.entry import Entry, EntryId
 from evdash.events.filters.event_filter import EventFilter
 from tests.builders import STREAM, entry, raw_entry
 from tests.web.conftest import Index, Write
+from tests.web.parsed_page import parse_page
 
 pytestmark = pytest.mark.django_db
 
@@ -48,8 +49,7 @@ def test_a_duplicate_is_shown_marked_and_not_counted(
     assert html.count("data-entry=") == 3
     assert html.count("row-duplicate") == 1
     assert "2 events, 0 errors + 1 duplicate" in html
-    session = browser.get("/sessions/s1/").content.decode()
-    assert "<dt>Events</dt><dd>2</dd>" in session
+    assert " Events 2 Errors " in parse_page(browser.get("/sessions/s1/")).text
     lines = b"".join(browser.get("/events.ndjson").streaming_content).splitlines()
     assert [json.loads(line).get("is_duplicate", False) for line in lines] == [False, True, False]
     rows = b"".join(browser.get("/events.csv").streaming_content).decode().splitlines()
@@ -58,8 +58,9 @@ def test_a_duplicate_is_shown_marked_and_not_counted(
 
 def test_an_opened_duplicate_leads_to_the_first(browser: Client, retried: None, index: Index) -> None:
     index()
-    opened = browser.get(f"/events/{STREAM}/1700000001000-0/?part=opened").content.decode()
-    assert 'Duplicate of <a href="/events/memory%3Aevents/1700000000000-0/">' in opened
+    opened = parse_page(browser.get(f"/events/{STREAM}/1700000001000-0/?part=opened"))
+    assert "Duplicate of 1700000000000-0 (producer retry)" in opened.text
+    assert opened.links["1700000000000-0"] == "/events/memory%3Aevents/1700000000000-0/"
     assert "Duplicate of" not in browser.get(f"/events/{STREAM}/1700000000000-0/").content.decode()
 
 
