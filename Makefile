@@ -21,6 +21,7 @@ DEVELOPMENT := $(VENV)/installed-dev
 SCRIPTS := node_modules/installed
 DEVELOPMENT_SCRIPTS := node_modules/installed-dev
 PRETTIER := $(BIN)/python -m tests.platform.prettier
+TEMPLATES := $(BIN)/python -m tests.platform.format_templates
 ARGS ?=
 T ?=
 
@@ -41,6 +42,7 @@ test: install-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(PRETTIER) --check static
+	$(TEMPLATES) --check
 	$(BIN)/mypy
 	$(BIN)/python manage.py check --fail-level WARNING
 	$(BIN)/python manage.py makemigrations --check --dry-run
@@ -52,6 +54,7 @@ check-fast: install-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(PRETTIER) --check static
+	$(TEMPLATES) --check
 	$(BIN)/mypy
 	$(BIN)/pytest -m "not browser and not processes" --numprocesses 2 --hypothesis-profile fast
 
@@ -75,6 +78,7 @@ format: install-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(PRETTIER) --write --log-level warn static
+	$(TEMPLATES)
 
 install: $(INSTALLED) $(SCRIPTS)
 

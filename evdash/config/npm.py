@@ -94,7 +94,7 @@ def packages() -> list[Package]:
         Package(
             name,
             each["version"],
-            f"{REGISTRY}/{name}/-/{name}-{each['version']}.tgz",
+            f"{REGISTRY}/{name}/-/{name.rpartition('/')[2]}-{each['version']}.tgz",
             each["integrity"],
             is_development=each.get("dev", False),
         )

@@ -40,11 +40,14 @@ def names_of_code() -> Iterator[str]:
 
 
 def names_of_templates() -> Iterator[str]:
-    """Yield the names that `with` gives to included templates."""
+    """Yield the names that `with`, `set` and `for` define."""
     for name in TEMPLATES:
         parsed = ENVIRONMENT.parse(ENVIRONMENT.loader.get_source(ENVIRONMENT, name)[0])
         for block in parsed.find_all(nodes.With):
             yield from (target.name for target in block.targets if isinstance(target, nodes.Name))
+        for assigned in parsed.find_all((nodes.Assign, nodes.AssignBlock)):
+            if isinstance(assigned.target, nodes.Name):
+                yield assigned.target.name
         for loop in parsed.find_all(nodes.For):
             yield from (each.name for each in (loop.target, *loop.target.find_all(nodes.Name)) if hasattr(each, "name"))
 
@@ -57,6 +60,33 @@ def test_each_name_of_a_template_exists(name: str) -> None:
     parsed = ENVIRONMENT.parse(ENVIRONMENT.loader.get_source(ENVIRONMENT, name)[0])
     used = meta.find_undeclared_variables(parsed) | {each.attr for each in parsed.find_all(nodes.Getattr)}
     assert not used - KNOWN
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_no_line_of_a_template_is_longer_than_140_characters(name: str) -> None:
+    lines = ENVIRONMENT.loader.get_source(ENVIRONMENT, name)[0].splitlines()
+    assert not [number for number, line in enumerate(lines, 1) if len(line) > 140]
+
+
+def test_a_page_has_no_indentation_except_in_pre() -> None:
+    template = """
+        <ul>
+          {% for x in (1, 2) %}
+            <li>
+              {{ x }}  <b>b</b>
+            </li>
+          {% endfor %}
+        </ul>
+        <pre>
+            {{ 3 }}
+          4  5</pre>
+        <p> 6"""
+    assert ENVIRONMENT.from_string(template).render() == (
+        "\n<ul>"
+        + "\n <li>\n1 <b>b</b>\n</li>\n"
+        + " <li>\n2 <b>b</b>\n</li>\n"
+        + " </ul>\n<pre>\n            3\n          4  5</pre>\n<p> 6"
+    )
 
 
 def test_a_name_that_exists_nowhere_is_found() -> None:
