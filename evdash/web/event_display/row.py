@@ -56,6 +56,12 @@ class Row:
         return f"{self.event.stream} {self.event.entry_id}"
 
     @property
+    def classes(self) -> str:
+        """The CSS classes that a row has in each view mode."""
+        states = {"is-error": self.event.is_error, "is-duplicate": self.is_duplicate, "is-folded": self.is_folded}
+        return " ".join([f"category-{self.category.name}", *(name for name, holds in states.items() if holds)])
+
+    @property
     def is_call(self) -> bool:
         """True if the navigation to the next tool call stops at this row."""
         return type_of(self.event.type).is_call
