@@ -1,67 +1,114 @@
-"""What a person sees of a page."""
+"""A page as its parts: rows, facts, tables, notices, buttons and links."""
 
 from __future__ import annotations
 
-import re
-from html.parser import HTMLParser
-
 from django.http import HttpResponse
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 
-class Page(HTMLParser):
-    """The text of a page's main part, its rows, links and titles. Raises AssertionError for anything unsafe."""
+class Page:
+    """The parts of a parsed page. Raises AssertionError for inline scripts and styles.
+
+    Texts have single spaces as white space. A selector is a CSS selector.
+    """
 
     def __init__(self, response: HttpResponse) -> None:
-        super().__init__(convert_charrefs=True)
         self.html = response.content.decode("utf-8")
-        self.rows: list[str] = []
-        self.links: dict[str, str] = {}
-        self.attributes: list[tuple[str, str, str]] = []
-        self._texts: list[str] = []
-        self._link: tuple[str, list[str]] | None = None
-        self._in_main = "<main" not in self.html
-        self.feed(self.html)
+        self._tree = LexborHTMLParser(self.html)
+        for element in self.all("*"):
+            _check_is_safe(element)
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        for name, value in given.items():
-            assert name != "style", "a strict Content-Security-Policy knows no inline style"
-            assert not name.startswith("on"), f"inline script in {name}"
-            assert not (name in ("href", "src", "action") and value.lower().startswith("javascript:"))
-            self.attributes.append((tag, name, value))
-        assert tag != "style"
-        assert tag != "script" or "src" in given, "inline script"
-        if tag == "main":
-            self._in_main = True
-        if "data-entry" in given:
-            self.rows.append(given["data-entry"])
-        if tag == "a":
-            self._link = (given.get("href", ""), [])
+    def all(self, selector: str) -> list[LexborNode]:
+        """Return the elements that the selector matches, in the order of the page."""
+        return self._tree.css(selector)
 
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "a" and self._link:
-            self.links.setdefault(" ".join("".join(self._link[1]).split()), self._link[0])
-            self._link = None
-        if tag == "main":
-            self._in_main = False
+    def one(self, selector: str) -> LexborNode:
+        """Return the only element that the selector matches. Raises AssertionError for none and for several."""
+        found = self.all(selector)
+        assert len(found) == 1, f"{len(found)} elements match {selector}"
+        return found[0]
 
-    def handle_data(self, data: str) -> None:
-        if self._in_main:
-            self._texts.append(data)
-        if self._link:
-            self._link[1].append(data)
+    def has(self, selector: str) -> bool:
+        """Return whether an element matches the selector."""
+        return bool(self.all(selector))
+
+    def texts(self, selector: str) -> list[str]:
+        """Return the texts of the elements that the selector matches."""
+        return [text_of(element) for element in self.all(selector)]
+
+    def values(self, name: str, selector: str = "") -> list[str]:
+        """Return the values of this attribute, of all elements or of those that the selector matches."""
+        return [element.attributes[name] or "" for element in self.all(f"{selector}[{name}]")]
 
     @property
     def text(self) -> str:
-        """The text of the main part, white space as single spaces."""
-        return re.sub(r"\s+", " ", " ".join(self._texts)).strip()
+        """The text of the main part; of a part of a page, all of it."""
+        return text_of(self.one("main" if self.has("main") else "body"))
 
-    def values(self, name: str) -> list[str]:
-        """The values of this attribute, wherever it stands."""
-        return [value for _, attribute, value in self.attributes if attribute == name]
+    @property
+    def rows(self) -> list[str]:
+        """The events of the page, each as "stream ID"."""
+        return self.values("data-entry")
+
+    @property
+    def links(self) -> dict[str, str]:
+        """The address of each link by its text; of the first one if several links have the same text."""
+        found: dict[str, str] = {}
+        for link in self.all("a"):
+            found.setdefault(text_of(link), link.attributes.get("href") or "")
+        return found
+
+    @property
+    def buttons(self) -> list[str]:
+        """The texts of the buttons in the main part, and of the links that look like buttons."""
+        return self.texts("main button, main a.button")
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """The terms of the page's description lists with their values."""
+        found: dict[str, str] = {}
+        for term in self.all("dt"):
+            value = term.next
+            while value is not None and value.tag != "dd":
+                value = value.next
+            if value is not None:
+                found[text_of(term)] = text_of(value)
+        return found
+
+    def table(self, selector: str = "table") -> list[dict[str, str]]:
+        """Return the rows of the body of the only such table, each with its cells by column heading."""
+        table = self.one(selector)
+        headings = [text_of(heading) for heading in table.css("thead th")]
+        cells = [[text_of(cell) for cell in row.css("th, td")] for row in table.css("tbody tr")]
+        return [dict(zip(headings, row, strict=False)) for row in cells]
+
+    @property
+    def notices(self) -> list[tuple[str, str]]:
+        """The notices of the page, each as its level ("success", "warning", …) and its text."""
+        return [
+            (name.removeprefix("notice-"), text_of(notice))
+            for notice in self.all(".notice")
+            for name in (notice.attributes["class"] or "").split()
+            if name.startswith("notice-")
+        ]
+
+
+def text_of(element: LexborNode) -> str:
+    """Return the text of an element."""
+    return " ".join(element.text(separator=" ").split())
+
+
+def _check_is_safe(element: LexborNode) -> None:
+    given = element.attributes
+    assert element.tag != "style", "inline style"
+    assert element.tag != "script" or "src" in given, "inline script"
+    for name, value in given.items():
+        assert name != "style", "a strict Content-Security-Policy forbids inline styles"
+        assert not name.startswith("on"), f"inline script in {name}"
+        assert not (name in ("href", "src", "action") and (value or "").lower().startswith("javascript:"))
 
 
 def parse_page(response: HttpResponse, status: int = 200) -> Page:
-    """The page, after looking at its status."""
+    """Return the page, after a check of its status."""
     assert response.status_code == status, (response.status_code, response.content[:2000])
     return Page(response)

@@ -42,7 +42,7 @@ def test_a_filter_that_cannot_be_read_reaches_htmx_as_the_same_page(browser: Cli
 def test_every_condition_is_a_chip_that_can_be_taken_away(browser: Client, write: Write) -> None:
     write(entry("1-1", type="a", user_id="u"))
     page = parse_page(browser.get("/events/", {"q": "type:a -user:v since:2020-01-01"}))
-    removals = [link for _, name, link in page.attributes if name == "href" and link.startswith("/events/?q=")]
+    removals = [link for link in page.values("href") if link.startswith("/events/?q=")]
     assert "/events/?q=type%3Aa+since%3A2020-01-01T00%3A00%3A00Z" in removals
     assert "Remove -user:v" in page.values("aria-label")
 
@@ -69,7 +69,7 @@ def test_every_bar_of_the_histogram_is_a_link_to_its_range(browser: Client, writ
     page = parse_page(browser.get("/events/"))
     bars = [label for label in page.values("aria-label") if " events, " in label or " event, " in label]
     assert any("1 event, 1 error" in label for label in bars)
-    ranged = [link for _, name, link in page.attributes if name == "href" and "since%3A" in link and "until%3A" in link]
+    ranged = [link for link in page.values("href") if "since%3A" in link and "until%3A" in link]
     assert sum(len(parse_page(browser.get(link)).rows) for link in ranged) == 9
 
 
@@ -135,7 +135,7 @@ def test_a_key_of_a_field_has_a_facet_and_links(browser: Client, write: Write, i
         opened = parse_page(browser.get("/events/memory:events/2-1/"))
     assert len(page.rows) == 2
     assert "guardrail:pii" in page.values("value")
-    assert ("ul", "data-facet", "guardrail") in page.attributes
+    assert "guardrail" in page.values("data-facet", "ul")
     assert {"pii", "jailbreak"} <= set(page.values("data-value"))  # with the alternatives to the chosen value
     assert "Guardrail" in page.text
     assert any("q=guardrail%3Ajailbreak" in link for link in opened.values("href"))

@@ -32,7 +32,7 @@ IDS = [
 
 def own_links(page: Page, address: str) -> list[str]:
     """Where a browser goes for every link and form of the page that leads to the same page."""
-    targets = [urljoin(address, value) for _, name, value in page.attributes if name in ("href", "action")]
+    targets = [urljoin(address, value) for value in [*page.values("href"), *page.values("action")]]
     place = address.split("/")[1]
     return [target for target in targets if re.match(rf"/{place}/.", target) and urlsplit(target).path != f"/{place}/"]
 

@@ -162,7 +162,7 @@ def test_what_is_pending_is_read_page_by_page(stuck: Client, valkey: redis.Redis
 
 def pending_in(browser: Client, query: str) -> list[int]:
     page = parse_page(browser.get(f"{GROUP_PAGE}{query}"))
-    keys = [value for tag, name, value in page.attributes if tag == "tr" and name == "data-key"]
+    keys = page.values("data-key", "tr")
     return [int(key.partition("-")[0]) - START_MS for key in keys if key.startswith(str(START_MS)[:6])]
 
 
