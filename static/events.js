@@ -53,9 +53,9 @@ export const LOADED = "evdash:loaded";
 /**
  * The page has requested itself because of new events, with or without success.
  * Sent by refresh.js to the document; live/page.js confirms to the server, which then sends later news.
- * @typedef {undefined} Looked
+ * @typedef {undefined} Refreshed
  */
-export const LOOKED = "evdash:looked";
+export const REFRESHED = "evdash:refreshed";
 
 /**
  * A newer rendering of the page has been applied.
@@ -79,7 +79,7 @@ export const send = (target, name, detail) => target.dispatchEvent(new CustomEve
  * Entry IDs are "ms-seq", positions "ms-seq@stream". A hook without a value marks its element.
  *
  * Page
- * data-missed           | body               | address of the catch-up over HTTP         | live/polling.js
+ * data-catch-up         | body               | address of the catch-up over HTTP         | live/polling.js
  * data-live-by          | body               | "polling" in sandboxes (no WebSocket)     | live/connection.js
  * data-refresh          | main               | interval of the refresh in seconds        | refresh.js, live/page.js
  * data-keep             | any                | a refresh does not change the element     | morph.js
@@ -97,7 +97,7 @@ export const send = (target, name, detail) => target.dispatchEvent(new CustomEve
  * data-live-cursor      | ol.rows            | entry ID of each stream, JSON             | live/rows.js, live/skipped.js
  * data-live-order       | ol.rows            | "newest-first" or "oldest-first"          | live/page.js, live/rows.js, morph.js
  * data-live-reading     | ol.rows            | view mode of the rows                     | live.js
- * data-pulse-query      | ol.rows            | filter of news if not live                | live/page.js
+ * data-notify-query     | ol.rows            | filter of news if not live                | live/page.js
  * data-live-status      | span               | shows the live state                      | live/status.js
  * data-state            | [data-live-status] | for styles; set by live/status.js         | css/live.css
  * data-live-toggle      | button             | pauses and resumes; set by live/status.js | live/status.js
@@ -123,7 +123,7 @@ export const send = (target, name, detail) => target.dispatchEvent(new CustomEve
  * data-brush            | rect               |                                           | histogram.js
  *
  * Session
- * data-timeline         | figure             |                                           | session.js, session/covered.js, session/marks.js
+ * data-timeline         | figure             |                                           | session.js, session/timeline-height.js, session/marks.js
  * data-mark             | a.mark             | element IDs of its rows                   | session.js, morph.js
  * data-zoom-room        | div                | scrolls the drawing                       | session/zoom.js
  * data-zoom             | div                | the drawing                               | session/zoom.js

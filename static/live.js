@@ -8,7 +8,7 @@
 // A list at another place only counts the events beyond its end, until the reader has loaded it up to there.
 import { LIVE, send } from "./events.js";
 import { latest } from "./live/entries.js";
-import { Place } from "./live/place.js";
+import { ScrollPosition } from "./live/scroll-position.js";
 import { Rows } from "./live/rows.js";
 
 export class LiveList {
@@ -16,11 +16,11 @@ export class LiveList {
   #connection;
   #status;
   #rows;
-  #place = null; // of a live list
+  #scrollPosition = null; // of a live list
   #isPaused = false; // until the reader resumes. The address has it too.
-  #held = []; // frames, with the acknowledgement of each
+  #queued = []; // frames, with the acknowledgement of each
   #waiting = 0; // events that the server only counts
-  #below = 0; // events outside the window, or beyond the end of a list that is not live
+  #offscreen = 0; // events outside the window, or beyond the end of a list that is not live
 
   constructor(element, connection, status) {
     this.element = element;
@@ -40,27 +40,27 @@ export class LiveList {
 
   // Follow the newest end: of a new list, or of one that was loaded up to there.
   follow() {
-    this.#below = 0;
+    this.#offscreen = 0;
     this.#isPaused = new URL(location.href).searchParams.has("paused");
-    this.#place = new Place(this.element, this.#rows.newestFirst, () => this.#moved());
-    this.#place.measure();
+    this.#scrollPosition = new ScrollPosition(this.element, this.#rows.newestFirst, () => this.#moved());
+    this.#scrollPosition.measure();
     if (this.#startsAtEnd()) queueMicrotask(() => this.#goToEnd()); // after htmx has scrolled
   }
 
   // The page has another list now.
   close() {
-    this.#place?.close();
+    this.#scrollPosition?.close();
     this.#release();
   }
 
   receive(frame, acknowledge) {
-    if (this.#isStill) this.#held.push([frame, acknowledge]);
+    if (this.#isStill) this.#queued.push([frame, acknowledge]);
     else this.#show(frame, acknowledge);
     this.count();
   }
 
   advance(cursor) {
-    if (!this.#held.length) this.#rows.advance(cursor);
+    if (!this.#queued.length) this.#rows.advance(cursor);
   }
 
   setWaiting(events) {
@@ -68,8 +68,8 @@ export class LiveList {
     this.count();
   }
 
-  addBelow(events) {
-    this.#below += events;
+  addOffscreen(events) {
+    this.#offscreen += events;
     this.count();
   }
 
@@ -88,33 +88,33 @@ export class LiveList {
 
   jumpToNewest() {
     if (!this.isLive) {
-      if (this.#below) location.assign(this.#addressOfEnd());
+      if (this.#offscreen) location.assign(this.#addressOfEnd());
       return;
     }
     this.#setPaused(false);
-    this.#place.goToEdge();
+    this.#scrollPosition.goToEdge();
     this.#resume();
-    this.#place.goToEdge();
+    this.#scrollPosition.goToEdge();
     this.count();
   }
 
   count() {
-    const inHeld = this.#held.reduce((sum, [{ count, skipped }]) => sum + count + skipped, 0);
+    const inQueue = this.#queued.reduce((sum, [{ count, skipped }]) => sum + count + skipped, 0);
     this.#status.count({
       isPaused: this.#isPaused,
-      isAway: this.isLive ? this.#place.isAway : this.#below > 0,
-      held: inHeld + this.#waiting,
-      below: this.#below,
+      isAway: this.isLive ? this.#scrollPosition.isAway : this.#offscreen > 0,
+      queued: inQueue + this.#waiting,
+      offscreen: this.#offscreen,
       newestFirst: this.#rows.newestFirst,
     });
   }
 
   get #isStill() {
-    return this.#isPaused || (this.#place.isAway && (this.#rows.newestFirst || this.#rows.isFull));
+    return this.#isPaused || (this.#scrollPosition.isAway && (this.#rows.newestFirst || this.#rows.isFull));
   }
 
   #show(frame, acknowledge) {
-    if (this.#place.isAway) this.#below += frame.count;
+    if (this.#scrollPosition.isAway) this.#offscreen += frame.count;
     this.#rows.advance(frame.cursor);
     this.#rows.add(frame);
     acknowledge();
@@ -124,8 +124,8 @@ export class LiveList {
   // Show the held frames. The newest of the waiting events follow, and one row for those between.
   #resume() {
     if (this.#isStill) return;
-    const frames = this.#held;
-    this.#held = [];
+    const frames = this.#queued;
+    this.#queued = [];
     if (this.#waiting) this.#connection.jump(); // before the acknowledgements, which would bring later events first
     this.#waiting = 0;
     for (const [frame, acknowledge] of frames) this.#show(frame, acknowledge);
@@ -133,15 +133,15 @@ export class LiveList {
 
   // Held frames were received: without their acknowledgement the server would send nothing else.
   #release() {
-    const frames = this.#held;
-    this.#held = [];
+    const frames = this.#queued;
+    this.#queued = [];
     for (const [, acknowledge] of frames) acknowledge();
   }
 
   #moved() {
-    if (!this.#place.isAway) {
-      this.#below = 0;
-      if (this.#held.length || this.#waiting) this.#resume();
+    if (!this.#scrollPosition.isAway) {
+      this.#offscreen = 0;
+      if (this.#queued.length || this.#waiting) this.#resume();
     }
     this.count();
   }
@@ -162,7 +162,7 @@ export class LiveList {
   }
 
   #goToEnd() {
-    this.#place.goToEdge();
+    this.#scrollPosition.goToEdge();
     this.#moved();
   }
 

@@ -1,9 +1,9 @@
 // An open page requests itself again and applies the differences (morph.js). A page with `data-refresh` does so after new
 // events and at an interval, a page with a live list after new events. Every 15 s, and every 4 s while the log is
 // behind, a page requests at least the state of the log.
-import { LIVE, LOOKED, STATE, SYNCED, send } from "./events.js";
+import { LIVE, REFRESHED, STATE, SYNCED, send } from "./events.js";
 
-const NEWS_MS = 1000; // several events cause one request
+const EVENTS_MS = 1000; // several events cause one request
 const STATE_MS = 15_000;
 const BEHIND_MS = 4000; // a log that is behind catches up soon
 const AFTER_POINTER_MS = 800; // nothing moves under a moving pointer
@@ -22,7 +22,7 @@ const state = () => document.getElementById("state");
 
 let timer = null;
 let dueAt = 0;
-let hasNews = false;
+let hasNewEvents = false;
 let pointerMovedAt = 0;
 let refreshedAt = 0;
 let tookMs = 0;
@@ -49,23 +49,25 @@ async function refresh() {
   timer = null;
   if (document.hidden) return; // it refreshes when it is visible again
   if (isInUse()) return refreshIn(AFTER_POINTER_MS);
-  if (isRequesting) return refreshIn(NEWS_MS);
+  if (isRequesting) return refreshIn(EVENTS_MS);
   isRequesting = true;
   const began = performance.now();
-  const answersNews = hasNews;
+  const answersNewEvents = hasNewEvents;
   await request();
   isRequesting = false;
   refreshedAt = performance.now();
   tookMs = refreshedAt - began;
-  if (answersNews) send(document, LOOKED);
+  if (answersNewEvents) send(document, REFRESHED);
   const everyMs = Number(main.dataset.refresh || 0) * 1000 || STATE_MS;
-  refreshIn(hasNews ? NEWS_MS : state().matches(".state-behind, .state-down") ? Math.min(BEHIND_MS, everyMs) : everyMs);
+  refreshIn(
+    hasNewEvents ? EVENTS_MS : state().matches(".state-behind, .state-down") ? Math.min(BEHIND_MS, everyMs) : everyMs,
+  );
 }
 
 async function request() {
   const address = location.href;
-  const wantsPage = main.hasAttribute("data-refresh") || hasNews;
-  hasNews = false;
+  const wantsPage = main.hasAttribute("data-refresh") || hasNewEvents;
+  hasNewEvents = false;
   try {
     const answer = await fetch(wantsPage ? address : state().dataset.address, { headers: { "HX-Request": "true" } });
     if (answer.headers.has("HX-Redirect")) return showProblem("Signed out. Reload to sign in");
@@ -100,8 +102,8 @@ function showProblem(words) {
 
 if (main && state()) {
   document.addEventListener(LIVE, () => {
-    hasNews = true;
-    refreshIn(NEWS_MS);
+    hasNewEvents = true;
+    refreshIn(EVENTS_MS);
   });
   // The top bar shows an outage of Redis as soon as the list does.
   let wasUnreachable = false;

@@ -1,9 +1,9 @@
 // The page of a session: the selected event is the same in timeline, list, state and address.
 import { CHOOSE, LIVE, SELECT, SHOW, SYNCED, send } from "./events.js";
 import "./session/zoom.js";
-import "./session/card.js";
+import "./session/mark-tooltip.js";
 import "./session/marks.js";
-import "./session/covered.js";
+import "./session/timeline-height.js";
 import "./session/player.js";
 
 const STATE_AFTER_MS = 120; // between two requests of the state, while the reader steps through the list

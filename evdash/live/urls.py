@@ -4,4 +4,4 @@ from django.urls import path
 
 from evdash.live.polling import missed_rows
 
-urlpatterns = [path("live/missed/", missed_rows, name="live-missed")]
+urlpatterns = [path("live/missed/", missed_rows, name="live-catch-up")]

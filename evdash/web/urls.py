@@ -19,9 +19,9 @@ from evdash.web.pages.notes import event_notes, note, note_deleted, session_note
 from evdash.web.pages.overview import overview
 from evdash.web.pages.registry import PAGES
 from evdash.web.pages.session.view import session
-from evdash.web.pages.session_export.view import session_file, session_transcript
+from evdash.web.pages.session_export.view import session_export_html, session_transcript
 from evdash.web.pages.sessions import sessions
-from evdash.web.pages.status import state
+from evdash.web.pages.status import status
 from evdash.web.pages.streams.forms import OperationConverter
 from evdash.web.pages.streams.forms.sandboxes import SandboxOperationConverter
 from evdash.web.pages.streams.operations import sandbox_operation, stream_operation
@@ -41,7 +41,7 @@ VIEWS: Final[dict[str, Callable[..., HttpResponseBase]]] = {
     "session": session,
     "session-notes": session_notes,
     "session-transcript": session_transcript,
-    "session-file": session_file,
+    "session-export-html": session_export_html,
     "compare": compare,
     "users": users,
     "user": user,
@@ -60,7 +60,7 @@ VIEWS: Final[dict[str, Callable[..., HttpResponseBase]]] = {
     "stream-parked": stream_parked,
     "audit-log": audit_log,
     "audit-log-entry": audit_log_entry,
-    "state": state,
+    "status": status,
 }
 """The view of each page."""
 

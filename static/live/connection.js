@@ -98,7 +98,7 @@ export class Connection {
   }
 
   // The page has refreshed itself after news.
-  confirmNews() {
+  confirmRefresh() {
     this.#send({ type: "waiting-seen" });
   }
 

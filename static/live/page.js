@@ -1,6 +1,6 @@
 // The live connection of a page: for its list of events (static/live.js), or for news on which the page refreshes itself
 // (static/refresh.js).
-import { AT_END, LIVE, LOOKED, STATE, send } from "../events.js";
+import { AT_END, LIVE, REFRESHED, STATE, send } from "../events.js";
 import { LiveList } from "../live.js";
 import { isTyping } from "../typing.js";
 import { Connection } from "./connection.js";
@@ -8,7 +8,7 @@ import { Status } from "./status.js";
 
 class LivePage {
   #list = null;
-  #newsQuery = null; // of a page that subscribes to news
+  #notifyQuery = null; // of a page that subscribes to counts of new events
   #status = new Status({ toggle: () => this.#togglePause(), jump: () => this.#list?.jumpToNewest() });
   #connection = new Connection({
     subscription: () => this.#subscription(),
@@ -20,7 +20,7 @@ class LivePage {
     alive: ({ cursor }) => this.#isLive && cursor && this.#list.advance(cursor),
     waiting: ({ count }) => this.#list?.setWaiting(count),
     news: ({ count }) => {
-      this.#list?.addBelow(count); // it comes after the end of a list that is not live
+      this.#list?.addOffscreen(count); // it comes after the end of a list that is not live
       send(document, LIVE, { count });
     },
     subscribed: () => {
@@ -36,7 +36,7 @@ class LivePage {
       else if (event.key === "n") this.#list?.jumpToNewest();
     });
     document.addEventListener(AT_END, () => this.#follow());
-    document.addEventListener(LOOKED, () => this.#connection.confirmNews());
+    document.addEventListener(REFRESHED, () => this.#connection.confirmRefresh());
     // htmx exchanges the content of a page without a new load.
     for (const change of ["htmx:afterSettle", "htmx:historyRestore"]) {
       document.addEventListener(change, () => this.#update());
@@ -51,14 +51,14 @@ class LivePage {
 
   #subscription() {
     if (this.#isLive) return this.#list.subscription;
-    const query = this.#queryOfNews();
+    const query = this.#queryOfNotices();
     return query === null ? null : { query, cursor: {}, rows: false };
   }
 
   // The filter of the events that change the page without a row of their own.
-  #queryOfNews() {
+  #queryOfNotices() {
     if (document.querySelector("main[data-refresh]")) return "";
-    return document.querySelector("ol.rows[data-pulse-query]:not([data-live])")?.dataset.pulseQuery ?? null;
+    return document.querySelector("ol.rows[data-notify-query]:not([data-live])")?.dataset.notifyQuery ?? null;
   }
 
   #togglePause() {
@@ -80,17 +80,17 @@ class LivePage {
 
   #follow() {
     this.#status.renew(true);
-    this.#newsQuery = null;
+    this.#notifyQuery = null;
     this.#list.follow();
     this.#connection.subscribe();
     this.#list.count();
   }
 
   #subscribeToNews() {
-    const query = this.#queryOfNews();
+    const query = this.#queryOfNotices();
     if (query === null) this.#connection.close();
-    else if (query !== this.#newsQuery || !this.#connection.isUsed) this.#connection.subscribe();
-    this.#newsQuery = query;
+    else if (query !== this.#notifyQuery || !this.#connection.isUsed) this.#connection.subscribe();
+    this.#notifyQuery = query;
   }
 }
 

@@ -35,7 +35,7 @@ export class Polling {
   }
 
   async #read({ query, cursor, reading = "events" }) {
-    const address = new URL(document.body.dataset.missed, location.href);
+    const address = new URL(document.body.dataset.catchUp, location.href);
     address.search = new URLSearchParams({ query, cursor: JSON.stringify(cursor), reading });
     try {
       const answer = await fetch(address, { headers: { "HX-Request": "true" } });

@@ -20,7 +20,7 @@ const WORDS = {
   refused: (reason) => reason || "Connection refused",
 };
 const FLOWING = ["live", "asking", "polling"];
-const NOTHING = { isPaused: false, isAway: false, held: 0, below: 0, newestFirst: true };
+const NOTHING = { isPaused: false, isAway: false, queued: 0, offscreen: 0, newestFirst: true };
 
 export class Status {
   #state = "connecting";
@@ -67,7 +67,7 @@ export class Status {
   }
 
   #write() {
-    const { isPaused, isAway, held, below, newestFirst } = this.#counted;
+    const { isPaused, isAway, queued, offscreen, newestFirst } = this.#counted;
     const isReading = isAway && newestFirst; // such a list holds frames back meanwhile
     const isStill = (isPaused || isReading) && FLOWING.includes(this.#state);
     const words = isStill ? (isPaused ? "Paused" : "Paused while scrolled") : WORDS[this.#state](this.#reason);
@@ -75,14 +75,14 @@ export class Status {
       place.dataset.state = isStill ? "paused" : this.#state;
       if (place.textContent !== words) place.textContent = words;
     }
-    const action = !isPaused ? "Pause" : held ? `Show ${number.format(held)} new` : "Resume";
+    const action = !isPaused ? "Pause" : queued ? `Show ${number.format(queued)} new` : "Resume";
     for (const button of document.querySelectorAll("[data-live-toggle]")) {
       if (button.textContent !== action) button.textContent = action;
     }
-    const ahead = held + below;
+    const ahead = queued + offscreen;
     this.#jump.hidden = !isAway || !ahead;
     this.#jump.classList.toggle("is-below", !newestFirst);
-    const label = `${number.format(ahead)} ${newestFirst || held ? "new" : "more below"}, jump to now`;
+    const label = `${number.format(ahead)} ${newestFirst || queued ? "new" : "more below"}, jump to now`;
     if (!this.#jump.hidden && this.#jump.textContent !== label) this.#jump.textContent = label;
   }
 }

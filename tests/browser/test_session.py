@@ -562,7 +562,7 @@ def test_on_paper_the_picture_is_whole_and_only_what_is_read_is_left(
     assert room
     assert drawing["width"] == pytest.approx(room["width"], abs=1)
     expect(page.locator(".rows > .row")).to_have_count(7)
-    for unread in (".strip-room", ".session-bar", ".player", "aside.session-state", ".note-new", ".take-along"):
+    for unread in (".strip-room", ".session-bar", ".player", "aside.session-state", ".note-new", ".export-links"):
         expect(page.locator(unread)).not_to_be_visible()
 
 

@@ -340,14 +340,14 @@ def test_a_page_of_numbers_is_told_of_news_and_again_when_it_has_looked(
 ) -> None:
     monkeypatch.setattr("evdash.live.filter_group.FRAME_INTERVAL_S", 0.0)
     told: list[dict[str, object]] = []
-    pulse = ChangeNotifier(lambda text: told.append(json.loads(text)))
-    hub.join(pulse, EVERYTHING)
+    notifier = ChangeNotifier(lambda text: told.append(json.loads(text)))
+    hub.join(notifier, EVERYTHING)
     for number in range(1, 6):
         hub.on_entries(entries(number, number + 100), NOW, now_s=10.0 + number)
     assert told == [{"type": "news", "count": 2}]
-    pulse.waiting_seen()
+    notifier.waiting_seen()
     assert told[1:] == [{"type": "news", "count": 8}]
-    pulse.waiting_seen()
+    notifier.waiting_seen()
     assert len(told) == 2
     hub.on_entries(entries(300), NOW, now_s=30.0)
     assert told[2:] == [{"type": "news", "count": 1}]

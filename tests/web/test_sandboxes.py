@@ -218,7 +218,7 @@ def test_open_pages_ask_for_what_is_copied_meanwhile(operator: Client, viewer: C
     replayed(operator, ids="new")
     page = parse_page(viewer.get(f"{PAGE}live/"))
     [cursor] = page.values("data-live-cursor")
-    assert page.values("data-missed") == [f"{PAGE}live/missed/"]
+    assert page.values("data-catch-up") == [f"{PAGE}live/missed/"]
     assert page.values("data-live-by") == ["polling"]
     replayed(operator, "session:s-2", ids="new")
     told = viewer.get(f"{PAGE}live/missed/", {"cursor": cursor, "query": ""}).json()

@@ -71,7 +71,7 @@ def listing(
         rows_shown = with_infinite_scroll(rows_shown, found, query)
     has_more = found.newer or found.older
     return Listing(
-        bar=replace(bar, has_live=rows_shown.live_query is not None or rows_shown.pulse_query is not None),
+        bar=replace(bar, has_live=rows_shown.live_query is not None or rows_shown.notify_query is not None),
         list=rows_shown,
         pager=pager(found, query),
         page=found,

@@ -33,7 +33,7 @@ class RowList:
     values: str
     live_query: str | None
     live_cursor: str
-    pulse_query: str | None = None  # set if new events do not belong in the list but change the part above it
+    notify_query: str | None = None  # set if new events do not belong in the list but change the part above it
     view: ViewMode = "events"
     earlier: ListEnd | None = None  # continuations that the page inserts in place; None at an end of the list
     later: ListEnd | None = None
@@ -77,7 +77,7 @@ def with_infinite_scroll(rows: RowList, page: EventPage, query: ListQuery) -> Ro
     """Return the list with continuations at both ends, so that its page can load more rows in place."""
     return replace(
         rows,
-        pulse_query=query.filter.effective_filter.query_string() if rows.live_query is None else None,
+        notify_query=query.filter.effective_filter.query_string() if rows.live_query is None else None,
         earlier=ListEnd(page.older, query.url(before=page.older)) if page.older else None,
         later=ListEnd(page.newer, query.url(after=page.newer)) if page.newer else None,
     )

@@ -68,7 +68,7 @@ PAGES: Final = (
     # Addresses of session pages end with a slash, so these cannot collide with a session ID.
     Page("session-notes", "sessions/<opaque:session_id>/notes", below="sessions"),
     Page("session-transcript", "sessions/<opaque:session_id>/transcript.md", in_sandbox=True),
-    Page("session-file", "sessions/<opaque:session_id>/export.html", in_sandbox=True),
+    Page("session-export-html", "sessions/<opaque:session_id>/export.html", in_sandbox=True),
     Page("compare", "compare/", below="sessions", in_sandbox=True, parameters=("a", "b", "from", "same")),
     Page(
         "users",
@@ -113,9 +113,9 @@ PAGES: Final = (
     Page("stream-parked", "streams/<name:stream>/parked/", below="streams", parameters=("before", "after")),
     Page("audit-log", "audit-log/", rail=RailEntry("Audit log", "audit", "a"), parameters=("before",)),
     Page("audit-log-entry", "audit-log/<int:number>/", below="audit-log"),
-    Page("state", "state/", in_sandbox=True),
+    Page("status", "state/", in_sandbox=True),
 )
 """All pages. The rail has them in this order."""
 BY_NAME: Final = {page.name: page for page in PAGES}
-IN_SANDBOX: Final = frozenset((*(page.name for page in PAGES if page.in_sandbox), "live-missed"))
+IN_SANDBOX: Final = frozenset((*(page.name for page in PAGES if page.in_sandbox), "live-catch-up"))
 """The URL names that a sandbox has below its prefix. live/urls.py has the last one."""

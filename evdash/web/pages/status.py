@@ -8,7 +8,7 @@ from evdash.eventlog.current_reader import open_reader
 from evdash.web.page import state_part
 
 
-def state(request: HttpRequest) -> HttpResponse:
+def status(request: HttpRequest) -> HttpResponse:
     """Render the current progress of the indexing."""
     with open_reader() as reader:
         coverage = reader.coverage

@@ -168,7 +168,7 @@ class NavLink:
     title: str
     address: str
     what: str
-    way: str
+    direction: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ class Toolbar:
     """The data of templates/pages/session/_toolbar.html."""
 
     view_modes: tuple[ViewModeLink, ...]
-    ways: tuple[NavLink, ...]
+    nav_links: tuple[NavLink, ...]
     kept: Pairs  # for the form that jumps to a time
     speeds: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100)
 
@@ -186,7 +186,7 @@ def toolbar(query: SessionPageQuery, shown: Listing) -> Toolbar:
     events = shown.page.events
     ends = {"next": events[0].entry_id.previous(), "previous": events[-1].entry_id.next()} if events else {}
 
-    def way(label: str, title: str, what: str, direction: str) -> NavLink:
+    def link(label: str, title: str, what: str, direction: str) -> NavLink:
         address = query.search(what, direction, query.at or ends.get(direction))
         return NavLink(label, title, address, what, direction)
 
@@ -194,11 +194,11 @@ def toolbar(query: SessionPageQuery, shown: Listing) -> Toolbar:
         view_modes=tuple(
             ViewModeLink(label, view, query.in_view(view), view == query.list.view) for view, label in VIEW_MODES
         ),
-        ways=(
-            way("‹ Error", "Previous error (E)", "error", "previous"),
-            way("Error ›", "Next error (e)", "error", "next"),
-            way("‹ Tool call", "Previous tool call (T)", "tool", "previous"),
-            way("Tool call ›", "Next tool call (t)", "tool", "next"),
+        nav_links=(
+            link("‹ Error", "Previous error (E)", "error", "previous"),
+            link("Error ›", "Next error (e)", "error", "next"),
+            link("‹ Tool call", "Previous tool call (T)", "tool", "previous"),
+            link("Tool call ›", "Next tool call (t)", "tool", "next"),
         ),
         kept=query.kept,
     )

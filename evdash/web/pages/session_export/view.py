@@ -23,7 +23,7 @@ def session_transcript(request: HttpRequest, session_id: str) -> HttpResponseBas
 
 
 @token_or_session
-def session_file(request: HttpRequest, session_id: str) -> HttpResponseBase:
+def session_export_html(request: HttpRequest, session_id: str) -> HttpResponseBase:
     """Export the session as one HTML file.
 
     The response is always a download. As a page of evdash's own it would have evdash's rights.

@@ -1,7 +1,7 @@
 // The place of the reader: at the edge of the list at which new rows are added, or away from it.
 const NEAR_PX = 60;
 
-export class Place {
+export class ScrollPosition {
   isAway = false;
   #element;
   #newestFirst;
