@@ -7,6 +7,7 @@ const PAGE = 100; // rows of a page of the list
 const LOADED_MAX = 5000; // beyond that the link opens a page of its own
 
 const number = new Intl.NumberFormat("en");
+const linkOf = (row) => row.querySelector("a");
 
 export class SkippedRanges {
   #list;
@@ -50,8 +51,8 @@ export class SkippedRanges {
     const row = this.#row();
     row.dataset.before = position;
     row.firstChild.textContent = "Earlier events were unloaded. ";
-    row.lastChild.textContent = "Load";
-    row.lastChild.href = this.#address(row);
+    linkOf(row).textContent = "Load";
+    linkOf(row).href = this.#address(row);
     if (this.#newestFirst) edge.after(row);
     else edge.before(row);
   }
@@ -62,8 +63,8 @@ export class SkippedRanges {
     row.dataset.count = String(count);
     const atLeast = count > 0 ? `At least ${events} skipped. ` : "Events were skipped. ";
     row.firstChild.textContent = isInexact ? atLeast : `${events} skipped. `;
-    row.lastChild.textContent = count > PAGE || isInexact ? `Load ${PAGE}` : "Load";
-    row.lastChild.href = this.#address(row);
+    linkOf(row).textContent = count > PAGE || isInexact ? `Load ${PAGE}` : "Load";
+    linkOf(row).href = this.#address(row);
   }
 
   #row() {
@@ -92,7 +93,7 @@ export class SkippedRanges {
   }
 
   async #load(row) {
-    const link = row.querySelector("a");
+    const link = linkOf(row);
     if (this.#isLoading || this.#known.size >= LOADED_MAX) return;
     this.#isLoading = true;
     row.setAttribute("aria-busy", "true");
@@ -146,7 +147,7 @@ export class SkippedRanges {
     }
     row.dataset[side] = far;
     const left = Math.max(0, Number(row.dataset.count ?? 1) - loaded.length);
-    if (isBefore || !row.dataset.count) row.lastChild.href = this.#address(row);
+    if (isBefore || !row.dataset.count) linkOf(row).href = this.#address(row);
     else if (left === 0 && !row.classList.contains("is-inexact")) row.remove();
     else this.#write(row, left);
   }
