@@ -12,7 +12,7 @@ from evdash.events.deduplication import CountChange, identity
 from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
 from evdash.events.filters.search_text import search_text
-from evdash.events.summaries import FirstSaid, SessionSummary, UserSummary
+from evdash.events.summaries import FirstText, SessionSummary, UserSummary
 
 
 def pack(pairs: tuple[tuple[bytes, bytes], ...]) -> bytes:
@@ -67,9 +67,9 @@ def session_of_row(row: AgentSession) -> SessionSummary:
     """Return the session summary in a row."""
     return SessionSummary(
         session_id=row.session_id,
-        user=FirstSaid(row.user_id, row.user_at),
-        agent=FirstSaid(row.agent, row.agent_at),
-        model=FirstSaid(row.model, row.model_at),
+        user=FirstText(row.user_id, row.user_at),
+        agent=FirstText(row.agent, row.agent_at),
+        model=FirstText(row.model, row.model_at),
         first_id=row.first_id,
         last_id=row.last_id,
         started_us=row.started_us,

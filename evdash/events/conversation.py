@@ -44,9 +44,9 @@ class TurnText:
 
 def error(event: Event, line: str) -> TurnText:
     """Return the text of an event that is an error, whatever its type. `line`: the text of its one-line summary."""
-    said = event.error or line
-    head = "Error" + (f" {event.code}" if event.code and event.code != said else "")
-    return TurnText(said, f"{head} of {event.tool}" if event.tool else head)
+    message = event.error or line
+    head = "Error" + (f" {event.code}" if event.code and event.code != message else "")
+    return TurnText(message, f"{head} of {event.tool}" if event.tool else head)
 
 
 def message(event: Event) -> TurnText | None:

@@ -233,8 +233,8 @@ def _occurred(
             remarks.append(f"{name} {error}. The time of the entry ID is shown.")
         else:
             if is_ahead_of_stream(occurred_us, entry.entry_id):
-                told = datetime_from_us(occurred_us).strftime("%Y-%m-%d %H:%M:%S")
-                remarks.append(f"Producer time {told} UTC is more than 1 day after the entry ID.")
+                producer_time = datetime_from_us(occurred_us).strftime("%Y-%m-%d %H:%M:%S")
+                remarks.append(f"Producer time {producer_time} UTC is more than 1 day after the entry ID.")
             return occurred_us, "timestamp"
     if entry.entry_id.time is None:
         remarks.append("The entry ID is after the year 9999; the end of that year is shown.")

@@ -58,8 +58,8 @@ def identity(event: Event) -> bytes | None:
     timestamps = event.profile.raw_timestamps
     pairs = sorted([pair for pair in event.entry.pairs if pair[0] not in timestamps], key=_NAME)
     parts = [event.stream.encode(), *chain.from_iterable(pairs)]
-    told = b"".join([(_LENGTHS[n] if (n := len(part)) < 256 else n.to_bytes(8, "big")) + part for part in parts])
-    return hashlib.blake2b(told, digest_size=16).digest()
+    encoded = b"".join([(_LENGTHS[n] if (n := len(part)) < 256 else n.to_bytes(8, "big")) + part for part in parts])
+    return hashlib.blake2b(encoded, digest_size=16).digest()
 
 
 def changes(
@@ -69,22 +69,22 @@ def changes(
 
     Each event must be new and occur once. `identities`: the identities of the events, if the caller has them already.
     """
-    found: list[CountChange] = []
-    alike: dict[bytes, list[Event]] = {}
+    count_changes: list[CountChange] = []
+    by_identity: dict[bytes, list[Event]] = {}
     for event, key in zip(events, identities or map(identity, events), strict=True):
         if key is None:
-            found.append(CountChange(event))
+            count_changes.append(CountChange(event))
         else:
-            alike.setdefault(key, []).append(event)
-    for key, same in alike.items():
-        first, *others = sorted(same, key=_place) if len(same) > 1 else same
+            by_identity.setdefault(key, []).append(event)
+    for key, equal_events in by_identity.items():
+        first, *duplicates = sorted(equal_events, key=_place) if len(equal_events) > 1 else equal_events
         before = counted.get(key)
         is_first = before is None or first.entry_id < before.entry_id
-        found.append(CountChange(first, key, counts=int(is_first)))
-        found.extend(CountChange(event, key, counts=0) for event in others)
+        count_changes.append(CountChange(first, key, counts=int(is_first)))
+        count_changes.extend(CountChange(event, key, counts=0) for event in duplicates)
         if before is not None and is_first:
-            found.append(CountChange(_event_counted(first, before), key, counts=-1, is_new=False))
-    return found
+            count_changes.append(CountChange(_event_counted(first, before), key, counts=-1, is_new=False))
+    return count_changes
 
 
 def _place(event: Event) -> EntryId:

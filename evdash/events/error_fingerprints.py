@@ -107,6 +107,6 @@ def error_groups_of(changes: Iterable[CountChange]) -> Mapping[str, ErrorGroupSu
     for change in changes:
         if change.event.is_error:
             group = ErrorGroupSummary.of(change)
-            known = groups.get(group.fingerprint)
-            groups[group.fingerprint] = known.merged(group) if known else group
+            earlier = groups.get(group.fingerprint)
+            groups[group.fingerprint] = earlier.merged(group) if earlier else group
     return groups

@@ -218,8 +218,8 @@ def describe_event(event: Event) -> OneLineText:
 def turn_of(event: Event) -> ConversationTurn:
     """Return the turn of any event. An event outside the conversation becomes one line between the turns."""
     speaker, line, turn = lane_of(event), describe_event(event), type_of(event.type).turn
-    said = turns.error(event, line.text) if event.is_error else turn(event) if turn else None
-    if said is not None:
-        return said.spoken_by(speaker, line.label)
+    turn_text = turns.error(event, line.text) if event.is_error else turn(event) if turn else None
+    if turn_text is not None:
+        return turn_text.spoken_by(speaker, line.label)
     head = f"{line.label}: " if line.label and line.text else line.label
     return ConversationTurn(speaker, "", f"{head}{line.text}", is_code=False, is_cut=False, is_inline=True)

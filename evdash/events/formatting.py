@@ -32,13 +32,13 @@ def format_duration(duration: timedelta) -> str:
         return f"−{format_duration(-duration)}"
     if seconds < 59.95:
         return format_milliseconds(seconds * 1000)
-    rest = round(seconds)
+    remaining_s = round(seconds)
     for index, (unit, size) in enumerate(SPANS):
-        if rest >= size:
-            whole, rest = divmod(rest, size)
+        if remaining_s >= size:
+            whole, remaining_s = divmod(remaining_s, size)
             if index + 1 == len(SPANS):
                 return f"{whole} {unit}"
             smaller, smaller_size = SPANS[index + 1]
-            part = rest // smaller_size
+            part = remaining_s // smaller_size
             return f"{whole:,} {unit} {part} {smaller}" if part else f"{whole:,} {unit}"
     return "0 s"

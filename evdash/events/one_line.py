@@ -36,12 +36,12 @@ class OneLineText:
 
 def error(event: Event) -> OneLineText:
     """Return the summary of an event that is an error, whatever its type."""
-    said = event.error
+    message = event.error
     for prefix in ("Error: ", "error: ", "ERROR: "):
-        said = said.removeprefix(prefix)
-    said = said or _prose(event) or event.code or "(no message)"
-    where = _joined("" if event.code == said else event.code, event.tool)
-    line = one_line(said, LINE_CHARS - len(where) if len(where) < _PART_CHARS else LINE_CHARS)
+        message = message.removeprefix(prefix)
+    message = message or _prose(event) or event.code or "(no message)"
+    where = _joined("" if event.code == message else event.code, event.tool)
+    line = one_line(message, LINE_CHARS - len(where) if len(where) < _PART_CHARS else LINE_CHARS)
     return OneLineText("Error", f"{line} ({one_line(where, _PART_CHARS)})" if where else line, _latency(event))
 
 
@@ -101,22 +101,24 @@ def search(event: Event) -> OneLineText:
 
 def _call(event: Event, default_name: str) -> OneLineText:
     profile = event.profile
-    asked = _arguments(present(event, profile.arguments)) or text(event, profile.query)
-    if not asked and not event.tool:
-        asked = _listed(event)
-    found = _counted(text(event, profile.results_count) or text(event, profile.results), "result")
+    arguments = _arguments(present(event, profile.arguments)) or text(event, profile.query)
+    if not arguments and not event.tool:
+        arguments = _listed(event)
+    result_count = _counted(text(event, profile.results_count) or text(event, profile.results), "result")
     return OneLineText(
-        "", one_line(f"{event.tool or default_name} {asked}", LINE_CHARS).strip(), _joined(found, _latency(event))
+        "",
+        one_line(f"{event.tool or default_name} {arguments}", LINE_CHARS).strip(),
+        _joined(result_count, _latency(event)),
     )
 
 
 def tool_return(event: Event) -> OneLineText:
     """Return the tool and its result."""
     result = present(event, event.profile.result_text)
-    said = _arguments(result) if result is not None else _listed(event)
+    shown_result = _arguments(result) if result is not None else _listed(event)
     return OneLineText(
         "",
-        one_line(f"{event.tool or 'tool'} → {said or '(empty)'}", LINE_CHARS),
+        one_line(f"{event.tool or 'tool'} → {shown_result or '(empty)'}", LINE_CHARS),
         _joined(_tokens(event), _latency(event)),
     )
 
@@ -131,9 +133,9 @@ def any_event(event: Event) -> OneLineText:
     )
 
 
-def _short(said: str) -> str:
-    """Return the beginning of a text that is not made one line of."""
-    return said[: LINE_CHARS * 4]
+def _short(content: str) -> str:
+    """Return the beginning of a text, so that the rest is not made into one line."""
+    return content[: LINE_CHARS * 4]
 
 
 def _counted(number: str, noun: str) -> str:
@@ -161,11 +163,11 @@ def _listed(event: Event) -> str:
     that text.
     """
     shown_apart = event.profile.shown_apart
-    rest = {name: value for name, value in event.data.items() if name not in shown_apart}
+    other_fields = {name: value for name, value in event.data.items() if name not in shown_apart}
     nested = event.data.get(event.profile.json_object)
-    if not rest and isinstance(nested, str):
+    if not other_fields and isinstance(nested, str):
         return _short(nested)
-    return _pairs(rest) or ("(no other fields)" if event.fields else "(no fields)")
+    return _pairs(other_fields) or ("(no other fields)" if event.fields else "(no fields)")
 
 
 def _arguments(value: Any) -> str:
@@ -190,18 +192,18 @@ def _parsed(text: str) -> Any:
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
-    rest = dict(values)
+    remaining = dict(values)
     parts: list[str] = []
     for origin, destination in _ORIGIN:
-        if isinstance(rest.get(origin), str) and isinstance(rest.get(destination), str):
-            start, end = rest.pop(origin), rest.pop(destination)
+        if isinstance(remaining.get(origin), str) and isinstance(remaining.get(destination), str):
+            start, end = remaining.pop(origin), remaining.pop(destination)
             parts.append(f"{one_line(start, _PART_CHARS)}→{one_line(end, _PART_CHARS)}")
-    if len(rest) == 1 and not parts:
-        return _brief(next(iter(rest.values())))
-    for name in list(rest)[:_PARTS]:
-        parts.append(f"{one_line(name, _PART_CHARS)} {_brief(rest[name])}")
-    if len(rest) > _PARTS:
-        parts.append(f"and {len(rest) - _PARTS} more")
+    if len(remaining) == 1 and not parts:
+        return _brief(next(iter(remaining.values())))
+    for name in list(remaining)[:_PARTS]:
+        parts.append(f"{one_line(name, _PART_CHARS)} {_brief(remaining[name])}")
+    if len(remaining) > _PARTS:
+        parts.append(f"and {len(remaining) - _PARTS} more")
     return ", ".join(parts)
 
 

@@ -22,7 +22,7 @@ _COUNTERS = {each.name: each.counts_as for each in EVENT_TYPES if each.counts_as
 
 
 @dataclass(frozen=True, slots=True)
-class FirstSaid:
+class FirstText:
     """A text and its entry. The text of the earliest entry wins, and an empty text never wins.
 
     Entries of different streams may have one ID. Then the smaller text wins, so order never matters.
@@ -31,9 +31,11 @@ class FirstSaid:
     text: str = ""
     at: EntryId = EntryId.MAX
 
-    def merged(self, other: FirstSaid) -> FirstSaid:
+    def merged(self, other: FirstText) -> FirstText:
         return min(
-            (said for said in (self, other) if said.text), key=lambda said: (said.at, said.text), default=FirstSaid()
+            (first for first in (self, other) if first.text),
+            key=lambda first: (first.at, first.text),
+            default=FirstText(),
         )
 
     def __bool__(self) -> bool:
@@ -51,9 +53,9 @@ class SessionSummary:
     """
 
     session_id: str
-    user: FirstSaid
-    agent: FirstSaid
-    model: FirstSaid
+    user: FirstText
+    agent: FirstText
+    model: FirstText
     first_id: EntryId
     last_id: EntryId
     started_us: int  # Unix microseconds of the earliest event
@@ -71,7 +73,7 @@ class SessionSummary:
     def of(cls, *changes: CountChange) -> SessionSummary:
         """Return the summary of these events of one session, at least one."""
         first_id, last_id, started_us, last_us = EntryId.MAX, EntryId.MIN, _LATEST_US, -_LATEST_US
-        user = agent = model = FirstSaid()
+        user = agent = model = FirstText()
         ended: tuple[EntryId, str] | None = None
         errors = tokens = 0
         types: dict[str, int] = {}
@@ -81,11 +83,11 @@ class SessionSummary:
             first_id, last_id = min(first_id, entry_id), max(last_id, entry_id)
             started_us, last_us = min(started_us, unix_us), max(last_us, unix_us)
             if event.user_id and (not user or (entry_id, event.user_id) < (user.at, user.text)):
-                user = FirstSaid(event.user_id, entry_id)
+                user = FirstText(event.user_id, entry_id)
             if event.agent and (not agent or (entry_id, event.agent) < (agent.at, agent.text)):
-                agent = FirstSaid(event.agent, entry_id)
+                agent = FirstText(event.agent, entry_id)
             if event.model and (not model or (entry_id, event.model) < (model.at, model.text)):
-                model = FirstSaid(event.model, entry_id)
+                model = FirstText(event.model, entry_id)
             if event.type in _ENDS:
                 ended = max(ended or (EntryId.MIN, ""), (entry_id, _outcome(event)))
             types[event.type] = types.get(event.type, 0) + counts

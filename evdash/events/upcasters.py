@@ -157,15 +157,15 @@ class Upcasters:
         return Upcast(lifted, f"Upcast from version {version} to {reached}. The stored entry is unchanged.")
 
     def _step(self, event_type: str, version: int) -> Upcaster | None:
-        has_own = any(fits(known, event_type) for known, _ in self.own)
+        has_own = any(fits(pattern, event_type) for pattern, _ in self.own)
         steps = self.own if has_own else self.shipped
-        fitting = [known for known, from_version in steps if from_version == version and fits(known, event_type)]
+        fitting = [pattern for pattern, from_version in steps if from_version == version and fits(pattern, event_type)]
         return steps[max(fitting, key=len), version] if fitting else None
 
 
-def fits(known: str, event_type: str) -> bool:
+def fits(pattern: str, event_type: str) -> bool:
     """Return whether the type equals the registered one, or starts with one that ends with a star."""
-    return event_type.startswith(known[:-1]) if known.endswith("*") else event_type == known
+    return event_type.startswith(pattern[:-1]) if pattern.endswith("*") else event_type == pattern
 
 
 UPCASTERS = Upcasters(shipped={(event_type, 1): step for event_type, step in VERSION_1.items()})
@@ -210,6 +210,6 @@ def _version_of(module: ModuleType) -> str:
 
 
 def _in_words(error: Exception) -> str:
-    known = isinstance(error, UpcastersInvalid | InvalidJson)
-    words = str(error) if known else f"{type(error).__name__}: {error}"[:200].strip(": ")
+    is_own_error = isinstance(error, UpcastersInvalid | InvalidJson)
+    words = str(error) if is_own_error else f"{type(error).__name__}: {error}"[:200].strip(": ")
     return words.encode("utf-8", errors="backslashreplace").decode("utf-8").rstrip(".")

@@ -42,7 +42,7 @@ FRENCH = WireProfile(
     outcome_text=("issue",),
     prose=("texte",),
 )
-TOLD = (
+ENTRIES = (
     {"genre": "session.started", "cle": "e1"},
     {"genre": "message.added", "voix": "user", "texte": "Bonjour", "numero": "m1"},
     {"genre": "tool.called", "outil": "vols", "appel": "a1", "parametres": '{"from": "CDG", "to": "SEA"}'},
@@ -55,8 +55,8 @@ TOLD = (
 
 def entries(**more: str) -> list[Entry]:
     return [
-        entry(f"{1764000000000 + number}-0", seance="s", client="u", **(told | more))
-        for number, told in enumerate(TOLD)
+        entry(f"{1764000000000 + number}-0", seance="s", client="u", **(fields | more))
+        for number, fields in enumerate(ENTRIES)
     ]
 
 

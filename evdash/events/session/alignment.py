@@ -150,20 +150,20 @@ def _compared(event: Event) -> Mapping[str, Any]:
     """
     if type_of(event.type).starts_session:
         return {"agent": event.agent, "model": event.model}
-    left_out, json_object = event.profile.differs_by_run, event.profile.json_object
-    said = {name: value for name, value in event.data.items() if name not in left_out}
+    ignored, json_object = event.profile.differs_by_run, event.profile.json_object
+    content = {name: value for name, value in event.data.items() if name not in ignored}
     if isinstance(event.data.get(json_object), str):
-        said[json_object] = event.data[json_object]
-    return said
+        content[json_object] = event.data[json_object]
+    return content
 
 
 def _as_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
-def _as_text(said: Mapping[str, Any], name: str) -> str | None:
-    value = said.get(name)
-    return value if isinstance(value, str) else _as_json(value) if name in said else None
+def _as_text(content: Mapping[str, Any], name: str) -> str | None:
+    value = content.get(name)
+    return value if isinstance(value, str) else _as_json(value) if name in content else None
 
 
 def _anchors(a: Sequence[bytes], b: Sequence[bytes]) -> list[tuple[int, int]]:
@@ -184,9 +184,9 @@ def _anchors(a: Sequence[bytes], b: Sequence[bytes]) -> list[tuple[int, int]]:
         before.append(last_of_length[length - 1] if length else -1)
         ends[length : length + 1] = [j]
         last_of_length[length : length + 1] = [number]
-    found: list[tuple[int, int]] = []
+    anchors: list[tuple[int, int]] = []
     number = last_of_length[-1] if last_of_length else -1
     while number >= 0:
-        found.append(both[number])
+        anchors.append(both[number])
         number = before[number]
-    return found[::-1]
+    return anchors[::-1]

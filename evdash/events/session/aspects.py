@@ -52,48 +52,48 @@ def with_message(state: SessionState, event: Event, at: str) -> SessionState:
 def with_summary(state: SessionState, event: Event, at: str) -> SessionState:
     """Return the state with a `summary.created` in the context, in place of the items that it replaces."""
     written = text(event, event.profile.summary)
-    said, context = count(event, event.profile.removed_count), state.memory.context
+    reported_count, context = count(event, event.profile.removed_count), state.memory.context
     if ids := texts(event, event.profile.removed_ids):
-        chosen_by, left, gone = "IDs", *_without(context, ids)
+        chosen_by, remaining, removed_items = "IDs", *_without(context, ids)
     else:
-        gone = _first(context.messages, len(context.messages) if said is None else said)
-        left = context._replace(messages=context.messages.without_first(len(gone)))
-        chosen_by = "all" if said is None else "count"
-    left = left._replace(summaries=left.summaries.appended(InContext(at, "", event.event_id)))
+        removed_items = _first(context.messages, len(context.messages) if reported_count is None else reported_count)
+        remaining = context._replace(messages=context.messages.without_first(len(removed_items)))
+        chosen_by = "all" if reported_count is None else "count"
+    remaining = remaining._replace(summaries=remaining.summaries.appended(InContext(at, "", event.event_id)))
     summary = Summary(
         at,
         beginning(written),
         len(written),
         event.tokens,
-        len(gone),
-        len(ids) if ids else said,
+        len(removed_items),
+        len(ids) if ids else reported_count,
         chosen_by,
-        gone[0].at if gone else "",
-        gone[-1].at if gone else "",
+        removed_items[0].at if removed_items else "",
+        removed_items[-1].at if removed_items else "",
     )
     return state._replace(
-        memory=state.memory._replace(context=left, summaries=state.memory.summaries.appended(summary)),
+        memory=state.memory._replace(context=remaining, summaries=state.memory.summaries.appended(summary)),
         totals=state.totals._replace(summaries=state.totals.summaries + 1),
-        hidden=state.hidden._replace(just_summed_up=len(gone)),
+        hidden=state.hidden._replace(just_summed_up=len(removed_items)),
     )
 
 
 def with_clearing(state: SessionState, event: Event, at: str) -> SessionState:
     """Return the state without the context items that a `memory.cleared` removes."""
-    said, context = count(event, event.profile.removed_count), state.memory.context
+    reported_count, context = count(event, event.profile.removed_count), state.memory.context
     if ids := texts(event, event.profile.removed_ids):
-        left, gone = _without(context, ids)
-        removed, removed_by = len(gone), "IDs"
-    elif said is None:
-        left, removed, removed_by = Context(), sum(map(len, context)), "all"
-    elif said and said == state.hidden.just_summed_up:
-        left, removed, removed_by = context, 0, "summary"
+        remaining, removed_items = _without(context, ids)
+        removed, removed_by = len(removed_items), "IDs"
+    elif reported_count is None:
+        remaining, removed, removed_by = Context(), sum(map(len, context)), "all"
+    elif reported_count and reported_count == state.hidden.just_summed_up:
+        remaining, removed, removed_by = context, 0, "summary"
     else:
-        removed, removed_by = min(said, len(context.messages)), "count"
-        left = context._replace(messages=context.messages.without_first(removed))
+        removed, removed_by = min(reported_count, len(context.messages)), "count"
+        remaining = context._replace(messages=context.messages.without_first(removed))
     reason = beginning(text(event, event.profile.clearing_reason))
-    clearing = Clearing(at, reason, removed, len(ids) if ids else said, removed_by)
-    memory = Memory(left, state.memory.summaries, state.memory.clearings.appended(clearing))
+    clearing = Clearing(at, reason, removed, len(ids) if ids else reported_count, removed_by)
+    memory = Memory(remaining, state.memory.summaries, state.memory.clearings.appended(clearing))
     return state._replace(memory=memory, hidden=state.hidden._replace(just_summed_up=0))
 
 
@@ -103,13 +103,13 @@ def _first(items: PersistentList[InContext], most: int) -> list[InContext]:
 
 def _without(context: Context, ids: frozenset[str]) -> tuple[Context, list[InContext]]:
     """Return the context without the items of these IDs, and those items. It scans the whole context."""
-    gone: list[InContext] = []
-    left: list[PersistentList[InContext]] = []
+    removed_items: list[InContext] = []
+    remaining: list[PersistentList[InContext]] = []
     for items in context:
         named = [item for item in items if item.message_id in ids]
-        gone += named
-        left.append(PersistentList.of([item for item in items if item.message_id not in ids]) if named else items)
-    return Context(*left), gone
+        removed_items += named
+        remaining.append(PersistentList.of([item for item in items if item.message_id not in ids]) if named else items)
+    return Context(*remaining), removed_items
 
 
 def with_end(state: SessionState, event: Event, at: str) -> SessionState:
@@ -127,8 +127,8 @@ def with_end(state: SessionState, event: Event, at: str) -> SessionState:
 
 def with_other_type(state: SessionState, event: Event, at: str) -> SessionState:
     """Return the state with the fields of an event whose type has no other aspect."""
-    known = state.other_types.get(event.type)
+    earlier = state.other_types.get(event.type)
     names = sorted(event.data)[:_FIELDS_KEPT]
     last = {one_line(name, NAME_CHARS): beginning(text(event, (name,))) for name in names}
-    other = OtherType(known.events + 1 if known else 1, at, PersistentMap.of(last), len(event.data) - len(names))
+    other = OtherType(earlier.events + 1 if earlier else 1, at, PersistentMap.of(last), len(event.data) - len(names))
     return state._replace(other_types=state.other_types.put(event.type, other))

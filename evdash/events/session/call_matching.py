@@ -62,8 +62,8 @@ def is_complete(call: Event) -> bool:
 
 def results_of(event: Event) -> int | None:
     """Return the number of results of a search, or None if the event does not contain it."""
-    found = count(event, event.profile.results)
-    return count(event, event.profile.results_count) if found is None else found
+    results = count(event, event.profile.results)
+    return count(event, event.profile.results_count) if results is None else results
 
 
 def took_ms(call_us: int, call_written_ms: int, end: Event) -> float:
@@ -73,10 +73,10 @@ def took_ms(call_us: int, call_written_ms: int, end: Event) -> float:
     write whole seconds. If the entry IDs differ from those by less than a second, they are more exact and are used. A
     negative result becomes 0.
     """
-    said_ms = (end.occurred_us - call_us) / 1000
-    written_ms = end.entry_id.ms - call_written_ms
+    producer_ms = (end.occurred_us - call_us) / 1000
+    redis_ms = end.entry_id.ms - call_written_ms
     is_whole_seconds = end.occurred_us % 1_000_000 == 0 and call_us % 1_000_000 == 0
-    return float(max(0, written_ms if is_whole_seconds and abs(written_ms - said_ms) < 1000 else said_ms))
+    return float(max(0, redis_ms if is_whole_seconds and abs(redis_ms - producer_ms) < 1000 else producer_ms))
 
 
 class Paired(NamedTuple):
@@ -91,16 +91,16 @@ def pairs(events: Iterable[Event]) -> Paired:
     """Return the calls among these events, with the events that ended them."""
     calls: list[Event] = []
     alone: list[Event] = []
-    found: list[tuple[Event, Event]] = []
+    paired: list[tuple[Event, Event]] = []
     waiting = OpenCalls()
     for event in events:
         call, waiting = call_ended_by(waiting, event)
         if call is not None:
-            found.append((calls[call.number], event))
+            paired.append((calls[call.number], event))
         elif type_of(event.type).is_call:
             waiting = with_open_call(waiting, event, Call("", len(calls)))
             calls.append(event)
         elif type_of(event.type).call == "return":
             alone.append(event)
-    ended = {id(call) for call, _ in found}
-    return Paired(found, [call for call in calls if id(call) not in ended and not is_complete(call)], alone)
+    ended = {id(call) for call, _ in paired}
+    return Paired(paired, [call for call in calls if id(call) not in ended and not is_complete(call)], alone)

@@ -98,12 +98,12 @@ def _rows_that_may_differ(
     return _rows(earlier, shared), _rows(later, shared)
 
 
-def _rows(rows: PersistentList[Any], left_out: set[int | bytes]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _rows(rows: PersistentList[Any], shared: set[int | bytes]) -> dict[str, Any]:
+    rows_by_key: dict[str, Any] = {}
     dropped = rows.dropped
     for chunk in rows.chunks:
-        if chunk.known_as not in left_out:
-            found.update((row[0], row) for row in chunk.rows[dropped:])
+        if chunk.known_as not in shared:
+            rows_by_key.update((row[0], row) for row in chunk.rows[dropped:])
         dropped = 0
-    found.update((row[0], row) for row in rows.tail[dropped:])
-    return found
+    rows_by_key.update((row[0], row) for row in rows.tail[dropped:])
+    return rows_by_key

@@ -87,8 +87,8 @@ def value_in(state: SessionState, path: Sequence[str]) -> Any:
 def inner(value: Any, part: str) -> Any:
     """Return the part of a part of the state; MISSING without one."""
     if isinstance(value, PersistentMap):
-        found = value.get(part)
-        return MISSING if found is None else found
+        entry = value.get(part)
+        return MISSING if entry is None else entry
     if isinstance(value, PersistentList):
         return next((row for row in reversed(value) if row[0] == part), MISSING)
     if isinstance(value, tuple) and part in fields_of(value):

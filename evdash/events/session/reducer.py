@@ -125,12 +125,12 @@ def _ended(state: SessionState, event: Event, at: str, call: Call) -> SessionSta
 
 def _search_ended(state: SessionState, event: Event, at: str, call: Call) -> SessionState:
     begun = state.searches[call.number]
-    found = results_of(event)
-    if found is None:
-        found = count(event, event.profile.result_text)
+    results = results_of(event)
+    if results is None:
+        results = count(event, event.profile.result_text)
     ended = begun._replace(
         status="failed" if event.is_error else "returned",
-        results=begun.results if found is None else found,
+        results=begun.results if results is None else results,
         latency_ms=begun.latency_ms if event.latency_ms is None else event.latency_ms,
         took_ms=_took_ms(begun, event),
         returned_at=at,
@@ -275,15 +275,17 @@ def _latency(state: SessionState, event: Event, at: str) -> SessionState:
     if took_ms is None:
         return state
     latency, name = state.latency, operation(event)
-    of_it = latency.by_operation.get(name) or CallLatency()
-    of_it = CallLatency(of_it.events + 1, of_it.total_ms + took_ms, max(of_it.max_ms, took_ms))
+    of_operation = latency.by_operation.get(name) or CallLatency()
+    of_operation = CallLatency(
+        of_operation.events + 1, of_operation.total_ms + took_ms, max(of_operation.max_ms, took_ms)
+    )
     is_longest = not latency.events or took_ms > latency.max_ms
     latency = latency._replace(
         events=latency.events + 1,
         total_ms=latency.total_ms + took_ms,
         max_ms=took_ms if is_longest else latency.max_ms,
         max_at=at if is_longest else latency.max_at,
-        by_operation=latency.by_operation.put(name, of_it),
+        by_operation=latency.by_operation.put(name, of_operation),
     )
     return state._replace(latency=latency)
 

@@ -270,8 +270,8 @@ class SessionState(NamedTuple):
             number = len(self.gaps)
             gaps = f"{number:,} gaps" if number > 1 else "1 gap"
             parts.append(f"{gaps} in these streams during this session")
-        known = "Incomplete" if self.missing_before else "Possibly incomplete"
-        return f"{known}: {'; '.join(parts)}." if parts else ""
+        completeness = "Incomplete" if self.missing_before else "Possibly incomplete"
+        return f"{completeness}: {'; '.join(parts)}." if parts else ""
 
 
 NOT_STARTED = SessionState()

@@ -78,11 +78,11 @@ def test_a_key_of_a_field_means_what_the_field_means(value: str, wanted: str, pr
 def test_a_key_of_a_field_ignores_case_and_is_a_parameter() -> None:
     written = event(**{NAIVE.field: "PII"})
     with declared(NAIVE):
-        asked = EventFilter.parse("naive:Pii naive:x*")
-        assert asked.text() == "naive:pii naive:x*"
-        assert asked.describe() == "events with naive pii or x*"
-        assert asked.matches(written)
-        assert not asked.matches(event(note="pii"))
+        parsed = EventFilter.parse("naive:Pii naive:x*")
+        assert parsed.text() == "naive:pii naive:x*"
+        assert parsed.describe() == "events with naive pii or x*"
+        assert parsed.matches(written)
+        assert not parsed.matches(event(note="pii"))
         assert EventFilter.from_query({"naive": ["PII"]}).conditions == (Condition("naive", "pii"),)
 
 

@@ -13,7 +13,7 @@ from evdash.events.session.alignment import Alignment, align, corresponding, dif
 from tests.events.session.sessions import at, sessions
 
 
-def said(*contents: str, session_id: str = "s", after_ms: int = 0) -> list[Event]:
+def messages(*contents: str, session_id: str = "s", after_ms: int = 0) -> list[Event]:
     """Messages of user and assistant in turns."""
     return [
         at(
@@ -32,7 +32,7 @@ def verdicts(alignment: Alignment) -> list[str]:
 
 
 def test_two_runs_that_say_the_same_are_the_same_whenever_and_by_whichever_ids() -> None:
-    alignment = align(said("hi", "hello"), said("hi", "hello", session_id="other", after_ms=90_000))
+    alignment = align(messages("hi", "hello"), messages("hi", "hello", session_id="other", after_ms=90_000))
     assert verdicts(alignment) == ["same", "same"]
     assert alignment.first_divergence is None
     assert not any(contrast.differs for contrast in alignment.contrasts)
@@ -40,14 +40,14 @@ def test_two_runs_that_say_the_same_are_the_same_whenever_and_by_whichever_ids()
 
 def test_an_extra_exchange_stands_alone_and_what_follows_is_aligned_again() -> None:
     alignment = align(
-        said("hi", "hello", "bye", "take care"), said("hi", "hello", "one more", "yes?", "bye", "take care")
+        messages("hi", "hello", "bye", "take care"), messages("hi", "hello", "one more", "yes?", "bye", "take care")
     )
     assert verdicts(alignment) == ["same", "same", "only b", "only b", "same", "same"]
     assert alignment.first_divergence == 2
 
 
 def test_another_answer_is_the_first_divergence() -> None:
-    alignment = align(said("hi", "hello", "book it", "done"), said("hi", "hello", "book it", "I cannot"))
+    alignment = align(messages("hi", "hello", "book it", "done"), messages("hi", "hello", "book it", "I cannot"))
     assert verdicts(alignment) == ["same", "same", "same", "differs"]
     assert alignment.first_divergence == 3
 
@@ -76,9 +76,9 @@ def test_of_corresponding_events_the_fields_that_differ_are_named() -> None:
 def test_totals_stand_side_by_side() -> None:
     ended = at(9, type="session.ended", outcome="resolved")
     failed = at(9, type="error.occurred", error="no", latency_ms="50")
-    alignment = align([*said("hi"), ended], [*said("hi"), failed])
-    told = {contrast.name: (contrast.a, contrast.b) for contrast in alignment.contrasts if contrast.differs}
-    assert told == {"outcome": ("resolved", "running"), "errors": (0, 1), "latency (ms)": (None, 50.0)}
+    alignment = align([*messages("hi"), ended], [*messages("hi"), failed])
+    differences = {contrast.name: (contrast.a, contrast.b) for contrast in alignment.contrasts if contrast.differs}
+    assert differences == {"outcome": ("resolved", "running"), "errors": (0, 1), "latency (ms)": (None, 50.0)}
 
 
 @settings(max_examples=50)
