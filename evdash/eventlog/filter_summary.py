@@ -59,7 +59,7 @@ def _matches(
     unlogged: StreamDeltas, unlogged_complete: bool, numbers: Mapping[str, int], filter: EventFilter, now: datetime
 ) -> _Matches:
     matches = filter.predicate(now)
-    fitting = [change for change in unlogged.found(filter.driver()) if matches(change.event)]
+    fitting = [change for change in unlogged.matching(filter.driver()) if matches(change.event)]
     query = log_query(filter, now)
     bound = query.bound(newest_first=True)
     rows = query.matching.filter(is_duplicate=False)
@@ -75,18 +75,18 @@ def filter_summary(
     unlogged: StreamDeltas, unlogged_complete: bool, numbers: Mapping[str, int], filter: EventFilter, now: datetime
 ) -> FilterSummary:
     """Return counts, facets and histogram of the filter, within the sample's bound. Reads one database state."""
-    found = _matches(unlogged, unlogged_complete, numbers, filter, now)
-    counted_ones = [change.event for change in found.fitting if change.counts == 1]
+    matching = _matches(unlogged, unlogged_complete, numbers, filter, now)
+    counted_ones = [change.event for change in matching.fitting if change.counts == 1]
     if len(counted_ones) > SAMPLE_MAX:
         counted_ones = sorted(counted_ones, key=_place, reverse=True)[: SAMPLE_MAX + 1]
-    logged = _values(found.rows.values_list(*_SAMPLED, *map(_excerpt, _field_facets())))
-    complete = found.complete and len(counted_ones) + len(logged) <= SAMPLE_MAX
+    logged = _values(matching.rows.values_list(*_SAMPLED, *map(_excerpt, _field_facets())))
+    complete = matching.complete and len(counted_ones) + len(logged) <= SAMPLE_MAX
     sample = _sample_of(counted_ones, logged[: max(0, SAMPLE_MAX - len(counted_ones))], numbers)
     if complete or not _is_counted(filter):
         events, errors = Count(len(sample.occurred_us), complete), Count(sum(sample.is_error), complete)
     else:
-        events, errors = (Count(n, unlogged_complete) for n in counted(found.fitting, numbers, filter))
-    duplicates = _duplicates(found.fitting, filter, now)
+        events, errors = (Count(n, unlogged_complete) for n in counted(matching.fitting, numbers, filter))
+    duplicates = _duplicates(matching.fitting, filter, now)
     return _of_sample(sample, events, errors, duplicates, filter, now, complete=complete)
 
 
@@ -94,23 +94,23 @@ def filter_count(
     unlogged: StreamDeltas, unlogged_complete: bool, numbers: Mapping[str, int], filter: EventFilter, now: datetime
 ) -> Count:
     """Return the `events` of `filter_summary` with less work. Reads one database state."""
-    found = _matches(unlogged, unlogged_complete, numbers, filter, now)
+    matching = _matches(unlogged, unlogged_complete, numbers, filter, now)
     if _is_counted(filter):
-        return Count(counted(found.fitting, numbers, filter)[0], unlogged_complete)
-    number = sum(change.counts == 1 for change in found.fitting) + found.rows.count()
-    return Count(min(number, SAMPLE_MAX), found.complete and number <= SAMPLE_MAX)
+        return Count(counted(matching.fitting, numbers, filter)[0], unlogged_complete)
+    number = sum(change.counts == 1 for change in matching.fitting) + matching.rows.count()
+    return Count(min(number, SAMPLE_MAX), matching.complete and number <= SAMPLE_MAX)
 
 
 def summary_of(changes: Sequence[CountChange], filter: EventFilter, now: datetime) -> FilterSummary:
     """Return the summary of these changes alone, which are newest first and contain no change of -1."""
     matches = filter.predicate(now)
-    found = [change for change in changes if matches(change.event)]
-    counted = [change.event for change in found if change.counts]
+    matching = [change for change in changes if matches(change.event)]
+    counted = [change.event for change in matching if change.counts]
     return _of_sample(
         _sample_of(counted[:SAMPLE_MAX], [], {}),
         Count(len(counted)),
         Count(sum(event.is_error for event in counted)),
-        Count(len(found) - len(counted)),
+        Count(len(matching) - len(counted)),
         filter,
         now,
         complete=len(counted) <= SAMPLE_MAX,

@@ -91,26 +91,26 @@ class StreamDeltas:
             held.number in self._by_number for part in parts for held in part[: bisect_right(part, last_id, key=_place)]
         )
 
-    def found(self, driver: Condition | None) -> Sequence[CountChange]:
+    def matching(self, driver: Condition | None) -> Sequence[CountChange]:
         """Return the changes that can match the condition, which the tail must index; all of them for None."""
         if driver is None:
             return self.changes
-        held = self.reading.found(key_of(driver), self.group)
+        held = self.reading.with_key(key_of(driver), self.group)
         return [*(self._by_number[each.number] for each in held if each.number in self._by_number), *self.taken_back]
 
     def of_session(self, session_id: str) -> list[CountChange]:
         """Return the changes of one session."""
-        found = self.found(Condition("session", session_id))
-        return [change for change in found if change.event.session_id == session_id]
+        matching = self.matching(Condition("session", session_id))
+        return [change for change in matching if change.event.session_id == session_id]
 
     def of_user(self, user_id: str) -> list[CountChange]:
         """Return the changes of one user."""
-        found = self.found(Condition("user", user_id))
-        return [change for change in found if change.event.user_id == user_id]
+        matching = self.matching(Condition("user", user_id))
+        return [change for change in matching if change.event.user_id == user_id]
 
     def of_errors(self) -> list[CountChange]:
         """Return the changes of error events."""
-        return [change for change in self.found(Condition("is", "error")) if change.event.is_error]
+        return [change for change in self.matching(Condition("is", "error")) if change.event.is_error]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +150,9 @@ def pending_deltas(tail: SharedTail, reading: TailReading, group: str, numbers: 
 
 def unapplied_deltas(tail: SharedTail, reading: TailReading, group: str, numbers: Mapping[str, int]) -> StreamDeltas:
     """Return the changes of events that the group's projection has not applied."""
-    known = _positions(group)
-    positions = {stream_id: position for stream_id, position, _ in known}
-    version = frozenset((position, batches) for _, position, batches in known)
+    group_positions = _positions(group)
+    positions = {stream_id: position for stream_id, position, _ in group_positions}
+    version = frozenset((position, batches) for _, position, batches in group_positions)
 
     def has(stream_id: int, oldest: EntryId, newest: EntryId) -> set[bytes]:
         position = positions.get(stream_id, -1)
@@ -192,8 +192,8 @@ def _unlogged(
     for stream, each in reading.slices.items():
         if not (uncommitted := each.after(each.watermarks[group])):
             continue
-        if known := tables.has(numbers[stream], uncommitted[0].entry_id, uncommitted[-1].entry_id):
-            logged |= {one.number: one.identity for one in uncommitted if one.packed_id in known}
+        if logged_ids := tables.has(numbers[stream], uncommitted[0].entry_id, uncommitted[-1].entry_id):
+            logged |= {one.number: one.identity for one in uncommitted if one.packed_id in logged_ids}
     for number in logged:
         del held[number]
     with kept.lock:
@@ -235,13 +235,13 @@ def _changed(
     worked_out = [held[number] for number in sorted(again)]
     identities = [each.identity for each in worked_out]
     counted = _in_parts(tables.counted, {key for key in identities if key})
-    found = changes([each.event for each in worked_out], counted, identities)
+    count_changes = changes([each.event for each in worked_out], counted, identities)
     number_of = {id(each.event): each.number for each in worked_out}
     by_number = {number: change for number, change in before._by_number.items() if number not in gone}
-    by_number |= {number_of[id(change.event)]: change for change in found if change.is_new}
+    by_number |= {number_of[id(change.event)]: change for change in count_changes if change.is_new}
     taken_back = (
         *(change for change in before.taken_back if change.identity not in touched),
-        *(change for change in found if not change.is_new),
+        *(change for change in count_changes if not change.is_new),
     )
     return StreamDeltas(reading, before.group, tables.version, taken_back, by_number, alike, logged)
 
@@ -262,8 +262,8 @@ def _alike_now(before: StreamDeltas, gone: Collection[int], come: Iterable[Held]
         key = before._by_number[number].identity
         if key is None:
             continue
-        if rest := tuple(each for each in alike.pop(key) if each != number):
-            alike[key] = rest
+        if remaining := tuple(each for each in alike.pop(key) if each != number):
+            alike[key] = remaining
     for held in come:
         if held.identity:
             alike[held.identity] = (*alike.get(held.identity, ()), held.number)
@@ -274,10 +274,10 @@ def _in_parts(
     counted: Callable[[Collection[bytes]], Mapping[bytes, Counted]], identities: Collection[bytes]
 ) -> dict[bytes, Counted]:
     every = list(identities)
-    found: dict[bytes, Counted] = {}
+    counted_by_identity: dict[bytes, Counted] = {}
     for start in range(0, len(every), _PARAMETERS_MAX):
-        found |= counted(every[start : start + _PARAMETERS_MAX])
-    return found
+        counted_by_identity |= counted(every[start : start + _PARAMETERS_MAX])
+    return counted_by_identity
 
 
 def changes_of(

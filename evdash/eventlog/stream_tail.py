@@ -37,7 +37,7 @@ class Window:
 
 
 @dataclass(slots=True)
-class _Found:
+class _WindowPart:
     """The events found in one stream."""
 
     events: list[Event]
@@ -84,31 +84,31 @@ class StreamPart:
         matches = filter.predicate(now)
         forward = direction == "forward"
         indexed = self._indexed(filter)
-        found = [
-            self._found(stream, each, forward, start, matches, filter.needs_search_text, indexed, limit, reads_on)
-            for stream, each in self.reading.slices.items()
+        parts = [
+            self._part(stream, part, forward, start, matches, filter.needs_search_text, indexed, limit, reads_on)
+            for stream, part in self.reading.slices.items()
         ]
-        stops = [each.stopped_at for each in found if each.stopped_at is not None]
+        stops = [part.stopped_at for part in parts if part.stopped_at is not None]
         stopped_at = (min(stops) if forward else max(stops)) if stops else None
         return Window(
             tuple(
                 event
-                for each in found
-                for event in each.events
+                for part in parts
+                for event in part.events
                 if stopped_at is None or (event.entry_id <= stopped_at if forward else event.entry_id >= stopped_at)
             ),
             stopped_at,
-            {stream: max(each.position, each.watermarks[self._group]) for stream, each in self.reading.slices.items()},
+            {stream: max(part.position, part.watermarks[self._group]) for stream, part in self.reading.slices.items()},
         )
 
     def event(self, stream: str, entry_id: EntryId) -> Event | None:
         """Return this entry of one of the streams, committed or not; None if the stream does not have it."""
-        known = self.reading.slices.get(stream)
-        if known is None or self.unreachable:
+        slice_of_stream = self.reading.slices.get(stream)
+        if slice_of_stream is None or self.unreachable:
             return None
-        if held := known.held(entry_id):
+        if held := slice_of_stream.held(entry_id):
             return held.event
-        if known.info is None or not self._may_have(known, entry_id):
+        if slice_of_stream.info is None or not self._may_have(slice_of_stream, entry_id):
             return None
         try:
             entry = read_entry(self._tail.client, stream, entry_id)
@@ -117,11 +117,12 @@ class StreamPart:
             return None
         return decode(entry) if entry else None
 
-    def _may_have(self, known: StreamSlice, entry_id: EntryId) -> bool:
+    def _may_have(self, slice_of_stream: StreamSlice, entry_id: EntryId) -> bool:
         """Return whether the stream may have an entry that the slice lacks: an earlier one, or a newly added one."""
-        first_id = known.info.first_id if known.info else None
-        return entry_id > known.position or (
-            first_id is not None and first_id <= entry_id <= max(known.start, known.watermarks[self._group])
+        first_id = slice_of_stream.info.first_id if slice_of_stream.info else None
+        return entry_id > slice_of_stream.position or (
+            first_id is not None
+            and first_id <= entry_id <= max(slice_of_stream.start, slice_of_stream.watermarks[self._group])
         )
 
     def _indexed(self, filter: EventFilter) -> Mapping[str, list[Held]] | None:
@@ -130,16 +131,16 @@ class StreamPart:
         if driver is None:
             return None
         by_stream: dict[str, list[Held]] = {stream: [] for stream in self.reading.slices}
-        for held in self.reading.found(key_of(driver), self._group):
+        for held in self.reading.with_key(key_of(driver), self._group):
             by_stream[held.event.stream].append(held)
         for several in by_stream.values():
             several.sort(key=lambda held: held.entry_id)
         return by_stream
 
-    def _found(
+    def _part(
         self,
         stream: str,
-        known: StreamSlice,
+        slice_of_stream: StreamSlice,
         forward: bool,
         start: EntryId | None,
         matches: Predicate,
@@ -147,23 +148,23 @@ class StreamPart:
         indexed: Mapping[str, list[Held]] | None,
         limit: int,
         reads_on: bool,
-    ) -> _Found:
-        mark = known.watermarks[self._group]
-        is_complete = known.is_complete(self._group)
+    ) -> _WindowPart:
+        mark = slice_of_stream.watermarks[self._group]
+        is_complete = slice_of_stream.is_complete(self._group)
         if not forward and start is not None and start <= mark.next():
-            return _Found([])  # the log has every entry before `start`
+            return _WindowPart([])  # the log has every entry before `start`
         # Backward, `start` is one past the ID to begin at, which is one past the beginning of the tail.
         is_between = start is not None and (
-            mark <= start < known.start if forward else start <= known.start.next().next()
+            mark <= start < slice_of_stream.start if forward else start <= slice_of_stream.start.next().next()
         )
         if start is not None and is_between and not is_complete and not self.unreachable:
             # The user has reached the end of the tail's entries and continues from there.
             if reads_on:
                 return self._read(stream, forward, start, mark, matches, limit)
-            return _Found([], stopped_at=start)
+            return _WindowPart([], stopped_at=start)
         if forward and not is_complete and (start is None or start < mark):
-            return _Found([], stopped_at=mark)  # the entries after it are beyond the tail
-        held = known.after(mark) if indexed is None else indexed[stream]
+            return _WindowPart([], stopped_at=mark)  # the entries after it are beyond the tail
+        held = slice_of_stream.after(mark) if indexed is None else indexed[stream]
         side: Iterable[Held]
         if forward:
             side = held if start is None else (each for each in held if each.entry_id > start)
@@ -173,30 +174,30 @@ class StreamPart:
         fitting = (each.event for each in side if matches(each.event, each.search_text if needs_text else None))
         events = list(islice(fitting, limit + 1))
         if not forward and not is_complete and len(events) <= limit:
-            return _Found(events, stopped_at=known.start.next())
-        return _Found(events)
+            return _WindowPart(events, stopped_at=slice_of_stream.start.next())
+        return _WindowPart(events)
 
     def _read(
         self, stream: str, forward: bool, start: EntryId, mark: EntryId, matches: Predicate, limit: int
-    ) -> _Found:
-        found = _Found([])
+    ) -> _WindowPart:
+        part = _WindowPart([])
         count = size = 0
         step = _FIRST_STEP
         after = start
         while not self.unreachable:
             entries = self._entries(stream, forward, after, mark, step)
-            found.events += [event for event in map(decode, entries) if matches(event)]
+            part.events += [event for event in map(decode, entries) if matches(event)]
             if len(entries) < step:
                 break
             after = entries[-1].entry_id
             count += len(entries)
             size += sum(len(name) + len(value) for entry in entries for name, value in entry.pairs)
-            if len(found.events) > limit or count >= STREAM_READ_MAX or size >= STREAM_READ_MAX_BYTES:
-                found.stopped_at = after
+            if len(part.events) > limit or count >= STREAM_READ_MAX or size >= STREAM_READ_MAX_BYTES:
+                part.stopped_at = after
                 break
             fitting = (STREAM_READ_MAX_BYTES - size) * count // max(size, 1)
             step = max(1, min(_LARGEST_STEP, fitting, STREAM_READ_MAX - count))
-        return found
+        return part
 
     def _entries(self, stream: str, forward: bool, start: EntryId, mark: EntryId, count: int) -> list[Entry]:
         try:

@@ -109,19 +109,19 @@ def _filtered(
     client: redis.Redis, stream: str, group: str, since: EntryId, idle_over_ms: int, consumer: str | None, count: int
 ) -> list[PendingEntry]:
     """Return pending entries as `pending_entries` does, with the idle time checked in Python."""
-    found: list[PendingEntry] = []
+    matching: list[PendingEntry] = []
     of = () if consumer is None else (consumer,)
-    while len(found) < count:
+    while len(matching) < count:
         with expecting_group(stream, group):
             reply = call(
                 client, "XPENDING", stream, group, str(since), str(EntryId.MAX), FILTER_STEP, *of, stream=stream
             )
         entries = [_pending(stream, row) for row in reply]
-        found += [entry for entry in entries if entry.idle_ms >= idle_over_ms]
+        matching += [entry for entry in entries if entry.idle_ms >= idle_over_ms]
         if len(entries) < FILTER_STEP:
             break
         since = entries[-1].entry_id.next()
-    return found[:count]
+    return matching[:count]
 
 
 def pending_of(client: redis.Redis, stream: str, group: str, ids: Iterable[EntryId]) -> dict[EntryId, PendingEntry]:
@@ -145,15 +145,15 @@ def claim(
     An entry removed between the check and the claim is returned in the same way. Redis 7 and later have then
     already dropped it from the pending entries. Raises GroupMissing.
     """
-    asked = sorted(set(ids))
+    requested = sorted(set(ids))
     deliveries: list[Delivery] = []
     with expecting_group(stream, group):
-        for start in range(0, len(asked), CLAIM_STEP):
+        for start in range(0, len(requested), CLAIM_STEP):
             deliveries += _claim_step(
-                client, stream, group, to_consumer, asked[start : start + CLAIM_STEP], idle_over_ms
+                client, stream, group, to_consumer, requested[start : start + CLAIM_STEP], idle_over_ms
             )
     claimed = {delivery.entry_id for delivery in deliveries}
-    return Claimed(tuple(deliveries), tuple(entry_id for entry_id in asked if entry_id not in claimed))
+    return Claimed(tuple(deliveries), tuple(entry_id for entry_id in requested if entry_id not in claimed))
 
 
 def _claim_step(
@@ -177,8 +177,10 @@ def _pending_and_present(
 ) -> tuple[dict[EntryId, PendingEntry], set[EntryId]]:
     looks = [_look(stream, group, entry_id) for entry_id in ids]
     reads = [("XRANGE", stream, str(entry_id), str(entry_id)) for entry_id in ids]
-    told = call_at_once(client, *looks, *reads, stream=stream)
-    return _by_id(stream, told[: len(ids)]), {EntryId.parse(row[0]) for rows in told[len(ids) :] for row in rows}
+    raw_replies = call_at_once(client, *looks, *reads, stream=stream)
+    return _by_id(stream, raw_replies[: len(ids)]), {
+        EntryId.parse(row[0]) for rows in raw_replies[len(ids) :] for row in rows
+    }
 
 
 def _claim_present(
@@ -186,10 +188,12 @@ def _claim_present(
 ) -> list[Delivery]:
     looks = [_look(stream, group, entry_id) for entry_id in ids]
     xclaim: Command = ("XCLAIM", stream, group, to_consumer, max(0, idle_over_ms), *map(str, ids))
-    told = call_at_once(client, *looks, xclaim, *looks, stream=stream)
-    before, after = _by_id(stream, told[: len(ids)]), _by_id(stream, told[len(ids) + 1 :])
+    raw_replies = call_at_once(client, *looks, xclaim, *looks, stream=stream)
+    before, after = _by_id(stream, raw_replies[: len(ids)]), _by_id(stream, raw_replies[len(ids) + 1 :])
     # Servers before 7 reply nil for a removed entry, and keep it pending for its new consumer.
-    entries = {entry.entry_id: entry for entry in replies.entries(stream, [row for row in told[len(ids)] if row])}
+    entries = {
+        entry.entry_id: entry for entry in replies.entries(stream, [row for row in raw_replies[len(ids)] if row])
+    }
     return [
         Delivery(stream, entry_id, entries.get(entry_id))
         for entry_id in before
@@ -207,8 +211,8 @@ def _look(stream: str, group: str, entry_id: EntryId) -> Command:
 
 
 def _by_id(stream: str, looks: Iterable[Any]) -> dict[EntryId, PendingEntry]:
-    found = (_pending(stream, row) for rows in looks for row in rows)
-    return {entry.entry_id: entry for entry in found}
+    entries = (_pending(stream, row) for rows in looks for row in rows)
+    return {entry.entry_id: entry for entry in entries}
 
 
 def _pending(stream: str, row: Any) -> PendingEntry:
@@ -265,8 +269,8 @@ class GroupConsumer:
         acknowledged.
         """
         waiting = ("BLOCK", block_ms) if block_ms > 0 else ()
-        asked = ("COUNT", count, *waiting, "STREAMS", *streams, *(">" for _ in streams))
-        reply = self._call(" or ".join(streams), "XREADGROUP", "GROUP", self.group, self.consumer, *asked)
+        arguments = ("COUNT", count, *waiting, "STREAMS", *streams, *(">" for _ in streams))
+        reply = self._call(" or ".join(streams), "XREADGROUP", "GROUP", self.group, self.consumer, *arguments)
         return [
             replies.entry(stream, raw_id, raw_pairs)
             for stream, raw_entries in replies.by_stream(reply)
@@ -279,17 +283,17 @@ class GroupConsumer:
         An entry that the stream no longer has is returned without its `entry`, each time until it is
         acknowledged.
         """
-        found: list[EntryId] = []
+        idle_ids: list[EntryId] = []
         after: EntryId | None = None
-        while len(found) < count:
+        while len(idle_ids) < count:
             page = pending_entries(
                 self.client, stream, self.group, after=after, idle_over_ms=idle_over_ms, count=max(count, 100)
             )
-            found += [entry.entry_id for entry in page if entry.consumer != self.consumer]
+            idle_ids += [entry.entry_id for entry in page if entry.consumer != self.consumer]
             if not page:
                 break
             after = page[-1].entry_id
-        ids = found[:count]
+        ids = idle_ids[:count]
         return list(claim(self.client, stream, self.group, self.consumer, ids, idle_over_ms=idle_over_ms).deliveries)
 
     def make_pending(self, stream: str, entry_ids: Sequence[EntryId]) -> None:

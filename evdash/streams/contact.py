@@ -33,18 +33,18 @@ class Contact:
 
         Inside the block, call `answered` or `silent` when the call has ended.
         """
-        tries = False
+        is_trial = False
         with self._lock:
             if not self._is_silent:
                 at_most_s = None
             elif self._is_tried or time.monotonic() < self._ask_again_s:
                 at_most_s = 0.0
             else:
-                at_most_s, tries, self._is_tried = TRY_S, True, True
+                at_most_s, is_trial, self._is_tried = TRY_S, True, True
         try:
             yield at_most_s
         finally:
-            if tries:
+            if is_trial:
                 with self._lock:
                     self._is_tried = False
 

@@ -63,9 +63,9 @@ def park(
     """
     beside = parked_stream(entry.stream)
     for earlier in read_backward(client, beside, before=None, after=None, count=LOOK_BACK):
-        known = _parsed(entry.stream, earlier)
-        if known is not None and (known.entry, known.group) == (entry, group):
-            return known.parked_id
+        parked = _parsed(entry.stream, earlier)
+        if parked is not None and (parked.entry, parked.group) == (entry, group):
+            return parked.parked_id
     at = parked_at or datetime.now(UTC)
     meta = (entry.stream, str(entry.entry_id), group, consumer, str(deliveries), reason, at.isoformat())
     flat = [part for name, text in zip(META_FIELDS, meta, strict=True) for part in (name, _bytes(text))]
@@ -79,14 +79,14 @@ def parked_entries(client: redis.Redis, stream: str, *, after: EntryId | None = 
     `after` is an ID of the dead-letter stream, and is excluded. Entries that other programs wrote there in another
     form are left out.
     """
-    found: list[ParkedEntry] = []
-    while len(found) < count:
+    entries: list[ParkedEntry] = []
+    while len(entries) < count:
         page = read_forward(client, parked_stream(stream), after=after, count=min(count, READ_STEP))
-        found += [parked for parked in (_parsed(stream, entry) for entry in page) if parked is not None]
+        entries += [parked for parked in (_parsed(stream, entry) for entry in page) if parked is not None]
         if not page:
             break
         after = page[-1].entry_id
-    return found[:count]
+    return entries[:count]
 
 
 def parked_entry(client: redis.Redis, stream: str, parked_id: EntryId) -> ParkedEntry | None:
@@ -94,8 +94,8 @@ def parked_entry(client: redis.Redis, stream: str, parked_id: EntryId) -> Parked
 
     None if it is not (or no longer) there, or does not have the form that `park` writes.
     """
-    found = read_entry(client, parked_stream(stream), parked_id)
-    return _parsed(stream, found) if found else None
+    entry = read_entry(client, parked_stream(stream), parked_id)
+    return _parsed(stream, entry) if entry else None
 
 
 def parked_count(client: redis.Redis, stream: str) -> int:

@@ -231,13 +231,13 @@ class EmbeddedServer:
 
     def _failure(self) -> str:
         log = self._log()
-        said = _last_words(log)
+        last_words = _last_words(log)
         if _DAMAGED.search(log):
             return (
-                f"The data of the embedded server in {self._directory} is damaged and was not loaded: {said} "
+                f"The data of the embedded server in {self._directory} is damaged and was not loaded: {last_words} "
                 "Restore a backup, or move the directory away to start with an empty stream."
             )
-        return f"Valkey failed to start: {said} Log: {self.log_path}"
+        return f"Valkey failed to start: {last_words} Log: {self.log_path}"
 
     def _remarks_of_start(self, sizes: dict[str, int]) -> tuple[str, ...]:
         cuts = re.findall(r"Truncating the AOF (\S+) at offset (\d+)", self._log())

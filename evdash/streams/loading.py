@@ -71,7 +71,9 @@ def _is_busy(unavailable: StreamsUnavailable) -> bool:
 
 def _progress(client: redis.Redis, waited_s: float) -> Progress:
     try:
-        told = call(client, "INFO", "persistence")
+        persistence = call(client, "INFO", "persistence")
     except StreamsUnavailable:
-        told = {}
-    return Progress(int(told.get("loading_loaded_bytes", 0)), int(told.get("loading_total_bytes", 0)), waited_s)
+        persistence = {}
+    return Progress(
+        int(persistence.get("loading_loaded_bytes", 0)), int(persistence.get("loading_total_bytes", 0)), waited_s
+    )

@@ -109,8 +109,8 @@ class _Settings:
 
         An invalid event raises InvalidNewEvent before any command of its batch is sent.
         """
-        left = iter(events)
-        while batch := [self._command(event) for event in islice(left, BATCH_SIZE)]:
+        remaining = iter(events)
+        while batch := [self._command(event) for event in islice(remaining, BATCH_SIZE)]:
             yield batch
 
     def _command(self, event: NewEvent) -> Command:

@@ -49,12 +49,12 @@ def read_backward(
 def read_entry(client: redis.Redis, stream: str, entry_id: EntryId) -> Entry | None:
     """Return the entry with this ID, or None if the stream does not have it (any more)."""
     reply = call(client, "XRANGE", stream, str(entry_id), str(entry_id), stream=stream)
-    found = replies.entries(stream, reply)
-    return found[0] if found else None
+    entries = replies.entries(stream, reply)
+    return entries[0] if entries else None
 
 
 def read_entries(client: redis.Redis, stream: str, entry_ids: Sequence[EntryId]) -> dict[EntryId, Entry]:
     """Return by ID those of these entries that the stream still has."""
     commands = [("XRANGE", stream, str(entry_id), str(entry_id)) for entry_id in entry_ids]
-    found = call_all(client, *commands, stream=stream) if commands else []
-    return {entry.entry_id: entry for reply in found for entry in replies.entries(stream, reply)}
+    raw_replies = call_all(client, *commands, stream=stream) if commands else []
+    return {entry.entry_id: entry for reply in raw_replies for entry in replies.entries(stream, reply)}

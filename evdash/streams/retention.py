@@ -32,7 +32,7 @@ class TrimPlan:
     """One step of a trim: the entries to remove, and the entries that a group still holds."""
 
     stream: str
-    wanted_min_id: EntryId  # entries below it are to be removed
+    requested_min_id: EntryId  # entries below it are to be removed
     safe_min_id: EntryId  # every group has committed the entries below it
     entries: EntryCount  # that this step removes
     later: int  # entries for further steps; only a trim to a length needs any
@@ -44,7 +44,7 @@ class TrimPlan:
     @property
     def min_id(self) -> EntryId:
         """The ID of the trim. It is never above `safe_min_id`, even if no entry is between the two yet."""
-        return min(self.wanted_min_id, self.safe_min_id)
+        return min(self.requested_min_id, self.safe_min_id)
 
     def __str__(self) -> str:
         if not self.entries.number:
@@ -114,24 +114,24 @@ def plan_safe_trim(
     Entries past `through` are held as well. Raises TrimRefused if the stream does not exist.
     """
     info = _existing(client, stream)
-    wanted, later = EntryId.MIN, 0
+    requested, later = EntryId.MIN, 0
     if max_length is not None and info.length > max_length:
         oldest = scan(client, stream, at_most=min(info.length - max_length, counts.SCAN_MAX))
-        wanted = oldest.ids[-1].next() if oldest.ids else wanted
+        requested = oldest.ids[-1].next() if oldest.ids else requested
         later = max(0, info.length - max_length - len(oldest.ids))
     if older_than is not None:
-        wanted = max(wanted, EntryId(max(0, int(older_than.timestamp() * 1000)), 0))
-    wanted = max(wanted, min_id or wanted)
+        requested = max(requested, EntryId(max(0, int(older_than.timestamp() * 1000)), 0))
+    requested = max(requested, min_id or requested)
     hold = _hold(client, stream, info, own_groups)
     if through is not None and through.next() < hold.safe_min_id:
         hold = _Hold(through.next(), "", f"Entries after {through} are not yet compared with the tables")
     safe = hold.safe_min_id
-    held = _below(client, stream, wanted, since=safe)
+    held = _below(client, stream, requested, since=safe)
     return TrimPlan(
         stream=stream,
-        wanted_min_id=wanted,
+        requested_min_id=requested,
         safe_min_id=safe,
-        entries=_below(client, stream, min(wanted, safe)),
+        entries=_below(client, stream, min(requested, safe)),
         later=later,
         held_entries=held,
         held_by=hold.group if held.number else "",
@@ -155,7 +155,7 @@ def trim(client: redis.Redis, plan: TrimPlan, *, approximate: bool) -> Trimmed:
         raise TrimRefused(_holding(info, plan.stream, held, hold))
     xtrim = ("XTRIM", plan.stream, "MINID", "~" if approximate else "=", str(plan.min_id))
     try:
-        removed, told = call_at_once(client, xtrim, ("XINFO STREAM", plan.stream), stream=plan.stream)
+        removed, info_reply = call_at_once(client, xtrim, ("XINFO STREAM", plan.stream), stream=plan.stream)
     except Refused as refusal:
         if "no such key" in refusal.answer.lower():
             raise TrimRefused(f"Stream {plan.stream} no longer exists.") from refusal
@@ -165,7 +165,7 @@ def trim(client: redis.Redis, plan: TrimPlan, *, approximate: bool) -> Trimmed:
                 "that a group has not committed."
             ) from refusal
         raise
-    after = replies.record(told)
+    after = replies.record(info_reply)
     first = after.get("first-entry")
     return Trimmed(int(removed), int(after["length"]), EntryId.parse(first[0]) if first else None)
 

@@ -57,12 +57,12 @@ class Provenance:
     def from_json(cls, text: str) -> Self:
         """Return the provenance from such a JSON object. Raises ValueError."""
         try:
-            told: dict[str, Any] = json.loads(text)
+            values: dict[str, Any] = json.loads(text)
             for name in ("begun_at", "heard_at", "ended_at"):
-                told[name] = datetime.fromisoformat(told[name]) if told.get(name) else None
+                values[name] = datetime.fromisoformat(values[name]) if values.get(name) else None
             for name in ("first_id", "last_id"):
-                told[name] = EntryId(*told[name]) if told[name] else None
-            return cls(**{**told, "sources": tuple(told["sources"])})
+                values[name] = EntryId(*values[name]) if values[name] else None
+            return cls(**{**values, "sources": tuple(values["sources"])})
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"{text[:60]!r} is not a provenance record") from error
 
@@ -114,8 +114,8 @@ def why_not_into(client: redis.Redis, stream: str, first_id: EntryId | None) -> 
 def sandboxes(client: redis.Redis, prefix: str) -> list[Sandbox]:
     """Return the present sandboxes, sorted by name."""
     names = sorted(replies.text(raw) for raw in call(client, "ZRANGE", _index(prefix), 0, -1))
-    found = (sandbox(client, name) for name in names)
-    return [one for one in found if one is not None]
+    existing = (sandbox(client, name) for name in names)
+    return [one for one in existing if one is not None]
 
 
 def sandbox(client: redis.Redis, stream: str) -> Sandbox | None:
@@ -132,8 +132,8 @@ def sandbox(client: redis.Redis, stream: str) -> Sandbox | None:
 def origin(client: redis.Redis, stream: str, entry_id: EntryId) -> tuple[str, EntryId] | None:
     """Return the original stream and ID of a sandbox entry that got a new ID; None if it kept its ID."""
     kept = read_entry(client, origins_key(stream), entry_id)
-    told = dict(kept.pairs) if kept else {}
-    return (replies.text(told[b"stream"]), EntryId.parse(told[b"entry_id"])) if told else None
+    fields = dict(kept.pairs) if kept else {}
+    return (replies.text(fields[b"stream"]), EntryId.parse(fields[b"entry_id"])) if fields else None
 
 
 def delete_sandbox(client: redis.Redis, stream: str, prefix: str) -> None:
@@ -208,9 +208,9 @@ class SandboxWriter:
         self.provenance = provenance
         self._client, self._stream, self._prefix = client, stream, prefix
         existing = sandbox(client, stream)
-        left = existing.expires_at - datetime.now(UTC) if existing and existing.expires_at else None
+        remaining = existing.expires_at - datetime.now(UTC) if existing and existing.expires_at else None
         # A further replay into a sandbox never shortens its lifetime.
-        self._expires_s = max(expires_s, int(left.total_seconds()) if left else 0)
+        self._expires_s = max(expires_s, int(remaining.total_seconds()) if remaining else 0)
         info = stream_info(client, stream)
         self._last_id = info.last_generated_id if info else EntryId.MIN
         forget_expired(client, prefix)
@@ -242,7 +242,7 @@ class SandboxWriter:
             # wrote within the range of these IDs, Redis refused the first of them and took the last.
             there = read_entries(self._client, self._stream, (ids[0], ids[-1]))
             if any(
-                (found := there.get(entry_id)) is None or found.pairs != entry.pairs
+                (written := there.get(entry_id)) is None or written.pairs != entry.pairs
                 for entry_id, entry in ((ids[0], entries[0]), (ids[-1], entries[-1]))
             ):
                 call_all(self._client, *self._noted(self.provenance))

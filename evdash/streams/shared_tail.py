@@ -132,21 +132,23 @@ class TailReading:
     _index: Mapping[Key, Sequence[Held]] = field(default_factory=dict)
     _uncommitted: dict[str, Mapping[int, Held]] = field(default_factory=dict)  # cached results of `uncommitted`
 
-    def found(self, key: Key, group: str) -> list[Held]:
+    def with_key(self, key: Key, group: str) -> list[Held]:
         """Return the events with this key that the group has not committed, in no particular order."""
-        known = self._index.get(key, ())
+        indexed = self._index.get(key, ())
         marks = {stream: each.watermarks[group] for stream, each in self.slices.items()}
         return [
-            held for held in known[: len(known)] if held.number < self.upto and held.entry_id > marks[held.event.stream]
+            held
+            for held in indexed[: len(indexed)]
+            if held.number < self.upto and held.entry_id > marks[held.event.stream]
         ]
 
     def uncommitted(self, group: str) -> Mapping[int, Held]:
         """Return by number all events that the group has not committed, stream by stream, oldest first."""
-        known = self._uncommitted.get(group)
-        if known is None:
+        by_number = self._uncommitted.get(group)
+        if by_number is None:
             parts = (each.after(each.watermarks[group]) for each in self.slices.values())
-            known = self._uncommitted[group] = {held.number: held for part in parts for held in part}
-        return known
+            by_number = self._uncommitted[group] = {held.number: held for part in parts for held in part}
+        return by_number
 
     def reaches(self, group: str) -> bool:
         """Return True if the tail holds everything that the group has not committed.
@@ -273,7 +275,7 @@ class SharedTail:
 
         Events that continue the held ones are held as well, so that they are not decoded again.
         """
-        events = [known.event if (known := self._known(entry)) else decode(entry) for entry in entries]
+        events = [held.event if (held := self._held_of(entry)) else decode(entry) for entry in entries]
         with self._lock:
             for event in events:
                 state, since = self._streams.get(event.stream), after.get(event.stream)
@@ -296,7 +298,7 @@ class SharedTail:
             entries = sum(len(state.held) for state in self._streams.values())
             return TailFigures(entries, self._bytes)
 
-    def _known(self, entry: Entry) -> Held | None:
+    def _held_of(self, entry: Entry) -> Held | None:
         state = self._streams.get(entry.stream)
         if state is None:
             return None
@@ -312,7 +314,7 @@ class SharedTail:
 
         For each stream the groups are read first and the ends of the stream last.
         """
-        asked = [
+        requests = [
             (
                 ("XINFO GROUPS", stream),
                 *(("XPENDING", stream, group) for group in self.groups),
@@ -320,15 +322,17 @@ class SharedTail:
             )
             for stream in self.streams
         ]
-        told = iter(call_each(self.client, *(command for commands in asked for command in commands)) if asked else ())
+        raw_replies = iter(
+            call_each(self.client, *(command for commands in requests for command in commands)) if requests else ()
+        )
         return {
-            stream: self._answer(stream, [next(told) for _ in commands])
-            for stream, commands in zip(self.streams, asked, strict=True)
+            stream: self._answer(stream, [next(raw_replies) for _ in commands])
+            for stream, commands in zip(self.streams, requests, strict=True)
         }
 
-    def _answer(self, stream: str, told: list[Any]) -> _Answer:
-        groups, *pending, about = (self._accepted(stream, reply) for reply in told)
-        if about is None:
+    def _answer(self, stream: str, raw_replies: list[Any]) -> _Answer:
+        groups, *pending, info_reply = (self._accepted(stream, reply) for reply in raw_replies)
+        if info_reply is None:
             return _Answer(None, (), {})
         delivered = {
             replies.text(group["name"]): EntryId.parse(group["last-delivered-id"])
@@ -339,9 +343,9 @@ class SharedTail:
             for group, reply in zip(self.groups, pending, strict=True)
             if reply is not None and group in delivered
         }
-        record = replies.record(about)
+        record = replies.record(info_reply)
         ends = tuple(_flat(record[end]) for end in ("first-entry", "last-entry") if record.get(end))
-        return _Answer(stream_info_of(about), ends, acknowledged)
+        return _Answer(stream_info_of(info_reply), ends, acknowledged)
 
     def _accepted(self, stream: str, reply: Any) -> Any:
         """Return the reply, or None for a stream or group that does not exist. Raises Refused."""
@@ -444,7 +448,7 @@ class SharedTail:
 
     def _read_back(self, stream: str, state: _Stream, answer: _Answer, floor: EntryId) -> None:
         """Read the entries before the held ones, back to `floor` or to the bound."""
-        found: list[Held] = []
+        read_back: list[Held] = []
         size = 0
         room = max(self._entries_max - sum(len(each.held) for each in self._streams.values()), 0)
         room_bytes = max(self._bytes_max - self._bytes, 0)
@@ -455,23 +459,23 @@ class SharedTail:
             room = max(room, self._entries_max // len(self.streams))
         start = state.start or EntryId.MIN
         steps = _Steps(answer)
-        while len(found) < room and size < room_bytes:
-            step = min(steps.next(room_bytes - size), room - len(found))
+        while len(read_back) < room and size < room_bytes:
+            step = min(steps.next(room_bytes - size), room - len(read_back))
             before = None if start == EntryId.MAX else start.next()
             entries = read_backward(self.client, stream, before=before, after=floor, count=step)
             held = [Held(decode(entry)) for entry in entries]
             steps.note(held)
-            found += held
+            read_back += held
             if len(entries) < step:
                 start = floor
                 break
             start = entries[-1].entry_id.previous()
             size += sum(each.size for each in held)
         with self._lock:
-            if found:
-                for each in found:
+            if read_back:
+                for each in read_back:
                     self._give_number(each)
-                state.held = [*reversed(found), *state.held]
+                state.held = [*reversed(read_back), *state.held]
                 self._rebuild_index()
             state.start = start
 
@@ -492,9 +496,9 @@ class SharedTail:
         for key in _keys(held.event):
             self._index.setdefault(key, []).append(held)
 
-    def _keep(self, wanted: Callable[[_Stream, Held], bool]) -> None:
+    def _keep(self, is_kept: Callable[[_Stream, Held], bool]) -> None:
         for state in self._streams.values():
-            state.held = [held for held in state.held if wanted(state, held)]
+            state.held = [held for held in state.held if is_kept(state, held)]
         self._rebuild_index()
 
     def _rebuild_index(self) -> None:

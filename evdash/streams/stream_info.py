@@ -39,14 +39,14 @@ class Lag:
 
     count: int | None
     exact: bool
-    about: int | None = None
+    estimate: int | None = None
     at_most: int | None = None
 
     def __str__(self) -> str:
         if self.count is None:
             return "unknown"
-        if self.about is not None:
-            return f"about {self.about:,}"
+        if self.estimate is not None:
+            return f"about {self.estimate:,}"
         return f"{self.count:,}" if self.exact else f"{self.count:,}+"
 
     @property
@@ -95,14 +95,14 @@ def stream_info(client: redis.Redis, stream: str) -> StreamInfo | None:
     return None if reply is None else stream_info_of(reply, _memory_bytes(client, stream))
 
 
-def first_left_of(info: StreamInfo, known: EntryId) -> EntryId | None:
+def first_left_of(info: StreamInfo, seen: EntryId) -> EntryId | None:
     """Return the first entry ID of the stream, if entries between `known` and it may have been removed.
 
     None if none can have been. If all entries were removed, return the ID after the last generated one. None as
     well for a recreated stream.
     """
     first = info.first_id or info.last_generated_id.next()
-    if first <= known.next() or info.last_generated_id <= known or info.entries_added == info.length:
+    if first <= seen.next() or info.last_generated_id <= seen or info.entries_added == info.length:
         return None
     return first
 
@@ -114,8 +114,8 @@ def group_infos(client: redis.Redis, stream: str) -> list[GroupInfo]:
         return []
     info = stream_info_of(stream_reply)
     groups = [replies.record(reply) for reply in _existing(client, "XINFO GROUPS", stream) or ()]
-    found = (_group_info(client, stream, info, group) for group in groups)
-    return sorted((group for group in found if group is not None), key=lambda group: group.name)
+    infos = (_group_info(client, stream, info, group) for group in groups)
+    return sorted((group for group in infos if group is not None), key=lambda group: group.name)
 
 
 def _existing(client: redis.Redis, command: str, stream: str) -> Any:
@@ -130,14 +130,14 @@ def _existing(client: redis.Redis, command: str, stream: str) -> Any:
 
 def stream_info_of(reply: Any, memory_bytes: int | None = None) -> StreamInfo:
     """Return the information in a raw reply of XINFO STREAM."""
-    told = replies.record(reply)
+    record = replies.record(reply)
     return StreamInfo(
-        length=int(told["length"]),
-        first_id=_end(told.get("first-entry")),
-        last_id=_end(told.get("last-entry")),
-        last_generated_id=EntryId.parse(told["last-generated-id"]),
-        entries_added=told.get("entries-added"),
-        max_deleted_id=EntryId.parse(told["max-deleted-entry-id"]) if "max-deleted-entry-id" in told else None,
+        length=int(record["length"]),
+        first_id=_end(record.get("first-entry")),
+        last_id=_end(record.get("last-entry")),
+        last_generated_id=EntryId.parse(record["last-generated-id"]),
+        entries_added=record.get("entries-added"),
+        max_deleted_id=EntryId.parse(record["max-deleted-entry-id"]) if "max-deleted-entry-id" in record else None,
         memory_bytes=memory_bytes,
     )
 
@@ -153,39 +153,44 @@ def _memory_bytes(client: redis.Redis, stream: str) -> int | None:
         return None
 
 
-def _group_info(client: redis.Redis, stream: str, info: StreamInfo, told: dict[str, Any]) -> GroupInfo | None:
+def _group_info(client: redis.Redis, stream: str, info: StreamInfo, record: dict[str, Any]) -> GroupInfo | None:
     try:
         consumers, pending = call_all(
-            client, ("XINFO CONSUMERS", stream, told["name"]), ("XPENDING", stream, told["name"]), stream=stream
+            client, ("XINFO CONSUMERS", stream, record["name"]), ("XPENDING", stream, record["name"]), stream=stream
         )
     except Refused as refusal:
         if "NOGROUP" in refusal.answer:  # destroyed since it was listed
             return None
         raise
-    last_delivered = EntryId.parse(told["last-delivered-id"])
+    last_delivered = EntryId.parse(record["last-delivered-id"])
     return GroupInfo(
-        name=replies.text(told["name"]),
+        name=replies.text(record["name"]),
         consumers=tuple(sorted(map(_consumer_info, consumers), key=lambda consumer: consumer.name)),
         pending=int(pending[0]),
         oldest_pending=EntryId.parse(pending[1]) if pending[1] else None,
         last_delivered=last_delivered,
-        lag=_lag(client, stream, info, last_delivered, told.get("lag"), told.get("entries-read")),
+        lag=_lag(client, stream, info, last_delivered, record.get("lag"), record.get("entries-read")),
     )
 
 
 def _consumer_info(reply: Any) -> ConsumerInfo:
-    told = replies.record(reply)
-    inactive_ms = told.get("inactive")
+    record = replies.record(reply)
+    inactive_ms = record.get("inactive")
     return ConsumerInfo(
-        name=replies.text(told["name"]),
-        pending=int(told["pending"]),
-        idle_ms=int(told["idle"]),
+        name=replies.text(record["name"]),
+        pending=int(record["pending"]),
+        idle_ms=int(record["idle"]),
         inactive_ms=None if inactive_ms is None or int(inactive_ms) < 0 else int(inactive_ms),
     )
 
 
 def _lag(
-    client: redis.Redis, stream: str, info: StreamInfo, last_delivered: EntryId, told: int | None, read: int | None
+    client: redis.Redis,
+    stream: str,
+    info: StreamInfo,
+    last_delivered: EntryId,
+    reported_lag: int | None,
+    entries_read: int | None,
 ) -> Lag:
     """Return the lag of a group.
 
@@ -197,16 +202,16 @@ def _lag(
         return Lag(0, exact=True)
     if last_delivered < info.first_id:
         return Lag(info.length, exact=True)
-    if told is not None:
-        return Lag(min(int(told), info.length), exact=True)
+    if reported_lag is not None:
+        return Lag(min(int(reported_lag), info.length), exact=True)
     lag = _counted_lag(client, stream, last_delivered)
     if lag.exact or lag.count is None:
         return lag
     at_most = max(lag.count, info.length - 1)  # the group got the first entry of the stream
-    if info.entries_added is None or read is None:
+    if info.entries_added is None or entries_read is None:
         return Lag(lag.count, exact=False, at_most=at_most)
-    about = min(max(info.entries_added - int(read), lag.count), at_most)
-    return Lag(lag.count, exact=False, about=about, at_most=at_most)
+    estimate = min(max(info.entries_added - int(entries_read), lag.count), at_most)
+    return Lag(lag.count, exact=False, estimate=estimate, at_most=at_most)
 
 
 def _counted_lag(client: redis.Redis, stream: str, last_delivered: EntryId) -> Lag:

@@ -161,9 +161,9 @@ class Tail:
 
 async def _last_generated(client: redis.asyncio.Redis, stream: str) -> EntryId:
     try:
-        told = replies.record(await call_async(client, "XINFO STREAM", stream, stream=stream))
+        record = replies.record(await call_async(client, "XINFO STREAM", stream, stream=stream))
     except Refused as refusal:
         if "no such key" in refusal.answer.lower():
             return EntryId.MIN
         raise
-    return EntryId.parse(told["last-generated-id"])
+    return EntryId.parse(record["last-generated-id"])

@@ -165,10 +165,10 @@ def test_it_is_ready_only_when_it_has_loaded_its_data_and_tells_how_far_it_is(
 ) -> None:
     with EmbeddedServer(tmp_path) as server:
         add(server, MANY)
-    told: list[Progress] = []
+    reported: list[Progress] = []
 
     def go_on(progress: Progress) -> bool:
-        told.append(progress)
+        reported.append(progress)
         return True
 
     server = EmbeddedServer(tmp_path)
@@ -177,7 +177,7 @@ def test_it_is_ready_only_when_it_has_loaded_its_data_and_tells_how_far_it_is(
         assert length(server) == MANY
     finally:
         server.stop()
-    furthest = max(told, key=lambda progress: progress.loaded_bytes)
+    furthest = max(reported, key=lambda progress: progress.loaded_bytes)
     assert 0 < furthest.loaded_bytes <= furthest.total_bytes
 
 

@@ -90,8 +90,8 @@ def test_only_the_idle_ones_are_listed_when_asked_for(
     if old_server:
         without_idle(valkey, monkeypatch)
 
-    def listed(**asked: Any) -> list[EntryId]:
-        return [entry.entry_id for entry in pending_entries(valkey, "s", "g", idle_over_ms=HOUR_MS, **asked)]
+    def listed(**arguments: Any) -> list[EntryId]:
+        return [entry.entry_id for entry in pending_entries(valkey, "s", "g", idle_over_ms=HOUR_MS, **arguments)]
 
     assert listed(count=10) == [ids[1], ids[3], ids[5]]
     assert listed(count=2) == [ids[1], ids[3]]
@@ -223,8 +223,8 @@ def test_a_gone_entry_is_told_to_each_who_claims_until_it_is_acknowledged(
     be_idle(valkey, "a", HOUR_MS, ids[0])
     valkey.execute_command("XDEL", "s", str(ids[0]))
     for name in ("c", "d"):
-        (told,) = GroupConsumer(valkey, "g", name).claim_idle("s", HOUR_MS, count=10)
-        assert (told.entry_id, told.entry) == (ids[0], None)
+        (delivery,) = GroupConsumer(valkey, "g", name).claim_idle("s", HOUR_MS, count=10)
+        assert (delivery.entry_id, delivery.entry) == (ids[0], None)
     GroupConsumer(valkey, "g", "c").acknowledge("s", ids[:1])
     assert GroupConsumer(valkey, "g", "c").claim_idle("s", HOUR_MS, count=10) == []
 

@@ -134,8 +134,8 @@ def test_an_own_group_that_is_missing_holds_everything(valkey: redis.Redis) -> N
     fill(valkey, 10)
     group(valkey, "audit", read=10, acknowledge=10)
     assert plan_trim(valkey, "s", max_length=4, own_groups={"audit"}).entries == EntryCount(6)
-    told = refusal(lambda: plan_trim(valkey, "s", max_length=4, own_groups={"audit", "debug"}))
-    assert told.startswith("Group debug does not exist on s and has committed nothing: 6 entries")
+    reason = refusal(lambda: plan_trim(valkey, "s", max_length=4, own_groups={"audit", "debug"}))
+    assert reason.startswith("Group debug does not exist on s and has committed nothing: 6 entries")
     plan = plan_trim(valkey, "s", max_length=4, own_groups={"audit"})
     valkey.execute_command("XGROUP DESTROY", "s", "audit")
     assert "Group audit does not exist" in refusal(lambda: trim(valkey, plan, approximate=False))
@@ -256,32 +256,32 @@ def test_no_order_of_steps_takes_an_entry_from_a_group(valkey: redis.Redis, step
     written = count(1)
     last = 0
     plan = None
-    for step, *told in steps:
+    for step, *arguments in steps:
         if step == "add":
-            for _ in range(told[0]):
+            for _ in range(arguments[0]):
                 last = next(written)
                 fill(valkey, 1, since=last)
         elif step == "read":
-            name, number = told
+            name, number = arguments
             for entry in groups[name].read_new(["s"], count=number, block_ms=0):
                 position[name] = entry.entry_id.ms
                 pending[name].add(entry.entry_id.ms)
         elif step == "acknowledge":
-            name, number = told
+            name, number = arguments
             acknowledged = sorted(pending[name], key=lambda ms: ms % 3)[:number]
             groups[name].acknowledge("s", [EntryId(ms, 0) for ms in acknowledged])
             pending[name] -= set(acknowledged)
         elif step == "back":
-            name, ms = told
+            name, ms = arguments
             if ms < position[name]:
                 valkey.execute_command("XGROUP SETID", "s", name, f"{ms}-0")
                 position[name] = ms
         elif step == "plan":
-            plan = plan_safe_trim(valkey, "s", max_length=told[0])
+            plan = plan_safe_trim(valkey, "s", max_length=arguments[0])
         elif plan is not None:
             needed = {ms for ms in left(valkey) if any(ms > position[name] or ms in pending[name] for name in "ab")}
             with suppress(TrimRefused):
-                trim(valkey, plan, approximate=told[0])
+                trim(valkey, plan, approximate=arguments[0])
             assert needed <= set(left(valkey))
 
 

@@ -91,7 +91,7 @@ def test_the_index_finds_what_a_plain_look_finds(valkey: redis.Redis) -> None:
         ("is", "error"): lambda event: event.is_error,
         ("session", "nowhere"): lambda event: False,
     }.items():
-        assert {held.entry_id for held in reading.found(key, AUDIT)} == {e.entry_id for e in every if fits(e)}
+        assert {held.entry_id for held in reading.with_key(key, AUDIT)} == {e.entry_id for e in every if fits(e)}
 
 
 def test_the_oldest_go_when_there_are_too_many_or_too_large_ones(valkey: redis.Redis) -> None:
@@ -199,9 +199,9 @@ def test_one_call_at_a_time_tries_a_redis_that_was_silent(monkeypatch: pytest.Mo
 
 
 def test_a_short_wait_says_nothing_about_the_server() -> None:
-    asked = contact.Contact()
-    asked.silent(waited_s=0.01)
-    with asked.call() as at_most_s:
+    silent_contact = contact.Contact()
+    silent_contact.silent(waited_s=0.01)
+    with silent_contact.call() as at_most_s:
         assert at_most_s is None
 
 

@@ -22,27 +22,27 @@ def lag(client: redis.Redis) -> Lag:
 def test_a_stream_tells_its_length_its_ends_and_what_it_ever_had(client: redis.Redis) -> None:
     fill(client, 5)
     client.execute_command("XDEL", "s", "5-0")
-    told = stream_info(client, "s")
-    assert told is not None
-    assert (told.length, told.first_id, told.last_id) == (4, EntryId(1, 0), EntryId(4, 0))
-    assert told.last_generated_id == EntryId(5, 0)
-    assert told.entries_added == 5
-    assert told.max_deleted_id == EntryId(5, 0)
+    info = stream_info(client, "s")
+    assert info is not None
+    assert (info.length, info.first_id, info.last_id) == (4, EntryId(1, 0), EntryId(4, 0))
+    assert info.last_generated_id == EntryId(5, 0)
+    assert info.entries_added == 5
+    assert info.max_deleted_id == EntryId(5, 0)
 
 
 def test_memory_is_told_where_the_server_tells_it(valkey: redis.Redis) -> None:
     fill(valkey, 5)
-    told = stream_info(valkey, "s")
-    assert told is not None
-    assert told.memory_bytes
-    assert told.memory_bytes > 100
+    info = stream_info(valkey, "s")
+    assert info is not None
+    assert info.memory_bytes
+    assert info.memory_bytes > 100
 
 
 def test_an_empty_stream_has_no_ends_and_a_missing_one_no_info(client: redis.Redis) -> None:
     client.execute_command("XGROUP CREATE", "s", "g", "0", "MKSTREAM")
-    told = stream_info(client, "s")
-    assert told is not None
-    assert (told.length, told.first_id, told.last_id) == (0, None, None)
+    info = stream_info(client, "s")
+    assert info is not None
+    assert (info.length, info.first_id, info.last_id) == (0, None, None)
     assert lag(client) == Lag(0, exact=True)
     assert stream_info(client, "none") is None
     assert group_infos(client, "none") == []

@@ -125,8 +125,8 @@ class DeleteConsumer:
         raise OperationRefused(f"Consumer {self.consumer} does not exist in {self.group} on {self.stream}.")
 
     def _why_it_stays(self, client: redis.Redis) -> str:
-        left = len(pending_entries(client, self.stream, self.group, consumer=self.consumer, count=1_000))
-        some = "1,000+ pending entries" if left == 1_000 else entries_in_words(left, "pending")
+        pending = len(pending_entries(client, self.stream, self.group, consumer=self.consumer, count=1_000))
+        some = "1,000+ pending entries" if pending == 1_000 else entries_in_words(pending, "pending")
         return f"{self.consumer} not deleted: it now has {some}, which would be lost."
 
     def _claim(self, client: redis.Redis) -> tuple[tuple[EntryId, ...], tuple[tuple[EntryId, str], ...]]:

@@ -68,16 +68,18 @@ class Selection:
         return selected
 
     def _by_id(self, client: redis.Redis, stream: str, group: str) -> Selected:
-        asked = sorted(set(self.entry_ids))
-        pending = pending_of(client, stream, group, asked)
-        entries = tuple(pending[one] for one in asked if one in pending and self._holds(pending[one]))
-        found = {entry.entry_id for entry in entries}
-        return Selected(entries, tuple(one for one in asked if one not in found), more=False)
+        requested = sorted(set(self.entry_ids))
+        pending = pending_of(client, stream, group, requested)
+        entries = tuple(
+            pending[entry_id] for entry_id in requested if entry_id in pending and self._holds(pending[entry_id])
+        )
+        selected = {entry.entry_id for entry in entries}
+        return Selected(entries, tuple(entry_id for entry_id in requested if entry_id not in selected), more=False)
 
     def _listed(self, client: redis.Redis, stream: str, group: str) -> Selected:
-        found: list[PendingEntry] = []
+        entries: list[PendingEntry] = []
         after: EntryId | None = None
-        while len(found) <= ENTRIES_MAX:
+        while len(entries) <= ENTRIES_MAX:
             page = pending_entries(
                 client,
                 stream,
@@ -87,11 +89,11 @@ class Selection:
                 consumer=self.from_consumer,
                 count=PAGE,
             )
-            found += [entry for entry in page if self._holds(entry)]
+            entries += [entry for entry in page if self._holds(entry)]
             if len(page) < PAGE:
                 break
             after = page[-1].entry_id
-        return Selected(tuple(found[:ENTRIES_MAX]), (), more=len(found) > ENTRIES_MAX)
+        return Selected(tuple(entries[:ENTRIES_MAX]), (), more=len(entries) > ENTRIES_MAX)
 
     def _holds(self, entry: PendingEntry) -> bool:
         return (
@@ -124,9 +126,9 @@ class _Tally:
     def fail(self, entry_id: EntryId, sentence: str) -> None:
         self.failed.append((entry_id, sentence))
 
-    def untold(self, entries: Sequence[PendingEntry]) -> list[EntryId]:
-        told = {*self.done, *(entry_id for entry_id, _ in self.failed)}
-        return [entry.entry_id for entry in entries if entry.entry_id not in told]
+    def unreported(self, entries: Sequence[PendingEntry]) -> list[EntryId]:
+        reported = {*self.done, *(entry_id for entry_id, _ in self.failed)}
+        return [entry.entry_id for entry in entries if entry.entry_id not in reported]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,9 +174,9 @@ class _EntriesOperation(ABC):
                 self._do(client, chunk, tally)
             except (StreamsUnavailable, GroupMissing) as error:
                 stopped = str(error)
-                for entry_id in tally.untold(chunk):
+                for entry_id in tally.unreported(chunk):
                     tally.fail(entry_id, f"Result unknown: {error}")
-                for entry_id in tally.untold(selected.entries):
+                for entry_id in tally.unreported(selected.entries):
                     tally.fail(entry_id, f"Not reached: {error}")
                 break
         return Outcome(
@@ -236,8 +238,8 @@ class ClaimEntries(_EntriesOperation):
 
     def _would(self, client: redis.Redis, selected: Selected) -> str:
         consumers = group_state(client, self.stream, self.group).get("consumers")
-        known = isinstance(consumers, dict) and self.to_consumer in consumers
-        new = "" if known else f" {self.to_consumer} does not exist yet and is created."
+        exists = isinstance(consumers, dict) and self.to_consumer in consumers
+        new = "" if exists else f" {self.to_consumer} does not exist yet and is created."
         return (
             f"Claims {selected.in_words()} of {self.group} on {self.stream} for {self.to_consumer} and raises their "
             f"delivery counts.{new}"
@@ -256,7 +258,7 @@ class ClaimEntries(_EntriesOperation):
             stays = f"it stays pending for {now[entry_id].consumer} until acknowledged" if entry_id in now else ""
             tally.fail(entry_id, f"Deleted from the stream, cannot be claimed; {stays or 'Redis has dropped it'}.")
         for entry_id in claimed.not_claimed:
-            tally.fail(entry_id, _whose(now.get(entry_id)))
+            tally.fail(entry_id, _unavailable_reason(now.get(entry_id)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,7 +287,7 @@ class AcknowledgeEntries(_EntriesOperation):
             if was_pending:
                 tally.done.append(entry.entry_id)
             else:
-                tally.fail(entry.entry_id, _whose(None))
+                tally.fail(entry.entry_id, _unavailable_reason(None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,11 +332,12 @@ class ParkEntries(_EntriesOperation):
                 tally.done.append(pending.entry_id)
             else:
                 tally.fail(
-                    pending.entry_id, f"{_whose(None)} Its copy {parked_id} stays parked. Redelivering it is safe."
+                    pending.entry_id,
+                    f"{_unavailable_reason(None)} Its copy {parked_id} stays parked. Redelivering it is safe.",
                 )
 
 
-def _whose(now: PendingEntry | None) -> str:
+def _unavailable_reason(now: PendingEntry | None) -> str:
     """Return the reason why an entry was not available, from its present state."""
     if now is None:
         return "Acknowledged meanwhile."

@@ -84,12 +84,12 @@ class CreateGroup:
                     f"{self.group} is a group of evdash. At {self.at} it would skip the "
                     f"{missed.entries()} up to there. Create it at 0-0; logged entries are not counted twice."
                 )
-        given = scan(client, self.stream, since=self.at.next())
+        delivered = scan(client, self.stream, since=self.at.next())
         return Preview(
             sentence=f"Creates group {self.group} on {self.stream} at {self.at}. Its consumers receive "
-            f"{given.count.entries()} and all later ones.",
-            affected=_known(given.count),
-            examples=given.ids[:EXAMPLES],
+            f"{delivered.count.entries()} and all later ones.",
+            affected=_exact_number(delivered.count),
+            examples=delivered.ids[:EXAMPLES],
         )
 
 
@@ -202,7 +202,7 @@ class SetPosition:
         return Preview(
             sentence=f"Moves {self.group} on {self.stream} from {at} {moves} to {self.position}: "
             f"{between.count.entries()} {what}.{pending}",
-            affected=_known(between.count),
+            affected=_exact_number(between.count),
             examples=between.ids[:EXAMPLES],
         )
 
@@ -222,5 +222,5 @@ def _refuse_the_future(info: StreamInfo, position: EntryId) -> None:
         )
 
 
-def _known(count: EntryCount) -> int | None:
+def _exact_number(count: EntryCount) -> int | None:
     return count.number if count.exact else None

@@ -56,7 +56,7 @@ class DeleteSandbox:
     def _entries(self, client: redis.Redis) -> int:
         if refused := why_no_sandbox(self.stream, self.prefix, self.watched):
             raise OperationRefused(refused)
-        found = sandbox(client, self.stream)
-        if found is None:
+        existing = sandbox(client, self.stream)
+        if existing is None:
             raise OperationRefused(f"Sandbox {self.stream} not found (never created, deleted or expired).")
-        return found.info.length if found.info else 0
+        return existing.info.length if existing.info else 0

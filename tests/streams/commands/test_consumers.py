@@ -20,12 +20,12 @@ def names(client: redis.Redis) -> list[str]:
 
 def refusal(client: redis.Redis, operation: DeleteConsumer) -> str:
     before = everything(client)
-    told = operation.preview(client).refused
+    reason = operation.preview(client).refused
     with pytest.raises(OperationRefused) as refused:
         operation.execute(client)
-    assert str(refused.value) == told
+    assert str(refused.value) == reason
     assert everything(client) == before
-    return told
+    return reason
 
 
 def test_a_consumer_with_pending_entries_is_kept(valkey: redis.Redis, ids: list[EntryId]) -> None:

@@ -25,12 +25,12 @@ def position(client: redis.Redis, group: str = "g") -> EntryId:
 
 def refusal(client: redis.Redis, operation: Operation) -> str:
     before = everything(client)
-    told = operation.preview(client).refused
+    reason = operation.preview(client).refused
     with pytest.raises(OperationRefused) as refused:
         operation.execute(client)
-    assert str(refused.value) == told
+    assert str(refused.value) == reason
     assert everything(client) == before
-    return told
+    return reason
 
 
 def test_a_group_is_created_where_it_is_asked_for(valkey: redis.Redis, ids: list[EntryId]) -> None:

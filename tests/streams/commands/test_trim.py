@@ -18,12 +18,12 @@ def trimming_s(**given: Any) -> Trim:
 
 def refusal(client: redis.Redis, operation: Trim) -> str:
     before = everything(client)
-    told = operation.preview(client).refused
+    reason = operation.preview(client).refused
     with pytest.raises(OperationRefused) as refused:
         operation.execute(client)
-    assert str(refused.value) == told
+    assert str(refused.value) == reason
     assert everything(client) == before
-    return told
+    return reason
 
 
 def acknowledge(client: redis.Redis, ids: list[EntryId]) -> None:
