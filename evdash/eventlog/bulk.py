@@ -83,9 +83,9 @@ def update(model: type[Model], columns: tuple[str, ...], rows: Sequence[Row]) ->
         changes = ", ".join(f"{name} = changed.{name}" for name in names[:-1])
         types = [model._meta.get_field(name).db_type(connection) for name in (*columns, key)]
         holders = f"({', '.join(f'%s::{type_}' for type_ in types)})"
-        at_once = _PARAMETERS_MAX // len(names)
-        for start in range(0, len(rows), at_once):
-            part = rows[start : start + at_once]
+        rows_per_statement = _PARAMETERS_MAX // len(names)
+        for start in range(0, len(rows), rows_per_statement):
+            part = rows[start : start + rows_per_statement]
             statement = f"""
                 UPDATE {table} SET {changes} FROM (VALUES {", ".join([holders] * len(part))})
                 AS changed ({", ".join(names)}) WHERE {table}.{names[-1]} = changed.{names[-1]}
@@ -112,13 +112,13 @@ def existing(model: type[Model], columns: tuple[str, ...], keys: Collection[Row]
 
     SQLite reads the whole index for `(a, b) IN (VALUES ...)`, but not for a join.
     """
-    every = list(keys)
-    found: set[tuple[Any, ...]] = set()
+    all_keys = list(keys)
+    existing_keys: set[tuple[Any, ...]] = set()
     names = [_column(model, name) for name in columns]
     holders = f"({', '.join(['%s'] * len(columns))})"
-    at_once = _LOOKED_UP_MAX // len(columns)
-    for start in range(0, len(every), at_once):
-        part = every[start : start + at_once]
+    keys_per_statement = _LOOKED_UP_MAX // len(columns)
+    for start in range(0, len(all_keys), keys_per_statement):
+        part = all_keys[start : start + keys_per_statement]
         statement = f"""
             WITH wanted ({", ".join(names)}) AS (VALUES {", ".join([holders] * len(part))})
             SELECT {", ".join(f"wanted.{name}" for name in names)} FROM wanted JOIN {model._meta.db_table} AS known
@@ -126,8 +126,8 @@ def existing(model: type[Model], columns: tuple[str, ...], keys: Collection[Row]
         """  # noqa: S608 - names of the model
         with connection.cursor() as cursor:
             cursor.execute(statement, [value for key in part for value in key])
-            found.update(cursor.fetchall())
-    return found
+            existing_keys.update(cursor.fetchall())
+    return existing_keys
 
 
 def _write(model: type[Model], columns: tuple[str, ...], rows: Sequence[Row], on_conflict: str) -> None:
@@ -139,9 +139,9 @@ def _write(model: type[Model], columns: tuple[str, ...], rows: Sequence[Row], on
         if connection.vendor == "sqlite":
             cursor.executemany(f"{head} {holders}{on_conflict}", rows)
             return
-        at_once = _PARAMETERS_MAX // len(columns)
-        for start in range(0, len(rows), at_once):
-            part = rows[start : start + at_once]
+        rows_per_statement = _PARAMETERS_MAX // len(columns)
+        for start in range(0, len(rows), rows_per_statement):
+            part = rows[start : start + rows_per_statement]
             statement = f"{head} {', '.join([holders] * len(part))}{on_conflict}"
             cursor.execute(statement, [value for row in part for value in row])
 

@@ -94,7 +94,7 @@ def read_models_are_of(group: str, number: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Others:
+class OtherDecoders:
     """The decoders other than the present one."""
 
     rows: int  # of the log
@@ -102,15 +102,15 @@ class Others:
     is_any_in_use: bool
 
 
-def others(number: int) -> Others:
+def other_decoders(number: int) -> OtherDecoders:
     """Return what is recorded about all decoders but this one."""
     now = timezone.now()
     rows = Decoder.objects.exclude(pk=number).values_list("pk", "rows", "last_used_at")
-    known = [(pk, count, now - last_used_at < IN_USE_FOR) for pk, count, last_used_at in rows]
-    return Others(
-        rows=sum(max(count, 0) for _, count, _ in known),
-        is_newer_in_use=any(in_use and pk > number for pk, _, in_use in known),
-        is_any_in_use=any(in_use for _, _, in_use in known),
+    decoders = [(pk, count, now - last_used_at < IN_USE_FOR) for pk, count, last_used_at in rows]
+    return OtherDecoders(
+        rows=sum(max(count, 0) for _, count, _ in decoders),
+        is_newer_in_use=any(in_use and pk > number for pk, _, in_use in decoders),
+        is_any_in_use=any(in_use for _, _, in_use in decoders),
     )
 
 

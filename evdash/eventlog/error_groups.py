@@ -45,16 +45,18 @@ def error_groups(tail: SharedTail, reading: TailReading, group: str) -> list[Err
         added = error_groups_of(unapplied_deltas(tail, reading, group, all_stream_numbers(tail.streams)).of_errors())
         rows = list(ErrorGroup.objects.order_by("-last_id", "fingerprint")[:GROUPS_MAX])
         rows += ErrorGroup.objects.filter(fingerprint__in=added).exclude(pk__in=[row.pk for row in rows])
-        known = _known(added.values())
-        found = {row.fingerprint: _merged(row, added.get(row.fingerprint), known) for row in rows}
+        existing_members = _existing_members(added.values())
+        records = {row.fingerprint: _merged(row, added.get(row.fingerprint), existing_members) for row in rows}
     for fingerprint, summary in added.items():
-        if fingerprint not in found:
-            found[fingerprint] = group_of_summary(summary)
-    ordered = sorted(found.values(), key=lambda record: (record.last_id, record.fingerprint), reverse=True)
+        if fingerprint not in records:
+            records[fingerprint] = group_of_summary(summary)
+    ordered = sorted(records.values(), key=lambda record: (record.last_id, record.fingerprint), reverse=True)
     return [record for record in ordered if record.events][:GROUPS_MAX]
 
 
-def _merged(row: ErrorGroup, added: ErrorGroupSummary | None, known: Mapping[tuple[str, str], int]) -> ErrorGroupRecord:
+def _merged(
+    row: ErrorGroup, added: ErrorGroupSummary | None, existing_members: Mapping[tuple[str, str], int]
+) -> ErrorGroupRecord:
     first, last_id, first_us, last_us, events = (
         (row.first_id, row.first_stream), row.last_id, row.first_us, row.last_us, row.events,
     )  # fmt: skip
@@ -62,8 +64,8 @@ def _merged(row: ErrorGroup, added: ErrorGroupSummary | None, known: Mapping[tup
     if added is not None:
         first, last_id = min(first, added.first), max(last_id, added.last_id)
         first_us, last_us, events = min(first_us, added.first_us), max(last_us, added.last_us), events + added.events
-        sessions += len(added.sessions) - known.get((row.fingerprint, "session"), 0)
-        users += len(added.users) - known.get((row.fingerprint, "user"), 0)
+        sessions += len(added.sessions) - existing_members.get((row.fingerprint, "session"), 0)
+        users += len(added.users) - existing_members.get((row.fingerprint, "user"), 0)
     return ErrorGroupRecord(
         fingerprint=row.fingerprint,
         type=row.type,
@@ -81,16 +83,16 @@ def _merged(row: ErrorGroup, added: ErrorGroupSummary | None, known: Mapping[tup
     )
 
 
-def _known(added: Collection[ErrorGroupSummary]) -> Mapping[tuple[str, str], int]:
+def _existing_members(added: Collection[ErrorGroupSummary]) -> Mapping[tuple[str, str], int]:
     """Return, by group and kind ("session", "user"), how many of the added names the tables already contain."""
-    wanted = [
+    members = [
         (each.fingerprint, kind, name)
         for each in added
         for kind, names in (("session", each.sessions), ("user", each.users))
         for name in names
     ]
-    found = existing(ErrorGroupMember, ("fingerprint", "kind", "name"), wanted)
-    return Counter((fingerprint, kind) for fingerprint, kind, _ in found)
+    existing_members = existing(ErrorGroupMember, ("fingerprint", "kind", "name"), members)
+    return Counter((fingerprint, kind) for fingerprint, kind, _ in existing_members)
 
 
 def group_of_summary(summary: ErrorGroupSummary) -> ErrorGroupRecord:

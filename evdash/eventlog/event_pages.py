@@ -50,13 +50,15 @@ class PageRange:
             return None
         return self.start.entry_id.previous() if self.forward else self.start.entry_id.next()
 
-    def ordered(self, found: Iterable[Position], numbers: Mapping[str, int], stop: EntryId | None) -> list[Position]:
+    def ordered(
+        self, positions: Iterable[Position], numbers: Mapping[str, int], stop: EntryId | None
+    ) -> list[Position]:
         """Return the positions between the start and the stop, in the direction of reading."""
 
         def place(position: Position) -> tuple[EntryId, int]:
             return position.entry_id, numbers.get(position.stream, -1)
 
-        kept = sorted(found, key=place, reverse=not self.forward)
+        kept = sorted(positions, key=place, reverse=not self.forward)
         if (start := self.start) is not None:
             kept = [p for p in kept if (place(p) > place(start) if self.forward else place(p) < place(start))]
         if stop is not None:
@@ -86,24 +88,24 @@ def event_page(
 
     `numbers` maps each stream to its number in the log, which orders equal entry IDs.
     """
-    asked = PageRange(before, after, oldest_first, limit)
-    forward, start = asked.forward, asked.start
+    page_range = PageRange(before, after, oldest_first, limit)
+    forward, start = page_range.forward, page_range.start
     # Both queries fetch one entry more than the page needs: the entry at the start itself may be among them.
     direction: Direction = "forward" if forward else "backward"
-    window = stream_part.window(direction, asked.edge, filter, now, limit=limit + 1, reads_on=reads_on)
-    found = {Position.of(event): event for event in window.events}
+    window = stream_part.window(direction, page_range.edge, filter, now, limit=limit + 1, reads_on=reads_on)
+    by_position = {Position.of(event): event for event in window.events}
     with read_transaction():
         query = _beyond(log_query(filter, now), start, numbers, forward=forward)
         bound = query.bound(newest_first=not forward)
-        found.update((Position.of(event), event) for event in _rows(query, numbers, bound, forward, limit + 1))
+        by_position.update((Position.of(event), event) for event in _rows(query, numbers, bound, forward, limit + 1))
 
     nearest = min if forward else max
     stop = nearest((stop for stop in (window.stopped_at, bound) if stop is not None), default=None)
-    ordered = asked.ordered(found, numbers, stop)
+    ordered = page_range.ordered(by_position, numbers, stop)
     kept, more = ordered[:limit], len(ordered) > limit
-    onward = kept[-1] if more else asked.after_stop(stop)
+    onward = kept[-1] if more else page_range.after_stop(stop)
     back = (kept[0] if kept else start) if before is not None or after is not None else None
-    events = tuple(found[position] for position in (kept if forward == oldest_first else reversed(kept)))
+    events = tuple(by_position[position] for position in (kept if forward == oldest_first else reversed(kept)))
     newer, older = (onward, back) if forward else (back, onward)
     return EventPage(
         events=events,
@@ -112,12 +114,12 @@ def event_page(
         searched_to=(stop.time if stop and not more else None),
         cursor=_known_through(window.newest, start if forward else None),
         duplicates=duplicates_among(events),
-        gaps=_gaps(asked, onward, events, filter, now, is_beginning=older is None),
+        gaps=_gaps(page_range, onward, events, filter, now, is_beginning=older is None),
     )
 
 
 def _gaps(
-    asked: PageRange,
+    page_range: PageRange,
     onward: Position | None,
     events: tuple[Event, ...],
     filter: EventFilter,
@@ -126,14 +128,14 @@ def _gaps(
     is_beginning: bool,
 ) -> tuple[MissingEntries, ...]:
     """Return the gaps of the page's range, in its order. `is_beginning`: no page with older events exists."""
-    low, high = _range(asked.start, onward, forward=asked.forward)
+    low, high = _range(page_range.start, onward, forward=page_range.forward)
     sessions = filter.values("session")
     if sessions:
-        ends = (asked.after, onward) if asked.forward else (onward, asked.before)
+        ends = (page_range.after, onward) if page_range.forward else (onward, page_range.before)
         low, high = _within(low, high, events, *ends)
-    gaps = gaps_between(low, high, filter, now, oldest_first=asked.oldest_first)
+    gaps = gaps_between(low, high, filter, now, oldest_first=page_range.oldest_first)
     if sessions and is_beginning and filter == EventFilter().also("session", sessions[0]):
-        return (*_lost_beginning(events), *gaps) if asked.oldest_first else (*gaps, *_lost_beginning(events))
+        return (*_lost_beginning(events), *gaps) if page_range.oldest_first else (*gaps, *_lost_beginning(events))
     return gaps
 
 

@@ -51,9 +51,9 @@ def log_query(filter: EventFilter, now: datetime) -> LogQuery:
     if driver:
         rows = rows.filter(_by_index(driver))
     # The other conditions are opaque to the indexes. SQLite keeps no statistics and would otherwise use a worse index.
-    rest = [group for group in filter.alternatives() if group != (driver,)]
+    other_groups = [group for group in filter.alternatives() if group != (driver,)]
     matching = rows
-    for group in rest:
+    for group in other_groups:
         any_of = Q()
         for condition in group:
             test = _opaque(condition)
@@ -63,7 +63,7 @@ def log_query(filter: EventFilter, now: datetime) -> LogQuery:
         matching = matching.filter(occurred_us__gte=since_us)
     if until_us is not None:
         matching = matching.filter(occurred_us__lt=until_us)
-    return LogQuery(rows, matching, exact=not rest and since_us is None and until_us is None)
+    return LogQuery(rows, matching, exact=not other_groups and since_us is None and until_us is None)
 
 
 def duplicates_query(filter: EventFilter, now: datetime) -> QuerySet[LoggedEvent]:

@@ -65,22 +65,22 @@ def close_gaps(position: GroupPosition, entry_ids: Sequence[EntryId]) -> None:
             return
     rows = Gap.objects.filter(position=position, first_id__lte=last_id, last_id__gte=first_id)
     gaps = sorted(rows, key=lambda gap: _ids(gap) is None)  # gaps with known IDs first
-    known = {gap.pk: _ids(gap) for gap in gaps}
+    ids_by_gap = {gap.pk: _ids(gap) for gap in gaps}
     for entry_id in entry_ids if gaps else ():
-        gap = next((gap for gap in gaps if gap.entries and _is_of(entry_id, gap, known[gap.pk])), None)
+        gap = next((gap for gap in gaps if gap.entries and _is_of(entry_id, gap, ids_by_gap[gap.pk])), None)
         if gap is not None and gap.entries is not None:
             gap.entries -= 1
-            if (left := known[gap.pk]) is not None:
-                left.discard(entry_id)
-                gap.known_ids = _packed(left)
+            if (remaining_ids := ids_by_gap[gap.pk]) is not None:
+                remaining_ids.discard(entry_id)
+                gap.known_ids = _packed(remaining_ids)
             if gap.entries:
                 gap.save(update_fields=["entries", "known_ids"])
             else:
                 gap.delete()
 
 
-def _is_of(entry_id: EntryId, gap: Gap, known: Collection[EntryId] | None) -> bool:
-    return gap.first_id <= entry_id <= gap.last_id if known is None else entry_id in known
+def _is_of(entry_id: EntryId, gap: Gap, known_ids: Collection[EntryId] | None) -> bool:
+    return gap.first_id <= entry_id <= gap.last_id if known_ids is None else entry_id in known_ids
 
 
 def _ids(gap: Gap) -> set[EntryId] | None:
@@ -110,7 +110,7 @@ def noted_as_removed(position: GroupPosition, entry_ids: Sequence[EntryId]) -> s
         position=position, kind=Gap.Kind.REMOVED, first_id__lte=max(entry_ids), last_id__gte=min(entry_ids)
     )
     gaps = [(gap, _ids(gap)) for gap in rows]
-    return {entry_id for entry_id in entry_ids if any(_is_of(entry_id, gap, known) for gap, known in gaps)}
+    return {entry_id for entry_id in entry_ids if any(_is_of(entry_id, gap, known_ids) for gap, known_ids in gaps)}
 
 
 def ranges_of_gaps(position: GroupPosition) -> list[tuple[EntryId, EntryId]]:
@@ -128,7 +128,7 @@ def left_out_ids(position: GroupPosition, after: EntryId, through: EntryId) -> s
 def missing_entries(group: str, stream: str) -> list[MissingEntries]:
     """Return the newest gaps of a group in a stream, at most GAPS_MAX."""
     rows = Gap.objects.filter(position__group=group, position__stream__name=stream)
-    return _told(rows.order_by("-last_id")[:GAPS_MAX])
+    return _as_missing_entries(rows.order_by("-last_id")[:GAPS_MAX])
 
 
 def total_missing(streams: Sequence[str], group: str | None = None) -> MissingInAll:
@@ -137,8 +137,8 @@ def total_missing(streams: Sequence[str], group: str | None = None) -> MissingIn
     `group` None: the group that fills the log.
     """
     rows = Gap.objects.filter(position__group=group or settings.EVDASH.audit_group, position__stream__name__in=streams)
-    told = rows.aggregate(gaps=Count("pk"), known=Sum("entries"), sized=Count("entries"))
-    return MissingInAll(told["gaps"], told["known"] or 0, is_exact=told["gaps"] == told["sized"])
+    totals = rows.aggregate(gaps=Count("pk"), known=Sum("entries"), sized=Count("entries"))
+    return MissingInAll(totals["gaps"], totals["known"] or 0, is_exact=totals["gaps"] == totals["sized"])
 
 
 def gaps_between(
@@ -162,7 +162,7 @@ def gaps_between(
         # A prefix is compared here: SQLite's LIKE ignores the case.
         names = rows.order_by().values_list("position__stream__name", flat=True).distinct()
         rows = rows.filter(position__stream__name__in=[name for name in names if _is_in(name, groups)])
-    return tuple(_told(rows.order_by("last_id" if oldest_first else "-last_id")[:GAPS_MAX]))
+    return tuple(_as_missing_entries(rows.order_by("last_id" if oldest_first else "-last_id")[:GAPS_MAX]))
 
 
 def _has_gaps() -> bool:
@@ -192,17 +192,17 @@ def gap_before(stream: str, entry_id: EntryId) -> tuple[MissingEntries, ...]:
     rows = Gap.objects.filter(
         position__group=settings.EVDASH.audit_group, position__stream__name=stream, last_id__lt=entry_id
     )
-    return tuple(_told(rows.order_by("-last_id")[:1]))
+    return tuple(_as_missing_entries(rows.order_by("-last_id")[:1]))
 
 
 def gaps_that_end(after: EntryId, through: EntryId) -> tuple[int, int]:
     """Return how many gaps of the log end in this range, and how many entries they are known to contain."""
     rows = Gap.objects.filter(position__group=settings.EVDASH.audit_group, last_id__gt=after, last_id__lte=through)
-    told = rows.aggregate(gaps=Count("pk"), entries=Sum("entries"))
-    return told["gaps"], told["entries"] or 0
+    totals = rows.aggregate(gaps=Count("pk"), entries=Sum("entries"))
+    return totals["gaps"], totals["entries"] or 0
 
 
-def _told(rows: QuerySet[Gap]) -> list[MissingEntries]:
+def _as_missing_entries(rows: QuerySet[Gap]) -> list[MissingEntries]:
     return [
         MissingEntries(
             stream=gap.position.stream.name,

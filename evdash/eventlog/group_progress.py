@@ -38,17 +38,17 @@ _ADD_TO_MINUTE = """
 
 def stream_numbers(names: Iterable[str]) -> Mapping[str, int]:
     """Return the log's number of each of these streams; a stream new to the log gets one."""
-    wanted = list(names)
-    if not wanted:
+    stream_names = list(names)
+    if not stream_names:
         return {}
-    known = dict(Stream.objects.filter(name__in=wanted).values_list("name", "id"))
-    return {name: known.get(name) or Stream.objects.get_or_create(name=name)[0].pk for name in wanted}
+    numbers = dict(Stream.objects.filter(name__in=stream_names).values_list("name", "id"))
+    return {name: numbers.get(name) or Stream.objects.get_or_create(name=name)[0].pk for name in stream_names}
 
 
 def all_stream_numbers(shown: Iterable[str]) -> Mapping[str, int]:
     """Return the log's number of every stream that it contains, including the streams shown."""
-    known = dict(Stream.objects.values_list("name", "id"))
-    return {**known, **stream_numbers(set(shown) - known.keys())}
+    numbers = dict(Stream.objects.values_list("name", "id"))
+    return {**numbers, **stream_numbers(set(shown) - numbers.keys())}
 
 
 def watermark(group: str, stream: str) -> EntryId:
@@ -82,10 +82,12 @@ def compared_through(groups: Iterable[str], stream: str) -> EntryId:
 
     EntryId.MIN if one of them was never reconciled.
     """
-    wanted = set(groups)
-    rows = GroupPosition.objects.filter(group__in=wanted, stream__name=stream).values_list("group", "checked_through")
+    group_names = set(groups)
+    rows = GroupPosition.objects.filter(group__in=group_names, stream__name=stream).values_list(
+        "group", "checked_through"
+    )
     compared = {group: entry_id for group, entry_id in rows if entry_id is not None}
-    return min((compared.get(group, EntryId.MIN) for group in wanted), default=EntryId.MIN)
+    return min((compared.get(group, EntryId.MIN) for group in group_names), default=EntryId.MIN)
 
 
 def set_watermark(group: str, stream: str, entry_id: EntryId) -> None:
@@ -109,13 +111,13 @@ def lock_positions(group: str, streams: Iterable[str]) -> Mapping[str, GroupPosi
     Call inside a transaction: until it ends, no other worker of this group commits. On SQLite every transaction that
     evdash opens is already the only writer (`transaction_mode: IMMEDIATE`).
     """
-    wanted = set(streams)
+    stream_names = set(streams)
     by_name = _locked_positions(group)
-    if new := wanted - by_name.keys():
+    if new := stream_names - by_name.keys():
         for number in stream_numbers(new).values():
             GroupPosition.objects.get_or_create(group=group, stream_id=number, defaults={"watermark": EntryId.MIN})
         by_name = _locked_positions(group)
-    return {name: by_name[name] for name in wanted}
+    return {name: by_name[name] for name in stream_names}
 
 
 def _locked_positions(group: str) -> dict[str, GroupPosition]:
@@ -140,23 +142,23 @@ def note_batch(position: GroupPosition, events: int, apply_us: int, now_s: float
         GroupMinute.objects.filter(position=position, start_s__lt=start_s - DAY_S).delete()
 
 
-def tries_of(group: str, stream: str, entry_ids: Iterable[EntryId]) -> dict[EntryId, int]:
+def attempts_of(group: str, stream: str, entry_ids: Iterable[EntryId]) -> dict[EntryId, int]:
     """Return the number of attempts per entry, without entries that were never attempted."""
     rows = EntryTries.objects.filter(position__group=group, position__stream__name=stream, entry_id__in=list(entry_ids))
     return dict(rows.values_list("entry_id", "tries"))
 
 
-def set_tries(group: str, stream: str, entry_id: EntryId, tries: int) -> None:
+def set_attempts(group: str, stream: str, entry_id: EntryId, attempts: int) -> None:
     """Store the number of attempts of an entry; 0 deletes its counter."""
-    if not tries:
-        forget_tries(group, stream, [entry_id])
+    if not attempts:
+        forget_attempts(group, stream, [entry_id])
         return
     with transaction.atomic():
         position = lock_positions(group, [stream])[stream]
-        EntryTries.objects.update_or_create(position=position, entry_id=entry_id, defaults={"tries": tries})
+        EntryTries.objects.update_or_create(position=position, entry_id=entry_id, defaults={"tries": attempts})
 
 
-def forget_tries(group: str, stream: str, entry_ids: Iterable[EntryId]) -> None:
+def forget_attempts(group: str, stream: str, entry_ids: Iterable[EntryId]) -> None:
     """Delete the counters of entries that need no further attempt, or were not attempted after all."""
     rows = EntryTries.objects.filter(position__group=group, position__stream__name=stream, entry_id__in=list(entry_ids))
     rows.delete()
@@ -254,4 +256,4 @@ def gap_totals() -> list[GapTotals]:
         .annotate(gaps=Count("pk"), known=Sum("entries"))
         .order_by("position__stream__name", "kind")
     )
-    return [GapTotals(stream, kind, gaps, known or 0) for stream, kind, gaps, known in rows]
+    return [GapTotals(stream, kind, gaps, entries or 0) for stream, kind, gaps, entries in rows]

@@ -78,9 +78,9 @@ def _latencies(counts: Mapping[str, Counter[int]], types: Collection[str], *, co
     together: Counter[int] = Counter()
     for buckets in counts.values():
         together.update(buckets)
-    found = [latency for name, buckets in counts.items() if (latency := _latency(name, buckets, types))]
-    found.sort(key=lambda latency: (-latency.events, latency.operation))
-    return Latencies(_latency("", together, types), tuple(found[:OPERATIONS_MAX]), complete)
+    by_operation = [latency for name, buckets in counts.items() if (latency := _latency(name, buckets, types))]
+    by_operation.sort(key=lambda latency: (-latency.events, latency.operation))
+    return Latencies(_latency("", together, types), tuple(by_operation[:OPERATIONS_MAX]), complete)
 
 
 def _latency(name: str, buckets: Mapping[int, int], types: Collection[str]) -> OperationLatency | None:

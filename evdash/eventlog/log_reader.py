@@ -79,8 +79,8 @@ class LogReader(Reader):
         stream_part = self._stream_part
         with read_transaction():
             behind = self._unlogged().entries
-            left = redecoding_progress(self._tail.groups)
-        return Coverage(behind, not stream_part.is_complete, stream_part.unreachable, redecoding=left)
+            redecoding = redecoding_progress(self._tail.groups)
+        return Coverage(behind, not stream_part.is_complete, stream_part.unreachable, redecoding=redecoding)
 
     @property
     def unreachable(self) -> str:
@@ -113,14 +113,14 @@ class LogReader(Reader):
         )
 
     def first_page(self, filter: EventFilter, *, limit: int) -> EventPage:
-        found = self.page(filter, oldest_first=True, limit=limit)
-        if found.events or found.searched_to is None:
-            return found
+        first = self.page(filter, oldest_first=True, limit=limit)
+        if first.events or first.searched_to is None:
+            return first
         # The log is so far behind that the search stops before it finds an event.
-        known = self._stream_part.window("backward", None, filter, self.now, limit=TAIL_ENTRIES).events
-        if not known:
-            return found
-        start = Position(min(event.entry_id for event in known).previous(), "")
+        tail_events = self._stream_part.window("backward", None, filter, self.now, limit=TAIL_ENTRIES).events
+        if not tail_events:
+            return first
+        start = Position(min(event.entry_id for event in tail_events).previous(), "")
         return self.page(filter, after=start, oldest_first=True, limit=limit)
 
     def last_entry_ids(self) -> Mapping[str, EntryId]:
@@ -133,13 +133,13 @@ class LogReader(Reader):
         # reconciled yet.
         if self.unreachable:
             return None
-        known = max(seen.entry_id, compared_through([self._group], seen.stream))
+        compared = max(seen.entry_id, compared_through([self._group], seen.stream))
         slice_of_stream = self._stream_part.reading.slices.get(seen.stream)
         info = slice_of_stream.info if slice_of_stream else None
-        first = first_left_of(info, known) if info else None
+        first = first_left_of(info, compared) if info else None
         if first is None:
             return None
-        return MissingEntries(seen.stream, UNREAD, known.next(), first.previous(), None, self.now, "")
+        return MissingEntries(seen.stream, UNREAD, compared.next(), first.previous(), None, self.now, "")
 
     def gaps(self, after: EntryId, through: EntryId) -> tuple[MissingEntries, ...]:
         return gaps_between(after, through, EventFilter(), self.now, oldest_first=True)
@@ -163,11 +163,15 @@ class LogReader(Reader):
         return logged[0] if logged else self._stream_part.event(stream, entry_id)
 
     def events_by_position(self, positions: Collection[Position]) -> Mapping[Position, Event]:
-        wanted = set(positions)
-        rows = LoggedEvent.objects.filter(entry_id__in={position.entry_id for position in wanted})
-        found = {place: event for event in events_of(rows, self._numbers) if (place := Position.of(event)) in wanted}
-        rest = (self._stream_part.event(place.stream, place.entry_id) for place in wanted - found.keys())
-        return found | {Position.of(event): event for event in rest if event}
+        requested = set(positions)
+        rows = LoggedEvent.objects.filter(entry_id__in={position.entry_id for position in requested})
+        logged = {
+            position: event for event in events_of(rows, self._numbers) if (position := Position.of(event)) in requested
+        }
+        unlogged = (
+            self._stream_part.event(position.stream, position.entry_id) for position in requested - logged.keys()
+        )
+        return logged | {Position.of(event): event for event in unlogged if event}
 
     def original_of_duplicate(self, event: Event) -> EntryId | None:
         return original_of_duplicate(event)

@@ -41,17 +41,17 @@ def outline_of(
 ) -> tuple[OutlineSlot, ...]:
     """Return the outline of these changes, added to the (events, errors) per slot number in `counted`."""
     width_us = _width_us(summary)
-    found = dict(counted or {})
+    counts_by_slot = dict(counted or {})
     for change in changes:
         event = change.event
         if event.session_id != summary.session_id:
             continue
         index = (event.occurred_us - summary.started_us) // width_us
-        events, errors = found.get(index, (0, 0))
-        found[index] = (events + change.counts, errors + change.counts * event.is_error)
+        events, errors = counts_by_slot.get(index, (0, 0))
+        counts_by_slot[index] = (events + change.counts, errors + change.counts * event.is_error)
     return tuple(
         OutlineSlot(summary.started_us + index * width_us, width_us, events, errors)
-        for index, (events, errors) in sorted(found.items())
+        for index, (events, errors) in sorted(counts_by_slot.items())
         if events > 0
     )
 
@@ -63,8 +63,8 @@ def _width_us(summary: SessionSummary) -> int:
 def _logged(summary: SessionSummary, width_us: int) -> dict[int, tuple[int, int]]:
     rows: QuerySet[LoggedEvent] = LoggedEvent.objects.filter(session_id=summary.session_id, is_duplicate=False)
     slot = Cast(Floor((F("occurred_us") - summary.started_us) * 1.0 / width_us), BigIntegerField())
-    told = rows.annotate(slot=slot).values_list("slot").order_by()
-    counted = told.annotate(events=Count("pk"), errors=Count("pk", filter=Q(is_error=True)))
+    by_slot = rows.annotate(slot=slot).values_list("slot").order_by()
+    counted = by_slot.annotate(events=Count("pk"), errors=Count("pk", filter=Q(is_error=True)))
     return {index: (events, errors) for index, events, errors in counted}
 
 
@@ -171,8 +171,8 @@ def session_comparison(reader: Reader, a: SessionSummary, b: SessionSummary) -> 
     """
     is_long = a.events + b.events >= _KEPT_FROM_EVENTS and reader.has_read_all
     key = (reader.streams, a, b)
-    if is_long and (known := _memory.get(key)):
-        return known
+    if is_long and (cached := _memory.get(key)):
+        return cached
     ours, theirs = (session_events(reader, each.session_id, limit=EVENTS_COMPARED) for each in (a, b))
     states = fold_all(ours.events), fold_all(theirs.events)
     alignment = align(ours.events, theirs.events, states)

@@ -137,16 +137,18 @@ def _nearest(
 
 def _refuse_outgrown(state: SessionState, logged: QuerySet[LoggedEvent], through: EntryId) -> None:
     """Raise UnreadableSnapshot if entries, or gaps between them, were added since the state was folded."""
-    there = logged.count()
-    if there != state.folded:
-        raise UnreadableSnapshot(f"the event log has {there:,} events up to it, the snapshot has {state.folded:,}")
-    first = logged.order_by("entry_id").values_list("entry_id", flat=True)[0]
-    told = gaps_that_end(first, through)
-    known = (len(state.gaps), sum(gap.entries or 0 for gap in state.gaps))
-    # A page reports at most GAPS_MAX gaps, and so does a state: larger numbers cannot be compared.
-    if told[0] <= GAPS_MAX and told != known:
+    logged_events = logged.count()
+    if logged_events != state.folded:
         raise UnreadableSnapshot(
-            f"the event log has {told[0]:,} gaps up to it, the snapshot has {known[0]:,}, or smaller ones"
+            f"the event log has {logged_events:,} events up to it, the snapshot has {state.folded:,}"
+        )
+    first = logged.order_by("entry_id").values_list("entry_id", flat=True)[0]
+    logged_gaps = gaps_that_end(first, through)
+    folded_gaps = (len(state.gaps), sum(gap.entries or 0 for gap in state.gaps))
+    # A page reports at most GAPS_MAX gaps, and so does a state: larger numbers cannot be compared.
+    if logged_gaps[0] <= GAPS_MAX and logged_gaps != folded_gaps:
+        raise UnreadableSnapshot(
+            f"the event log has {logged_gaps[0]:,} gaps up to it, the snapshot has {folded_gaps[0]:,}, or smaller ones"
         )
 
 

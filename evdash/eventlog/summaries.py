@@ -64,24 +64,24 @@ def user_page(unlogged: StreamDeltas, *, before: EntryId | None, after: EntryId 
 
 def session_summaries(unlogged: StreamDeltas, session_ids: Collection[str]) -> Mapping[str, SessionSummary]:
     """Return the summaries of these sessions, without sessions that have no event."""
-    wanted = set(session_ids)
-    known = {row.session_id: session_of_row(row) for row in AgentSession.objects.filter(session_id__in=wanted)}
-    changes = [change for session_id in wanted for change in unlogged.of_session(session_id)]
+    ids = set(session_ids)
+    summaries = {row.session_id: session_of_row(row) for row in AgentSession.objects.filter(session_id__in=ids)}
+    changes = [change for session_id in ids for change in unlogged.of_session(session_id)]
     for session_id, addition in sessions_of(changes).items():
-        known[session_id] = known[session_id].merged(addition) if session_id in known else addition
-    return known
+        summaries[session_id] = summaries[session_id].merged(addition) if session_id in summaries else addition
+    return summaries
 
 
 def user_summaries(unlogged: StreamDeltas, user_ids: Collection[str]) -> Mapping[str, UserSummary]:
     """Return the summaries of these users, without users that have no event."""
-    wanted = set(user_ids)
-    known = {row.user_id: user_of_row(row) for row in AgentUser.objects.filter(user_id__in=wanted)}
-    changes = [change for user_id in wanted for change in unlogged.of_user(user_id)]
+    ids = set(user_ids)
+    summaries = {row.user_id: user_of_row(row) for row in AgentUser.objects.filter(user_id__in=ids)}
+    changes = [change for user_id in ids for change in unlogged.of_user(user_id)]
     new_sessions = _sessions_not_logged(changes)
     for user_id, addition in users_of(changes).items():
-        summary = known[user_id].merged(addition) if user_id in known else addition
-        known[user_id] = replace(summary, sessions=summary.sessions + len(new_sessions[user_id]))
-    return known
+        summary = summaries[user_id].merged(addition) if user_id in summaries else addition
+        summaries[user_id] = replace(summary, sessions=summary.sessions + len(new_sessions[user_id]))
+    return summaries
 
 
 def user_days(unlogged: StreamDeltas, user_id: str, since: date, until: date) -> Mapping[date, DayCount]:
@@ -138,27 +138,27 @@ def _page(
     forward = after is not None
     start = after or before
     logged = dict(rows.filter(**{f"{key_column}__in": list(touched)}).values_list(key_column, "last_id"))
-    found = {key: max(last_id, logged.get(key, EntryId.MIN)) for key, last_id in touched.items()}
+    last_ids = {key: max(last_id, logged.get(key, EntryId.MIN)) for key, last_id in touched.items()}
     untouched = rows.exclude(**{f"{key_column}__in": list(touched)}) if touched else rows
     if start is not None:
         untouched = untouched.filter(**{"last_id__gt" if forward else "last_id__lt": start})
     ordered = untouched.order_by("last_id" if forward else "-last_id")
-    found.update(ordered.values_list(key_column, "last_id")[: limit + TIES_MAX])
-    return page_by_last_id(found, before, after, limit)
+    last_ids.update(ordered.values_list(key_column, "last_id")[: limit + TIES_MAX])
+    return page_by_last_id(last_ids, before, after, limit)
 
 
 def page_by_last_id(
-    found: Mapping[str, EntryId], before: EntryId | None, after: EntryId | None, limit: int
+    last_ids: Mapping[str, EntryId], before: EntryId | None, after: EntryId | None, limit: int
 ) -> tuple[list[str], EntryId | None, EntryId | None]:
     """Return the page's part of these keys by last entry, newest first, and the starts of the neighbouring pages."""
     forward = after is not None
     start = after or before
-    found = {
+    last_ids = {
         key: last_id
-        for key, last_id in found.items()
+        for key, last_id in last_ids.items()
         if start is None or (last_id > start if forward else last_id < start)
     }
-    places = sorted(((last_id, key) for key, last_id in found.items()), reverse=not forward)
+    places = sorted(((last_id, key) for key, last_id in last_ids.items()), reverse=not forward)
     end = limit
     while limit <= end < len(places) and places[end][0] == places[end - 1][0]:
         end += 1
@@ -264,9 +264,9 @@ def _under_way(range_us: RangeUs, rows: QuerySet[Any], key: str, added: Set[str]
     """
     first_id, last_id = id_range(*range_us)
     recent = rows.filter(last_id__gte=first_id or EntryId.MIN).order_by("last_id")
-    found = recent.values_list(key, "first_id")[:COUNT_MAX]
-    keys = {name for name, began in found if last_id is None or began <= last_id}
-    return Count(len(keys | added), exact=len(found) < COUNT_MAX)
+    started = recent.values_list(key, "first_id")[:COUNT_MAX]
+    keys = {name for name, began in started if last_id is None or began <= last_id}
+    return Count(len(keys | added), exact=len(started) < COUNT_MAX)
 
 
 def _sessions(unlogged: StreamDeltas, inside: Sequence[CountChange], all_time: bool, range_us: RangeUs) -> Count:

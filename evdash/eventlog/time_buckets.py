@@ -171,8 +171,8 @@ def _trimmed_range(times_us: Sequence[int], now_us: int) -> tuple[int, int]:
 
 
 def _width_s(since_us: int, until_us: int, least_width_s: int) -> int:
-    wanted_s = (until_us - since_us) / BUCKETS_MAX / SECOND_US
-    return next((width for width in _WIDTHS_S if width >= wanted_s and width >= least_width_s), _WIDTHS_S[-1])
+    ideal_s = (until_us - since_us) / BUCKETS_MAX / SECOND_US
+    return next((width for width in _WIDTHS_S if width >= ideal_s and width >= least_width_s), _WIDTHS_S[-1])
 
 
 def _within_calendar(unix_us: int) -> int:

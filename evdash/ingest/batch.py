@@ -13,7 +13,7 @@ from typing import Final
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from structlog.stdlib import get_logger
 
-from evdash.eventlog.group_progress import forget_tries, set_tries, tries_of
+from evdash.eventlog.group_progress import attempts_of, forget_attempts, set_attempts
 from evdash.events.decoding import decode
 from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
@@ -47,7 +47,7 @@ class Attempts:
     def of(self, stream: str, entry_ids: Iterable[EntryId]) -> dict[EntryId, int]:
         """Return the number of attempts per entry, without entries that were never attempted."""
         self._take_back()
-        return tries_of(self.group, stream, entry_ids)
+        return attempts_of(self.group, stream, entry_ids)
 
     @contextmanager
     def one_more(self, stream: str, entry_id: EntryId, before: int) -> Iterator[None]:
@@ -56,7 +56,7 @@ class Attempts:
         An attempt that an outage ends does not count. Its count is restored at once or after the outage.
         """
         self._owed[stream, entry_id] = before  # if the next line raises, its commit may or may not have happened
-        set_tries(self.group, stream, entry_id, before + 1)
+        set_attempts(self.group, stream, entry_id, before + 1)
         try:
             yield
         except OUTAGES:
@@ -68,17 +68,17 @@ class Attempts:
             raise
         del self._owed[stream, entry_id]
 
-    def failed(self, stream: str, entry_id: EntryId, tries: int) -> None:
+    def failed(self, stream: str, entry_id: EntryId, attempts: int) -> None:
         """Store the new number of failed attempts of an entry."""
-        set_tries(self.group, stream, entry_id, tries)
+        set_attempts(self.group, stream, entry_id, attempts)
 
     def forget(self, stream: str, entry_ids: Iterable[EntryId]) -> None:
         """Delete the counters of entries that need no further attempt."""
-        forget_tries(self.group, stream, entry_ids)
+        forget_attempts(self.group, stream, entry_ids)
 
     def _take_back(self) -> None:
         for (stream, entry_id), before in list(self._owed.items()):
-            set_tries(self.group, stream, entry_id, before)
+            set_attempts(self.group, stream, entry_id, before)
             del self._owed[stream, entry_id]
 
 
@@ -122,7 +122,7 @@ class BatchProcessor:
         self.consumer = consumer
         self.projection = projection
         self.max_deliveries = max_deliveries
-        self.tries = Attempts(projection.group)
+        self.attempts = Attempts(projection.group)
 
     def process(self, stream: str, deliveries: Sequence[Delivery], *, first_time: bool) -> Iterator[BatchResult]:
         """Apply the deliveries and acknowledge entries that were applied or are gone; yield a result per part.
@@ -138,31 +138,33 @@ class BatchProcessor:
             return
         ids = [delivery.entry_id for delivery in deliveries]
         counts = self.consumer.deliveries_of(stream, ids)
-        tries = self.tries.of(stream, ids)
+        attempts = self.attempts.of(stream, ids)
         suspects: list[Delivery] = []
         together: list[Delivery] = []
         for each in deliveries:
             (suspects if counts.get(each.entry_id, 0) > self.max_deliveries else together).append(each)
-        outcome = self._process(stream, together, tries)
-        self.tries.forget(stream, [entry_id for entry_id in outcome.done if entry_id in tries])
+        outcome = self._process(stream, together, attempts)
+        self.attempts.forget(stream, [entry_id for entry_id in outcome.done if entry_id in attempts])
         yield outcome
         for suspect in suspects:
-            yield self._process_alone(stream, suspect, tries, counts[suspect.entry_id])
+            yield self._process_alone(stream, suspect, attempts, counts[suspect.entry_id])
 
-    def _process_alone(self, stream: str, suspect: Delivery, tries: dict[EntryId, int], deliveries: int) -> BatchResult:
-        before = tries.get(suspect.entry_id, 0)
+    def _process_alone(
+        self, stream: str, suspect: Delivery, attempts: dict[EntryId, int], deliveries: int
+    ) -> BatchResult:
+        before = attempts.get(suspect.entry_id, 0)
         if suspect.entry is None:
-            return self._process(stream, [suspect], tries)
+            return self._process(stream, [suspect], attempts)
         if before >= self.max_deliveries:
             reason = f"Tried {before} times and never finished. The entry may crash the worker."
             self._park(stream, suspect, deliveries, reason)
             return BatchResult(self.consumer.acknowledge(stream, []), None)
-        with self.tries.one_more(stream, suspect.entry_id, before):
-            outcome = self._process(stream, [suspect], tries)
-        self.tries.forget(stream, outcome.done)
+        with self.attempts.one_more(stream, suspect.entry_id, before):
+            outcome = self._process(stream, [suspect], attempts)
+        self.attempts.forget(stream, outcome.done)
         return outcome
 
-    def _process(self, stream: str, deliveries: Sequence[Delivery], tries: Mapping[EntryId, int]) -> BatchResult:
+    def _process(self, stream: str, deliveries: Sequence[Delivery], attempts: Mapping[EntryId, int]) -> BatchResult:
         events = [self.decode(each.entry) for each in deliveries if each.entry is not None]
         began_s = time.monotonic()
         failures = self._apply(events)
@@ -185,7 +187,7 @@ class BatchProcessor:
                 last_id=gone[-1],
                 reason="The entries were removed from the stream before the group applied them.",
             )
-        retry_in_s = self._park_or_retry(stream, deliveries, failures, tries) if failures else None
+        retry_in_s = self._park_or_retry(stream, deliveries, failures, attempts) if failures else None
         done = [each.entry_id for each in deliveries if each.entry_id not in failures]
         return BatchResult(self.consumer.acknowledge(stream, done), retry_in_s, tuple(done))
 
@@ -219,7 +221,7 @@ class BatchProcessor:
         stream: str,
         deliveries: Sequence[Delivery],
         failures: Mapping[EntryId, Exception],
-        tries: Mapping[EntryId, int],
+        attempts: Mapping[EntryId, int],
     ) -> float | None:
         counts = self.consumer.deliveries_of(stream, list(failures))
         least: int | None = None
@@ -227,12 +229,12 @@ class BatchProcessor:
             count = counts.get(delivery.entry_id)  # None: another consumer acknowledged it meanwhile
             if delivery.entry_id not in failures or count is None:
                 continue
-            tried = tries.get(delivery.entry_id, 0) + 1
-            if tried >= self.max_deliveries:
+            attempt = attempts.get(delivery.entry_id, 0) + 1
+            if attempt >= self.max_deliveries:
                 self._park(stream, delivery, count, _reason(failures[delivery.entry_id]))
             else:
-                self.tries.failed(stream, delivery.entry_id, tried)
-                least = tried if least is None else min(least, tried)
+                self.attempts.failed(stream, delivery.entry_id, attempt)
+                least = attempt if least is None else min(least, attempt)
         return None if least is None else min(FIRST_RETRY_S * 2 ** (least - 1), LONGEST_RETRY_S)
 
     def _park(self, stream: str, delivery: Delivery, count: int, reason: str) -> None:
@@ -246,7 +248,7 @@ class BatchProcessor:
         group, consumer = self.consumer.group, self.consumer.consumer
         park(self.consumer.client, delivery.entry, group=group, consumer=consumer, deliveries=count, reason=reason)
         self.consumer.acknowledge(stream, [delivery.entry_id])
-        self.tries.forget(stream, [delivery.entry_id])
+        self.attempts.forget(stream, [delivery.entry_id])
         logger.error(
             "entry parked",
             group=group,

@@ -59,20 +59,20 @@ def clear() -> None:
 def add_to_sessions(changes: Sequence[CountChange]) -> None:
     """Add the changes to the summaries of their sessions."""
     additions = sessions_of(changes)
-    known = existing(AgentSession, ("session_id",), [(session_id,) for session_id in additions])
+    existing_sessions = existing(AgentSession, ("session_id",), [(session_id,) for session_id in additions])
     rows = [session_values(addition) for addition in additions.values()]
     upsert(AgentSession, SESSION_COLUMNS, rows, key=("session_id",), merge=_SESSION_RULES)
-    _add_to_tally("sessions", len(additions) - len(known))
+    _add_to_tally("sessions", len(additions) - len(existing_sessions))
 
 
 def add_to_users(changes: Sequence[CountChange]) -> None:
     """Add the changes to the summaries, sessions and days of their users."""
     additions = users_of(changes)
     new_sessions = _add_to_participations(changes)
-    known = existing(AgentUser, ("user_id",), [(user_id,) for user_id in additions])
+    existing_users = existing(AgentUser, ("user_id",), [(user_id,) for user_id in additions])
     rows = [user_values(replace(each, sessions=new_sessions[user_id])) for user_id, each in additions.items()]
     upsert(AgentUser, USER_COLUMNS, rows, key=("user_id",), merge=_USER_RULES)
-    _add_to_tally("users", len(additions) - len(known))
+    _add_to_tally("users", len(additions) - len(existing_users))
     _add_to_user_days(changes)
 
 
@@ -85,10 +85,10 @@ def _add_to_participations(changes: Sequence[CountChange]) -> Counter[str]:
             key = (event.user_id, event.session_id)
             last_ids[key] = max(event.entry_id, last_ids.get(key, EntryId.MIN))
     columns = ("user_id", "session_id", "last_id")
-    known = existing(Participation, columns[:2], last_ids.keys())
+    existing_pairs = existing(Participation, columns[:2], last_ids.keys())
     rows = [(user_id, session_id, last_id.to_bytes()) for (user_id, session_id), last_id in last_ids.items()]
     upsert(Participation, columns, rows, key=columns[:2], merge=(("last_id", Merge.GREATEST),))
-    return Counter(user_id for user_id, session_id in last_ids.keys() - known)
+    return Counter(user_id for user_id, session_id in last_ids.keys() - existing_pairs)
 
 
 def _add_to_user_days(changes: Sequence[CountChange]) -> None:

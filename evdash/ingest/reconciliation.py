@@ -38,12 +38,14 @@ def range_before(consumer: GroupConsumer, stream: str, after: EntryId) -> IdRang
     return after.next(), info.first_id.previous()
 
 
-def reconcile(consumer: GroupConsumer, projection: Projection, stream: str, hole: IdRange | None = None) -> int:
+def reconcile(
+    consumer: GroupConsumer, projection: Projection, stream: str, missing_range: IdRange | None = None
+) -> int:
     """Compare tables and stream up to the newest entry, if all of it is acknowledged.
 
     Returns the number of missed entries that are now pending for this consumer. Entries that are gone from the stream
-    are recorded as a gap. `hole` is the range of that gap, as far as it is known. Returns 0 without a comparison if the
-    server does not count added entries. Raises StreamsUnavailable, GroupMissing or a database's error.
+    are recorded as a gap. `missing_range` is the range of that gap, if it is known. Returns 0 without a comparison if
+    the server does not count added entries. Raises StreamsUnavailable, GroupMissing or a database's error.
     """
     info = stream_info(consumer.client, stream)
     if info is None or info.entries_added is None:
@@ -65,7 +67,7 @@ def reconcile(consumer: GroupConsumer, projection: Projection, stream: str, hole
         if compared_now.after != compared.after:
             return 0  # another worker has compared meanwhile
         if compared_now.missing > 0:
-            range_ = _where(info, compared.after, hole)
+            range_ = _missing_range(info, compared.after, missing_range)
             projection.record_missing(stream, range_[0] if range_ else None, _last(info, range_), compared_now.missing)
             rebuild = f"`manage.py rebuild {projection.group}` adds the ones that are in the event log."
             logger.warning(
@@ -121,16 +123,16 @@ def _compare(
     return _Compared(EntryId.MIN, missing, is_recreated=True, restored=restored.number)
 
 
-def _where(info: StreamInfo, after: EntryId, hole: IdRange | None) -> IdRange | None:
+def _missing_range(info: StreamInfo, after: EntryId, missing_range: IdRange | None) -> IdRange | None:
     """Return the ID range of the entries missing after `after`; None if it is before the first entry ever read.
 
     Removed entries were before the oldest existing entry, or not past the last deleted one. Redis keeps the highest ID
     passed to XDEL, and XTRIM removes entries only from the beginning.
     """
-    first_left = info.first_id or info.last_generated_id.next()
-    last = min(info.last_generated_id, max(first_left.previous(), info.max_deleted_id or EntryId.MIN))
-    if hole is not None and hole[0] > max(after, EntryId.MIN.next()):
-        return hole[0], max(hole[1], last) if last > first_left else hole[1]
+    first_existing = info.first_id or info.last_generated_id.next()
+    last = min(info.last_generated_id, max(first_existing.previous(), info.max_deleted_id or EntryId.MIN))
+    if missing_range is not None and missing_range[0] > max(after, EntryId.MIN.next()):
+        return missing_range[0], max(missing_range[1], last) if last > first_existing else missing_range[1]
     return None if after == EntryId.MIN else (after.next(), last)
 
 
@@ -146,10 +148,10 @@ def _make_pending(
     while entries := read_forward(consumer.client, stream, after=after, through=through, count=READ_COUNT):
         after = entries[-1].entry_id
         with transaction.atomic():
-            left = projection.not_applied(stream, [entry.entry_id for entry in entries])
-        if left:
-            consumer.make_pending(stream, left)
-            missed += len(left)
+            unapplied = projection.not_applied(stream, [entry.entry_id for entry in entries])
+        if unapplied:
+            consumer.make_pending(stream, unapplied)
+            missed += len(unapplied)
     if missed:
         logger.warning(
             "entries pending again",

@@ -16,7 +16,14 @@ import structlog
 from django.db import DatabaseError, InterfaceError, transaction
 
 from evdash.eventlog.bulk import update
-from evdash.eventlog.decoders import decoder_number, doubt_read_models, move_rows, note_use, others, read_models_are_of
+from evdash.eventlog.decoders import (
+    decoder_number,
+    doubt_read_models,
+    move_rows,
+    note_use,
+    other_decoders,
+    read_models_are_of,
+)
 from evdash.eventlog.group_progress import all_stream_numbers, lock_positions
 from evdash.eventlog.models import Decoder, LoggedEvent
 from evdash.eventlog.row_mapping import DECODED_COLUMNS, decoded_values, event_of_values
@@ -81,24 +88,26 @@ class Redecoding:
             note_use(number)
         if self._projection.fills_log and not self._rows_are_done(number):
             return 0
-        if not read_models_are_of(self._projection.group, number) and not others(number).is_any_in_use:
+        if not read_models_are_of(self._projection.group, number) and not other_decoders(number).is_any_in_use:
             self._rebuild()
         return 0
 
     def _rows_are_done(self, number: int) -> bool:
         """Re-decode rows for BUDGET_S; return whether there is nothing left that can be done now."""
         now_s = time.monotonic()
-        found = others(number)
-        if not found.rows and self._has_begun:
+        remaining = other_decoders(number)
+        if not remaining.rows and self._has_begun:
             self._finish_rows(number)
-        if not found.rows or now_s < self._rows_at_s:
+        if not remaining.rows or now_s < self._rows_at_s:
             return True
-        if found.is_newer_in_use:
+        if remaining.is_newer_in_use:
             return False
         if not self._has_begun:
             self._has_begun = True
             logger.info(
-                "re-decoding started", entries=found.rows, reason="Another decoder wrote these rows of the event log."
+                "re-decoding started",
+                entries=remaining.rows,
+                reason="Another decoder wrote these rows of the event log.",
             )
         while True:
             batch = self._batch(number)
@@ -114,13 +123,13 @@ class Redecoding:
     def _finish_rows(self, number: int) -> None:
         logger.info("re-decoding finished", entries=self._rows, changed_entries=self._changed)
         self._has_begun, self._rows, self._changed = False, 0, 0
-        left = others(number)
-        if not left.rows:
+        remaining = other_decoders(number)
+        if not remaining.rows:
             return
-        if left.is_any_in_use:  # a worker of another version still adds rows, after those looked at
+        if remaining.is_any_in_use:  # a worker of another version still adds rows, after those looked at
             self._rows_at_s = time.monotonic() + CONTINUE_AFTER_S
             return
-        logger.warning("rows not re-decoded", entries=left.rows, retry_in_s=RETRY_AFTER_S)
+        logger.warning("rows not re-decoded", entries=remaining.rows, retry_in_s=RETRY_AFTER_S)
         self._rows_at_s = time.monotonic() + RETRY_AFTER_S
         Decoder.objects.filter(pk=number).update(redecoded_through=0)
 
@@ -145,7 +154,7 @@ class Redecoding:
     def _redecode(self, number: int) -> RedecodedBatch:
         lock_positions(self._projection.group, ())
         decoder = Decoder.objects.select_for_update().get(pk=number)
-        if others(number).is_newer_in_use:
+        if other_decoders(number).is_newer_in_use:
             return RedecodedBatch(0, 0, is_last=False)
         ahead = LoggedEvent.objects.filter(pk__gt=decoder.redecoded_through).order_by("pk")
         seen = list(ahead.values_list("pk", "decoder_id")[: self._limit * _READ_PER_ROW])
@@ -208,8 +217,8 @@ def _redecode_rows(keys: Sequence[int], number: int) -> int:
     update(LoggedEvent, (*DECODED_COLUMNS, "decoder_id"), [(*now, number, key) for key, now in changed.items()])
     if None in identities:
         LoggedEvent.objects.filter(pk__in=keys, identity=None, is_duplicate=True).update(is_duplicate=False)
-    if known := {each for each in identities if each is not None}:
-        _mark_duplicates(known)
+    if identities_to_mark := {identity for identity in identities if identity is not None}:
+        _mark_duplicates(identities_to_mark)
     return len(changed)
 
 

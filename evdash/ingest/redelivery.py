@@ -44,11 +44,11 @@ class RedeliverParked:
 
     def preview(self, client: redis.Redis) -> Preview:
         """Describe the effect without changing anything."""
-        found = _still_parked(client, self.stream, self.parked_ids)
-        if isinstance(found, Preview):
-            return found
-        own = [parked for parked in found if projection_of_group(parked.group)]
-        others = [parked for parked in found if parked not in own]
+        parked_now = _still_parked(client, self.stream, self.parked_ids)
+        if isinstance(parked_now, Preview):
+            return parked_now
+        own = [parked for parked in parked_now if projection_of_group(parked.group)]
+        others = [parked for parked in parked_now if parked not in own]
         sentences = []
         if own:
             sentences.append(f"Applies {entries_in_words(len(own), 'parked')} of {self.stream} to {_groups(own)} now.")
@@ -58,10 +58,10 @@ class RedeliverParked:
                 "entries of the previous consumer. The group has to apply them."
             )
         sentence = " ".join(sentences)
-        gone = len(self.parked_ids) - len(found)
+        gone = len(self.parked_ids) - len(parked_now)
         if gone:
             sentence += f" {entries_in_words(gone, 'selected')} {'is' if gone == 1 else 'are'} no longer parked."
-        return Preview(sentence, len(found), tuple(parked.entry.entry_id for parked in found[:EXAMPLES]))
+        return Preview(sentence, len(parked_now), tuple(parked.entry.entry_id for parked in parked_now[:EXAMPLES]))
 
     def execute(self, client: redis.Redis) -> Outcome:
         """Redeliver the entries one by one. Raises OperationRefused if none of them is dead-lettered."""
@@ -146,16 +146,16 @@ class DiscardParked:
 
     def preview(self, client: redis.Redis) -> Preview:
         """Describe the effect without changing anything."""
-        found = _still_parked(client, self.stream, self.parked_ids)
-        if isinstance(found, Preview):
-            return found
-        lost = [parked for parked in found if read_entry(client, self.stream, parked.entry.entry_id) is None]
-        sentence = f"Deletes {entries_in_words(len(found), 'parked')} of {self.stream} ({_groups(found)})."
+        parked_now = _still_parked(client, self.stream, self.parked_ids)
+        if isinstance(parked_now, Preview):
+            return parked_now
+        lost = [parked for parked in parked_now if read_entry(client, self.stream, parked.entry.entry_id) is None]
+        sentence = f"Deletes {entries_in_words(len(parked_now), 'parked')} of {self.stream} ({_groups(parked_now)})."
         if lost:
             sentence += (
                 f" {entries_in_words(len(lost))} of these {'is' if len(lost) == 1 else 'are'} no longer in the stream."
             )
-        return Preview(sentence, len(found), tuple(parked.entry.entry_id for parked in found[:EXAMPLES]))
+        return Preview(sentence, len(parked_now), tuple(parked.entry.entry_id for parked in parked_now[:EXAMPLES]))
 
     def execute(self, client: redis.Redis) -> Outcome:
         """Remove all copies at once. Raises OperationRefused if none of the entries is dead-lettered."""
@@ -163,14 +163,14 @@ class DiscardParked:
         if preview.refused:
             raise OperationRefused(preview.refused)
         before = _state(client, self.stream)
-        found = [parked for each in self.parked_ids if (parked := parked_entry(client, self.stream, each))]
-        done = remove_parked(client, self.stream, [parked.parked_id for parked in found])
+        parked_now = [parked for each in self.parked_ids if (parked := parked_entry(client, self.stream, each))]
+        done = remove_parked(client, self.stream, [parked.parked_id for parked in parked_now])
         return Outcome(
             done=done,
             sentence=f"{entries_in_words(done, 'parked')} of {self.stream} {_was(done)} discarded.",
             before=before,
             after=_state(client, self.stream),
-            done_ids=tuple(parked.entry.entry_id for parked in found),
+            done_ids=tuple(parked.entry.entry_id for parked in parked_now),
         )
 
 
@@ -185,9 +185,9 @@ def _still_parked(client: redis.Redis, stream: str, parked_ids: Sequence[EntryId
     """Return those of these entries that are dead-lettered; a refusing preview if there are none."""
     if not parked_ids:
         return Preview("", 0, refused="Select parked entries.")
-    found = [parked for each in parked_ids if (parked := parked_entry(client, stream, each))]
+    parked_now = [parked for each in parked_ids if (parked := parked_entry(client, stream, each))]
     refused = f"These entries of {stream} are no longer parked."
-    return found or Preview(refused, 0, refused=refused)
+    return parked_now or Preview(refused, 0, refused=refused)
 
 
 def _groups(parked: Sequence[ParkedEntry]) -> str:

@@ -29,10 +29,12 @@ class Retention:
     max_length: int
     exact: bool
     hours: int
-    _told: dict[str, str] = field(default_factory=dict)  # by stream, the last reason for holding entries; "" for none
+    _logged_reasons: dict[str, str] = field(
+        default_factory=dict
+    )  # by stream, the last reason for holding entries; "" for none
 
     @property
-    def is_wanted(self) -> bool:
+    def is_configured(self) -> bool:
         """True if a length or an age is configured."""
         return bool(self.max_length or self.hours)
 
@@ -42,7 +44,7 @@ class Retention:
             try:
                 self._trim(stream)
             except TrimRefused as refusal:
-                self._tell(stream, str(refusal))
+                self._log_change(stream, str(refusal))
         return 0
 
     def _trim(self, stream: str) -> None:
@@ -63,7 +65,7 @@ class Retention:
                 break
         if removed:
             logger.info("stream trimmed", stream=stream, entries=removed)
-        self._tell(stream, step.holding)
+        self._log_change(stream, step.holding)
 
     def _compared_through(self, stream: str) -> EntryId | None:
         """Return the entry ID up to which all own groups were reconciled with the stream.
@@ -76,11 +78,11 @@ class Retention:
             return None
         return compared_through(self.own_groups, stream)
 
-    def _tell(self, stream: str, holding: str) -> None:
+    def _log_change(self, stream: str, holding: str) -> None:
         """Log when a stream starts or stops holding entries, not every half minute when its numbers change."""
-        if bool(holding) != bool(self._told.get(stream)):
+        if bool(holding) != bool(self._logged_reasons.get(stream)):
             if holding:
                 logger.warning("retention blocked", stream=stream, reason=holding)
             else:
                 logger.info("retention resumed", stream=stream)
-        self._told[stream] = holding
+        self._logged_reasons[stream] = holding

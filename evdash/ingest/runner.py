@@ -53,7 +53,7 @@ class WorkerRunner:
         """Set up the tasks: `retain` trims the streams, `keep` stores snapshots of sessions."""
         self.worker = worker
         self.redecoding = redecoding
-        self._holes: dict[str, IdRange] = {}
+        self._missing_ranges: dict[str, IdRange] = {}
         self.chores = [
             PeriodicTask(worker.claim_idle_ms / 4000, worker.claim),
             PeriodicTask(worker.claim_idle_ms / 4000, worker.recheck_pending),
@@ -77,9 +77,9 @@ class WorkerRunner:
     def connect(self) -> None:
         """Connect the worker, and find ranges that may be missing between its tables and its streams."""
         for stream in self.worker.streams:
-            hole = range_before(self.worker.consumer, stream, self.worker.committed(stream))
-            if hole is not None:
-                self._holes[stream] = hole
+            missing_range = range_before(self.worker.consumer, stream, self.worker.committed(stream))
+            if missing_range is not None:
+                self._missing_ranges[stream] = missing_range
         self.worker.connect()
         for chore in self.chores:
             chore.due_s = 0.0
@@ -98,10 +98,13 @@ class WorkerRunner:
         """Reconcile the tables with the streams; return how many missed entries are pending again."""
         missed = 0
         for stream in self.worker.streams:
-            missed += reconcile(self.worker.consumer, self.worker.projection, stream, self._holes.get(stream))
-            hole = self._holes.get(stream)
-            if hole is not None and compared_through([self.worker.projection.group], stream) > hole[1]:
-                del self._holes[stream]
+            missed += reconcile(self.worker.consumer, self.worker.projection, stream, self._missing_ranges.get(stream))
+            missing_range = self._missing_ranges.get(stream)
+            if (
+                missing_range is not None
+                and compared_through([self.worker.projection.group], stream) > missing_range[1]
+            ):
+                del self._missing_ranges[stream]
         if missed:
             self.worker.recheck_pending()
         return missed

@@ -49,17 +49,17 @@ class SharedDecoding:
             return decode(entry)
         key = (entry.stream, entry.entry_id)
         with self._lock:
-            known = self._taken(key, entry)
-        if known is not None:
-            return known
+            shared = self._taken(key, entry)
+        if shared is not None:
+            return shared
         event = decode(entry)
         size_bytes = sum(len(name) + len(value) for name, value in entry.pairs)
         if size_bytes > self._max_bytes:
             return event
         with self._lock:
-            known = self._taken(key, entry)  # another thread may have decoded it meanwhile
-            if known is not None:
-                return known
+            shared = self._taken(key, entry)  # another thread may have decoded it meanwhile
+            if shared is not None:
+                return shared
             self._drop(key)
             self._kept[key] = _SharedEvent(event, size_bytes, self._uses - 1)
             self._size_bytes += size_bytes

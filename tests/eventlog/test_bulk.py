@@ -93,8 +93,8 @@ def test_entry_ids_are_found_among_those_of_one_stream_only() -> None:
         LoggedEvent.objects.create(
             stream=each, entry_id=EntryId(each.pk, 2**64 - 1), occurred_us=0, is_error=False, pairs=b"", search_text=""
         )
-    asked = [EntryId(stream.pk, 2**64 - 1), EntryId(other.pk, 2**64 - 1), EntryId(stream.pk, 1)]
-    assert entry_ids_among(LoggedEvent, "stream_id", stream.pk, asked) == [EntryId(stream.pk, 2**64 - 1)]
+    keys = [EntryId(stream.pk, 2**64 - 1), EntryId(other.pk, 2**64 - 1), EntryId(stream.pk, 1)]
+    assert entry_ids_among(LoggedEvent, "stream_id", stream.pk, keys) == [EntryId(stream.pk, 2**64 - 1)]
     assert entry_ids_among(LoggedEvent, "stream_id", stream.pk, []) == []
 
 
@@ -102,12 +102,12 @@ def test_existing_keys_are_found_as_pairs_not_as_their_parts() -> None:
     last_id = EntryId(1, 0)
     for user, session in (("u", "s"), ("v", "t")):
         Participation.objects.create(user_id=user, session_id=session, last_id=last_id)
-    asked = [("u", "s"), ("u", "t"), ("v", "t"), ("", "")]
-    assert existing(Participation, ("user_id", "session_id"), asked) == {("u", "s"), ("v", "t")}
+    keys = [("u", "s"), ("u", "t"), ("v", "t"), ("", "")]
+    assert existing(Participation, ("user_id", "session_id"), keys) == {("u", "s"), ("v", "t")}
     assert existing(Participation, ("user_id", "session_id"), []) == set()
 
 
 def test_more_keys_than_one_statement_takes_are_looked_up() -> None:
     Participation.objects.create(user_id="u", session_id="s 69999", last_id=EntryId(1, 0))
-    asked = [("u", f"s {number}") for number in range(70_000)]
-    assert existing(Participation, ("user_id", "session_id"), asked) == {("u", "s 69999")}
+    keys = [("u", f"s {number}") for number in range(70_000)]
+    assert existing(Participation, ("user_id", "session_id"), keys) == {("u", "s 69999")}

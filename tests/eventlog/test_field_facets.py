@@ -56,8 +56,11 @@ def test_a_facet_counts_values_wherever_the_log_ends(
     assert summary.facets["guardrail"] == FOUND
     assert summary.facets["type"] == (FacetValue("b", 4), FacetValue("a", 3))
     for found in FOUND:  # a facet's value finds as many events as the facet counts
-        asked = EventFilter.parse(f"guardrail:{found.value}")
-        assert (reader.summary(asked).events.value, len(reader.page(asked).events)) == (found.count, found.count)
+        event_filter = EventFilter.parse(f"guardrail:{found.value}")
+        assert (reader.summary(event_filter).events.value, len(reader.page(event_filter).events)) == (
+            found.count,
+            found.count,
+        )
 
 
 @pytest.mark.usefixtures("_guardrail")

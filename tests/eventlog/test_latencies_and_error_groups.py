@@ -24,18 +24,18 @@ from tests.eventlog.conftest import GROUP, write
 
 def entry_of(number: int) -> Entry:
     """The eighth is the seventh, written again by a retry; every fifth is an error."""
-    told = 7 if number == 8 else number
+    original_number = 7 if number == 8 else number
     fields = {
-        "type": "error.occurred" if told % 5 == 0 else "tool.returned",
-        "tool": "search" if told % 2 else "book",
-        "id": f"e{told}",
-        "session_id": f"s{told % 3}",
+        "type": "error.occurred" if original_number % 5 == 0 else "tool.returned",
+        "tool": "search" if original_number % 2 else "book",
+        "id": f"e{original_number}",
+        "session_id": f"s{original_number % 3}",
         "user_id": "u",
-        "latency_ms": str(10 * told),
+        "latency_ms": str(10 * original_number),
         "timestamp": "1700000000",
     }
-    if told % 5 == 0:
-        fields |= {"error": f"flight HAT{told} is full", "error_code": "full"}
+    if original_number % 5 == 0:
+        fields |= {"error": f"flight HAT{original_number} is full", "error_code": "full"}
     return raw_entry(*fields.items(), entry_id=f"{number}-1")
 
 
@@ -52,17 +52,17 @@ def test_latencies_and_error_groups_do_not_depend_on_how_far_the_workers_are(val
     analytics = worker(valkey, AnalyticsProjection("evdash-analytics"))
     debug = worker(valkey, DebugProjection("evdash-debug"))
     kept = tail_of(valkey)
-    told = []
+    results = []
     for _ in range(9):
         for tail in (kept, tail_of(valkey)):
             reader = LogReader(tail, GROUP)
-            told.append((reader.latencies(), reader.error_groups()))
+            results.append((reader.latencies(), reader.error_groups()))
         for each in (analytics, debug):
-            if len(told) == 2:
+            if len(results) == 2:
                 each.connect()
             each.step()
-    assert all(each == told[0] for each in told)
-    found, groups = told[0]
+    assert all(each == results[0] for each in results)
+    found, groups = results[0]
     assert found.all is not None
     assert found.all.p50_ms == pytest.approx(100, rel=0.06)
     assert {each.operation for each in found.operations} == {"search", "book"}

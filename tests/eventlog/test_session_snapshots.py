@@ -149,8 +149,8 @@ def test_a_state_that_was_kept_before_a_gap_was_noticed_or_filled_is_thrown_away
     for first in (3, 1, 59):
         record_gap(position, Gap.Kind.REMOVED, EntryId(first, 0), EntryId(first, 9), 4)
     for entries in (4, 3):
-        told = state_at(valkey, 58)["gaps"]
-        assert [gap["entries"] for gap in told.values()] == [entries]  # type: ignore[attr-defined]
+        gaps = state_at(valkey, 58)["gaps"]
+        assert [gap["entries"] for gap in gaps.values()] == [entries]  # type: ignore[attr-defined]
         assert SessionSnapshot.objects.count() == 2
         Gap.objects.filter(first_id=EntryId(3, 0)).update(entries=3)
 

@@ -333,9 +333,9 @@ def test_what_is_left_is_counted_down_and_logged(caplog: pytest.LogCaptureFixtur
 def test_a_log_of_this_decoder_is_not_read(django_assert_max_num_queries: Callable[[int], object]) -> None:
     AuditProjection(GROUP).apply([decode(each) for each in ten()])
     work = Redecoding(AuditProjection(GROUP), "", [STREAM])
-    with django_assert_max_num_queries(4) as asked:  # type: ignore[attr-defined]
+    with django_assert_max_num_queries(4) as context:  # type: ignore[attr-defined]
         work.step()
-    assert not any("eventlog_loggedevent" in query["sql"] for query in asked.captured_queries)
+    assert not any("eventlog_loggedevent" in query["sql"] for query in context.captured_queries)
     assert not work.has_more
     assert redecoding_progress([GROUP]) is None
 
@@ -510,7 +510,7 @@ def test_other_upcasters_are_noticed_by_the_next_worker(
         valkey.xadd(STREAM, {"type": "order.placed", "schema_version": "1", "session_id": "s"}, id=f"{number}-0")
     database = next(Path(environment["EVDASH_DATA_DIR"]).glob("*.sqlite3"))
 
-    def asked(statement: str) -> list[tuple[object, ...]]:
+    def rows_of(statement: str) -> list[tuple[object, ...]]:
         with sqlite3.connect(database) as connected:
             return connected.execute(statement).fetchall()
 
@@ -518,11 +518,11 @@ def test_other_upcasters_are_noticed_by_the_next_worker(
         (tmp_path / "own_steps.py").write_text(text.replace("NAME", name))
         worked = manage_py("work", "--until-caught-up", **variables)
         assert worked.returncode == 0, worked.stderr
-        assert asked("SELECT DISTINCT agent FROM eventlog_loggedevent") == [(name,)]
-        asked("UPDATE eventlog_decoder SET last_used_at = '2020-01-01 00:00:00'")
+        assert rows_of("SELECT DISTINCT agent FROM eventlog_loggedevent") == [(name,)]
+        rows_of("UPDATE eventlog_decoder SET last_used_at = '2020-01-01 00:00:00'")
     assert manage_py("work", "--until-caught-up", **variables).returncode == 0
-    assert asked("SELECT agent FROM eventlog_agentsession") == [("second",)]
-    assert asked("SELECT rows FROM eventlog_decoder ORDER BY id") == [(0,), (3,)]
+    assert rows_of("SELECT agent FROM eventlog_agentsession") == [("second",)]
+    assert rows_of("SELECT rows FROM eventlog_decoder ORDER BY id") == [(0,), (3,)]
     assert "re-decoding finished       entries=3 changed_entries=3" in worked.stderr
 
 

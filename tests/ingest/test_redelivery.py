@@ -9,7 +9,7 @@ import pytest
 import redis
 from django.db import DatabaseError, OperationalError
 
-from evdash.eventlog.group_progress import set_tries, watermark
+from evdash.eventlog.group_progress import set_attempts, watermark
 from evdash.eventlog.models import AgentSession, AppliedEntry, EntryTries, Gap, GroupMinute, GroupPosition, LoggedEvent
 from evdash.events.decoding import decode
 from evdash.events.deduplication import CountChange
@@ -179,11 +179,11 @@ def test_a_try_that_an_outage_ended_is_taken_back_even_when_that_fails_at_first(
         worker.consumer.read_own_pending(STREAM, EntryId.MIN, 10)
 
     def written_and_answer_lost(group: str, stream: str, entry_id: EntryId, tries_so_far: int) -> None:
-        set_tries(group, stream, entry_id, tries_so_far)
+        set_attempts(group, stream, entry_id, tries_so_far)
         raise OperationalError("server closed the connection unexpectedly")
 
     with monkeypatch.context() as patched:
-        patched.setattr(batch, "set_tries", written_and_answer_lost)
+        patched.setattr(batch, "set_attempts", written_and_answer_lost)
         for _ in range(20):
             with pytest.raises(OperationalError):
                 catch_up(worker)

@@ -34,10 +34,10 @@ class DebugProjection(CountingProjection):
             return
         sessions = _add_members("session", {key: group.sessions for key, group in groups.items()})
         users = _add_members("user", {key: group.users for key, group in groups.items()})
-        known = {row.fingerprint: row for row in ErrorGroup.objects.filter(fingerprint__in=groups)}
+        existing_rows = {row.fingerprint: row for row in ErrorGroup.objects.filter(fingerprint__in=groups)}
         rows = []
         for fingerprint, group in groups.items():
-            row = known.get(fingerprint)
+            row = existing_rows.get(fingerprint)
             if row is None:
                 first, last_id, first_us, last_us, events = (
                     group.first, group.last_id, group.first_us, group.last_us, group.events,
@@ -64,7 +64,7 @@ class DebugProjection(CountingProjection):
 def _add_members(kind: str, hit: Mapping[str, frozenset[str]]) -> Counter[str]:
     """Add the new members and return how many sessions or users each group affected for the first time."""
     named = [(fingerprint, kind, name) for fingerprint, names in hit.items() for name in names]
-    known = existing(ErrorGroupMember, _MEMBER, named)
-    new = [member for member in named if member not in known]
+    existing_members = existing(ErrorGroupMember, _MEMBER, named)
+    new = [member for member in named if member not in existing_members]
     insert(ErrorGroupMember, _MEMBER, new)
     return Counter(fingerprint for fingerprint, _, _ in new)

@@ -134,7 +134,7 @@ def upkeep_of(
         exact=configuration.max_length_exact,
         hours=configuration.retention_hours,
     )
-    retain = retention.trim if projection.fills_log and retention.is_wanted else None
+    retain = retention.trim if projection.fills_log and retention.is_configured else None
     keeping = StateKeeping(worker) if projection.fills_log else None
     redecoding = Redecoding(
         projection, configuration.redis_url, configuration.streams, keeping.start_over if keeping else None
