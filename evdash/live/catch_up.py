@@ -44,31 +44,31 @@ def missed(filter: EventFilter, cursor: Cursor, tailed: Cursor, render: Render, 
     with open_reader() as reader:
         ends = reader.last_entry_ids()
         recreated = {stream for stream, seen in cursor.items() if ends[stream] < max(seen, tailed[stream])}
-        found = [
-            _between(reader, wanted, Position(after, stream), through)
+        parts = [
+            _between(reader, stream_filter, Position(after, stream), through)
             for stream, seen in cursor.items()
             for after, through in _parts(seen, ends[stream])
-            if (wanted := _in_stream(filter, stream)) and after < through
+            if (stream_filter := _in_stream(filter, stream)) and after < through
         ]
-        events = {position: event for each in found for position, event in each.events.items()}
-        of_whom = list_owner(reader, filter, events.values(), [gap for each in found for gap in each.gaps])
+        events = {position: event for part in parts for position, event in part.events.items()}
+        owner = list_owner(reader, filter, events.values(), [gap for part in parts for gap in part.gaps])
         if reader.unreachable:
             raise StreamsUnavailable(reader.unreachable)
     ordered = sorted(events, key=lambda position: (position.entry_id, position.stream))
     shown = ordered[-MISSED_ROWS:]
-    duplicates = frozenset[Position]().union(*(each.duplicates for each in found))
+    duplicates = frozenset[Position]().union(*(part.duplicates for part in parts))
     # Gaps within the skipped range are shown when the page loads that range.
     from_id = shown[0].entry_id if len(shown) < len(ordered) else EntryId.MIN
-    gaps = [gap for each in found for gap in each.gaps if gap.last_id >= from_id]
+    gaps = [gap for part in parts for gap in part.gaps if gap.last_id >= from_id]
     items = [(p.entry_id, 1, render(events[p], view, is_duplicate=p in duplicates)) for p in shown]
-    items += [(gap.last_id, 0, render_gap(gap, of_whom)) for gap in gaps]
-    starts = [each.start for each in found if each.events or not each.is_all]
+    items += [(gap.last_id, 0, render_gap(gap, owner)) for gap in gaps]
+    starts = [part.start for part in parts if part.events or not part.is_all]
     return CatchUp(
         rows=tuple(html for _, _, html in sorted(items, key=lambda item: item[:2])),
         cursor={stream: ends[stream] for stream in cursor},
         start=min(starts, key=lambda position: position.entry_id, default=Position(EntryId.MIN, "")),
         skipped=len(ordered) - len(shown),
-        is_exact=all(each.is_all for each in found),
+        is_exact=all(part.is_all for part in parts),
         before_recreation={
             stream: max([cursor[stream], *(position.entry_id for position in events if position.stream == stream)])
             if ends[stream] < cursor[stream]
@@ -85,16 +85,16 @@ def newest_unsent(filter: EventFilter, unsent: SkippedRange, render: Render, vie
     duplicates: frozenset[Position] = frozenset()
     with open_reader() as reader:
         for stream, through in unsent.through.items():
-            wanted = _in_stream(filter, stream)
-            if wanted is not None:
-                page = reader.page(wanted, before=Position(through.next(), ""), limit=MISSED_ROWS)
+            stream_filter = _in_stream(filter, stream)
+            if stream_filter is not None:
+                page = reader.page(stream_filter, before=Position(through.next(), ""), limit=MISSED_ROWS)
                 events.update((Position.of(event), event) for event in page.events)
                 duplicates |= page.duplicates
         if reader.unreachable:
             raise StreamsUnavailable(reader.unreachable)
-    found = sorted((p for p in events if is_beyond(p, unsent.since)), key=lambda p: (p.entry_id, p.stream))
+    positions = sorted((p for p in events if is_beyond(p, unsent.since)), key=lambda p: (p.entry_id, p.stream))
     return unsent.as_catch_up(
-        tuple(render(events[p], view, is_duplicate=p in duplicates) for p in found[-MISSED_ROWS:])
+        tuple(render(events[p], view, is_duplicate=p in duplicates) for p in positions[-MISSED_ROWS:])
     )
 
 
@@ -106,12 +106,12 @@ def _parts(seen: EntryId, end: EntryId) -> list[tuple[EntryId, EntryId]]:
     return [(seen, end)] if seen <= end else [(seen, EntryId.MAX), (EntryId.MIN, end)]
 
 
-def _between(reader: Reader, wanted: EventFilter, after: Position, through: EntryId) -> _MissedPart:
-    first = reader.page(wanted, after=after, oldest_first=True, limit=MISSED_COUNT_MAX)
+def _between(reader: Reader, filter: EventFilter, after: Position, through: EntryId) -> _MissedPart:
+    first = reader.page(filter, after=after, oldest_first=True, limit=MISSED_COUNT_MAX)
     events = {Position.of(event): event for event in first.events if event.entry_id <= through}
     if first.newer is None or first.newer.entry_id > through:
         return _MissedPart(events, True, after, first.duplicates, _gaps(reader, after, through, first))
-    newest = reader.page(wanted, before=Position(through.next(), ""), limit=MISSED_ROWS)
+    newest = reader.page(filter, before=Position(through.next(), ""), limit=MISSED_ROWS)
     is_joined = bool(events) and any(Position.of(event) in events for event in newest.events)
     beyond = [event for event in newest.events if event.entry_id > after.entry_id]
     events.update((Position.of(event), event) for event in beyond)
@@ -122,8 +122,8 @@ def _between(reader: Reader, wanted: EventFilter, after: Position, through: Entr
 def _gaps(reader: Reader, after: Position, through: EntryId, *pages: EventPage) -> tuple[MissingEntries, ...]:
     """Return the known gaps of the range, then the entries removed before the log read them, if any."""
     unread = reader.removed_unread(after)
-    known = [gap for page in pages for gap in page.gaps if after.entry_id < gap.last_id <= through]
-    return tuple(dict.fromkeys([*known, *([unread] if unread else [])]))
+    recorded = [gap for page in pages for gap in page.gaps if after.entry_id < gap.last_id <= through]
+    return tuple(dict.fromkeys([*recorded, *([unread] if unread else [])]))
 
 
 def _in_stream(filter: EventFilter, stream: str) -> EventFilter | None:
@@ -131,8 +131,8 @@ def _in_stream(filter: EventFilter, stream: str) -> EventFilter | None:
     named = [condition for condition in filter.conditions if condition.key == "stream" and not condition.negated]
     if named and not any(_names(condition, stream) for condition in named):
         return None
-    others = tuple(condition for condition in filter.conditions if condition not in named)
-    return replace(filter, conditions=(*others, Condition("stream", stream)))
+    remaining = tuple(condition for condition in filter.conditions if condition not in named)
+    return replace(filter, conditions=(*remaining, Condition("stream", stream)))
 
 
 def _names(condition: Condition, stream: str) -> bool:

@@ -71,7 +71,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self._credit = Credit()
         self._outbox: asyncio.Queue[str] = asyncio.Queue()
         self._follower: Follower | None = None
-        self._wanted: Subscribe | None = None
+        self._subscribe_message: Subscribe | None = None
         self._subscribed_at_s: deque[float] = deque(maxlen=SUBSCRIPTIONS_MAX)
         self._following: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -198,13 +198,15 @@ class LiveConsumer(AsyncWebsocketConsumer):
         Events in memory are sent at once. Otherwise they are read, and the subscription holds new frames meanwhile.
         A read takes long when a hundred pages request one at once, so it is the second choice.
         """
-        if self._wanted is None or not isinstance(self._follower, Subscription):
+        if self._subscribe_message is None or not isinstance(self._follower, Subscription):
             return False
         if self._follower.bring_newest():
             return True
         unsent = self._follower.jump()
         if unsent is not None:
-            read = partial(_newest_unsent, self._wanted.filter, unsent, render_row, self._wanted.view)
+            read = partial(
+                _newest_unsent, self._subscribe_message.filter, unsent, render_row, self._subscribe_message.view
+            )
             self._following = self._watched(self._deliver_missed(self._follower, read))
         return unsent is not None
 
@@ -223,7 +225,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             self._send_state("live")
 
     def _join(self, follower: Follower, message: Subscribe) -> None:
-        self._follower, self._wanted = follower, message
+        self._follower, self._subscribe_message = follower, message
         self._feed.hub.join(follower, message.filter, message.view)
 
     async def _read_with_retry(self, read: Callable[[], Awaitable[CatchUp]]) -> CatchUp:

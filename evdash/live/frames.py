@@ -159,10 +159,10 @@ def rows_message(rows: str, count: int, cursor: Cursor, gap: Skipped | None) -> 
 
     The page's acknowledgement of the message covers the gap as well.
     """
-    told: dict[str, Any] = {"count": count, "cursor": written(cursor), "skipped": 0}
+    fields: dict[str, Any] = {"count": count, "cursor": written(cursor), "skipped": 0}
     if gap and (gap.count or not gap.is_exact):
-        told |= {"skipped": gap.count, "skipped_exactly": gap.is_exact, "skipped_after": str(gap.after)}
-    return f'{{"type": "rows", "html": "{rows}", {json.dumps(told, ensure_ascii=False)[1:]}'
+        fields |= {"skipped": gap.count, "skipped_exactly": gap.is_exact, "skipped_after": str(gap.after)}
+    return f'{{"type": "rows", "html": "{rows}", {json.dumps(fields, ensure_ascii=False)[1:]}'
 
 
 def written(cursor: Cursor) -> dict[str, str]:

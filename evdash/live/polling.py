@@ -49,14 +49,14 @@ def missed_rows(request: HttpRequest) -> HttpResponse:
         query = MissedQuery.from_request(request)
         with open_reader() as reader:  # for the watched streams, `streams` needs neither Redis nor SQL
             cursor = {stream: query.cursor[stream] for stream in reader.streams if stream in query.cursor}
-        told = missed(query.filter, cursor, cursor, render_row, query.view)
+        catch_up = missed(query.filter, cursor, cursor, render_row, query.view)
     except InvalidMessage as invalid:
         return _answer({"type": "refused", "reason": str(invalid)}, status=400)
     except StreamsUnavailable as unavailable:
         return _answer({"type": "state", "state": "unreachable", "reason": str(unavailable)})
-    if message := told.message(told.cursor):
+    if message := catch_up.message(catch_up.cursor):
         return _kept_by_none(HttpResponse(message, content_type="application/json"))
-    return _answer({"type": "alive", "cursor": written(told.cursor)})
+    return _answer({"type": "alive", "cursor": written(catch_up.cursor)})
 
 
 def _answer(message: dict[str, Any], *, status: int = 200) -> HttpResponse:

@@ -59,15 +59,15 @@ def parse(text: str | None) -> Subscribe | Acknowledge | WaitingSeen | Jump:
     if len(text) > MESSAGE_MAX_CHARS:
         raise InvalidMessage(f"The message has {len(text):,} characters; the limit is {MESSAGE_MAX_CHARS:,}.")
     try:
-        told = json.loads(text)
+        message = json.loads(text)
     except (ValueError, RecursionError):
         raise InvalidMessage("The message is not JSON.") from None
-    match told:
+    match message:
         case {"type": "subscribe", "number": int(number), "query": str(query), "cursor": dict(cursor)} if (
             not isinstance(number, bool)
         ):
-            view = view_of(told.get("reading", "events"))
-            return Subscribe(number, filter_of(query), cursor_of(cursor), told.get("rows") is not False, view)
+            view = view_of(message.get("reading", "events"))
+            return Subscribe(number, filter_of(query), cursor_of(cursor), message.get("rows") is not False, view)
         case {"type": "ack", "messages": int(messages)} if messages >= 0 and not isinstance(messages, bool):
             return Acknowledge(messages)
         case {"type": "waiting-seen"}:

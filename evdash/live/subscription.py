@@ -140,19 +140,19 @@ class Subscription:
         if self._held is not None:
             self._held.append(frame)
             return
-        rest = frame.beyond(self.cursor)
+        unseen = frame.beyond(self.cursor)
         since, self.cursor = self.cursor, later(self.cursor, frame.cursor)
-        if rest is None:
+        if unseen is None:
             return
         if ahead:
-            rest = replace(rest, cursor={**rest.cursor, **ahead})
+            unseen = replace(unseen, cursor={**unseen.cursor, **ahead})
         if not self._credit.is_available:
-            self._skip(Skipped(rest.count, rest.start), since)
-            self._unsent.extend(rest.arrivals)
-            self._view = rest.view
+            self._skip(Skipped(unseen.count, unseen.start), since)
+            self._unsent.extend(unseen.arrivals)
+            self._view = unseen.view
             self._send_waiting()
             return
-        self._send(rest.message, rest.shown)
+        self._send(unseen.message, unseen.shown)
 
     def recreated_unseen(self, missed: CatchUp) -> set[str]:
         """Return the streams that the catch-up found recreated and the tail has not yet found recreated."""
@@ -165,10 +165,10 @@ class Subscription:
         since = self.cursor if missed.since is None else missed.since
         self.cursor = later(self.cursor, missed.cursor)
         self.cursor |= {stream: missed.cursor[stream] for stream in missed.before_recreation}
-        told = missed.message(self.cursor)
-        if told and self._credit.is_available:
-            self._send(told, missed.shown)
-        elif told:
+        message = missed.message(self.cursor)
+        if message and self._credit.is_available:
+            self._send(message, missed.shown)
+        elif message:
             self._skip(Skipped(missed.skipped + missed.shown, missed.start, missed.is_exact), since)
             self._send_waiting()
         self._replay(held, missed)
@@ -221,8 +221,8 @@ class Subscription:
 
     def waiting_seen(self) -> None:
         """Send the current waiting count if it changed since the one that the page now shows."""
-        told, self._sent_waiting = self._sent_waiting, None
-        if self._gap and self._gap.count != told:
+        shown_count, self._sent_waiting = self._sent_waiting, None
+        if self._gap and self._gap.count != shown_count:
             self._send_waiting()
 
     def send_heartbeat(self, cursor: Cursor) -> None:

@@ -116,13 +116,13 @@ class Page:
     filter: EventFilter
     cursor: dict[str, EntryId]
     # Per stream, how many of the entries ever written it has, as row or in a gap, or does not want.
-    told: dict[str, int] = field(default_factory=dict)
+    received: dict[str, int] = field(default_factory=dict)
     shown: set[str] = field(default_factory=set)
     subscription: Subscription | None = None
     number: int = 0
 
     def __post_init__(self) -> None:
-        self.told = {stream: self.world.place(stream, entry_id) for stream, entry_id in self.cursor.items()}
+        self.received = {stream: self.world.place(stream, entry_id) for stream, entry_id in self.cursor.items()}
         self.connect()
 
     def connect(self) -> None:
@@ -161,7 +161,7 @@ class Page:
             elif message["type"] == "rows":
                 self.heard += 1
             if number == self.number and "cursor" in message:
-                self.be_told(message)
+                self.receive(message)
         del self.network[:messages]
 
     def acknowledge(self, messages: int) -> None:
@@ -172,7 +172,7 @@ class Page:
         if self.subscription:
             self.subscription.credit_returned()
 
-    def be_told(self, message: dict[str, Any]) -> None:
+    def receive(self, message: dict[str, Any]) -> None:
         """Check that the message says all of what lies between the cursor before and its own, and nothing else."""
         self.cursor |= {stream: EntryId.parse(entry_id) for stream, entry_id in message["cursor"].items()}
         rows = re.findall(r"\[(\S+ \d+-\d+)\]", message.get("html", ""))
@@ -182,9 +182,11 @@ class Page:
         reached: list[Entry] = []
         for stream, entries in self.world.written.items():
             place = self.world.place(stream, self.cursor[stream])
-            assert place >= self.told[stream], "the cursor went back"
-            wanted = [known for known in entries[self.told[stream] : place] if self.filter.matches(decode(known), NOW)]
-            self.told[stream] = place
+            assert place >= self.received[stream], "the cursor went back"
+            wanted = [
+                known for known in entries[self.received[stream] : place] if self.filter.matches(decode(known), NOW)
+            ]
+            self.received[stream] = place
             names = [name_of(known) for known in sorted(wanted, key=lambda known: known.entry_id)]
             mine = [row for row in rows if row.startswith(f"{stream} ")]
             assert mine == names[len(names) - len(mine) :], "rows are the newest, in order, after those of the gap"

@@ -218,8 +218,8 @@ async def test_a_lost_redis_is_told_in_words_and_again_when_it_is_back(
         page = await open_page()
         await page.subscribe()
         await sync_to_async(server.stop)()
-        told = await page.until(lambda message: message.get("state") == "unreachable")
-        assert f"Redis at {shown_address(server.url)} is unreachable: connection closed" in told["reason"]
+        report = await page.until(lambda message: message.get("state") == "unreachable")
+        assert f"Redis at {shown_address(server.url)} is unreachable: connection closed" in report["reason"]
         late = await open_page()  # a page that is opened meanwhile
         await late.say(type="subscribe", number=1, query="", cursor={STREAM: "0-0"})
         await late.until(lambda message: message.get("state") == "unreachable")

@@ -339,18 +339,18 @@ def test_a_page_of_numbers_is_told_of_news_and_again_when_it_has_looked(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("evdash.live.filter_group.FRAME_INTERVAL_S", 0.0)
-    told: list[dict[str, object]] = []
-    notifier = ChangeNotifier(lambda text: told.append(json.loads(text)))
+    messages: list[dict[str, object]] = []
+    notifier = ChangeNotifier(lambda text: messages.append(json.loads(text)))
     hub.join(notifier, EVERYTHING)
     for number in range(1, 6):
         hub.on_entries(entries(number, number + 100), NOW, now_s=10.0 + number)
-    assert told == [{"type": "news", "count": 2}]
+    assert messages == [{"type": "news", "count": 2}]
     notifier.waiting_seen()
-    assert told[1:] == [{"type": "news", "count": 8}]
+    assert messages[1:] == [{"type": "news", "count": 8}]
     notifier.waiting_seen()
-    assert len(told) == 2
+    assert len(messages) == 2
     hub.on_entries(entries(300), NOW, now_s=30.0)
-    assert told[2:] == [{"type": "news", "count": 1}]
+    assert messages[2:] == [{"type": "news", "count": 1}]
 
 
 def test_what_a_retry_wrote_again_is_marked(hub: Hub) -> None:

@@ -183,7 +183,7 @@ class LivePages(RuleBasedStateMachine):
             assert page.subscription
             self.hub.send_heartbeat(page.subscription)
             page.hear(1)
-            assert page.told == {stream: len(entries) for stream, entries in self.world.written.items()}
+            assert page.received == {stream: len(entries) for stream, entries in self.world.written.items()}
 
 
 class LivePagesOfTwoStreams(LivePages):

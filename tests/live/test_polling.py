@@ -31,18 +31,18 @@ def ask(browser: Client, cursor: object, query: str = "", status: int = 200) -> 
     answer = browser.get("/live/missed/", {"query": query, "cursor": json.dumps(cursor)})
     assert answer.status_code == status
     assert answer["Cache-Control"] == "private, no-store"
-    told: dict[str, Any] = answer.json()
-    return told
+    message: dict[str, Any] = answer.json()
+    return message
 
 
 def test_what_lies_beyond_the_cursor_comes_as_rows(browser: Client, add: Add) -> None:
     ids = [add() for _ in range(4)]
     add(session_id="another")
-    told = ask(browser, {STREAM: str(ids[0])}, "session=s1")
-    assert (told["type"], told["count"], told["skipped"]) == ("rows", 3, 0)
-    assert [told["html"].count(f'data-entry="{STREAM} {entry_id}"') for entry_id in ids] == [0, 1, 1, 1]
-    again = ask(browser, told["cursor"], "session=s1")
-    assert again == {"type": "alive", "cursor": told["cursor"]}
+    message = ask(browser, {STREAM: str(ids[0])}, "session=s1")
+    assert (message["type"], message["count"], message["skipped"]) == ("rows", 3, 0)
+    assert [message["html"].count(f'data-entry="{STREAM} {entry_id}"') for entry_id in ids] == [0, 1, 1, 1]
+    again = ask(browser, message["cursor"], "session=s1")
+    assert again == {"type": "alive", "cursor": message["cursor"]}
 
 
 def test_what_cannot_be_read_is_refused_in_a_sentence(browser: Client) -> None:
@@ -58,9 +58,9 @@ def test_a_stream_that_is_not_shown_is_passed_over(browser: Client, add: Add) ->
 
 def test_redis_out_of_reach_is_a_state(browser: Client, settings: Settings) -> None:
     settings.EVDASH = replace(settings.EVDASH, redis_url="redis://127.0.0.1:1")
-    told = ask(browser, {STREAM: "0-0"})
-    assert (told["type"], told["state"]) == ("state", "unreachable")
-    assert "127.0.0.1:1 is unreachable" in told["reason"]
+    message = ask(browser, {STREAM: "0-0"})
+    assert (message["type"], message["state"]) == ("state", "unreachable")
+    assert "127.0.0.1:1 is unreachable" in message["reason"]
 
 
 def test_a_stranger_is_sent_to_sign_in(client: Client) -> None:
