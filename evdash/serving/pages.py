@@ -55,11 +55,11 @@ class Pages(ASGIHandler):
     statement. A running request of another method finishes, because it may change something.
     """
 
-    def __init__(self, at_once: int, waiting_max: int, wait_max_s: float = WAIT_MAX_S) -> None:
+    def __init__(self, concurrency: int, waiting_max: int, wait_max_s: float = WAIT_MAX_S) -> None:
         BaseHandler.__init__(self)
-        self._at_once = at_once
-        self._bounds = at_once, waiting_max, wait_max_s
-        self._threads = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="page")
+        self._concurrency = concurrency
+        self._bounds = concurrency, waiting_max, wait_max_s
+        self._threads = ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="page")
         self._probe_threads = ThreadPoolExecutor(max_workers=_PROBE_THREADS, thread_name_prefix="probe")
         self._slots: Slots | None = None
         self._answers: set[asyncio.Task[None]] = set()
@@ -145,11 +145,11 @@ class Pages(ASGIHandler):
         self,
         abandonment: Abandonment,
         work: Callable[..., Result],
-        *given: Any,
+        *args: Any,
         threads: ThreadPoolExecutor | None = None,
     ) -> Result:
         loop = asyncio.get_running_loop()
-        running = loop.run_in_executor(threads or self._threads, copy_context().run, work, *given)
+        running = loop.run_in_executor(threads or self._threads, copy_context().run, work, *args)
         while not (await asyncio.wait({running}, timeout=_LOOK_EVERY_S))[0]:
             abandonment.end_hanging()
         return running.result()

@@ -201,14 +201,14 @@ class Parent:
 
     def _end_children(self) -> None:
         """Let every child finish; kill the remaining ones after STOP_WAIT_S or at the next signal."""
-        asked = max(self._signals, 1)
+        signals_before = max(self._signals, 1)
         running = [child.process for child in self._children if child.process is not None]
         for process in running:
             process.terminate()
         deadline = time.monotonic() + STOP_WAIT_S
         while any(process.poll() is None for process in running):
             remaining_s = deadline - time.monotonic()
-            if self._signals > asked or remaining_s <= 0:
+            if self._signals > signals_before or remaining_s <= 0:
                 break
             # A child closes its link shortly before it has ended.
             for key, _ in self._selector.select(min(remaining_s, 0.05)):

@@ -29,9 +29,9 @@ class Counts:
 class Slots:
     """Slots for requests, assigned in order of arrival. Belongs to one event loop."""
 
-    def __init__(self, at_once: int, waiting_max: int, wait_max_s: float) -> None:
-        self._at_once, self._waiting_max, self._wait_max_s = at_once, waiting_max, wait_max_s
-        self._free = asyncio.Semaphore(at_once)
+    def __init__(self, concurrency: int, waiting_max: int, wait_max_s: float) -> None:
+        self._concurrency, self._waiting_max, self._wait_max_s = concurrency, waiting_max, wait_max_s
+        self._free = asyncio.Semaphore(concurrency)
         self.counts = Counts()
 
     @asynccontextmanager
@@ -81,6 +81,6 @@ class Slots:
     def _refused(self, reason: Literal["queue full", "waited too long"]) -> Busy:
         metrics.note_refusal(reason)
         return Busy(
-            f"Limit of concurrent pages: {self._at_once}. Waiting requests: {self.counts.waiting}. "
+            f"Limit of concurrent pages: {self._concurrency}. Waiting requests: {self.counts.waiting}. "
             "Try again in a few seconds."
         )

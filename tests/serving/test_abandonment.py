@@ -52,11 +52,11 @@ def test_a_database_that_does_not_answer_loses_its_connection(
     page = Abandonment()
     page._has_executed = has_executed
     page.end_hanging()  # nothing has begun
-    told: list[bytes] = []
+    results: list[bytes] = []
 
     def work() -> None:
         with page.ends_statements():
-            told.append(hanging.wait())
+            results.append(hanging.wait())
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -65,7 +65,7 @@ def test_a_database_that_does_not_answer_loses_its_connection(
     if not is_cut:
         hanging.theirs.send(b"1")
     thread.join(10)
-    assert told == ([b""] if is_cut else [b"1"])
+    assert results == ([b""] if is_cut else [b"1"])
     hanging.ours.close()
     page.end_hanging()
 

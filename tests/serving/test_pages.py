@@ -97,7 +97,7 @@ def _own_views() -> Iterator[None]:
     door.open.set()
 
 
-class Asked:
+class PendingRequest:
     """One request and what has come of it."""
 
     def __init__(self, application: Pages, path: str, method: str = "GET", accept: bytes = b"*/*") -> None:
@@ -105,7 +105,7 @@ class Asked:
         self.headers: dict[bytes, bytes] = {}
         self.body = b""
         self._gone = asyncio.Event()
-        self._told = False
+        self._is_received = False
         scope = {
             "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
             "headers": [(b"host", b"localhost"), (b"accept", accept)],
@@ -114,8 +114,8 @@ class Asked:
         self.task = asyncio.create_task(application(scope, self._receive, self._send))
 
     async def _receive(self) -> dict[str, Any]:
-        if not self._told:
-            self._told = True
+        if not self._is_received:
+            self._is_received = True
             return {"type": "http.request", "body": b"", "more_body": False}
         await self._gone.wait()
         return {"type": "http.disconnect"}
@@ -137,8 +137,8 @@ async def until(true: Callable[[], object]) -> None:
 
 
 @asynccontextmanager
-async def asked(application: Pages, *paths: str, method: str = "GET", accept: bytes = b"*/*") -> Any:
-    requests = [Asked(application, each, method, accept) for each in paths]
+async def requested(application: Pages, *paths: str, method: str = "GET", accept: bytes = b"*/*") -> Any:
+    requests = [PendingRequest(application, each, method, accept) for each in paths]
     try:
         yield requests
     finally:
@@ -147,8 +147,8 @@ async def asked(application: Pages, *paths: str, method: str = "GET", accept: by
 
 
 async def test_no_more_than_so_many_requests_are_worked_on_at_once() -> None:
-    application = Pages(at_once=2, waiting_max=50)
-    async with asked(application, *["/waits/"] * 9) as requests:
+    application = Pages(concurrency=2, waiting_max=50)
+    async with requested(application, *["/waits/"] * 9) as requests:
         await until(lambda: door.inside == 2 and application.slots.counts.waiting == 7)
         door.open.set()
         await asyncio.gather(*(each.task for each in requests))
@@ -158,15 +158,15 @@ async def test_no_more_than_so_many_requests_are_worked_on_at_once() -> None:
 
 
 async def test_one_more_than_may_wait_gets_a_page_that_says_so() -> None:
-    application = Pages(at_once=1, waiting_max=1)
-    async with asked(application, "/waits/", "/waits/") as (first, second):
+    application = Pages(concurrency=1, waiting_max=1)
+    async with requested(application, "/waits/", "/waits/") as (first, second):
         await until(lambda: application.slots.counts.waiting == 1)
-        async with asked(application, "/waits/") as (third,):
+        async with requested(application, "/waits/") as (third,):
             await third.task
             assert third.status == 503
             assert third.headers[b"Retry-After"] == b"3"
             assert third.body.startswith(b"evdash is busy. Limit of concurrent pages: 1. Waiting requests: 1. ")
-        async with asked(application, "/waits/", accept=b"text/html") as (fourth,):
+        async with requested(application, "/waits/", accept=b"text/html") as (fourth,):
             await fourth.task
             assert fourth.status == 503
             assert b"Limit of concurrent pages: 1. Waiting requests: 1. " in fourth.body
@@ -176,8 +176,8 @@ async def test_one_more_than_may_wait_gets_a_page_that_says_so() -> None:
 
 
 async def test_who_has_waited_too_long_is_refused() -> None:
-    application = Pages(at_once=1, waiting_max=5, wait_max_s=0.05)
-    async with asked(application, "/waits/", "/waits/") as (first, second):
+    application = Pages(concurrency=1, waiting_max=5, wait_max_s=0.05)
+    async with requested(application, "/waits/", "/waits/") as (first, second):
         await second.task
         assert second.status == 503
     assert first.status == 200
@@ -185,10 +185,10 @@ async def test_who_has_waited_too_long_is_refused() -> None:
 
 
 async def test_machines_are_answered_while_all_are_busy() -> None:
-    application = Pages(at_once=1, waiting_max=0)
-    async with asked(application, "/waits/") as (_,):
+    application = Pages(concurrency=1, waiting_max=0)
+    async with requested(application, "/waits/") as (_,):
         await until(lambda: door.inside == 1)
-        async with asked(application, "/healthz", "/readyz") as (healthz, readyz):
+        async with requested(application, "/healthz", "/readyz") as (healthz, readyz):
             await asyncio.gather(healthz.task, readyz.task)
             assert (healthz.status, healthz.body) == (200, b"evdash is running.\n")
             assert readyz.body.startswith(b"not ready")
@@ -196,8 +196,8 @@ async def test_machines_are_answered_while_all_are_busy() -> None:
 
 
 async def test_who_leaves_while_waiting_is_not_worked_for() -> None:
-    application = Pages(at_once=1, waiting_max=5)
-    async with asked(application, "/waits/", "/waits/") as (_, second):
+    application = Pages(concurrency=1, waiting_max=5)
+    async with requested(application, "/waits/", "/waits/") as (_, second):
         await until(lambda: application.slots.counts.waiting == 1)
         second.leave()
         await second.task
@@ -207,8 +207,8 @@ async def test_who_leaves_while_waiting_is_not_worked_for() -> None:
 
 
 async def test_a_statement_ends_when_its_reader_leaves_and_the_slot_is_free() -> None:
-    application = Pages(at_once=1, waiting_max=5)
-    async with asked(application, "/queries/") as (request,):
+    application = Pages(concurrency=1, waiting_max=5)
+    async with requested(application, "/queries/") as (request,):
         await until(lambda: door.inside == 1)
         await asyncio.sleep(0)
         request.leave()
@@ -223,23 +223,23 @@ async def test_a_statement_ends_when_its_reader_leaves_and_the_slot_is_free() ->
     [("GET", b""), ("POST", b" The change may have been saved. Check before you repeat it.")],
 )
 async def test_a_locked_database_is_a_page_with_a_sentence(method: str, outcome: bytes) -> None:
-    async with asked(Pages(at_once=1, waiting_max=1), "/locked/", method=method) as (request,):
+    async with requested(Pages(concurrency=1, waiting_max=1), "/locked/", method=method) as (request,):
         await request.task
     assert request.status == 503
     assert b"The database is locked by another process. Try again in a few seconds." + outcome + b"</p>" in request.body
 
 
 async def test_a_streamed_answer_comes_piece_by_piece() -> None:
-    application = Pages(at_once=1, waiting_max=1)
-    async with asked(application, "/pieces/") as (request,):
+    application = Pages(concurrency=1, waiting_max=1)
+    async with requested(application, "/pieces/") as (request,):
         await request.task
     assert (request.status, request.body) == (200, b"abc")
     assert application.slots.counts.in_progress == 0
 
 
 async def test_the_end_waits_for_pages_and_breaks_downloads_off() -> None:
-    application = Pages(at_once=2, waiting_max=1)
-    async with asked(application, "/waits/", "/download/") as (page, download):
+    application = Pages(concurrency=2, waiting_max=1)
+    async with requested(application, "/waits/", "/download/") as (page, download):
         await until(lambda: door.inside == 2)
         ending = asyncio.create_task(application.finish(max_s=15))
         await asyncio.sleep(0)
@@ -253,8 +253,8 @@ async def test_the_end_waits_for_pages_and_breaks_downloads_off() -> None:
 
 
 async def test_the_end_does_not_wait_for_ever() -> None:
-    application = Pages(at_once=1, waiting_max=1)
-    async with asked(application, "/waits/") as (page,):
+    application = Pages(concurrency=1, waiting_max=1)
+    async with requested(application, "/waits/") as (page,):
         await until(lambda: door.inside == 1)
         await application.finish(max_s=0.05)
         assert page.status == 0

@@ -166,7 +166,7 @@ def serve(tmp_path: Path) -> Iterator[Start]:
         each.end()
 
 
-def ranges_asked(valkey: redis.Redis) -> int:
+def ranges_read(valkey: redis.Redis) -> int:
     """How often the server was asked for a part of a stream."""
     return int(valkey.info("commandstats").get("cmdstat_xrange", {"calls": 0})["calls"])
 
@@ -262,7 +262,7 @@ def test_an_export_keeps_the_pace_of_its_reader_and_says_that_the_server_was_sto
     cookie = running.site().cookie("ada")
     with running.asking("/events.ndjson", cookie) as reader:
         answer = reader.recv(100)
-        wait_until(lambda: ranges_asked(valkey) == (time.sleep(0.5), ranges_asked(valkey))[1])
+        wait_until(lambda: ranges_read(valkey) == (time.sleep(0.5), ranges_read(valkey))[1])
 
         running.process.terminate()
 
@@ -365,9 +365,9 @@ def test_metrics_are_those_of_all_processes(serve: Start) -> None:
     cookie = running.site().cookie("ada")
 
     def open_sockets() -> list[str]:
-        told = running.ask("/metrics", **authorized)
-        assert "pid=" not in told
-        return re.findall(r"^evdash_open_sockets (\S+)$", told, re.MULTILINE)
+        figures = running.ask("/metrics", **authorized)
+        assert "pid=" not in figures
+        return re.findall(r"^evdash_open_sockets (\S+)$", figures, re.MULTILINE)
 
     assert open_sockets() == ["0.0"]
     pages = re.search(r"^evdash_page_seconds_count (\S+)$", running.ask("/metrics", **authorized), re.MULTILINE)
