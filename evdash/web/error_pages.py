@@ -21,21 +21,21 @@ from evdash.web.page import page
 # Seconds until a not-found page reloads itself: the first event of the session or user may arrive at any moment.
 _LOOK_AGAIN_S: Final = 5
 
-Given = ParamSpec("Given")
-View = Callable[Concatenate[HttpRequest, Given], HttpResponseBase]
+Params = ParamSpec("Params")
+View = Callable[Concatenate[HttpRequest, Params], HttpResponseBase]
 
 
-def handles_invalid_query(view: View[Given]) -> View[Given]:
+def handles_invalid_query(view: View[Params]) -> View[Params]:
     """Return the view with InvalidQuery turned into a page with status 400 and the exception's sentence."""
 
     @wraps(view)
-    def answer(request: HttpRequest, *args: Given.args, **kwargs: Given.kwargs) -> HttpResponseBase:
+    def answer(request: HttpRequest, *args: Params.args, **kwargs: Params.kwargs) -> HttpResponseBase:
         try:
             return view(request, *args, **kwargs)
         except InvalidQuery as error:
             return message_page(request, "Invalid address", str(error), status=400)
 
-    return cast(View[Given], answer)
+    return cast(View[Params], answer)
 
 
 def not_found_page(request: HttpRequest, reader: Reader, what: Literal["session", "user"], name: str) -> HttpResponse:

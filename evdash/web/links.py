@@ -124,13 +124,13 @@ def page_address(request: HttpRequest) -> str:
     `request.path` is decoded, so a `?`, `#`, `%` or `..` in an ID would change the address. The result is therefore
     built from the IDs.
     """
-    given = request.resolver_match.kwargs if request.resolver_match else {}
-    if "session_id" in given:
-        return session_address(given["session_id"])
-    if "user_id" in given:
-        return user_address(given["user_id"])
-    if "entry_id" in given:
-        return event_address(given["stream"], given["entry_id"])
+    arguments = request.resolver_match.kwargs if request.resolver_match else {}
+    if "session_id" in arguments:
+        return session_address(arguments["session_id"])
+    if "user_id" in arguments:
+        return user_address(arguments["user_id"])
+    if "entry_id" in arguments:
+        return event_address(arguments["stream"], arguments["entry_id"])
     return escape_uri_path(request.path)
 
 

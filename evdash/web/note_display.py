@@ -66,8 +66,8 @@ def notes_section(
     """Return the notes on an entry, or the first SHOWN notes on a session and its events."""
     of_session = subject.entry_id is None
     if of_session:
-        found = notes_of_session(subject.session_id, limit=SHOWN)
-        notes, total = found.notes, found.total
+        session_notes = notes_of_session(subject.session_id, limit=SHOWN)
+        notes, total = session_notes.notes, session_notes.total
     else:
         notes = notes_on(subject)
         total = len(notes)

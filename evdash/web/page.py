@@ -151,8 +151,8 @@ def _unknown_parameters(request: HttpRequest, here: Page | None) -> tuple[Notice
     if here is None or not unknown:
         return ()
     names = " and ".join(f"{escape_control_chars_text(name[:40])}=" for name in unknown[:3])
-    known = [name for name in here.parameters or () if name in PARAMETERS] or here.parameters
-    valid = f"Valid: {', '.join(known)}." if known else "This page has no parameters."
+    parameters = [name for name in here.parameters or () if name in PARAMETERS] or here.parameters
+    valid = f"Valid: {', '.join(parameters)}." if parameters else "This page has no parameters."
     return (Notice(f"Unknown parameter {names}, ignored. {valid}", "warning"),)
 
 
@@ -183,14 +183,14 @@ def _coverage_notices(coverage: Coverage | None) -> tuple[Notice, ...]:
     return tuple(notices)
 
 
-def _redecoding(left: RedecodingProgress) -> str:
-    if not left.rows_left:
+def _redecoding(progress: RedecodingProgress) -> str:
+    if not progress.rows_left:
         return (
             "Counting all events again after an upgrade. Sessions, users and numbers may be out of date until the "
             "worker (manage.py work) has finished."
         )
-    share = f"{left.rows_left:,} of {format_count(left.rows, 'event', 'events')}"
-    if left.is_running:
+    share = f"{progress.rows_left:,} of {format_count(progress.rows, 'event', 'events')}"
+    if progress.is_running:
         return f"Re-decoding {share} after an upgrade. Filters may miss some of them until it has finished."
     return (
         f"Another version, or other upcasters, decoded {share}. Filters may miss some of them until a worker of this "

@@ -52,15 +52,15 @@ class SandboxRequest:
     @cached_property
     def view(self) -> SandboxView:
         """The sandbox in display form. Raises NoSandbox, StreamsUnavailable."""
-        found = sandbox(self._client, self.stream) if is_sandbox(self.stream) else None
-        if found is None:
+        existing = sandbox(self._client, self.stream) if is_sandbox(self.stream) else None
+        if existing is None:
             raise NoSandbox("There is no such sandbox: it was never made, was deleted, or has expired.")
-        return SandboxView(found)
+        return SandboxView(existing)
 
     @cached_property
     def _reader(self) -> SandboxReader:
-        found = self.view.sandbox
-        return SandboxReader(found, _shelf(self._client).contents(found))
+        existing = self.view.sandbox
+        return SandboxReader(existing, _shelf(self._client).contents(existing))
 
     def reader(self) -> SandboxReader:
         """Return the sandbox's reader. Raises NoSandbox, StreamsUnavailable."""
@@ -83,14 +83,14 @@ class SandboxMount:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        found = _ADDRESS.fullmatch(request.path_info)
+        match = _ADDRESS.fullmatch(request.path_info)
         request.mount = None  # type: ignore[attr-defined]
-        if found is None:
+        if match is None:
             return self._get_response(request)
-        prefix, name, rest = found.groups()
+        prefix, name, path = match.groups()
         mount = SandboxRequest(unquote(name))
         request.mount = mount  # type: ignore[attr-defined]
-        request.path_info = f"/{rest}"
+        request.path_info = f"/{path}"
         with mounted_below(prefix), override_reader(mount.reader):
             return self._get_response(request)
 

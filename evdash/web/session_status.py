@@ -19,10 +19,10 @@ Value = TypeVar("Value", datetime, timedelta)
 
 @dataclass(frozen=True, slots=True)
 class ClockedValue(Generic[Value]):
-    """A time or a duration. If `said`, the value by the producers' clocks, is set, `value` is by Redis's clock."""
+    """A time or a duration. If `producer_value`, by the producers' clocks, is set, `value` is by Redis's clock."""
 
     value: Value
-    said: Value | None = None
+    producer_value: Value | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ def session_times(summary: SessionSummary, now: datetime | None = None) -> Sessi
     )
 
 
-def _clocked(said: Value, by_redis: Value | None) -> ClockedValue[Value]:
-    if by_redis is None or abs(by_redis - said) <= AGREE_WITHIN:
-        return ClockedValue(said)
-    return ClockedValue(by_redis, said)
+def _clocked(producer_value: Value, redis_value: Value | None) -> ClockedValue[Value]:
+    if redis_value is None or abs(redis_value - producer_value) <= AGREE_WITHIN:
+        return ClockedValue(producer_value)
+    return ClockedValue(redis_value, producer_value)
 
 
 Status = Literal["ended", "running", "abandoned"]

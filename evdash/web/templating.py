@@ -158,7 +158,7 @@ class WithoutIndentation(Extension):
 def _without_indentation(text: str, *, is_in_pre: bool) -> tuple[str, bool]:
     kept = "<pre" if is_in_pre else ""  # as if the tag were in this text
     parts = _PRE.split(kept + text)
-    parts[::2] = [_WHITE_SPACE.sub(lambda found: "\n" if "\n" in found[0] else " ", part) for part in parts[::2]]
+    parts[::2] = [_WHITE_SPACE.sub(lambda match: "\n" if "\n" in match[0] else " ", part) for part in parts[::2]]
     is_in_pre = len(parts) > 1 and not parts[-2].endswith("</pre>")
     return "".join(parts).removeprefix(kept), is_in_pre
 

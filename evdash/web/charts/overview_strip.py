@@ -70,15 +70,15 @@ def _gathered(outline: Sequence[OutlineSlot], scale: Scale) -> dict[int, Outline
     columns: dict[int, OutlineSlot] = {}
     for slot in outline:
         index = min(int(scale.x(slot.start_us) * COLUMNS / 100), COLUMNS - 1)
-        known = columns.get(index)
-        if known is None:
+        column = columns.get(index)
+        if column is None:
             columns[index] = slot
         else:
             columns[index] = OutlineSlot(
-                known.start_us,
-                slot.start_us + slot.width_us - known.start_us,
-                known.events + slot.events,
-                known.errors + slot.errors,
+                column.start_us,
+                slot.start_us + slot.width_us - column.start_us,
+                column.events + slot.events,
+                column.errors + slot.errors,
             )
     return columns
 

@@ -29,7 +29,7 @@ from evdash.web.links import element_id
 BAR_HEIGHT: Final = 12
 _REACH: Final = 1.3  # the largest hit area of a mark, per cent to either side
 _COUNT_ROOM: Final = 1.2  # the least distance to the next mark of the lane for a count, per cent
-_TOLD_TOGETHER: Final = 12  # the largest number of events in a mark's tooltip
+_TOOLTIP_EVENTS_MAX: Final = 12  # the largest number of events in a mark's tooltip
 
 
 class Placed(NamedTuple):
@@ -85,12 +85,12 @@ def _mark(together: Sequence[Placed], y: float, lane: Sequence[float], scale: Sc
     rows = [element_id(event.stream, event.entry_id) for event in events]
     bar_x = min(x, *(scale.x(active_interval(event)[0]) for event in events))
     at = bisect_left(lane, x)
-    left = min(_REACH, (x - lane[at - 1]) / 2) if at else _REACH
-    right = min(_REACH, (lane[at + 1] - x) / 2) if at + 1 < len(lane) else _REACH
+    left_reach = min(_REACH, (x - lane[at - 1]) / 2) if at else _REACH
+    right_reach = min(_REACH, (lane[at + 1] - x) / 2) if at + 1 < len(lane) else _REACH
     return Mark(
         element_ids=" ".join(rows),
         events=len(events),
-        label=f"{len(events):,}" if len(events) > 1 and right >= _COUNT_ROOM / 2 else "",
+        label=f"{len(events):,}" if len(events) > 1 and right_reach >= _COUNT_ROOM / 2 else "",
         address=f"{first.page}#{rows[0]}",
         category=category_of(next((event for event in events if event.is_error), events[0]).type),
         is_error=any(event.is_error for event in events),
@@ -98,8 +98,8 @@ def _mark(together: Sequence[Placed], y: float, lane: Sequence[float], scale: Sc
         bar_x=bar_x,
         bar_width=round(x - bar_x, 3),
         is_under=bisect_right(lane, bar_x) < at,
-        touch_x=round(x - left, 4),
-        touch_width=round(left + right, 4),
+        touch_x=round(x - left_reach, 4),
+        touch_width=round(left_reach + right_reach, 4),
         y=y,
         title=escape_control_chars_text(
             _tooltip(events[0], calls) if len(events) == 1 else _group_tooltip(events, calls)
@@ -115,15 +115,15 @@ def _tooltip(event: Event, calls: Calls) -> str:
 def _group_tooltip(events: Sequence[Event], calls: Calls) -> str:
     lines = [_clock(event.occurred_at) for event in events]
     until = "" if lines[0] == lines[-1] else f" to {lines[-1]}"
-    told = [f"{format_count(len(events), 'event')}, {lines[0]}{until}"]
-    for event in events[:_TOLD_TOGETHER]:
+    tooltip = [f"{format_count(len(events), 'event')}, {lines[0]}{until}"]
+    for event in events[:_TOOLTIP_EVENTS_MAX]:
         note = calls.note(event)
-        told.append(
+        tooltip.append(
             one_line(f"{event.type or '(no type)'}: {describe_event(event)}", 100) + (f" ({note})" if note else "")
         )
-    if len(events) > _TOLD_TOGETHER:
-        told.append(f"and {len(events) - _TOLD_TOGETHER:,} more")
-    return "\n".join(told)
+    if len(events) > _TOOLTIP_EVENTS_MAX:
+        tooltip.append(f"and {len(events) - _TOOLTIP_EVENTS_MAX:,} more")
+    return "\n".join(tooltip)
 
 
 def _clock(moment: datetime) -> str:
@@ -142,7 +142,7 @@ def places(events: Sequence[Event], lanes: Sequence[str], scale: Scale) -> list[
     The positions keep the order of the events' times; events with equal times keep their order in `events`. Events at
     one position spread to the right, but never past the next event with another position.
     """
-    found = [0.0] * len(events)
+    xs = [0.0] * len(events)
     clusters = list(_clusters(events, scale))
     for cluster, following in zip(clusters, [*clusters[1:], []], strict=True):
         start = scale.x(events[cluster[0]].occurred_us)
@@ -151,8 +151,8 @@ def places(events: Sequence[Event], lanes: Sequence[str], scale: Scale) -> list[
         steps = _steps([lanes[index] for index in cluster])
         apart = min(APART_EASILY, room / (steps[-1] + 1))
         for index, step in zip(cluster, steps, strict=True):
-            found[index] = round(start + step * apart, 3) if apart >= APART_AT_LEAST else start
-    return found
+            xs[index] = round(start + step * apart, 3) if apart >= APART_AT_LEAST else start
+    return xs
 
 
 def _clusters(events: Sequence[Event], scale: Scale) -> Iterator[list[int]]:
@@ -269,9 +269,11 @@ def _spans(xs: Mapping[Position, float], calls: Calls, middle: float) -> tuple[S
 
 def _span(call: Event, end: Event, middle: float, xs: Mapping[Position, float]) -> Span:
     start, stop = xs[Position.of(call)], xs.get(Position.of(end))
-    took = format_milliseconds(took_ms(call.occurred_us, call.entry_id.ms, end))
+    duration = format_milliseconds(took_ms(call.occurred_us, call.entry_id.ms, end))
     beyond = " (return after this timeline)" if stop is None else ""
-    title = escape_control_chars_text(one_line(f"{call.tool or call.type}, {took} from call to return{beyond}", 200))
+    title = escape_control_chars_text(
+        one_line(f"{call.tool or call.type}, {duration} from call to return{beyond}", 200)
+    )
     width = round(max(0.0, (100.0 if stop is None else stop) - start), 3)
     return Span(start, width, middle, end.is_error, title)
 

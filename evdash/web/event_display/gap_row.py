@@ -62,19 +62,19 @@ def list_owner(
         names = filter.values(noun)
         if len(names) == 1:
             streams = {gap.stream for gap in gaps} - {event.stream for event in events}
-            of_it = EventFilter().also(noun, names[0])
+            owner_filter = EventFilter().also(noun, names[0])
             return ListOwner(
-                noun, frozenset(name for name in streams if _has_no_events(reader, of_it.also("stream", name)))
+                noun, frozenset(name for name in streams if _has_no_events(reader, owner_filter.also("stream", name)))
             )
     return NO_OWNER
 
 
 def _has_no_events(reader: Reader, in_stream: EventFilter) -> bool:
-    found = reader.page(in_stream, limit=1)
-    return not found.events and found.searched_to is None
+    page = reader.page(in_stream, limit=1)
+    return not page.events and page.searched_to is None
 
 
-def gap_row(gap: MissingEntries, whose: ListOwner = NO_OWNER, *, is_before_first: bool = False) -> GapRow:
+def gap_row(gap: MissingEntries, owner: ListOwner = NO_OWNER, *, is_before_first: bool = False) -> GapRow:
     """Return the row of a gap. `is_before_first`: the gap is before the first known event of a session."""
     is_one = gap.entries == 1
     why = _REASONS.get(gap.kind, "missing").format(them="it" if is_one else "them")
@@ -87,16 +87,16 @@ def gap_row(gap: MissingEntries, whose: ListOwner = NO_OWNER, *, is_before_first
         words = f"Gap: {entries} of {gap.stream} {'was' if is_one else 'were'} {why}."
     if is_before_first:
         words = f"Earlier events may be missing. {words}"
-    if whose.noun:
+    if owner.noun:
         may_be = "It may be an event" if is_one else "They may include events"
         if gap.kind == UNREAD:
             may_be = "It may include events"
-        words += f" {may_be} of this {whose.noun}."
-    if gap.stream in whose.strange_streams:
-        words += f" This {whose.noun} has no known event in {gap.stream}."
+        words += f" {may_be} of this {owner.noun}."
+    if gap.stream in owner.strange_streams:
+        words += f" This {owner.noun} has no known event in {gap.stream}."
     return GapRow(gap, words, reverse("stream-parked", args=[gap.stream]) if gap.kind == "parked" else "")
 
 
-def render_gap(gap: MissingEntries, whose: ListOwner = NO_OWNER) -> str:
+def render_gap(gap: MissingEntries, owner: ListOwner = NO_OWNER) -> str:
     """Return the gap's row as HTML."""
-    return gap_row(gap, whose).html()
+    return gap_row(gap, owner).html()

@@ -123,20 +123,20 @@ def fold_duplicates(rows: tuple[Row, ...]) -> tuple[Row, ...]:
     A row whose producer's time is before that of the previous event, duplicates aside, gets a sentence on it. The
     order stays that of the stream.
     """
-    told: list[Row] = []
+    folded: list[Row] = []
     run_start = -1
     latest: Event | None = None
     for row in rows:
-        if row.is_duplicate and told and told[-1].is_duplicate:
-            told[run_start] = replace(told[run_start], more_duplicates=told[run_start].more_duplicates + 1)
+        if row.is_duplicate and folded and folded[-1].is_duplicate:
+            folded[run_start] = replace(folded[run_start], more_duplicates=folded[run_start].more_duplicates + 1)
             row = replace(row, is_folded=True)
         elif row.is_duplicate:
-            run_start = len(told)
+            run_start = len(folded)
         else:
             row = replace(row, clock=_clock_sentence(row.event, latest))
             latest = row.event
-        told.append(row)
-    return tuple(told)
+        folded.append(row)
+    return tuple(folded)
 
 
 def _clock_sentence(event: Event, before: Event | None) -> str:
@@ -151,7 +151,7 @@ def _clock_sentence(event: Event, before: Event | None) -> str:
 def with_gaps(
     rows: tuple[Row, ...],
     gaps: Sequence[MissingEntries],
-    whose: ListOwner = NO_OWNER,
+    owner: ListOwner = NO_OWNER,
     *,
     oldest_first: bool,
     first_id: EntryId | None = None,
@@ -166,8 +166,8 @@ def with_gaps(
             return item.event.entry_id
         return item.gap.first_id if oldest_first else item.gap.last_id
 
-    told = (gap_row(gap, whose, is_before_first=first_id is not None and gap.last_id < first_id) for gap in gaps)
-    items: list[Row | GapRow] = [*rows, *told]
+    gap_rows = (gap_row(gap, owner, is_before_first=first_id is not None and gap.last_id < first_id) for gap in gaps)
+    items: list[Row | GapRow] = [*rows, *gap_rows]
     return tuple(sorted(items, key=place, reverse=not oldest_first)) if gaps else rows
 
 

@@ -156,8 +156,8 @@ def summary_with_alternatives(reader: Reader, chosen: ScopedFilter) -> FilterSum
     for key in (each.name for each in facet_keys()):
         if key != chosen.scope.key and chosen.own.values(key):
             kept = tuple(c for c in chosen.own.conditions if c.key != key or c.negated)
-            others = reader.summary(chosen.scope.applied(replace(chosen.own, conditions=kept)))
-            facets[key] = others.facets.get(key, ())
+            alternatives = reader.summary(chosen.scope.applied(replace(chosen.own, conditions=kept)))
+            facets[key] = alternatives.facets.get(key, ())
     return replace(summary, facets=facets)
 
 

@@ -66,7 +66,7 @@ class ScopedFilter:
     own: EventFilter
     scope: Scope = EVERYTHING
     problem: Problem | None = None
-    given: tuple[tuple[str, str], ...] = ()  # the parameters of an invalid filter
+    invalid_parameters: tuple[tuple[str, str], ...] = ()  # the parameters of an invalid filter
 
     @classmethod
     def parse(cls, params: QueryDict, scope: Scope = EVERYTHING) -> Self:
@@ -87,12 +87,12 @@ class ScopedFilter:
         """The user's filter in the grammar. An invalid filter is returned as written."""
         if self.problem is None:
             return self.own.text()
-        return dict(self.given).get("q", f"{self.problem.before}{self.problem.rest}")
+        return dict(self.invalid_parameters).get("q", f"{self.problem.before}{self.problem.rest}")
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """The parameters that a URL with this filter has."""
-        return self.given or filter_pairs(self.own)
+        return self.invalid_parameters or filter_pairs(self.own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +131,8 @@ class PageCursor:
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """The parameters that a URL of the same part has."""
-        given = {"before": self.before, "after": self.after, "paused": self.paused, "at": self.at}
-        pairs = [(name, str(value)) for name, value in given.items() if value is not None]
+        parameters = {"before": self.before, "after": self.after, "paused": self.paused, "at": self.at}
+        pairs = [(name, str(value)) for name, value in parameters.items() if value is not None]
         return (*pairs, ("end", "1")) if self.is_far_end else tuple(pairs)
 
 
@@ -152,8 +152,8 @@ class ListQuery:
         """Return the list query of a request. Raise InvalidQuery for an invalid page cursor."""
         params = request.GET
         rows = ROWS_AT_MOST if params.get("rows") == "all" else ROWS
-        found = ScopedFilter.parse(params, scope)
-        return cls(page_address(request), found, PageCursor.parse(params), oldest_first=oldest_first, rows=rows)
+        scoped_filter = ScopedFilter.parse(params, scope)
+        return cls(page_address(request), scoped_filter, PageCursor.parse(params), oldest_first=oldest_first, rows=rows)
 
     @property
     def kept(self) -> tuple[tuple[str, str], ...]:
@@ -196,8 +196,8 @@ class EntryCursorQuery:
 
     def url(self, *, before: EntryId | None = None, after: EntryId | None = None) -> str:
         """Return the URL of the list before or after an entry, of its beginning by default."""
-        given = {"user": self.user_id, "before": before, "after": after}
-        return with_query(self.path, [(name, str(value)) for name, value in given.items() if value])
+        parameters = {"user": self.user_id, "before": before, "after": after}
+        return with_query(self.path, [(name, str(value)) for name, value in parameters.items() if value])
 
 
 @dataclass(frozen=True, slots=True)

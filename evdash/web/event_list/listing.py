@@ -55,7 +55,7 @@ def listing(
             nothing,
             True,
         )
-    found = _page(reader, query)
+    page = _page(reader, query)
     summary = summary_with_alternatives(reader, chosen)
     if facts is not None and not chosen.own:
         summary = replace(summary, events=Count(facts.events), errors=Count(facts.errors))
@@ -66,15 +66,15 @@ def listing(
         of=without_errors_only(reader, chosen),
         with_histogram=with_histogram,
     )
-    rows_shown = row_list(found, query, list_owner(reader, chosen.effective_filter, found.events, found.gaps))
+    rows_shown = row_list(page, query, list_owner(reader, chosen.effective_filter, page.events, page.gaps))
     if oldest_first:
-        rows_shown = with_infinite_scroll(rows_shown, found, query)
-    has_more = found.newer or found.older
+        rows_shown = with_infinite_scroll(rows_shown, page, query)
+    has_more = page.newer or page.older
     return Listing(
         bar=replace(bar, has_live=rows_shown.live_query is not None or rows_shown.notify_query is not None),
         list=rows_shown,
-        pager=pager(found, query),
-        page=found,
+        pager=pager(page, query),
+        page=page,
         is_filtered=bool(chosen.own) or chosen.scope != EVERYTHING,
         all_address=query.url(shows_all=True) if oldest_first and query.rows == ROWS and has_more else "",
         replay_address=sandbox_operation_address("replay", q=chosen.effective_filter.text()),
@@ -85,8 +85,8 @@ def _page(reader: Reader, query: ListQuery) -> EventPage:
     within, cursor, oldest_first, rows = query.filter.effective_filter, query.cursor, query.oldest_first, query.rows
     if cursor.is_far_end:
         # The far end is the beginning of the list in the opposite order, reversed.
-        found = reader.page(within, oldest_first=not oldest_first, limit=rows)
-        return replace(found, events=found.events[::-1])
+        page = reader.page(within, oldest_first=not oldest_first, limit=rows)
+        return replace(page, events=page.events[::-1])
     if cursor.paused is not None and cursor.is_beginning and not oldest_first:
         return _as_it_was(reader.page(within, before=Position(cursor.paused.next(), ""), limit=rows), cursor.paused)
     if cursor.at is not None:
@@ -98,4 +98,4 @@ def _page(reader: Reader, query: ListQuery) -> EventPage:
 
 def _as_it_was(page: EventPage, paused: EntryId) -> EventPage:
     """Return the newest end of a list at the time when `paused` was the newest entry. Live push adds newer events."""
-    return replace(page, newer=None, cursor={stream: min(known, paused) for stream, known in page.cursor.items()})
+    return replace(page, newer=None, cursor={stream: min(entry_id, paused) for stream, entry_id in page.cursor.items()})

@@ -21,7 +21,7 @@ from evdash.web.page import page
 
 _NOTHING: Final = {"–", "none"}
 # Arguments that are not listed: the page shows some above the list, and the others follow from the settings.
-_TOLD_ELSEWHERE: Final = {"stream", "group", "own_groups", "reason", "who", "prefix", "watched"}
+_SHOWN_ELSEWHERE: Final = {"stream", "group", "own_groups", "reason", "who", "prefix", "watched"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,10 @@ class AuditEntryView:
     def parked_address(self) -> str:
         """The page of the dead-lettered entries, if the action was park, redeliver or discard; else ""."""
         begun = self.access.begun
-        is_about = begun.action in ("park", "redeliver", "discard") and begun.stream in settings.EVDASH.streams
-        return parked_address(begun.stream) if is_about else ""
+        is_of_parked_entries = (
+            begun.action in ("park", "redeliver", "discard") and begun.stream in settings.EVDASH.streams
+        )
+        return parked_address(begun.stream) if is_of_parked_entries else ""
 
     @property
     def sandbox_address(self) -> str:
@@ -109,17 +111,17 @@ class AuditEntryView:
         return tuple(self.row.detail.get("done_ids") or ())
 
     @property
-    def asked(self) -> tuple[tuple[str, str], ...]:
+    def arguments(self) -> tuple[tuple[str, str], ...]:
         """The arguments of the action by name, without empty ones."""
-        asked = self.access.begun.detail.get("asked") or {}
+        arguments = self.access.begun.detail.get("asked") or {}
         return tuple(
-            _asked(name, value)
-            for name, value in asked.items()
-            if value not in (None, "", [], False) and name not in _TOLD_ELSEWHERE
+            _argument(name, value)
+            for name, value in arguments.items()
+            if value not in (None, "", [], False) and name not in _SHOWN_ELSEWHERE
         )
 
 
-def _asked(name: str, value: Any) -> tuple[str, str]:
+def _argument(name: str, value: Any) -> tuple[str, str]:
     if name.endswith("_ms"):
         return _named(name.removesuffix("_ms")), format_milliseconds(value)
     if name.endswith("_s"):
@@ -175,11 +177,11 @@ class AuditLogQuery:
 def audit_log(request: HttpRequest) -> HttpResponse:
     """Render the actions, newest first."""
     query = AuditLogQuery.from_request(request)
-    found = [AuditEntryView(one) for one in recent(ROWS + 1, before_row=query.before_row)]
+    entries = [AuditEntryView(entry) for entry in recent(ROWS + 1, before_row=query.before_row)]
     context = {
-        "accesses": found[:ROWS],
+        "accesses": entries[:ROWS],
         "newest": query.url() if query.before_row is not None else "",
-        "older": query.url(before_row=found[ROWS - 1].access.begun.pk) if len(found) > ROWS else "",
+        "older": query.url(before_row=entries[ROWS - 1].access.begun.pk) if len(entries) > ROWS else "",
     }
     with open_reader() as reader:
         coverage = reader.coverage
@@ -188,12 +190,12 @@ def audit_log(request: HttpRequest) -> HttpResponse:
 
 def audit_log_entry(request: HttpRequest, number: int) -> HttpResponse:
     """Render one action with all its details."""
-    found = access(number)
+    entry = access(number)
     with open_reader() as reader:
         coverage = reader.coverage
-    if found is None:
+    if entry is None:
         sentence = "No audit log entry has this number."
         return message_page(
             request, "Audit log entry not found", sentence, status=404, subject=str(number), coverage=coverage
         )
-    return page(request, "pages/audit_log/entry.html", found.title, {"shown": AuditEntryView(found)}, coverage=coverage)
+    return page(request, "pages/audit_log/entry.html", entry.title, {"shown": AuditEntryView(entry)}, coverage=coverage)

@@ -54,8 +54,8 @@ class EventPageQuery:
 
     def url(self, address: str) -> str:
         """Return the URL with the same query at another address."""
-        given = {"part": self.part, "field": self.field, "as": "json" if self.as_json else ""}
-        pairs = [(name, value) for name, value in given.items() if value]
+        parameters = {"part": self.part, "field": self.field, "as": "json" if self.as_json else ""}
+        pairs = [(name, value) for name, value in parameters.items() if value]
         return with_query(address, [*pairs, *filter_pairs(self.filter)])
 
 
@@ -70,9 +70,9 @@ def event(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
         with mounted_below(mounted_prefix(stream)):
             return redirect(query.url(event_address(stream, entry_id)))
     with open_reader() as reader:
-        found = reader.event(stream, entry_id)
-        neighbours = reader.neighbours(found) if found and not query.wants_value else Neighbours(None, None)
-    if found is None:
+        event = reader.event(stream, entry_id)
+        neighbours = reader.neighbours(event) if event and not query.wants_value else Neighbours(None, None)
+    if event is None:
         sentence = (
             "Entry not found in this sandbox. It was not copied, or it was deleted."
             if mount
@@ -87,32 +87,32 @@ def event(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
             subject=f"{entry_id} of {stream}",
         )
     if query.field is not None:
-        return _value(request, found, query)
+        return _value(request, event, query)
     if query.as_json:
-        return _not_kept(HttpResponse(_as_json(found), content_type="application/json"))
-    context = _context(request, found, neighbours, query)
-    first = reader.original_of_duplicate(found)
+        return _not_kept(HttpResponse(_as_json(event), content_type="application/json"))
+    context = _context(request, event, neighbours, query)
+    first = reader.original_of_duplicate(event)
     context["original_of_duplicate"] = first
     context["original_of_duplicate_address"] = event_address(stream, first) if first else ""
-    context["original_address"] = mount.original_address(found) if mount else ""
+    context["original_address"] = mount.original_address(event) if mount else ""
     if query.part == "opened":
         return _not_kept(render(request, "event_display/_opened.html", context))
-    title = f"{found.type or 'Event'} {found.entry_id}"
-    return page(request, "pages/event.html", title, context, coverage=reader.coverage, events=(found,))
+    title = f"{event.type or 'Event'} {event.entry_id}"
+    return page(request, "pages/event.html", title, context, coverage=reader.coverage, events=(event,))
 
 
-def _context(request: HttpRequest, found: Event, neighbours: Neighbours, query: EventPageQuery) -> dict[str, Any]:
+def _context(request: HttpRequest, event: Event, neighbours: Neighbours, query: EventPageQuery) -> dict[str, Any]:
     """Return the context of the opened row and of the page. Links narrow the filter of the list that has the row."""
     within = query.filter
     previous, following = neighbours.previous, neighbours.next
     return {
-        "event": found,
-        "notes": None if sandbox_request(request) else notes_section(Subject.of(found), request.user),
-        "row": row_of(found),
-        "one_line": describe_event(found),
-        "address": event_address(found.stream, found.entry_id),
-        "fields": field_views(found, within),
-        "data_links": data_links(found, within),
+        "event": event,
+        "notes": None if sandbox_request(request) else notes_section(Subject.of(event), request.user),
+        "row": row_of(event),
+        "one_line": describe_event(event),
+        "address": event_address(event.stream, event.entry_id),
+        "fields": field_views(event, within),
+        "data_links": data_links(event, within),
         "neighbours": neighbours,
         "previous_address": event_address(previous.stream, previous.entry_id) if previous else "",
         "next_address": event_address(following.stream, following.entry_id) if following else "",
@@ -123,16 +123,16 @@ def _context(request: HttpRequest, found: Event, neighbours: Neighbours, query: 
     }
 
 
-def _value(request: HttpRequest, found: Event, query: EventPageQuery) -> HttpResponse:
+def _value(request: HttpRequest, event: Event, query: EventPageQuery) -> HttpResponse:
     """Return one complete value: plain text, bytes to download, or with `part=whole` the text for the folded place."""
     number = query.field or ""
-    if not number.isascii() or not number.isdecimal() or len(number) > 6 or int(number) >= len(found.fields):
+    if not number.isascii() or not number.isdecimal() or len(number) > 6 or int(number) >= len(event.fields):
         sentence = (
-            f"The entry has {format_count(len(found.fields), 'field')}, numbered from 0. "
+            f"The entry has {format_count(len(event.fields), 'field')}, numbered from 0. "
             f"field={number[:20]} is not one of them."
         )
         return message_page(request, "Field not found", sentence, status=404)
-    field = found.fields[int(number)]
+    field = event.fields[int(number)]
     if query.part == "whole":
         shown = field.value if field.is_text else hex_dump(field.raw)
         return _not_kept(render(request, "event_display/_whole.html", {"text": shown, "is_text": field.is_text}))
@@ -140,18 +140,18 @@ def _value(request: HttpRequest, found: Event, query: EventPageQuery) -> HttpRes
     response = _not_kept(HttpResponse(raw, content_type=content_type))
     kind = "inline" if field.is_text else "attachment"
     response["Content-Disposition"] = (
-        f'{kind}; filename="{found.entry_id}-{number}.{"txt" if field.is_text else "bin"}"'
+        f'{kind}; filename="{event.entry_id}-{number}.{"txt" if field.is_text else "bin"}"'
     )
     return response
 
 
-def _as_json(found: Event) -> str:
+def _as_json(event: Event) -> str:
     """Return the entry with all its fields in order; a value that is not UTF-8 becomes a marked base64 value."""
     fields = [
         [field.name, field.value] if field.is_text else [field.name, {"base64": b64encode(field.raw).decode("ascii")}]
-        for field in found.fields
+        for field in event.fields
     ]
-    record = {"stream": found.stream, "entry_id": str(found.entry_id), "fields": fields}
+    record = {"stream": event.stream, "entry_id": str(event.entry_id), "fields": fields}
     return json.dumps(record, ensure_ascii=False, indent=2)
 
 

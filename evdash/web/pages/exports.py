@@ -42,10 +42,10 @@ def _exported(
         chunks = lines(event_filter)
     except StreamsUnavailable as outage:
         return HttpResponse(f"{outage}\n", status=503, content_type="text/plain; charset=utf-8")
-    return given_out(request, chunks, event_filter, form, content_type, name)
+    return download(request, chunks, event_filter, form, content_type, name)
 
 
-def given_out(
+def download(
     request: HttpRequest, chunks: Iterator[bytes], event_filter: EventFilter, form: str, content_type: str, name: str
 ) -> HttpResponseBase:
     """Return a response that sends each chunk when it is made, as a file with this name.

@@ -34,10 +34,10 @@ def session_notes(request: HttpRequest, session_id: str) -> HttpResponse:
 def event_notes(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
     """Render the notes on an entry as a page; POST adds one."""
     with open_reader() as reader:
-        found = reader.event(stream, entry_id)
+        event = reader.event(stream, entry_id)
         coverage = reader.coverage
-    subject = Subject.of(found) if found else Subject("", stream, entry_id)
-    if found is None and (request.method == "POST" or not notes_on(subject)):
+    subject = Subject.of(event) if event else Subject("", stream, entry_id)
+    if event is None and (request.method == "POST" or not notes_on(subject)):
         sentence = "The entry is not in the event log or the stream, and has no notes."
         return message_page(
             request, "Entry not found", sentence, status=404, coverage=coverage, subject=f"{entry_id} of {stream}"
@@ -69,46 +69,48 @@ def _notes(request: HttpRequest, subject: Subject, coverage: Coverage) -> HttpRe
 
 def note(request: HttpRequest, number: int) -> HttpResponse:
     """Render one note with its earlier versions; POST changes its text."""
-    found = find_note(number)
-    if found is None:
+    record = find_note(number)
+    if record is None:
         return _no_such_note(request, number)
     if request.method != "POST":
-        return _note(request, found, found.text)
+        return _note(request, record, record.text)
     text, seen = request.POST.get("text", ""), request.POST.get("seen", "")
     try:
-        edit_note(_person(request), found, text, seen=int(seen) if seen.isdecimal() and len(seen) < 9 else 0)
+        edit_note(_person(request), record, text, seen=int(seen) if seen.isdecimal() and len(seen) < 9 else 0)
     except NoteRefused as refusal:
-        return _note(request, find_note(number) or found, text, f"Note not changed. {refusal}")
-    return redirect(note_place(found))
+        return _note(request, find_note(number) or record, text, f"Note not changed. {refusal}")
+    return redirect(note_place(record))
 
 
 @require_POST
 def note_deleted(request: HttpRequest, number: int) -> HttpResponse:
     """Delete the note, and redirect to its former place."""
-    found = find_note(number)
-    if found is None:
+    record = find_note(number)
+    if record is None:
         return _no_such_note(request, number)
     try:
-        delete_note(_person(request), found)
+        delete_note(_person(request), record)
     except NoteRefused as refusal:
-        return _note(request, found, found.text, f"Note not deleted. {refusal}")
-    return redirect(note_place(found))
+        return _note(request, record, record.text, f"Note not deleted. {refusal}")
+    return redirect(note_place(record))
 
 
-def _note(request: HttpRequest, found: NoteRecord, text: str, problem: str = "") -> HttpResponse:
+def _note(request: HttpRequest, record: NoteRecord, text: str, problem: str = "") -> HttpResponse:
     with open_reader() as reader:
         coverage = reader.coverage
     context = {
-        "note": note_view(found, request.user, among_session=False),
-        "subject_address": subject_address(found.subject),
-        "place": note_place(found),
-        "of_session": found.subject.entry_id is None,
+        "note": note_view(record, request.user, among_session=False),
+        "subject_address": subject_address(record.subject),
+        "place": note_place(record),
+        "of_session": record.subject.entry_id is None,
         "text": text,
         "text_chars": TEXT_CHARS,
         "problem": problem,
     }
     status = 409 if problem else 200
-    return page(request, "pages/notes/note.html", f"Note on {found.subject}", context, coverage=coverage, status=status)
+    return page(
+        request, "pages/notes/note.html", f"Note on {record.subject}", context, coverage=coverage, status=status
+    )
 
 
 def _no_such_note(request: HttpRequest, number: int) -> HttpResponse:

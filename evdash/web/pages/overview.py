@@ -32,10 +32,10 @@ def overview(request: HttpRequest) -> HttpResponse:
     ranged = EventFilter(since=own.since, until=own.until)
     now = datetime.now(UTC)
     with open_reader() as reader:
-        found = reader.overview(
+        figures = reader.overview(
             ranged.since.at(now) if ranged.since else None, ranged.until.at(now) if ranged.until else None
         )
-        took = reader.latencies(found.since, found.until)
+        latencies = reader.latencies(figures.since, figures.until)
         newest_events = newest(reader)
         sessions = reader.sessions(limit=SESSIONS_IN_SANDBOX).sessions if sandbox_request(request) else ()
 
@@ -43,21 +43,23 @@ def overview(request: HttpRequest) -> HttpResponse:
         return filtered_address("events", ranged.between(since, until))
 
     context = {
-        "found": found,
+        "found": figures,
         "bar": filter_bar(replace(query, filter=replace(query.filter, own=ranged)), streams=reader.streams),
         "events_address": filtered_address("events", ranged),
         "errors_address": filtered_address("errors", ranged),
-        "histogram": histogram_picture(found.histogram.buckets, over, height=96),
+        "histogram": histogram_picture(figures.histogram.buckets, over, height=96),
         "histogram_base": list_address("events"),
-        "not_drawn": not_drawn(found.histogram.earlier, found.histogram.later, found.histogram.buckets),
+        "not_drawn": not_drawn(figures.histogram.earlier, figures.histogram.later, figures.histogram.buckets),
         "types": shares(
-            [(t.value, t.count, filtered_address("events", ranged.also("type", t.value))) for t in found.types]
+            [(t.value, t.count, filtered_address("events", ranged.also("type", t.value))) for t in figures.types]
         ),
-        "errors": rows_of(found.recent_errors),
-        "latencies": took,
+        "errors": rows_of(figures.recent_errors),
+        "latencies": latencies,
         "sessions": sessions,
         "can_operate": can_operate(request.user),
-        "operations": [(each, filtered_address("events", _of_operation(ranged, each))) for each in took.operations],
+        "operations": [
+            (each, filtered_address("events", _of_operation(ranged, each))) for each in latencies.operations
+        ],
     }
     dropped = bool(replace(own, since=None, until=None))
     notices = (
@@ -77,7 +79,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "Overview",
         context,
         coverage=reader.coverage,
-        events=(*newest_events, *found.recent_errors),
+        events=(*newest_events, *figures.recent_errors),
         notices=notices,
         status=400 if query.filter.problem else 200,
     )

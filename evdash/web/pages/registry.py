@@ -36,8 +36,8 @@ class Page:
 
     def unknown(self, names: list[str]) -> list[str]:
         """Return the names that are not parameters of the page."""
-        known = None if self.parameters is None else {*self.parameters, "org.htmx.cache-buster"}
-        return [name for name in names if known is not None and name not in known]
+        parameters = None if self.parameters is None else {*self.parameters, "org.htmx.cache-buster"}
+        return [name for name in names if parameters is not None and name not in parameters]
 
 
 PAGES: Final = (

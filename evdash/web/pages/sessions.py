@@ -16,13 +16,13 @@ def sessions(request: HttpRequest) -> HttpResponse:
     """Render a page of sessions; `user=` limits it to one user."""
     query = EntryCursorQuery.from_request(request)
     with open_reader() as reader:
-        found = reader.sessions(before=query.before, after=query.after, user_id=query.user_id or None)
+        sessions_page = reader.sessions(before=query.before, after=query.after, user_id=query.user_id or None)
         newest_events = newest(reader)
     context = {
-        "found": found,
+        "found": sessions_page,
         "user_id": query.user_id,
-        "newer": query.url(after=found.newer) if found.newer else "",
-        "older": query.url(before=found.older) if found.older else "",
+        "newer": query.url(after=sessions_page.newer) if sessions_page.newer else "",
+        "older": query.url(before=sessions_page.older) if sessions_page.older else "",
         "newest": "" if query.is_beginning else query.url(),
     }
     return page(request, "pages/sessions.html", "Sessions", context, coverage=reader.coverage, events=newest_events)

@@ -25,12 +25,12 @@ def users(request: HttpRequest) -> HttpResponse:
     """Render a page of users."""
     query = EntryCursorQuery.from_request(request)
     with open_reader() as reader:
-        found = reader.users(before=query.before, after=query.after)
+        users_page = reader.users(before=query.before, after=query.after)
         newest_events = newest(reader)
     context = {
-        "found": found,
-        "newer": query.url(after=found.newer) if found.newer else "",
-        "older": query.url(before=found.older) if found.older else "",
+        "found": users_page,
+        "newer": query.url(after=users_page.newer) if users_page.newer else "",
+        "older": query.url(before=users_page.older) if users_page.older else "",
         "newest": "" if query.is_beginning else query.url(),
     }
     return page(request, "pages/users.html", "Users", context, coverage=reader.coverage, events=newest_events)

@@ -54,38 +54,38 @@ class Stretch:
 
 def folded(is_same: Sequence[bool]) -> list[Stretch]:
     """Return all rows in order, with long runs of equal rows folded except next to a difference."""
-    found: list[Stretch] = []
+    stretches: list[Stretch] = []
     start = 0
     for same, run in groupby(is_same):
         end = start + sum(1 for _ in run)
         low, high = start + _CONTEXT * (start > 0), end - _CONTEXT * (end < len(is_same))
         if same and high - low >= _FOLDED_FROM:
-            found += [Stretch(start, low, False), Stretch(low, high, True), Stretch(high, end, False)]
+            stretches += [Stretch(start, low, False), Stretch(low, high, True), Stretch(high, end, False)]
         else:
-            found.append(Stretch(start, end, False))
+            stretches.append(Stretch(start, end, False))
         start = end
-    return [stretch for stretch in found if stretch.rows]
+    return [stretch for stretch in stretches if stretch.rows]
 
 
 def pages(stretches: Sequence[Stretch]) -> list[list[Stretch]]:
     """Return the stretches on pages of at most ROWS rows. An unfolded one may continue on the next page."""
-    found: list[list[Stretch]] = [[]]
+    result: list[list[Stretch]] = [[]]
     room = ROWS
     for stretch in stretches:
-        rest = stretch
-        while not rest.is_folded and rest.rows > room:
+        remaining = stretch
+        while not remaining.is_folded and remaining.rows > room:
             if room:
-                found[-1].append(replace(rest, end=rest.start + room))
-            rest = replace(rest, start=rest.start + room)
-            found.append([])
+                result[-1].append(replace(remaining, end=remaining.start + room))
+            remaining = replace(remaining, start=remaining.start + room)
+            result.append([])
             room = ROWS
-        takes = rest.rows if rest.opens else 1
+        takes = remaining.rows if remaining.opens else 1
         if takes > room:
-            found.append([])
+            result.append([])
             room = ROWS
-        found[-1].append(rest)
+        result[-1].append(remaining)
         room -= takes
-    return found
+    return result
 
 
 _DURATIONS: Final[Mapping[str, str]] = {"latency (ms)": "latency", "length (ms)": "length"}
@@ -110,13 +110,13 @@ def totals(contrasts: Sequence[Contrast]) -> tuple[Total, ...]:
 
 def _total(contrast: Contrast) -> Total:
     is_duration = contrast.name in _DURATIONS
-    said: Callable[[float], str] = format_milliseconds if is_duration else _number
+    format_number: Callable[[float], str] = format_milliseconds if is_duration else _number
     name = _DURATIONS.get(contrast.name, contrast.name)
     return Total(
         name=name[:1].upper() + name[1:],
-        a=_value(contrast.a, said),
-        b=_value(contrast.b, said),
-        difference=_difference(contrast, said),
+        a=_value(contrast.a, format_number),
+        b=_value(contrast.b, format_number),
+        difference=_difference(contrast, format_number),
         differs=contrast.differs,
         is_errors=contrast.name == "errors",
     )
@@ -126,11 +126,11 @@ def _number(value: float) -> str:
     return f"{value:,}"
 
 
-def _value(value: str | float | None, said: Callable[[float], str]) -> str:
-    return "–" if value is None else value if isinstance(value, str) else said(value)
+def _value(value: str | float | None, format_number: Callable[[float], str]) -> str:
+    return "–" if value is None else value if isinstance(value, str) else format_number(value)
 
 
-def _difference(contrast: Contrast, said: Callable[[float], str]) -> str:
+def _difference(contrast: Contrast, format_number: Callable[[float], str]) -> str:
     a, b = contrast.a, contrast.b
     if not contrast.differs:
         return "="
@@ -138,7 +138,7 @@ def _difference(contrast: Contrast, said: Callable[[float], str]) -> str:
         return "≠"
     if a is None or b is None:
         return "unknown"
-    return f"{'+' if b > a else '−'}{said(abs(b - a))}"
+    return f"{'+' if b > a else '−'}{format_number(abs(b - a))}"
 
 
 _FIELDS_SHOWN: Final = 3
@@ -262,33 +262,33 @@ class ComparisonView:
     place: str  # the shown rows and the total; "" with one page
 
 
-def comparison_view(reader: Reader, compared: SessionComparison, asked: CompareQuery) -> ComparisonView:
+def comparison_view(reader: Reader, compared: SessionComparison, query: CompareQuery) -> ComparisonView:
     """Return the requested page of the comparison: the last one if `from` is past the end."""
     rows = compared.rows
     whole = [Stretch(0, len(rows), False)]
     short = folded([row.verdict == "same" for row in rows])
-    cut = pages(whole if asked.is_unfolded else short)
+    cut = pages(whole if query.is_unfolded else short)
     starts = [page[0].start for page in cut if page]
-    here = max((number for number, start in enumerate(starts) if start <= asked.start), default=0)
+    here = max((number for number, start in enumerate(starts) if start <= query.start), default=0)
     shown = cut[here]
     events = reader.events_by_position(_positions(rows, shown))
     first = compared.first_divergence
     start, end = (shown[0].start, shown[-1].end) if shown else (0, 0)
-    at_first = "" if first is None or start <= first < end else asked.url(first)
+    at_first = "" if first is None or start <= first < end else query.url(first)
     verdicts = Counter(row.verdict for row in rows)
     return ComparisonView(
         totals=totals(compared.contrasts),
         marks=tuple(TextMark(*mark, verdicts[verdict]) for verdict, mark in _MARKS.items()),
-        parts=tuple(_part(compared, stretch, events, asked) for stretch in shown),
+        parts=tuple(_part(compared, stretch, events, query) for stretch in shown),
         first_difference="" if first is None else f"{at_first}#{FIRST_DIFFERENCE}",
         first_row=0 if first is None else first + 1,
-        swapped=asked.swapped,
-        unfolded=asked.url(start, is_unfolded=not asked.is_unfolded)
+        swapped=query.swapped,
+        unfolded=query.url(start, is_unfolded=not query.is_unfolded)
         if any(stretch.is_folded for stretch in short)
         else "",
-        is_unfolded=asked.is_unfolded,
-        previous=asked.url(starts[here - 1]) if here else "",
-        next=asked.url(starts[here + 1]) if here + 1 < len(starts) else "",
+        is_unfolded=query.is_unfolded,
+        previous=query.url(starts[here - 1]) if here else "",
+        next=query.url(starts[here + 1]) if here + 1 < len(starts) else "",
         place=f"Rows {start + 1:,}–{end:,} of {len(rows):,}" if len(cut) > 1 else "",
     )
 
@@ -298,19 +298,19 @@ def notices(compared: SessionComparison) -> tuple[Notice, ...]:
 
     One more sentence reports that A and B are the same session.
     """
-    found: list[Notice] = []
+    result: list[Notice] = []
     for name, session in (("A", compared.a), ("B", compared.b)):
         if session.has_earlier:
-            found.append(Notice(f"{name}: earlier events were not read. The event log is too far behind.", "warning"))
+            result.append(Notice(f"{name}: earlier events were not read. The event log is too far behind.", "warning"))
         if session.has_later and session.events >= EVENTS_COMPARED:
             first = format_count(EVENTS_COMPARED, "event")
-            found.append(Notice(f"{name}: only the first {first} are compared and counted.", "warning"))
+            result.append(Notice(f"{name}: only the first {first} are compared and counted.", "warning"))
         elif session.has_later:
-            found.append(Notice(f"{name}: later events were not read. The event log is too far behind.", "warning"))
-        found += [Notice(words, "warning") for words in _gaps_in_words(name, session, _places_of(compared, name))]
+            result.append(Notice(f"{name}: later events were not read. The event log is too far behind.", "warning"))
+        result += [Notice(words, "warning") for words in _gaps_in_words(name, session, _places_of(compared, name))]
     if compared.a.session_id == compared.b.session_id:
-        found.append(Notice("A and B are the same session."))
-    return tuple(found)
+        result.append(Notice("A and B are the same session."))
+    return tuple(result)
 
 
 def _places_of(compared: SessionComparison, name: str) -> list[Position]:
@@ -347,14 +347,14 @@ def _positions(rows: Sequence[ComparedRow], shown: Sequence[Stretch]) -> list[Po
 
 
 def _part(
-    compared: SessionComparison, stretch: Stretch, events: Mapping[Position, Event], asked: CompareQuery
+    compared: SessionComparison, stretch: Stretch, events: Mapping[Position, Event], query: CompareQuery
 ) -> ComparedPart:
     numbers = range(stretch.start, stretch.end) if stretch.opens else range(0)
     return ComparedPart(
         rows=tuple(_row(compared, number, events) for number in numbers),
         is_folded=stretch.is_folded,
         words=format_count(stretch.rows, "equal row"),
-        address=asked.url(stretch.start, is_unfolded=True),
+        address=query.url(stretch.start, is_unfolded=True),
     )
 
 
@@ -376,8 +376,8 @@ def _row(compared: SessionComparison, number: int, events: Mapping[Position, Eve
 def _fields(a: Side, b: Side) -> tuple[ComparedField, ...]:
     differences = differing(a.event, b.event)
     # The end of each line already shows the tokens.
-    rest = tuple(each for each in differences if each.name != "tokens")
-    return tuple(_field(each, a, b) for each in rest or differences)
+    without_tokens = tuple(each for each in differences if each.name != "tokens")
+    return tuple(_field(each, a, b) for each in without_tokens or differences)
 
 
 def _field(difference: FieldDifference, a: Side, b: Side) -> ComparedField:
@@ -415,7 +415,7 @@ def suggest_comparisons(reader: Reader, of: SessionSummary | None = None) -> tup
     recent = reader.sessions(limit=_LOOKED_AT).sessions
     if of is None:
         return recent[:_SUGGESTED]
-    found = reader.sessions(user_id=of.user_id, limit=_SUGGESTED + 1).sessions if of.user_id else ()
+    suggestions = reader.sessions(user_id=of.user_id, limit=_SUGGESTED + 1).sessions if of.user_id else ()
     agent = of.agent.text
-    found += tuple(each for each in recent if agent and each.agent.text == agent and each not in found)
-    return tuple(each for each in found if each.session_id != of.session_id)[:_SUGGESTED]
+    suggestions += tuple(each for each in recent if agent and each.agent.text == agent and each not in suggestions)
+    return tuple(each for each in suggestions if each.session_id != of.session_id)[:_SUGGESTED]

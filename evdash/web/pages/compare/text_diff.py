@@ -72,12 +72,12 @@ def _in_both(a: Sequence[str], b: Sequence[str]) -> tuple[set[int], set[int]]:
 
 
 def _pieces(words: Sequence[str], same: set[int]) -> tuple[Piece, ...]:
-    found: list[Piece] = []
+    pieces: list[Piece] = []
     for changed, run in groupby(range(len(words)), key=lambda number: number not in same):
         text = "".join(words[number] for number in run)
         # The white space after a differing word is not a difference.
         end = len(text.rstrip()) if changed else len(text)
-        found += [
+        pieces += [
             Piece(part, part_changed) for part, part_changed in ((text[:end], changed), (text[end:], False)) if part
         ]
-    return tuple(found)
+    return tuple(pieces)

@@ -21,30 +21,30 @@ from evdash.web.pages.compare.presenter import (
 @handles_invalid_query
 def compare(request: HttpRequest) -> HttpResponse:
     """Render the aligned sessions of `a=` and `b=`. If one is missing, render a form that requests it."""
-    asked = CompareQuery.from_request(request)
+    query = CompareQuery.from_request(request)
     with open_reader() as reader:
-        facts = [reader.session(session_id) if session_id else None for session_id in (asked.a, asked.b)]
-        for session_id, known in zip((asked.a, asked.b), facts, strict=True):
-            if session_id and known is None:
+        facts = [reader.session(session_id) if session_id else None for session_id in (query.a, query.b)]
+        for session_id, summary in zip((query.a, query.b), facts, strict=True):
+            if session_id and summary is None:
                 return not_found_page(request, reader, "session", session_id)
         a, b = facts
         if a is None or b is None:
-            context = {"asked": asked, "comparison": None, "suggestions": suggest_comparisons(reader, a or b)}
+            context = {"query": query, "comparison": None, "suggestions": suggest_comparisons(reader, a or b)}
             return page(request, "pages/compare/compare.html", "Compare sessions", context, coverage=reader.coverage)
-        return _compared(request, reader, asked, a, b)
+        return _compared(request, reader, query, a, b)
 
 
 def _compared(
-    request: HttpRequest, reader: Reader, asked: CompareQuery, a: SessionSummary, b: SessionSummary
+    request: HttpRequest, reader: Reader, query: CompareQuery, a: SessionSummary, b: SessionSummary
 ) -> HttpResponse:
     compared = session_comparison(reader, a, b)
-    view = comparison_view(reader, compared, asked)
+    view = comparison_view(reader, compared, query)
     sides = (side for part in view.parts for row in part.rows for side in (row.a, row.b))
     return page(
         request,
         "pages/compare/compare.html",
         f"{a.session_id} and {b.session_id}",
-        {"asked": asked, "comparison": view, "suggestions": suggest_comparisons(reader, a)},
+        {"query": query, "comparison": view, "suggestions": suggest_comparisons(reader, a)},
         coverage=reader.coverage,
         events=(side.event for side in sides if side),
         notices=notices(compared),

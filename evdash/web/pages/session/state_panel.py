@@ -62,7 +62,7 @@ def change_groups(
     gathered: dict[Path, list[StateChange]] = {}
     for change in changes:
         gathered.setdefault(_row_of(change.path), []).append(change)
-    return tuple(_group(path, of_it, earlier, later, query) for path, of_it in gathered.items())
+    return tuple(_group(path, group_changes, earlier, later, query) for path, group_changes in gathered.items())
 
 
 def short(value: Any) -> str:
@@ -163,14 +163,16 @@ def _end(reader: Reader, summary: SessionSummary, step: Step, since: EntryId) ->
 def _open_call(
     entry_id: EntryId, call: ToolCall | Search, step: Step, end: KnownEnd | None, query: SessionPageQuery
 ) -> OpenCall:
-    asked = call.query if isinstance(call, Search) else call.arguments
+    arguments = call.query if isinstance(call, Search) else call.arguments
     if end:
         words = end.without_return(call.asked_us, entry_id)
     elif entry_id == step.event.entry_id:
         words = "this event"
     else:
         words = f"called {format_milliseconds(took_ms(call.asked_us, entry_id.ms, step.event))} earlier"
-    return OpenCall(one_line(f"{call.tool or 'search'} {asked}", _LABEL_CHARS).strip(), query.around(entry_id), words)
+    return OpenCall(
+        one_line(f"{call.tool or 'search'} {arguments}", _LABEL_CHARS).strip(), query.around(entry_id), words
+    )
 
 
 CHANGES_SHOWN: Final = 60
@@ -201,7 +203,7 @@ class Pin:
     unpin: str
     values: tuple[Value, ...]  # the last different ones, newest first
     points: str  # of a sparkline 100 wide and 20 high; "" unless all values are numbers
-    said: str
+    range_text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,21 +241,21 @@ class StatePanel:
     compare_off: str
 
 
-def state_panel(reader: Reader, summary: SessionSummary, asked: SessionPageQuery) -> StatePanel | None:
+def state_panel(reader: Reader, summary: SessionSummary, requested: SessionPageQuery) -> StatePanel | None:
     """Return the panel at the selected event, compared with another one, with the values of the watched paths.
 
     Without a selected event the panel is at the newest one. Return None if the session has no event up to there.
     """
-    against, paths = asked.vs, asked.pins
-    steps = list(reader.session_steps(summary.session_id, asked.at, history=HISTORY_EVENTS if paths else 1))
+    against, paths = requested.vs, requested.pins
+    steps = list(reader.session_steps(summary.session_id, requested.at, history=HISTORY_EVENTS if paths else 1))
     if not steps:
         return None
     last = steps[-1]
     other = _state_at(reader, summary.session_id, against) if against is not None else last.before
     earlier, later = (last.after, other) if other.folded > last.after.folded else (other, last.after)
     changes = [change for change in diff(earlier, later) if change.path not in _BOOKKEEPING]
-    query = replace(asked, at=last.event.entry_id)
-    told = [change for change in changes if change.path[0] not in _COUNTS]
+    query = replace(requested, at=last.event.entry_id)
+    value_changes = [change for change in changes if change.path[0] not in _COUNTS]
     counts = [change for change in changes if change.path[0] in _COUNTS]
     waiting = open_calls(reader, summary, last, query)
     return StatePanel(
@@ -264,9 +266,9 @@ def state_panel(reader: Reader, summary: SessionSummary, asked: SessionPageQuery
         more_open_calls=last.after.totals.open_calls - len(waiting),
         incompleteness=last.after.incompleteness,
         compared=f"{against}, event {other.folded:,}" if against is not None else "",
-        changes=change_groups(told[:CHANGES_SHOWN], earlier, later, query),
+        changes=change_groups(value_changes[:CHANGES_SHOWN], earlier, later, query),
         counts=change_groups(counts[:CHANGES_SHOWN], earlier, later, query),
-        more_changes=max(0, len(told) - CHANGES_SHOWN),
+        more_changes=max(0, len(value_changes) - CHANGES_SHOWN),
         pins=tuple(_pin(path, steps, query) for path in paths),
         watched=_since(steps) if paths else "",
         parts=_parts(last.after, changes, query),
@@ -316,14 +318,16 @@ def _pin(path: Path, steps: Sequence[Step], query: SessionPageQuery) -> Pin:
             history.append((step.event.entry_id, value))
     numbers = [v for v in (value_in(step.after, path) for step in steps) if isinstance(v, (int, float))]
     is_number = len(numbers) == len(steps) and len(steps) > 1 and not any(isinstance(v, bool) for v in numbers)
-    said = f"minimum {min(numbers):,}, maximum {max(numbers):,}" if is_number else ""
+    range_text = f"minimum {min(numbers):,}, maximum {max(numbers):,}" if is_number else ""
     return Pin(
         path=path_text(path),
-        value=_told(history[-1][1]),
+        value=_value_text(history[-1][1]),
         unpin=query.unpinned(path),
-        values=tuple(Value(_told(value), query.around(entry_id)) for entry_id, value in history[-VALUES_SHOWN:][::-1]),
+        values=tuple(
+            Value(_value_text(value), query.around(entry_id)) for entry_id, value in history[-VALUES_SHOWN:][::-1]
+        ),
         points=_points(numbers) if is_number else "",
-        said=said,
+        range_text=range_text,
     )
 
 
@@ -334,7 +338,7 @@ def _since(steps: Sequence[Step]) -> str:
     return f"last {format_count(len(steps), 'event')} (from event {before + 1:,})"
 
 
-def _told(value: Any) -> str:
+def _value_text(value: Any) -> str:
     return "absent" if value is MISSING else short(value)
 
 

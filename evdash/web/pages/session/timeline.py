@@ -122,15 +122,15 @@ def timeline_panel(
 
     `lists_all`: the list has every event of the session.
     """
-    found = shown.page if lists_all else _around(reader, summary, shown, query.list.cursor.at)
-    drawn = without_duplicates(found)
-    calls = match_calls_in_view(reader, summary, found)
+    events_page = shown.page if lists_all else _around(reader, summary, shown, query.list.cursor.at)
+    drawn = without_duplicates(events_page)
+    calls = match_calls_in_view(reader, summary, events_page)
     whole = strip(reader.session_outline(summary), drawn, query.search_time)
     return TimelinePanel(
         timeline(drawn, calls, _addresses(drawn, shown, query)),
         whole,
         calls,
-        " ".join(_notes(drawn, calls, summary, len(found.duplicates), has_strip=whole is not None)),
+        " ".join(_notes(drawn, calls, summary, len(events_page.duplicates), has_strip=whole is not None)),
     )
 
 

@@ -121,13 +121,13 @@ def _found(request: HttpRequest, reader: Reader, facts: SessionSummary, query: S
         found = found_event(reader, facts, find)
     except InvalidQuery as error:
         if request.htmx:  # type: ignore[attr-defined]
-            return _told(str(error))
+            return _sentence_response(str(error))
         raise
     if found.event is not None:
         return HttpResponseRedirect(f"{session_address(facts.session_id)}{query.showing(found.event, reader.now)}")
     nothing = nothing_found(find, found.searched_to)
     if request.htmx:  # type: ignore[attr-defined]
-        return _told(nothing)
+        return _sentence_response(nothing)
     return message_page(
         request,
         "Nothing found",
@@ -138,6 +138,6 @@ def _found(request: HttpRequest, reader: Reader, facts: SessionSummary, query: S
     )
 
 
-def _told(words: str) -> HttpResponse:
+def _sentence_response(sentence: str) -> HttpResponse:
     """Return a response that shows a sentence on the current page and changes nothing else."""
-    return trigger_client_event(HttpResponse(status=204), "evdash:nothing", {"words": words})
+    return trigger_client_event(HttpResponse(status=204), "evdash:nothing", {"words": sentence})

@@ -54,7 +54,7 @@ class SessionExport:
     streams: tuple[str, ...]
     completeness: Completeness
     gaps: tuple[MissingEntries, ...]
-    whose: ListOwner
+    owner: ListOwner
     pictured: tuple[Event, ...]  # the first events, for the timeline, without duplicates
     calls: Calls  # those among the pictured events
     has_notes: bool  # False: a sandbox
@@ -105,7 +105,7 @@ def session_export(
         first = without_duplicates(page)
         calls = match_calls_in_view(reader, facts, page) if facts and with_picture else Calls()
         gaps = reader.gaps(facts.first_id.previous(), facts.last_id) if facts else ()
-        of_it = list_owner(reader, within, page.events, gaps)
+        owner = list_owner(reader, within, page.events, gaps)
         coverage = reader.coverage
     if coverage.unreachable:
         raise StreamsUnavailable(f"Export refused: it would be incomplete. {coverage.unreachable}")
@@ -123,7 +123,7 @@ def session_export(
         streams=reader.streams,
         completeness=session_completeness(facts, first[0] if first else None, coverage, gaps),
         gaps=gaps,
-        whose=of_it,
+        owner=owner,
         has_notes=not coverage.is_of_copies,
         pictured=tuple(first) if with_picture else (),
         calls=calls,

@@ -74,8 +74,8 @@ def _pieces(export: SessionExport, chunks: Iterator[list[ExportedEvent | Missing
     )
     events = errors = 0
     for chunk in chunks:
-        found = [item for item in chunk if isinstance(item, ExportedEvent)]
-        events, errors = events + len(found), errors + sum(item.event.is_error for item in found)
+        exported = [item for item in chunk if isinstance(item, ExportedEvent)]
+        events, errors = events + len(exported), errors + sum(item.event.is_error for item in exported)
         if chunk:
             yield _rendered("pages/session_export/_events.html", items=_items(chunk, export))
     yield _rendered("pages/session_export/_tail.html", events=events, errors=errors)
@@ -85,7 +85,7 @@ def _items(chunk: Sequence[ExportedEvent | MissingEntries], export: SessionExpor
     return [
         _whole(item, export.calls)
         if isinstance(item, ExportedEvent)
-        else replace(gap_row(item, export.whose), parked_address="")
+        else replace(gap_row(item, export.owner), parked_address="")
         for item in chunk
     ]
 
@@ -139,10 +139,10 @@ def inline_styles(*names: str, media: str = "all") -> SafeString:
 
 @cache
 def _stylesheet(name: str) -> str:
-    found = finders.find(name)
-    if not isinstance(found, str):
+    path = finders.find(name)
+    if not isinstance(path, str):
         raise FileNotFoundError(f"There is no stylesheet {name}.")
-    text = Path(found).read_text(encoding="utf-8")
+    text = Path(path).read_text(encoding="utf-8")
     if "</" in text:
         raise ValueError(f"The stylesheet {name} cannot stand within a page: it holds a tag.")
     return text

@@ -49,7 +49,7 @@ def _pieces(export: SessionExport, chunks: Iterator[list[ExportedEvent | Missing
         yield "".join(
             _event(item, calls, with_stream=len(export.streams) > 1)
             if isinstance(item, ExportedEvent)
-            else f"**Gap.** {_code(_gap(item, export.whose))}\n\n"
+            else f"**Gap.** {_code(_gap(item, export.owner))}\n\n"
             for item in chunk
         ).encode()
     if waiting := calls.waiting:
@@ -143,7 +143,7 @@ def _event(item: ExportedEvent, calls: _Calls, *, with_stream: bool) -> str:
     if not item.is_duplicate and (call := calls.answered(event)):
         lines.append(f"Return of the call in entry {_code(call)}.\n\n")
     lines += [f"Remark: {_code(remark)}\n\n" for remark in event.remarks]
-    lines += _told(event)
+    lines += _body(event)
     return "".join(lines)
 
 
@@ -157,20 +157,20 @@ def _title(event: Event) -> str:
     return f"**Error** {title}" if event.is_error else title
 
 
-def _told(event: Event) -> list[str]:
+def _body(event: Event) -> list[str]:
     """Return everything of the event that its heading lacks: the content, short values as a list, long values."""
-    left_out = _in_heading(event)
-    rest = {
+    in_heading = _in_heading(event)
+    values = {
         name: _in_text(value)
         for name, value in event.data.items()
-        if name not in left_out and _is_told(name, value, event)
+        if name not in in_heading and _is_in_body(name, value, event)
     }
     content, *_ = event.profile.content
-    lines = [_fence(rest.pop(content))] if content in rest else []
-    short = [f"- {_name(name)}: {_code(text)}\n" for name, text in rest.items() if not _is_long(text)]
+    lines = [_fence(values.pop(content))] if content in values else []
+    short = [f"- {_name(name)}: {_code(text)}\n" for name, text in values.items() if not _is_long(text)]
     if short:
         lines.append("".join(short) + "\n")
-    lines += [f"{_name(name)}:\n\n{_fence(text)}" for name, text in rest.items() if _is_long(text)]
+    lines += [f"{_name(name)}:\n\n{_fence(text)}" for name, text in values.items() if _is_long(text)]
     return lines or ["No other fields.\n\n"]
 
 
@@ -181,7 +181,7 @@ def _in_heading(event: Event) -> frozenset[str]:
     return profile.shown_apart.difference(profile.severity, [profile.json_object]).union(profile.tool, role)
 
 
-def _is_told(name: str, value: Any, event: Event) -> bool:
+def _is_in_body(name: str, value: Any, event: Event) -> bool:
     if name == event.profile.json_object:  # its keys are fields of the event already, unless it is not a JSON object
         return not isinstance(value, Mapping)
     return name in event.profile.role or value not in ("", None)
@@ -217,8 +217,8 @@ def _note(note: NoteRecord) -> str:
     return heading + _fence(note.text, "markdown")
 
 
-def _gap(gap: MissingEntries, whose: ListOwner) -> str:
-    return f"{gap_row(gap, whose).words} Entry IDs {gap.first_id} to {gap.last_id}. {gap.reason}".strip()
+def _gap(gap: MissingEntries, owner: ListOwner) -> str:
+    return f"{gap_row(gap, owner).words} Entry IDs {gap.first_id} to {gap.last_id}. {gap.reason}".strip()
 
 
 def _fence(text: str, kind: str = "text") -> str:

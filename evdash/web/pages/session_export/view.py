@@ -10,7 +10,7 @@ from evdash.accounts.tokens import token_or_session
 from evdash.events.filters.event_filter import EventFilter
 from evdash.streams.client import StreamsUnavailable
 from evdash.web.links import session_address
-from evdash.web.pages.exports import given_out, who_asks
+from evdash.web.pages.exports import download, who_asks
 from evdash.web.pages.session_export.export import SessionExport, SessionUnknown, session_export
 from evdash.web.pages.session_export.html_file import html_file
 from evdash.web.pages.session_export.transcript import transcript
@@ -48,4 +48,4 @@ def _exported(
     except StreamsUnavailable as outage:
         return HttpResponse(f"{outage}\n", status=503, content_type="text/plain; charset=utf-8")
     within = EventFilter().also("session", session_id)
-    return given_out(request, pieces, within, form, content_type, f"{export.file_stem}.{ending}")
+    return download(request, pieces, within, form, content_type, f"{export.file_stem}.{ending}")

@@ -85,16 +85,16 @@ def _operation(request: HttpRequest, kind: str) -> HttpResponse:
     stream, group = query.stream, query.group
     if stream not in settings.EVDASH.streams:
         return no_such_stream(request, stream)
-    wanted = FORMS[kind]
-    if wanted.of_group and not group:
+    form_class = FORMS[kind]
+    if form_class.of_group and not group:
         return message_page(request, "Group missing", "Add the parameter group= to the address.", status=404)
     with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
         try:
             with_parked = "all" in query.arguments
-            place = operation_target(client, stream, group if wanted.of_group else "", with_parked=with_parked)
-            form = wanted(place, query.arguments)
+            target = operation_target(client, stream, group if form_class.of_group else "", with_parked=with_parked)
+            form = form_class(target, query.arguments)
         except StreamsUnavailable as outage:
-            return message_page(request, wanted.title, str(outage), status=503, coverage=reader.coverage)
+            return message_page(request, form_class.title, str(outage), status=503, coverage=reader.coverage)
         return _preview_or_run(request, form, client, reader)
 
 

@@ -55,28 +55,28 @@ class ReplayView:
     @property
     def did(self) -> str:
         """The number of copied entries, their streams, IDs and pace, in words."""
-        told = self.provenance
-        of = f" of {', '.join(told.sources)}" if told.sources else ""
-        ids = "their original" if told.ids == "original" else "new"
-        return f"{format_count(told.entries, 'entry', 'entries')}{of}, with {ids} IDs, {told.pace}"
+        provenance = self.provenance
+        of = f" of {', '.join(provenance.sources)}" if provenance.sources else ""
+        ids = "their original" if provenance.ids == "original" else "new"
+        return f"{format_count(provenance.entries, 'entry', 'entries')}{of}, with {ids} IDs, {provenance.pace}"
 
     @property
     def is_under_way(self) -> bool:
         """True if the replay still copies, by its last sign of life."""
-        told = self.provenance
+        provenance = self.provenance
         return (
-            told.ended_at is None
-            and told.heard_at is not None
-            and datetime.now(UTC) - told.heard_at < timedelta(seconds=SILENT_S)
+            provenance.ended_at is None
+            and provenance.heard_at is not None
+            and datetime.now(UTC) - provenance.heard_at < timedelta(seconds=SILENT_S)
         )
 
     @property
     def trouble(self) -> str:
         """The reason for missing entries; "" if all were copied, or while the replay copies."""
-        told = self.provenance
-        if told.ended_at is not None or self.is_under_way:
-            return told.outcome
-        heard = f" since {told.heard_at:%Y-%m-%d %H:%M:%S} UTC" if told.heard_at else ""
+        provenance = self.provenance
+        if provenance.ended_at is not None or self.is_under_way:
+            return provenance.outcome
+        heard = f" since {provenance.heard_at:%Y-%m-%d %H:%M:%S} UTC" if provenance.heard_at else ""
         return f"Interrupted: no progress{heard}."
 
 
@@ -98,10 +98,10 @@ def original_address(client: redis.Redis, event: Event) -> str:
     with without_prefix():
         if came_from := origin(client, event.stream, event.entry_id):
             return event_address(*came_from)
-        found = sandbox(client, event.stream)
+        existing = sandbox(client, event.stream)
         within = [
             replay
-            for replay in (found.replays if found else ())
+            for replay in (existing.replays if existing else ())
             if replay.ids == "original" and replay.first_id and replay.last_id
             if replay.first_id <= event.entry_id <= replay.last_id
         ]

@@ -183,8 +183,8 @@ class GroupView:
     @property
     def consumers(self) -> tuple[ConsumerView, ...]:
         """The consumers: those with the most pending entries first, then the least idle ones."""
-        found = sorted(self.info.consumers, key=lambda each: (-each.pending, each.idle_ms)) if self.info else ()
-        return tuple(ConsumerView(consumer) for consumer in found)
+        infos = sorted(self.info.consumers, key=lambda each: (-each.pending, each.idle_ms)) if self.info else ()
+        return tuple(ConsumerView(consumer) for consumer in infos)
 
     @property
     def is_stuck(self) -> bool:
@@ -288,11 +288,11 @@ def stream_view(client: redis.Redis, name: str) -> StreamView:
 
 def group_views(client: redis.Redis, stream: str, info: StreamInfo | None) -> tuple[GroupView, ...]:
     """Return the groups of an existing stream: evdash's own first, also those that are missing."""
-    found = {group.name: group for group in group_infos(client, stream)} if info else {}
-    names = [*own_groups(), *(name for name in found if name not in own_groups())]
+    infos = {group.name: group for group in group_infos(client, stream)} if info else {}
+    names = [*own_groups(), *(name for name in infos if name not in own_groups())]
     speeds = throughput(stream, datetime.now(UTC))
     totals = {each.group: each for each in group_totals() if each.stream == stream}
-    return tuple(_group_view(stream, name, found.get(name), speeds, totals) for name in names) if info else ()
+    return tuple(_group_view(stream, name, infos.get(name), speeds, totals) for name in names) if info else ()
 
 
 def group_view(client: redis.Redis, stream: str, name: str) -> GroupView | None:
@@ -313,8 +313,8 @@ def retention_in_words(configuration: Configuration) -> str:
     """Return the retention of a stream by the settings, in words."""
     bounds = []
     if configuration.max_length:
-        about = "" if configuration.max_length_exact else "about "
-        bounds.append(f"{about}{format_count(configuration.max_length, 'entry', 'entries')}")
+        approximately = "" if configuration.max_length_exact else "about "
+        bounds.append(f"{approximately}{format_count(configuration.max_length, 'entry', 'entries')}")
     if configuration.retention_hours:
         bounds.append(format_count(configuration.retention_hours, "hour"))
     return f"At most {' and '.join(bounds)}, after all groups have committed" if bounds else "Unlimited"
@@ -425,23 +425,23 @@ def pending_rows(
 ) -> tuple[PendingRow, ...]:
     """Return these entries, each with its event."""
     ids = [entry.entry_id if isinstance(entry, PendingEntry) else entry for entry in entries]
-    found = read_entries(client, stream, ids)
+    entries_by_id = read_entries(client, stream, ids)
     return tuple(
-        PendingRow(_line(reader, stream, entry_id, found), entry if isinstance(entry, PendingEntry) else None)
+        PendingRow(_line(reader, stream, entry_id, entries_by_id), entry if isinstance(entry, PendingEntry) else None)
         for entry_id, entry in zip(ids, entries, strict=True)
     )
 
 
 def parked_rows(client: redis.Redis, stream: str, entries: Sequence[ParkedEntry]) -> tuple[ParkedRow, ...]:
     """Return these dead-lettered entries, each with its event, and whether its own stream still has it."""
-    found = read_entries(client, stream, [parked.entry.entry_id for parked in entries])
+    entries_by_id = read_entries(client, stream, [parked.entry.entry_id for parked in entries])
     return tuple(
         ParkedRow(
             EntryLine(
                 parked.entry.entry_id,
                 event_address(stream, parked.entry.entry_id),
                 decode(parked.entry),
-                parked.entry.entry_id not in found,
+                parked.entry.entry_id not in entries_by_id,
             ),
             parked,
         )
@@ -449,8 +449,8 @@ def parked_rows(client: redis.Redis, stream: str, entries: Sequence[ParkedEntry]
     )
 
 
-def _line(reader: Reader, stream: str, entry_id: EntryId, found: Mapping[EntryId, Entry]) -> EntryLine:
-    entry = found.get(entry_id)
+def _line(reader: Reader, stream: str, entry_id: EntryId, entries_by_id: Mapping[EntryId, Entry]) -> EntryLine:
+    entry = entries_by_id.get(entry_id)
     event = decode(entry) if entry else reader.event(stream, entry_id)
     return EntryLine(entry_id, event_address(stream, entry_id), event, entry is None)
 
@@ -488,14 +488,14 @@ class PendingQuery:
 
     def url(self, *, after: EntryId | None = None) -> str:
         """Return the URL of the entries after one, of the first ones by default."""
-        given = {"consumer": self.consumer, "idle_over": self.idle_over, "after": str(after or "")}
-        return with_query(self.path, [(name, value) for name, value in given.items() if value])
+        parameters = {"consumer": self.consumer, "idle_over": self.idle_over, "after": str(after or "")}
+        return with_query(self.path, [(name, value) for name, value in parameters.items() if value])
 
     @property
     def selection(self) -> dict[str, str]:
         """The filter as arguments of an operation."""
-        given = {"from_consumer": self.consumer, "idle_over": self.idle_over}
-        return {name: value for name, value in given.items() if value}
+        parameters = {"from_consumer": self.consumer, "idle_over": self.idle_over}
+        return {name: value for name, value in parameters.items() if value}
 
 
 @dataclass(frozen=True, slots=True)

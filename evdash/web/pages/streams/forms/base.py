@@ -36,8 +36,8 @@ class OperationTarget:
     @property
     def consumers(self) -> tuple[str, ...]:
         """The names of the group's consumers, the least idle first."""
-        known = self.group_info.consumers if self.group_info else ()
-        return tuple(consumer.name for consumer in sorted(known, key=lambda consumer: consumer.idle_ms))
+        infos = self.group_info.consumers if self.group_info else ()
+        return tuple(consumer.name for consumer in sorted(infos, key=lambda consumer: consumer.idle_ms))
 
     def consumer_beside(self, name: str) -> str:
         """Return the least idle consumer other than this one; "" if there is none."""
@@ -71,11 +71,11 @@ class OperationForm(forms.Form):
     def __init__(self, place: OperationTarget, query: Mapping[str, str]) -> None:
         self.place = place
         self.is_complete = all(any(name in query for name in names) for names in self.needs)
-        given = {name: query[name] for name in self.base_fields if name in query}
+        parameters = {name: query[name] for name in self.base_fields if name in query}
         if self.is_complete:
-            super().__init__(data=given, label_suffix="")
+            super().__init__(data=parameters, label_suffix="")
         else:
-            super().__init__(initial={**self.suggested(place, query), **given}, label_suffix="")
+            super().__init__(initial={**self.suggested(place, query), **parameters}, label_suffix="")
         for name, values in self.listed(place).items():
             self.fields[name].widget.attrs["list"] = f"of-{name}"
             self.fields[name].datalist = (f"of-{name}", values)  # type: ignore[attr-defined]

@@ -105,9 +105,9 @@ class ReplayForm(SandboxForm):
 
     @property
     def cancel_url(self) -> str:
-        asked = self.data.get("q", "") if self.is_bound else self.initial.get("q", "")
+        filter_text = self.data.get("q", "") if self.is_bound else self.initial.get("q", "")
         try:
-            return filtered_address("events", EventFilter.parse(asked))
+            return filtered_address("events", EventFilter.parse(filter_text))
         except FilterError:
             return list_address("events")
 
@@ -124,11 +124,11 @@ class ReplayForm(SandboxForm):
     @property
     def command(self) -> str:
         """The same operation as a command for a terminal. The form must be valid."""
-        asked: dict[str, Any] = self.cleaned_data
-        arguments = [f"--filter={asked['q']}", "--to", asked["to"], "--ids", asked["ids"] or "original"]
+        values: dict[str, Any] = self.cleaned_data
+        arguments = [f"--filter={values['q']}", "--to", values["to"], "--ids", values["ids"] or "original"]
         arguments += ["--expires", self.data["expires"]] if self.data.get("expires") else []
-        if asked["speed"]:
-            arguments += ["--speed", asked["speed"]]
+        if values["speed"]:
+            arguments += ["--speed", values["speed"]]
             arguments += ["--max-gap", self.data["max_gap"]] if self.data.get("max_gap") else []
         arguments += ["--reason", "REASON"]
         return f".venv/bin/python manage.py replay {shlex.join(arguments)}"
