@@ -143,14 +143,14 @@ def without_secrets(text: str) -> str:
     values after a name such as `password=` or `sessionid=`.
     """
     text = _ADDRESS.sub(_without_credentials, text)
-    text = _AUTHORIZATION.sub(lambda found: f"{found[1] or found[2]}{REMOVED}", text)
-    text = _NAMED_SECRET.sub(lambda found: f"{found[1]}{found[2]}{REMOVED}", text)
-    text = _ONE_TIME_LINK.sub(lambda found: f"{found[1]}{REMOVED}", text)
+    text = _AUTHORIZATION.sub(lambda match: f"{match[1] or match[2]}{REMOVED}", text)
+    text = _NAMED_SECRET.sub(lambda match: f"{match[1]}{match[2]}{REMOVED}", text)
+    text = _ONE_TIME_LINK.sub(lambda match: f"{match[1]}{REMOVED}", text)
     return _API_TOKEN.sub(REMOVED, text)
 
 
-def _without_credentials(found: re.Match[str]) -> str:
-    _, mark, after = found[0].rpartition("@")  # a password may contain "@"
+def _without_credentials(match: re.Match[str]) -> str:
+    _, mark, after = match[0].rpartition("@")  # a password may contain "@"
     return f"://{REMOVED}@{after}" if mark else after
 
 

@@ -37,19 +37,19 @@ def recorded_export(
         "asked": {"filter": event_filter.text(), "form": form},
     }
     begun = record(who, "export", user=user, stream=sandbox, detail=detail, succeeded=None)
-    return _given_out(begun, pieces)
+    return _with_end_recorded(begun, pieces)
 
 
-def _given_out(begun: AuditLogEntry, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    given = 0
+def _with_end_recorded(begun: AuditLogEntry, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    sent_bytes = 0
     try:
         for piece in pieces:
             yield piece
-            given += len(piece)
+            sent_bytes += len(piece)
     except Exception as error:
-        _end(begun, f"Interrupted after {given:,} bytes: {error}", succeeded=False)
+        _end(begun, f"Interrupted after {sent_bytes:,} bytes: {error}", succeeded=False)
         raise
-    _end(begun, f"Exported {given:,} bytes.", succeeded=True)
+    _end(begun, f"Exported {sent_bytes:,} bytes.", succeeded=True)
 
 
 def _end(begun: AuditLogEntry, outcome: str, *, succeeded: bool) -> None:

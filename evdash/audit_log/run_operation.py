@@ -33,7 +33,7 @@ def operate(
     the rows.
     """
     preview = operation.preview(client)
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "stream": operation.stream,
         "group": getattr(operation, "group", ""),
         "reason": reason.strip(),
@@ -47,19 +47,19 @@ def operate(
     }
     refused = preview.refused if reason.strip() else NO_REASON
     if refused:
-        _write(user_name, operation.action, **told, outcome=refused, succeeded=False)
+        _write(user_name, operation.action, **fields, outcome=refused, succeeded=False)
         raise OperationRefused(refused)
-    begun = _write(user_name, operation.action, **told, succeeded=None)
+    begun = _write(user_name, operation.action, **fields, succeeded=None)
     try:
         outcome = operation.execute(client)
     except BaseException as error:
-        _write_end(begun, told, outcome=_in_words(error), succeeded=False)
+        _write_end(begun, fields, outcome=_in_words(error), succeeded=False)
         raise
-    told["detail"] |= {"done": outcome.done, "done_ids": outcome.done_ids, "failed": outcome.failed}
+    fields["detail"] |= {"done": outcome.done, "done_ids": outcome.done_ids, "failed": outcome.failed}
     _note(operation, outcome, reason)
     _write_end(
         begun,
-        told,
+        fields,
         before=outcome.before,
         after=outcome.after,
         outcome=f"{outcome.sentence} {outcome.stopped}".strip(),
@@ -86,17 +86,17 @@ def _note(operation: Operation, outcome: Outcome, reason: str) -> None:
         ) from error
 
 
-def _write(who: str, action: str, **told: Any) -> AuditLogEntry:
+def _write(who: str, action: str, **fields: Any) -> AuditLogEntry:
     with transaction.atomic(durable=True):
-        return record(who, action, **told)
+        return record(who, action, **fields)
 
 
-def _write_end(begun: AuditLogEntry, told: Mapping[str, Any], **came_of_it: Any) -> None:
+def _write_end(begun: AuditLogEntry, fields: Mapping[str, Any], **result: Any) -> None:
     try:
-        _write(begun.who, begun.action, begun=begun, **told, **came_of_it)
+        _write(begun.who, begun.action, begun=begun, **fields, **result)
     except DatabaseError as error:
         raise OutcomeNotRecorded(
-            f"{came_of_it['outcome']} The audit log has the start of this operation but not its result: {error}."
+            f"{result['outcome']} The audit log has the start of this operation but not its result: {error}."
         ) from error
 
 

@@ -56,10 +56,10 @@ class Package:
     def install(self, node_modules: Path = NODE_MODULES) -> None:
         """Download, verify and unpack the package. Raises PackageUnavailable."""
         tarball = self._download()
-        found = "sha512-" + b64encode(hashlib.sha512(tarball).digest()).decode()
-        if found != self.integrity:
+        digest = "sha512-" + b64encode(hashlib.sha512(tarball).digest()).decode()
+        if digest != self.integrity:
             raise PackageUnavailable(
-                f"{self.url} has the digest {found}, but package-lock.json has {self.integrity}. "
+                f"{self.url} has the digest {digest}, but package-lock.json has {self.integrity}. "
                 "Nothing was installed. Look for a proxy that changes downloads."
             )
         with tarfile.open(fileobj=BytesIO(tarball)) as archive:

@@ -97,13 +97,13 @@ class SimulatedSession:
 
     def _search(self, query: str, results: tuple[str, ...]) -> Iterator[NewEvent]:
         latency_ms = self._latency_ms(320)
-        found = results[: self.random.randint(1, len(results))] if self.random.random() > 0.05 else ()
+        returned = results[: self.random.randint(1, len(results))] if self.random.random() > 0.05 else ()
         yield self._event(
             "search.performed",
             call_id=self._call_id(),
             query=self._filled(query),
-            results=len(found),
-            titles=[*found],
+            results=len(returned),
+            titles=[*returned],
             latency_ms=latency_ms,
         )
 

@@ -60,11 +60,11 @@ def _of_gaps() -> Iterator[Metric]:
 
 
 def _to_redecode() -> Metric:
-    left = redecoding_progress(tail_of_process().groups)
+    progress = redecoding_progress(tail_of_process().groups)
     return GaugeMetricFamily(
         "evdash_events_to_redecode",
         "Events of the log that another decoder decoded.",
-        value=left.rows_left if left else 0,
+        value=progress.rows_left if progress else 0,
     )
 
 

@@ -29,16 +29,16 @@ def notes_on(subject: Subject) -> tuple[NoteRecord, ...]:
 def notes_of_session(session_id: str, *, limit: int) -> SessionNotes:
     """Return the first `limit` notes on a session and on its events, and the number of all."""
     rows = Note.objects.filter(session_id=session_id)
-    found = _records(rows[:limit])
-    return SessionNotes(found, len(found) if len(found) < limit else rows.count())
+    notes = _records(rows[:limit])
+    return SessionNotes(notes, len(notes) if len(notes) < limit else rows.count())
 
 
 def all_notes_of_session(session_id: str) -> Iterator[NoteRecord]:
     """Yield every note on a session and on its events, oldest first, with only some in memory at a time."""
     last = 0
-    while found := _records(Note.objects.filter(session_id=session_id, pk__gt=last)[:_AT_ONCE]):
-        yield from found
-        last = found[-1].number
+    while notes := _records(Note.objects.filter(session_id=session_id, pk__gt=last)[:_AT_ONCE]):
+        yield from notes
+        last = notes[-1].number
 
 
 def _records(rows: QuerySet[Note]) -> tuple[NoteRecord, ...]:

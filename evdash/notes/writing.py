@@ -101,9 +101,9 @@ def _own(author: User, number: int) -> NoteRecord:
 
 def _recorded(author: User, number: int, subject: Subject, verb: str, outcome: str) -> NoteRecord:
     article = "a" if verb == "Added" else "the"
-    asked = {"note": number, "session": subject.session_id, "entry": subject.entry_id}
-    detail = {"title": f"{verb} {article} note on {subject}", "asked": asked}
+    arguments = {"note": number, "session": subject.session_id, "entry": subject.entry_id}
+    detail = {"title": f"{verb} {article} note on {subject}", "asked": arguments}
     record(author.get_username(), "note", user=author, stream=subject.stream, detail=detail, outcome=outcome)
-    found = find_note(number)
-    assert found is not None, "written in this transaction"  # noqa: S101
-    return found
+    note = find_note(number)
+    assert note is not None, "written in this transaction"  # noqa: S101
+    return note

@@ -99,14 +99,14 @@ class _Run(threading.Thread):
     def __init__(self, user_name: str, replay: BackgroundReplay, reason: str, user: User | None) -> None:
         super().__init__(name=f"replay to {replay.stream}", daemon=True)
         self.begun = Future[None]()  # done when the copying starts, or with the error that prevents it
-        self._asked = user_name, replay, reason, user
+        self._arguments = user_name, replay, reason, user
 
     def run(self) -> None:
-        user_name, replay, reason, user = self._asked
+        user_name, replay, reason, user = self._arguments
         try:
             with open_client(settings.EVDASH.redis_url) as client:
                 operate(user_name, replay, reason, client, user=user)
-        except Exception as error:  # noqa: BLE001 - it ends a thread, and is told to who waits or to the log
+        except Exception as error:  # noqa: BLE001 - a thread ends: the caller that waits, or the log, gets it
             if self.begun.done():
                 logger.warning("replay ended early", stream=replay.stream, reason=str(error))
             else:

@@ -288,11 +288,11 @@ class Replay:
     def _would(self, counted: ReplaySize) -> str:
         numbers = sorted(counted.by_stream.items())
         streams = ", ".join(f"{name} ({number:,})" if len(numbers) > 1 else name for name, number in numbers)
-        took = f" (takes {_span(counted.duration_s)})" if self.speed is not None else ""
+        duration = f" (takes {_span(counted.duration_s)})" if self.speed is not None else ""
         words = [
             f"Copies {entries_in_words(counted.entries)} of {streams}, {counted.size_bytes:,} bytes, from "
             f"{counted.first_id} to {counted.last_id}, to {self.stream}, with "
-            f"{'their original' if self.ids == 'original' else 'new'} IDs, {self._pace}{took}.",
+            f"{'their original' if self.ids == 'original' else 'new'} IDs, {self._pace}{duration}.",
             f"The sandbox expires {_span(self.expires_s)} after the last copy.",
         ]
         if counted.gaps:
@@ -334,11 +334,11 @@ def _is_full(batch: Sequence[Entry], size: int) -> bool:
 
 def _span(seconds: float) -> str:
     """Return the two largest units of a duration: `24 hours`, `2 minutes 5 seconds`."""
-    rest, words = round(seconds), list[str]()
+    remaining_s, words = round(seconds), list[str]()
     for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
-        if unit == "day" and rest <= 86_400:  # "24 hours" is more common than "1 day"
+        if unit == "day" and remaining_s <= 86_400:  # "24 hours" is more common than "1 day"
             continue
-        number, rest = divmod(rest, size)
+        number, remaining_s = divmod(remaining_s, size)
         if number:
             words.append(f"{number:,} {unit}{'' if number == 1 else 's'}")
     return " ".join(words[:2]) or "no time"

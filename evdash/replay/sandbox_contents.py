@@ -52,13 +52,13 @@ class Contents:
     def duplicates(self) -> Mapping[EntryId, EntryId]:
         """The entry IDs of duplicates, each mapped to the entry ID that counts."""
         first: dict[bytes, EntryId] = {}
-        found: dict[EntryId, EntryId] = {}
+        originals: dict[EntryId, EntryId] = {}
         for change in self.changes:
             if change.identity is not None:
                 counted = first.setdefault(change.identity, change.event.entry_id)
                 if change.is_duplicate:
-                    found[change.event.entry_id] = counted
-        return found
+                    originals[change.event.entry_id] = counted
+        return originals
 
     @cached_property
     def sessions(self) -> Mapping[str, SessionSummary]:
@@ -68,21 +68,21 @@ class Contents:
     @cached_property
     def users(self) -> Mapping[str, UserSummary]:
         """The summaries of users by user ID."""
-        took_part: dict[str, set[str]] = defaultdict(set)
+        sessions_by_user: dict[str, set[str]] = defaultdict(set)
         for event in self.events:
             if event.session_id:
-                took_part[event.user_id].add(event.session_id)
+                sessions_by_user[event.user_id].add(event.session_id)
         users = users_of(self.changes)
-        return {key: replace(user, sessions=len(took_part[key])) for key, user in users.items()}
+        return {key: replace(user, sessions=len(sessions_by_user[key])) for key, user in users.items()}
 
     @cached_property
     def by_session(self) -> Mapping[str, Sequence[Event]]:
         """The events of each session, oldest first."""
-        found: dict[str, list[Event]] = defaultdict(list)
+        events_by_session: dict[str, list[Event]] = defaultdict(list)
         for event in self.events:
             if event.session_id:
-                found[event.session_id].append(event)
-        return found
+                events_by_session[event.session_id].append(event)
+        return events_by_session
 
     @property
     def last_id(self) -> EntryId:
@@ -91,9 +91,9 @@ class Contents:
 
     def event(self, entry_id: EntryId) -> Event | None:
         """Return the event of this entry, or None."""
-        found = bisect_left(self.events, entry_id, key=_entry_id)
+        index = bisect_left(self.events, entry_id, key=_entry_id)
         return (
-            self.events[found] if self.events[found : found + 1] and self.events[found].entry_id == entry_id else None
+            self.events[index] if self.events[index : index + 1] and self.events[index].entry_id == entry_id else None
         )
 
     def steps(self, session_id: str, through: EntryId, history: int) -> Iterator[Step]:
@@ -103,12 +103,12 @@ class Contents:
         """
         events = self.by_session.get(session_id, ())
         end = bisect_right(events, through, key=_entry_id)
-        known = self._states[session_id]
-        begin = max((number for number in known if number <= max(0, end - history)), default=0)
-        state = known.get(begin) or _beginning(events)
+        kept_states = self._states[session_id]
+        begin = max((number for number in kept_states if number <= max(0, end - history)), default=0)
+        state = kept_states.get(begin) or _beginning(events)
         for number in range(begin, end):
             if number % _STATE_EVERY == 0:
-                known[number] = state
+                kept_states[number] = state
             before, state = state, fold(state, events[number])
             yield Step(before, events[number], state)
 
@@ -163,11 +163,11 @@ class SandboxCache:
         """
         mark = _Mark.of(sandbox)
         with self._lock:
-            known = self._kept.get(sandbox.name)
-        if known and known[0] == mark:
-            contents = known[1]
-        elif known and known[1].is_all and known[0].may_grow_to(mark):
-            contents = self._read(sandbox.name, known[1])
+            cached = self._kept.get(sandbox.name)
+        if cached and cached[0] == mark:
+            contents = cached[1]
+        elif cached and cached[1].is_all and cached[0].may_grow_to(mark):
+            contents = self._read(sandbox.name, cached[1])
             if len(contents.events) != mark.length and contents.is_all:  # entries were removed in between
                 contents = self._read(sandbox.name, NOTHING)
         else:
@@ -189,5 +189,5 @@ class SandboxCache:
             size += sum(len(name) + len(value) for entry in entries for name, value in entry.pairs)
             if len(entries) < _STEP:
                 return Contents(events, size, is_all=True)
-        left = read_forward(self._client, stream, after=events[-1].entry_id, count=1)
-        return Contents(events, size, is_all=not left)
+        more = read_forward(self._client, stream, after=events[-1].entry_id, count=1)
+        return Contents(events, size, is_all=not more)

@@ -74,9 +74,9 @@ class SandboxReader(Reader):
     ) -> EventPage:
         forward = after is not None or (oldest_first and before is None)
         side = self._side(self._among(filter), before, after, forward=forward)
-        found = list(islice(builtins.filter(filter.predicate(self.now), side), limit + 1))
-        kept = found[:limit]
-        onward = Position.of(kept[-1]) if len(found) > limit else None
+        matching = list(islice(builtins.filter(filter.predicate(self.now), side), limit + 1))
+        kept = matching[:limit]
+        onward = Position.of(kept[-1]) if len(matching) > limit else None
         start = after or before
         back = (Position.of(kept[0]) if kept else start) if start is not None else None
         newer, older = (onward, back) if forward else (back, onward)
@@ -115,8 +115,8 @@ class SandboxReader(Reader):
         return self._contents.event(entry_id) if stream == self._stream else None
 
     def events_by_position(self, positions: Collection[Position]) -> Mapping[Position, Event]:
-        found = {position: self.event(position.stream, position.entry_id) for position in positions}
-        return {position: event for position, event in found.items() if event}
+        by_position = {position: self.event(position.stream, position.entry_id) for position in positions}
+        return {position: event for position, event in by_position.items() if event}
 
     def original_of_duplicate(self, event: Event) -> EntryId | None:
         return self._contents.duplicates.get(event.entry_id)
@@ -130,11 +130,11 @@ class SandboxReader(Reader):
         limit: int = 50,
     ) -> SessionPage:
         summaries = self._contents.sessions
-        found = summaries
+        shown = summaries
         if user_id is not None:
-            found = sessions_of(change for change in self._contents.changes if change.event.user_id == user_id)
+            shown = sessions_of(change for change in self._contents.changes if change.event.user_id == user_id)
         keys, newer, older = page_by_last_id(
-            {key: summary.last_id for key, summary in found.items()}, before, after, limit
+            {key: summary.last_id for key, summary in shown.items()}, before, after, limit
         )
         return SessionPage(tuple(summaries[key] for key in keys), newer, older)
 

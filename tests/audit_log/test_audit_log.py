@@ -94,14 +94,14 @@ def test_what_came_of_it_belongs_to_what_was_begun() -> None:
 
 def test_values_of_every_kind_are_kept() -> None:
     @dataclass(frozen=True)
-    class Asked:
+    class Arguments:
         ids: tuple[EntryId, ...]
         name: bytes
         since: datetime
 
     since = datetime(2026, 11, 24, tzinfo=UTC)
 
-    record("mia", "Claim", detail={"asked": Asked((EntryId(1, 2),), b"a\xff", since), "of": {"b", "a"}, "n": None})
+    record("mia", "Claim", detail={"asked": Arguments((EntryId(1, 2),), b"a\xff", since), "of": {"b", "a"}, "n": None})
 
     [access] = recent(1)
     assert access.begun.detail == {

@@ -92,16 +92,16 @@ def test_strangers_are_told_nothing(client: Client) -> None:
 
 @pytest.mark.usefixtures("log")
 def test_what_a_group_has_done_is_told(valkey: redis.Redis, scrape: Scrape) -> None:
-    told = scrape()
+    figures = scrape()
 
     of_group = {"group": "evdash-audit", "stream": STREAM}
-    assert told[sample("evdash_applied_events_total", **of_group)] == 1000
-    assert told[sample("evdash_applied_batches_total", **of_group)] == 4
-    assert told[sample("evdash_apply_seconds_total", **of_group)] == 2.5
-    assert told[sample("evdash_parked_entries_total", **of_group)] == 3
-    assert told[sample("evdash_gaps", stream=STREAM, kind="removed")] == 3
-    assert told[sample("evdash_gap_entries", stream=STREAM, kind="removed")] == 12
-    assert told[sample("evdash_redis_up")] == 1
+    assert figures[sample("evdash_applied_events_total", **of_group)] == 1000
+    assert figures[sample("evdash_applied_batches_total", **of_group)] == 4
+    assert figures[sample("evdash_apply_seconds_total", **of_group)] == 2.5
+    assert figures[sample("evdash_parked_entries_total", **of_group)] == 3
+    assert figures[sample("evdash_gaps", stream=STREAM, kind="removed")] == 3
+    assert figures[sample("evdash_gap_entries", stream=STREAM, kind="removed")] == 12
+    assert figures[sample("evdash_redis_up")] == 1
 
 
 def test_what_is_left_to_do_is_told(valkey: redis.Redis, scrape: Scrape) -> None:
@@ -112,25 +112,25 @@ def test_what_is_left_to_do_is_told(valkey: redis.Redis, scrape: Scrape) -> None
     consumer.read_new([STREAM], 2, 0)
     park(valkey, entry("1-0"), group="evdash-audit", consumer="audit-1", deliveries=5, reason="It cannot be.")
 
-    told = scrape()
+    figures = scrape()
 
     of_group = {"group": "evdash-audit", "stream": STREAM}
-    assert told[sample("evdash_group_lag_entries", **of_group)] == 3
-    assert told[sample("evdash_group_lag_exact", **of_group)] == 1
-    assert told[sample("evdash_group_pending_entries", **of_group)] == 2
-    assert told[sample("evdash_stream_length", stream=STREAM)] == 5
-    assert told[sample("evdash_stream_length", stream="other")] == 0
-    assert told[sample("evdash_parked_stream_length", stream=STREAM)] == 1
-    assert told[sample("evdash_parked_stream_length", stream="other")] == 0
+    assert figures[sample("evdash_group_lag_entries", **of_group)] == 3
+    assert figures[sample("evdash_group_lag_exact", **of_group)] == 1
+    assert figures[sample("evdash_group_pending_entries", **of_group)] == 2
+    assert figures[sample("evdash_stream_length", stream=STREAM)] == 5
+    assert figures[sample("evdash_stream_length", stream="other")] == 0
+    assert figures[sample("evdash_parked_stream_length", stream=STREAM)] == 1
+    assert figures[sample("evdash_parked_stream_length", stream="other")] == 0
 
 
 @pytest.mark.usefixtures("log", "redis_is_gone")
 def test_without_redis_what_sql_knows_is_told_and_nothing_is_zero(scrape: Scrape) -> None:
-    told = scrape()
+    figures = scrape()
 
-    assert told[sample("evdash_redis_up")] == 0
-    assert told[sample("evdash_applied_events_total", group="evdash-audit", stream=STREAM)] == 1000
-    assert not any(name.startswith(("evdash_group_", "evdash_stream_")) for name, _ in told)
+    assert figures[sample("evdash_redis_up")] == 0
+    assert figures[sample("evdash_applied_events_total", group="evdash-audit", stream=STREAM)] == 1000
+    assert not any(name.startswith(("evdash_group_", "evdash_stream_")) for name, _ in figures)
 
 
 def test_events_of_another_decoder_are_told(valkey: redis.Redis, scrape: Scrape) -> None:
@@ -145,11 +145,11 @@ def test_a_key_that_is_no_stream_keeps_the_others_figures(valkey: redis.Redis, s
     valkey.set(STREAM, "text")
     valkey.xadd("other", {"type": "x"})
 
-    told = scrape()
+    figures = scrape()
 
-    assert told[sample("evdash_redis_up")] == 1
-    assert told[sample("evdash_stream_length", stream="other")] == 1
-    assert sample("evdash_stream_length", stream=STREAM) not in told
+    assert figures[sample("evdash_redis_up")] == 1
+    assert figures[sample("evdash_stream_length", stream="other")] == 1
+    assert sample("evdash_stream_length", stream=STREAM) not in figures
 
 
 def test_what_this_process_pushes_is_told(valkey: redis.Redis, scrape: Scrape) -> None:
@@ -157,12 +157,12 @@ def test_what_this_process_pushes_is_told(valkey: redis.Redis, scrape: Scrape) -
     metrics.OPEN_SOCKETS.inc(2)
     metrics.ROWS_PUSHED.inc(300)
 
-    told = scrape()
+    figures = scrape()
     metrics.OPEN_SOCKETS.dec(2)
 
     for name, added in (("evdash_open_sockets", 2), ("evdash_rows_pushed_total", 300)):
-        assert told[sample(name)] == before[sample(name)] + added
-    assert not any(name.endswith("_created") for name, _ in told)
+        assert figures[sample(name)] == before[sample(name)] + added
+    assert not any(name.endswith("_created") for name, _ in figures)
 
 
 PRINT_FIGURES = "for each in figures.collect(): print(*[(s.name, s.labels, s.value) for s in each.samples], sep='\\n')"
@@ -182,12 +182,12 @@ def test_figures_of_processes_that_share_a_directory_are_summed(tmp_path: Path) 
             "figures.REQUESTS_REFUSED.labels('queue full').inc()"
         )
 
-    told = run(PRINT_FIGURES)
+    figures = run(PRINT_FIGURES)
 
-    assert "('evdash_open_sockets', {}, 8.0)" in told
-    assert "('evdash_rows_pushed_total', {}, 20.0)" in told
-    assert "('evdash_requests_refused_total', {'reason': 'queue full'}, 2.0)" in told
-    assert "('evdash_requests_refused_total', {'reason': 'waited too long'}, 0.0)" in told
+    assert "('evdash_open_sockets', {}, 8.0)" in figures
+    assert "('evdash_rows_pushed_total', {}, 20.0)" in figures
+    assert "('evdash_requests_refused_total', {'reason': 'queue full'}, 2.0)" in figures
+    assert "('evdash_requests_refused_total', {'reason': 'waited too long'}, 0.0)" in figures
 
 
 def test_the_age_of_the_last_answer_is_that_of_any_process_and_grows(tmp_path: Path) -> None:
@@ -198,9 +198,11 @@ def test_the_age_of_the_last_answer_is_that_of_any_process_and_grows(tmp_path: P
             "-c",
             f"import time\nfrom evdash import metrics as figures\n{lines}\n{PRINT_FIGURES}",
         ]
-        told = subprocess.run(command, env=environment, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
-        assert ("evdash_redis_answered_timestamp_seconds" in told) == bool(lines)
-        return [float(age) for age in re.findall(r"'evdash_tail_contact_age_seconds', {}, (\S+)\)", told)]
+        figures = subprocess.run(
+            command, env=environment, cwd=CHECKOUT, capture_output=True, text=True, check=True
+        ).stdout
+        assert ("evdash_redis_answered_timestamp_seconds" in figures) == bool(lines)
+        return [float(age) for age in re.findall(r"'evdash_tail_contact_age_seconds', {}, (\S+)\)", figures)]
 
     assert run("") == []  # Redis has answered no process
     (first,) = run("figures.REDIS_ANSWERED.note(time.time() - 100)")
@@ -222,6 +224,6 @@ def test_a_newer_prometheus_is_answered_in_its_format(client: Client) -> None:
 
 
 def test_the_documentation_explains_every_metric(valkey: redis.Redis) -> None:
-    told = {f"{family.name}_total" if family.type == "counter" else family.name for family in Metrics().collect()}
+    figures = {f"{family.name}_total" if family.type == "counter" else family.name for family in Metrics().collect()}
 
-    assert set(re.findall(r"`(evdash_[a-z_]+)`", (CHECKOUT / "docs/operations.md").read_text())) == told
+    assert set(re.findall(r"`(evdash_[a-z_]+)`", (CHECKOUT / "docs/operations.md").read_text())) == figures

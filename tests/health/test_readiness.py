@@ -34,11 +34,11 @@ def test_a_process_is_ready_when_everything_is_there(client: Client) -> None:
 @pytest.mark.django_db
 @pytest.mark.usefixtures("redis_is_gone")
 def test_without_redis_it_is_not_ready_and_tells_no_address(client: Client) -> None:
-    told = lines(client, 503)
+    reported = lines(client, 503)
 
-    assert told[0] == "not ready: Redis is unreachable or refuses the login."
-    assert told[1:] == ["ok: SQL answers.", "ok: All migrations are applied."]
-    assert not any(secret in line for line in told for secret in ("127.0.0.1", "hidden", "me:"))
+    assert reported[0] == "not ready: Redis is unreachable or refuses the login."
+    assert reported[1:] == ["ok: SQL answers.", "ok: All migrations are applied."]
+    assert not any(secret in line for line in reported for secret in ("127.0.0.1", "hidden", "me:"))
 
 
 @pytest.mark.django_db

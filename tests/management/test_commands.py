@@ -52,18 +52,18 @@ def test_without_any_server_a_command_says_so_and_takes_no_other(
 
 
 def test_a_command_finds_the_embedded_server_that_runs(tmp_path: Path, manage_py: ManagePy) -> None:
-    def said(*arguments: str) -> str:
+    def output_of(*arguments: str) -> str:
         answer = manage_py(*arguments, EVDASH_DATA_DIR=str(tmp_path))
         return answer.stdout + answer.stderr
 
-    said("migrate")
+    output_of("migrate")
     with EmbeddedServer(tmp_path):
-        assert "evdash-audit: applied 0 entries." in said("work", "--until-caught-up")
-        assert "billing" in said("streams", "create-group", STREAM, "billing", "--reason", "invoices")
-        assert "rebuilt from 0 events" in said("rebuild", "audit")
-        assert said("replay", "--session", "s", "--to", "s", "--dry-run").startswith("s is not a sandbox name.")
-        assert said("export_session", "s").startswith("Session not found. No event in the event log")
-    assert "No running embedded server" in said("rebuild", "audit")
+        assert "evdash-audit: applied 0 entries." in output_of("work", "--until-caught-up")
+        assert "billing" in output_of("streams", "create-group", STREAM, "billing", "--reason", "invoices")
+        assert "rebuilt from 0 events" in output_of("rebuild", "audit")
+        assert output_of("replay", "--session", "s", "--to", "s", "--dry-run").startswith("s is not a sandbox name.")
+        assert output_of("export_session", "s").startswith("Session not found. No event in the event log")
+    assert "No running embedded server" in output_of("rebuild", "audit")
 
 
 def test_every_command_ends_with_a_sentence_and_those_without_redis_exist() -> None:

@@ -54,9 +54,9 @@ class Command(PlainCommand):
             ) from error
 
 
-def _pieces(session: str, who: str, wanted: str) -> Iterator[bytes]:
-    export = session_export(session, who, with_picture=wanted == "html")
-    match wanted:
+def _pieces(session: str, who: str, file_format: str) -> Iterator[bytes]:
+    export = session_export(session, who, with_picture=file_format == "html")
+    match file_format:
         case "ndjson":
             return ndjson_lines(EventFilter().also("session", session))
         case "markdown":

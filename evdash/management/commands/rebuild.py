@@ -27,14 +27,14 @@ class Command(PlainCommand):
 
     def handle(self, *args: Any, group: str, **options: Any) -> None:
         configuration = settings.EVDASH
-        found = [each for name, each in projections().items() if group in (name, each.group)]
-        if not found:
-            known = ", ".join(projections())
-            raise CommandError(f"Unknown projection {group}. Use one of {known}.")
+        matching = [projection for name, projection in projections().items() if group in (name, projection.group)]
+        if not matching:
+            names = ", ".join(projections())
+            raise CommandError(f"Unknown projection {group}. Use one of {names}.")
         started_s = time.monotonic()
         try:
-            events = rebuild(found[0], configuration.redis_url, configuration.streams)
+            events = rebuild(matching[0], configuration.redis_url, configuration.streams)
         except (StreamsUnavailable, DatabaseError) as error:
             raise CommandError(f"{error} Nothing changed.") from error
-        took_s = time.monotonic() - started_s
-        self.stdout.write(f"{found[0].group}: rebuilt from {events:,} events in {took_s:.1f} s.")
+        duration_s = time.monotonic() - started_s
+        self.stdout.write(f"{matching[0].group}: rebuilt from {events:,} events in {duration_s:.1f} s.")

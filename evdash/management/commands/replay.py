@@ -50,18 +50,18 @@ class Command(PlainCommand):
         parser.add_argument("--dry-run", action="store_true", help="preview only")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        given = Namespace(**options)
+        arguments = Namespace(**options)
         with open_client(settings.EVDASH.redis_url) as client:
             try:
-                replay = _replay(given)
+                replay = _replay(arguments)
                 preview = replay.preview(client)
                 if not preview.refused:
                     self.stdout.write(preview.sentence)
-                elif given.dry_run:
+                elif arguments.dry_run:
                     raise CommandError(preview.refused)
-                if given.dry_run:
+                if arguments.dry_run:
                     return
-                outcome = operate(replay.who, replay, given.reason, client)
+                outcome = operate(replay.who, replay, arguments.reason, client)
             except (FilterError, OperationRefused, StreamsUnavailable, OutcomeNotRecorded) as refusal:
                 raise CommandError(str(refusal)) from refusal
             except DatabaseError as error:
@@ -71,24 +71,29 @@ class Command(PlainCommand):
             raise CommandError(outcome.stopped)
 
 
-def _replay(given: Namespace) -> Replay:
+def _replay(arguments: Namespace) -> Replay:
     """Return the replay that the options describe.
 
     Raises FilterError, and OperationRefused if no option selects events.
     """
-    query = {"q": [given.filter], "session": given.session, "since": [given.since], "until": [given.until]}
+    query = {
+        "q": [arguments.filter],
+        "session": arguments.session,
+        "since": [arguments.since],
+        "until": [arguments.until],
+    }
     event_filter = EventFilter.from_query(query)
     if not event_filter:
         raise OperationRefused("Select events with --session, --since, --until or --filter.")
     return Replay(
-        stream=given.to,
+        stream=arguments.to,
         query=event_filter.text(),
         who=system_user(),
-        reason=given.reason.strip(),
-        ids=given.ids,
-        speed=given.speed,
-        max_gap_s=given.max_gap,
-        expires_s=int(given.expires),
+        reason=arguments.reason.strip(),
+        ids=arguments.ids,
+        speed=arguments.speed,
+        max_gap_s=arguments.max_gap,
+        expires_s=int(arguments.expires),
     )
 
 

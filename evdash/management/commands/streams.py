@@ -84,14 +84,14 @@ class Command(PlainCommand):
         trim.add_argument("--approximate", action="store_true", help="faster; some hundred entries more may stay")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        given = Namespace(**options)
+        arguments = Namespace(**options)
         with open_client(settings.EVDASH.redis_url) as client:
             try:
-                operation = _operation(client, given)
-                if given.dry_run:
+                operation = _operation(client, arguments)
+                if arguments.dry_run:
                     self._say_what_it_would_do(operation, client)
                 else:
-                    self._say_what_came_of_it(operate(system_user(), operation, given.reason, client))
+                    self._say_what_came_of_it(operate(system_user(), operation, arguments.reason, client))
             except (OperationRefused, StreamsUnavailable, GroupMissing, InvalidEntryId, OutcomeNotRecorded) as refusal:
                 raise CommandError(str(refusal)) from refusal
             except DatabaseError as error:
@@ -143,51 +143,54 @@ def _add_parked(parser: ArgumentParser) -> None:
     chosen.add_argument("--all", action="store_true", help=f"all parked entries (at most the first {PARKED_MAX:,})")
 
 
-def _operation(client: redis.Redis, given: Namespace) -> Operation:
+def _operation(client: redis.Redis, arguments: Namespace) -> Operation:
     """Return the operation that the arguments describe. Raises InvalidEntryId."""
     own_groups = frozenset(projection.group for projection in projections().values())
-    match given.operation:
+    match arguments.operation:
         case "claim":
-            return ClaimEntries(**_selection(given), to_consumer=given.to)
+            return ClaimEntries(**_selection(arguments), to_consumer=arguments.to)
         case "acknowledge":
-            return AcknowledgeEntries(**_selection(given))
+            return AcknowledgeEntries(**_selection(arguments))
         case "park":
-            return ParkEntries(**_selection(given), reason=f"Parked by an operator: {given.reason.strip()}")
+            return ParkEntries(**_selection(arguments), reason=f"Parked by an operator: {arguments.reason.strip()}")
         case "redeliver" | "discard":
-            parked = parked_entries(client, given.stream, count=PARKED_MAX) if given.all else []
-            ids = tuple(each.parked_id for each in parked) if given.all else tuple(given.parked)
-            wanted = RedeliverParked if given.operation == "redeliver" else DiscardParked
-            return wanted(stream=given.stream, parked_ids=ids)
+            parked = parked_entries(client, arguments.stream, count=PARKED_MAX) if arguments.all else []
+            ids = tuple(parked_entry.parked_id for parked_entry in parked) if arguments.all else tuple(arguments.parked)
+            operation_class = RedeliverParked if arguments.operation == "redeliver" else DiscardParked
+            return operation_class(stream=arguments.stream, parked_ids=ids)
         case "delete-consumer":
             return DeleteConsumer(
-                stream=given.stream, group=given.group, consumer=given.consumer, claim_first_to=given.claim_first_to
+                stream=arguments.stream,
+                group=arguments.group,
+                consumer=arguments.consumer,
+                claim_first_to=arguments.claim_first_to,
             )
         case "set-position":
-            at = _position(client, given.stream, given.position)
-            return SetPosition(stream=given.stream, group=given.group, position=at, own_groups=own_groups)
+            at = _position(client, arguments.stream, arguments.position)
+            return SetPosition(stream=arguments.stream, group=arguments.group, position=at, own_groups=own_groups)
         case "create-group":
-            at = _position(client, given.stream, given.at)
-            return CreateGroup(stream=given.stream, group=given.group, at=at, own_groups=own_groups)
+            at = _position(client, arguments.stream, arguments.at)
+            return CreateGroup(stream=arguments.stream, group=arguments.group, at=at, own_groups=own_groups)
         case "delete-group":
-            return DeleteGroup(stream=given.stream, group=given.group, own_groups=own_groups)
+            return DeleteGroup(stream=arguments.stream, group=arguments.group, own_groups=own_groups)
         case _:
             return Trim(
-                stream=given.stream,
-                max_length=given.max_length,
-                older_than=given.older_than,
-                min_id=given.min_id,
-                approximate=given.approximate,
+                stream=arguments.stream,
+                max_length=arguments.max_length,
+                older_than=arguments.older_than,
+                min_id=arguments.min_id,
+                approximate=arguments.approximate,
                 own_groups=own_groups,
             )
 
 
-def _selection(given: Namespace) -> dict[str, Any]:
-    idle_over_ms = None if given.idle_over_s is None else int(given.idle_over_s * 1000)
+def _selection(arguments: Namespace) -> dict[str, Any]:
+    idle_over_ms = None if arguments.idle_over_s is None else int(arguments.idle_over_s * 1000)
     return {
-        "stream": given.stream,
-        "group": given.group,
-        "entry_ids": tuple(given.entry),
-        "from_consumer": given.from_consumer,
+        "stream": arguments.stream,
+        "group": arguments.group,
+        "entry_ids": tuple(arguments.entry),
+        "from_consumer": arguments.from_consumer,
         "idle_over_ms": idle_over_ms,
     }
 

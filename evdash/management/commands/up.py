@@ -212,12 +212,12 @@ class Command(PlainCommand):
 
         A second Ctrl-C kills them, as does a wait of 20 s (STOP_WAIT_S).
         """
-        asked = max(self.signals, 1)
+        signals_before = max(self.signals, 1)
         for child in reversed(children):
             child.ask_to_end()
         deadline = time.monotonic() + STOP_WAIT_S
         while any(child.is_running for child in children):
-            if self.signals > asked or time.monotonic() > deadline:
+            if self.signals > signals_before or time.monotonic() > deadline:
                 break
             time.sleep(LOOK_EVERY_S)
         for child in children:
