@@ -1,4 +1,4 @@
-"""Words to avoid in code, pages, messages and documentation: each with the reason and the replacement."""
+"""Words to avoid in names, code, pages, messages and documentation: each with the reason and the replacement."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ AVOIDED: Final = (
     _avoid(r"\btake along\b", "Write 'export'."),
     _avoid(r"\baccess log\b", "The log of what people did is the audit log."),
     _avoid(r"\bparked? entry\b|\bparked entries\b", "Write 'dead-lettered entry'.", in_code_only=True),
-    _avoid(r"(?<!`)\bholes?\b(?!`)", "Write 'gap', or 'ID range'."),
+    _avoid(r"\bholes?\b", "Write 'gap', or 'ID range'."),
     _avoid(r"(?<!there )\bis no (?!(longer|more|less|later|newer|older|need|such)\b)\w+", "Write 'is not a …'."),
     _avoid(
         r"^(What|Where|Whether|Which|How|Who|Whose) ",
@@ -37,4 +37,15 @@ AVOIDED: Final = (
         in_code_only=True,
     ),
     _avoid(r"\broom(s)?\b(?! for| is left| left)", "Write 'package' or 'layer'."),
+    _avoid(r"\b(told|said|asked)\b", "Code does not speak. Name the value, or write 'requested'.", in_code_only=True),
 )
+
+AVOIDED_IN_NAMES: Final = {
+    "told": "Code does not speak. Name the value: reply, message, record, fields, rows.",
+    "said": "Code does not speak. Name the value: message, text, content, count.",
+    "asked": "Code does not speak. Name the value: query, request, arguments, requested.",
+}
+"""Advice by part of a name, for names in evdash/."""
+
+NAMES_THAT_STAY: Final = {"asked_us", "removed_said", "replaced_said", "start_is_said"}
+"""Fields of the session state. They are parts of its paths, which pages show and links with pinned values contain."""
