@@ -10,7 +10,7 @@ from statistics import median
 from tests.benchmarks.figures import Spread, spread
 from tests.benchmarks.load import Load, Published, Wanted, event, everything, mixed_filters
 from tests.benchmarks.served import Cost, Served, served
-from tests.benchmarks.sockets import Asked, Received, Result, Sockets
+from tests.benchmarks.sockets import Received, Result, SocketRequest, Sockets
 
 SOCKETS_OF_A_PERSON = 40  # the server allows 50
 LOOK_EVERY_S = 0.5
@@ -47,12 +47,12 @@ def run(reading: int, stopped: int, rate: int, seconds: float) -> ManySockets:
     wanted = [*islice(mixed_filters(), reading), *(everything() for _ in range(stopped))]
     with served() as evdash:
         cookies = [evdash.cookie(f"person-{number}") for number in range(len(wanted) // SOCKETS_OF_A_PERSON + 1)]
-        asked = [
-            Asked(each.query, cookies[number // SOCKETS_OF_A_PERSON], stops=number >= reading)
+        requests = [
+            SocketRequest(each.query, cookies[number // SOCKETS_OF_A_PERSON], stops=number >= reading)
             for number, each in enumerate(wanted)
         ]
         before = evdash.cost()
-        sockets = Sockets(evdash.address, asked)
+        sockets = Sockets(evdash.address, requests)
         try:
             published, costs = _publish(evdash, rate, seconds)
             matching = [_matching(each, published) for each in wanted]

@@ -173,8 +173,8 @@ def _wait_until_complete(page: Page, frames: _Frames, published: int) -> float:
 def _problems(page: Page, frames: _Frames, entry_ids: list[str]) -> list[str]:
     problems = []
     if frames.accounted != len(entry_ids):
-        told = f"{frames.counts['rows']} rows and {frames.counts['skipped']} skipped ones"
-        problems.append(f"{len(entry_ids)} events were published, {told} came into the page.")
+        received = f"{frames.counts['rows']} rows and {frames.counts['skipped']} skipped ones"
+        problems.append(f"{len(entry_ids)} events were published, {received} came into the page.")
     if frames.counts["sockets"] != 1:
         problems.append(f"The page connected {frames.counts['sockets']} times.")
     cursor = json.loads(page.locator("[data-live]").get_attribute("data-live-cursor") or "{}")

@@ -29,7 +29,7 @@ _ENTRY = re.compile(r'data-entry="[^"]* (\d+-\d+)"')
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SocketRequest:
     """One socket to open."""
 
     query: str
@@ -66,10 +66,10 @@ class Result:
 class Sockets:
     """The process. Returns from its making when all of them are live, and those that stop have stopped."""
 
-    def __init__(self, address: str, asked: list[Asked]) -> None:
+    def __init__(self, address: str, requests: list[SocketRequest]) -> None:
         context = get_context("spawn")
         self._pipe, other = context.Pipe()
-        self._process = context.Process(target=_run, args=(address, asked, other))
+        self._process = context.Process(target=_run, args=(address, requests, other))
         self._process.start()
         other.close()
         if problem := self._pipe.recv():
@@ -93,8 +93,8 @@ class Sockets:
 
 
 class _Socket:
-    def __init__(self, asked: Asked, number_of: Callable[[str], int]) -> None:
-        self.asked = asked
+    def __init__(self, request: SocketRequest, number_of: Callable[[str], int]) -> None:
+        self.request = request
         self.received = Received()
         self.is_live = asyncio.Event()
         self._number_of = number_of
@@ -104,7 +104,7 @@ class _Socket:
     async def open(self, address: str) -> None:
         parts = urlsplit(address)
         raw = socket.socket()
-        if self.asked.stops:
+        if self.request.stops:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, STOPPED_WINDOW_BYTES)
         raw.setblocking(False)
         await asyncio.get_running_loop().sock_connect(raw, (parts.hostname, parts.port))
@@ -112,13 +112,13 @@ class _Socket:
             f"ws://{parts.netloc}/live/socket/",
             sock=raw,
             origin=Origin(address),
-            additional_headers={"Cookie": self.asked.cookie},
+            additional_headers={"Cookie": self.request.cookie},
             proxy=None,
             max_size=None,
             ping_interval=None,  # browsers do not
         )
         self.reading = asyncio.create_task(self._read())
-        await self._say({"type": "subscribe", "number": 1, "query": self.asked.query, "cursor": {}})
+        await self._say({"type": "subscribe", "number": 1, "query": self.request.query, "cursor": {}})
 
     def read_on(self) -> None:
         self._connection.transport.resume_reading()
@@ -142,7 +142,7 @@ class _Socket:
         message = json.loads(text)
         match message:
             case {"type": "state", "state": "live"} if not self.is_live.is_set():
-                if self.asked.stops:
+                if self.request.stops:
                     self._connection.transport.pause_reading()
                 self.is_live.set()
             case {"type": "rows", "html": str(html), "count": int(rows), "skipped": int(skipped)}:
@@ -169,13 +169,13 @@ class _Socket:
         await self._connection.send(json.dumps(message))
 
 
-def _run(address: str, asked: list[Asked], pipe: Connection) -> None:
-    asyncio.run(_drive(address, asked, pipe))
+def _run(address: str, requests: list[SocketRequest], pipe: Connection) -> None:
+    asyncio.run(_drive(address, requests, pipe))
 
 
-async def _drive(address: str, asked: list[Asked], pipe: Connection) -> None:
+async def _drive(address: str, requests: list[SocketRequest], pipe: Connection) -> None:
     numbers: dict[str, int] = {}
-    sockets = [_Socket(each, lambda entry_id: numbers.setdefault(entry_id, len(numbers))) for each in asked]
+    sockets = [_Socket(each, lambda entry_id: numbers.setdefault(entry_id, len(numbers))) for each in requests]
     gate = asyncio.Semaphore(CONNECTING_AT_ONCE)
 
     async def open_one(each: _Socket) -> None:
@@ -192,9 +192,9 @@ async def _drive(address: str, asked: list[Asked], pipe: Connection) -> None:
     expected: list[int] = await asyncio.to_thread(pipe.recv)
     cpu_s = time.process_time()
     both = list(zip(sockets, expected, strict=True))
-    await _until_complete([(each, events) for each, events in both if not each.asked.stops])
+    await _until_complete([(each, events) for each, events in both if not each.request.stops])
     for each in sockets:
-        if each.asked.stops:
+        if each.request.stops:
             each.read_on()
     await _until_complete(both)
     for each in sockets:

@@ -66,11 +66,11 @@ def test_the_exported_file_opens_from_disk_without_a_network(
 
     context = browser.new_context(offline=True, viewport={"width": 400, "height": 900})
     alone = context.new_page()
-    asked: list[str] = []
+    requested_urls: list[str] = []
     complaints: list[str] = []
 
     def note(request: Request) -> None:
-        asked.append(request.url)
+        requested_urls.append(request.url)
 
     alone.on("request", note)
     alone.on("console", lambda message: complaints.append(message.text))
@@ -87,6 +87,6 @@ def test_the_exported_file_opens_from_disk_without_a_network(
     assert alone.evaluate("document.documentElement.scrollWidth") <= 400
     alone.emulate_media(media="print")
     expect(alone.locator(".row").last.locator(".fields")).to_be_visible()
-    assert {url.partition("#")[0] for url in asked} == {file.as_uri()}
+    assert {url.partition("#")[0] for url in requested_urls} == {file.as_uri()}
     assert complaints == []
     context.close()

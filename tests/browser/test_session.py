@@ -33,7 +33,7 @@ def session() -> str:
 
 def story(publisher: Publisher, session: str) -> list[str]:
     """A short session with a tool call and an error: the entry IDs of its events."""
-    said = [
+    messages = [
         ("session.started", {"agent": "support"}),
         ("message.added", {"role": "user", "content": "Where is my parcel?", "tokens": 5}),
         ("tool.called", {"tool": "track", "call_id": "c1", "arguments": {"parcel": 7}}),
@@ -42,7 +42,7 @@ def story(publisher: Publisher, session: str) -> list[str]:
         ("error.occurred", {"error": "The parcel service does not answer"}),
         ("session.ended", {"outcome": "unresolved"}),
     ]
-    return [str(publisher.publish(kind, session, "the reader", **data)) for kind, data in said]
+    return [str(publisher.publish(kind, session, "the reader", **data)) for kind, data in messages]
 
 
 def many(publisher: Publisher, session: str, number: int) -> list[str]:
@@ -338,8 +338,10 @@ def test_at_any_speed_the_pace_is_kept_and_the_state_follows(page: Page, running
     first_ms = round(time() * 1000) - 60_000
     with open_client(running.redis_url) as client:
         for number in range(90):
-            told = ("timestamp", (first_ms + 100 * number) / 1000, "role", "user", "content", f"text {number}")
-            client.execute_command("XADD", "memory:events", "*", "type", "message.added", "session_id", session, *told)
+            fields = ("timestamp", (first_ms + 100 * number) / 1000, "role", "user", "content", f"text {number}")
+            client.execute_command(
+                "XADD", "memory:events", "*", "type", "message.added", "session_id", session, *fields
+            )
     page.goto(f"/sessions/{session}/")
     page.evaluate(
         """() => {

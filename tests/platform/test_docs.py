@@ -100,9 +100,9 @@ def test_the_example_of_a_filter_is_one() -> None:
 def test_the_table_of_versions_is_complete() -> None:
     _, _, rest = text_of("docs/wire-format.md").partition("| Type | In version 1 | In version 2 |\n")
     rows = [line.split("|")[1:4] for line in rest.partition("\n\n")[0].splitlines()[1:]]
-    told = {_names(types)[0]: (set(_names(old)), set(_names(new))) for types, old, new in rows[:-1]}
+    documented = {_names(types)[0]: (set(_names(old)), set(_names(new))) for types, old, new in rows[:-1]}
 
-    assert told == {
+    assert documented == {
         event_type: ({old for old, _ in renamed.names}, {new for _, new in renamed.names})
         for event_type, renamed in VERSION_1.items()
     }

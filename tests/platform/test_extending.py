@@ -125,13 +125,13 @@ def test_the_examples_do_what_they_promise(tmp_path: Path) -> None:
         timeout=60,
     )
     assert ran.returncode == 0, ran.stderr
-    told = json.loads(ran.stdout)
+    printed = json.loads(ran.stdout)
 
-    assert told["file"] == str(types)
-    assert "category-review" in told["row"]
-    assert "#icon-review" in told["row"]
-    assert told["line"] == "review: Ada"
-    assert told["matches"]
-    assert told["describes"] == "events with guardrail pii"
-    assert told["facets"]["Guardrail"] == ["pii"]
-    assert "guardrail" in told["keys"]
+    assert printed["file"] == str(types)
+    assert "category-review" in printed["row"]
+    assert "#icon-review" in printed["row"]
+    assert printed["line"] == "review: Ada"
+    assert printed["matches"]
+    assert printed["describes"] == "events with guardrail pii"
+    assert printed["facets"]["Guardrail"] == ["pii"]
+    assert "guardrail" in printed["keys"]

@@ -158,8 +158,8 @@ def test_a_sign_in_link_leads_to_where_the_server_is(environment: dict[str, str]
     try:
         up.wait_for("Ctrl-C")
         command = [sys.executable, str(CHECKOUT / "manage.py"), "sign_in_link"]
-        told = subprocess.run(command, env=environment, capture_output=True, text=True)
-        assert told.stdout.startswith(f"http://127.0.0.1:{port}/sign-in/")
+        finished = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert finished.stdout.startswith(f"http://127.0.0.1:{port}/sign-in/")
     finally:
         up.stop()
 
