@@ -104,7 +104,7 @@ def packages() -> list[Package]:
 
 def missing_packages(node_modules: Path = NODE_MODULES) -> list[Package]:
     """Return the packages that pages load and that are not installed."""
-    return [each for each in packages() if not each.is_development and not each.is_installed(node_modules)]
+    return [package for package in packages() if not package.is_development and not package.is_installed(node_modules)]
 
 
 def main() -> int:

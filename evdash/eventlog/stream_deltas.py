@@ -79,13 +79,17 @@ class StreamDeltas:
 
     def ends(self) -> list[Event]:
         """Return the first and the last event of each stream that the tables lack or have just gained."""
-        parts = [each.after(each.watermarks[self.group]) for each in self.reading.slices.values()]
+        parts = [
+            slice_of_stream.after(slice_of_stream.watermarks[self.group])
+            for slice_of_stream in self.reading.slices.values()
+        ]
         return [held.event for part in parts if part for held in (part[0], part[-1])]
 
     def arrived_between(self, first_id: EntryId, last_id: EntryId) -> int:
         """Return how many entries from `first_id` through `last_id` the tables lack."""
         parts = (
-            each.after(max(first_id.previous(), each.watermarks[self.group])) for each in self.reading.slices.values()
+            slice_of_stream.after(max(first_id.previous(), slice_of_stream.watermarks[self.group]))
+            for slice_of_stream in self.reading.slices.values()
         )
         return sum(
             held.number in self._by_number for part in parts for held in part[: bisect_right(part, last_id, key=_place)]

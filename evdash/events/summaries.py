@@ -17,8 +17,8 @@ from evdash.events.event_types import EVENT_TYPES
 from evdash.events.field_values import text
 
 _LATEST_US = 2**63
-_ENDS = frozenset(each.name for each in EVENT_TYPES if each.ends_session)
-_COUNTERS = {each.name: each.counts_as for each in EVENT_TYPES if each.counts_as}
+_ENDS = frozenset(event_type.name for event_type in EVENT_TYPES if event_type.ends_session)
+_COUNTERS = {event_type.name: event_type.counts_as for event_type in EVENT_TYPES if event_type.counts_as}
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,8 +141,8 @@ class BatchProcessor:
         attempts = self.attempts.of(stream, ids)
         suspects: list[Delivery] = []
         together: list[Delivery] = []
-        for each in deliveries:
-            (suspects if counts.get(each.entry_id, 0) > self.max_deliveries else together).append(each)
+        for delivery in deliveries:
+            (suspects if counts.get(delivery.entry_id, 0) > self.max_deliveries else together).append(delivery)
         outcome = self._process(stream, together, attempts)
         self.attempts.forget(stream, [entry_id for entry_id in outcome.done if entry_id in attempts])
         yield outcome
@@ -165,7 +165,7 @@ class BatchProcessor:
         return outcome
 
     def _process(self, stream: str, deliveries: Sequence[Delivery], attempts: Mapping[EntryId, int]) -> BatchResult:
-        events = [self.decode(each.entry) for each in deliveries if each.entry is not None]
+        events = [self.decode(delivery.entry) for delivery in deliveries if delivery.entry is not None]
         began_s = time.monotonic()
         failures = self._apply(events)
         if events and logger.isEnabledFor(logging.DEBUG):
@@ -176,7 +176,7 @@ class BatchProcessor:
                 applied=len(events) - len(failures),
                 ms=round((time.monotonic() - began_s) * 1000),
             )
-        gone = [each.entry_id for each in deliveries if each.entry is None]
+        gone = [delivery.entry_id for delivery in deliveries if delivery.entry is None]
         if gone and (missing := self.projection.record_removed(stream, gone)):
             logger.warning(
                 "gap recorded",
@@ -188,7 +188,7 @@ class BatchProcessor:
                 reason="The entries were removed from the stream before the group applied them.",
             )
         retry_in_s = self._park_or_retry(stream, deliveries, failures, attempts) if failures else None
-        done = [each.entry_id for each in deliveries if each.entry_id not in failures]
+        done = [delivery.entry_id for delivery in deliveries if delivery.entry_id not in failures]
         return BatchResult(self.consumer.acknowledge(stream, done), retry_in_s, tuple(done))
 
     def _apply(self, events: Sequence[Event]) -> dict[EntryId, Exception]:

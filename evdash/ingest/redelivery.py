@@ -163,7 +163,9 @@ class DiscardParked:
         if preview.refused:
             raise OperationRefused(preview.refused)
         before = _state(client, self.stream)
-        parked_now = [parked for each in self.parked_ids if (parked := parked_entry(client, self.stream, each))]
+        parked_now = [
+            parked for parked_id in self.parked_ids if (parked := parked_entry(client, self.stream, parked_id))
+        ]
         done = remove_parked(client, self.stream, [parked.parked_id for parked in parked_now])
         return Outcome(
             done=done,
@@ -185,7 +187,7 @@ def _still_parked(client: redis.Redis, stream: str, parked_ids: Sequence[EntryId
     """Return those of these entries that are dead-lettered; a refusing preview if there are none."""
     if not parked_ids:
         return Preview("", 0, refused="Select parked entries.")
-    parked_now = [parked for each in parked_ids if (parked := parked_entry(client, stream, each))]
+    parked_now = [parked for parked_id in parked_ids if (parked := parked_entry(client, stream, parked_id))]
     refused = f"These entries of {stream} are no longer parked."
     return parked_now or Preview(refused, 0, refused=refused)
 

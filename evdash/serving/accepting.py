@@ -90,7 +90,7 @@ class Acceptor(_Reader):
 
     def doRead(self) -> None:  # noqa: N802 - the name is Twisted's
         self.reactor.removeReader(self)
-        connections = sum(isinstance(each, tcp.Server | _FirstBytes) for each in self.reactor.getReaders())
+        connections = sum(isinstance(reader, tcp.Server | _FirstBytes) for reader in self.reactor.getReaders())
         self.reactor.callLater(wait_s(connections), self._accept_one)
 
     def _accept_one(self) -> None:

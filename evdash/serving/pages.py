@@ -193,7 +193,9 @@ class Pages(ASGIHandler):
 
 def _headers(response: HttpResponseBase) -> list[tuple[bytes, bytes]]:
     headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
-    cookies = [(b"Set-Cookie", each.output(header="").encode("ascii").strip()) for each in response.cookies.values()]
+    cookies = [
+        (b"Set-Cookie", cookie.output(header="").encode("ascii").strip()) for cookie in response.cookies.values()
+    ]
     return headers + cookies
 
 

@@ -106,4 +106,4 @@ class PacedServer(Server):  # type: ignore[misc]
 
 
 def _unsent() -> bool:
-    return any(isinstance(each, tcp.Server) for each in reactor.getWriters())
+    return any(isinstance(writer, tcp.Server) for writer in reactor.getWriters())

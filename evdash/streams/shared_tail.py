@@ -146,7 +146,9 @@ class TailReading:
         """Return by number all events that the group has not committed, stream by stream, oldest first."""
         by_number = self._uncommitted.get(group)
         if by_number is None:
-            parts = (each.after(each.watermarks[group]) for each in self.slices.values())
+            parts = (
+                slice_of_stream.after(slice_of_stream.watermarks[group]) for slice_of_stream in self.slices.values()
+            )
             by_number = self._uncommitted[group] = {held.number: held for part in parts for held in part}
         return by_number
 
@@ -155,7 +157,7 @@ class TailReading:
 
         Also True if Redis was unreachable.
         """
-        return all(each.is_complete(group) for each in self.slices.values())
+        return all(slice_of_stream.is_complete(group) for slice_of_stream in self.slices.values())
 
 
 @dataclass(slots=True)

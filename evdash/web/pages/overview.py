@@ -58,7 +58,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "sessions": sessions,
         "can_operate": can_operate(request.user),
         "operations": [
-            (each, filtered_address("events", _of_operation(ranged, each))) for each in latencies.operations
+            (operation, filtered_address("events", _of_operation(ranged, operation)))
+            for operation in latencies.operations
         ],
     }
     dropped = bool(replace(own, since=None, until=None))

@@ -376,7 +376,7 @@ def _row(compared: SessionComparison, number: int, events: Mapping[Position, Eve
 def _fields(a: Side, b: Side) -> tuple[ComparedField, ...]:
     differences = differing(a.event, b.event)
     # The end of each line already shows the tokens.
-    without_tokens = tuple(each for each in differences if each.name != "tokens")
+    without_tokens = tuple(difference for difference in differences if difference.name != "tokens")
     return tuple(_field(each, a, b) for each in without_tokens or differences)
 
 
@@ -418,4 +418,4 @@ def suggest_comparisons(reader: Reader, of: SessionSummary | None = None) -> tup
     suggestions = reader.sessions(user_id=of.user_id, limit=_SUGGESTED + 1).sessions if of.user_id else ()
     agent = of.agent.text
     suggestions += tuple(each for each in recent if agent and each.agent.text == agent and each not in suggestions)
-    return tuple(each for each in suggestions if each.session_id != of.session_id)[:_SUGGESTED]
+    return tuple(suggestion for suggestion in suggestions if suggestion.session_id != of.session_id)[:_SUGGESTED]

@@ -291,7 +291,7 @@ def group_views(client: redis.Redis, stream: str, info: StreamInfo | None) -> tu
     infos = {group.name: group for group in group_infos(client, stream)} if info else {}
     names = [*own_groups(), *(name for name in infos if name not in own_groups())]
     speeds = throughput(stream, datetime.now(UTC))
-    totals = {each.group: each for each in group_totals() if each.stream == stream}
+    totals = {total.group: total for total in group_totals() if total.stream == stream}
     return tuple(_group_view(stream, name, infos.get(name), speeds, totals) for name in names) if info else ()
 
 
