@@ -62,7 +62,8 @@ def test_every_package_is_pinned_with_its_digest() -> None:
     assert {each.name for each in packages() if not each.is_development} == {"idiomorph"}
     for each in packages():
         assert re.fullmatch(r"sha512-[\w+/]{86}==", each.integrity)
-        assert each.url == f"https://registry.npmjs.org/{each.name}/-/{each.name}-{each.version}.tgz"
+        file_name = each.name.removeprefix("@dprint/")
+        assert each.url == f"https://registry.npmjs.org/{each.name}/-/{file_name}-{each.version}.tgz"
 
 
 def test_a_package_that_pages_load_is_missing_until_it_is_installed(tmp_path: Path) -> None:
