@@ -185,10 +185,8 @@ def _state(client: redis.Redis, stream: str) -> State:
 
 def _still_parked(client: redis.Redis, stream: str, parked_ids: Sequence[EntryId]) -> list[ParkedEntry] | Preview:
     """Return those of these entries that are dead-lettered; a refusing preview if there are none."""
-    if not parked_ids:
-        return Preview("", 0, refused="Select parked entries.")
     parked_now = [parked for parked_id in parked_ids if (parked := parked_entry(client, stream, parked_id))]
-    refused = f"These entries of {stream} are no longer parked."
+    refused = f"These entries of {stream} are no longer parked." if parked_ids else "Select parked entries."
     return parked_now or Preview(refused, 0, refused=refused)
 
 

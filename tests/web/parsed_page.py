@@ -92,6 +92,10 @@ class Page:
             if name.startswith("notice-")
         ]
 
+    def cells(self, selector: str, *headings: str) -> list[tuple[str, ...]]:
+        """Return the rows of the body of the only such table, each with its cells below these column headings."""
+        return [tuple(row[heading] for heading in headings) for row in self.table(selector)]
+
 
 def text_of(element: LexborNode) -> str:
     """Return the text of an element."""
