@@ -96,6 +96,26 @@ class Page:
         """Return the rows of the body of the only such table, each with its cells below these column headings."""
         return [tuple(row[heading] for heading in headings) for row in self.table(selector)]
 
+    @property
+    def definitions(self) -> dict[str, list[str]]:
+        """The terms of the page's description lists, each with all its values."""
+        found: dict[str, list[str]] = {}
+        for term in self.all("dt"):
+            found[text_of(term)] = values = []
+            value = term.next
+            while value is not None and value.tag != "dt":
+                if value.tag == "dd":
+                    values.append(text_of(value))
+                value = value.next
+        return found
+
+    def pairs(self, names: str, values: str) -> list[tuple[str, str]]:
+        """Return the texts of the elements that the first selector matches, each with its text of the second.
+
+        Raises ValueError if the selectors match different numbers of elements.
+        """
+        return list(zip(self.texts(names), self.texts(values), strict=True))
+
 
 def text_of(element: LexborNode) -> str:
     """Return the text of an element."""

@@ -67,36 +67,42 @@ def filled(request: pytest.FixtureRequest, write: Write, index: Index, valkey: r
 
 def test_the_overview_counts_and_leads_to_what_it_counted(filled: Client) -> None:
     page = parse_page(filled.get("/"))
-    assert "Events 12" in page.text
-    assert "Errors 1" in page.text
-    assert "8.3 % of events" in page.text
-    assert "Sessions 2" in page.text
-    assert "Users 2" in page.text
-    types = {text: link for text, link in page.links.items() if "message.added" in text}
-    assert next(iter(types)).endswith("4")
-    assert len(parse_page(filled.get(next(iter(types.values())))).rows) == 4
+    assert {"Events": "12", "Errors": "1", "Sessions": "2", "Users": "2"}.items() <= page.facts.items()
+    assert page.definitions["Errors"] == ["1", "8.3 % of events"]
+    types = dict(page.pairs(".shares bdi", ".shares .facet-count"))
+    assert types == {
+        "message.added": "4",
+        "session.ended": "2",
+        "session.started": "2",
+        "tool.called": "2",
+        "error.occurred": "1",
+        "tool.returned": "1",
+    }
+    [address] = page.values("href", '.shares [data-key="message.added"] a')
+    assert len(parse_page(filled.get(address)).rows) == 4
     assert page.rows == [f"{STREAM} {START_MS + 63_000}-0"]
 
 
 def test_the_overview_says_for_a_minute_that_requests_were_refused(
     filled: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = "evdash is overloaded and refused requests (last: "
     monkeypatch.setattr(metrics, "REFUSED_WITHIN_S", 0.0)
     metrics.note_refusal("queue full")
-    assert told not in parse_page(filled.get("/")).text
+    assert parse_page(filled.get("/")).notices == []
     monkeypatch.setattr(metrics, "REFUSED_WITHIN_S", 60.0)
-    assert told in parse_page(filled.get("/")).text
+    refused_at = metrics.refused_lately()
+    [(level, sentence)] = parse_page(filled.get("/")).notices
+    assert (level, f"{refused_at:%H:%M:%S} UTC" in sentence) == ("warning", True)
     metrics.REQUEST_REFUSED.note(0.0)
-    assert told not in parse_page(filled.get("/")).text
+    assert parse_page(filled.get("/")).notices == []
 
 
 def test_events_stand_newest_first_with_a_sentence_and_facets(filled: Client) -> None:
     page = parse_page(filled.get("/events/"))
     assert len(page.rows) == 12
     assert page.rows[0] == f"{STREAM} {START_MS + 65_000}-0"
-    assert "all events : 12 events, 1 error" in page.text
-    assert "find JFK→SEA" in page.text
+    assert page.pairs(".sentence bdi", ".counts") == [("all events", "12 events, 1 error")]
+    assert page.texts(f'[data-entry="{STREAM} {START_MS + 2_500}-0"] .row-says') == ["find JFK→SEA"]
     assert {"ada", "grace", "s-1", "error.occurred"} <= set(page.values("data-value"))
 
 
@@ -112,18 +118,21 @@ def test_a_facet_adds_its_value_and_offers_the_others_as_alternatives(filled: Cl
 
 def test_errors_says_how_many_of_how_many(filled: Client) -> None:
     page = parse_page(filled.get("/errors/"))
-    assert "errors : 1 of 12 events" in page.text
-    assert "Error no seats" in page.text
-    assert len(page.rows) == 1
-    assert "errors of user ada : 0 of 6 events" in parse_page(filled.get("/errors/", {"user": "ada"})).text
+    assert page.pairs(".sentence bdi", ".counts") == [("errors", "1 of 12 events")]
+    assert page.texts(".row .row-says") == ["Error no seats (E7, find)"]
+    assert page.rows == [f"{STREAM} {START_MS + 63_000}-0"]
+    of_ada = parse_page(filled.get("/errors/", {"user": "ada"}))
+    assert of_ada.pairs(".sentence bdi", ".counts") == [("errors of user ada", "0 of 6 events")]
 
 
 def test_sessions_lists_what_matters_by_last_activity(filled: Client) -> None:
     page = parse_page(filled.get("/sessions/"))
-    assert page.text.index("s-2") < page.text.index("s-1")
+    columns = ("Session", "Events", "Errors", "Agent", "Length", "Outcome", "Messages", "Tool calls", "Tokens")
+    assert page.cells("table", *columns) == [
+        ("s-2 grace", "6", "1", "support", "5 s", "resolved", "2", "1", "10"),
+        ("s-1 ada", "6", "0", "support", "5 s", "resolved", "2", "1", "10"),
+    ]
     assert page.links["s-1"] == "/sessions/s-1/"
-    assert "support" in page.text
-    assert "resolved" in page.text
 
 
 def test_a_session_shows_its_facts_its_timeline_and_its_events_in_order(filled: Client) -> None:
@@ -131,12 +140,17 @@ def test_a_session_shows_its_facts_its_timeline_and_its_events_in_order(filled: 
     assert [row.split()[1] for row in page.rows] == [
         f"{START_MS + 60_000 + after}-0" for after in (0, 1_000, 2_500, 3_000, 4_000, 5_000)
     ]
-    assert "Length 5 s" in page.text
-    assert "Errors 1" in page.text
+    assert {
+        "User": "grace",
+        "Length": "5 s",
+        "Events": "6",
+        "Errors": "1",
+        "Tokens": "10",
+    }.items() <= page.facts.items()
     marks = page.values("data-mark")
     assert len(marks) == 6
     assert set(marks) == {value for value in page.values("id") if value.startswith("e-")}
-    assert any("find, 500 ms from call to return" in text for text in [page.text])
+    assert page.texts(".timeline .call title") == ["find, 500 ms from call to return"]
 
 
 def test_a_filter_on_a_session_page_stays_within_the_session(filled: Client) -> None:
@@ -152,8 +166,10 @@ def test_a_user_page_is_complete_in_order_and_says_why(filled: Client) -> None:
     page = parse_page(filled.get("/users/grace/"))
     assert len(page.rows) == 6
     assert page.rows == sorted(page.rows)
-    assert "Complete: 6 events in 1 session" in page.text
-    assert "1 day with events" in page.text
+    assert (page.facts["Events"], page.facts["Sessions"], page.facts["Errors"]) == ("6", "1", "1")
+    [sentence] = page.texts(".completeness:not(.is-incomplete)")
+    assert "6 events in 1 session" in sentence
+    assert page.values("aria-label", ".calendar a") == ["Mon 24 Nov 2025: 6 events, 1 error"]
     day = next(link for link in page.values("href") if "since%3A2025-11-24" in link)
     assert len(parse_page(filled.get(day)).rows) == 6
 
@@ -161,7 +177,10 @@ def test_a_user_page_is_complete_in_order_and_says_why(filled: Client) -> None:
 def test_users_are_listed_with_their_numbers(filled: Client) -> None:
     page = parse_page(filled.get("/users/"))
     assert page.links["ada"] == "/users/ada/"
-    assert page.text.index("grace") < page.text.index("ada")
+    assert page.cells("table", "User", "Events", "Errors", "Sessions") == [
+        ("grace", "6", "1", "1"),
+        ("ada", "6", "0", "1"),
+    ]
 
 
 def test_live_shows_the_newest_end_and_where_to_go_on(filled: Client) -> None:
@@ -174,16 +193,26 @@ def test_live_shows_the_newest_end_and_where_to_go_on(filled: Client) -> None:
 
 def test_streams_shows_length_and_groups(filled: Client, valkey: redis.Redis) -> None:
     page = parse_page(filled.get("/streams/"))
-    assert f"Length {valkey.xlen(STREAM)}" in page.text
-    assert "Added in total 12" in page.text
-    assert "Stream does not exist yet" in page.text  # the other one of the settings
+    assert page.facts["Length"] == str(valkey.xlen(STREAM))
+    assert page.facts["Added in total"] == "12"
+    assert page.texts(".stream:has(.absent) h2") == ["other"]
 
 
 def test_an_event_opens_to_all_its_fields_with_filters_and_neighbours(filled: Client) -> None:
     page = parse_page(filled.get(f"/events/{STREAM}/{START_MS + 63_000}-0/"))
-    assert "Error: no seats" in page.text
-    assert "‹ Previous" in page.text
-    assert "Next ›" in page.text
+    assert dict(page.pairs(".fields:not(.raw) th", ".fields:not(.raw) td:first-of-type")) == {
+        "type": "error.occurred",
+        "timestamp": str(START_MS + 63_000),
+        "session_id": "s-2",
+        "user_id": "grace",
+        "tool": "find",
+        "call_id": "c1",
+        "error": "Error: no seats",
+        "code": "E7",
+    }
+    for step, after_ms in (("previous", 62_500), ("next", 64_000)):
+        [neighbour] = page.values("href", f'[data-step="{step}"]')
+        assert neighbour == f"/events/memory%3Aevents/{START_MS + after_ms}-0/"
     include = next(link for text, link in page.links.items() if text == "+")
     assert "/events/?q=" in include
     assert len(parse_page(filled.get(f"/events/{STREAM}/{START_MS + 63_000}-0/", {"part": "opened"})).rows) == 0
@@ -196,30 +225,39 @@ def test_filtering_for_a_value_keeps_the_filter_of_the_list(filled: Client) -> N
 
 
 def test_what_is_not_there_says_so_with_status_404(filled: Client) -> None:
-    assert "has this session ID." in parse_page(filled.get("/sessions/nobody/"), 404).text
-    assert "has this user ID." in parse_page(filled.get("/users/nobody/"), 404).text
-    assert "trimmed before" in parse_page(filled.get(f"/events/{STREAM}/5-5/"), 404).text
+    for path, subject in (
+        ("/sessions/nobody/", "nobody"),
+        ("/users/nobody/", "nobody"),
+        (f"/events/{STREAM}/5-5/", f"5-5 of {STREAM}"),
+    ):
+        page = parse_page(filled.get(path), 404)
+        assert page.texts(".said-subject") == [subject]
+        assert page.buttons == ["Sessions", "All events"]  # and no search: all of it was read
     assert filled.get(f"/events/{STREAM}/99999999999999999999-0/").status_code == 404
 
 
 def test_htmx_gets_the_main_part_alone(filled: Client) -> None:
     part = filled.get("/events/", {"q": "is:error"}, headers={"HX-Request": "true"})
-    html = part.content.decode()
-    assert "<html" not in html
-    assert "<title>Events · evdash</title>" in html
-    assert 'hx-swap-oob="true"' in html
-    assert len(parse_page(part).rows) == 1
+    page = parse_page(part)
+    assert "<html" not in page.html
+    assert page.texts("head title") == ["Events · evdash"]
+    assert page.values("hx-swap-oob", "#state") == ["true"]
+    assert len(page.rows) == 1
     assert "HX-Request" in part["Vary"]
     whole = filled.get("/events/", headers={"HX-Request": "true", "HX-History-Restore-Request": "true"})
     assert "<html" in whole.content.decode()
 
 
-@pytest.mark.parametrize("path", ["/", "/live/", "/sessions/", "/users/", "/errors/", "/events/", "/streams/"])
+@pytest.mark.parametrize("path", ["/", "/live/", "/sessions/", "/users/", "/events/"])
 def test_with_nothing_written_every_page_teaches(browser: Client, valkey: redis.Redis, path: str) -> None:
     page = parse_page(browser.get(path))
-    if path not in ("/streams/", "/errors/"):
-        assert "XADD memory:events" in page.text
-        assert {"redis-cli", "Python", "Go", "Node"} <= set(page.text.split())
+    assert page.texts(".no-events summary") == ["redis-cli", "Python", "Go", "Node"]
+    assert " XADD memory:events " in page.texts(".no-events pre")[0]
+
+
+def test_with_nothing_written_no_error_and_no_stream_is_shown(browser: Client, valkey: redis.Redis) -> None:
+    assert parse_page(browser.get("/errors/")).has(".no-errors")
+    assert len(parse_page(browser.get("/streams/")).all(".stream .absent")) == 2
 
 
 def test_with_redis_down_the_log_is_shown_and_the_outage_said(
@@ -228,27 +266,33 @@ def test_with_redis_down_the_log_is_shown_and_the_outage_said(
     write(*conversation("s-1", "ada"))
     index()
     settings.EVDASH = replace(settings.EVDASH, redis_url="redis://127.0.0.1:1")
-    for path in ("/", "/live/", "/sessions/", "/sessions/s-1/", "/users/", "/users/ada/", "/errors/", "/events/"):
+    for path in (
+        "/",
+        "/live/",
+        "/sessions/",
+        "/sessions/s-1/",
+        "/users/",
+        "/users/ada/",
+        "/errors/",
+        "/events/",
+        "/streams/",
+    ):
         page = parse_page(browser.get(path))
-        assert "Showing the event log only." in page.text, path
-        assert "Redis unreachable: event log only" in page.html
+        [(level, sentence)] = page.notices
+        assert (level, "127.0.0.1:1" in sentence) == ("error", True), path
+        assert page.has("#state.state-down"), path
     assert len(parse_page(browser.get("/events/")).rows) == 6
-    assert "newer events may be missing" in parse_page(browser.get("/users/ada/")).text
-    assert "127.0.0.1:1" in parse_page(browser.get("/streams/")).text
-    assert "no seats" not in parse_page(browser.get(f"/events/{STREAM}/{START_MS}-0/")).text
+    assert parse_page(browser.get("/users/ada/")).has(".completeness.is-incomplete")
+    assert parse_page(browser.get(f"/events/{STREAM}/{START_MS}-0/")).facts["Session"] == "s-1"
 
 
-def test_simulated_events_are_marked_as_a_demonstration(browser: Client, write: Write) -> None:
-    write(entry("1-1", type="x", simulated="1", session_id="s"))
-    assert "Demo data from simulated agents" in parse_page(browser.get("/events/")).text
-    for path in ("/", "/sessions/", "/sessions/s/", "/users/", "/streams/"):
-        assert "Demo data from simulated agents" in parse_page(browser.get(path)).text
-
-
-def test_a_persons_own_events_are_no_demonstration(browser: Client, write: Write) -> None:
-    write(entry("1-1", type="x", session_id="s"))
-    for path in ("/", "/events/", "/sessions/"):
-        assert "Demo data from simulated agents" not in parse_page(browser.get(path)).text
+@pytest.mark.parametrize(("fields", "is_demonstration"), [({"simulated": "1"}, True), ({}, False)])
+def test_simulated_events_are_marked_as_a_demonstration(
+    browser: Client, write: Write, fields: dict[str, str], is_demonstration: bool
+) -> None:
+    write(entry("1-1", type="x", session_id="s", **fields))
+    for path in ("/", "/events/", "/sessions/", "/sessions/s/", "/users/", "/streams/"):
+        assert parse_page(browser.get(path)).has(".notice-demo") == is_demonstration, path
 
 
 def test_every_page_is_closed_to_strangers(db: None) -> None:
@@ -274,5 +318,5 @@ def test_an_empty_log_without_redis_does_not_claim_that_there_are_no_events(
     settings.EVDASH = replace(settings.EVDASH, redis_url="redis://127.0.0.1:1")
     for path in ("/", "/events/", "/sessions/", "/users/"):
         page = parse_page(browser.get(path))
-        assert "No events yet" not in page.text
-        assert "the event log is empty" in page.text
+        assert page.has(".empty.redis-down")
+        assert not page.has(".no-events")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
-from html import unescape
 from urllib.parse import parse_qs, urlencode
 
 import pytest
+from django.http import HttpResponse
 from django.test import Client
 
 from evdash.eventlog import session_snapshots
@@ -35,6 +36,16 @@ def session(browser: Client, query: str = "", status: int = 200) -> Page:
     return parse_page(browser.get(f"/sessions/s/{query}"), status)
 
 
+def listed_ids(page: Page) -> list[str]:
+    """Return the entry IDs of the page's rows."""
+    return [row.split()[1] for row in page.rows]
+
+
+def caption(page: Page) -> list[str]:
+    """Return the sentences below the timeline."""
+    return page.texts(".timeline figcaption")
+
+
 def test_a_call_without_a_return_is_drawn_open_and_told(browser: Client, write: Write) -> None:
     write(
         event(0, type="tool.called", tool="track", call_id="c1"),
@@ -43,9 +54,9 @@ def test_a_call_without_a_return_is_drawn_open_and_told(browser: Client, write: 
         event(182, type="message.added", role="user", content="Hello?"),
     )
     page = session(browser)
-    assert "refund: no return up to the last event (+3 min)" in page.html
-    assert page.html.count("call is-open") == 1
-    assert "1 drawn call without a return: refund." in page.text
+    assert page.texts(".call.is-open title") == ["refund: no return up to the last event (+3 min)"]
+    assert page.texts(".call:not(.is-open) title") == ["track, 1 s from call to return"]
+    assert caption(page) == ["1 drawn call without a return: refund."]
 
 
 def test_an_open_call_is_told_in_its_row_its_mark_and_the_state(browser: Client, write: Write) -> None:
@@ -57,14 +68,15 @@ def test_an_open_call_is_told_in_its_row_its_mark_and_the_state(browser: Client,
     words = "no return before session end (+3 min)"
     for view in ("events", "conversation"):
         page = session(browser, f"?view={view}")
-        assert page.html.count('class="row-waits"') == 1
-        assert words in page.text
-        assert sum(label.endswith(f"\nrefund order 7\n{words}") for label in page.values("aria-label")) == 1
-    assert words in session(browser, "?q=type:tool.called").text  # a filter that leaves returns out
+        assert page.texts(".row-waits") == [words]
+        assert [label.split("\n")[-2:] for label in page.values("aria-label", ".mark") if "refund" in label] == [
+            ["refund order 7", words]
+        ]
+    assert session(browser, "?q=type:tool.called").texts(".row-waits") == [words]  # a filter that leaves returns out
     for query, told in ((f"&at={at(1)}", "this event"), ("", words)):
-        panel = session(browser, f"?part=state{query}").text
-        assert "Open calls 1 " in panel
-        assert f"Open calls refund order 7 {told}" in panel
+        panel = session(browser, f"?part=state{query}")
+        assert panel.facts["Open calls"] == "1"
+        assert panel.pairs(".open-calls a", ".open-calls .call-words") == [("refund order 7", told)]
 
 
 def test_an_open_call_of_a_running_session_is_told_as_of_now(browser: Client, write: Write) -> None:
@@ -73,10 +85,11 @@ def test_an_open_call_of_a_running_session_is_told_as_of_now(browser: Client, wr
         entry(f"{called_ms}-0", type="tool.called", session_id="s", tool="refund"),
         entry(f"{called_ms + 1000}-0", type="message.added", session_id="s", role="user"),
     )
-    page = session(browser)
-    assert re.search(r"waiting for 3 min 1\d s \((\d\d \w{3} )?\d\d:\d\d:\d\d UTC\)", page.text)
-    panel = session(browser, f"?part=state&at={called_ms + 1000}-0").text
-    assert re.search(r"Open calls refund waiting for 3 min 1\d s \(", panel)
+    panel = session(browser, f"?part=state&at={called_ms + 1000}-0")
+    assert panel.texts(".open-calls a") == ["refund"]
+    for told in (session(browser).texts(".row-waits"), panel.texts(".open-calls .call-words")):
+        assert len(told) == 1
+        assert re.fullmatch(r"waiting for 3 min 1\d s \((\d\d \w{3} )?\d\d:\d\d:\d\d UTC\)", told[0])
 
 
 def test_what_comes_live_is_not_said_to_have_no_return(browser: Client, write: Write) -> None:
@@ -85,8 +98,9 @@ def test_what_comes_live_is_not_said_to_have_no_return(browser: Client, write: W
 
 def test_a_printed_list_tells_of_all_its_calls(browser: Client, write: Write) -> None:
     write(*call_at(0, returned_at=None), event(600, type="tool.called", tool="refund"))
-    page = session(browser, "?rows=all")
-    assert page.html.count("row-waits") == 2
+    assert session(browser, "?rows=all").values("data-entry", ".row:has(.row-waits)") == [
+        f"{STREAM} {at(n)}" for n in (0, 600)
+    ]
 
 
 def call_at(second: int, returned_at: int | None, events: int = 500) -> list[Entry]:
@@ -98,38 +112,40 @@ def call_at(second: int, returned_at: int | None, events: int = 500) -> list[Ent
 def test_a_return_that_came_after_the_picture_ends_its_call(browser: Client, write: Write) -> None:
     write(*call_at(298, returned_at=420))
     page = session(browser)
-    assert "Timeline: 300 of 500 events." in page.text
-    assert "no return" not in page.html
-    assert "track, 2 min 2 s from call to return (return after this timeline)" in page.html
-    assert "call is-open" not in page.html
+    assert len(page.all(".mark")) == 300
+    assert caption(page) == ["Timeline: 300 of 500 events. The overview strip shows all."]
+    assert page.texts(".call title") == ["track, 2 min 2 s from call to return (return after this timeline)"]
+    assert not page.has(".call.is-open, .row-waits")
 
 
 def test_of_a_long_session_only_what_is_known_to_its_end_is_said_to_have_no_return(
     browser: Client, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(*call_at(298, returned_at=None, events=700))
-    assert "track: no return up to the last event (+6 min 41 s)" in session(browser).html
+    told = ["track: no return up to the last event (+6 min 41 s)"]
+    assert session(browser).texts(".call.is-open title") == told
     monkeypatch.setattr(timeline, "READ_ON_MAX", 200)
-    assert "no return" not in session(browser).html
-    assert "no return" in session(browser, f"?at={at(420)}").html
+    assert not session(browser).has(".call.is-open, .row-waits")
+    assert session(browser, f"?at={at(420)}").texts(".call.is-open title") == told
 
 
 def test_a_filter_that_leads_past_the_picture_tells_of_its_calls(browser: Client, write: Write) -> None:
     write(*call_at(450, returned_at=None), event(600, type="tool.called", tool="refund"))
     for query in ("?q=tool:refund", "?q=type:tool.called", f"?at={at(600)}", f"?q=tool:refund&at={at(600)}"):
-        assert "no return (last event)" in session(browser, query).text
-    assert session(browser, "?q=type:tool.called").html.count("row-waits") == 2
+        assert session(browser, query).texts(f"{row(600)} .row-waits") == ["no return (last event)"]
+    assert len(session(browser, "?q=type:tool.called").all(".row-waits")) == 2
 
 
 def test_a_filter_tells_of_no_call_that_returned_or_whose_end_is_far(
     browser: Client, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(*call_at(350, returned_at=420))
-    assert "no return" not in session(browser, "?q=type:tool.called").html
+    query = "?q=type:tool.called"
+    assert not session(browser, query).has(".call.is-open, .row-waits")
     write(event(600, type="tool.called", tool="refund"), event(601, type="message.added"))
-    assert session(browser, "?q=type:tool.called").html.count("row-waits") == 1
+    assert session(browser, query).values("data-entry", ".row:has(.row-waits)") == [f"{STREAM} {at(600)}"]
     monkeypatch.setattr(timeline, "READ_ON_MAX", 1)
-    assert "row-waits" not in session(browser, "?q=type:tool.called").html
+    assert not session(browser, query).has(".row-waits")
 
 
 def test_nothing_is_said_of_calls_where_entries_are_missing(browser: Client, write: Write, index: Index) -> None:
@@ -142,55 +158,63 @@ def test_nothing_is_said_of_calls_where_entries_are_missing(browser: Client, wri
         event(10, type="message.added"),
     )
     index()
-    page = session(browser)
-    assert "2 drawn calls without a return: track, refund." in page.text
-    assert "2 drawn returns without a known call: track, refund." in page.text
+    assert caption(session(browser)) == [
+        "2 drawn calls without a return: track, refund. 2 drawn returns without a known call: track, refund."
+    ]
     position = lock_positions("evdash-audit", [STREAM])[STREAM]
     for second in (3, 7):
         gap = EntryId.parse(at(second))
         record_gap(position, Gap.Kind.REMOVED, gap, gap, 1)
     page = session(browser)
-    assert "1 drawn call without a return: refund." in page.text
-    assert "1 drawn return without a known call: track." in page.text
+    assert caption(page) == ["1 drawn call without a return: refund. 1 drawn return without a known call: track."]
+    assert page.values("data-entry", ".row:has(.row-waits)") == [f"{STREAM} {at(n)}" for n in (1, 9)]
 
 
 def test_of_a_return_whose_call_lies_before_the_picture_nothing_is_said(browser: Client, write: Write) -> None:
     write(*call_at(50, returned_at=300))
-    assert "not known" not in session(browser, f"?at={at(400)}").text
+    page = session(browser, f"?at={at(400)}")
+    assert any(at(300) in mark for mark in page.values("data-mark"))
+    assert not any(at(50) in mark for mark in page.values("data-mark"))
+    assert caption(page) == ["Timeline: 249 of 500 events. The overview strip shows all."]
+    assert not page.has(".row-waits")
 
 
 def test_a_call_written_twice_has_its_return(browser: Client, write: Write) -> None:
     call = {"type": "tool.called", "tool": "track", "call_id": "c", "id": "e1"}
     write(event(0, **call), event(1, **call), event(2, type="tool.returned", tool="track", call_id="c"))
-    assert "no return" not in session(browser).html
+    page = session(browser)
+    assert page.texts(".call title") == ["track, 2 s from call to return"]
+    assert not page.has(".call.is-open, .row-waits")
     assert "no return" not in b"".join(browser.get("/sessions/s/export.html").streaming_content).decode()
 
 
 def test_a_session_that_nobody_ended_was_left_after_a_while(browser: Client, write: Write) -> None:
     write(event(0, type="message.added"))
-    assert "abandoned" in session(browser).text
+    assert session(browser).texts(".facts-head .abandoned") == ["abandoned"]
     write(entry(f"{round(time.time() * 1000)}-0", type="message.added", session_id="now"))
     page = parse_page(browser.get("/sessions/"))
-    assert "running" in page.text
-    assert "abandoned" in page.text
+    assert page.cells("table", "Session", "Outcome") == [("now", "running"), ("s u", "abandoned")]
 
 
 def test_the_state_at_the_last_event_says_the_status_as_the_page_does(browser: Client, write: Write) -> None:
     write(event(0, type="session.started"), event(1, type="message.added"), event(2, type="message.added"))
-    assert "Status abandoned" in session(browser, "?part=state").text
-    assert "Status abandoned" in session(browser, f"?part=state&at={at(2)}").text
-    assert "Status running" in session(browser, f"?part=state&at={at(1)}").text
+
+    def status(query: str = "") -> str:
+        return session(browser, f"?part=state{query}").facts["Status"]
+
+    assert status() == status(f"&at={at(2)}") == "abandoned"
+    assert status(f"&at={at(1)}") == "running"
     write(event(3, type="session.ended", outcome="resolved"))
-    assert "Status running" in session(browser, f"?part=state&at={at(2)}").text
-    assert "Status ended: resolved" in session(browser, "?part=state").text
+    assert status(f"&at={at(2)}") == "running"
+    assert status() == "ended: resolved"
 
 
 def test_what_comes_after_the_end_makes_no_other_status(browser: Client, write: Write, index: Index) -> None:
     write(event(0, type="session.started"), event(1, type="session.ended", outcome="resolved"))
     write(event(2, type="message.added"), event(3, type="session.started"))
     for _ in range(2):
-        assert "Outcome resolved" in session(browser).text
-        assert "Status ended: resolved, 2 events after its end" in session(browser, "?part=state").text
+        assert session(browser).facts["Outcome"] == "resolved"
+        assert session(browser, "?part=state").facts["Status"] == "ended: resolved, 2 events after its end"
         index()
 
 
@@ -204,14 +228,17 @@ def test_where_clocks_differ_both_are_told_and_the_status_goes_by_the_one_that_i
             for ago, stamp in ((300, "2025-11-21T10:00:00Z"), (20, "2025-11-21T10:00:09Z"))
         )
     )
-    page = session(browser).text
-    assert "running" in page
-    assert re.search(r"last event \d+ s ago \(Redis\) 2025-11-21 10:00:09 \(producer\)", page)
-    assert "4 min 40 s (Redis) 9 s (producer)" in page
-    assert re.search(r"\d \(Redis\) 2025-11-21 10:00:00 \(producer\)", page)
-    listed = parse_page(browser.get("/sessions/")).text
-    assert re.search(r"\d+ s ago Redis clock; producer 2025-11-21 10:00:09", listed)
-    assert "running" in listed
+    page = session(browser)
+    assert page.texts(".facts-head .running") == ["running"]
+    outcome, started, length = (page.definitions[term] for term in ("Outcome", "Started", "Length"))
+    assert re.fullmatch(r"running ?, last event \d+ s ago \(Redis\)", outcome[0])
+    assert outcome[1:] == ["2025-11-21 10:00:09 (producer)"]
+    assert re.fullmatch(r"[\d-]{10} [\d:]{8} \(Redis\)", started[0])
+    assert started[1:] == ["2025-11-21 10:00:00 (producer)"]
+    assert length == ["4 min 40 s (Redis)", "9 s (producer)"]
+    [listed] = parse_page(browser.get("/sessions/")).table()
+    assert re.fullmatch(r"\d+ s ago Redis clock; producer 2025-11-21 10:00:09", listed["Last activity"])
+    assert listed["Outcome"] == "running"
 
 
 def test_what_a_retry_wrote_is_folded_into_its_first_with_the_number(browser: Client, write: Write) -> None:
@@ -221,16 +248,17 @@ def test_what_a_retry_wrote_is_folded_into_its_first_with_the_number(browser: Cl
     assert len(page.rows) == 6
     classes = [set(value.split()) for value in page.values("class")]
     assert sum({"is-duplicate", "is-folded"} <= names for names in classes) == 3
-    assert "Show 3 more" in page.text
-    assert "2 events, 0 errors + 4 duplicates" in page.text
+    assert page.texts(".row:not(.is-folded) [data-show-duplicates]") == ["Show 3 more"]
+    assert page.texts(".counts") == ["2 events, 0 errors + 4 duplicates"]
 
 
 def test_a_clock_that_went_back_is_told_and_the_streams_order_stays(browser: Client, write: Write) -> None:
     stamps = [1_764_000_000, 1_764_000_060, 1_764_000_030]
     write(*(event(n, type="message.added", timestamp=str(stamp)) for n, stamp in enumerate(stamps)))
     page = session(browser)
-    assert page.html.count("Producer time is 30 s before the previous entry.") >= 1
-    assert [row.split()[1] for row in page.rows] == [f"{START_MS + n * 1000}-0" for n in range(3)]
+    assert page.values("title", f"{row(2)} .row-remark") == ["Producer time is 30 s before the previous entry."]
+    assert len(page.all(".row-remark")) == 1
+    assert listed_ids(page) == [f"{START_MS + n * 1000}-0" for n in range(3)]
 
 
 @pytest.fixture
@@ -244,6 +272,11 @@ def long(browser: Client, write: Write, index: Index) -> Client:
 
 def at(second: int) -> str:
     return f"{START_MS + second * 1000}-0"
+
+
+def row(second: int) -> str:
+    """Return the selector of the row of the event at this second."""
+    return f'[data-entry="{STREAM} {at(second)}"]'
 
 
 @pytest.mark.parametrize(
@@ -280,11 +313,11 @@ def test_a_way_leads_out_of_a_filter_that_hides_what_it_finds_and_the_page_says_
     place = f"?at={at(400)}&view=raw&pin=totals.errors"
     assert answer["Location"] == f"/sessions/s/{place}&taken_off=type%3Amessage.added"
     page = parse_page(long.get(answer["Location"]))
-    assert "Filter type:message.added removed: it excludes this event or is not valid." in page.text
-    assert any(at(400) in row for row in page.rows)
+    [(level, sentence)] = page.notices
+    assert (level, " type:message.added " in sentence) == ("info", True)
+    assert at(400) in listed_ids(page)
     assert "taken_off" not in page.links["Tool call ›"]
     assert "taken_off" not in page.links["Conversation"]
-    assert "not understood" not in page.text
     broken = long.get("/sessions/s/?part=find&what=error&q=since%3Asoon")
     assert broken["Location"] == f"/sessions/s/?at={at(400)}&taken_off=since%3Asoon"
 
@@ -312,31 +345,52 @@ def test_a_way_keeps_a_filter_that_shows_what_it_finds(long: Client, given: str,
 
 def test_all_of_a_session_is_counted_however_long_it_is(long: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("evdash.eventlog.filter_summary.SAMPLE_MAX", 50)
-    text = session(long).text
-    assert "500 events, 1 error" in text
-    assert "50+ events" in session(long, "?q=type:message.added").text
+    assert session(long).texts(".counts") == ["500 events, 1 error"]
+    assert session(long, "?q=type:message.added").texts(".counts") == ["50+ events, 0+ errors"]
 
 
 def test_a_time_that_is_none_is_told_without_leaving_the_page(long: Client) -> None:
     answer = long.get("/sessions/s/?part=find&what=time&time=99:99", headers={"HX-Request": "true"})
     assert answer.status_code == 204
-    assert "is not a time" in answer["HX-Trigger"]
+    assert "'99:99'" in words_shown(answer)
 
 
-def test_what_is_not_there_or_cannot_be_read_is_a_sentence(long: Client) -> None:
+def words_shown(answer: HttpResponse) -> str:
+    """Return the sentence that a response shows on the current page."""
+    words: str = json.loads(answer["HX-Trigger"])["evdash:nothing"]["words"]
+    return words
+
+
+def test_a_search_without_a_result_is_told_on_its_own_page_or_on_the_current_one(long: Client) -> None:
     beyond = f"?part=find&what=error&from={at(400)}"
-    assert "No later error in this session." in session(long, beyond, 404).text
-    assert long.get(f"/sessions/s/{beyond}", headers={"HX-Request": "true"}).status_code == 204
-    for query in ("part=find&what=x", "part=find&what=time&time=soon", "at=x", "part=state&pin=.", "view=upside"):
-        assert session(long, f"?{query}", 400).text
+    answer = long.get(f"/sessions/s/{beyond}", headers={"HX-Request": "true"})
+    assert answer.status_code == 204
+    page = session(long, beyond, 404)
+    assert page.texts(".said-subject") == ["s"]
+    assert page.texts(".said-reason") == [words_shown(answer)] == ["No later error in this session."]
+
+
+@pytest.mark.parametrize(
+    ("query", "refused"),
+    [
+        ("part=find&what=x", "what='x'"),
+        ("part=find&what=time&time=soon", "'soon'"),
+        ("at=x", "at= 'x'"),
+        ("part=state&pin=.", "pin= '.'"),
+        ("view=upside", "'upside'"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_its_value(long: Client, query: str, refused: str) -> None:
+    [sentence] = session(long, f"?{query}", 400).texts(".said-reason")
+    assert refused in sentence
 
 
 def test_a_page_at_an_event_shows_what_lies_around_it(long: Client) -> None:
     page = session(long, f"?at={at(250)}")
-    assert [row.split()[1] for row in page.rows] == [at(n) for n in range(201, 301)]
-    assert page.html.count('class="mark ') == 300
-    assert "Timeline: 300 of 500 events. The overview strip shows all." in page.text
-    assert "strip-window" in page.html
+    assert listed_ids(page) == [at(n) for n in range(201, 301)]
+    assert len(page.all("a.mark")) == 300
+    assert caption(page) == ["Timeline: 300 of 500 events. The overview strip shows all."]
+    assert page.has(".strip .strip-window")
     assert page.has("[data-before]")
     assert page.has("[data-after]")
 
@@ -345,20 +399,26 @@ def test_a_page_at_an_event_shows_what_lies_around_it(long: Client) -> None:
 def test_each_reading_has_every_event_and_keeps_the_place(long: Client, view: str) -> None:
     page = session(long, f"?at={at(250)}&view={view}")
     assert len(page.rows) == 100
-    assert f"text {250}" in page.text
-    assert f'name="view" value="{view}"' in page.html
+    assert "text 250" in " ".join(page.texts(f"{row(250)} summary bdi"))
+    assert set(page.values("value", 'input[name="view"]')) == {view}
+    assert page.values("data-reading", ".ranges [aria-current]") == [view]
 
 
 def test_the_state_after_an_event_and_what_it_changed(long: Client) -> None:
     page = session(long, f"?part=state&at={at(100)}&pin=totals.tool_calls")
-    assert "State after event 101" in page.text
-    assert "tool_calls" in page.text
-    assert "totals.tool_calls 1" in page.text
+    assert page.texts(".state-head h2") == ["State after event 101"]
+    assert page.texts(".changes > ul code") == ["tool_calls"]
+    assert watched(page) == [("totals.tool_calls", "1")]
     panel = long.get(f"/sessions/s/?part=state&at={at(100)}", headers={"HX-Request": "true"}).content.decode()
     assert panel.lstrip().startswith("<div data-state-query")
     against = session(long, f"?part=state&at={at(100)}&vs={at(98)}")
-    assert f"Differences from {at(98)}, event 99" in against.text
-    assert "No state" in parse_page(long.get("/sessions/s/?part=state&at=1-0"), 404).html
+    assert f"{at(98)}, event 99" in against.texts(".changes h3")[0]
+    assert session(long, "?part=state&at=1-0", 404).texts(".said-subject") == ["s"]
+
+
+def watched(panel: Page) -> list[tuple[str, str]]:
+    """Return the watched paths of a state panel with their values."""
+    return panel.pairs(".pinned code", ".pinned p .value")
 
 
 def test_a_watched_path_has_a_history_in_a_long_session_and_says_from_where_on(
@@ -368,15 +428,14 @@ def test_a_watched_path_has_a_history_in_a_long_session_and_says_from_where_on(
     monkeypatch.setattr(state_panel, "HISTORY_EVENTS", 150)
     for since in ("events 1 to 461", "last 161 events (from event 301)"):
         page = session(long, f"?part=state&at={at(460)}&pin=totals.tool_calls")
-        assert f"Watched {since}" in page.text
-        assert "totals.tool_calls 2" in page.text
+        assert page.texts(".pins h3") == [f"Watched {since}"]
+        assert watched(page) == [("totals.tool_calls", "2")]
 
 
 def test_links_of_the_state_keep_reading_filter_and_what_is_compared(long: Client) -> None:
     kept = {"view": ["raw"], "q": ["is:error"], "pin": ["totals.errors"], "vs": [at(98)]}
-    panel = long.get(f"/sessions/s/?part=state&at={at(400)}&{urlencode(kept, doseq=True)}").content.decode()
-    state = panel[panel.index("data-state-query") :]
-    links = [parse_qs(unescape(query)) for query in re.findall(r'href="\?([^"]+)"', state)]
+    panel = session(long, f"?part=state&at={at(400)}&{urlencode(kept, doseq=True)}")
+    links = [parse_qs(link.removeprefix("?")) for link in panel.values("href", "[data-state-query] a")]
     assert len(links) > 10
     for link in links:
         assert (link["view"], link["q"]) == (kept["view"], kept["q"])
