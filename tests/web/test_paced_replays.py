@@ -15,12 +15,13 @@ from django.test import Client
 from evdash.accounts.roles import make_operator
 from evdash.audit_log.audit_log import recent
 from evdash.replay import background, replay
+from evdash.replay.replay import Replay
 from evdash.streams.reads import read_forward
 from evdash.streams.sandbox import Provenance, provenance_key, sandbox
 from tests.builders import raw_entry
 from tests.web.conftest import Index, Write
 from tests.web.parsed_page import parse_page
-from tests.web.test_sandboxes import PAGE, TO, address, signed_in
+from tests.web.test_sandboxes import PAGE, TO, address, field_errors, signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -77,11 +78,13 @@ def begun(operator: Client, **asked: str) -> str:
 
 def test_it_is_looked_at_begun_and_goes_on_by_itself(operator: Client, valkey: redis.Redis) -> None:
     page = parse_page(operator.get(address("replay", q="session:s-1", to=TO, speed="100", max_gap="10s")))
-    assert "at 100 times the recorded speed, pauses at most 10 s (takes no time)" in page.text
-    assert "--speed 100 --max-gap 10s" in page.text
+    asked = Replay(stream=TO, query="session:s-1", who="", speed=100, max_gap_s=10)
+    assert page.texts(".would .sentence") == [asked.preview(valkey).sentence]
+    assert "--speed 100 --max-gap 10s" in page.texts("pre.command")[0]
     assert begun(operator, max_gap="10s") == PAGE
     until(lambda: told(valkey).ended_at)
     assert copies(valkey) == 5
+    assert told(valkey).pace == "at 100 times the recorded speed, pauses at most 10 s"
     until(lambda: recent(1)[0].succeeded)
     access = recent(1)[0]
     assert (access.begun.who, access.begun.reason) == ("mia", "reproduce it")
@@ -97,8 +100,8 @@ def test_while_it_waits_the_sandbox_says_that_it_goes_on(
     heard = told(valkey).heard_at
     until(lambda: told(valkey).heard_at != heard)
     page = parse_page(operator.get(PAGE))
-    assert "Running: 3 entries so far" in page.text
-    assert "Interrupted" not in page.text
+    assert page.texts(".under-way") == ["Running: 3 entries so far"]
+    assert not page.has(".trouble")
     assert recent(1)[0].is_open
 
     valkey.execute_command("DEL", provenance_key(TO), TO)
@@ -113,7 +116,9 @@ def test_the_end_of_the_server_is_noted_with_how_far_it_came(operator: Client, v
     assert told(valkey).outcome == "evdash was stopped during the replay."
     assert told(valkey).entries == 3
     assert outcome() == f"3 entries were copied to {TO}. evdash was stopped during the replay."
-    assert "evdash was stopped during the replay" in parse_page(operator.get(PAGE)).text
+    page = parse_page(operator.get(PAGE))
+    assert page.texts(".trouble") == ["evdash was stopped during the replay."]
+    assert not page.has(".under-way")
 
 
 def test_no_more_than_so_many_at_once(operator: Client, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +127,7 @@ def test_no_more_than_so_many_at_once(operator: Client, valkey: redis.Redis, mon
     until(lambda: copies(valkey) == 3)
     where = address("replay", q="session:s-1", to="sandbox:two", speed="1", max_gap="")
     refused = parse_page(operator.post(where, {"reason": "x"}), 409)
-    assert "replays are running" in refused.text
+    assert refused.notices == [("error", background._FULL)]
     assert sandbox(valkey, "sandbox:two") is None
     assert (recent(1)[0].begun.stream, recent(1)[0].succeeded) == ("sandbox:two", False)
 
@@ -134,20 +139,22 @@ def test_what_was_broken_off_without_a_word_is_told(operator: Client, valkey: re
     assert kept.heard_at is not None
     silent = replace(kept, ended_at=None, heard_at=kept.heard_at - timedelta(minutes=1))
     valkey.execute_command("HSET", provenance_key(TO), 1, silent.to_json())
-    assert "Interrupted: no progress since" in parse_page(operator.get(PAGE)).text
+    page = parse_page(operator.get(PAGE))
+    assert page.texts(".trouble") == [f"Interrupted: no progress since {silent.heard_at:%Y-%m-%d %H:%M:%S} UTC."]
+    assert not page.has(".under-way")
     older = silent.to_json().replace('"heard_at"', '"something_else"')
-    assert "Interrupted" in parse_page(operator.get(PAGE)).text
     assert Provenance.from_json(silent.to_json()) == silent
     with pytest.raises(ValueError, match="is not a provenance record"):
         Provenance.from_json(older)
 
 
 @pytest.mark.parametrize(
-    ("asked", "sentence"),
-    [
-        ({"speed": "3"}, "3 is not one of the available choices"),
-        ({"speed": "10", "max_gap": "soon"}, "'soon' is not a time"),
-    ],
+    ("asked", "field", "named"), [({"speed": "3"}, "speed", "3"), ({"max_gap": "soon"}, "max_gap", "'soon'")]
 )
-def test_what_cannot_be_read_is_told_at_its_field(operator: Client, asked: dict[str, str], sentence: str) -> None:
-    assert sentence in parse_page(operator.get(address("replay", q="session:s-1", to=TO, **asked)), 400).text
+def test_what_cannot_be_read_is_told_at_its_field(
+    operator: Client, asked: dict[str, str], field: str, named: str
+) -> None:
+    where = address("replay", **{"q": "session:s-1", "to": TO, "speed": "10", **asked})
+    errors = field_errors(parse_page(operator.get(where), 400))
+    assert list(errors) == [field]
+    assert named in errors[field]
