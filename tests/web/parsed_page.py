@@ -78,7 +78,7 @@ class Page:
     def table(self, selector: str = "table") -> list[dict[str, str]]:
         """Return the rows of the body of the only such table, each with its cells by column heading."""
         table = self.one(selector)
-        headings = [text_of(heading) for heading in table.css("thead th")]
+        headings = [text_of(heading) for heading in table.css("thead th, thead td")]
         cells = [[text_of(cell) for cell in row.css("th, td")] for row in table.css("tbody tr")]
         return [dict(zip(headings, row, strict=False)) for row in cells]
 
