@@ -13,6 +13,7 @@ import pytest
 import redis
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
+from django.http import HttpResponse
 from django.test import Client
 from markdown_it import MarkdownIt
 
@@ -27,7 +28,7 @@ from evdash.web.pages import exports
 from evdash.web.pages.session_export import export
 from tests.builders import STREAM, entry, raw_entry
 from tests.web.conftest import Index, Write
-from tests.web.parsed_page import parse_page
+from tests.web.parsed_page import Page, parse_page
 from tests.web.test_bad_input import AWKWARD, BAD
 from tests.web.test_pages import START_MS, conversation
 
@@ -35,15 +36,11 @@ VOID = {"meta", "br", "hr", "input"}
 LOADS = {"src", "srcset", "poster", "data", "action", "formaction", "background", "ping", "manifest", "style"}
 
 
-class File(HTMLParser):
-    """An exported file. Fails for whatever could load, run or send anything, and for tags that do not close."""
+class Strict(HTMLParser):
+    """Fails for whatever could load, run or send anything, and for tags that do not close."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
-        self.html = html
-        self.ids: list[str] = []
-        self.links: list[str] = []
-        self.texts: list[str] = []
         self.open: list[str] = []
         self.feed(html)
         self.close()
@@ -68,9 +65,6 @@ class File(HTMLParser):
         assert not any(name.startswith(("on", "hx-")) for name in given)
         if "href" in given:
             assert given["href"].startswith("#") or (tag == "a" and given["href"].startswith(("http", "mailto:")))
-            self.links.append(given["href"])
-        if "id" in given:
-            self.ids.append(given["id"])
         if tag not in VOID:
             self.open.append(tag)
 
@@ -85,12 +79,6 @@ class File(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.open and self.open[-1] == "style":
             assert not re.search(r"url\(|@import|expression", data)
-        else:
-            self.texts.append(data)
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", " ".join(self.texts)).strip()
 
 
 def exported(browser: Client, session_id: str, ending: str) -> str:
@@ -101,12 +89,21 @@ def exported(browser: Client, session_id: str, ending: str) -> str:
     return b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
 
 
-def in_file(browser: Client, session_id: str) -> File:
-    return File(exported(browser, session_id, "export.html"))
+def in_file(browser: Client, session_id: str) -> Page:
+    """The parts of the exported file, which has inline styles and is harmless nevertheless."""
+    html = exported(browser, session_id, "export.html")
+    Strict(html)
+    assert html.startswith("<!doctype html>")
+    return Page(HttpResponse(re.sub(r"(?s)<style.*?</style>", "", html)))
 
 
 def in_transcript(browser: Client, session_id: str) -> str:
     return exported(browser, session_id, "transcript.md")
+
+
+def shown_fields(file: Page) -> list[tuple[str, str]]:
+    """The names and values of all fields in the file."""
+    return list(zip(file.texts(".fields th"), file.texts(".fields td"), strict=True))
 
 
 @pytest.fixture(params=["stream only", "log behind a trimmed stream"])
@@ -129,19 +126,27 @@ def test_the_sessions_page_offers_all_three(filled: Client) -> None:
 
 def test_the_file_has_facts_picture_every_field_and_who_made_it(filled: Client) -> None:
     file = in_file(filled, "s-2")
-    assert file.html.startswith("<!doctype html>")
-    assert "Session s-2" in file.text
-    assert re.search(r"Exported from evdash on 20\d\d-\S+ \S+ UTC by the reader , from the stream", file.text)
-    assert "Complete: no gap in the streams from the first event of the session" in file.text
-    assert "End of the export: 6 events, 1 error." in file.text
-    for value in ('{"origin":"JFK","destination":"SEA"}', "I want to fly", "Error: no seats", "resolved", "E7"):
-        assert value in file.text
-    rows = [f"e-{START_MS + 60_000 + after}-0@memory%3Aevents" for after in (0, 1_000, 2_500, 3_000, 4_000, 5_000)]
-    assert [each for each in file.ids if each.startswith("e-")] == rows
-    assert [link[1:] for link in file.links if link.startswith("#e-")] == rows
-    assert "<svg" in file.html
-    assert "default-src 'none'" in file.html
-    assert "prefers-color-scheme" in file.html or "light-dark(" in file.html
+    assert file.texts("h1") == ["Session s-2"]
+    assert file.texts(".file-made b, .file-made code") == ["the reader", STREAM, "other"]
+    assert len(file.all(".file-made time")) == 1
+    assert file.has(".completeness:not(.is-incomplete)")
+    assert file.texts(".file-end .total") == ["6 events, 1 error"]
+    assert {name: file.facts[name] for name in ("User", "Agent", "Model", "Length", "Outcome", "Tokens")} == {
+        "User": "grace",
+        "Agent": "support",
+        "Model": "m-1",
+        "Length": "5 s",
+        "Outcome": "resolved",
+        "Tokens": "10",
+    }
+    events = list(conversation("s-2", "grace", 60_000, failing=True))
+    assert shown_fields(file) == [(name.decode(), value.decode()) for event in events for name, value in event.pairs]
+    rows = [f"e-{event.entry_id}@memory%3Aevents" for event in events]
+    assert file.values("id", "li.row") == rows
+    assert file.values("href", ".timeline a") == [f"#{row}" for row in rows]
+    assert file.values("content", "meta[http-equiv=Content-Security-Policy]")[0].startswith("default-src 'none'; ")
+    assert file.values("content", "meta[name=color-scheme]") == ["light dark"]
+    assert "light-dark(" in exported(filled, "s-2", "export.html")
 
 
 def test_the_transcript_tells_the_conversation_in_order(filled: Client) -> None:
@@ -158,7 +163,7 @@ def test_the_transcript_tells_the_conversation_in_order(filled: Client) -> None:
     assert f"entry `{START_MS + 61_000}-0`" in text
     assert "```text\nI want to fly\n```" in text
     assert f"Return of the call in entry `{START_MS + 62_500}-0`." in text
-    assert "Complete: no gap in the streams from the first event of the session" in text
+    assert "- Completeness: Complete: no gap in the streams from the first event of the session" in text
     assert text.endswith("End of the transcript: 6 events, 1 error.\n")
 
 
@@ -166,8 +171,9 @@ def test_notes_are_in_both(filled: Client) -> None:
     filled.post("/sessions/s-2/notes", {"text": "**mine** ``` ![x](https://evil.example/x.png) <img src=x>"})
     filled.post(f"/events/{STREAM}/{START_MS + 63_000}-0/notes", {"text": "here"})
     file = in_file(filled, "s-2")
-    assert "<strong>mine</strong>" in file.html
-    assert file.links.count(f"#e-{START_MS + 63_000}-0@memory%3Aevents") == 2
+    assert file.texts(".note .prose strong") == ["mine"]
+    assert file.texts(".note .prose")[1] == "here"
+    assert file.values("href", ".note-head a") == [f"#e-{START_MS + 63_000}-0@memory%3Aevents"]
     text = in_transcript(filled, "s-2")
     assert "````markdown\n**mine** ``` ![x](https://evil.example/x.png) <img src=x>\n````" in text
     assert f"on entry `{START_MS + 63_000}-0`" in text
@@ -178,7 +184,7 @@ def test_whatever_an_entry_holds_neither_export_is_broken_by_it(browser: Client,
     pairs = tuple(pair for pair in BAD[name].pairs if pair[0] != b"session_id")
     write(raw_entry(*pairs, ("session_id", "bad"), entry_id="1000-1"))
     file = in_file(browser, "bad")
-    assert "End of the export: 1 event" in file.text
+    assert file.texts(".file-end .total")[0].startswith("1 event, ")
     assert not set("\u202e\x00\x07\x1b") & set(file.html)
     text = in_transcript(browser, "bad")
     assert structure(text)[-2:] == ["h2 Notes", "hr"]
@@ -211,7 +217,8 @@ def test_no_fence_ends_before_its_text_does(browser: Client, write: Write) -> No
     found = structure(text)
     assert [each[:2] for each in found] == ["h1", "h2", *["h3"] * 5, "h2", "hr"]
     assert found[-2] == "h2 Notes"
-    assert in_file(browser, FENCES[:200]).text.count("# not a heading") > 5
+    values = [value for _, value in shown_fields(in_file(browser, FENCES[:200]))]
+    assert values.count(" ".join(FENCES.split())) == 10 * 5 + 1  # the session and nine fields of each, and one type
 
 
 def test_bytes_are_base64_and_a_megabyte_is_whole(browser: Client, write: Write) -> None:
@@ -221,9 +228,14 @@ def test_bytes_are_base64_and_a_megabyte_is_whole(browser: Client, write: Write)
         raw_entry(("session_id", "s"), ("type", "message.added"), ("content", long), entry_id="1001-1"),
     )
     file = in_file(browser, "s")
-    assert "Not UTF-8 (3 B), base64" in file.text
-    assert "//4A" in file.text
-    assert long in "".join(file.texts)
+    assert shown_fields(file) == [
+        ("session_id", "s"),
+        ("content", "Not UTF-8 (3 B), base64 //4A"),
+        ("/w== as base64", "v"),
+        ("session_id", "s"),
+        ("type", "message.added"),
+        ("content", long.strip()),
+    ]
     assert long in in_transcript(browser, "s")
 
 
@@ -239,11 +251,14 @@ def test_gaps_stand_where_the_entries_were_and_make_it_incomplete(browser: Clien
         noticed_at="2026-01-01T00:00:00Z",
     )
     file, text = in_file(browser, "s"), in_transcript(browser, "s")
-    for told in (file.text, text):
-        assert "1 gap may include events of this session. It is marked where the entries were." in told
-        assert "the first event is not session.started" in told
-        assert "The session had not ended." in told
-        assert told.rindex("m1") < told.index("7 entries of memory:events were removed") < told.rindex("m2")
+    [sentence] = file.texts(".completeness.is-incomplete")
+    assert f"- Completeness: {sentence}\n" in text
+    for reason in ("1 gap may include events of this session", "first event is not session.started", "had not ended"):
+        assert reason in sentence
+    assert [name == "gap" for name in file.values("class", ".rows > li")] == [False, True, False, False]
+    [words] = file.texts("li.gap bdi")
+    assert words.startswith("Gap: 7 entries of memory:events were removed")
+    assert text.rindex("m1") < text.index(words) < text.rindex("m2")
 
 
 def test_a_call_without_a_return_is_named(browser: Client, write: Write) -> None:
@@ -254,7 +269,7 @@ def test_a_call_without_a_return_is_named(browser: Client, write: Write) -> None
 def test_duplicates_are_told(browser: Client, write: Write) -> None:
     for entry_id in ("1000-1", "1001-1"):
         write(entry(entry_id, type="message.added", session_id="s", content="hello", id="the-same"))
-    assert in_file(browser, "s").html.count('class="row-duplicate"') == 1
+    assert in_file(browser, "s").values("id", "li.is-duplicate") == ["e-1001-1@memory%3Aevents"]
     assert in_transcript(browser, "s").count("Duplicate (producer retry), not counted.") == 1
 
 
@@ -270,7 +285,7 @@ def test_the_export_is_made_in_pieces(browser: Client, write: Write, monkeypatch
 @pytest.mark.parametrize("name", [*AWKWARD, "x/transcript.md"])
 def test_a_session_of_any_name_is_exported(browser: Client, write: Write, name: str) -> None:
     write(raw_entry(("type", "a"), ("session_id", name), ("n", "mine")))
-    assert "mine" in in_file(browser, name).text
+    assert ("n", "mine") in shown_fields(in_file(browser, name))
     assert "mine" in in_transcript(browser, name)
     disposition = browser.get(f"{session_address(name)}export.html")["Content-Disposition"]
     assert re.fullmatch(r'attachment; filename="session-[\w.-]*\.html"', disposition, re.ASCII)
@@ -280,7 +295,7 @@ def test_what_cannot_be_exported_says_so(filled: Client) -> None:
     for ending in ("export.html", "transcript.md"):
         answer = filled.get(f"/sessions/nobody/{ending}")
         assert answer.status_code == 404
-        assert b"Session not found." in answer.content
+        assert answer.content.startswith(b"Session not found.")
         assert Client().get(f"/sessions/s-1/{ending}").status_code == 401
 
 
@@ -357,7 +372,7 @@ def test_the_audit_log_says_who_took_what_along_and_how_much(
         ("the reader", "Export events in session s-1 as HTML file", f"Exported {len(html):,} bytes.", True),
     ]
     page = parse_page(filled.get("/audit-log/"))
-    assert "Export errors of user u-1 as CSV" in page.text
+    assert page.table("table.accesses")[1]["What"] == "Export errors of user u-1 as CSV"
     filled.get("/sessions/nobody/transcript.md")
     filled.get("/events.ndjson?usr=u-1")
     assert len(accesses()) == 3
