@@ -2,45 +2,51 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from django.test import Client
 
 from tests.builders import raw_entry
 from tests.web.conftest import Write
+from tests.web.parsed_page import parse_page
 
 pytestmark = pytest.mark.django_db
+ALL_GROUPS = ".error-groups a[href$='groups=all']"
 
 
 def test_the_overview_says_how_long_operations_take(browser: Client, write: Write) -> None:
     for i in range(1, 11):
         fields = {"type": "tool.returned", "tool": "search", "latency_ms": str(100 * i)}
         write(raw_entry(*fields.items(), entry_id=f"170000000000{i}-0"))
-    html = browser.get("/").content.decode()
-    found = re.search(r"p50 (\d+) ms", html)
-    assert found
-    assert int(found[1]) == pytest.approx(500, rel=0.05)
-    assert '<a href="/events/?q=tool%3Asearch"><bdi>search</bdi></a>' in html
+    page = parse_page(browser.get("/"))
+    [row] = page.table("table.latencies")
+    assert (row["Operation"], row["Events"]) == ("search", "10")
+    number, unit = row["p50"].split()
+    assert (float(number), unit) == (pytest.approx(500, rel=0.05), "ms")
+    assert row["p95"] == row["p99"] == "1 s"
+    assert f"p50 {row['p50']}, p95 1 s, p99 1 s (10 events, ±5 %)" in page.texts("h2 span")
+    assert page.links["search"] == "/events/?q=tool%3Asearch"
 
 
 def test_errors_are_gathered_and_lead_to_their_like(browser: Client, write: Write) -> None:
     for i in range(12):
         fields = {"type": "error.occurred", "error": f"{'no' * (i // 2)} seat on flight HAT{i}", "error_code": "full"}
         write(raw_entry(*fields.items(), ("session_id", f"s{i}"), entry_id=f"17000000000{i:02}-0"))
-    html = browser.get("/errors/").content.decode()
-    assert "Error groups (6)" in html
-    assert html.count("seat on flight &lt;name&gt;</bdi>") == 6
+    page = parse_page(browser.get("/errors/"))
+    rows = [(row["Error"], row["Errors"], row["Sessions"]) for row in page.table(".error-groups table")]
+    words = [f"full {'no' * n} seat on flight <name>" for n in reversed(range(6))]
+    assert rows == [(" ".join(error.split()), "2", "2") for error in words]
     address = "/errors/?q=type%3Aerror.occurred+code%3Afull+%22seat+on+flight%22"
-    assert f'href="{address}"' in html
-    assert "12 of 12 events" in browser.get(address).content.decode()
-    assert 'href="?groups=all"' not in html
+    assert address in page.values("href", ".error-groups th a")
+    alike = parse_page(browser.get(address))
+    assert len(alike.rows) == 12
+    assert alike.texts("#filter-says")[0].endswith(": 12 of 12 events")
+    assert not page.has(ALL_GROUPS)
 
 
 def test_more_groups_than_a_few_are_shown_when_asked_for(browser: Client, write: Write) -> None:
     for i in range(10):
         write(raw_entry(("type", "error.occurred"), ("error", "x" * (i + 1)), entry_id=f"170000000000{i}-0"))
-    html = browser.get("/errors/").content.decode()
-    assert html.count("<tr data-key=") == 8
-    assert browser.get("/errors/?groups=all").content.decode().count("<tr data-key=") == 10
-    assert "Show all 10 groups" in html
+    page = parse_page(browser.get("/errors/"))
+    assert len(page.table(".error-groups table")) == 8
+    assert page.texts(ALL_GROUPS) == ["Show all 10 groups"]
+    assert len(parse_page(browser.get("/errors/?groups=all")).table(".error-groups table")) == 10

@@ -17,7 +17,7 @@ from evdash.streams.consumer_group import GroupConsumer
 from tests.builders import STREAM, entry
 from tests.ingest.older_decoder import all_workers_stop, decode_as_before, older_decoder
 from tests.web.conftest import Write
-from tests.web.parsed_page import Page
+from tests.web.parsed_page import Page, parse_page
 
 pytestmark = pytest.mark.django_db
 GROUP = "evdash-audit"
@@ -28,7 +28,7 @@ Search = Callable[[], Page]
 @pytest.fixture
 def search(browser: Client) -> Search:
     """The page of a filter whose key the older decoder did not know."""
-    return lambda: Page(browser.get("/events/?q=agent%3Aplanner"))  # type: ignore[arg-type]
+    return lambda: parse_page(browser.get("/events/?q=agent%3Aplanner"))
 
 
 @pytest.fixture
@@ -50,28 +50,43 @@ def work(valkey: redis.Redis, write: Write, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_new_filter_key_finds_older_events_and_pages_state_when_it_does_not(search: Search, work: Redecoding) -> None:
     page = search()
     assert page.rows == []
-    assert "decoded 4 of 4 events. Filters may miss some of them until a worker of this version" in page.text
-    assert "manage.py work" in page.text
+    assert page.notices == [
+        (
+            "warning",
+            "Another version, or other upcasters, decoded 4 of 4 events. Filters may miss some of them until a worker "
+            "of this version (manage.py work) has decoded them again.",
+        )
+    ]
 
     work.step()
     page = search()
     assert len(page.rows) == 2
-    assert "Re-decoding 2 of 4 events after an upgrade. Filters may miss some of them" in page.text
+    assert page.notices == [
+        (
+            "warning",
+            "Re-decoding 2 of 4 events after an upgrade. Filters may miss some of them until it has finished.",
+        )
+    ]
 
     while redecoding_progress([GROUP]) is not None:
         work.step()
     page = search()
     assert len(page.rows) == 4
-    assert "upgrade" not in page.text
+    assert page.notices == []
+
+
+def levels(browser: Client, where: str) -> list[str]:
+    """The levels of the page's notices."""
+    return [level for level, _ in parse_page(browser.get(where)).notices]
 
 
 def test_pages_state_that_numbers_are_counted_again(browser: Client, work: Redecoding) -> None:
     while (left := redecoding_progress([GROUP])) is not None and left.rows_left:
         work.step()
-        assert "upgrade" in Page(browser.get("/sessions/")).text  # type: ignore[arg-type]
+        assert levels(browser, "/sessions/") == ["warning"]
     if redecoding_progress([GROUP]) is not None:
-        assert "Counting all events again after an upgrade." in Page(browser.get("/")).text  # type: ignore[arg-type]
+        assert levels(browser, "/") == ["warning"]
     while redecoding_progress([GROUP]) is not None:
         work.step()
-    assert "upgrade" not in Page(browser.get("/")).text  # type: ignore[arg-type]
-    assert "planner" in Page(browser.get("/sessions/s/")).text  # type: ignore[arg-type]
+    assert levels(browser, "/") == []
+    assert parse_page(browser.get("/sessions/s/")).facts["Agent"] == "planner"
