@@ -100,7 +100,7 @@ def test_while_it_waits_the_sandbox_says_that_it_goes_on(
     heard = told(valkey).heard_at
     until(lambda: told(valkey).heard_at != heard)
     page = parse_page(operator.get(PAGE))
-    assert page.texts(".under-way") == ["Running: 3 entries so far"]
+    assert page.texts(".in-progress") == ["Running: 3 entries so far"]
     assert not page.has(".trouble")
     assert recent(1)[0].is_open
 
@@ -118,7 +118,7 @@ def test_the_end_of_the_server_is_noted_with_how_far_it_came(operator: Client, v
     assert outcome() == f"3 entries were copied to {TO}. evdash was stopped during the replay."
     page = parse_page(operator.get(PAGE))
     assert page.texts(".trouble") == ["evdash was stopped during the replay."]
-    assert not page.has(".under-way")
+    assert not page.has(".in-progress")
 
 
 def test_no_more_than_so_many_at_once(operator: Client, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +141,7 @@ def test_what_was_broken_off_without_a_word_is_told(operator: Client, valkey: re
     valkey.execute_command("HSET", provenance_key(TO), 1, silent.to_json())
     page = parse_page(operator.get(PAGE))
     assert page.texts(".trouble") == [f"Interrupted: no progress since {silent.heard_at:%Y-%m-%d %H:%M:%S} UTC."]
-    assert not page.has(".under-way")
+    assert not page.has(".in-progress")
     older = silent.to_json().replace('"heard_at"', '"something_else"')
     assert Provenance.from_json(silent.to_json()) == silent
     with pytest.raises(ValueError, match="is not a provenance record"):
