@@ -123,7 +123,7 @@ export const send = (target, name, detail) => target.dispatchEvent(new CustomEve
  * data-brush            | rect               |                                           | histogram.js
  *
  * Session
- * data-timeline         | figure             |                                           | session.js, session/timeline-height.js, session/marks.js
+ * data-timeline         | figure             |          | session.js, session/timeline-height.js, session/marks.js
  * data-mark             | a.mark             | element IDs of its rows                   | session.js, morph.js
  * data-zoom-room        | div                | scrolls the drawing                       | session/zoom.js
  * data-zoom             | div                | the drawing                               | session/zoom.js
