@@ -26,6 +26,13 @@ Ids = Literal["original", "new"]
 
 EXPIRES_MAX_S: Final = 30 * 86_400
 NAME_MAX: Final = 200
+
+# A deletion between a check and HSET would create the hash again, without an expiry. A script does both atomically.
+_UPDATE_IF_KEPT: Final = """
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+return 1
+"""
 _BESIDE: Final = (":provenance", ":origins", ":parked")
 
 
@@ -250,12 +257,15 @@ class SandboxWriter:
         self.provenance, self._last_id = grown, ids[-1]
 
     def tell_alive(self) -> None:
-        """Record that the replay is still running, while it writes nothing. Raises StreamsUnavailable."""
-        kept = call(self._client, "HEXISTS", provenance_key(self._stream), self._number)
-        if not kept:
+        """Record that the replay is still running, while it writes nothing.
+
+        Raises StreamsUnavailable; of these, SandboxGone for a sandbox that was deleted or has expired.
+        """
+        alive = replace(self.provenance, heard_at=datetime.now(UTC))
+        key = provenance_key(self._stream)
+        if not call(self._client, "EVAL", _UPDATE_IF_KEPT, 1, key, self._number, alive.to_json()):
             raise SandboxGone(f"{self._stream} was deleted or expired meanwhile.")
-        self.provenance = replace(self.provenance, heard_at=datetime.now(UTC))
-        call(self._client, "HSET", provenance_key(self._stream), self._number, self.provenance.to_json())
+        self.provenance = alive
 
     def end(self, outcome: str = "") -> None:
         """Record the end of the replay. `outcome` is the reason if it ended early, as a sentence.

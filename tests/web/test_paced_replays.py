@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import redis
@@ -16,8 +17,9 @@ from evdash.accounts.roles import make_operator
 from evdash.audit_log.audit_log import recent
 from evdash.replay import background, replay
 from evdash.replay.replay import Replay
+from evdash.streams.client import open_client
 from evdash.streams.reads import read_forward
-from evdash.streams.sandbox import Provenance, provenance_key, sandbox
+from evdash.streams.sandbox import Provenance, SandboxGone, SandboxWriter, delete_sandbox, provenance_key, sandbox
 from tests.builders import raw_entry
 from tests.web.conftest import Index, Write
 from tests.web.parsed_page import parse_page
@@ -107,6 +109,27 @@ def test_while_it_waits_the_sandbox_says_that_it_goes_on(
     valkey.execute_command("DEL", provenance_key(TO), TO)
     until(lambda: not recent(1)[0].is_open)
     assert "was deleted or expired meanwhile" in outcome()
+
+
+def test_a_sign_of_life_does_not_create_a_deleted_sandbox_again(
+    valkey: redis.Redis, valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provenance = Provenance(who="", reason="", words="", query="", ids="new", pace="", begun_at=datetime.now(UTC))
+    client = open_client(valkey_url)
+    writer = SandboxWriter(client, TO, "sandbox:", provenance, expires_s=60)
+    execute = client.execute_command
+
+    def deleted_after(*command: Any, **options: Any) -> Any:
+        reply = execute(*command, **options)
+        monkeypatch.undo()
+        delete_sandbox(valkey, TO, "sandbox:")
+        return reply
+
+    monkeypatch.setattr(client, "execute_command", deleted_after)
+    writer.tell_alive()
+    assert sandbox(valkey, TO) is None
+    with pytest.raises(SandboxGone):
+        writer.tell_alive()
 
 
 def test_the_end_of_the_server_is_noted_with_how_far_it_came(operator: Client, valkey: redis.Redis) -> None:
