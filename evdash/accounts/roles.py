@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, cast
@@ -60,6 +61,11 @@ def operators_only(view: View[P]) -> View[P]:
     def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if can_operate(request.user):
             return view(request, *args, **kwargs)
-        return render(request, "accounts/operators_only.html", {"title": "Operator role required"}, status=403)
+        return render(
+            request,
+            "accounts/operators_only.html",
+            {"title": "Operator role required", "user_in_shell": shlex.quote(str(request.user))},
+            status=403,
+        )
 
     return cast(View[P], guarded)

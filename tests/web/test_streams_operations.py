@@ -326,7 +326,7 @@ def test_only_operators_come_here(browser: Client, valkey: redis.Redis, kind: st
         browser.post(address(kind, group=GROUP), {"reason": "x"}),
     ):
         [command] = parse_page(response, 403).texts("code")
-        assert command.endswith("sign_in_link --operator the reader")
+        assert command.endswith("sign_in_link --operator 'the reader'")
     [tried] = recent(10)
     assert (tried.begun.who, tried.begun.action, tried.begun.reason) == ("the reader", kind, "x")
     assert tried.outcome == NOT_ALLOWED
