@@ -15,7 +15,7 @@ from evdash.eventlog.records import FacetValue
 from evdash.events.decoding import decode
 from evdash.events.deduplication import changes
 from evdash.events.filters.event_filter import EventFilter
-from evdash.events.filters.keys import FilterKey
+from evdash.events.filters.keys import BY_NAME, FilterKey
 from tests.builders import entry
 from tests.eventlog.conftest import MakeReader, MakeWorker, write
 from tests.events.filters.test_event_filter import declared
@@ -72,12 +72,18 @@ def test_a_facet_of_replayed_copies_counts_the_same() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("is_declared", [False, True])
 def test_search_texts_are_read_only_for_such_a_key(
-    valkey: redis.Redis, make_worker: MakeWorker, make_reader: MakeReader, is_declared: bool
+    valkey: redis.Redis,
+    make_worker: MakeWorker,
+    make_reader: MakeReader,
+    is_declared: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     write(valkey, WRITTEN)
     worker = make_worker()
     worker.connect()
     worker.step()
+    for key in [key.name for key in BY_NAME.values() if key.field]:
+        monkeypatch.delitem(BY_NAME, key)
     with declared(*[GUARDRAIL] * is_declared), CaptureQueriesContext(connection) as queries:
         make_reader().summary(EventFilter())
     assert any("search_text" in query["sql"] for query in queries.captured_queries) is is_declared
