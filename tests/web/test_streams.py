@@ -288,11 +288,17 @@ def test_a_filter_that_cannot_be_read_is_400(stuck: Client, query: str, rule: st
     assert page.links["Open first page"] == GROUP_PAGE
 
 
-def test_redis_out_of_reach_is_a_sentence(browser: Client, settings: Settings) -> None:
+@pytest.mark.parametrize("answered", [False, True])
+def test_redis_out_of_reach_is_a_sentence(
+    browser: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch, answered: bool
+) -> None:
+    answered_at = datetime(2026, 1, 1, 14, 2, 3, tzinfo=UTC) if answered else None
+    monkeypatch.setattr("evdash.metrics.redis_answered", lambda: answered_at)
+    last = " Last answer: 14:02:03 UTC." if answered else ""
     settings.EVDASH = replace(settings.EVDASH, redis_url="redis://127.0.0.1:1")
     page = parse_page(browser.get("/streams/"))
     outage = "Redis at 127.0.0.1:1 is unreachable: connection refused."
-    assert page.notices == [("error", f"{outage} Showing the event log only.")]
+    assert page.notices == [("error", f"{outage}{last} Showing the event log only.")]
     assert page.values("data-key", ".stream") == [STREAM, "other"]
     assert not page.has(".source, .facts, .groups, .absent")
     for address in (GROUP_PAGE, f"/streams/{STREAM}/parked/"):
