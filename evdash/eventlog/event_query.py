@@ -99,20 +99,20 @@ def _opaque(condition: Condition) -> Q:
     if condition.key == "stream":
         # Streams are few. The comparison in Python gives a prefix the same meaning as in the predicate.
         names = Stream.objects.values_list("pk", "name")
-        return Q(stream_id__in=[pk for pk, name in names if _is_or_starts(name, condition)])
+        return Q(stream_id__in=[pk for pk, name in names if condition.accepts(name)])
     if condition.key in ATTRIBUTES:
         column = ATTRIBUTES[condition.key]
         if _is_unwritten(condition.value):
             return _NOTHING
         if not condition.prefix:
             return Q(Exact(Coalesce(column, Value(""), output_field=TextField()), condition.value))
-        start = Left(column, len(condition.value)) if condition.value else Value("", output_field=TextField())
-        return Q(Exact(start, condition.value))
-    return Q(GreaterThan(StrIndex("search_text", Value(condition.needle(), output_field=TextField())), 0))
-
-
-def _is_or_starts(name: str, condition: Condition) -> bool:
-    return name.startswith(condition.value) if condition.prefix else name == condition.value
+        if not condition.value:
+            return ~Q(Exact(Coalesce(column, Value(""), output_field=TextField()), ""))
+        return Q(Exact(Left(column, len(condition.value)), condition.value))
+    any_of = Q()
+    for needle in condition.needles():
+        any_of |= Q(GreaterThan(StrIndex("search_text", Value(needle, output_field=TextField())), 0))
+    return any_of
 
 
 def id_range(since_us: int | None, until_us: int | None) -> tuple[EntryId | None, EntryId | None]:

@@ -14,6 +14,7 @@ from typing import Any
 from evdash.eventlog.current_reader import open_reader
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import EventPage, Position
+from evdash.events.decoded import decoded
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.streams.budget import PAGE_BUDGET_S, redis_budget
@@ -55,8 +56,8 @@ CSV_COLUMNS = (
     "stream", "entry_id", "type", "session_id", "user_id", "occurred_at",
     "is_error", "is_duplicate", "severity", "error",
 )  # fmt: skip
-# Spreadsheets run a cell as a formula if it begins like this, also after white space.
-_FORMULA = re.compile(r"\s*[=+\-@\t\r\n]")
+# Spreadsheets run a cell as a formula if it begins like this, also after white space. A plain number is safe.
+_FORMULA = re.compile(r"(?!-?\d+(\.\d+)?([eE][+-]?\d+)?\Z)\s*[=+\-@\t\r\n]", re.ASCII)
 
 
 # Pairs of an event and whether it is a duplicate, rendered as text.
@@ -108,6 +109,7 @@ def _json_line(event: Event, is_duplicate: bool) -> str:
         "occurred_at": _iso(event),
         "is_error": event.is_error,
         "fields": _json_fields(event),
+        "decoded": decoded(event),
     }
     if is_duplicate:
         record["is_duplicate"] = True

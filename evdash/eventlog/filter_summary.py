@@ -23,7 +23,7 @@ from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.keys import IS, Condition, FilterKey, facet_keys
-from evdash.events.filters.search_text import excerpt_chars, field_needle, field_value, search_text
+from evdash.events.filters.search_text import excerpt_chars, facet_needle, field_value, search_text
 
 # Counts, facets and histogram use at most this number of the newest matches, which takes about 20 ms.
 SAMPLE_MAX = 5_000
@@ -192,7 +192,7 @@ def _excerpt(key: FilterKey) -> Substr:
 
     The database searches the texts of a sample, at most SAMPLE_MAX + 1. Without such keys it does not read them.
     """
-    needle = Value(field_needle(key.field, "", prefix=True), output_field=TextField())
+    needle = Value(facet_needle(key.field), output_field=TextField())
     return Substr("search_text", StrIndex("search_text", needle), excerpt_chars(key.field, FIELD_VALUE_CHARS))
 
 
@@ -232,5 +232,4 @@ def counted(fitting: Sequence[CountChange], numbers: Mapping[str, int], filter: 
 
 
 def _holds(condition: Condition, type_: str, stream: str) -> bool:
-    value = type_ if condition.key == "type" else stream
-    return value.startswith(condition.value) if condition.prefix else value == condition.value
+    return condition.accepts(type_ if condition.key == "type" else stream)

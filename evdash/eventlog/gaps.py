@@ -179,10 +179,7 @@ def _first_id_at(unix_us: int) -> EntryId:
 
 def _is_in(stream: str, groups: Sequence[Sequence[Condition]]) -> bool:
     """Return whether the stream meets one condition of each group."""
-    return all(
-        any((stream.startswith(each.value) if each.prefix else stream == each.value) != each.negated for each in group)
-        for group in groups
-    )
+    return all(any(condition.accepts(stream) != condition.negated for condition in group) for group in groups)
 
 
 def gap_before(stream: str, entry_id: EntryId) -> tuple[MissingEntries, ...]:

@@ -2,75 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple, cast
 
 from evdash.events.clock_skew import is_ahead_of_stream
 from evdash.events.entry import MAX_DATETIME_MS, Entry
-from evdash.events.event import Event, TimeSource, datetime_from_us, name_of, text_of, us_from_datetime
-from evdash.events.event_types import type_of
-from evdash.events.json_values import InvalidJson, parse
+from evdash.events.event import Event, TimeSource, datetime_from_us, name_of, text_of
+from evdash.events.event_types import EventType, type_of
+from evdash.events.identifiers import IDENTIFIER_MAX_CHARS, identifier_of
+from evdash.events.json_values import InvalidJson, json_text, parse, parsed_object
+from evdash.events.message_parts import MessagePart, parts_of
+from evdash.events.timestamps import InvalidTimestamp, parse_timestamp
 from evdash.events.upcasters import UPCASTERS, Upcasters
-from evdash.events.wire_profile import DEFAULT_PROFILE, WireProfile
+from evdash.events.wire_profile import DEFAULT_PROFILE, Names, Plan, WireProfile
 
-# The last second of the year 9999, the end of Python's datetime. A number is read in the coarsest unit that does not
-# exceed it. So no plausible time is ambiguous: milliseconds cover every time from 1978-01-12 on.
-_LAST_SECOND = 253_402_300_799
-_NUMBER = re.compile(r"[+-]?\d{1,25}(\.\d{1,12})?", re.ASCII)
-
-DECODER_VERSION: int = 1
+DECODER_VERSION: Final[int] = 2
 """The version of `decode`, raised with every change of its result (remarks aside), of `search_text` or of `identity`.
 
 Workers then decode the rows of the event log again. tests/events/test_decoder.py fails after a change without a new
 version.
 """
 
-
-class InvalidTimestamp(ValueError):
-    """Timestamp that cannot be displayed. The message states the reason."""
-
-
-def parse_timestamp(text: str) -> int:
-    """Return the Unix microseconds of a producer's timestamp. A time without a zone is UTC.
-
-    Raise InvalidTimestamp for a text that is not a time. Also raise it for a time not after the start of 1970, such as
-    Go's zero time, or past the year 9999.
-    """
-    text = text.strip()
-    if _NUMBER.fullmatch(text):
-        return _from_number(text)
-    try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is not UTC:
-            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise InvalidTimestamp(f"{text[:60]!r} is neither a Unix time nor ISO 8601") from None
-    unix_us = us_from_datetime(moment)
-    if unix_us <= 0:
-        raise InvalidTimestamp(f"{text[:60]!r} is not after 1970 and is ignored")
-    return unix_us
-
-
-def _from_number(text: str) -> int:
-    whole_text, _, fraction = text.lstrip("+").partition(".")
-    whole, digits = int(whole_text), int(f"{whole_text}{fraction}")
-    if digits <= 0:
-        raise InvalidTimestamp(f"{text[:60]!r} is not after 1970 and is ignored")
-    for unit_per_second in (1, 10**3, 10**6, 10**9):
-        if whole < (_LAST_SECOND + 1) * unit_per_second:
-            return digits * 1_000_000 // (unit_per_second * int(10 ** len(fraction)))
-    raise InvalidTimestamp(f"{text[:60]!r} is after the year 9999 in every unit from seconds to nanoseconds")
-
-
-IDENTIFIER_MAX_CHARS = 200
-
-ERROR_SEVERITIES = frozenset({"error", "critical"})
-_SEVERITY_ALIASES = {
+ERROR_SEVERITIES: Final = frozenset({"error", "critical"})
+_SEVERITY_ALIASES: Final = {
     "trace": "debug",
     "information": "info",
     "informational": "info",
@@ -83,11 +40,21 @@ _SEVERITY_ALIASES = {
     "alert": "critical",
     "emerg": "critical",
     "emergency": "critical",
+    # Pino and Bunyan, the loggers of Node.js, write numbers.
+    "10": "debug",
+    "20": "debug",
+    "30": "info",
+    "40": "warning",
+    "50": "error",
+    "60": "critical",
 }
 # Values of an `error` field that do not mean an error.
-_NO_ERROR = frozenset({"", "0", "false", "none", "null", "nil", "no", "ok", "[]", "{}"})
+_NO_ERROR: Final = frozenset({"", "0", "false", "none", "null", "nil", "no", "ok", "[]", "{}"})
+_ERROR_STATES: Final = frozenset({"error", "errored", "failed", "failure"})
+_TRUE: Final = frozenset({"true", "1", "yes"})
+_FALSE: Final = frozenset({"false", "0", "no"})
 _VERSION = re.compile(r"[1-9]\d{0,2}", re.ASCII)
-_WHOLE_NUMBER = re.compile(r"\d{1,15}", re.ASCII)
+_COUNT_DIGITS: Final = 15
 
 
 def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upcasters = UPCASTERS) -> Event:
@@ -98,59 +65,85 @@ def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upca
     """
     remarks: list[str] = []
     flat = _flat(entry, remarks)
-    data: Mapping[str, Any] = _with_json(flat, profile, remarks)
+    json_field, data = _with_json(entry, flat, profile, remarks)
+    if json_field is not None:
+        flat = {name: text for name, text in flat.items() if name != json_field}
     version = _version(flat, data, profile, remarks)
     if version is not None:
-        lifted = upcasters.upcast(data, version, lambda data: _first(profile.type, data)[1])
+        lifted = upcasters.upcast(data, version, lambda data: _first(_plan(profile, flat, data).type, data)[1])
         data = lifted.data
         if lifted.remark:
             remarks.append(lifted.remark)
+    plan = _plan(profile, flat, data)
 
-    def identifier(names: tuple[str, ...]) -> str:
-        return _identifier(names, data, remarks)
+    def identifier(names: Names, member: str = "id") -> str:
+        return _identifier(names, data, remarks, member) if names else ""
 
-    event_type = identifier(profile.type)
+    event_type = identifier(plan.type, "")
     if not event_type:
         remarks.append("The entry has no event type.")
-    severity = _SEVERITY_ALIASES.get(written := identifier(profile.severity).lower(), written)
-    error = _error_text(profile.error, data)
-    is_error = type_of(event_type).means_error or bool(error) or severity in ERROR_SEVERITIES
+    kind = type_of(event_type)
+    severity = identifier(plan.severity).lower()
+    severity = _SEVERITY_ALIASES.get(severity, severity)
+    tool = identifier(plan.tool, "name") or (
+        identifier(plan.weak_tool, "") if kind.category.name == "tool" and data.get("name") != event_type else ""
+    )
+    parts = _parts(plan, data)
+    if parts and not tool:
+        tool = _shortened(next((part.tool for part in parts if part.tool), ""), "the tool", remarks)
+    error = _error(profile, plan, data, parts)
+    is_error = (
+        error is not None
+        or kind.means_error
+        or severity in ERROR_SEVERITIES
+        or (_is_failed(plan, data, kind) if plan.status or plan.success_flag or plan.error_flag else False)
+    )
+    error_text = error.text if error else ""
     if is_error:
-        error = error or _error_text(profile.error_text, data)
+        error_text = error_text or _error_text(plan.error_text, data)
         severity = severity or "error"
-    occurred_us, time_source = _occurred(entry, profile, data, remarks)
+    tokens = _tokens(profile, plan, data, remarks)
+    occurred_us, time_source = _occurred(entry, plan, data, remarks)
     return Event(
         entry=entry,
-        event_id=identifier(profile.event_id),
+        event_id=identifier(plan.event_id),
         type=event_type,
-        session_id=identifier(profile.session_id),
-        user_id=identifier(profile.user_id),
+        session_id=identifier(plan.session_id),
+        user_id=identifier(plan.user_id),
         occurred_us=occurred_us,
         time_source=time_source,
         severity=severity,
         is_error=is_error,
-        error=error,
-        code=identifier(profile.code),
-        tool=identifier(profile.tool),
-        model=identifier(profile.model),
-        agent=identifier(profile.agent),
-        latency_ms=_latency_ms(profile, data, remarks),
-        tokens=_tokens(profile, data, remarks),
+        error=error_text,
+        code=identifier(plan.code) or (_shortened(error.code, "the error code", remarks) if error else ""),
+        tool=tool,
+        model=identifier(plan.model, "name"),
+        agent=identifier(plan.agent, "name"),
+        latency_ms=_latency_ms(plan, data, kind, remarks) if plan.latency_ms else None,
+        # The start or end of a session repeats the sum of its events.
+        tokens=0 if kind.starts_session or kind.ends_session else tokens.total,
+        input_tokens=tokens.input,
+        output_tokens=tokens.output,
         version=version,
         simulated=profile.simulated in data and _text(data[profile.simulated]).lower() in ("1", "true"),
         data=data,
+        json_field=json_field,
+        shown_apart=plan.shown_apart,
+        parts=parts,
         remarks=tuple(remarks),
         profile=profile,
     )
 
 
 def _flat(entry: Entry, remarks: list[str]) -> dict[str, str]:
-    """Return the last value of each field name, as text."""
+    """Return the last value of each field name that is not empty, as text."""
     flat: dict[str, str] = {}
     for raw_name, raw_value in entry.pairs:
         name = name_of(raw_name)
         if name in flat:
             remarks.append(f"The field {_shown(name)} appears more than once; the last value is used.")
+            if not raw_value:
+                continue
         try:
             flat[name] = raw_value.decode()
         except UnicodeDecodeError:
@@ -159,17 +152,62 @@ def _flat(entry: Entry, remarks: list[str]) -> dict[str, str]:
     return flat
 
 
-def _with_json(flat: dict[str, str], profile: WireProfile, remarks: list[str]) -> dict[str, Any]:
-    """Return the flat fields, and the keys of the JSON object in one of them."""
-    nested = flat.get(profile.json_object, "")
-    if nested.lstrip()[:1] != "{":
-        return cast(dict[str, Any], flat)
+def _with_json(
+    entry: Entry, flat: dict[str, str], profile: WireProfile, remarks: list[str]
+) -> tuple[str | None, Mapping[str, Any]]:
+    """Return the name of the field whose JSON object is read, and the fields with the keys of that object.
+
+    A flat field with a text counts before a key of the same name.
+    """
+    for name in _json_fields(flat, profile):
+        text = flat[name]
+        if "{" not in text[:20]:
+            continue
+        if "\\x" in text:
+            text = _json_as_text(entry, name, text)
+        try:
+            found = parsed_object(text)
+        except InvalidJson as invalid:
+            if name == profile.json_object:
+                remarks.append(f"The field {name} {invalid}.")
+            continue
+        if found is not None:
+            data = {**found, **{name: text for name, text in flat.items() if text or name not in found}, name: found}
+            inner = found.get(profile.json_object if name != profile.json_object else "payload")
+            return name, {**inner, **data} if isinstance(inner, dict) else data
+    return None, cast(dict[str, Any], flat)
+
+
+def _json_fields(flat: Mapping[str, str], profile: WireProfile) -> list[str]:
+    """Return the fields that may have a JSON object to be read, the first that counts first.
+
+    A text that a person or a program passes on must not set session, user or type. So fields other than the profile's
+    own are read only if the entry does not name its session; fields of messages only if it names no type either.
+    """
+    names = [profile.json_object] if profile.json_object in flat else []
+    if not any(flat.get(name) for name in profile.session_id):
+        names += [name for name in profile.json_envelopes if name in flat]
+        if not any(flat.get(name) for name in profile.type if name not in profile.json_envelopes):
+            names += [name for name in profile.json_messages if name in flat]
+    return names
+
+
+def _json_as_text(entry: Entry, name: str, text: str) -> str:
+    """Return the text of a field, with bytes that are not UTF-8 as JSON has them."""
+    raw = next((raw for raw_name, raw in reversed(entry.pairs) if raw and name_of(raw_name) == name), b"")
     try:
-        parsed = parse(nested)
-    except InvalidJson as invalid:
-        remarks.append(f"The field {profile.json_object} {invalid}.")
-        return cast(dict[str, Any], flat)
-    return {**parsed, **flat, profile.json_object: parsed}
+        raw.decode()
+    except UnicodeDecodeError:
+        return json_text(raw)
+    return text
+
+
+def _plan(profile: WireProfile, flat: Mapping[str, str], data: Mapping[str, Any]) -> Plan:
+    if data is flat:
+        return profile.plan(tuple(flat), ())
+    return profile.plan(
+        tuple([name for name in data if name in flat]), tuple([name for name in data if name not in flat])
+    )
 
 
 def _version(flat: Mapping[str, str], data: Mapping[str, Any], profile: WireProfile, remarks: list[str]) -> int | None:
@@ -188,11 +226,19 @@ def _version(flat: Mapping[str, str], data: Mapping[str, Any], profile: WireProf
     return None
 
 
-def _first(names: tuple[str, ...], data: Mapping[str, Any]) -> tuple[str, str]:
-    """Return name and text of the first of these fields with a text, else two empty texts."""
+def _first(names: Names, data: Mapping[str, Any], member: str = "") -> tuple[str, str]:
+    """Return name and text of the first of these fields with a text, else two empty texts.
+
+    Of an object its `member` counts, or its name. Lists have no text.
+    """
     for name in names:
-        value = data.get(name)
-        if value is not None and (text := value if isinstance(value, str) else _text(value)):
+        value = data[name]
+        if isinstance(value, dict):
+            value = (value.get(member) or value.get("name")) if member else None
+        if value is None or isinstance(value, list | dict):
+            continue
+        text = value if isinstance(value, str) else _text(value)
+        if text and not text.isspace():
             return name, text
     return "", ""
 
@@ -203,80 +249,203 @@ def _text(value: Any) -> str:
     return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def _identifier(names: tuple[str, ...], data: Mapping[str, Any], remarks: list[str]) -> str:
-    name, text = _first(names, data)
-    if len(text) <= IDENTIFIER_MAX_CHARS and "\x00" not in text:
-        return text
+def _identifier(names: Names, data: Mapping[str, Any], remarks: list[str], member: str) -> str:
+    value = data[names[0]]
+    if type(value) is str and 0 < len(value) <= IDENTIFIER_MAX_CHARS and value.isprintable() and " " not in value:
+        return value  # nearly always
+    name, text = _first(names, data, member)
+    return _shortened(text, name, remarks) if text else ""
+
+
+def _shortened(text: str, name: str, remarks: list[str]) -> str:
+    text = text.strip()
     if "\x00" in text:  # PostgreSQL's text type rejects NUL
-        text = text.replace("\x00", "\\x00")
         remarks.append(f"NUL characters in {name} are shown as \\x00.")
     if len(text) > IDENTIFIER_MAX_CHARS:
         remarks.append(f"{name} has {len(text):,} characters; shortened, with a hash of the whole value at its end.")
-        digest = hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
-        text = f"{text[: IDENTIFIER_MAX_CHARS - 17]}…{digest}"
-    return text
+    elif "\x00" not in text:
+        return text
+    return identifier_of(text)
 
 
-def _error_text(names: tuple[str, ...], data: Mapping[str, Any]) -> str:
+def _parts(plan: Plan, data: Mapping[str, Any]) -> tuple[MessagePart, ...]:
+    """Return the parts of the message, if its content is a list of parts or it has tool calls."""
+    if not plan.content and not plan.tool_calls:
+        return ()
+    content = next((value for name in plan.content if (value := data[name]) not in (None, "")), None)
+    calls = data[plan.tool_calls[0]] if plan.tool_calls else None
+    if calls is None and not isinstance(content, list) and (not isinstance(content, str) or content[:1] not in "[ \n"):
+        return ()
+    return parts_of(content, calls)
+
+
+class _Error(NamedTuple):
+    text: str
+    code: str
+
+
+def _error(profile: WireProfile, plan: Plan, data: Mapping[str, Any], parts: tuple[MessagePart, ...]) -> _Error | None:
+    """Return the error that the event has in a field or as a part of its message; None without one."""
+    for name in plan.error:
+        if error := _error_of(data[name], profile):
+            return error
+    return next((_Error(part.text, "") for part in parts if part.is_error), None)
+
+
+def _error_of(value: Any, profile: WireProfile) -> _Error | None:
+    """Return the error in a value; None for a value that says that there was none."""
+    if isinstance(value, str):
+        text = value.strip()
+        if text.lower() in _NO_ERROR:
+            return None
+        if not text.startswith("{"):
+            return _Error("" if text.lower() == "true" else value, "")
+        try:
+            value = parse(text)
+        except InvalidJson:
+            return _Error(text, "")
+    if not isinstance(value, dict):
+        return None if not value else _Error("" if value is True else _text(value), "")
+    if all(_is_empty(member) for member in value.values()):
+        return None
+    code = next((text for name in profile.code_members if (text := _scalar(value.get(name)))), "")
+    for name in profile.error_members:
+        if found := _error_of(value.get(name), profile):
+            return _Error(found.text, code or found.code)
+    return _Error(_text(value), code)
+
+
+def _is_empty(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_empty, value.values()))
+    return value is None or value is False or value in ("", [])
+
+
+def _scalar(value: Any) -> str:
+    return "" if value is None or isinstance(value, bool | list | dict) else _text(value).strip()
+
+
+def _error_text(names: Names, data: Mapping[str, Any]) -> str:
     _, text = _first(names, data)
-    return "" if not text or text.strip().lower() in _NO_ERROR else text
+    return "" if text.strip().lower() in _NO_ERROR else text
 
 
-def _occurred(
-    entry: Entry, profile: WireProfile, data: Mapping[str, Any], remarks: list[str]
-) -> tuple[int, TimeSource]:
-    name, text = _first(profile.timestamp, data)
-    if name:
+def _is_failed(plan: Plan, data: Mapping[str, Any], kind: EventType) -> bool:
+    """Return whether a status or a flag says that the event is an error. The end of a session has no such status."""
+    if not kind.ends_session and any(_word(data[name]) in _ERROR_STATES for name in plan.status):
+        return True
+    return any(_word(data[name]) in _TRUE for name in plan.error_flag) or any(
+        _word(data[name]) in _FALSE for name in plan.success_flag
+    )
+
+
+def _word(value: Any) -> str:
+    return value.strip().lower() if isinstance(value, str) else _scalar_word(value)
+
+
+def _scalar_word(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool | int) else ""
+
+
+def _occurred(entry: Entry, plan: Plan, data: Mapping[str, Any], remarks: list[str]) -> tuple[int, TimeSource]:
+    problem = ""
+    for name in plan.timestamp:
+        text = _scalar(data[name])
+        if not text:
+            continue
         try:
             occurred_us = parse_timestamp(text)
         except InvalidTimestamp as error:
-            remarks.append(f"{name} {error}. The time of the entry ID is shown.")
+            problem = problem or f"{name} {error}. The time of the entry ID is shown."
         else:
             if is_ahead_of_stream(occurred_us, entry.entry_id):
-                producer_time = datetime_from_us(occurred_us).strftime("%Y-%m-%d %H:%M:%S")
-                remarks.append(f"Producer time {producer_time} UTC is more than 1 day after the entry ID.")
+                shown = datetime_from_us(occurred_us).strftime("%Y-%m-%d %H:%M:%S")
+                remarks.append(f"Producer time {shown} UTC is more than 1 day after the entry ID.")
             return occurred_us, "timestamp"
+    if problem:
+        remarks.append(problem)
     if entry.entry_id.time is None:
         remarks.append("The entry ID is after the year 9999; the end of that year is shown.")
     return min(entry.entry_id.ms, MAX_DATETIME_MS) * 1000, "entry ID"
 
 
 def _number(value: Any) -> float | None:
+    if isinstance(value, bool | list | dict) or value is None:
+        return None
     try:
         number = float(value)
-    except (TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) and 0 <= number < 1e12 else None
 
 
-def _latency_ms(profile: WireProfile, data: Mapping[str, Any], remarks: list[str]) -> float | None:
-    for name in profile.latency_ms:
-        value = data.get(name)
-        if value is None or value == "":
+def _latency_ms(plan: Plan, data: Mapping[str, Any], kind: EventType, remarks: list[str]) -> float | None:
+    """Return the first readable duration in milliseconds. A session has no latency."""
+    problem = ""
+    for name in plan.latency_ms:
+        value = data[name]
+        if value is None or value == "" or (kind.category.name == "session" and not name.startswith("latency")):
             continue
-        number = None if isinstance(value, bool) else _number(value)
-        if number is None:
-            remarks.append(f"{name} {_shown(_text(value))} is not a duration; not counted.")
-        return number
+        number = _number(value)
+        if number is not None:
+            return number
+        problem = problem or f"{name} {_shown(_text(value))} is not a duration; not counted."
+    if problem:
+        remarks.append(problem)
     return None
 
 
-def _whole_number(name: str, value: Any, remarks: list[str]) -> int:
-    if type(value) is int and 0 <= value < 10**15:
-        return value
-    text = _text(value).strip()
-    if _WHOLE_NUMBER.fullmatch(text):
-        return int(text)
-    if text:
-        remarks.append(f"{name} {_shown(text)} is not a token count; not counted.")
-    return 0
+class _Tokens(NamedTuple):
+    input: int | None
+    output: int | None
+    total: int
 
 
-def _tokens(profile: WireProfile, data: Mapping[str, Any], remarks: list[str]) -> int:
-    for name in profile.tokens:
-        if name in data:
-            return _whole_number(name, data[name], remarks)
-    return sum(_whole_number(name, data[name], remarks) for name in profile.token_parts if name in data)
+_NO_TOKENS: Final = _Tokens(None, None, 0)
+
+
+def _tokens(profile: WireProfile, plan: Plan, data: Mapping[str, Any], remarks: list[str]) -> _Tokens:
+    """Return the token counts. Without a readable total it is the sum of input and output."""
+    if not (plan.tokens or plan.input_tokens or plan.output_tokens or plan.usage):
+        return _NO_TOKENS
+    usage = next((found for name in plan.usage if (found := _object(data[name]))), None) if plan.usage else None
+
+    def count(names: Names, own: Names) -> int | None:
+        number = _first_count(names, data, remarks)
+        if number is None and usage:
+            return _first_count([name for name in own if name in usage], usage, remarks)
+        return number
+
+    read = count(plan.input_tokens, profile.input_tokens)
+    written = count(plan.output_tokens, profile.output_tokens)
+    total = count(plan.tokens, profile.tokens)
+    return _Tokens(read, written, (read or 0) + (written or 0) if total is None else total)
+
+
+def _object(value: Any) -> dict[str, Any] | None:
+    if isinstance(value, str):
+        try:
+            return parsed_object(value)
+        except InvalidJson:
+            return None
+    return value if isinstance(value, dict) else None
+
+
+def _first_count(names: Sequence[str], values: Mapping[str, Any], remarks: list[str]) -> int | None:
+    """Return the first value that is a token count: a whole number, also written as 12.0 or 1.5e3."""
+    for name in names:
+        value = values[name]
+        if type(value) is str and value.isdecimal() and len(value) <= _COUNT_DIGITS and value.isascii():
+            return int(value)
+        if type(value) is int and 0 <= value < 10**_COUNT_DIGITS:
+            return value
+        if value is None or value == "":
+            continue
+        number = None if isinstance(value, str) and not value.isascii() else _number(value)
+        if number is not None and number.is_integer():
+            return int(number)
+        remarks.append(f"{name} {_shown(_text(value))} is not a token count; not counted.")
+    return None
 
 
 def _shown(name: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from evdash.events.clock_skew import bounded_time_us
 from evdash.events.entry import Entry, EntryId
+from evdash.events.message_parts import MessagePart
 from evdash.events.wire_profile import DEFAULT_PROFILE, WireProfile
 
 UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -77,9 +78,14 @@ class Event:
     agent: str
     latency_ms: float | None
     tokens: int
+    input_tokens: int | None
+    output_tokens: int | None
     version: int | None  # schema version of the entry
     simulated: bool  # written by the demonstration
     data: Mapping[str, Any]  # last value of each name, and keys of a JSON object in `data`; in the newest version
+    json_field: str | None  # the field with the JSON object whose keys are fields of the event
+    shown_apart: frozenset[str]  # names in `data` that a row of the event shows apart from its other fields
+    parts: tuple[MessagePart, ...]  # of the message, if its content is a list of parts or it has tool calls
     remarks: tuple[str, ...]  # sentences: problems of decoding, and upcasts
     profile: WireProfile = field(default=DEFAULT_PROFILE, repr=False)  # the names that it was decoded with
 

@@ -49,11 +49,9 @@ class EventCategory:
     turn: Turn | None = None
 
 
-ERROR: Final = EventCategory(
-    "error", "error", "system", frozenset({"error", "errors", "exception", "failure", "failed"})
-)
+ERROR: Final = EventCategory("error", "error")
 SESSION: Final = EventCategory(
-    "session", "session", "system", frozenset({"session", "conversation", "run", "trace"}), lane_by="category"
+    "session", "session", "system", frozenset({"session", "conversation", "trace"}), lane_by="category"
 )
 MESSAGE: Final = EventCategory(
     "message",
@@ -84,11 +82,13 @@ MEMORY: Final = EventCategory(
 )
 TOOL: Final = EventCategory("tool", "tool", "tools", frozenset({"tool", "tools", "function", "api", "http"}))
 MODEL: Final = EventCategory(
-    "model", "model", "assistant", frozenset({"model", "llm", "generation", "inference", "embedding", "gen_ai"})
+    "model", "model", "assistant", frozenset({"model", "llm", "generation", "inference", "embedding", "gen"})
 )
 
 CATEGORIES: Final = (ERROR, SESSION, MESSAGE, SUMMARY, SEARCH, MEMORY, TOOL, MODEL)
-"""All categories of known words. The first word of a type that one of them has decides."""
+"""All categories of known words. The first word of a type that one of them has decides, unless the type is an error."""
+_ERROR_WORDS: Final = frozenset({"error", "errors", "errored", "exception", "failure", "failed"})
+_ERROR_HAPPENED: Final = frozenset({"occurred", "raised", "thrown"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ EVENT_TYPES: Final = (
 """All declared types. Any other type has the texts of its category, and states list it among other types."""
 _BY_NAME: Final = {each.name: each for each in EVENT_TYPES}
 _BY_WORD: Final = {word: category for category in reversed(CATEGORIES) for word in category.words}
-_WORD = re.compile(r"[A-Za-z_]+")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
 _ROLES: Final = {
     "user": "user",
     "human": "user",
@@ -173,16 +173,26 @@ def type_of(event_type: str) -> EventType:
 
 @lru_cache(maxsize=4096)
 def _undeclared(event_type: str) -> EventType:
-    category = _category_by_words(event_type)
+    words = [word.lower() for word in _WORD.findall(event_type)]
+    if _is_error(words):
+        return EventType(event_type, ERROR, lines.any_event, means_error=True)
+    category = _category_by_words(event_type, words)
     return EventType(event_type, category, category.one_line, category.turn)
 
 
-def _category_by_words(event_type: str) -> EventCategory:
-    """Return the category of the type's first known word. The words of a type are runs of letters and underscores.
+def _is_error(words: list[str]) -> bool:
+    """Return whether the last word says so: `job.failed` is an error, `error.resolved` is none."""
+    if words and words[-1] in _ERROR_HAPPENED:
+        words = words[:-1]
+    return bool(words) and words[-1] in _ERROR_WORDS
+
+
+def _category_by_words(event_type: str, words: list[str]) -> EventCategory:
+    """Return the category of the type's first known word. Words may be in snake_case or camelCase.
 
     A type without a known word gets one of HUES colours.
     """
-    for word in _WORD.findall(event_type.lower()):
+    for word in words:
         if word in _BY_WORD:
             return _BY_WORD[word]
     if not event_type:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from evdash.events.event import Event
 from evdash.events.json_values import InvalidJson, parse
+from evdash.events.message_parts import text_of_parts
 from evdash.events.text import one_line
 
 BEGINNING_CHARS: Final = 200
@@ -22,6 +23,19 @@ def text(event: Event, names: tuple[str, ...]) -> str:
             continue
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return ""
+
+
+def message_text(event: Event) -> str:
+    """Return the text of a message as people read it: that of its parts, if its content is a list of parts."""
+    if not any(part.kind in ("text", "image", "return", "other") for part in event.parts):
+        content = text(event, event.profile.content)
+        return "" if event.parts and content.lstrip().startswith("[{") else content
+    return text_of_parts(event.parts)
+
+
+def call_id_of(event: Event) -> str:
+    """Return the ID that links a call to its return, also one inside a message; "" without one."""
+    return text(event, event.profile.call_id) or next((part.call_id for part in event.parts if part.call_id), "")
 
 
 def present(event: Event, names: tuple[str, ...], default: Any = None) -> Any:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, Final
 
 DEPTH_MAX = 100
 """Python reads JSON some 990 levels deep, then fails to walk or write it. Producers do not nest 100 levels."""
+# Python reads no longer integers by default, because the conversion takes quadratic time.
+_INTEGER_DIGITS: Final = 4_000
 
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_BROKEN_BYTE = re.compile("[\udc80-\udcff]")
+_BYTE_ORDER_MARK: Final = "\ufeff"
 
 
 class InvalidJson(ValueError):
@@ -17,14 +21,55 @@ class InvalidJson(ValueError):
 
 
 def parse(text: str) -> Any:
-    """Return the JSON value, at most 100 levels deep, with texts that encode as UTF-8. Raise InvalidJson."""
+    """Return the JSON value, at most 100 levels deep, with texts that encode as UTF-8. Raise InvalidJson.
+
+    A byte order mark is ignored. An integer of more than 4,000 digits becomes a text.
+    """
+    text = text.removeprefix(_BYTE_ORDER_MARK)
     try:
-        value = json.loads(text)
+        value = _loaded(text)
     except (ValueError, RecursionError):
         raise InvalidJson("is not valid JSON") from None
     if text.count("[") + text.count("{") > DEPTH_MAX and _is_deeper(value, DEPTH_MAX):
         raise InvalidJson(f"is nested deeper than {DEPTH_MAX} levels; not parsed")
     return _encodable(value) if "\\u" in text and _SURROGATE_ESCAPE.search(text) else value
+
+
+def parsed_object(text: str) -> dict[str, Any] | None:
+    """Return the JSON object in a text; None for any other text. Raise InvalidJson for an object that is unreadable.
+
+    JSON in a JSON text is decoded once more: two layers that both serialise are a common mistake.
+    """
+    start = text.lstrip(" \t\r\n" + _BYTE_ORDER_MARK)[:1]
+    if start == '"' and "{" in text[:20]:
+        try:
+            text = json.loads(text.removeprefix(_BYTE_ORDER_MARK))
+        except ValueError:
+            return None
+        start = text.lstrip()[:1]
+    if start != "{":
+        return None
+    value = parse(text.lstrip())
+    return value if isinstance(value, dict) else None
+
+
+def json_text(raw: bytes) -> str:
+    r"""Return the text of JSON with bytes that are not UTF-8. In a text of the parsed value such a byte is \xNN."""
+    text = raw.decode("utf-8", errors="surrogateescape")
+    return _BROKEN_BYTE.sub(lambda found: f"\\\\x{ord(found[0]) - 0xDC00:02x}", text)
+
+
+def _loaded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # of an integer with too many digits
+        return json.loads(text, parse_int=_integer)
+
+
+def _integer(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _INTEGER_DIGITS else digits
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

@@ -157,16 +157,9 @@ def _prose(event: Event) -> str:
 
 
 def _listed(event: Event) -> str:
-    """Return the fields other than those shown apart, name by name.
-
-    If the field for a JSON object has a text and the event has no other such fields, the result is the beginning of
-    that text.
-    """
-    shown_apart = event.profile.shown_apart
+    """Return the fields other than those shown apart, name by name."""
+    shown_apart = {*event.shown_apart, event.json_field}
     other_fields = {name: value for name, value in event.data.items() if name not in shown_apart}
-    nested = event.data.get(event.profile.json_object)
-    if not other_fields and isinstance(nested, str):
-        return _short(nested)
     return _pairs(other_fields) or ("(no other fields)" if event.fields else "(no fields)")
 
 

@@ -2,36 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import Final
 
 Names = tuple[str, ...]
+
+# Producers write a few shapes of entries. Longer shapes are not worth the memory.
+_SHAPES_MAX: Final = 1_024
+_SHAPE_NAMES_MAX: Final = 100
 
 
 @dataclass(frozen=True)
 class WireProfile:
-    """Field names for each property of an event. The first name present counts.
+    """Field names for each property of an event. The first name with a value counts.
 
-    The first name is also the canonical one, which upcasters write. `token_parts` differs: the values of all its names
-    are added up.
+    A flat field counts before a key of a JSON object, whatever their names. Names in `weak_…` count after both. The
+    first name is also the canonical one, which upcasters write.
     """
 
-    event_id: Names = ("id", "event_id")
-    type: Names = ("type", "event_type", "event")
-    session_id: Names = ("session_id", "sessionId")
-    user_id: Names = ("user_id", "userId")
-    timestamp: Names = ("timestamp", "ts", "occurred_at", "created_at")
-    severity: Names = ("severity", "level")
-    error: Names = ("error", "error_message")
-    error_text: Names = ("error", "error_message", "message", "reason", "content")  # of an event that is an error
-    code: Names = ("error_code", "code", "error_type")
-    tool: Names = ("tool", "tool_name")
-    model: Names = ("model", "model_name")
-    agent: Names = ("agent", "agent_name", "agent_id")
-    latency_ms: Names = ("latency_ms",)
-    tokens: Names = ("tokens", "total_tokens")
-    token_parts: Names = ("input_tokens", "output_tokens", "prompt_tokens", "completion_tokens")
+    event_id: Names = ("id", "event_id", "eventId")
+    type: Names = ("type", "event_type", "eventType", "event", "message_type")
+    weak_type: Names = ("kind", "name", "action", "op")  # flat only: in JSON these name other things
+    session_id: Names = (
+        "session_id", "sessionId", "SessionID", "session", "session.id", "gen_ai.conversation.id", "conversation_id",
+        "conversationId", "conv_id", "thread_id", "threadId", "thread", "chat_id", "chatId",
+    )  # fmt: skip
+    # Of one run, job or trace. An envelope often has it beside the session in the JSON object.
+    weak_session_id: Names = (
+        "run_id", "runId", "job_id", "jobId", "trace_id", "traceId", "correlation_id", "correlationId",
+    )  # fmt: skip
+    user_id: Names = (
+        "user_id", "userId", "UserID", "user", "user.id", "enduser.id", "end_user", "uid", "username", "userName",
+        "account_id", "customer_id", "actor",
+    )  # fmt: skip
+    timestamp: Names = (
+        "timestamp", "ts", "time", "occurred_at", "created_at", "createdAt", "created", "event_time", "eventTime",
+        "@timestamp", "when",
+    )  # fmt: skip
+    severity: Names = ("severity", "level", "log_level")
+    error: Names = (
+        "error", "err", "exception", "error_message", "errorMessage", "failedReason", "failed_reason",
+    )  # fmt: skip
+    error_text: Names = ("message", "reason", "content")  # of an event that is an error without an error's text
+    # An object in a field of `error` has the text and the code in these members.
+    error_members: Names = ("message", "msg", "detail", "description", "reason", "error")
+    code_members: Names = ("code", "type", "name", "status", "statusCode")
+    # One of the words in ERROR_STATES makes the event an error. The end of a session has the result of a task here.
+    status: Names = ("status", "state", "outcome")
+    error_flag: Names = ("is_error", "isError")
+    success_flag: Names = ("success", "succeeded")
+    code: Names = ("error_code", "errorCode", "code", "error_type")
+    tool: Names = ("tool", "tool_name", "toolName", "tool.name", "gen_ai.tool.name", "function_name", "function")
+    weak_tool: Names = ("name",)  # of an event about a tool
+    model: Names = ("model", "model_name", "modelName", "gen_ai.response.model", "gen_ai.request.model")
+    agent: Names = ("agent", "agent_name", "agentName", "gen_ai.agent.name", "agent_id", "agentId")
+    latency_ms: Names = ("latency_ms", "latencyMs", "duration_ms", "durationMs", "elapsed_ms", "elapsedMs")
+    tokens: Names = ("tokens", "total_tokens", "totalTokens", "token_count")
+    input_tokens: Names = (
+        "input_tokens", "prompt_tokens", "inputTokens", "promptTokens", "gen_ai.usage.input_tokens",
+    )  # fmt: skip
+    output_tokens: Names = (
+        "output_tokens", "completion_tokens", "outputTokens", "completionTokens", "gen_ai.usage.output_tokens",
+    )  # fmt: skip
+    usage: Names = ("usage", "usage_metadata", "token_usage", "tokenUsage")  # an object with token counts
+    trace_id: Names = ("trace_id", "traceId")
+    span_id: Names = ("span_id", "spanId")
+    parent_id: Names = ("parent_span_id", "parentSpanId", "parent_id", "parentId")
     json_object: str = "data"
+    # Of an entry that names no session in a flat field, the first of these with a JSON object is read like `data`.
+    json_envelopes: Names = ("payload", "event_data", "event", "value", "json")
+    # These may have a text that a person wrote. They are read only if no flat field names the type either.
+    json_messages: Names = ("message", "body", "msg")
     simulated: str = "simulated"
     version: Names = ("schema_version",)
     # In the event's data these are often versions of something else, so only flat fields count.
@@ -39,7 +82,7 @@ class WireProfile:
 
     # Messages, summaries, and the removal of messages from the context.
     role: Names = ("role",)
-    content: Names = ("content", "text", "message")
+    content: Names = ("content", "text", "message", "body", "msg", "output")
     content_length: Names = ("content_length", "length")  # characters, of an event without its content
     message_id: Names = ("message_id",)
     summary: Names = ("summary", "content", "text")
@@ -49,7 +92,10 @@ class WireProfile:
     clearing_reason: Names = ("reason", "content", "message")
 
     # Tool calls, searches and returns.
-    call_id: Names = ("call_id", "tool_call_id")
+    call_id: Names = (
+        "call_id", "tool_call_id", "callId", "toolCallId", "tool_use_id", "toolUseId", "gen_ai.tool.call.id",
+    )  # fmt: skip
+    tool_calls: Names = ("tool_calls", "toolCalls")  # of a message, as OpenAI writes them
     arguments: Names = ("arguments", "args", "input")
     query: Names = ("query",)
     result: Names = ("result", "output")  # in a call, it makes the call complete
@@ -71,15 +117,53 @@ class WireProfile:
     )  # fmt: skip
 
     @cached_property
-    def shown_apart(self) -> frozenset[str]:
-        """Names that lists of an event's other fields leave out, because each view has a place for them.
+    def plan(self) -> Callable[[Names, Names], Plan]:
+        """Return the plan for entries with these flat fields and these keys of JSON objects. Plans are cached."""
+        cached = lru_cache(maxsize=_SHAPES_MAX)(self._plan)
 
-        Of token counts, call IDs and flat versions only the canonical name: the lists show an alias.
-        """
-        return frozenset(
-            {*self.event_id, *self.type, *self.session_id, *self.user_id, *self.timestamp, *self.severity}
-            | {*self.version, *self.flat_version[:1], *self.latency_ms, *self.tokens[:1], *self.call_id[:1]}
-            | {self.json_object, self.simulated}
+        def plan(flat: Names, nested: Names) -> Plan:
+            return cached(flat, nested) if len(flat) + len(nested) <= _SHAPE_NAMES_MAX else self._plan(flat, nested)
+
+        return plan
+
+    def _plan(self, flat: Names, nested: Names) -> Plan:
+        in_flat, in_nested = frozenset(flat), frozenset(nested)
+
+        def present(names: Names) -> Names:
+            first = [name for name in names if name in in_flat]
+            return (*first, *(name for name in names if name in in_nested and name not in in_flat))
+
+        event_id, user_id, timestamp = present(self.event_id), present(self.user_id), present(self.timestamp)
+        event_type = (*present(self.type), *(name for name in self.weak_type if name in in_flat))
+        session_id = present(self.session_id) + present(self.weak_session_id)
+        used = [*event_id[:1], *event_type[:1], *session_id[:1], *user_id[:1], *timestamp[:1]]
+        # Of token counts, call IDs and flat versions only the canonical name: lists show an alias.
+        apart = [*self.severity, *self.version, *self.flat_version[:1], *self.latency_ms, *self.tokens[:1]]
+        return Plan(
+            event_id=event_id,
+            type=event_type,
+            session_id=session_id,
+            user_id=user_id,
+            timestamp=timestamp,
+            severity=present(self.severity),
+            error=present(self.error),
+            error_text=present(self.error_text),
+            status=present(self.status),
+            error_flag=present(self.error_flag),
+            success_flag=present(self.success_flag),
+            code=present(self.code),
+            tool=present(self.tool),
+            weak_tool=present(self.weak_tool),
+            model=present(self.model),
+            agent=present(self.agent),
+            latency_ms=present(self.latency_ms),
+            tokens=present(self.tokens),
+            input_tokens=present(self.input_tokens),
+            output_tokens=present(self.output_tokens),
+            usage=present(self.usage),
+            content=present(self.content),
+            tool_calls=present(self.tool_calls),
+            shown_apart=frozenset({*used, *apart, *self.call_id[:1], self.simulated}),
         )
 
     @cached_property
@@ -87,13 +171,44 @@ class WireProfile:
         """Names of fields that differ between two runs of the same actions."""
         return frozenset(
             {*self.event_id, *self.session_id, *self.user_id, *self.message_id, *self.call_id, *self.timestamp}
-            | {*self.latency_ms, *self.duration_ms, *self.duration_s, self.json_object}
+            | {*self.latency_ms, *self.duration_ms, *self.duration_s}
         )
 
     @cached_property
     def raw_timestamps(self) -> frozenset[bytes]:
         """The raw names of timestamps."""
         return frozenset(name.encode() for name in self.timestamp)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """For entries of one shape, the names that they have of each property, in the order in which they count."""
+
+    event_id: Names
+    type: Names
+    session_id: Names
+    user_id: Names
+    timestamp: Names
+    severity: Names
+    error: Names
+    error_text: Names
+    status: Names
+    error_flag: Names
+    success_flag: Names
+    code: Names
+    tool: Names
+    weak_tool: Names
+    model: Names
+    agent: Names
+    latency_ms: Names
+    tokens: Names
+    input_tokens: Names
+    output_tokens: Names
+    usage: Names
+    content: Names
+    tool_calls: Names
+    # Names that lists of an event's other fields leave out, because each view has a place for them.
+    shown_apart: frozenset[str]
 
 
 DEFAULT_PROFILE = WireProfile()

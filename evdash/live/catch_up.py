@@ -129,11 +129,7 @@ def _gaps(reader: Reader, after: Position, through: EntryId, *pages: EventPage) 
 def _in_stream(filter: EventFilter, stream: str) -> EventFilter | None:
     """Return the filter restricted to one stream; None if its conditions name only other streams."""
     named = [condition for condition in filter.conditions if condition.key == "stream" and not condition.negated]
-    if named and not any(_names(condition, stream) for condition in named):
+    if named and not any(condition.accepts(stream) for condition in named):
         return None
     remaining = tuple(condition for condition in filter.conditions if condition not in named)
     return replace(filter, conditions=(*remaining, Condition("stream", stream)))
-
-
-def _names(condition: Condition, stream: str) -> bool:
-    return stream.startswith(condition.value) if condition.prefix else stream == condition.value

@@ -52,6 +52,7 @@ def test_a_line_has_the_whole_entry(valkey: redis.Redis) -> None:
                 ["x", {"base64": base64.b64encode(b"\xff").decode()}],
                 ["timestamp", "1700000000"],
             ],
+            "decoded": {"category": "other"},
         }
     ]
 
@@ -82,14 +83,16 @@ def test_no_cell_of_a_csv_is_a_formula(valkey: redis.Redis) -> None:
     write(
         valkey,
         [
-            raw_entry(("type", "=1+1"), ("session_id", " +x"), ("user_id", "\t@x"), entry_id="1-1"),
+            raw_entry(("type", "=1+1"), ("session_id", "+x"), ("user_id", "@x"), ("error", "\t=x"), entry_id="1-1"),
             raw_entry(("type", "plain, with comma"), entry_id="2-1"),
+            raw_entry(("type", "-1001"), ("session_id", "-0.02"), ("user_id", "-2+3"), entry_id="3-1"),
         ],
     )
     rows = list(csv.reader(io.StringIO(b"".join(csv_lines(EventFilter())).decode(), newline="")))
     assert rows[0][:5] == ["stream", "entry_id", "type", "session_id", "user_id"]
-    assert rows[1][2:5] == ["'=1+1", "' +x", "'\t@x"]
+    assert [*rows[1][2:5], rows[1][9]] == ["'=1+1", "'+x", "'@x", "'\t=x"]
     assert rows[2][2] == "plain, with comma"
+    assert rows[3][2:5] == ["-1001", "-0.02", "'-2+3"]
     assert json.loads(rows[1][-1])[0] == ["type", "=1+1"]
 
 

@@ -20,7 +20,7 @@ from evdash.events.upcasters import UPCASTERS, UpcastersInvalid, load
 from tests.builders import entry, raw_entry
 
 # The hash of the results below, by version. A version never changes its results: add a line for a new one.
-RESULTS = {1: "ac07472c91a4773ce532db79fbd9b26d"}
+RESULTS = {1: "ac07472c91a4773ce532db79fbd9b26d", 2: "57be6447baf0d4b8a7501b786280fe08"}
 
 MESSAGE = {"type": "message.added", "session_id": "s-1", "user_id": "u-1", "role": "user", "content": "Straße İ"}
 ENTRIES: tuple[Entry, ...] = (
@@ -46,12 +46,24 @@ ENTRIES: tuple[Entry, ...] = (
     entry(type="summary.created", schema_version="1", content="It went well."),
     entry(type="error.occurred", schema_version="1", message="no", kind="E1"),
     entry(type="x", schema_version="1000"),
+    entry(
+        payload='{"type": "message.added", "conversationId": "s", "user": {"id": "u"}, "content": [{"type": "text"}]}'
+    ),
+    entry(type="llm.called", run_id="r", usage='{"prompt_tokens": 3, "completion_tokens": 4}', durationMs="9"),
+    entry(
+        type="tool.returned", success="false", data='{"error": {"message": "no", "code": 429}, "a": {"b": [1, "x"]}}'
+    ),
+    entry(
+        type="message.added", content='[{"type": "tool_use", "id": "c", "name": "get", "input": {}}]', time="20251120"
+    ),
+    entry(type="job.failed", name="tool", content="cafe\u0301 \ufb01"),
+    entry(type="tool.called", toolName="x", session_id=" s ", data=b'{"user_id": "u\xe9"}'),
 )
 
 
 def result(event: Event) -> list[object]:
     """Return the event's properties that tables can hold, and the derived values of its row."""
-    names = [each.name for each in fields(event) if each.name not in ("entry", "remarks", "profile")]
+    names = [each.name for each in fields(event) if each.name not in ("entry", "shown_apart", "remarks", "profile")]
     properties = [(name, getattr(event, name)) for name in names]
     return [*properties, search_text(event), identity(event)]
 

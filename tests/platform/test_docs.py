@@ -12,9 +12,11 @@ from django.core.management import get_commands
 from django.urls import resolve
 
 from evdash.config.environment import CHECKOUT
-from evdash.events.decoding import _NO_ERROR, _SEVERITY_ALIASES, ERROR_SEVERITIES, decode
+from evdash.events.decoding import _ERROR_STATES, _NO_ERROR, _SEVERITY_ALIASES, ERROR_SEVERITIES, decode
+from evdash.events.event_types import _ERROR_WORDS
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.upcasters import VERSION_1
+from evdash.events.wire_profile import DEFAULT_PROFILE
 from evdash.streams.reads import read_forward
 from tests.platform.doc_tables import TABLES, with_table
 
@@ -111,14 +113,15 @@ def test_the_table_of_versions_is_complete() -> None:
 
 
 def test_what_makes_an_error_is_named_completely() -> None:
-    lines = text_of("docs/wire-format.md").splitlines()
-    row = next(line for line in lines if line.startswith("| `severity`, `error`, `error_code` |"))
-    _, _, of_error = row.partition("by an `error` ")
-    of_error, _, of_severity = of_error.partition(", or by a `severity`")
+    section = re.split(r"^#+ Errors$", text_of("docs/wire-format.md"), flags=re.MULTILINE)[1].partition("\n## ")[0]
+    of_type, of_error, of_status, of_flag, of_severity = section.split("\n- ")[1:]
     severities = {word for word, meaning in _SEVERITY_ALIASES.items() if meaning in ERROR_SEVERITIES}
 
-    assert {"", *_names(of_error)} == _NO_ERROR
-    assert set(_names(of_severity)) == ERROR_SEVERITIES | severities | {"level"}
+    assert set(_names(of_type)) >= _ERROR_WORDS
+    assert {"", *_names(of_error.partition("there was no error: ")[2])} == _NO_ERROR
+    assert {*_names(of_status)} == {*DEFAULT_PROFILE.status, *_ERROR_STATES}
+    assert {*_names(of_flag)} == {"success", "false", "is_error", "true"}
+    assert {*_names(of_severity)} == ERROR_SEVERITIES | severities | {"severity", "level"}
 
 
 def _names(cell: str) -> list[str]:

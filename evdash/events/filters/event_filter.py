@@ -224,7 +224,7 @@ def _describe_group(group: tuple[Condition, ...]) -> str:
         return f"{'without' if first.negated else 'with'} {first.key.removeprefix(FIELD_PREFIX)} = {values}"
     key = BY_NAME[first.key]
     if _is_any(first) and len(group) == 1:
-        return f"{'not ' if first.negated else ''}of any {key.noun or key.name}"
+        return f"{'without' if first.negated else 'of'} any {key.noun or key.name}"
     return f"{'not ' if first.negated else ''}{key.phrase} {values}"
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from evdash.events.event import Event
-from evdash.events.filters.search_text import field_needle, text_needle
+from evdash.events.filters.search_text import field_needles, text_needle
+from evdash.events.identifiers import identifier_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,15 @@ class FilterKey:
         if bool(self.attribute) == bool(self.field):
             raise ValueError(f"The filter key {self.name} needs either an attribute or a field.")
 
-    def normalized(self, value: str) -> str:
-        """Return the value as conditions have it: folded for a field, because its case does not count."""
+    def normalized(self, value: str, *, is_prefix: bool = False) -> str:
+        """Return the value as conditions have it, and as events have it.
+
+        The case of a field's value does not count. A long identifier is shortened as decoding does it.
+        """
         if self.field:
             return value.casefold()
+        if self.attribute != "stream" and not is_prefix:
+            value = identifier_of(value)
         return value.lower() if self.is_lower_case else value
 
 
@@ -80,12 +86,12 @@ class Condition:
     negated: bool = False
     prefix: bool = False  # the property starts with the value
 
-    def needle(self) -> str:
-        """Return the search string within the search text, for `text`, `field.NAME` and keys of fields."""
+    def needles(self) -> tuple[str, ...]:
+        """Return the search strings of which the search text has one, for `text`, `field.NAME` and keys of fields."""
         if self.key == TEXT:
-            return text_needle(self.value)
+            return (text_needle(self.value),)
         name = BY_NAME[self.key].field if self.key in BY_NAME else self.key.removeprefix(FIELD_PREFIX)
-        return field_needle(name, self.value, prefix=self.prefix)
+        return field_needles(name, self.value, prefix=self.prefix)
 
     def holds(self) -> Callable[[Event, str], bool]:
         """Return the test of one event and its search text. The test ignores `negated`."""
@@ -93,12 +99,23 @@ class Condition:
         if self.key in ATTRIBUTES:
             attribute = ATTRIBUTES[self.key]
             if self.prefix:
-                return lambda event, _: str(getattr(event, attribute)).startswith(value)
+                return lambda event, _: self.accepts(getattr(event, attribute))
             return lambda event, _: bool(getattr(event, attribute) == value)
         if self.key == IS:
             return lambda event, _: event.is_error
-        needle = self.needle()
+        needle, *others = self.needles()
+        if others:
+            return lambda _, text: needle in text or any(other in text for other in others)
         return lambda _, text: needle in text
+
+    def accepts(self, value: str) -> bool:
+        """Return whether an attribute with this value meets the condition, which is not negated.
+
+        A prefix without a text (`user:*`) accepts every value but the empty one.
+        """
+        if not self.prefix:
+            return value == self.value
+        return value.startswith(self.value) if self.value else bool(value)
 
     @property
     def needs_search_text(self) -> bool:

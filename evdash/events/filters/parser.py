@@ -3,7 +3,7 @@
     query   = { term }                      terms are separated by spaces and must all hold
     term    = [ "-" ] ( text | key ":" value )
     key     = one of FILTER_KEYS (keys.py) | is | since | until | text | field.NAME
-    value   = word | word "*" | quoted      star: any value that starts with the word
+    value   = word | word "*" | quoted      star: any value that starts with the word; alone: any value
     text    = word | quoted                 anywhere in any value, without regard to case
     quoted  = '"' characters '"'            with \\" and \\\\ inside
 
@@ -166,7 +166,7 @@ def _condition(term: _Term, text: str) -> Condition:
     if key == IS and value != "error":
         raise FilterError(f"is: accepts only error, not {value[:40]!r}.", text, term.value_position)
     if key in BY_NAME:
-        value = BY_NAME[key].normalized(value)
+        value = BY_NAME[key].normalized(value, is_prefix=term.prefix)
     return Condition(key, value, term.negated, term.prefix and key != IS)
 
 

@@ -4,50 +4,78 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from evdash.events.event import Event, name_of, text_of
+from evdash.events.json_values import InvalidJson, parse
 
-# A record separator surrounds every field. A unit separator divides its name from its value. Names are in upper case
-# and values folded to lower case, so a text search matches values and never the names around them.
+# A record separator begins every field. A group separator is before its name, a unit separator before its value. Names
+# are in upper case and values folded, so a text search matches values and never the names around them.
+#
+# JSON is written as the texts that people see: each value with its path as name (`PAYLOAD.ORDER.ID`). If the keys of a
+# JSON object are fields of the event, the path has a separator after the name of the object (after `DATA.` in
+# `DATA.ORDER.ID`). So a search for either name finds it.
 _BETWEEN_FIELDS = "\x1e"
+_BEFORE_NAME = "\x1d"
 _BEFORE_VALUE = "\x1f"
 # PostgreSQL's text type rejects NUL. Each of these signs is replaced by its Unicode picture (␀). So a search for a sign
 # in a value finds it, and never a separator.
-_SIGNS = (_BETWEEN_FIELDS, _BEFORE_VALUE, "\x00")
+_SIGNS = (_BETWEEN_FIELDS, _BEFORE_NAME, _BEFORE_VALUE, "\x00")
 _SIGN = re.compile(f"[{''.join(_SIGNS)}]")
 _RESERVED = str.maketrans({sign: chr(0x2400 + ord(sign)) for sign in _SIGNS})
 
+# The values of a JSON object beyond this number have no names of their own: paths of long lists would be long texts.
+PATHS_MAX: Final = 1_000
+
 
 def search_text(event: Event) -> str:
-    """Return all fields of the event as one text.
+    """Return all fields of the event as one text, with the values of JSON in any of them.
 
-    It includes the keys of a JSON object in one of them, and the fields of a newer version.
+    It includes the fields of a newer version.
     """
-    json_object = event.profile.json_object
-    nested = event.data.get(json_object)
-    fields = [(name_of(name), text_of(value)[0]) for name, value in event.entry.pairs]
-    written = {name for name, _ in fields}
-    if isinstance(nested, dict):
-        fields = [field for field in fields if field[0] != json_object]
-        fields.extend((name, _text(value)) for name, value in nested.items())
-        written |= nested.keys()
+    records: list[str] = []
+    written: set[str] = set()
+    for raw_name, raw_value in event.entry.pairs:
+        name, value = name_of(raw_name), text_of(raw_value)[0]
+        written.add(name)
+        json_value = event.data[name] if name == event.json_field else _json_of(value)
+        if json_value is None:
+            records.append(_record("", name, value))
+        elif name == event.json_field:
+            records.extend(_records_of_json(f"{name}.", "", json_value))
+            written |= json_value.keys()
+        else:
+            records.extend(_records_of_json("", name, json_value))
     if event.version is not None:  # an upcast may add fields that the entry lacks (upcasters.py)
-        fields.extend((name, _text(value)) for name, value in event.data.items() if name not in written)
-    return _BETWEEN_FIELDS + "".join(
-        [f"{_name(name)}{_BEFORE_VALUE}{text_needle(value)}{_BETWEEN_FIELDS}" for name, value in fields]
-    )
+        records.extend(_record("", name, _text(value)) for name, value in event.data.items() if name not in written)
+    return "".join(records) + _BETWEEN_FIELDS
 
 
 def text_needle(text: str) -> str:
-    """Return the search string that finds a text anywhere in a value of `search_text`."""
-    return _unreserved(text).casefold()
+    """Return the search string that finds a text anywhere in a value of `search_text`.
+
+    Case does not count, nor how Unicode writes a sign: the text is in the compatibility form NFKC, with full case
+    folding.
+    """
+    if text.isascii():
+        return _unreserved(text).lower()
+    return _unreserved(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()))
 
 
-def field_needle(name: str, value: str, *, prefix: bool) -> str:
-    """Return the search string that finds a field with this value, or with a value that starts with it."""
-    return f"{_BETWEEN_FIELDS}{_name(name)}{_BEFORE_VALUE}{text_needle(value)}{'' if prefix else _BETWEEN_FIELDS}"
+def field_needles(name: str, value: str, *, prefix: bool) -> tuple[str, ...]:
+    """Return the search strings of which any finds a field with this value, or with a value that starts with it.
+
+    A name with a dot is a field's name, or a path into JSON.
+    """
+    end = f"{_BEFORE_VALUE}{text_needle(value)}{'' if prefix else _BETWEEN_FIELDS}"
+    field, dot, path = name.partition(".")
+    needles = [f"{_BEFORE_NAME}{_name(name)}{end}"]
+    if dot:
+        needles.append(f"{_BETWEEN_FIELDS}{_name(field)}.{_BEFORE_NAME}{_name(path)}{end}")
+    return tuple(needles)
 
 
 def field_value(text: str, name: str, max_chars: int) -> str:
@@ -55,7 +83,7 @@ def field_value(text: str, name: str, max_chars: int) -> str:
 
     The text may also be an excerpt of a search text that begins with the field, of `excerpt_chars` characters.
     """
-    needle = field_needle(name, "", prefix=True)
+    needle = facet_needle(name)
     start = text.find(needle)
     if start < 0:
         return ""
@@ -64,9 +92,48 @@ def field_value(text: str, name: str, max_chars: int) -> str:
     return value if end else ""
 
 
+def facet_needle(name: str) -> str:
+    """Return the search string at whose end the value of a field begins."""
+    return f"{_BEFORE_NAME}{_name(name)}{_BEFORE_VALUE}"
+
+
 def excerpt_chars(name: str, max_chars: int) -> int:
     """Return the length of an excerpt that begins with a field and has its value of at most `max_chars`."""
-    return len(field_needle(name, "", prefix=True)) + max_chars + 1
+    return len(facet_needle(name)) + max_chars + 1
+
+
+def _record(before: str, name: str, value: str) -> str:
+    return f"{_BETWEEN_FIELDS}{_name(before)}{_BEFORE_NAME}{_name(name)}{_BEFORE_VALUE}{text_needle(value)}"
+
+
+def _json_of(value: str) -> Any:
+    """Return the JSON object or list in a text; None for any other text."""
+    if value.lstrip(" \t\r\n\ufeff")[:1] not in ("{", "["):
+        return None
+    try:
+        return parse(value.strip())
+    except InvalidJson:
+        return None
+
+
+def _records_of_json(before: str, name: str, value: Any) -> Iterator[str]:
+    further: list[str] = []
+    for count, (path, text) in enumerate(_leaves(name, value)):
+        if count < PATHS_MAX:
+            yield _record(before, path, text)
+        else:
+            further.append(text)
+    if further:
+        yield _record("", before.removesuffix(".") or name, "\n".join(further))
+
+
+def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield the path and the text of each value. An empty object or list is a value."""
+    members = list(value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ())
+    if not members:
+        yield path, _text(value)
+    for name, member in members:
+        yield from _leaves(f"{path}.{name}" if path else str(name), member)
 
 
 def _text(value: Any) -> str:

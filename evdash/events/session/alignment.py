@@ -150,11 +150,8 @@ def _compared(event: Event) -> Mapping[str, Any]:
     """
     if type_of(event.type).starts_session:
         return {"agent": event.agent, "model": event.model}
-    ignored, json_object = event.profile.differs_by_run, event.profile.json_object
-    content = {name: value for name, value in event.data.items() if name not in ignored}
-    if isinstance(event.data.get(json_object), str):
-        content[json_object] = event.data[json_object]
-    return content
+    ignored = {*event.profile.differs_by_run, event.json_field}
+    return {name: value for name, value in event.data.items() if name not in ignored}
 
 
 def _as_json(value: Any) -> str:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from evdash.events.event import Event
 from evdash.events.event_types import type_of
-from evdash.events.field_values import count, text
+from evdash.events.field_values import call_id_of, count, text
 from evdash.events.session.state import Call, OpenCalls
 
 
@@ -46,11 +46,6 @@ def call_ended_by(calls: OpenCalls, event: Event) -> tuple[Call | None, OpenCall
     if (call := calls.by_order.get(key := f"{number} {event.tool}")) is None:
         return None, calls
     return call, calls._replace(by_order=calls.by_order.without(key), ended=calls.ended.put(event.tool, number + 1))
-
-
-def call_id_of(event: Event) -> str:
-    """Return the ID that links a call to its return, "" without one."""
-    return text(event, event.profile.call_id)
 
 
 def is_complete(call: Event) -> bool:

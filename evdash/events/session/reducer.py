@@ -8,12 +8,11 @@ from typing import Final
 from evdash.events.deduplication import identity
 from evdash.events.event import Event
 from evdash.events.event_types import type_of
-from evdash.events.field_values import beginning, count, text
+from evdash.events.field_values import beginning, call_id_of, count, text
 from evdash.events.latency_sketch import operation
 from evdash.events.session.aspects import NAME_CHARS, Aspect
 from evdash.events.session.call_matching import (
     call_ended_by,
-    call_id_of,
     is_complete,
     results_of,
     took_ms,

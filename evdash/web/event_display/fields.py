@@ -120,7 +120,7 @@ def field_views(event: Event, event_filter: EventFilter) -> tuple[FieldView, ...
 
 def data_links(event: Event, event_filter: EventFilter) -> tuple[DataLink, ...]:
     """Return the scalar keys of the JSON object in a field. They are fields of the event, as the flat ones are."""
-    nested = event.data.get(event.profile.json_object)
+    nested = event.data.get(event.json_field) if event.json_field is not None else None
     if not isinstance(nested, dict):
         return ()
     links = []
@@ -154,7 +154,7 @@ def _field_view(event: Event, field: Field, index: int, event_filter: EventFilte
         kind: Literal["text", "json", "bytes"] = "bytes"
         shown, is_folded = hex_dump(field.raw[:SHOWN_BYTES]), len(field.raw) > SHOWN_BYTES
     else:
-        nested = event.data.get(field.name) if field.name == event.profile.json_object else None
+        nested = event.data.get(field.name) if field.name == event.json_field else None
         tree = tree_of_value(nested) if isinstance(nested, dict) else tree_of(field.value)
         kind = "json" if tree else "text"
         shown, is_folded = field.value[:SHOWN_CHARS], len(field.value) > SHOWN_CHARS

@@ -26,10 +26,15 @@ def declared(*keys: FilterKey) -> Iterator[None]:
         yield
 
 
+def of_attribute(key: str, value: str, negated: bool, prefix: bool) -> Condition:
+    """A condition as a filter has it, with the value as events have it."""
+    return Condition(key, BY_NAME[key].normalized(value, is_prefix=prefix), negated, prefix)
+
+
 _values = st.one_of(words.filter(bool), st.text(min_size=1, max_size=8))
 conditions = st.one_of(
     st.builds(
-        Condition,
+        of_attribute,
         st.sampled_from([key for key in ATTRIBUTES if key != "severity"]),
         st.one_of(st.just(""), _values),
         st.booleans(),
@@ -189,7 +194,7 @@ def test_a_field_is_compared_whole_or_by_its_beginning() -> None:
     ("text", "sentence"),
     [
         ("type:*", "events of any type"),
-        ("-user:*", "events not of any user"),
+        ("-user:*", "events without any user"),
         ("id:*", "events of any event ID"),
         ("field.channel:*", "events with channel = any"),
         ("type:a type:*", "events of type a or any"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -178,12 +178,12 @@ def _in_heading(event: Event) -> frozenset[str]:
     """Return the fields that the heading of the event already shows."""
     profile = event.profile
     role = profile.role if category_of(event.type).name == "message" else ()
-    return profile.shown_apart.difference(profile.severity, [profile.json_object]).union(profile.tool, role)
+    return event.shown_apart.difference(profile.severity).union(
+        profile.tool, role, [event.json_field] if event.json_field is not None else ()
+    )
 
 
 def _is_in_body(name: str, value: Any, event: Event) -> bool:
-    if name == event.profile.json_object:  # its keys are fields of the event already, unless it is not a JSON object
-        return not isinstance(value, Mapping)
     return name in event.profile.role or value not in ("", None)
 
 
