@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from evdash.events.event import Event
-from evdash.events.field_values import present, prose
+from evdash.events.field_values import calls_in_message, message_text, present, prose
 
 # Longer texts are cut here, because a page has a hundred turns. The opened event shows the whole text.
 PROSE_CHARS: Final = 1_500
@@ -50,9 +50,10 @@ def error(event: Event, line: str) -> TurnText:
 
 
 def message(event: Event) -> TurnText | None:
-    """Return the content; None without one."""
-    content = prose(event, event.profile.content)
-    return TurnText(content) if content else None
+    """Return the content, then the tool calls inside the message; None without both."""
+    content = message_text(event) if event.parts else prose(event, event.profile.content)
+    text = "\n".join(filter(None, [content, calls_in_message(event)]))
+    return TurnText(text) if text else None
 
 
 def summary(event: Event) -> TurnText | None:

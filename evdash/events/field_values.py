@@ -33,6 +33,11 @@ def message_text(event: Event) -> str:
     return text_of_parts(event.parts)
 
 
+def calls_in_message(event: Event) -> str:
+    """Return the tool calls inside a message, each as tool and arguments on its own line; "" without any."""
+    return "\n".join(f"{part.tool} {part.arguments}".strip() for part in event.parts if part.kind == "call")
+
+
 def call_id_of(event: Event) -> str:
     """Return the ID that links a call to its return, also one inside a message; "" without one."""
     return text(event, event.profile.call_id) or next((part.call_id for part in event.parts if part.call_id), "")

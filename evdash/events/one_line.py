@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from evdash.events.event import Event
-from evdash.events.field_values import present, text
+from evdash.events.field_values import calls_in_message, message_text, present, text
 from evdash.events.formatting import format_count, format_milliseconds
 from evdash.events.text import one_line
 
@@ -47,7 +47,7 @@ def error(event: Event) -> OneLineText:
 
 def message(event: Event) -> OneLineText:
     """Return the role and the content."""
-    content = text(event, event.profile.content)
+    content = " ".join(filter(None, [message_text(event), calls_in_message(event)]))
     if not content:
         length = text(event, event.profile.content_length)
         content = f"({length} characters, not in the event)" if length else "(empty)"

@@ -10,9 +10,11 @@ import pytest
 from evdash.events.decoded import decoded
 from evdash.events.decoding import decode
 from evdash.events.event import Event
-from evdash.events.event_types import category_of
+from evdash.events.event_types import category_of, describe_event, turn_of
+from evdash.events.field_values import message_text
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.identifiers import identifier_of
+from evdash.events.session.reducer import fold_all
 from tests.builders import entry, raw_entry
 
 
@@ -279,6 +281,33 @@ def test_parts_of_a_message(fields: dict[str, str], expected: dict[str, object])
     found = decoded(event(type="message.added", **fields))
     values = {"category": "message", **({"role": fields["role"]} if "role" in fields else {}), **expected}
     assert found == values
+
+
+@pytest.mark.parametrize(
+    ("fields", "line", "turn"),
+    [
+        (
+            {"role": "assistant", "content": json.dumps(ANTHROPIC)},
+            'assistant: Let me look. get_weather {"city": "Oslo"}',
+            'Let me look.\nget_weather {"city": "Oslo"}',
+        ),
+        (
+            {"role": "assistant", "content": "", "tool_calls": OPENAI},
+            'assistant: get_weather {"city": 1}',
+            'get_weather {"city": 1}',
+        ),
+        (
+            {"role": "user", "content": json.dumps(PICTURE)},
+            "user: What is this? [image/png]",
+            "What is this?\n[image/png]",
+        ),
+    ],
+)
+def test_a_message_of_parts_is_shown_as_people_read_it(fields: dict[str, str], line: str, turn: str) -> None:
+    found = event(type="message.added", **fields)
+    assert str(describe_event(found)) == line
+    assert turn_of(found).text == turn
+    assert fold_all([found]).conversation[0].beginning == message_text(found).replace("\n", " ")
 
 
 def test_decoded_values_of_an_export() -> None:

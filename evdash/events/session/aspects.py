@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from evdash.events.event import Event
-from evdash.events.field_values import beginning, count, text, texts
+from evdash.events.field_values import beginning, count, message_text, text, texts
 from evdash.events.session.persistent import PersistentList, PersistentMap
 from evdash.events.session.state import (
     Clearing,
@@ -30,7 +30,7 @@ _SYSTEM: Final = frozenset({"system", "developer"})
 
 def with_message(state: SessionState, event: Event, at: str) -> SessionState:
     """Return the state with a `message.added` in the conversation and the context."""
-    content, role = text(event, event.profile.content), text(event, event.profile.role)[:NAME_CHARS]
+    content, role = message_text(event), text(event, event.profile.role)[:NAME_CHARS]
     characters = len(content) if content else count(event, event.profile.content_length) or 0
     message_id = text(event, event.profile.message_id) or event.event_id
     item = InContext(at, role, message_id)
