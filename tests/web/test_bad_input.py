@@ -279,3 +279,13 @@ def test_a_clock_of_the_year_9999_spoils_neither_the_overview_nor_its_session(
     user = parse_page(browser.get("/users/u/"))
     days = {datetime.fromtimestamp((now_ms - 60_000 + after_ms) / 1000, UTC) for after_ms in (0, 10_003)}
     assert {user.facts[term][:10] for term in ("First seen", "Last seen")} == {f"{day:%Y-%m-%d}" for day in days}
+
+
+@pytest.mark.parametrize("name", ["data", "payload"])
+def test_the_keys_of_a_json_object_are_offered_as_filters_by_the_name_of_its_field(
+    browser: Client, write: Write, name: str
+) -> None:
+    write(raw_entry((name, '{"type": "x", "order": "42"}'), entry_id="1-1"))
+    page = parse_page(browser.get("/events/memory:events/1-1/?part=opened"))
+    assert page.texts(".more > summary > code") == [name]
+    assert any("field.order%3A42" in address for address in page.values("href", ".more a"))
