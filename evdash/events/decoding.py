@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, cast
 from evdash.events.clock_skew import is_ahead_of_stream
 from evdash.events.entry import MAX_DATETIME_MS, Entry
 from evdash.events.event import Event, TimeSource, datetime_from_us, name_of, text_of
-from evdash.events.event_types import EventType, type_of
+from evdash.events.event_types import SESSION, TOOL, EventType, type_of
 from evdash.events.identifiers import IDENTIFIER_MAX_CHARS, identifier_of
 from evdash.events.json_values import InvalidJson, json_text, parse, parsed_object
 from evdash.events.message_parts import MessagePart, parts_of
@@ -86,18 +86,13 @@ def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upca
     severity = identifier(plan.severity).lower()
     severity = _SEVERITY_ALIASES.get(severity, severity)
     tool = identifier(plan.tool, "name") or (
-        identifier(plan.weak_tool, "") if kind.category.name == "tool" and data.get("name") != event_type else ""
+        identifier(plan.weak_tool, "") if kind.category is TOOL and data.get("name") != event_type else ""
     )
     parts = _parts(plan, data)
     if parts and not tool:
         tool = _shortened(next((part.tool for part in parts if part.tool), ""), "the tool", remarks)
     error = _error(profile, plan, data, parts)
-    is_error = (
-        error is not None
-        or kind.means_error
-        or severity in ERROR_SEVERITIES
-        or (_is_failed(plan, data, kind) if plan.status or plan.success_flag or plan.error_flag else False)
-    )
+    is_error = error is not None or kind.means_error or severity in ERROR_SEVERITIES or _is_failed(plan, data, kind)
     error_text = error.text if error else ""
     if is_error:
         error_text = error_text or _error_text(plan.error_text, data)
@@ -119,7 +114,7 @@ def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upca
         tool=tool,
         model=identifier(plan.model, "name"),
         agent=identifier(plan.agent, "name"),
-        latency_ms=_latency_ms(plan, data, kind, remarks) if plan.latency_ms else None,
+        latency_ms=_latency_ms(plan, data, kind, remarks),
         # The start or end of a session repeats the sum of its events.
         tokens=0 if kind.starts_session or kind.ends_session else tokens.total,
         input_tokens=tokens.input,
@@ -161,21 +156,28 @@ def _with_json(
     """
     for name in _json_fields(flat, profile):
         text = flat[name]
-        if "{" not in text[:20]:
-            continue
-        if "\\x" in text:
-            text = _json_as_text(entry, name, text)
         try:
-            found = parsed_object(text)
+            found = parsed_object(_json_as_text(entry, name, text) if "\\x" in text else text)
         except InvalidJson as invalid:
             if name == profile.json_object:
                 remarks.append(f"The field {name} {invalid}.")
             continue
         if found is not None:
             data = {**found, **{name: text for name, text in flat.items() if text or name not in found}, name: found}
-            inner = found.get(profile.json_object if name != profile.json_object else "payload")
-            return name, {**inner, **data} if isinstance(inner, dict) else data
+            inner = found.get(profile.json_object if name != profile.json_object else profile.json_envelopes[0])
+            return name, {**_without_identity(inner, data, profile), **data} if isinstance(inner, dict) else data
     return None, cast(dict[str, Any], flat)
+
+
+def _without_identity(inner: dict[str, Any], data: Mapping[str, Any], profile: WireProfile) -> dict[str, Any]:
+    """Return the keys of an object inside the JSON object.
+
+    If the event names its session outside, the inner object may be the arguments of a tool. It then names no session,
+    user, type or time.
+    """
+    if not any(data.get(name) for name in profile.session_id):
+        return inner
+    return {name: value for name, value in inner.items() if name not in profile.identity}
 
 
 def _json_fields(flat: Mapping[str, str], profile: WireProfile) -> list[str]:
@@ -340,11 +342,7 @@ def _is_failed(plan: Plan, data: Mapping[str, Any], kind: EventType) -> bool:
 
 
 def _word(value: Any) -> str:
-    return value.strip().lower() if isinstance(value, str) else _scalar_word(value)
-
-
-def _scalar_word(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool | int) else ""
+    return str(value).strip().lower() if isinstance(value, str | bool | int) else ""
 
 
 def _occurred(entry: Entry, plan: Plan, data: Mapping[str, Any], remarks: list[str]) -> tuple[int, TimeSource]:
@@ -384,7 +382,7 @@ def _latency_ms(plan: Plan, data: Mapping[str, Any], kind: EventType, remarks: l
     problem = ""
     for name in plan.latency_ms:
         value = data[name]
-        if value is None or value == "" or (kind.category.name == "session" and not name.startswith("latency")):
+        if value is None or value == "" or (kind.category is SESSION and not name.startswith("latency")):
             continue
         number = _number(value)
         if number is not None:

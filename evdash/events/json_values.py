@@ -14,6 +14,7 @@ _INTEGER_DIGITS: Final = 4_000
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _BROKEN_BYTE = re.compile("[\udc80-\udcff]")
 _BYTE_ORDER_MARK: Final = "\ufeff"
+_BEFORE_JSON: Final = " \t\r\n" + _BYTE_ORDER_MARK
 
 
 class InvalidJson(ValueError):
@@ -40,16 +41,15 @@ def parsed_object(text: str) -> dict[str, Any] | None:
 
     JSON in a JSON text is decoded once more: two layers that both serialise are a common mistake.
     """
-    start = text.lstrip(" \t\r\n" + _BYTE_ORDER_MARK)[:1]
-    if start == '"' and "{" in text[:20]:
+    text = text.lstrip(_BEFORE_JSON)
+    if text.startswith('"') and "{" in text[:20]:
         try:
-            text = json.loads(text.removeprefix(_BYTE_ORDER_MARK))
+            text = json.loads(text).lstrip(_BEFORE_JSON)
         except ValueError:
             return None
-        start = text.lstrip()[:1]
-    if start != "{":
+    if not text.startswith("{"):
         return None
-    value = parse(text.lstrip())
+    value = parse(text)
     return value if isinstance(value, dict) else None
 
 

@@ -39,7 +39,7 @@ def parts_of(content: Any, tool_calls: Any = None) -> tuple[MessagePart, ...]:
     """
     listed = _list_of(content)
     parts = [_part(item) for item in listed] if listed and all(map(_is_part, listed)) else []
-    parts += [_part({"type": "function", **call}) for call in _list_of(tool_calls) or () if isinstance(call, dict)]
+    parts += [_part({**call, "type": "function"}) for call in _list_of(tool_calls) or () if isinstance(call, dict)]
     return tuple(parts)
 
 

@@ -15,7 +15,7 @@ from evdash.events.event import us_from_datetime
 _LAST_SECOND: Final = 253_402_300_799
 _NUMBER = re.compile(r"[+-]?\d{1,25}(\.\d{1,25})?([eE][+-]?\d{1,2})?", re.ASCII)
 # Exports and logs write dates so. As Unix times these numbers are days of 1970 to 1973, or milliseconds far ahead.
-_COMPACT = re.compile(r"((?:19[7-9]|20)\d)(\d)(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d))?", re.ASCII)
+_COMPACT = re.compile(r"(19[7-9]\d|20\d\d)\d{4}(\d{6})?", re.ASCII)
 
 
 class InvalidTimestamp(ValueError):
@@ -55,11 +55,10 @@ def _from_text(text: str) -> datetime:
 
 
 def _compact(text: str) -> datetime | None:
-    if len(text) not in (8, 14) or not (found := _COMPACT.fullmatch(text)):
+    if not _COMPACT.fullmatch(text):
         return None
-    decade, year, *rest = found.groups(default="0")
     try:
-        return datetime(int(decade + year), *map(int, rest), tzinfo=UTC)  # type: ignore[arg-type, misc]
+        return datetime.strptime(text.ljust(14, "0"), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     except ValueError:
         return None
 

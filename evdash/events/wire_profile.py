@@ -167,6 +167,14 @@ class WireProfile:
         )
 
     @cached_property
+    def identity(self) -> frozenset[str]:
+        """The names of what an event is, whose it is, and when it was."""
+        return frozenset(
+            {*self.event_id, *self.type, *self.weak_type, *self.timestamp}
+            | {*self.session_id, *self.weak_session_id, *self.user_id}
+        )
+
+    @cached_property
     def differs_by_run(self) -> frozenset[str]:
         """Names of fields that differ between two runs of the same actions."""
         return frozenset(

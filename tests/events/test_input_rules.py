@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evdash.events.decoded import decoded
 from evdash.events.decoding import decode
@@ -13,9 +16,18 @@ from evdash.events.event import Event
 from evdash.events.event_types import category_of, describe_event, turn_of
 from evdash.events.field_values import message_text
 from evdash.events.filters.event_filter import EventFilter
+from evdash.events.filters.search_text import search_text
 from evdash.events.identifiers import identifier_of
 from evdash.events.session.reducer import fold_all
+from evdash.events.upcasters import Upcasters
+from evdash.events.wire_profile import DEFAULT_PROFILE
 from tests.builders import entry, raw_entry
+
+PROPERTIES = [getattr(DEFAULT_PROFILE, each.name) for each in dataclasses.fields(DEFAULT_PROFILE)]
+NAMES = sorted(
+    {name for names in PROPERTIES if isinstance(names, tuple) for name in names}
+    | {"data", "function", "input", "id", "text", "image_url", "source", "is_error"}
+)
 
 
 def event(data: Any = None, **fields: str) -> Event:
@@ -68,6 +80,38 @@ def test_of_a_repeated_field_the_last_value_that_is_not_empty_counts() -> None:
     assert decode(raw_entry(("session_id", "s-3"), ("session_id", ""))).session_id == "s-3"
 
 
+def test_an_object_inside_the_json_object_is_read_last() -> None:
+    inner = {"role": "user", "content": "Hello", "toolName": "get", "userId": "other", "type": "other"}
+    found = event({"conversationId": "s-1", "type": "x", "payload": inner})
+    assert (found.session_id, found.user_id, found.type, found.tool) == ("s-1", "", "x", "get")
+    found = event({"type": "x", "payload": {**inner, "session_id": "s-2"}})
+    assert (found.session_id, found.user_id, found.type) == ("s-2", "other", "x")
+
+
+def test_an_upcast_may_remove_the_json_object() -> None:
+    upcasters = Upcasters()
+    upcasters.add("x", 1, lambda data: {"type": "x", "order": "42"})
+    found = decode(entry(type="x", version="1", data='{"order": "41"}'), upcasters=upcasters)
+    assert EventFilter.parse("field.order:42").matches(found)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=3), values),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), JSON, max_size=8), st.booleans())
+def test_no_value_of_any_name_makes_decoding_fail(values: dict[str, Any], is_nested: bool) -> None:
+    flat = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+    found = event(values) if is_nested else event(**flat)
+    assert search_text(found)
+    assert json.dumps(decoded(found))
+    assert describe_event(found)
+    assert turn_of(found)
+
+
 WHOLE = {"type": "message.added", "session_id": "s-1", "user_id": "u-1", "content": "Hello"}
 
 
@@ -86,6 +130,8 @@ def test_one_field_with_the_whole_event_as_json_is_read(name: str) -> None:
         "\ufeff" + json.dumps(WHOLE),
         json.dumps(WHOLE)[:-1] + ', "serial": ' + "9" * 5_000 + "}",
         json.dumps(WHOLE)[:-1] + ', "score": NaN}',
+        "\n" + " " * 40 + json.dumps(WHOLE, indent=4),
+        " \ufeff" + json.dumps("  " + json.dumps(WHOLE)),
     ],
 )
 def test_json_with_a_damaged_part_loses_only_that_part(text: str) -> None:
@@ -265,6 +311,7 @@ TWO_CALLS = [{"type": "tool_use", "id": str(n), "name": f"tool_{n}", "input": {}
         ({"content": "[draft] Where is it?"}, {"content": "[draft] Where is it?"}),
         ({"content": '[{"a": 1}]'}, {"content": '[{"a": 1}]'}),
         ({"content": "[{broken"}, {"content": "[{broken"}),
+        ({"content": "Hi", "tool_calls": '[{"type": [], "function": 7}, 8]'}, {"content": "Hi"}),
         (
             {"content": json.dumps(TWO_CALLS)},
             {

@@ -41,10 +41,10 @@ def search_text(event: Event) -> str:
     for raw_name, raw_value in event.entry.pairs:
         name, value = name_of(raw_name), text_of(raw_value)[0]
         written.add(name)
-        json_value = event.data[name] if name == event.json_field else _json_of(value)
+        json_value = event.data.get(name) if name == event.json_field else _json_of(value)
         if json_value is None:
             records.append(_record("", name, value))
-        elif name == event.json_field:
+        elif name == event.json_field and isinstance(json_value, Mapping):
             records.extend(_records_of_json(f"{name}.", "", json_value))
             written |= json_value.keys()
         else:
