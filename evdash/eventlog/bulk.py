@@ -7,7 +7,7 @@ with JSON texts forty times slower.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -108,26 +108,33 @@ def entry_ids_among(model: type[Model], column: str, value: int, entry_ids: Sequ
 
 
 def existing(model: type[Model], columns: tuple[str, ...], keys: Collection[Row]) -> set[tuple[Any, ...]]:
-    """Return those of these keys that rows have. `columns` are those of the key; an index must begin with them.
+    """Return those of these keys that rows have. `columns` are those of the key; an index must begin with them."""
+    return set(select(model, columns, keys))
+
+
+def select(
+    model: type[Model], columns: tuple[str, ...], keys: Collection[Row], values: tuple[str, ...] = ()
+) -> Iterator[tuple[Any, ...]]:
+    """Yield key and `values` of the rows with these keys, as the database driver reads them.
 
     SQLite reads the whole index for `(a, b) IN (VALUES ...)`, but not for a join.
     """
     all_keys = list(keys)
-    existing_keys: set[tuple[Any, ...]] = set()
     names = [_column(model, name) for name in columns]
+    further = "".join(f", known.{_column(model, name)}" for name in values)
     holders = f"({', '.join(['%s'] * len(columns))})"
     keys_per_statement = _LOOKED_UP_MAX // len(columns)
     for start in range(0, len(all_keys), keys_per_statement):
         part = all_keys[start : start + keys_per_statement]
         statement = f"""
             WITH wanted ({", ".join(names)}) AS (VALUES {", ".join([holders] * len(part))})
-            SELECT {", ".join(f"wanted.{name}" for name in names)} FROM wanted JOIN {model._meta.db_table} AS known
+            SELECT {", ".join(f"wanted.{name}" for name in names)}{further}
+            FROM wanted JOIN {model._meta.db_table} AS known
             ON {" AND ".join(f"known.{name} = wanted.{name}" for name in names)}
         """  # noqa: S608 - names of the model
         with connection.cursor() as cursor:
             cursor.execute(statement, [value for key in part for value in key])
-            existing_keys.update(cursor.fetchall())
-    return existing_keys
+            yield from cursor.fetchall()
 
 
 def _write(model: type[Model], columns: tuple[str, ...], rows: Sequence[Row], on_conflict: str) -> None:

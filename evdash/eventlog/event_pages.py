@@ -13,8 +13,8 @@ from evdash.eventlog.gaps import gap_before, gaps_between
 from evdash.eventlog.models import LoggedEvent
 from evdash.eventlog.read_transaction import read_transaction
 from evdash.eventlog.records import EventPage, MissingEntries, Position
-from evdash.eventlog.row_mapping import event_of_values
-from evdash.eventlog.stream_deltas import duplicates_among
+from evdash.eventlog.row_mapping import ROW_COLUMNS, event_of_row
+from evdash.eventlog.stream_deltas import StreamDeltas, duplicates_among
 from evdash.eventlog.stream_tail import Direction, StreamPart
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
@@ -77,6 +77,7 @@ def event_page(
     numbers: Mapping[str, int],
     filter: EventFilter,
     now: datetime,
+    deltas: StreamDeltas,
     *,
     before: Position | None,
     after: Position | None,
@@ -86,18 +87,25 @@ def event_page(
 ) -> EventPage:
     """Return at most `limit` events of the filter next to a position; see Reader.page.
 
+    `deltas` are those of the reading in `stream_part`.
     `numbers` maps each stream to its number in the log, which orders equal entry IDs.
     """
     page_range = PageRange(before, after, oldest_first, limit)
     forward, start = page_range.forward, page_range.start
     # Both queries fetch one entry more than the page needs: the entry at the start itself may be among them.
     direction: Direction = "forward" if forward else "backward"
-    window = stream_part.window(direction, page_range.edge, filter, now, limit=limit + 1, reads_on=reads_on)
+    window = stream_part.window(direction, page_range.edge, filter, now, deltas, limit=limit + 1, reads_on=reads_on)
     by_position = {Position.of(event): event for event in window.events}
+    inheritance = deltas.inheritance
     with read_transaction():
         query = _beyond(log_query(filter, now), start, numbers, forward=forward)
+        if inheritance.judges(filter):
+            query = query.without_sessions(inheritance.relabelled_sessions)
+            matches = filter.predicate(now)
+            by_position |= {Position.of(row.now): row.now for row in inheritance.relabelled if matches(row.now)}
         bound = query.bound(newest_first=not forward)
-        by_position.update((Position.of(event), event) for event in _rows(query, numbers, bound, forward, limit + 1))
+        logged = map(inheritance.event, _rows(query, numbers, bound, forward, limit + 1))
+        by_position.update((Position.of(event), event) for event in logged)
 
     nearest = min if forward else max
     stop = nearest((stop for stop in (window.stopped_at, bound) if stop is not None), default=None)
@@ -202,5 +210,4 @@ def _rows(query: LogQuery, numbers: Mapping[str, int], bound: EntryId | None, fo
 def events_of(rows: QuerySet[LoggedEvent], numbers: Mapping[str, int]) -> list[Event]:
     """Return the events stored in these rows, in their order."""
     names = {number: name for name, number in numbers.items()}
-    values = rows.values_list("stream_id", "entry_id", "pairs")
-    return [event_of_values(names[number], entry_id, packed) for number, entry_id, packed in values]
+    return [event_of_row(names, row) for row in rows.values_list(*ROW_COLUMNS)]

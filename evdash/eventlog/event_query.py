@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,6 +29,11 @@ class LogQuery:
     indexed: QuerySet[LoggedEvent]
     matching: QuerySet[LoggedEvent]
     exact: bool  # the index alone answers the filter
+
+    def without_sessions(self, session_ids: Collection[str]) -> LogQuery:
+        """Return the query without the rows of these sessions."""
+        ids = list(session_ids)
+        return LogQuery(self.indexed.exclude(session_id__in=ids), self.matching.exclude(session_id__in=ids), self.exact)
 
     def bound(self, *, newest_first: bool) -> EntryId | None:
         """Return the entry ID at which a search stops after SCAN_ROWS rows; None if it finishes earlier."""

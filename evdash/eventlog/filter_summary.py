@@ -51,6 +51,7 @@ class _Matches:
     """The events of a filter: those missing from the log, and the newest rows of the others."""
 
     fitting: Sequence[CountChange]
+    relabelled: Sequence[Event]  # of the log, but not among the rows
     rows: QuerySet[LoggedEvent]  # at most SAMPLE_MAX + 1
     complete: bool  # nothing is beyond them, unless there are more than SAMPLE_MAX
 
@@ -61,6 +62,9 @@ def _matches(
     matches = filter.predicate(now)
     fitting = [change for change in unlogged.matching(filter.driver()) if matches(change.event)]
     query = log_query(filter, now)
+    relabelled = unlogged.inheritance.relabelled
+    if relabelled:
+        query = query.without_sessions(unlogged.inheritance.relabelled_sessions)
     bound = query.bound(newest_first=True)
     rows = query.matching.filter(is_duplicate=False)
     for each in unlogged.taken_back:
@@ -68,7 +72,8 @@ def _matches(
     if bound is not None:
         rows = rows.filter(entry_id__gte=bound)
     newest = rows.order_by("-entry_id", "-stream_id")[: SAMPLE_MAX + 1]
-    return _Matches(fitting, newest, unlogged_complete and bound is None)
+    others = [row.now for row in relabelled if not row.is_duplicate and matches(row.now)]
+    return _Matches(fitting, others, newest, unlogged_complete and bound is None)
 
 
 def filter_summary(
@@ -76,7 +81,7 @@ def filter_summary(
 ) -> FilterSummary:
     """Return counts, facets and histogram of the filter, within the sample's bound. Reads one database state."""
     matching = _matches(unlogged, unlogged_complete, numbers, filter, now)
-    counted_ones = [change.event for change in matching.fitting if change.counts == 1]
+    counted_ones = [*(change.event for change in matching.fitting if change.counts == 1), *matching.relabelled]
     if len(counted_ones) > SAMPLE_MAX:
         counted_ones = sorted(counted_ones, key=_place, reverse=True)[: SAMPLE_MAX + 1]
     logged = _values(matching.rows.values_list(*_SAMPLED, *map(_excerpt, _field_facets())))
@@ -97,7 +102,7 @@ def filter_count(
     matching = _matches(unlogged, unlogged_complete, numbers, filter, now)
     if _is_counted(filter):
         return Count(counted(matching.fitting, numbers, filter)[0], unlogged_complete)
-    number = sum(change.counts == 1 for change in matching.fitting) + matching.rows.count()
+    number = sum(change.counts == 1 for change in matching.fitting) + len(matching.relabelled) + matching.rows.count()
     return Count(min(number, SAMPLE_MAX), matching.complete and number <= SAMPLE_MAX)
 
 

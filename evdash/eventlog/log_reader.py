@@ -15,6 +15,7 @@ from evdash.eventlog.event_pages import event_page, events_of
 from evdash.eventlog.filter_summary import filter_count, filter_summary
 from evdash.eventlog.gaps import gaps_between, total_missing
 from evdash.eventlog.group_progress import all_stream_numbers, committed, compared_through
+from evdash.eventlog.inheritance import inherit_from_log
 from evdash.eventlog.latencies import Latencies, latencies
 from evdash.eventlog.models import LoggedEvent
 from evdash.eventlog.read_transaction import read_transaction
@@ -105,6 +106,7 @@ class LogReader(Reader):
             self._numbers,
             filter,
             self.now,
+            self._deltas(),
             before=before,
             after=after,
             oldest_first=oldest_first,
@@ -117,7 +119,9 @@ class LogReader(Reader):
         if first.events or first.searched_to is None:
             return first
         # The log is so far behind that the search stops before it finds an event.
-        tail_events = self._stream_part.window("backward", None, filter, self.now, limit=TAIL_ENTRIES).events
+        tail_events = self._stream_part.window(
+            "backward", None, filter, self.now, self._deltas(), limit=TAIL_ENTRIES
+        ).events
         if not tail_events:
             return first
         start = Position(min(event.entry_id for event in tail_events).previous(), "")
@@ -160,7 +164,8 @@ class LogReader(Reader):
     def event(self, stream: str, entry_id: EntryId) -> Event | None:
         rows = LoggedEvent.objects.filter(stream_id=self._numbers.get(stream, -1), entry_id=entry_id)
         logged = events_of(rows, self._numbers)
-        return logged[0] if logged else self._stream_part.event(stream, entry_id)
+        event = logged[0] if logged else self._unlogged_event(stream, entry_id)
+        return self._deltas().inheritance.event(event) if event else None
 
     def events_by_position(self, positions: Collection[Position]) -> Mapping[Position, Event]:
         requested = set(positions)
@@ -168,10 +173,14 @@ class LogReader(Reader):
         logged = {
             position: event for event in events_of(rows, self._numbers) if (position := Position.of(event)) in requested
         }
-        unlogged = (
-            self._stream_part.event(position.stream, position.entry_id) for position in requested - logged.keys()
-        )
-        return logged | {Position.of(event): event for event in unlogged if event}
+        unlogged = (self._unlogged_event(position.stream, position.entry_id) for position in requested - logged.keys())
+        events = logged | {Position.of(event): event for event in unlogged if event}
+        inheritance = self._deltas().inheritance
+        return {position: inheritance.event(event) for position, event in events.items()}
+
+    def _unlogged_event(self, stream: str, entry_id: EntryId) -> Event | None:
+        event = self._stream_part.event(stream, entry_id)
+        return inherit_from_log([event])[0] if event else None
 
     def original_of_duplicate(self, event: Event) -> EntryId | None:
         return original_of_duplicate(event)
@@ -240,6 +249,12 @@ class LogReader(Reader):
     def _read_stream(self) -> None:
         """Read the stream now, before a read transaction on the log begins."""
         _ = self._stream_part
+
+    def _deltas(self) -> StreamDeltas:
+        """Return the same as `_unlogged`, in a read transaction of its own."""
+        self._read_stream()
+        with read_transaction():
+            return self._unlogged()
 
     def _unlogged(self) -> StreamDeltas:
         """Return the effect of the tail's uncommitted events; call inside the read transaction that uses it."""

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from django.db import connection
 from django.utils.functional import cached_property
 
+from evdash.eventlog.inheritance import NOTHING_INHERITED, Inheritance, inheritance_of
 from evdash.eventlog.records import Position
 from evdash.events.deduplication import CountChange, Counted, changes, identity
 from evdash.events.entry import EntryId
@@ -48,6 +49,7 @@ class StreamDeltas:
     group: str
     version: frozenset[tuple[int, int]] = frozenset()  # of the tables: the number of batches by position
     taken_back: tuple[CountChange, ...] = ()  # changes of -1: events of the tables that are duplicates of these
+    inheritance: Inheritance = NOTHING_INHERITED  # of the log's group only: other tables have own values of events
     _by_number: Mapping[int, CountChange] = field(default_factory=dict)
     _alike: Mapping[bytes, tuple[int, ...]] = field(default_factory=dict)  # by identity, the numbers that have it
     _logged: Mapping[int, bytes | None] = field(default_factory=dict)  # past the watermark, but already in the tables
@@ -75,7 +77,8 @@ class StreamDeltas:
     @cached_property
     def last_ids_by_user(self) -> Mapping[str, EntryId]:
         """The last entry ID of each user that has changes."""
-        return _last_ids(self.changes, lambda event: event.user_id)
+        relabelled = [CountChange(row.now) for row in self.inheritance.relabelled]
+        return _last_ids([*self.changes, *relabelled], lambda event: event.user_id)
 
     def ends(self) -> list[Event]:
         """Return the first and the last event of each stream that the tables lack or have just gained."""
@@ -99,8 +102,23 @@ class StreamDeltas:
         """Return the changes that can match the condition, which the tail must index; all of them for None."""
         if driver is None:
             return self.changes
-        held = self.reading.with_key(key_of(driver), self.group)
+        held = self.with_condition(driver)
         return [*(self._by_number[each.number] for each in held if each.number in self._by_number), *self.taken_back]
+
+    def with_condition(self, driver: Condition) -> Collection[Held]:
+        """Return the uncommitted events that can match the condition, which the tail must index, in no order."""
+        held = self.reading.with_key(key_of(driver), self.group)
+        if driver.key == "user" and (sessions := self.inheritance.sessions_by_user.get(driver.value)):
+            by_number = {each.number: each for each in held}
+            for session_id in sessions:
+                by_number |= {each.number: each for each in self.reading.with_key(("session", session_id), self.group)}
+            return by_number.values()
+        return held
+
+    def event_of(self, held: Held) -> Event:
+        """Return an event of the tail with what it inherits."""
+        change = self._by_number.get(held.number)
+        return change.event if change else self.inheritance.event(held.event)
 
     def of_session(self, session_id: str) -> list[CountChange]:
         """Return the changes of one session."""
@@ -109,7 +127,13 @@ class StreamDeltas:
 
     def of_user(self, user_id: str) -> list[CountChange]:
         """Return the changes of one user."""
-        matching = self.matching(Condition("user", user_id))
+        relabelled = [
+            CountChange(event, counts=0 if row.is_duplicate else counts, is_new=False)
+            for row in self.inheritance.relabelled
+            if row.before.user_id != row.now.user_id
+            for event, counts in ((row.before, -1), (row.now, 1))
+        ]
+        matching = [*self.matching(Condition("user", user_id)), *relabelled]
         return [change for change in matching if change.event.user_id == user_id]
 
     def of_errors(self) -> list[CountChange]:
@@ -124,6 +148,7 @@ class _Tables:
     version: frozenset[tuple[int, int]]  # another one after each batch
     has: Callable[[int, EntryId, EntryId], set[bytes]]  # a stream's number and an ID range -> entries in the tables
     counted: Callable[[Collection[bytes]], Mapping[bytes, Counted]]
+    inherits: bool = False  # events in these tables have what they inherit
 
 
 class _Kept:
@@ -149,7 +174,7 @@ def pending_deltas(tail: SharedTail, reading: TailReading, group: str, numbers: 
         return _ids_between(_LOGGED, stream_id, oldest, newest)
 
     version = frozenset((position, batches) for _, position, batches in _positions(group))
-    return _unlogged(tail, reading, group, numbers, _Tables(version, has, counted_in_log))
+    return _unlogged(tail, reading, group, numbers, _Tables(version, has, counted_in_log, inherits=True))
 
 
 def unapplied_deltas(tail: SharedTail, reading: TailReading, group: str, numbers: Mapping[str, int]) -> StreamDeltas:
@@ -203,7 +228,7 @@ def _unlogged(
     with kept.lock:
         # The readings of several threads alternate. The most similar result leaves the fewest entries to compute.
         before = min(
-            kept.answers, key=lambda each: len(each.numbers ^ held.keys()), default=StreamDeltas(reading, group)
+            kept.answers, key=lambda each: len(each.numbers ^ held.keys()), default=StreamDeltas(TailReading({}), group)
         )
         answer = _changed(before, reading, held, logged, tables)
         kept.answers.append(answer)
@@ -227,7 +252,8 @@ def _changed(
     # If the tail does not reach down to the log's watermark, it lacks entries that the log gains. An event of the tail
     # may duplicate one of them.
     has_come_to_tail = reading.reaches(before.group) and not before.reading.reaches(before.group)
-    if not (gone or come or moved or has_come_to_tail):
+    inheritance = _inheritance(before, reading, tables, gone, moved)
+    if not (gone or come or moved or has_come_to_tail or inheritance is not before.inheritance):
         return replace(before, reading=reading, version=tables.version)
     touched = {before._by_number[number].identity for number in gone}
     touched |= {held[number].identity for number in come}
@@ -247,7 +273,47 @@ def _changed(
         *(change for change in before.taken_back if change.identity not in touched),
         *(change for change in count_changes if not change.is_new),
     )
-    return StreamDeltas(reading, before.group, tables.version, taken_back, by_number, alike, logged)
+    answer = StreamDeltas(reading, before.group, tables.version, taken_back, inheritance, by_number, alike, logged)
+    return _with_inherited(answer, before, again) if tables.inherits else answer
+
+
+def _inheritance(
+    before: StreamDeltas,
+    reading: TailReading,
+    tables: _Tables,
+    gone: Iterable[int],
+    moved: Iterable[int],
+) -> Inheritance:
+    """Return what events inherit now. The log is asked again for sessions that it may have changed."""
+    if not tables.inherits:
+        return before.inheritance
+    if tables.version == before.version:
+        if reading.session_values == before.reading.session_values and reading.call_names == before.reading.call_names:
+            return before.inheritance
+        return inheritance_of(reading, before.inheritance, (), has_same_log=True)
+    unsure = None
+    if reading.reaches(before.group) and before.reading.reaches(before.group):
+        # Every entry that workers have committed in between was in the tail.
+        everything = {**before.reading.uncommitted(before.group), **reading.uncommitted(before.group)}
+        unsure = {everything[number].event.session_id for number in (*gone, *moved) if number in everything}
+    return inheritance_of(reading, before.inheritance, unsure, has_same_log=False)
+
+
+def _with_inherited(now: StreamDeltas, before: StreamDeltas, computed: Set[int]) -> StreamDeltas:
+    """Return the changes with what their events inherit. `computed`: the numbers of those that are new."""
+    values, old = now.inheritance.values, before.inheritance.values
+    sessions = {session_id for session_id, its_values in values.items() if old.get(session_id) is not its_values}
+    calls = {key for key, names in now.inheritance.names.items() if before.inheritance.names.get(key) != names}
+    numbers = set(computed)
+    for session_id in sessions | {session_id for session_id, _ in calls}:
+        numbers.update(each.number for each in now.reading.with_key(("session", session_id), now.group))
+    event = now.inheritance.event
+    by_number = dict(now._by_number)
+    for number in numbers:
+        if change := by_number.get(number):
+            by_number[number] = replace(change, event=event(change.event))
+    taken_back = tuple(replace(change, event=event(change.event)) for change in now.taken_back)
+    return replace(now, _by_number=by_number, taken_back=taken_back)
 
 
 def _last_ids(changes: Iterable[CountChange], name: Callable[[Event], str]) -> Mapping[str, EntryId]:

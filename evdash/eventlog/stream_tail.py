@@ -8,13 +8,15 @@ from datetime import datetime
 from itertools import islice
 from typing import Literal
 
+from evdash.eventlog.inheritance import inherit_from_log
+from evdash.eventlog.stream_deltas import StreamDeltas
 from evdash.events.decoding import decode
 from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter, Predicate
 from evdash.streams.client import StreamsUnavailable
 from evdash.streams.reads import read_backward, read_entry, read_forward
-from evdash.streams.shared_tail import Held, SharedTail, StreamSlice, TailReading, key_of
+from evdash.streams.shared_tail import Held, SharedTail, StreamSlice, TailReading
 
 # Limits of one page's reads from one stream, if a user continues beyond the entries in the tail. Decoding this number
 # of entries takes about 0.3 s. A page that stops at the limit states it and offers to continue.
@@ -72,6 +74,7 @@ class StreamPart:
         start: EntryId | None,
         filter: EventFilter,
         now: datetime,
+        deltas: StreamDeltas,
         *,
         limit: int,
         reads_on: bool = True,
@@ -79,13 +82,14 @@ class StreamPart:
         """Return the filter's events past the watermarks, next to `start` in this direction.
 
         `start` is excluded; None begins at the end. Returns more than `limit` events, or all up to `stopped_at`.
-        `reads_on`: read a stream if the tail does not reach `start`.
+        `reads_on`: read a stream if the tail does not reach `start`. `deltas` are those of the reading.
         """
         matches = filter.predicate(now)
         forward = direction == "forward"
-        indexed = self._indexed(filter)
+        indexed = self._indexed(filter, deltas)
+        needs_text = filter.needs_search_text
         parts = [
-            self._part(stream, part, forward, start, matches, filter.needs_search_text, indexed, limit, reads_on)
+            self._part(stream, part, forward, start, matches, needs_text, indexed, deltas, limit, reads_on)
             for stream, part in self.reading.slices.items()
         ]
         stops = [part.stopped_at for part in parts if part.stopped_at is not None]
@@ -125,13 +129,13 @@ class StreamPart:
             and first_id <= entry_id <= max(slice_of_stream.start, slice_of_stream.watermarks[self._group])
         )
 
-    def _indexed(self, filter: EventFilter) -> Mapping[str, list[Held]] | None:
+    def _indexed(self, filter: EventFilter, deltas: StreamDeltas) -> Mapping[str, list[Held]] | None:
         """Return, by stream, the events that can match the filter, oldest first; None if no index applies."""
         driver = filter.driver()
         if driver is None:
             return None
         by_stream: dict[str, list[Held]] = {stream: [] for stream in self.reading.slices}
-        for held in self.reading.with_key(key_of(driver), self._group):
+        for held in deltas.with_condition(driver):
             by_stream[held.event.stream].append(held)
         for several in by_stream.values():
             several.sort(key=lambda held: held.entry_id)
@@ -146,6 +150,7 @@ class StreamPart:
         matches: Predicate,
         needs_text: bool,
         indexed: Mapping[str, list[Held]] | None,
+        deltas: StreamDeltas,
         limit: int,
         reads_on: bool,
     ) -> _WindowPart:
@@ -160,7 +165,7 @@ class StreamPart:
         if start is not None and is_between and not is_complete and not self.unreachable:
             # The user has reached the end of the tail's entries and continues from there.
             if reads_on:
-                return self._read(stream, forward, start, mark, matches, limit)
+                return self._read(stream, forward, start, mark, matches, deltas, limit)
             return _WindowPart([], stopped_at=start)
         if forward and not is_complete and (start is None or start < mark):
             return _WindowPart([], stopped_at=mark)  # the entries after it are beyond the tail
@@ -171,14 +176,23 @@ class StreamPart:
         else:
             side = reversed(held)
             side = side if start is None else (each for each in side if each.entry_id < start)
-        fitting = (each.event for each in side if matches(each.event, each.search_text if needs_text else None))
+        fitting = (
+            event for each in side if matches(event := deltas.event_of(each), each.search_text if needs_text else None)
+        )
         events = list(islice(fitting, limit + 1))
         if not forward and not is_complete and len(events) <= limit:
             return _WindowPart(events, stopped_at=slice_of_stream.start.next())
         return _WindowPart(events)
 
     def _read(
-        self, stream: str, forward: bool, start: EntryId, mark: EntryId, matches: Predicate, limit: int
+        self,
+        stream: str,
+        forward: bool,
+        start: EntryId,
+        mark: EntryId,
+        matches: Predicate,
+        deltas: StreamDeltas,
+        limit: int,
     ) -> _WindowPart:
         part = _WindowPart([])
         count = size = 0
@@ -186,7 +200,8 @@ class StreamPart:
         after = start
         while not self.unreachable:
             entries = self._entries(stream, forward, after, mark, step)
-            part.events += [event for event in map(decode, entries) if matches(event)]
+            events = map(deltas.inheritance.event, inherit_from_log(list(map(decode, entries))))
+            part.events += [event for event in events if matches(event)]
             if len(entries) < step:
                 break
             after = entries[-1].entry_id

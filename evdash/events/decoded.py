@@ -17,6 +17,7 @@ def decoded(event: Event) -> dict[str, Any]:
 
     Numbers are `input_tokens`, `output_tokens`, `total_tokens` and `latency_ms`; the other values are texts. An event
     with several calls or results has `parts`: a list of objects with a `type` (text, image, tool_call, tool_result).
+    `inherited` names the values that are from the session or the call. It may name `user`, a value beside these.
     """
     category = category_of(event.type).name
     has_tokens = event.tokens or event.input_tokens is not None or event.output_tokens is not None
@@ -27,6 +28,7 @@ def decoded(event: Event) -> dict[str, Any]:
         "tool": event.tool,
         "model": event.model,
         "agent": event.agent,
+        "agent_version": event.agent_version,
         "call_id": call_id_of(event),
         "input_tokens": event.input_tokens,
         "output_tokens": event.output_tokens,
@@ -41,6 +43,8 @@ def decoded(event: Event) -> dict[str, Any]:
     calls = [part for part in event.parts if part.kind in ("call", "return")]
     if len(calls) > 1:
         values["parts"] = [_part(part) for part in event.parts if part.kind != "other"]
+    if event.inherited:
+        values["inherited"] = list(event.inherited)
     return {name: value for name, value in values.items() if value not in (None, "")}
 
 

@@ -19,7 +19,7 @@ from evdash.events.timestamps import InvalidTimestamp, parse_timestamp
 from evdash.events.upcasters import UPCASTERS, Upcasters
 from evdash.events.wire_profile import DEFAULT_PROFILE, Names, Plan, WireProfile
 
-DECODER_VERSION: Final[int] = 2
+DECODER_VERSION: Final[int] = 3
 """The version of `decode`, raised with every change of its result (remarks aside), of `search_text` or of `identity`.
 
 Workers then decode the rows of the event log again. tests/events/test_decoder.py fails after a change without a new
@@ -114,6 +114,7 @@ def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upca
         tool=tool,
         model=identifier(plan.model, "name"),
         agent=identifier(plan.agent, "name"),
+        agent_version=identifier(plan.agent_version, "version"),
         latency_ms=_latency_ms(plan, data, kind, remarks),
         # The start or end of a session repeats the sum of its events.
         tokens=0 if kind.starts_session or kind.ends_session else tokens.total,

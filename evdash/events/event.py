@@ -76,6 +76,7 @@ class Event:
     tool: str
     model: str
     agent: str
+    agent_version: str
     latency_ms: float | None
     tokens: int
     input_tokens: int | None
@@ -88,6 +89,8 @@ class Event:
     parts: tuple[MessagePart, ...]  # of the message, if its content is a list of parts or it has tool calls
     remarks: tuple[str, ...]  # sentences: problems of decoding, and upcasts
     profile: WireProfile = field(default=DEFAULT_PROFILE, repr=False)  # the names that it was decoded with
+    # Properties that the entry lacks, and that are from its session or call: keys of INHERITED (inheritance.py).
+    inherited: tuple[str, ...] = ()
 
     @property
     def fields(self) -> tuple[Field, ...]:

@@ -125,7 +125,7 @@ def tool_return(event: Event) -> OneLineText:
 
 def any_event(event: Event) -> OneLineText:
     """Return the summary of an event of any type: its most telling text, else its fields."""
-    label = _short(text(event, event.profile.role)) or event.tool or event.agent
+    label = _short(text(event, event.profile.role)) or event.tool or ("" if "agent" in event.inherited else event.agent)
     return OneLineText(
         one_line(label, _PART_CHARS),
         one_line(_prose(event) or _listed(event), LINE_CHARS),

@@ -15,34 +15,11 @@ from evdash.events.entry import EntryId
 from evdash.events.event import Event, datetime_from_us
 from evdash.events.event_types import EVENT_TYPES
 from evdash.events.field_values import text
+from evdash.events.inheritance import NO_TEXT, NO_VALUES, FirstText, SessionValues, declared_by
 
 _LATEST_US = 2**63
 _ENDS = frozenset(event_type.name for event_type in EVENT_TYPES if event_type.ends_session)
 _COUNTERS = {event_type.name: event_type.counts_as for event_type in EVENT_TYPES if event_type.counts_as}
-
-
-@dataclass(frozen=True, slots=True)
-class FirstText:
-    """A text and its entry. The text of the earliest entry wins, and an empty text never wins.
-
-    Entries of different streams may have one ID. Then the smaller text wins, so order never matters.
-    """
-
-    text: str = ""
-    at: EntryId = EntryId.MAX
-
-    def merged(self, other: FirstText) -> FirstText:
-        return min(
-            (first for first in (self, other) if first.text),
-            key=lambda first: (first.at, first.text),
-            default=FirstText(),
-        )
-
-    def __bool__(self) -> bool:
-        return bool(self.text)
-
-    def __str__(self) -> str:
-        return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +33,7 @@ class SessionSummary:
     user: FirstText
     agent: FirstText
     model: FirstText
+    declared: SessionValues  # events without values of their own inherit these
     first_id: EntryId
     last_id: EntryId
     started_us: int  # Unix microseconds of the earliest event
@@ -73,7 +51,8 @@ class SessionSummary:
     def of(cls, *changes: CountChange) -> SessionSummary:
         """Return the summary of these events of one session, at least one."""
         first_id, last_id, started_us, last_us = EntryId.MAX, EntryId.MIN, _LATEST_US, -_LATEST_US
-        user = agent = model = FirstText()
+        user = agent = model = NO_TEXT
+        declared = NO_VALUES
         ended: tuple[EntryId, str] | None = None
         errors = tokens = 0
         types: dict[str, int] = {}
@@ -82,12 +61,15 @@ class SessionSummary:
             entry_id, unix_us = event.entry_id, event.credible_us
             first_id, last_id = min(first_id, entry_id), max(last_id, entry_id)
             started_us, last_us = min(started_us, unix_us), max(last_us, unix_us)
-            if event.user_id and (not user or (entry_id, event.user_id) < (user.at, user.text)):
-                user = FirstText(event.user_id, entry_id)
-            if event.agent and (not agent or (entry_id, event.agent) < (agent.at, agent.text)):
-                agent = FirstText(event.agent, entry_id)
-            if event.model and (not model or (entry_id, event.model) < (model.at, model.text)):
-                model = FirstText(event.model, entry_id)
+            inherited = event.inherited
+            if event.user_id and "user" not in inherited:
+                user = user.merged(FirstText(event.user_id, entry_id))
+            if event.agent and "agent" not in inherited:
+                agent = agent.merged(FirstText(event.agent, entry_id))
+            if event.model and "model" not in inherited:
+                model = model.merged(FirstText(event.model, entry_id))
+            if (more := declared_by(event)) is not NO_VALUES:
+                declared = declared.merged(more)
             if event.type in _ENDS:
                 ended = max(ended or (EntryId.MIN, ""), (entry_id, _outcome(event)))
             types[event.type] = types.get(event.type, 0) + counts
@@ -102,6 +84,7 @@ class SessionSummary:
             user=user,
             agent=agent,
             model=model,
+            declared=declared,
             first_id=first_id,
             last_id=last_id,
             started_us=started_us,
@@ -122,6 +105,7 @@ class SessionSummary:
             user=self.user.merged(other.user),
             agent=self.agent.merged(other.agent),
             model=self.model.merged(other.model),
+            declared=self.declared.merged(other.declared),
             first_id=min(self.first_id, other.first_id),
             last_id=max(self.last_id, other.last_id),
             started_us=min(self.started_us, other.started_us),

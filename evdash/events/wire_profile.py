@@ -58,6 +58,7 @@ class WireProfile:
     weak_tool: Names = ("name",)  # of an event about a tool
     model: Names = ("model", "model_name", "modelName", "gen_ai.response.model", "gen_ai.request.model")
     agent: Names = ("agent", "agent_name", "agentName", "gen_ai.agent.name", "agent_id", "agentId")
+    agent_version: Names = ("agent_version", "agentVersion", "gen_ai.agent.version", "agent.version")
     latency_ms: Names = ("latency_ms", "latencyMs", "duration_ms", "durationMs", "elapsed_ms", "elapsedMs")
     tokens: Names = ("tokens", "total_tokens", "totalTokens", "token_count")
     input_tokens: Names = (
@@ -156,6 +157,7 @@ class WireProfile:
             weak_tool=present(self.weak_tool),
             model=present(self.model),
             agent=present(self.agent),
+            agent_version=present(self.agent_version),
             latency_ms=present(self.latency_ms),
             tokens=present(self.tokens),
             input_tokens=present(self.input_tokens),
@@ -208,6 +210,7 @@ class Plan:
     weak_tool: Names
     model: Names
     agent: Names
+    agent_version: Names
     latency_ms: Names
     tokens: Names
     input_tokens: Names

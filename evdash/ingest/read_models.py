@@ -9,8 +9,17 @@ from functools import lru_cache
 from typing import Final
 
 from evdash.eventlog.bulk import Follow, Merge, Rule, existing, upsert
-from evdash.eventlog.models import AgentSession, AgentUser, Participation, SessionSnapshot, Tally, TypeCount, UserDay
-from evdash.eventlog.row_mapping import SESSION_COLUMNS, USER_COLUMNS, session_values, user_values
+from evdash.eventlog.models import (
+    AgentSession,
+    AgentUser,
+    CallEntry,
+    Participation,
+    SessionSnapshot,
+    Tally,
+    TypeCount,
+    UserDay,
+)
+from evdash.eventlog.row_mapping import DECLARED, SESSION_COLUMNS, USER_COLUMNS, session_values, user_values
 from evdash.eventlog.time_buckets import DAY_S, MINUTE_S, WIDTHS_S, slot_start_s
 from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
@@ -27,6 +36,8 @@ _SESSION_RULES: Final[tuple[tuple[str, Rule], ...]] = (
     ("agent_at", Merge.LEAST),
     ("model", Follow("model_at", "least", empty_loses=True)),
     ("model_at", Merge.LEAST),
+    *((text, Follow(at, "least", empty_loses=True)) for text, at in DECLARED),
+    *((at, Merge.LEAST) for _, at in DECLARED),
     *_ID_RANGE,
     ("started_us", Merge.LEAST),
     ("last_us", Merge.GREATEST),
@@ -52,7 +63,7 @@ _TYPE_COUNT_KEY: Final = ("width_s", "start_s", "type", "stream_id")
 
 def clear() -> None:
     """Delete all rows of the read models."""
-    for model in (AgentSession, AgentUser, Participation, UserDay, TypeCount, Tally, SessionSnapshot):
+    for model in (AgentSession, AgentUser, CallEntry, Participation, UserDay, TypeCount, Tally, SessionSnapshot):
         model._default_manager.all().delete()
 
 

@@ -25,6 +25,7 @@ from evdash.eventlog.decoders import (
     read_models_are_of,
 )
 from evdash.eventlog.group_progress import all_stream_numbers, lock_positions
+from evdash.eventlog.inheritance import inherit_from_log
 from evdash.eventlog.models import Decoder, LoggedEvent
 from evdash.eventlog.row_mapping import DECODED_COLUMNS, decoded_values, event_of_values
 from evdash.events.entry import EntryId
@@ -203,8 +204,12 @@ def _redecode_rows(keys: Sequence[int], number: int) -> int:
     columns = ("pk", "stream_id", "entry_id", "pairs", *DECODED_COLUMNS)
     changed: dict[int, tuple[Any, ...]] = {}
     identities: set[bytes | None] = set()
-    for key, stream, entry_id, packed, *before in LoggedEvent.objects.filter(pk__in=keys).values_list(*columns):
-        now = decoded_values(event_of_values(names[stream], entry_id, packed))
+    rows = list(LoggedEvent.objects.filter(pk__in=keys).values_list(*columns))
+    events = inherit_from_log(
+        [event_of_values(names[stream], entry_id, packed) for _, stream, entry_id, packed, *_ in rows]
+    )
+    for (key, _, _, _, *before), event in zip(rows, events, strict=True):
+        now = decoded_values(event)
         old = before[_IDENTITY]
         if isinstance(old, memoryview):  # on PostgreSQL
             before[_IDENTITY] = old = bytes(old)

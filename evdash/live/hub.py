@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from evdash.events.decoding import decode
@@ -20,26 +20,14 @@ from evdash.web.event_display.row import ViewMode
 IDENTITIES_MAX = 20_000
 
 
-EventsOf = Callable[[Sequence[Entry], Cursor], Sequence[Event]]
-
-
-def _decoded(entries: Sequence[Entry], _before: Cursor) -> Sequence[Event]:
-    return [decode(entry) for entry in entries]
-
-
 class Hub:
     """A distributor of events without sockets, Redis or a clock: the caller passes entries and times.
 
     An event is decoded once, matched once per filter group, and rendered at most once per view mode.
     """
 
-    def __init__(self, render: Render, events_of: EventsOf | None = None) -> None:
-        """Take `events_of`, which gets new entries and the position before them and returns their events.
-
-        Without `events_of` the entries are decoded.
-        """
+    def __init__(self, render: Render) -> None:
         self._render = render
-        self._events_of = events_of or _decoded
         self._topics: dict[tuple[str, ViewMode], FilterGroup] = {}
         self._topic_of: dict[Follower, FilterGroup] = {}
         self._identities: OrderedDict[bytes, None] = OrderedDict()
@@ -64,16 +52,25 @@ class Hub:
             if not topic.followers:
                 del self._topics[topic.filter.text(), topic.view]
 
-    def on_entries(self, entries: Sequence[Entry], now: datetime, now_s: float) -> None:
-        """Pass new entries to the filter groups and send the due frames. Entries are in the order of each stream."""
+    @property
+    def has_followers(self) -> bool:
+        """True if pages follow."""
+        return bool(self._topics)
+
+    def on_entries(
+        self, entries: Sequence[Entry], now: datetime, now_s: float, events: Sequence[Event] | None = None
+    ) -> None:
+        """Pass new entries to the filter groups and send the due frames. Entries are in the order of each stream.
+
+        `events` are the events of the entries. Without them the entries are decoded.
+        """
         for stream, first in {entry.stream: entry.entry_id for entry in reversed(entries)}.items():
             if first <= self.position.get(stream, EntryId.MIN):
                 self._restart_stream(stream, now_s)
-        before = dict(self.position)
         for entry in entries:
             self.position[entry.stream] = entry.entry_id
         if self._topics:
-            arrivals = [self._arrival(event) for event in self._events_of(entries, before)]
+            arrivals = [self._arrival(event) for event in events or map(decode, entries)]
             for topic in self._topics.values():
                 topic.on_arrivals(arrivals, now)
             self.tick(now_s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
@@ -18,13 +18,15 @@ from evdash.eventlog.current_reader import tail_of_process
 from evdash.events.entry import Entry
 from evdash.events.event import Event
 from evdash.live.frames import Cursor, Render
-from evdash.live.hub import EventsOf, Hub
+from evdash.live.hub import Hub
+from evdash.live.inheritance import LiveInheritance
 from evdash.streams.tail import Tail, TailState
 from evdash.web.event_display.row import render_row
 
 logger = get_logger(__name__)
 
 TailFactory = partial[Tail]
+EventsOf = Callable[[Sequence[Entry], Cursor], Awaitable[Sequence[Event]]]
 
 GATHER_S = 0.02
 """The pause between two reads. At 1,000 entries a second a read then has about twenty entries, not one or two."""
@@ -44,6 +46,10 @@ class StreamTailer:
     """A task that passes entries from a tail to a hub. It starts with the first listener and stops with the last."""
 
     def __init__(self, make_tail: TailFactory, render: Render, events_of: EventsOf | None = None) -> None:
+        """Take `events_of`, which gets new entries and the position before them and returns their events.
+
+        Without `events_of` the hub decodes the entries.
+        """
         self._make_tail = make_tail
         self._render = render
         self._events_of = events_of
@@ -52,7 +58,7 @@ class StreamTailer:
         self._start()
 
     def _start(self) -> None:
-        self.hub = Hub(self._render, self._events_of)
+        self.hub = Hub(self._render)
         self._answered = asyncio.Event()
         self._tail = self._make_tail(on_state=self._tail_changed)
 
@@ -112,7 +118,10 @@ class StreamTailer:
         try:
             async with aclosing(self._tail.batches()) as batches:
                 async for batch in batches:
-                    self.hub.on_entries(batch, datetime.now(UTC), loop.time())
+                    events = None
+                    if self._events_of is not None and self.hub.has_followers:
+                        events = await self._events_of(batch, dict(self.hub.position))
+                    self.hub.on_entries(batch, datetime.now(UTC), loop.time(), events)
                     schedule()
                     await asyncio.sleep(GATHER_S)  # gives sockets and pages priority while entries accumulate
         finally:
@@ -139,12 +148,17 @@ def feed_of_process() -> StreamTailer:
     if loop not in _feeds:
         configuration = settings.EVDASH
         make_tail = partial(Tail, configuration.redis_url or None, configuration.streams)
-        _feeds[loop] = StreamTailer(make_tail, render_row, _taken)
+        _feeds[loop] = StreamTailer(make_tail, render_row, _taken())
     return _feeds[loop]
 
 
-def _taken(entries: Sequence[Entry], before: Cursor) -> Sequence[Event]:
+def _taken() -> EventsOf:
     tail = tail_of_process()
-    events = tail.take(entries, before)
-    metrics.note_tail(tail)
-    return events
+    inheritance = LiveInheritance(tail)
+
+    async def taken(entries: Sequence[Entry], before: Cursor) -> Sequence[Event]:
+        events = tail.take(entries, before)
+        metrics.note_tail(tail)
+        return await inheritance.inherit(events)
+
+    return taken

@@ -19,6 +19,7 @@ from evdash.events.deduplication import CountChange, changes
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.event_types import type_of
+from evdash.events.inheritance import inherit_among
 from evdash.events.session.reducer import fold, without_beginning
 from evdash.events.session.state import NOT_STARTED, SessionState
 from evdash.events.summaries import SessionSummary, UserSummary, sessions_of, users_of
@@ -36,7 +37,7 @@ class Contents:
     """The entries of a sandbox at one moment, and their summaries. Immutable."""
 
     def __init__(self, events: Sequence[Event], size_bytes: int, *, is_all: bool) -> None:
-        self.events = tuple(events)
+        self.events = tuple(inherit_among(events))
         """Oldest first."""
         self.size_bytes = size_bytes
         self.is_all = is_all

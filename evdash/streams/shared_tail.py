@@ -21,6 +21,7 @@ from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
 from evdash.events.filters.keys import ATTRIBUTES, IS, Condition
 from evdash.events.filters.search_text import search_text
+from evdash.events.inheritance import NO_VALUES, CallKey, CallName, SessionValues, call_names, declared_by
 from evdash.streams import replies
 from evdash.streams.budget import PAGE_BUDGET_S, redis_budget
 from evdash.streams.client import StreamsUnavailable, call_each, refusal
@@ -58,6 +59,8 @@ class Held:
         self._identity: bytes | None = None
         self._has_identity = False
         self._search_text: str | None = None
+        self._values: SessionValues | None = None
+        self._names: tuple[tuple[CallKey, CallName], ...] | None = None
 
     @property
     def identity(self) -> bytes | None:
@@ -70,6 +73,19 @@ class Held:
         if self._search_text is None:
             self._search_text = search_text(self.event)
         return self._search_text
+
+    @property
+    def values(self) -> SessionValues:
+        """The values that it declares for its session."""
+        if self._values is None:
+            self._values = declared_by(self.event)
+        return self._values
+
+    @property
+    def names(self) -> tuple[tuple[CallKey, CallName], ...]:
+        if self._names is None:
+            self._names = call_names(self.event)
+        return self._names
 
 
 Key = tuple[str, str]
@@ -129,6 +145,10 @@ class TailReading:
     slices: Mapping[str, StreamSlice]
     unreachable: str = ""  # the sentence for an outage of Redis; the slices are then empty
     upto: int = 0  # the events of this reading have lower numbers
+    session_values: Mapping[str, SessionValues] = field(default_factory=dict)  # declared by the held events
+    call_names: Mapping[CallKey, tuple[CallName, ...]] = field(
+        default_factory=dict
+    )  # with an entry that does not name its tool
     _index: Mapping[Key, Sequence[Held]] = field(default_factory=dict)
     _uncommitted: dict[str, Mapping[int, Held]] = field(default_factory=dict)  # cached results of `uncommitted`
 
@@ -233,6 +253,9 @@ class SharedTail:
         self._lock = threading.Lock()
         self._streams = {stream: _Stream() for stream in self.streams}
         self._index: dict[Key, list[Held]] = {}
+        self._values: dict[str, SessionValues] = {}
+        self._names: dict[CallKey, tuple[CallName, ...]] = {}
+        self._unnamed: dict[CallKey, None] = {}  # the calls that have an entry without the name of its tool
         self._bytes = 0
         self._numbers = 0
         self._had_outage = False  # in the last read
@@ -293,6 +316,16 @@ class SharedTail:
             finally:
                 self._reading.release()
         return events
+
+    def values_of_session(self, session_id: str) -> SessionValues:
+        """Return the values that the held events of a session declare."""
+        with self._lock:
+            return self._values.get(session_id, NO_VALUES)
+
+    def names_of_call(self, call: CallKey) -> tuple[CallName, ...]:
+        """Return the held entries of a call, in no particular order."""
+        with self._lock:
+            return self._names.get(call, ())
 
     def figures(self) -> TailFigures:
         """Return the present size of the tail."""
@@ -497,6 +530,13 @@ class SharedTail:
         self._bytes += held.size
         for key in _keys(held.event):
             self._index.setdefault(key, []).append(held)
+        if session_id := held.event.session_id:
+            known = self._values.get(session_id)
+            self._values[session_id] = known.merged(held.values) if known else held.values
+            for call, name in held.names:
+                self._names[call] = (*self._names.get(call, ()), name)
+                if not name.tool:
+                    self._unnamed[call] = None
 
     def _keep(self, is_kept: Callable[[_Stream, Held], bool]) -> None:
         for state in self._streams.values():
@@ -508,7 +548,7 @@ class SharedTail:
 
         Readings keep the lists and the index that they have.
         """
-        self._index, self._bytes = {}, 0
+        self._index, self._values, self._names, self._unnamed, self._bytes = {}, {}, {}, {}, 0
         for state in self._streams.values():
             for held in state.held:
                 self._note(held)
@@ -564,7 +604,14 @@ class SharedTail:
             )
             for stream, state in self._streams.items()
         }
-        return TailReading(slices, "", self._numbers, self._index)
+        return TailReading(
+            slices,
+            "",
+            self._numbers,
+            dict(self._values),
+            {call: self._names[call] for call in self._unnamed},
+            self._index,
+        )
 
     def _without_redis(self, committed: Mapping[Key, EntryId], sentence: str) -> TailReading:
         slices = {}

@@ -27,7 +27,10 @@ from tests.eventlog.test_reader import all_pages
 
 STREAMS = (STREAM, "other")
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-FILTERS = [EventFilter.parse(text) for text in ("", "is:error", "session:s1", "user:u1", "type:a", "-type:a", '"x"')]
+FILTERS = [
+    EventFilter.parse(text)
+    for text in ("", "is:error", "session:s1", "user:u1", "-user:u1", "model:m1", "tool:t1", "type:a", "-type:a", '"x"')
+]
 
 
 @dataclass(frozen=True)
@@ -39,16 +42,18 @@ class Written:
     session: str
     user: str
     own_id: str
+    more: tuple[str, ...] = ()
 
 
 _STEPS = st.one_of(
     st.builds(
         Written,
         st.sampled_from(STREAMS),
-        st.sampled_from(["a", "b", "error.occurred"]),
+        st.sampled_from(["a", "b", "error.occurred", "session.started"]),
         st.sampled_from(["", "s1", "s2"]),
         st.sampled_from(["", "u1"]),
         st.sampled_from(["", "e1", "e2"]),
+        st.sampled_from([(), (), ("model", "m1"), ("call_id", "c1"), ("call_id", "c1", "tool", "t1")]),
     ),
     st.sampled_from(
         [
@@ -83,7 +88,7 @@ class Site:
         if isinstance(step, Written):
             fields = {"type": step.type, "session_id": step.session, "user_id": step.user, "id": step.own_id}
             flat = [part for pair in (fields | {"content": "x" if step.session else "y"}).items() for part in pair]
-            self.valkey.execute_command("XADD", step.stream, f"{self.clock_ms}-1", *flat)
+            self.valkey.execute_command("XADD", step.stream, f"{self.clock_ms}-1", *flat, *step.more)
         elif step in ("audit", "debug"):
             self._work(self.audit if step == "audit" else self.debug)
         elif step == "read and die":

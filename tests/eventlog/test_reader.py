@@ -20,6 +20,7 @@ from evdash.events.deduplication import changes
 from evdash.events.entry import MAX_HALF, Entry, EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
+from evdash.events.inheritance import inherit_among
 from evdash.events.summaries import sessions_of, users_of
 from evdash.streams import shared_tail
 from tests.builders import STREAM, raw_entry, tail_of
@@ -27,14 +28,20 @@ from tests.eventlog.conftest import GROUP, MakeReader, MakeWorker, write
 
 STREAMS = (STREAM, "other")
 PAGES_MAX = 200
-FILTERS = [EventFilter.parse(text) for text in ("", "is:error", "session:s1", "-type:a", '"x"', "user:u1 type:a")]
+FILTERS = [EventFilter.parse(text) for text in ("", "is:error", "session:s1", "-type:a", '"x"')]
+INHERITING = [
+    EventFilter.parse(text)
+    for text in ("user:u1", "-user:u1", "user:u1 type:a", "user:*", "model:m1", "agent:m2 -model:m1", "tool:t1")
+]
+"""Filters that need all entries of a session."""
 
-_values = st.sampled_from(["", "a", "b", "error.occurred"])
+_values = st.sampled_from(["", "a", "b", "error.occurred", "session.started"])
 _entries = st.lists(
     st.builds(
-        lambda stream, ms, type_, session, user, own_id: raw_entry(
+        lambda stream, ms, type_, session, user, own_id, model, call: raw_entry(
             ("type", type_), ("session_id", session), ("user_id", user), ("content", "x" if session else "y"),
-            ("id", own_id), ("timestamp", str(1700000000 + ms % 50)), entry_id=f"{ms}-1", stream=stream,
+            ("id", own_id), ("model", model), ("agent", model), *call,
+            ("timestamp", str(1700000000 + ms % 50)), entry_id=f"{ms}-1", stream=stream,
         ),
         st.sampled_from(STREAMS),
         st.one_of(st.integers(0, 40), st.just(MAX_HALF)),
@@ -42,6 +49,8 @@ _entries = st.lists(
         st.sampled_from(["", "s1", "s2", "s3"]),
         st.sampled_from(["", "u1", "u2"]),
         st.sampled_from(["", "", "e1", "e2"]),
+        st.sampled_from(["", "", "", "m1", "m2"]),
+        st.sampled_from([(), (), (("call_id", "c1"),), (("call_id", "c1"), ("tool", "t1"))]),
     ),
     max_size=25,
     unique_by=lambda entry: (entry.stream, entry.entry_id),
@@ -97,7 +106,7 @@ def test_pages_and_lists_are_the_same_however_far_the_log_is(
     valkey.flushall()
     entries.sort(key=lambda entry: entry.entry_id)
     write(valkey, entries)
-    events = [decode(entry) for entry in entries]
+    events = inherit_among([decode(entry) for entry in entries])
     with transaction.atomic(), pytest.MonkeyPatch.context() as patch:
         worker = make_worker(streams=STREAMS, batch_size=batch_size)
         if steps:
@@ -115,10 +124,12 @@ def test_pages_and_lists_are_the_same_however_far_the_log_is(
         patch.setattr(shared_tail, "TAIL_ENTRIES", bound)
         patch.setattr(shared_tail, "_FIRST_STEP", min(bound, 200))
         reader = make_reader(STREAMS)
-        for event_filter in FILTERS:
+        for event_filter in (*FILTERS, *(INHERITING if bound > len(events) else ())):
             fitting = expected_order([event for event in events if event_filter.matches(event)])
-            assert all_pages(reader, event_filter, oldest_first=True, limit=limit) == fitting
-            assert all_pages(reader, event_filter, oldest_first=False, limit=limit) == fitting[::-1]
+            assert all_pages(reader, event_filter, oldest_first=True, limit=limit) == fitting, event_filter.text()
+            assert all_pages(reader, event_filter, oldest_first=False, limit=limit) == fitting[::-1], (
+                event_filter.text()
+            )
         if bound > len(events):
             assert_lists_are_folds(reader, events, limit)
         transaction.set_rollback(True)

@@ -20,7 +20,11 @@ from evdash.events.upcasters import UPCASTERS, UpcastersInvalid, load
 from tests.builders import entry, raw_entry
 
 # The hash of the results below, by version. A version never changes its results: add a line for a new one.
-RESULTS = {1: "ac07472c91a4773ce532db79fbd9b26d", 2: "57be6447baf0d4b8a7501b786280fe08"}
+RESULTS = {
+    1: "ac07472c91a4773ce532db79fbd9b26d",
+    2: "57be6447baf0d4b8a7501b786280fe08",
+    3: "724251933d4544a4c9d446c4b4df7b86",
+}
 
 MESSAGE = {"type": "message.added", "session_id": "s-1", "user_id": "u-1", "role": "user", "content": "Straße İ"}
 ENTRIES: tuple[Entry, ...] = (

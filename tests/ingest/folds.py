@@ -20,12 +20,13 @@ from evdash.eventlog.models import (
     TypeCount,
     UserDay,
 )
-from evdash.eventlog.row_mapping import pack, session_of_row, user_of_row
+from evdash.eventlog.row_mapping import INHERITED_COLUMNS, inherited_values, pack, session_of_row, user_of_row
 from evdash.eventlog.time_buckets import WIDTHS_S, slot_start_s
 from evdash.events.decoding import decode
 from evdash.events.deduplication import changes, identity
 from evdash.events.entry import Entry, EntryId
 from evdash.events.error_fingerprints import error_groups_of
+from evdash.events.inheritance import inherit_among
 from evdash.events.latency_sketch import bucket_of, operation
 from evdash.events.summaries import sessions_of, users_of
 
@@ -34,8 +35,10 @@ Tables = dict[str, Any]
 
 def expected(entries: Sequence[Entry]) -> Tables:
     """The tables after these entries, each of them once, in any order."""
-    found = changes([decode(entry) for entry in entries], {})
-    events = [change.event for change in found]
+    own = changes([decode(entry) for entry in entries], {})
+    groups = error_groups_of(own)
+    events = inherit_among([change.event for change in own])
+    found = [replace(change, event=event) for change, event in zip(own, events, strict=True)]
     sessions, users = sessions_of(found), users_of(found)
     last_of: dict[tuple[str, str], EntryId] = {}
     days: defaultdict[tuple[str, Any], list[int]] = defaultdict(lambda: [0, 0])
@@ -56,13 +59,18 @@ def expected(entries: Sequence[Entry]) -> Tables:
             row[0] += change.counts
             row[1] += change.counts * event.is_error
             row[2], row[3] = min(row[2], event.entry_id), max(row[3], event.entry_id)
-            if event.latency_ms is not None and change.counts:
+    for change in own:
+        event = change.event
+        if event.latency_ms is not None and change.counts:
+            for width_s in WIDTHS_S:
+                start_s = slot_start_s(event.occurred_us, width_s)
                 latencies[event.stream, width_s, start_s, operation(event), bucket_of(event.latency_ms)] += 1
-    groups = error_groups_of(found)
     taken_part = Counter(user for user, _ in last_of)
     return {
         "log": {
-            (event.stream, event.entry_id): (pack(event.entry.pairs), event.type, change.is_duplicate, identity(event))
+            (event.stream, event.entry_id): (
+                pack(event.entry.pairs), event.type, change.is_duplicate, identity(event), inherited_values(event)
+            )
             for change, event in zip(found, events, strict=True)
         },
         "sessions": dict(sessions),
@@ -91,7 +99,8 @@ def actual() -> Tables:
     return {
         "log": {
             (row.stream.name, row.entry_id): (
-                bytes(row.pairs), row.type, row.is_duplicate, bytes(row.identity) if row.identity else None
+                bytes(row.pairs), row.type, row.is_duplicate, bytes(row.identity) if row.identity else None,
+                tuple(getattr(row, name) for name in INHERITED_COLUMNS),
             )
             for row in LoggedEvent.objects.select_related("stream")
         },

@@ -38,7 +38,7 @@ stream_contents = st.one_of(
         ]
     ),
     st.tuples(
-        st.sampled_from(["message.added", "tool.called", "error.occurred"]),
+        st.sampled_from(["session.started", "message.added", "tool.called", "error.occurred"]),
         st.sampled_from(["", "s1", "s2"]),
         st.sampled_from(["", "u1", "u2"]),
         st.just(""),
@@ -51,6 +51,7 @@ def entry_of(stream: str, ms: int, content: tuple[str, str, str, str, str]) -> E
     type_, session, user, own_id, latency = content
     return raw_entry(
         ("type", type_), ("session_id", session), ("user_id", user), ("id", own_id), ("latency_ms", latency),
+        *((("call_id", "c1"), ("tool", "t" if latency == "1" else "")) if type_ == "tool.called" else ()),
         ("error", f"no seat on flight {own_id or ms % 3}" if type_ == "error.occurred" else ""),
         ("timestamp", str(1_700_000_000 + ms * 37)), entry_id=f"{ms}-1", stream=stream,
     )  # fmt: skip

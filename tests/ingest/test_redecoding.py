@@ -26,6 +26,7 @@ from evdash.eventlog.row_mapping import DECODED_COLUMNS, decoded_values
 from evdash.events.decoding import decode
 from evdash.events.entry import Entry, EntryId
 from evdash.events.filters.event_filter import EventFilter
+from evdash.events.inheritance import inherit_among
 from evdash.ingest import redecoding as redecoding_module
 from evdash.ingest import snapshots
 from evdash.ingest.projections.base import Projection
@@ -82,7 +83,8 @@ def assert_rows_are_decoded(found: Sequence[Entry]) -> None:
         (stream, entry_id): (by, *(bytes(value) if isinstance(value, memoryview) else value for value in values))
         for stream, entry_id, by, *values in rows
     }
-    assert written == {(each.stream, each.entry_id): (number, *decoded_values(decode(each))) for each in found}
+    events = inherit_among([decode(each) for each in found])
+    assert written == {(each.stream, each.entry_id): (number, *decoded_values(each)) for each in events}
 
 
 @pytest.mark.django_db

@@ -3,7 +3,7 @@
 from evdash.eventlog.models.analytics import LatencyCount
 from evdash.eventlog.models.delivery import AppliedEntry, EntryTries, Gap, GroupMinute, GroupPosition
 from evdash.eventlog.models.error_groups import ErrorGroup, ErrorGroupMember
-from evdash.eventlog.models.log import Decoder, LoggedEvent, Stream
+from evdash.eventlog.models.log import CallEntry, Decoder, LoggedEvent, Stream
 from evdash.eventlog.models.snapshots import SessionSnapshot
 from evdash.eventlog.models.summaries import AgentSession, AgentUser, Participation, Tally, TypeCount, UserDay
 
@@ -11,6 +11,7 @@ __all__ = [
     "AgentSession",
     "AgentUser",
     "AppliedEntry",
+    "CallEntry",
     "Decoder",
     "EntryTries",
     "ErrorGroup",

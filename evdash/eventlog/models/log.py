@@ -49,12 +49,15 @@ class LoggedEvent(models.Model):
     tool = models.TextField()
     model = models.TextField()
     agent = models.TextField()
+    agent_version = models.TextField(db_default="")
     code = models.TextField()
     event_id = models.TextField()
     pairs = models.BinaryField()  # eventlog/row_mapping.py
     search_text = models.TextField()  # events/filters/search_text.py
     identity = models.BinaryField(max_length=16, null=True)  # events/deduplication.py
     is_duplicate = models.BooleanField(default=False)  # an earlier entry of the stream has the same identity
+    # Sum of INHERITED_BITS (row_mapping.py): properties that the entry lacks, and that are from its session or call.
+    inherited = models.SmallIntegerField(db_default=0)
     # The Decoder of the decoded columns; 0: one of a version that did not record it. No index: see `Decoder.rows`.
     decoder_id = models.SmallIntegerField(db_default=0)
 
@@ -71,3 +74,23 @@ class LoggedEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.stream_id}/{self.entry_id}"
+
+
+class CallEntry(models.Model):
+    """An entry of the log with the ID of a call: it names the tool of the call, or inherits it."""
+
+    session_id = models.TextField()
+    call_id = models.TextField()
+    stream = models.ForeignKey(Stream, models.PROTECT, db_index=False)
+    entry_id = EntryIdField()
+    tool = models.TextField()  # "": the entry does not name its tool
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["session_id", "call_id", "entry_id", "stream"], name="one_row_per_call_and_entry"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.call_id} of {self.session_id}"

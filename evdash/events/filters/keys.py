@@ -56,7 +56,8 @@ FILTER_KEYS: Final = (
     FilterKey("code", "code", "timeout", "with code", facet="Error code"),
     FilterKey("model", "model", "gpt-4o", "with model", facet="Model"),
     FilterKey("stream", "stream", "memory:events", "in stream", facet="Stream", is_parameter=True),
-    FilterKey("agent", "agent", "planner", "of agent"),
+    FilterKey("agent", "agent", "planner", "of agent", facet="Agent"),
+    FilterKey("agent_version", "agent_version", "2.1", "of agent version", noun="agent version", facet="Agent version"),
     FilterKey("id", "event_id", "evt-1", "with event ID", noun="event ID"),
 )
 """All keys, in the order of facets and help."""

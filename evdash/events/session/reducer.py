@@ -9,6 +9,7 @@ from evdash.events.deduplication import identity
 from evdash.events.event import Event
 from evdash.events.event_types import type_of
 from evdash.events.field_values import beginning, call_id_of, count, text
+from evdash.events.inheritance import own
 from evdash.events.latency_sketch import operation
 from evdash.events.session.aspects import NAME_CHARS, Aspect
 from evdash.events.session.call_matching import (
@@ -166,6 +167,7 @@ def fold(state: SessionState, event: Event) -> SessionState:
     The event must belong to the session and follow its last event by entry ID and stream. Never raises: a failed part
     is left out, and `failures` records that at this event. A duplicate is only recorded as a duplicate.
     """
+    event = own(event, keep=("tool",))  # the state at an event does not depend on later ones
     at, key = position(event), identity(event)
     state = state._replace(folded=state.folded + 1, at=at, session_id=state.session_id or event.session_id)
     if key is not None and key in state.hidden.seen:

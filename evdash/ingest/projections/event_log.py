@@ -14,6 +14,7 @@ from evdash.events.deduplication import CountChange, Counted
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.ingest import read_models
+from evdash.ingest.inheriting import add_calls, inherit_in_log, with_inherited
 from evdash.ingest.projections.base import Positions, Projection
 
 
@@ -28,6 +29,10 @@ class AuditProjection(Projection):
 
     def _counted(self, identities: Collection[bytes], positions: Positions) -> Mapping[bytes, Counted]:
         return counted_in_log(identities)
+
+    def _changes(self, events: Sequence[Event], positions: Positions) -> list[CountChange]:
+        numbers = {stream: position.stream_id for stream, position in positions.items()}
+        return with_inherited(super()._changes(events, positions), numbers)
 
     def _record(self, changed: Sequence[CountChange], positions: Positions) -> None:
         new = [change for change in changed if change.is_new]
@@ -72,8 +77,9 @@ class AuditProjection(Projection):
             changed = changes_of(events, counted_in_log)
             rows = [event_values(change, numbers[change.event.stream], decoder) for change in changed if change.is_new]
             upsert(LoggedEvent, EVENT_COLUMNS, rows, key=("entry_id", "stream_id"))
-            self._add(changed, numbers)
+            self._add_own(changed, numbers)
             count += len(events)
+        self._add_inherited()
         note_all_rows(decoder)
         return count
 
@@ -85,9 +91,21 @@ class AuditProjection(Projection):
         self._clear()
         count = 0
         for changed in batches:
-            self._add(changed, stream_numbers({change.event.stream for change in changed}))
+            self._add_own(changed, stream_numbers({change.event.stream for change in changed}))
             count += len(changed)
+        self._add_inherited()
         return count
+
+    def _add_own(self, changed: Sequence[CountChange], numbers: Mapping[str, int]) -> None:
+        """Add what depends on the events alone."""
+        read_models.add_to_sessions(changed)
+        read_models.add_to_type_counts(changed, numbers)
+        add_calls((change.event for change in changed if change.is_new), numbers)
+
+    def _add_inherited(self) -> None:
+        """Update what the rows of the log inherit, and fill what depends on it. The sessions must be complete."""
+        for changed in inherit_in_log():
+            read_models.add_to_users(changed)
 
     def _clear(self) -> None:
         read_models.clear()

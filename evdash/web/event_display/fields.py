@@ -12,8 +12,9 @@ from django.urls import reverse
 from evdash.events.event import Event, Field
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.keys import BY_NAME
+from evdash.events.inheritance import INHERITED
 from evdash.web.formatting import format_size
-from evdash.web.links import event_address, with_query
+from evdash.web.links import event_address, filtered_address, user_address, with_query
 
 JSON_CHARS: Final = 200_000
 NODES: Final = 400
@@ -116,6 +117,29 @@ class DataLink:
 def field_views(event: Event, event_filter: EventFilter) -> tuple[FieldView, ...]:
     """Return all fields in the entry's order, each with the filters that add it to `event_filter`."""
     return tuple(_field_view(event, field, index, event_filter) for index, field in enumerate(event.fields))
+
+
+@dataclass(frozen=True, slots=True)
+class InheritedFact:
+    """A value that an event has from its session or its call."""
+
+    label: str
+    value: str
+    address: str  # of the user, or of the events with the same value
+    source: str  # "session" or "call"
+
+
+def inherited_facts(event: Event) -> tuple[InheritedFact, ...]:
+    """Return what the event inherited, in the order of INHERITED."""
+    return tuple(
+        InheritedFact(
+            BY_NAME[name].facet,
+            value := getattr(event, INHERITED[name]),
+            user_address(value) if name == "user" else filtered_address("events", EventFilter().also(name, value)),
+            "call" if name == "tool" else "session",
+        )
+        for name in event.inherited
+    )
 
 
 def data_links(event: Event, event_filter: EventFilter) -> tuple[DataLink, ...]:

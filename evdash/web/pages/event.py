@@ -19,7 +19,7 @@ from evdash.events.event_types import describe_event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.notes.records import Subject
 from evdash.web.error_pages import message_page
-from evdash.web.event_display.fields import data_links, field_views, hex_dump, whole_value
+from evdash.web.event_display.fields import data_links, field_views, hex_dump, inherited_facts, whole_value
 from evdash.web.event_display.row import row_of, rows_of
 from evdash.web.event_list.list_query import ScopedFilter, filter_pairs
 from evdash.web.formatting import format_count
@@ -113,6 +113,7 @@ def _context(request: HttpRequest, event: Event, neighbours: Neighbours, query: 
         "address": event_address(event.stream, event.entry_id),
         "fields": field_views(event, within),
         "data_links": data_links(event, within),
+        "inherited": inherited_facts(event),
         "neighbours": neighbours,
         "previous_address": event_address(previous.stream, previous.entry_id) if previous else "",
         "next_address": event_address(following.stream, following.entry_id) if following else "",
