@@ -1,23 +1,38 @@
-"""Groups of equal errors: the debug projection's tables joined with the uncommitted stream entries."""
+"""Groups of equal errors, of all errors or of those of a filter.
+
+All errors have read models: the debug projection's tables, joined with the uncommitted stream entries. The groups of a
+filter are those of its newest errors in the event log and in the streams.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any, Final
+
+from django.db.models import OuterRef, Subquery
 
 from evdash.eventlog.bulk import existing
+from evdash.eventlog.event_pages import events_of
+from evdash.eventlog.filter_summary import matches_of
 from evdash.eventlog.group_progress import all_stream_numbers
-from evdash.eventlog.models import ErrorGroup, ErrorGroupMember
-from evdash.eventlog.read_transaction import read_transaction
-from evdash.eventlog.stream_deltas import unapplied_deltas
+from evdash.eventlog.inheritance import Inheritance, logged_values
+from evdash.eventlog.models import AgentSession, ErrorGroup, ErrorGroupMember, LoggedEvent
+from evdash.eventlog.stream_deltas import StreamDeltas, unapplied_deltas
+from evdash.events.clock_skew import bounded_time_us
+from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
-from evdash.events.error_fingerprints import ErrorGroupSummary, error_groups_of
+from evdash.events.error_groups import ErrorGroupSummary, error_groups_of
 from evdash.events.event import datetime_from_us
+from evdash.events.filters.event_filter import EventFilter
 from evdash.streams.shared_tail import SharedTail, TailReading
 
-GROUPS_MAX = 50
+GROUPS_MAX: Final = 50
+"""Groups on a page, those with the most recent errors."""
+ERRORS_MAX: Final = 10_000
+"""Errors of a filter that are grouped, the newest ones. Reading and grouping them takes about 0.1 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +54,129 @@ class ErrorGroupRecord:
     last_id: EntryId
 
 
-def error_groups(tail: SharedTail, reading: TailReading, group: str) -> list[ErrorGroupRecord]:
-    """Return the groups with the most recent errors, at most GROUPS_MAX."""
-    with read_transaction():
-        added = error_groups_of(unapplied_deltas(tail, reading, group, all_stream_numbers(tail.streams)).of_errors())
-        rows = list(ErrorGroup.objects.order_by("-last_id", "fingerprint")[:GROUPS_MAX])
-        rows += ErrorGroup.objects.filter(fingerprint__in=added).exclude(pk__in=[row.pk for row in rows])
-        existing_members = _existing_members(added.values())
-        records = {row.fingerprint: _merged(row, added.get(row.fingerprint), existing_members) for row in rows}
+@dataclass(frozen=True, slots=True)
+class ErrorGroups:
+    """The groups of some errors."""
+
+    shown: tuple[ErrorGroupRecord, ...]  # the most recent first, at most GROUPS_MAX
+    groups: int  # how many there are
+    is_exact: bool = True  # False: only the newest errors are grouped
+
+
+def error_groups(tail: SharedTail, reading: TailReading, group: str, inheritance: Inheritance) -> ErrorGroups:
+    """Return the groups of all errors. Call inside a read transaction."""
+    deltas = unapplied_deltas(tail, reading, group, all_stream_numbers(tail.streams))
+    added = error_groups_of(deltas.of_errors())
+    rows = list(ErrorGroup.objects.order_by("-last_id", "fingerprint")[:GROUPS_MAX])
+    logged = set(ErrorGroup.objects.filter(fingerprint__in=added).values_list("fingerprint", flat=True))
+    rows += ErrorGroup.objects.filter(fingerprint__in=logged - {row.fingerprint for row in rows})
+    existing_members = _existing_members(added.values())
+    records = {row.fingerprint: _merged(row, added.get(row.fingerprint), existing_members) for row in rows}
     for fingerprint, summary in added.items():
         if fingerprint not in records:
             records[fingerprint] = group_of_summary(summary)
-    ordered = sorted(records.values(), key=lambda record: (record.last_id, record.fingerprint), reverse=True)
-    return [record for record in ordered if record.events][:GROUPS_MAX]
+    ordered = sorted(records.values(), key=_newest_first, reverse=True)
+    shown = [record for record in ordered if record.events][:GROUPS_MAX]
+    inherited = _inherited_users({record.fingerprint for record in shown}, added, inheritance)
+    empty = sum(not records[fingerprint].events for fingerprint in added)
+    return ErrorGroups(
+        tuple(replace(each, users=each.users + len(inherited.get(each.fingerprint, ()))) for each in shown),
+        ErrorGroup.objects.count() + len(added.keys() - logged) - empty,
+    )
+
+
+def error_groups_of_filter(
+    unlogged: StreamDeltas,
+    unlogged_complete: bool,
+    numbers: Mapping[str, int],
+    filter: EventFilter,
+    now: datetime,
+) -> ErrorGroups:
+    """Return the groups of the errors that the filter matches. Call inside a read transaction."""
+    matching = matches_of(unlogged, unlogged_complete, numbers, filter.errors(), now, limit=ERRORS_MAX)
+    summaries = dict(error_groups_of(map(CountChange, matching.counted)))
+    names = {number: name for name, number in numbers.items()}
+    logged = _groups_of_rows(list(matching.rows.values_list(*_ROW)), names)
+    merged = {
+        fingerprint: summaries[fingerprint].merged(found) if fingerprint in summaries else found
+        for fingerprint, found in logged.items()
+    }
+    groups = {**summaries, **merged}
+    newest = sorted(groups.values(), key=lambda group: (group.last_id, group.fingerprint), reverse=True)[:GROUPS_MAX]
+    texts = _texts([group for group in newest if group.fingerprint not in summaries], numbers)
+    shown = (replace(group_of_summary(group), **texts.get(group.fingerprint, {})) for group in newest)
+    is_exact = matching.complete and sum(group.events for group in logged.values()) <= ERRORS_MAX
+    return ErrorGroups(tuple(shown), len(groups), is_exact)
+
+
+_ROW: Final = ("error_group", "session_id", "user_id", "stream_id", "entry_id", "occurred_us")
+
+
+def _groups_of_rows(rows: Iterable[Any], names: Mapping[int, str]) -> dict[str, ErrorGroupSummary]:
+    """Return the groups of these values of _ROW, without their texts."""
+    by_group = defaultdict[str, list[Any]](list)
+    for fingerprint, *values in rows:
+        by_group[fingerprint].append(values)
+    groups = {}
+    for fingerprint, values in by_group.items():
+        sessions, users, numbers, ids, _ = zip(*values, strict=True)
+        times_us = [bounded_time_us(occurred_us, entry_id) for *_, entry_id, occurred_us in values]
+        groups[fingerprint] = ErrorGroupSummary(
+            fingerprint=fingerprint,
+            type="",
+            code="",
+            tool="",
+            masked="",
+            first=min((entry_id, names[number]) for entry_id, number in zip(ids, numbers, strict=True)),
+            last_id=max(ids),
+            first_us=min(times_us),
+            last_us=max(times_us),
+            events=len(values),
+            sessions=frozenset(sessions) - {""},
+            users=frozenset(users) - {""},
+            unnamed=frozenset(),
+        )
+    return groups
+
+
+def _texts(groups: Sequence[ErrorGroupSummary], numbers: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+    """Return type, code, tool and masked text of these groups by fingerprint, from the first error of each."""
+    rows = LoggedEvent.objects.filter(
+        entry_id__in={group.first[0] for group in groups}, error_group__in=[group.fingerprint for group in groups]
+    )
+    found = error_groups_of(map(CountChange, events_of(rows, numbers)))
+    return {
+        fingerprint: {"type": each.type, "code": each.code, "tool": each.tool, "masked": each.masked}
+        for fingerprint, each in found.items()
+    }
+
+
+def _newest_first(record: ErrorGroupRecord) -> tuple[EntryId, str]:
+    return record.last_id, record.fingerprint
+
+
+def _inherited_users(
+    fingerprints: Set[str], added: Mapping[str, ErrorGroupSummary], inheritance: Inheritance
+) -> Mapping[str, Set[str]]:
+    """Return, by group, the users that errors inherit from their session, and that no error of the group names."""
+    users = defaultdict[str, set[str]](set)
+    unnamed = ErrorGroupMember.objects.filter(kind="unnamed", fingerprint__in=fingerprints)
+    declared = AgentSession.objects.filter(session_id=OuterRef("name")).exclude(declared_user="")
+    logged = unnamed.annotate(user=Subquery(declared.values("declared_user")[:1])).exclude(user=None)
+    for fingerprint, user in logged.values_list("fingerprint", "user").distinct():
+        users[fingerprint].add(user)
+    tailed = {session_id: values.user.text for session_id, values in inheritance.values.items() if values.user}
+    for fingerprint, session_id in unnamed.filter(name__in=list(tailed)).values_list("fingerprint", "name"):
+        users[fingerprint].add(tailed[session_id])
+    for fingerprint in fingerprints & added.keys():
+        new = {session_id for session_id in added[fingerprint].unnamed if session_id not in tailed}
+        values = logged_values(new) if new else {}
+        users[fingerprint] |= {each.user.text for each in values.values() if each.user}
+        users[fingerprint] |= {tailed[session_id] for session_id in added[fingerprint].unnamed & tailed.keys()}
+    wanted = [(fingerprint, "user", user) for fingerprint, names in users.items() for user in names]
+    for fingerprint, _, user in existing(ErrorGroupMember, ("fingerprint", "kind", "name"), wanted):
+        users[fingerprint].discard(user)
+    return {name: users[name] - (added[name].users if name in added else set()) for name in users}
 
 
 def _merged(

@@ -47,18 +47,29 @@ class _Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class _Matches:
+class Matches:
     """The events of a filter: those missing from the log, and the newest rows of the others."""
 
     fitting: Sequence[CountChange]
     relabelled: Sequence[Event]  # of the log, but not among the rows
-    rows: QuerySet[LoggedEvent]  # at most SAMPLE_MAX + 1
-    complete: bool  # nothing is beyond them, unless there are more than SAMPLE_MAX
+    rows: QuerySet[LoggedEvent]  # at most one more than the limit
+    complete: bool  # nothing is beyond them, unless there are more than the limit
+
+    @property
+    def counted(self) -> list[Event]:
+        """The events that are not among the rows, without duplicates."""
+        return [*(change.event for change in self.fitting if change.counts == 1), *self.relabelled]
 
 
-def _matches(
-    unlogged: StreamDeltas, unlogged_complete: bool, numbers: Mapping[str, int], filter: EventFilter, now: datetime
-) -> _Matches:
+def matches_of(
+    unlogged: StreamDeltas,
+    unlogged_complete: bool,
+    numbers: Mapping[str, int],
+    filter: EventFilter,
+    now: datetime,
+    limit: int = SAMPLE_MAX,
+) -> Matches:
+    """Return the events of the filter, of the log's rows the newest. Reads one database state."""
     matches = filter.predicate(now)
     fitting = [change for change in unlogged.matching(filter.driver()) if matches(change.event)]
     query = log_query(filter, now)
@@ -71,17 +82,17 @@ def _matches(
         rows = rows.exclude(stream_id=numbers[each.event.stream], entry_id=each.event.entry_id)
     if bound is not None:
         rows = rows.filter(entry_id__gte=bound)
-    newest = rows.order_by("-entry_id", "-stream_id")[: SAMPLE_MAX + 1]
+    newest = rows.order_by("-entry_id", "-stream_id")[: limit + 1]
     others = [row.now for row in relabelled if not row.is_duplicate and matches(row.now)]
-    return _Matches(fitting, others, newest, unlogged_complete and bound is None)
+    return Matches(fitting, others, newest, unlogged_complete and bound is None)
 
 
 def filter_summary(
     unlogged: StreamDeltas, unlogged_complete: bool, numbers: Mapping[str, int], filter: EventFilter, now: datetime
 ) -> FilterSummary:
     """Return counts, facets and histogram of the filter, within the sample's bound. Reads one database state."""
-    matching = _matches(unlogged, unlogged_complete, numbers, filter, now)
-    counted_ones = [*(change.event for change in matching.fitting if change.counts == 1), *matching.relabelled]
+    matching = matches_of(unlogged, unlogged_complete, numbers, filter, now)
+    counted_ones = matching.counted
     if len(counted_ones) > SAMPLE_MAX:
         counted_ones = sorted(counted_ones, key=_place, reverse=True)[: SAMPLE_MAX + 1]
     logged = _values(matching.rows.values_list(*_SAMPLED, *map(_excerpt, _field_facets())))
@@ -99,10 +110,10 @@ def filter_count(
     unlogged: StreamDeltas, unlogged_complete: bool, numbers: Mapping[str, int], filter: EventFilter, now: datetime
 ) -> Count:
     """Return the `events` of `filter_summary` with less work. Reads one database state."""
-    matching = _matches(unlogged, unlogged_complete, numbers, filter, now)
+    matching = matches_of(unlogged, unlogged_complete, numbers, filter, now)
     if _is_counted(filter):
         return Count(counted(matching.fitting, numbers, filter)[0], unlogged_complete)
-    number = sum(change.counts == 1 for change in matching.fitting) + len(matching.relabelled) + matching.rows.count()
+    number = len(matching.counted) + matching.rows.count()
     return Count(min(number, SAMPLE_MAX), matching.complete and number <= SAMPLE_MAX)
 
 

@@ -152,7 +152,10 @@ def inheritance_of(
 
 
 def _names(reading: TailReading) -> Mapping[CallKey, Sequence[CallName]]:
-    """Return the entries of calls with an unnamed entry in the tail, of log and tail."""
+    """Return the entries of calls with an unnamed entry in the tail, of log and tail.
+
+    An unnamed entry that the log has, whose only named one is in the tail, gets its tool when that is committed.
+    """
     names = logged_names(reading.call_names.keys())
     return {key: sorted({*names.get(key, ()), *tailed}) for key, tailed in reading.call_names.items()}
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Sum
 
+from evdash.eventlog.bulk import select
 from evdash.eventlog.event_query import slots_between
 from evdash.eventlog.group_progress import all_stream_numbers
-from evdash.eventlog.models import LatencyCount, TypeCount
+from evdash.eventlog.models import CallTiming, LatencyCount, TypeCount
 from evdash.eventlog.read_transaction import read_transaction
 from evdash.eventlog.stream_deltas import unapplied_deltas
-from evdash.eventlog.time_buckets import DAY_S, in_us, within
+from evdash.eventlog.time_buckets import DAY_S, RangeUs, in_us
+from evdash.events.call_latencies import CallPart, Latency, call_parts, changed_latencies
 from evdash.events.deduplication import CountChange
-from evdash.events.latency_sketch import bucket_of, operation, percentile_ms
+from evdash.events.entry import EntryId
+from evdash.events.inheritance import CallKey
+from evdash.events.latency_sketch import percentile_ms
 from evdash.streams.shared_tail import SharedTail, TailReading
 
 OPERATIONS_MAX = 12
@@ -50,7 +54,7 @@ def latencies(
     range_us = in_us(since, until)
     with read_transaction():
         added = unapplied_deltas(tail, reading, group, all_stream_numbers(tail.streams)).changes
-        counts = _counts(within(added, range_us))
+        counts = _counts(changed_latencies(added, stored_parts(added)), range_us)
         rows = LatencyCount.objects.filter(slots_between(*range_us)).values_list("operation", "bucket")
         for name, bucket, events in rows.annotate(Sum("events")):
             counts[name][bucket] += events
@@ -59,18 +63,35 @@ def latencies(
     return _latencies(counts, types, complete=reading.reaches(group))
 
 
-def latencies_of(changes: Iterable[CountChange], since: datetime | None, until: datetime | None) -> Latencies:
+def latencies_of(changes: Sequence[CountChange], since: datetime | None, until: datetime | None) -> Latencies:
     """Return the latencies of these changes in the range, without the tables."""
-    inside = within(changes, in_us(since, until))
-    return _latencies(_counts(inside), {change.event.type for change in inside}, complete=True)
+    counts = _counts(changed_latencies(changes, {}), in_us(since, until))
+    return _latencies(counts, {change.event.type for change in changes}, complete=True)
 
 
-def _counts(changes: Iterable[CountChange]) -> dict[str, Counter[int]]:
+def stored_parts(changes: Iterable[CountChange]) -> Mapping[CallKey, list[CallPart]]:
+    """Return the parts that the tables have of the calls of these changes."""
+    keys = {key for change in changes if change.counts for key, _ in call_parts(change.event)}
+    if not keys:
+        return {}
+    streams = {number: name for name, number in all_stream_numbers(()).items()}
+    values = ("stream_id", "entry_id", "is_call", "occurred_us", "latency_ms", "tool", "type")
+    parts = defaultdict[CallKey, list[CallPart]](list)
+    for session_id, call_id, number, packed, is_call, *others in select(
+        CallTiming, ("session_id", "call_id"), keys, values
+    ):
+        part = CallPart(EntryId.from_bytes(bytes(packed)), streams[number], bool(is_call), *others)
+        parts[session_id, call_id].append(part)
+    return parts
+
+
+def _counts(latencies: Mapping[Latency, int], range_us: RangeUs) -> dict[str, Counter[int]]:
+    since_us, until_us = range_us
     counts: dict[str, Counter[int]] = defaultdict(Counter)
-    for change in changes:
-        event = change.event
-        if event.latency_ms is not None:
-            counts[operation(event)][bucket_of(event.latency_ms)] += change.counts
+    for latency, events in latencies.items():
+        after_start = since_us is None or latency.occurred_us >= since_us
+        if after_start and (until_us is None or latency.occurred_us < until_us):
+            counts[latency.operation][latency.bucket] += events
     return counts
 
 

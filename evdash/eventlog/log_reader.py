@@ -10,7 +10,7 @@ from django.utils.functional import cached_property
 
 from evdash.eventlog import summaries
 from evdash.eventlog.decoders import redecoding_progress
-from evdash.eventlog.error_groups import ErrorGroupRecord, error_groups
+from evdash.eventlog.error_groups import ErrorGroups, error_groups, error_groups_of_filter
 from evdash.eventlog.event_pages import event_page, events_of
 from evdash.eventlog.filter_summary import filter_count, filter_summary
 from evdash.eventlog.gaps import gaps_between, total_missing
@@ -243,8 +243,14 @@ class LogReader(Reader):
         since, until = whole_minutes(since, until)
         return latencies(self._tail, self._stream_part.reading, settings.EVDASH.analytics_group, since, until)
 
-    def error_groups(self) -> list[ErrorGroupRecord]:
-        return error_groups(self._tail, self._stream_part.reading, settings.EVDASH.debug_group)
+    def error_groups(self, filter: EventFilter) -> ErrorGroups:
+        complete = self.has_read_all
+        with read_transaction():
+            if filter.errors() == EventFilter().errors():
+                inheritance = self._unlogged().inheritance
+                group = settings.EVDASH.debug_group
+                return error_groups(self._tail, self._stream_part.reading, group, inheritance)
+            return error_groups_of_filter(self._unlogged(), complete, self._numbers, filter, self.now)
 
     def _read_stream(self) -> None:
         """Read the stream now, before a read transaction on the log begins."""

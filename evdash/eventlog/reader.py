@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime
 
-from evdash.eventlog.error_groups import ErrorGroupRecord
+from evdash.eventlog.error_groups import ErrorGroups
 from evdash.eventlog.latencies import Latencies
 from evdash.eventlog.records import (
     Count,
@@ -194,5 +194,5 @@ class Reader(ABC):
         """Return the latencies of operations over a time range, widened to whole minutes, or over all events."""
 
     @abstractmethod
-    def error_groups(self) -> list[ErrorGroupRecord]:
-        """Return groups of errors that differ only in numbers and names, the most recent first."""
+    def error_groups(self, filter: EventFilter) -> ErrorGroups:
+        """Return the groups of the filter's errors that differ only in numbers and names."""

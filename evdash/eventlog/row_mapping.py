@@ -32,8 +32,8 @@ def unpack(packed: bytes) -> tuple[tuple[bytes, bytes], ...]:
 
 EVENT_COLUMNS = (
     "stream_id", "entry_id", "occurred_us", "is_error", "type", "session_id", "user_id", "severity", "tool", "model",
-    "agent", "agent_version", "code", "event_id", "pairs", "search_text", "identity", "is_duplicate", "inherited",
-    "decoder_id",
+    "agent", "agent_version", "code", "error_group", "event_id", "pairs", "search_text", "identity",
+    "is_duplicate", "inherited", "decoder_id",
 )  # fmt: skip
 
 
@@ -43,14 +43,14 @@ def event_values(change: CountChange, stream_id: int, decoder_id: int) -> tuple[
     return (
         stream_id, event.entry_id.to_bytes(), event.occurred_us, event.is_error, event.type, event.session_id,
         event.user_id, event.severity, event.tool, event.model, event.agent, event.agent_version, event.code,
-        event.event_id, pack(event.entry.pairs), search_text(event), change.identity, change.is_duplicate,
-        inherited_bits(event), decoder_id,
+        event.error_group, event.event_id, pack(event.entry.pairs), search_text(event), change.identity,
+        change.is_duplicate, inherited_bits(event), decoder_id,
     )  # fmt: skip
 
 
 DECODED_COLUMNS = (
     "occurred_us", "is_error", "type", "session_id", "user_id", "severity", "tool", "model", "agent", "agent_version",
-    "code", "event_id", "inherited", "search_text", "identity",
+    "code", "error_group", "event_id", "inherited", "search_text", "identity",
 )  # fmt: skip
 """The columns that depend on the decoder, without `is_duplicate`, which depends on other rows, too."""
 
@@ -59,8 +59,8 @@ def decoded_values(event: Event) -> tuple[Any, ...]:
     """Return the DECODED_COLUMNS of an event."""
     return (
         event.occurred_us, event.is_error, event.type, event.session_id, event.user_id, event.severity, event.tool,
-        event.model, event.agent, event.agent_version, event.code, event.event_id, inherited_bits(event),
-        search_text(event), identity(event),
+        event.model, event.agent, event.agent_version, event.code, event.error_group, event.event_id,
+        inherited_bits(event), search_text(event), identity(event),
     )  # fmt: skip
 
 

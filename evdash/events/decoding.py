@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from evdash.events.clock_skew import is_ahead_of_stream
 from evdash.events.entry import MAX_DATETIME_MS, Entry
+from evdash.events.error_fingerprints import fingerprint, masked
 from evdash.events.event import Event, TimeSource, datetime_from_us, name_of, text_of
 from evdash.events.event_types import SESSION, TOOL, EventType, type_of
 from evdash.events.identifiers import IDENTIFIER_MAX_CHARS, identifier_of
@@ -99,18 +100,22 @@ def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upca
         severity = severity or "error"
     tokens = _tokens(profile, plan, data, remarks)
     occurred_us, time_source = _occurred(entry, plan, data, remarks)
+    user_id, session_id = identifier(plan.user_id), identifier(plan.session_id)
+    code = identifier(plan.code) or (_shortened(error.code, "the error code", remarks) if error else "")
+    text_of_error = masked(error_text, user_id, session_id) if is_error else ""
     return Event(
         entry=entry,
         event_id=identifier(plan.event_id),
         type=event_type,
-        session_id=identifier(plan.session_id),
-        user_id=identifier(plan.user_id),
+        session_id=session_id,
+        user_id=user_id,
         occurred_us=occurred_us,
         time_source=time_source,
         severity=severity,
         is_error=is_error,
         error=error_text,
-        code=identifier(plan.code) or (_shortened(error.code, "the error code", remarks) if error else ""),
+        code=code,
+        error_group=fingerprint(event_type, code, tool, text_of_error) if is_error else "",
         tool=tool,
         model=identifier(plan.model, "name"),
         agent=identifier(plan.agent, "name"),

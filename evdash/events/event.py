@@ -73,6 +73,7 @@ class Event:
     is_error: bool
     error: str  # the producer's text
     code: str
+    error_group: str  # the fingerprint of an error (error_fingerprints.py); "" for other events
     tool: str
     model: str
     agent: str

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from itertools import islice
 
-from evdash.eventlog.error_groups import GROUPS_MAX, ErrorGroupRecord, group_of_summary
+from evdash.eventlog.error_groups import GROUPS_MAX, ErrorGroups, group_of_summary
 from evdash.eventlog.filter_summary import summary_of
 from evdash.eventlog.latencies import Latencies, latencies_of
 from evdash.eventlog.reader import Reader
@@ -31,7 +31,7 @@ from evdash.eventlog.session_snapshots import Step
 from evdash.eventlog.summaries import RECENT_ERRORS, days_of, overview_of, page_by_last_id
 from evdash.eventlog.time_buckets import whole_minutes
 from evdash.events.entry import EntryId
-from evdash.events.error_fingerprints import error_groups_of
+from evdash.events.error_groups import error_groups_of
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.summaries import SessionSummary, UserSummary, sessions_of
@@ -166,9 +166,12 @@ class SandboxReader(Reader):
     def latencies(self, since: datetime | None = None, until: datetime | None = None) -> Latencies:
         return latencies_of(self._contents.changes, *whole_minutes(since, until))
 
-    def error_groups(self) -> list[ErrorGroupRecord]:
-        groups = map(group_of_summary, error_groups_of(self._contents.changes).values())
-        return sorted(groups, key=lambda group: (group.last_id, group.fingerprint), reverse=True)[:GROUPS_MAX]
+    def error_groups(self, filter: EventFilter) -> ErrorGroups:
+        matches = filter.errors().predicate(self.now)
+        errors = (change for change in self._contents.changes if matches(change.event))
+        groups = [group for each in error_groups_of(errors).values() if (group := group_of_summary(each)).events]
+        newest = sorted(groups, key=lambda group: (group.last_id, group.fingerprint), reverse=True)
+        return ErrorGroups(tuple(newest[:GROUPS_MAX]), len(groups))
 
     def _among(self, filter: EventFilter) -> Sequence[Event]:
         """Return the events that the filter can match: those of one session, or all."""

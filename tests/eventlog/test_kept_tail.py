@@ -140,7 +140,7 @@ def answers(tail: SharedTail) -> dict[str, Any]:
         "user": [reader.user(each.user_id) for each in users.users],
         "overview": reader.overview(),
         "latencies": reader.latencies(),
-        "error groups": reader.error_groups(),
+        "error groups": [reader.error_groups(each) for each in FILTERS[:5]],
         "through": reader.logged_through,
         "ends": reader.last_entry_ids(),
     }
@@ -148,7 +148,13 @@ def answers(tail: SharedTail) -> dict[str, Any]:
 
 def later_answers(reader: LogReader) -> list[Any]:
     """What a page may ask of its reader after others have read more."""
-    found = [reader.coverage, reader.sessions(), reader.users(), reader.overview(), reader.error_groups()]
+    found = [
+        reader.coverage,
+        reader.sessions(),
+        reader.users(),
+        reader.overview(),
+        [reader.error_groups(each) for each in FILTERS[:5]],
+    ]
     return [*found, *(reader.summary(each) for each in FILTERS[:4])]
 
 

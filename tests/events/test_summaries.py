@@ -46,4 +46,4 @@ def test_no_text_of_a_summary_has_a_nul_character() -> None:
     ended = event(type="session.ended", session_id="s", outcome="a\0b")
     failed = event(type="error.occurred", error="boom \0 x")
     assert SessionSummary.of(CountChange(ended)).outcome == "a\\x00b"
-    assert "\0" not in masked(failed)
+    assert "\0" not in masked(failed.error, failed.user_id, failed.session_id)

@@ -22,12 +22,12 @@ from evdash.eventlog.models import (
 )
 from evdash.eventlog.row_mapping import INHERITED_COLUMNS, inherited_values, pack, session_of_row, user_of_row
 from evdash.eventlog.time_buckets import WIDTHS_S, slot_start_s
+from evdash.events.call_latencies import changed_latencies
 from evdash.events.decoding import decode
 from evdash.events.deduplication import changes, identity
 from evdash.events.entry import Entry, EntryId
-from evdash.events.error_fingerprints import error_groups_of
+from evdash.events.error_groups import error_groups_of
 from evdash.events.inheritance import inherit_among
-from evdash.events.latency_sketch import bucket_of, operation
 from evdash.events.summaries import sessions_of, users_of
 
 Tables = dict[str, Any]
@@ -59,12 +59,10 @@ def expected(entries: Sequence[Entry]) -> Tables:
             row[0] += change.counts
             row[1] += change.counts * event.is_error
             row[2], row[3] = min(row[2], event.entry_id), max(row[3], event.entry_id)
-    for change in own:
-        event = change.event
-        if event.latency_ms is not None and change.counts:
-            for width_s in WIDTHS_S:
-                start_s = slot_start_s(event.occurred_us, width_s)
-                latencies[event.stream, width_s, start_s, operation(event), bucket_of(event.latency_ms)] += 1
+    for latency, count in changed_latencies(own, {}).items():
+        for width_s in WIDTHS_S:
+            start_s = slot_start_s(latency.occurred_us, width_s)
+            latencies[latency.stream, width_s, start_s, latency.operation, latency.bucket] += count
     taken_part = Counter(user for user, _ in last_of)
     return {
         "log": {
@@ -88,7 +86,7 @@ def expected(entries: Sequence[Entry]) -> Tables:
         "error group members": {
             (key, kind, name)
             for key, g in groups.items()
-            for kind, names in (("session", g.sessions), ("user", g.users))
+            for kind, names in (("session", g.sessions), ("user", g.users), ("unnamed", g.unnamed))
             for name in names
         },
     }  # fmt: skip

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 import pytest
 import redis
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from evdash.eventlog.log_reader import LogReader
@@ -16,6 +16,7 @@ from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Position
 from evdash.events.entry import Entry, EntryId
 from evdash.events.filters.event_filter import EventFilter
+from evdash.ingest.projections.error_groups import DebugProjection
 from evdash.ingest.projections.event_log import AuditProjection
 from evdash.ingest.worker import Worker
 from evdash.replay import sandbox_contents
@@ -24,29 +25,45 @@ from evdash.replay.sandbox_reader import SandboxReader
 from evdash.streams.consumer_group import GroupConsumer
 from evdash.streams.sandbox import Sandbox
 from evdash.streams.stream_info import stream_info
-from tests.builders import raw_entry, tail_of
+from tests.builders import has_late_name, raw_entry, tail_of
 from tests.eventlog.conftest import GROUP, write
 
 STREAM = "sandbox:x"
 NOW = datetime(2023, 11, 14, 22, 14, tzinfo=UTC)
 FILTERS = [
     EventFilter.parse(text)
-    for text in ("", "is:error", "session:s1", "session:s1 session:s2*", "-session:s1", "type:a user:u1", '"x"')
+    for text in (
+        "",
+        "is:error",
+        "session:s1",
+        "session:s1 session:s2*",
+        "-session:s1",
+        "type:a user:u1",
+        '"x"',
+        "user:*",
+        "-user:u1",
+        "model:m1",
+        "-agent:m2 tool:t1",
+        "session:s1 since:2023-11-14T22:13:30Z",
+    )
 ]
 
 _entries = st.lists(
     st.builds(
-        lambda ms, type_, session, user, own_id, latency: raw_entry(
+        lambda ms, type_, session, user, own_id, latency, model, call: raw_entry(
             ("type", type_), ("session_id", session), ("user_id", user), ("content", "x" if session else "y"),
-            ("id", own_id), ("timestamp", str(1700000000 + ms % 50)), ("latency_ms", latency), ("error", "e 1"),
+            ("id", own_id), ("timestamp", str(1700000000 + ms % 50)), ("latency_ms", latency),
+            ("error", "e 1" if type_ != "session.started" else ""), ("model", model), ("agent", model), *call,
             entry_id=f"{ms}-1", stream=STREAM,
         ),
         st.integers(0, 40),
-        st.sampled_from(["a", "b", "error.occurred", "session.ended"]),
+        st.sampled_from(["a", "b", "error.occurred", "session.started", "session.ended"]),
         st.sampled_from(["", "s1", "s2", "s3"]),
         st.sampled_from(["", "u1", "u2"]),
         st.sampled_from(["", "", "e1"]),
         st.sampled_from(["", "5", "900"]),
+        st.sampled_from(["", "", "m1", "m2"]),
+        st.sampled_from([(), (), (("call_id", "c1"),), (("call_id", "c1"), ("tool", "t1"))]),
     ),
     max_size=25,
     unique_by=lambda entry: entry.entry_id,
@@ -85,7 +102,8 @@ def last_step(reader: Reader, session_id: str, through: EntryId | None) -> tuple
 
 def answers(reader: Reader, limit: int) -> dict[str, object]:
     """Everything that pages ask."""
-    everything: dict[str, object] = {"overview": reader.overview(), "groups": reader.error_groups()}
+    everything: dict[str, object] = {"overview": reader.overview()}
+    everything["groups"] = [reader.error_groups(event_filter) for event_filter in FILTERS]
     since, until = datetime(2023, 11, 14, 22, 13, tzinfo=UTC), datetime(2023, 11, 14, 22, 13, 30, tzinfo=UTC)
     everything["latencies"] = [reader.latencies(), reader.latencies(since, until)]
     everything["lists"] = [pages(reader, event_filter, limit) for event_filter in FILTERS]
@@ -125,14 +143,21 @@ def answers(reader: Reader, limit: int) -> dict[str, object]:
 
 @pytest.mark.django_db
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
-@given(entries=_entries, limit=st.integers(1, 7))
-def test_both_readers_answer_alike(valkey: redis.Redis, entries: list[Entry], limit: int) -> None:
+@given(entries=_entries, limit=st.integers(1, 7), logged=st.integers(0, 25), grouped=st.integers(0, 25))
+def test_both_readers_answer_alike(
+    valkey: redis.Redis, entries: list[Entry], limit: int, logged: int, grouped: int
+) -> None:
+    """However far the workers are."""
+    assume(not has_late_name(entries))
     valkey.flushall()
     write(valkey, sorted(entries, key=lambda entry: entry.entry_id))
     with transaction.atomic():
-        worker = Worker(GroupConsumer(valkey, GROUP, "c"), AuditProjection(GROUP), [STREAM], batch_size=99)
-        worker.connect()
-        worker.step()
+        for projection, count in ((AuditProjection(GROUP), logged), (DebugProjection("evdash-debug"), grouped)):
+            if count:
+                consumer = GroupConsumer(valkey, projection.group, "c")
+                worker = Worker(consumer, projection, [STREAM], batch_size=count)
+                worker.connect()
+                worker.step()
         of_streams = answers(LogReader(tail_of(valkey, STREAM), GROUP, NOW), limit)
         transaction.set_rollback(True)
     of_sandbox = answers(sandbox_reader(valkey), limit)

@@ -1,6 +1,6 @@
 """The tables: the event log, its read models, and the progress of each consumer group."""
 
-from evdash.eventlog.models.analytics import LatencyCount
+from evdash.eventlog.models.analytics import CallTiming, LatencyCount
 from evdash.eventlog.models.delivery import AppliedEntry, EntryTries, Gap, GroupMinute, GroupPosition
 from evdash.eventlog.models.error_groups import ErrorGroup, ErrorGroupMember
 from evdash.eventlog.models.log import CallEntry, Decoder, LoggedEvent, Stream
@@ -12,6 +12,7 @@ __all__ = [
     "AgentUser",
     "AppliedEntry",
     "CallEntry",
+    "CallTiming",
     "Decoder",
     "EntryTries",
     "ErrorGroup",

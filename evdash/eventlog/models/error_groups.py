@@ -32,10 +32,13 @@ class ErrorGroup(models.Model):
 
 
 class ErrorGroupMember(models.Model):
-    """A session or a user that was affected by an error of the group."""
+    """A session or a user that was affected by an error of the group.
+
+    A session whose error names no user is also recorded as `unnamed`: its user is the one that the session declares.
+    """
 
     fingerprint = models.CharField(max_length=32)
-    kind = models.CharField(max_length=7)  # session or user
+    kind = models.CharField(max_length=7)  # session, user or unnamed
     name = models.TextField()
 
     class Meta:

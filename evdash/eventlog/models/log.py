@@ -51,6 +51,7 @@ class LoggedEvent(models.Model):
     agent = models.TextField()
     agent_version = models.TextField(db_default="")
     code = models.TextField()
+    error_group = models.TextField(db_default="")
     event_id = models.TextField()
     pairs = models.BinaryField()  # eventlog/row_mapping.py
     search_text = models.TextField()  # events/filters/search_text.py

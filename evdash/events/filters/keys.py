@@ -58,6 +58,7 @@ FILTER_KEYS: Final = (
     FilterKey("stream", "stream", "memory:events", "in stream", facet="Stream", is_parameter=True),
     FilterKey("agent", "agent", "planner", "of agent", facet="Agent"),
     FilterKey("agent_version", "agent_version", "2.1", "of agent version", noun="agent version", facet="Agent version"),
+    FilterKey("group", "error_group", "9f3c2a…", "of error group", noun="error group"),
     FilterKey("id", "event_id", "evt-1", "with event ID", noun="event ID"),
 )
 """All keys, in the order of facets and help."""

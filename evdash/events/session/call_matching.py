@@ -68,9 +68,14 @@ def took_ms(call_us: int, call_written_ms: int, end: Event) -> float:
     write whole seconds. If the entry IDs differ from those by less than a second, they are more exact and are used. A
     negative result becomes 0.
     """
-    producer_ms = (end.occurred_us - call_us) / 1000
-    redis_ms = end.entry_id.ms - call_written_ms
-    is_whole_seconds = end.occurred_us % 1_000_000 == 0 and call_us % 1_000_000 == 0
+    return elapsed_ms(call_us, call_written_ms, end.occurred_us, end.entry_id.ms)
+
+
+def elapsed_ms(call_us: int, call_written_ms: int, end_us: int, end_written_ms: int) -> float:
+    """Return the milliseconds between two events; see `took_ms`."""
+    producer_ms = (end_us - call_us) / 1000
+    redis_ms = end_written_ms - call_written_ms
+    is_whole_seconds = end_us % 1_000_000 == 0 and call_us % 1_000_000 == 0
     return float(max(0, redis_ms if is_whole_seconds and abs(redis_ms - producer_ms) < 1000 else producer_ms))
 
 

@@ -120,6 +120,8 @@ def _ended(state: SessionState, event: Event, at: str, call: Call) -> SessionSta
         returned_at=at,
         error=beginning(event.error),
     )
+    if event.latency_ms is None and ended.latency_ms is not None:
+        state = _with_latency(state, ended.tool or event.type, ended.latency_ms, at)
     return _less_open(state._replace(tool_calls=state.tool_calls.replaced(call.number, ended)), begun)
 
 
@@ -136,6 +138,8 @@ def _search_ended(state: SessionState, event: Event, at: str, call: Call) -> Ses
         returned_at=at,
         error=beginning(event.error),
     )
+    if event.latency_ms is None and ended.latency_ms is not None:
+        state = _with_latency(state, ended.tool or event.type, ended.latency_ms, at)
     return _less_open(state._replace(searches=state.searches.replaced(call.number, ended)), begun)
 
 
@@ -152,7 +156,7 @@ def _result(event: Event) -> str:
     return beginning(text(event, event.profile.result_text))
 
 
-FOLD_VERSION: Final = 2
+FOLD_VERSION: Final = 3
 """Version of the fold's result. Every change of the result increases it. Snapshots of another version are not read."""
 
 
@@ -273,9 +277,13 @@ def _clock(state: SessionState, event: Event, at: str) -> SessionState:
 
 def _latency(state: SessionState, event: Event, at: str) -> SessionState:
     took_ms = event.latency_ms
-    if took_ms is None:
-        return state
-    latency, name = state.latency, operation(event)
+    if took_ms is None or (type_of(event.type).is_call and call_id_of(event) and not is_complete(event)):
+        return state  # the latency of an open call counts when it ends, unless its return has one
+    return _with_latency(state, operation(event), took_ms, at)
+
+
+def _with_latency(state: SessionState, name: str, took_ms: float, at: str) -> SessionState:
+    latency = state.latency
     of_operation = latency.by_operation.get(name) or CallLatency()
     of_operation = CallLatency(
         of_operation.events + 1, of_operation.total_ms + took_ms, max(of_operation.max_ms, took_ms)

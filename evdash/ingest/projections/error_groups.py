@@ -9,7 +9,7 @@ from typing import Final
 from evdash.eventlog.bulk import existing, insert, upsert
 from evdash.eventlog.models import ErrorGroup, ErrorGroupMember
 from evdash.events.deduplication import CountChange
-from evdash.events.error_fingerprints import error_groups_of
+from evdash.events.error_groups import error_groups_of
 from evdash.events.event import Event
 from evdash.ingest.projections.base import CountingProjection
 
@@ -34,6 +34,7 @@ class DebugProjection(CountingProjection):
             return
         sessions = _add_members("session", {key: group.sessions for key, group in groups.items()})
         users = _add_members("user", {key: group.users for key, group in groups.items()})
+        _add_members("unnamed", {key: group.unnamed for key, group in groups.items()})
         existing_rows = {row.fingerprint: row for row in ErrorGroup.objects.filter(fingerprint__in=groups)}
         rows = []
         for fingerprint, group in groups.items():

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from evdash.eventlog.bulk import Merge, upsert
-from evdash.eventlog.models import LatencyCount
-from evdash.eventlog.time_buckets import MINUTE_S, WIDTHS_S, slot_start_s
+from evdash.eventlog.bulk import Merge, insert, upsert
+from evdash.eventlog.latencies import stored_parts
+from evdash.eventlog.models import CallTiming, LatencyCount
+from evdash.eventlog.time_buckets import WIDTHS_S, slot_start_s
+from evdash.events.call_latencies import call_parts, changed_latencies
 from evdash.events.deduplication import CountChange
 from evdash.events.event import Event
-from evdash.events.latency_sketch import bucket_of, operation
 from evdash.ingest.projections.base import CountingProjection
 
 _KEY: Final = ("width_s", "start_s", "operation", "bucket", "stream_id")
@@ -23,20 +24,15 @@ class AnalyticsProjection(CountingProjection):
     name = "analytics"
 
     def _has_effect(self, event: Event) -> bool:
-        return event.latency_ms is not None
+        return event.latency_ms is not None or bool(call_parts(event))
 
     def _add(self, changed: Sequence[CountChange], numbers: Mapping[str, int]) -> None:
-        by_minute: Counter[tuple[int, str, int, int]] = Counter()
-        for change in changed:
-            event = change.event
-            if event.latency_ms is not None and change.counts:
-                minute_s = slot_start_s(event.occurred_us, MINUTE_S)
-                key = (minute_s, operation(event), bucket_of(event.latency_ms), numbers[event.stream])
-                by_minute[key] += change.counts
         added: Counter[tuple[int, int, str, int, int]] = Counter()
-        for (minute_s, name, bucket, number), events in by_minute.items():
+        for latency, events in changed_latencies(changed, stored_parts(changed)).items():
             for width_s in WIDTHS_S:
-                added[width_s, minute_s // width_s * width_s, name, bucket, number] += events
+                start_s = slot_start_s(latency.occurred_us, width_s)
+                added[width_s, start_s, latency.operation, latency.bucket, numbers[latency.stream]] += events
+        _store_parts(changed, numbers)
         rows = [(*key, events) for key, events in added.items() if events]
         upsert(LatencyCount, (*_KEY, "events"), rows, key=_KEY, merge=(("events", Merge.SUM),))
         if starts := {key[1] for key, events in added.items() if events < 0}:
@@ -45,3 +41,27 @@ class AnalyticsProjection(CountingProjection):
     def _clear(self) -> None:
         super()._clear()
         LatencyCount.objects.all().delete()
+        CallTiming.objects.all().delete()
+
+
+def _store_parts(changed: Sequence[CountChange], numbers: Mapping[str, int]) -> None:
+    """Store the parts of calls that these changes count, and delete those that they take back."""
+    for change in changed:
+        if change.counts < 0:
+            entry = {"stream_id": numbers[change.event.stream], "entry_id": change.event.entry_id}
+            CallTiming.objects.filter(session_id=change.event.session_id, **entry).delete()
+    rows = [
+        (
+            *key, numbers[part.stream], part.entry_id.to_bytes(), part.is_call, part.occurred_us, part.latency_ms,
+            part.tool, part.type,
+        )
+        for change in changed
+        if change.counts > 0
+        for key, part in call_parts(change.event)
+    ]  # fmt: skip
+    insert(CallTiming, _PART, rows)
+
+
+_PART: Final = (
+    "session_id", "call_id", "stream_id", "entry_id", "is_call", "occurred_us", "latency_ms", "tool", "type",
+)  # fmt: skip

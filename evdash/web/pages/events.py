@@ -9,12 +9,10 @@ from django.http import HttpRequest, HttpResponse
 
 from evdash.eventlog.current_reader import open_reader
 from evdash.eventlog.error_groups import ErrorGroupRecord
-from evdash.events.filters.event_filter import EventFilter
-from evdash.events.filters.keys import TEXT
 from evdash.web.error_pages import handles_invalid_query
 from evdash.web.event_list.list_query import ERRORS, ListQuery
 from evdash.web.event_list.listing import listing
-from evdash.web.links import filtered_address, with_query
+from evdash.web.links import with_query
 from evdash.web.page import page
 
 
@@ -78,16 +76,17 @@ def errors(request: HttpRequest) -> HttpResponse:
     query = ErrorsPageQuery.from_request(request)
     with open_reader() as reader:
         shown = listing(reader, query.list)
-        groups = reader.error_groups()
+        groups = reader.error_groups(query.list.filter.effective_filter)
     return page(
         request,
         "pages/events.html",
         "Errors",
         {
             "listing": shown,
-            "groups": len(groups),
+            "groups": groups,
             "error_groups": [
-                (group, _address(group)) for group in groups[: None if query.all_groups else GROUPS_SHOWN]
+                (group, _address(query.list, group))
+                for group in groups.shown[: None if query.all_groups else GROUPS_SHOWN]
             ],
             "all_groups_address": query.with_all_groups(),
         },
@@ -97,16 +96,6 @@ def errors(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _address(group: ErrorGroupRecord) -> str:
-    """Return the address of the errors with the group's type, code, tool and the longest fixed part of its text.
-
-    They include all errors of the group, and others that are similar.
-    """
-    alike = EventFilter()
-    for key, value in (("type", group.type), ("code", group.code), ("tool", group.tool)):
-        if value:
-            alike = alike.also(key, value)
-    words = max(group.masked.split("<"), key=len).partition(">")[2] or group.masked.partition("<")[0]
-    if words.strip():
-        alike = alike.also(TEXT, words.strip())
-    return filtered_address("errors", alike)
+def _address(query: ListQuery, group: ErrorGroupRecord) -> str:
+    """Return the URL of the group's errors, under the filter of the list."""
+    return query.url(query.filter.own.also("group", group.fingerprint))
