@@ -2,6 +2,7 @@
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.db.backends.signals import connection_created
 
 from evdash.config.environment import ConfigurationError
 from evdash.events.upcasters import UpcastersInvalid, load
@@ -12,6 +13,9 @@ class EvdashConfig(AppConfig):
 
     def ready(self) -> None:
         from evdash.config import checks  # noqa: F401 - registers them
+        from evdash.eventlog.event_query import add_functions
+
+        connection_created.connect(add_functions, dispatch_uid="evdash.eventlog")
 
         if settings.EVDASH.upcasters:
             _load_upcasters(settings.EVDASH.upcasters)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from evdash.events.decoding import decode
 from evdash.events.entry import MAX_HALF, Entry, EntryId
 from evdash.events.event import Event
-from evdash.events.inheritance import CallKey, CallName, call_names
 from evdash.streams.shared_tail import SharedTail
 
 STREAM = "memory:events"
@@ -23,16 +22,6 @@ def tail_of(
 ) -> SharedTail:
     """A tail of these streams that nothing else uses."""
     return SharedTail(client, streams or (STREAM,), groups, bytes_max=bytes_max)
-
-
-def has_late_name(entries: Sequence[Entry]) -> bool:
-    """Whether an entry takes its tool from a later one: pages show it once a worker has committed the later one."""
-    names: dict[CallKey, list[CallName]] = {}
-    for each in entries:
-        for key, name in call_names(decode(each)):
-            names.setdefault(key, []).append(name)
-    tools = [[bool(name.tool) for name in sorted(several)] for several in names.values()]
-    return any(True in several and not several[0] for several in tools)
 
 
 def entry(entry_id: str = "1700000000000-0", stream: str = STREAM, **fields: str | bytes) -> Entry:

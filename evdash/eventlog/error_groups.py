@@ -59,7 +59,7 @@ class ErrorGroups:
     """The groups of some errors."""
 
     shown: tuple[ErrorGroupRecord, ...]  # the most recent first, at most GROUPS_MAX
-    groups: int  # how many there are
+    groups: int  # the number of all groups
     is_exact: bool = True  # False: only the newest errors are grouped
 
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
-from django.db.models import BooleanField, Q, QuerySet, TextField, Value
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import BooleanField, FloatField, Func, Q, QuerySet, TextField, Value
 from django.db.models.functions import Coalesce, Left, StrIndex
 from django.db.models.lookups import Exact, GreaterThan
+from django.db.models.sql.compiler import SQLCompiler
 
 from evdash.eventlog.models import LoggedEvent, Stream, TypeCount
 from evdash.eventlog.time_buckets import LAST_SLOT_END_S, MINUTE_S, slot_start_s, slots_of_range
 from evdash.events.entry import EntryId
 from evdash.events.filters.event_filter import EventFilter
-from evdash.events.filters.keys import ATTRIBUTES, IS, Condition
+from evdash.events.filters.keys import ATTRIBUTES, COMPARISONS, IS, Condition
+from evdash.events.filters.search_text import numbers_in
 
 # Limit of rows that a search reads when no index answers it (a text search, for example). It then reports its position.
 SCAN_ROWS = 50_000
@@ -106,6 +110,8 @@ def _opaque(condition: Condition) -> Q:
         # Streams are few. The comparison in Python gives a prefix the same meaning as in the predicate.
         names = Stream.objects.values_list("pk", "name")
         return Q(stream_id__in=[pk for pk, name in names if condition.accepts(name)])
+    if condition.comparison:
+        return _compared(condition)
     if condition.key in ATTRIBUTES:
         column = ATTRIBUTES[condition.key]
         if _is_unwritten(condition.value):
@@ -119,6 +125,52 @@ def _opaque(condition: Condition) -> Q:
     for needle in condition.needles():
         any_of |= Q(GreaterThan(StrIndex("search_text", Value(needle, output_field=TextField())), 0))
     return any_of
+
+
+_LOOKUPS: Final = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte", "=": "exact"}
+
+
+def _compared(condition: Condition) -> Q:
+    number = float(condition.value)
+    if condition.key in ATTRIBUTES:
+        return Q(**{f"{ATTRIBUTES[condition.key]}__{_LOOKUPS[condition.comparison]}": number})
+    return Q(HasNumber("search_text", condition.number_pattern, condition.comparison, number))
+
+
+class HasNumber(Func):
+    """The comparison of the numbers that a search text has at the places of a pattern: true if one of them holds."""
+
+    output_field = BooleanField()
+    arity = 4
+
+    def __init__(self, text: str, pattern: str, comparison: str, number: float) -> None:
+        values = (Value(value, output_field=TextField()) for value in (pattern, comparison))
+        super().__init__(text, *values, Value(number, output_field=FloatField()))
+        self._comparison = comparison
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Any:
+        """Call `has_number`, which every connection gets (see `add_functions`)."""
+        return self.as_sql(compiler, connection, function="evdash_has_number")
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> Any:
+        text, pattern, _comparison, number = (
+            compiler.compile(each) for each in self.get_source_expressions() if each is not None
+        )
+        found = f"SELECT 1 FROM regexp_matches({text[0]}, {pattern[0]}, 'g') AS found"  # noqa: S608 - expressions
+        statement = f"EXISTS ({found} WHERE found[1]::float8 {self._comparison} {number[0]})"
+        return statement, (*text[1], *pattern[1], *number[1])
+
+
+def has_number(text: str, pattern: str, comparison: str, number: float) -> bool:
+    """Return the value of HasNumber for one text."""
+    compares = COMPARISONS[comparison]
+    return any(compares(own, number) for own in numbers_in(text, pattern))
+
+
+def add_functions(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Add the functions of queries to a new connection to SQLite."""
+    if connection.vendor == "sqlite":
+        connection.connection.create_function("evdash_has_number", 4, has_number, deterministic=True)
 
 
 def id_range(since_us: int | None, until_us: int | None) -> tuple[EntryId | None, EntryId | None]:

@@ -143,10 +143,14 @@ def _of_sample(
     *,
     complete: bool,
 ) -> FilterSummary:
+    facets = {facet: Counter(value for value in values if value) for facet, values in sample.facets.items()}
+    shown = {facet: _facet(counts) for facet, counts in facets.items()}
+    others = {facet: counts.total() - sum(each.count for each in shown[facet]) for facet, counts in facets.items()}
     return FilterSummary(
         events=events,
         errors=errors,
-        facets={facet: _facet(values) for facet, values in sample.facets.items()},
+        facets=shown,
+        others={facet: number for facet, number in others.items() if number},
         histogram=histogram_of(sample.occurred_us, sample.is_error, filter.range_us(now), now),
         sampled=not complete,
         sample=len(sample.occurred_us),
@@ -212,11 +216,10 @@ def _excerpt(key: FilterKey) -> Substr:
     return Substr("search_text", StrIndex("search_text", needle), excerpt_chars(key.field, FIELD_VALUE_CHARS))
 
 
-def _facet(values: Sequence[str]) -> tuple[FacetValue, ...]:
-    named = sorted(
-        ((value, count) for value, count in Counter(values).items() if value), key=lambda item: (-item[1], item[0])
-    )
-    return tuple(FacetValue(value, count) for value, count in named[:FACET_VALUES_MAX])
+def _facet(counts: Mapping[str, int]) -> tuple[FacetValue, ...]:
+    """Return the most frequent values."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(FacetValue(value, count) for value, count in ordered[:FACET_VALUES_MAX])
 
 
 def _is_counted(filter: EventFilter) -> bool:

@@ -1,4 +1,4 @@
-"""What events inherit from their session and their call, according to the log and to the tail of the streams."""
+"""Inherited values of events, according to the log and to the tail of the streams."""
 
 from __future__ import annotations
 
@@ -74,16 +74,19 @@ class Relabelled:
 
 @dataclass(frozen=True)
 class Inheritance:
-    """What events inherit as known from the log and one reading of the tail.
+    """Values that events inherit, as known from the log and one reading of the tail.
 
     Without any entries in the tail it is empty.
     """
 
     values: Mapping[str, SessionValues] = field(default_factory=dict)  # of the sessions with entries in the tail
-    names: Mapping[CallKey, Sequence[CallName]] = field(default_factory=dict)  # of calls with an unnamed entry there
+    names: Mapping[CallKey, Sequence[CallName]] = field(
+        default_factory=dict
+    )  # of the tail's calls with an unnamed entry
     _relabelled: Mapping[str, Sequence[Relabelled]] = field(default_factory=dict)  # by session
     _logged: Mapping[str, SessionValues | None] = field(default_factory=dict)  # None: the log lacks the session
     _tailed: Mapping[str, SessionValues] = field(default_factory=dict)
+    _logged_names: Mapping[CallKey, Sequence[CallName]] = field(default_factory=dict)
 
     @cached_property
     def relabelled(self) -> Sequence[Relabelled]:
@@ -143,24 +146,43 @@ def inheritance_of(
         values[session_id] = merged
         if known and merged is not known and merged.texts != known.texts:
             changed[session_id] = merged
+    known_calls = before._logged_names if has_same_log else {}
+    if not has_same_log and unsure is not None:
+        known_calls = {key: names for key, names in before._logged_names.items() if key[0] not in unsure}
+    stored = _stored_names(reading, known_calls)
+    names = {
+        key: sorted({*stored[key], *tailed_names})
+        for key, tailed_names in reading.call_names.items()
+        if any(not name.tool for name in (*stored[key], *tailed_names))
+    }
+    for key in names:  # an entry of the log is named by the tail
+        if any(not name.tool for name in stored[key]) and any(name.tool for name in reading.call_names[key]):
+            changed.setdefault(key[0], values[key[0]])
+    renamed = {key[0] for key, several in names.items() if before.names.get(key) != several}
     relabelled = {}
     if has_same_log:
-        relabelled = {s: rows for s, rows in before._relabelled.items() if changed.get(s) is before.values[s]}
+        relabelled = {
+            session_id: rows
+            for session_id, rows in before._relabelled.items()
+            if changed.get(session_id) is before.values[session_id] and session_id not in renamed
+        }
     if further := {s: its_values for s, its_values in changed.items() if s not in relabelled}:
-        relabelled |= _relabelled(further, RELABELLED_MAX - sum(map(len, relabelled.values())))
-    return Inheritance(values, _names(reading), relabelled, logged, sessions)
+        relabelled |= _relabelled(further, names, RELABELLED_MAX - sum(map(len, relabelled.values())))
+    return Inheritance(values, names, relabelled, logged, sessions, stored)
 
 
-def _names(reading: TailReading) -> Mapping[CallKey, Sequence[CallName]]:
-    """Return the entries of calls with an unnamed entry in the tail, of log and tail.
+def _stored_names(
+    reading: TailReading, known: Mapping[CallKey, Sequence[CallName]]
+) -> dict[CallKey, Sequence[CallName]]:
+    """Return the entries that the log has of the calls in the tail; `known` are those that need no query."""
+    missing = reading.call_names.keys() - known.keys()
+    found = logged_names(missing)
+    return {key: found.get(key, ()) if key in missing else known[key] for key in reading.call_names}
 
-    An unnamed entry that the log has, whose only named one is in the tail, gets its tool when that is committed.
-    """
-    names = logged_names(reading.call_names.keys())
-    return {key: sorted({*names.get(key, ()), *tailed}) for key, tailed in reading.call_names.items()}
 
-
-def _relabelled(values: Mapping[str, SessionValues], limit: int) -> dict[str, tuple[Relabelled, ...]]:
+def _relabelled(
+    values: Mapping[str, SessionValues], names: Mapping[CallKey, Sequence[CallName]], limit: int
+) -> dict[str, tuple[Relabelled, ...]]:
     """Return the rows of these sessions, at most `limit`, by session."""
     rows = LoggedEvent.objects.filter(session_id__in=list(values)).order_by("session_id")
     found = list(rows.values_list("is_duplicate", *ROW_COLUMNS)[: limit + 1])
@@ -168,8 +190,9 @@ def _relabelled(values: Mapping[str, SessionValues], limit: int) -> dict[str, tu
     by_session: dict[str, tuple[Relabelled, ...]] = {}
     for is_duplicate, *row in found:
         event = event_of_row(streams, row)
-        row_now = Relabelled(event, inherit(event, values[event.session_id], None), is_duplicate)
-        by_session[event.session_id] = (*by_session.get(event.session_id, ()), row_now)
+        key = call_key(event)
+        now = inherit(event, values[event.session_id], names.get(key) if key else None)
+        by_session[event.session_id] = (*by_session.get(event.session_id, ()), Relabelled(event, now, is_duplicate))
     if len(found) > limit:
         by_session.popitem()  # the last session may be incomplete
     return by_session

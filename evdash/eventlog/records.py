@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from evdash.events.entry import EntryId, InvalidEntryId
@@ -156,6 +156,7 @@ class FilterSummary:
     histogram: Histogram
     sampled: bool  # facets and histogram cover only the newest `sample` matches
     sample: int
+    others: Mapping[str, int] = field(default_factory=dict)  # by facet, the events with less frequent values
     duplicates: Count = Count(0)  # among the entries of the filter; not included in any other number here
 
 

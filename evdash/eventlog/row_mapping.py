@@ -33,7 +33,7 @@ def unpack(packed: bytes) -> tuple[tuple[bytes, bytes], ...]:
 EVENT_COLUMNS = (
     "stream_id", "entry_id", "occurred_us", "is_error", "type", "session_id", "user_id", "severity", "tool", "model",
     "agent", "agent_version", "code", "error_group", "event_id", "pairs", "search_text", "identity",
-    "is_duplicate", "inherited", "decoder_id",
+    "is_duplicate", "latency_ms", "tokens", "inherited", "decoder_id",
 )  # fmt: skip
 
 
@@ -44,13 +44,13 @@ def event_values(change: CountChange, stream_id: int, decoder_id: int) -> tuple[
         stream_id, event.entry_id.to_bytes(), event.occurred_us, event.is_error, event.type, event.session_id,
         event.user_id, event.severity, event.tool, event.model, event.agent, event.agent_version, event.code,
         event.error_group, event.event_id, pack(event.entry.pairs), search_text(event), change.identity,
-        change.is_duplicate, inherited_bits(event), decoder_id,
+        change.is_duplicate, event.latency_ms, event.tokens, inherited_bits(event), decoder_id,
     )  # fmt: skip
 
 
 DECODED_COLUMNS = (
     "occurred_us", "is_error", "type", "session_id", "user_id", "severity", "tool", "model", "agent", "agent_version",
-    "code", "error_group", "event_id", "inherited", "search_text", "identity",
+    "code", "error_group", "event_id", "latency_ms", "tokens", "inherited", "search_text", "identity",
 )  # fmt: skip
 """The columns that depend on the decoder, without `is_duplicate`, which depends on other rows, too."""
 
@@ -60,7 +60,7 @@ def decoded_values(event: Event) -> tuple[Any, ...]:
     return (
         event.occurred_us, event.is_error, event.type, event.session_id, event.user_id, event.severity, event.tool,
         event.model, event.agent, event.agent_version, event.code, event.error_group, event.event_id,
-        inherited_bits(event), search_text(event), identity(event),
+        event.latency_ms, event.tokens, inherited_bits(event), search_text(event), identity(event),
     )  # fmt: skip
 
 

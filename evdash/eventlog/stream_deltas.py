@@ -284,7 +284,7 @@ def _inheritance(
     gone: Iterable[int],
     moved: Iterable[int],
 ) -> Inheritance:
-    """Return what events inherit now. The log is asked again for sessions that it may have changed."""
+    """Return the inheritance now. It reads sessions again that the log may have changed."""
     if not tables.inherits:
         return before.inheritance
     if tables.version == before.version:

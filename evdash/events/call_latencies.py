@@ -43,7 +43,7 @@ class Latency(NamedTuple):
 
 
 def call_parts(event: Event) -> tuple[tuple[CallKey, CallPart], ...]:
-    """Return the event as part of its call, or of several calls of a message; empty if it is no part of a call."""
+    """Return the event as part of its call, or of several calls of a message; empty without a call."""
     if not event.session_id:
         return ()
     itself = own(event)

@@ -1,4 +1,4 @@
-"""What arriving events inherit from their session and their call."""
+"""Inherited values of arriving events."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from evdash.streams.shared_tail import SharedTail
 logger = get_logger(__name__)
 
 KEPT_MAX: Final = 20_000
-"""Sessions, and calls, of which the values are kept. Beyond, the log is asked again."""
+"""Limit of the sessions, and of the calls, whose values are kept. Others are read from the log again."""
 
 
 class LiveInheritance:
@@ -43,7 +43,7 @@ class LiveInheritance:
         self._names: OrderedDict[CallKey, tuple[CallName, ...]] = OrderedDict()
 
     async def inherit(self, events: Sequence[Event]) -> list[Event]:
-        """Return these arrivals with what they inherit. The log is asked once for each session and call."""
+        """Return these arrivals with what they inherit. It reads each session and call once from the log."""
         sessions = {event.session_id for event in events if event.session_id}
         calls = {key for event in events if (key := call_key(event))}
         new_sessions, new_calls = sessions - self._values.keys(), calls - self._names.keys()

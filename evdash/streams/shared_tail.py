@@ -146,9 +146,7 @@ class TailReading:
     unreachable: str = ""  # the sentence for an outage of Redis; the slices are then empty
     upto: int = 0  # the events of this reading have lower numbers
     session_values: Mapping[str, SessionValues] = field(default_factory=dict)  # declared by the held events
-    call_names: Mapping[CallKey, tuple[CallName, ...]] = field(
-        default_factory=dict
-    )  # with an entry that does not name its tool
+    call_names: Mapping[CallKey, tuple[CallName, ...]] = field(default_factory=dict)  # in no particular order
     _index: Mapping[Key, Sequence[Held]] = field(default_factory=dict)
     _uncommitted: dict[str, Mapping[int, Held]] = field(default_factory=dict)  # cached results of `uncommitted`
 
@@ -255,7 +253,6 @@ class SharedTail:
         self._index: dict[Key, list[Held]] = {}
         self._values: dict[str, SessionValues] = {}
         self._names: dict[CallKey, tuple[CallName, ...]] = {}
-        self._unnamed: dict[CallKey, None] = {}  # the calls that have an entry without the name of its tool
         self._bytes = 0
         self._numbers = 0
         self._had_outage = False  # in the last read
@@ -535,8 +532,6 @@ class SharedTail:
             self._values[session_id] = known.merged(held.values) if known else held.values
             for call, name in held.names:
                 self._names[call] = (*self._names.get(call, ()), name)
-                if not name.tool:
-                    self._unnamed[call] = None
 
     def _keep(self, is_kept: Callable[[_Stream, Held], bool]) -> None:
         for state in self._streams.values():
@@ -548,7 +543,7 @@ class SharedTail:
 
         Readings keep the lists and the index that they have.
         """
-        self._index, self._values, self._names, self._unnamed, self._bytes = {}, {}, {}, {}, 0
+        self._index, self._values, self._names, self._bytes = {}, {}, {}, 0
         for state in self._streams.values():
             for held in state.held:
                 self._note(held)
@@ -609,7 +604,7 @@ class SharedTail:
             "",
             self._numbers,
             dict(self._values),
-            {call: self._names[call] for call in self._unnamed},
+            dict(self._names),
             self._index,
         )
 

@@ -18,6 +18,7 @@ from evdash.web.pages.exports import csv, ndjson
 from evdash.web.pages.notes import event_notes, note, note_deleted, session_notes
 from evdash.web.pages.overview import overview
 from evdash.web.pages.registry import PAGES
+from evdash.web.pages.search import search
 from evdash.web.pages.session.view import session
 from evdash.web.pages.session_export.view import session_export_html, session_transcript
 from evdash.web.pages.sessions import sessions
@@ -49,6 +50,7 @@ VIEWS: Final[dict[str, Callable[..., HttpResponseBase]]] = {
     "events": events,
     "event": event,
     "event-notes": event_notes,
+    "search": search,
     "events-ndjson": ndjson,
     "events-csv": csv,
     "note": note,

@@ -192,7 +192,8 @@ def test_a_kept_tail_gives_what_a_new_one_gives(
                         assert later_answers(of_kept) == later_answers(of_new)
                     earlier.append((LogReader(kept, GROUP, NOW), LogReader(new, GROUP, NOW)))
                     assert later_answers(earlier[-1][0]) == later_answers(earlier[-1][1])
-                for each in FILTERS[:4]:
+                # What a session declares may lie between the log and a small tail.
+                for each in FILTERS[: 4 if bound > len(steps) else 3]:
                     for oldest_first in (True, False):
                         listed = [
                             all_pages(LogReader(tail, GROUP, NOW), each, oldest_first=oldest_first, limit=4)

@@ -53,6 +53,8 @@ class LoggedEvent(models.Model):
     code = models.TextField()
     error_group = models.TextField(db_default="")
     event_id = models.TextField()
+    latency_ms = models.FloatField(null=True)
+    tokens = models.BigIntegerField(db_default=0)
     pairs = models.BinaryField()  # eventlog/row_mapping.py
     search_text = models.TextField()  # events/filters/search_text.py
     identity = models.BinaryField(max_length=16, null=True)  # events/deduplication.py

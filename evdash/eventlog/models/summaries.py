@@ -18,7 +18,7 @@ class AgentSession(models.Model):
     agent_at = EntryIdField()
     model = models.TextField()
     model_at = EntryIdField()
-    # What the session declares, for events that lack it (events/inheritance.py).
+    # Values for events that lack them (events/inheritance.py).
     declared_user = models.TextField(db_default="")
     declared_user_at = EntryIdField(default=b"\xff" * 16)
     declared_agent = models.TextField(db_default="")

@@ -94,7 +94,8 @@ class EventFilter:
 
     def values(self, key: str) -> tuple[str, ...]:
         """Return the exact values that the filter allows for this key; empty if it names none."""
-        return tuple(c.value for c in self.conditions if c.key == key and not c.negated and not c.prefix)
+        exact = (c for c in self.conditions if c.key == key and not c.negated and not c.prefix)
+        return tuple(c.value for c in exact if c.comparison in ("", "="))
 
     def text(self) -> str:
         """Return the filter in the grammar. The text parses to an equal filter."""
@@ -141,7 +142,8 @@ class EventFilter:
         """Return the conditions as a conjunction of groups. A group holds if one of its conditions holds."""
         groups: dict[object, list[Condition]] = {}
         for condition in self.conditions:
-            alone = condition.negated or condition.key == TEXT
+            is_bound = condition.comparison not in ("", "=")
+            alone = condition.negated or is_bound or condition.key == TEXT
             groups.setdefault(condition if alone else condition.key, []).append(condition)
         return tuple(tuple(group) for group in groups.values())
 
@@ -221,11 +223,13 @@ def _describe_group(group: tuple[Condition, ...]) -> str:
     if first.key == TEXT:
         return f'{"without" if first.negated else "with"} the text "{first.value}"'
     if first.key.startswith(FIELD_PREFIX):
-        return f"{'without' if first.negated else 'with'} {first.key.removeprefix(FIELD_PREFIX)} = {values}"
+        name, sign = first.key.removeprefix(FIELD_PREFIX), first.comparison or "="
+        return f"{'without' if first.negated else 'with'} {name} {sign} {values}"
     key = BY_NAME[first.key]
     if _is_any(first) and len(group) == 1:
         return f"{'without' if first.negated else 'of'} any {key.noun or key.name}"
-    return f"{'not ' if first.negated else ''}{key.phrase} {values}"
+    sign = "" if first.comparison in ("", "=") else f"{first.comparison} "
+    return f"{'not ' if first.negated else ''}{key.phrase} {sign}{values}"
 
 
 def _describe_value(condition: Condition) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from evdash.events.event import Event
-from evdash.events.filters.search_text import field_needles, text_needle
+from evdash.events.filters.search_text import field_needles, number_pattern, numbers_in, text_needle
 from evdash.events.identifiers import identifier_of
 
 
@@ -27,6 +28,7 @@ class FilterKey:
     facet: str = ""  # the heading of its facet; "": no facet
     is_parameter: bool = False  # URLs have a parameter of this name
     is_lower_case: bool = False  # decoding writes its values in lower case
+    is_number: bool = False  # its values are compared as numbers
     field: str = ""  # instead of an attribute
 
     def __post_init__(self) -> None:
@@ -38,6 +40,8 @@ class FilterKey:
 
         The case of a field's value does not count. A long identifier is shortened as decoding does it.
         """
+        if self.is_number:
+            return value
         if self.field:
             return value.casefold()
         if self.attribute != "stream" and not is_prefix:
@@ -58,6 +62,8 @@ FILTER_KEYS: Final = (
     FilterKey("stream", "stream", "memory:events", "in stream", facet="Stream", is_parameter=True),
     FilterKey("agent", "agent", "planner", "of agent", facet="Agent"),
     FilterKey("agent_version", "agent_version", "2.1", "of agent version", noun="agent version", facet="Agent version"),
+    FilterKey("latency", "latency_ms", ">500", "with a latency in ms", noun="latency", is_number=True),
+    FilterKey("tokens", "tokens", ">=1000", "with tokens", noun="number of tokens", is_number=True),
     FilterKey("group", "error_group", "9f3c2a…", "of error group", noun="error group"),
     FilterKey("id", "event_id", "evt-1", "with event ID", noun="event ID"),
 )
@@ -67,6 +73,16 @@ ATTRIBUTES: Final = {key.name: key.attribute for key in FILTER_KEYS if key.attri
 FIELD_PREFIX: Final = "field."
 TEXT: Final = "text"
 IS: Final = "is"
+
+
+COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+    "=": operator.eq,
+}
+"""The comparisons of numbers by their signs, the longer signs first. Keys of numbers have "=" without a sign."""
 
 
 def facet_keys() -> tuple[FilterKey, ...]:
@@ -87,6 +103,7 @@ class Condition:
     value: str
     negated: bool = False
     prefix: bool = False  # the property starts with the value
+    comparison: str = ""  # one of COMPARISONS: the property is a number that compares so with the value
 
     def needles(self) -> tuple[str, ...]:
         """Return the search strings of which the search text has one, for `text`, `field.NAME` and keys of fields."""
@@ -98,6 +115,8 @@ class Condition:
     def holds(self) -> Callable[[Event, str], bool]:
         """Return the test of one event and its search text. The test ignores `negated`."""
         value = self.value
+        if self.comparison:
+            return self._compares()
         if self.key in ATTRIBUTES:
             attribute = ATTRIBUTES[self.key]
             if self.prefix:
@@ -109,6 +128,19 @@ class Condition:
         if others:
             return lambda _, text: needle in text or any(other in text for other in others)
         return lambda _, text: needle in text
+
+    def _compares(self) -> Callable[[Event, str], bool]:
+        number, compares = float(self.value), COMPARISONS[self.comparison]
+        if self.key in ATTRIBUTES:
+            attribute = ATTRIBUTES[self.key]
+            return lambda event, _: (own := getattr(event, attribute)) is not None and compares(own, number)
+        pattern = self.number_pattern
+        return lambda _, text: any(compares(own, number) for own in numbers_in(text, pattern))
+
+    @property
+    def number_pattern(self) -> str:
+        """The regular expression for the numbers of a field in the search text."""
+        return number_pattern(self.key.removeprefix(FIELD_PREFIX))
 
     def accepts(self, value: str) -> bool:
         """Return whether an attribute with this value meets the condition, which is not negated.

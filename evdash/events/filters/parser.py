@@ -4,6 +4,7 @@
     term    = [ "-" ] ( text | key ":" value )
     key     = one of FILTER_KEYS (keys.py) | is | since | until | text | field.NAME
     value   = word | word "*" | quoted      star: any value that starts with the word; alone: any value
+            | ( ">" | ">=" | "<" | "<=" ) number      keys of numbers, and field.NAME
     text    = word | quoted                 anywhere in any value, without regard to case
     quoted  = '"' characters '"'            with \\" and \\\\ inside
 
@@ -15,8 +16,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final
 
-from evdash.events.filters.keys import BY_NAME, FIELD_PREFIX, IS, TEXT, Condition
+from evdash.events.filters.keys import BY_NAME, COMPARISONS, FIELD_PREFIX, IS, TEXT, Condition
+from evdash.events.filters.search_text import NUMBER
 from evdash.events.filters.time_range import InvalidTimeBound, TimeBound
 
 MAX_QUERY_CHARS = 4_000
@@ -30,12 +34,16 @@ _PLAIN = re.compile(r"[\w./@~+#$%&=?!;,<>|{}\[\]()^-]+")
 
 
 class FilterError(ValueError):
-    """Invalid filter. The message is a sentence, `text` the input, `position` the place of the fault."""
+    """Invalid filter. The message is a sentence, `text` the input, `position` the place of the fault.
 
-    def __init__(self, message: str, text: str, position: int = 0) -> None:
+    `suggestion` is a text that is valid at this place, and probably meant; "" without one.
+    """
+
+    def __init__(self, message: str, text: str, position: int = 0, suggestion: str = "") -> None:
         super().__init__(message)
         self.text = text
         self.position = position
+        self.suggestion = suggestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +82,11 @@ def write(condition: Condition) -> str:
         plain = _PLAIN.fullmatch(condition.value) is not None and not condition.value.startswith("-")
         return sign + (condition.value if plain else _quote(condition.value))
     key = condition.key if re.fullmatch(_NAME, condition.key) else _quote(condition.key)
+    if condition.comparison:
+        return f"{sign}{key}:{condition.comparison.removeprefix('=')}{condition.value}"
     if condition.prefix:
         return f"{sign}{key}:{condition.value if _PLAIN.fullmatch(condition.value) else _quote(condition.value)}*"
-    plain = None is not re.fullmatch(r"[\w./@~+#$%&=?!;,<>|{}\[\]()^:-]+", condition.value)
+    plain = None is not re.fullmatch(r"(?![<>])[\w./@~+#$%&=?!;,<>|{}\[\]()^:-]+", condition.value)
     return f"{sign}{key}:{condition.value if plain else _quote(condition.value)}"
 
 
@@ -88,6 +98,7 @@ class _Term:
     value: str
     prefix: bool
     value_position: int
+    end: int
 
 
 def _terms(text: str) -> Iterator[_Term]:
@@ -111,7 +122,7 @@ def _terms(text: str) -> Iterator[_Term]:
         value, prefix, position = _value(text, position)
         if key == "" and value == "" and position == value_position:
             raise FilterError("Write a condition after the minus sign.", text, start)
-        yield _Term(start, negated, key, value, prefix, value_position)
+        yield _Term(start, negated, key, value, prefix, value_position, position)
 
 
 def _quoted_key(text: str, position: int) -> tuple[str, int] | None:
@@ -136,12 +147,13 @@ def _value(text: str, position: int, *, is_key: bool = False) -> tuple[str, bool
         characters.append(text[index])
         index += 1
     if index == len(text):
-        raise FilterError("Closing quotation mark missing.", text, position)
+        raise FilterError("Closing quotation mark missing.", text, position, f'{text}"')
     index += 1
     prefix = text[index : index + 1] == "*"
     index += prefix
     if index < len(text) and not text[index].isspace() and not (is_key and text[index] == ":"):
-        raise FilterError("Add a space after the quotation mark.", text, index)
+        suggestion = f"{text[:index]} {text[index:]}"
+        raise FilterError("Add a space after the quotation mark.", text, index, suggestion)
     return "".join(characters), prefix, index
 
 
@@ -155,19 +167,59 @@ def _condition(term: _Term, text: str) -> Condition:
     if key == "field" or (key.startswith(FIELD_PREFIX) and key == FIELD_PREFIX):
         raise FilterError("Write a field name after field. such as field.channel:chat.", text, term.position)
     if key not in BY_NAME and key != IS and not key.startswith(FIELD_PREFIX):
-        raise FilterError(
-            f"Unknown key {key!r}. Keys: {', '.join(KEYS)}. For another field write field.{key}:… "
-            "Quote text that contains a colon.",
-            text,
-            term.position,
-        )
+        raise _unknown_key(term, text)
     if term.value_position == len(text) or (not value and text[term.value_position] != '"' and not term.prefix):
         raise FilterError(f'{key}: needs a value. For an empty value write {key}:"".', text, term.value_position)
     if key == IS and value != "error":
-        raise FilterError(f"is: accepts only error, not {value[:40]!r}.", text, term.value_position)
+        suggestion = f"{text[: term.value_position]}error{text[term.end :]}"
+        raise FilterError(f"is: accepts only error, not {value[:40]!r}.", text, term.value_position, suggestion)
+    if (compared := _comparison(term, text)) is not None:
+        return compared
     if key in BY_NAME:
         value = BY_NAME[key].normalized(value, is_prefix=term.prefix)
     return Condition(key, value, term.negated, term.prefix and key != IS)
+
+
+def _unknown_key(term: _Term, text: str) -> FilterError:
+    key = term.key
+    start = term.position + term.negated
+    close = get_close_matches(key.lower(), KEYS, n=1, cutoff=0.6)
+    known = _ALIASES.get(key.lower()) or (close[0] if close else f"{FIELD_PREFIX}{key}")
+    return FilterError(
+        f"Unknown key {key!r}. Keys: {', '.join(KEYS)}. For another field write field.{key}:… "
+        "Quote text that contains a colon.",
+        text,
+        term.position,
+        f"{text[:start]}{known}{text[start + len(key) :]}",
+    )
+
+
+_ALIASES: Final = {"user_id": "user", "session_id": "session", "level": "severity", "version": "agent_version"}
+"""Names that people write for a key, although they do not resemble it."""
+
+
+def _comparison(term: _Term, text: str) -> Condition | None:
+    """Return the comparison of numbers that the term is, or None. Raise FilterError."""
+    key, written = term.key, text[term.value_position : term.end]
+    is_number = key in BY_NAME and BY_NAME[key].is_number
+    sign = next((sign for sign in COMPARISONS if written.startswith(sign) and sign != "="), "")
+    if not sign and not is_number:
+        return None
+    if term.prefix and not term.value:  # `tokens:*`: an event has tokens, or a latency, which may be 0
+        return Condition(key, "0", term.negated, comparison=">" if key == "tokens" else ">=")
+    if sign and not is_number and not key.startswith(FIELD_PREFIX):
+        raise FilterError(
+            f"{key}: has no numbers to compare. Quote a value that begins with {sign[0]}.",
+            text,
+            term.value_position,
+            f"{text[: term.value_position]}{_quote(term.value)}{text[term.end :]}",
+        )
+    number = written.removeprefix(sign).lower()
+    if not re.fullmatch(NUMBER, number):
+        raise FilterError(
+            f"{number[:40]!r} is not a number such as 500, 0.5 or 1e3.", text, term.value_position + len(sign)
+        )
+    return Condition(key, number, term.negated, comparison=sign or "=")
 
 
 def _time(term: _Term, text: str, times: dict[str, TimeBound]) -> TimeBound:

@@ -78,6 +78,29 @@ def field_needles(name: str, value: str, *, prefix: bool) -> tuple[str, ...]:
     return tuple(needles)
 
 
+# A number with the same value as double precision in PostgreSQL and as float in Python.
+NUMBER: Final = r"[-+]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})(?:e[-+]?[0-9]{1,2})?"
+
+
+def number_pattern(name: str) -> str:
+    """Return the regular expression whose only group is the number in a field with this name, or at this path."""
+    field, dot, path = name.partition(".")
+    needles = [f"{_BEFORE_NAME}{_name(name)}"]
+    if dot:
+        needles.append(f"{_BETWEEN_FIELDS}{_name(field)}.{_BEFORE_NAME}{_name(path)}")
+    return f"(?:{'|'.join(map(re.escape, needles))}){_BEFORE_VALUE}({NUMBER}){_BETWEEN_FIELDS}"
+
+
+def numbers_in(text: str, pattern: str) -> Iterator[float]:
+    """Yield the numbers that a search text has at the places of a `number_pattern`."""
+    return map(float, _compiled(pattern).findall(text))
+
+
+@lru_cache(maxsize=64)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
 def field_value(text: str, name: str, max_chars: int) -> str:
     """Return the folded value of the first field with this name in a search text; "" if it is longer than that.
 

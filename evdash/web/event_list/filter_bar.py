@@ -15,7 +15,7 @@ from evdash.events.filters.parser import KEYS
 from evdash.events.filters.time_range import TimeBound
 from evdash.web.charts.histogram import HistogramPicture, histogram_picture, not_drawn
 from evdash.web.event_list.list_query import ListQuery, Problem, ScopedFilter
-from evdash.web.links import filtered_address
+from evdash.web.links import filtered_address, with_query
 
 FACET_VALUES: Final = 12
 _PRESETS: Final = (("15m", "15 min"), ("1h", "1 h"), ("6h", "6 h"), ("1d", "24 h"), ("7d", "7 d"), ("30d", "30 d"))
@@ -39,6 +39,7 @@ class FacetLink:
     width: float  # per cent of the largest
     address: str
     is_set: bool
+    is_addition: bool = False  # events that the value would add to those of the filter
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Facet:
     key: str
     label: str
     values: tuple[FacetLink, ...]
+    others: int  # the events with other values than these
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class FilterBar:
     facets: tuple[Facet, ...] = ()
     histogram: HistogramPicture | None = None
     problem: Problem | None = None
+    suggestion_address: str = ""  # of the list under the filter that was probably meant
     has_live: bool = False
     streams: tuple[BarLink, ...] = ()  # empty if there is only one
     scope_name: str = ""
@@ -129,6 +132,7 @@ def filter_bar(
         placeholder='type:error.occurred tool:search* "payment amount" -severity:info since:2h',
         errors=None if chosen.scope.key == IS else _errors_link(query),
         problem=chosen.problem,
+        suggestion_address=_suggestion_address(query),
         scope_name=chosen.scope.key,
         streams=_streams(query, streams),
     )
@@ -249,11 +253,20 @@ def _facets(query: ListQuery, summary: FilterSummary) -> tuple[Facet, ...]:
                 width=round(counted.get(value, 0) / most * 100, 2),
                 address=query.url(_toggled(own, key, value)),
                 is_set=value in chosen,
+                is_addition=bool(chosen) and value not in chosen,
             )
             for value in shown[:FACET_VALUES]
         )
-        facets.append(Facet(key, BY_NAME[key].facet, links))
+        facets.append(Facet(key, BY_NAME[key].facet, links, 0 if chosen else summary.others.get(key, 0)))
     return tuple(facets)
+
+
+def _suggestion_address(query: ListQuery) -> str:
+    problem = query.filter.problem
+    if problem is None or not problem.suggestion:
+        return ""
+    others = [(name, value) for name, value in query.filter.pairs if name != "q"]
+    return with_query(query.path, [*query.kept, ("q", problem.suggestion), *others])
 
 
 def _toggled(own: EventFilter, key: str, value: str) -> EventFilter:

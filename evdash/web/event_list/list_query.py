@@ -35,6 +35,7 @@ class Problem:
     sentence: str
     before: str
     rest: str
+    suggestion: str = ""  # a valid filter that was probably meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class ScopedFilter:
         try:
             return cls(EventFilter.from_query(values_by_name(params)), scope)
         except FilterError as error:
-            problem = Problem(str(error), error.text[: error.position], error.text[error.position :])
+            problem = Problem(str(error), error.text[: error.position], error.text[error.position :], error.suggestion)
             return cls(EventFilter(), scope, problem, tuple(chosen_pairs(params, PARAMETERS)))
 
     @property

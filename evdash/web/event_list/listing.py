@@ -10,6 +10,7 @@ from evdash.events.entry import EntryId
 from evdash.events.summaries import SessionSummary, UserSummary
 from evdash.web.event_display.gap_row import list_owner
 from evdash.web.event_list.filter_bar import FilterBar, filter_bar, summary_with_alternatives, without_errors_only
+from evdash.web.event_list.jump import Jump, jumps, searched_id
 from evdash.web.event_list.list_query import EVERYTHING, ROWS, ListQuery
 from evdash.web.event_list.pagination import Pager, RowList, pager, row_list, with_infinite_scroll
 from evdash.web.links import sandbox_operation_address
@@ -26,6 +27,7 @@ class Listing:
     is_filtered: bool
     all_address: str = ""  # with up to ROWS_AT_MOST rows, for printing; "" if newest first or without further rows
     replay_address: str = ""  # the form that copies the events into a sandbox
+    jumps: tuple[Jump, ...] = ()  # pages with the ID that the filter consists of
 
     @property
     def status(self) -> int:
@@ -78,6 +80,7 @@ def listing(
         is_filtered=bool(chosen.own) or chosen.scope != EVERYTHING,
         all_address=query.url(shows_all=True) if oldest_first and query.rows == ROWS and has_more else "",
         replay_address=sandbox_operation_address("replay", q=chosen.effective_filter.text()),
+        jumps=jumps(reader, text) if (text := searched_id(chosen.own)) else (),
     )
 
 

@@ -96,6 +96,7 @@ PAGES: Final = (
         parameters=(*PARAMETERS, "part", "field", "as"),
     ),
     Page("event-notes", "events/<opaque:stream>/<entry_id:entry_id>/notes", below="events"),
+    Page("search", "search/", below="events", in_sandbox=True, parameters=("q",)),
     Page("events-ndjson", "events.ndjson", in_sandbox=True),
     Page("events-csv", "events.csv", in_sandbox=True),
     Page("note", "notes/<int:number>/"),

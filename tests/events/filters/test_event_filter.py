@@ -35,7 +35,7 @@ _values = st.one_of(words.filter(bool), st.text(min_size=1, max_size=8))
 conditions = st.one_of(
     st.builds(
         of_attribute,
-        st.sampled_from([key for key in ATTRIBUTES if key != "severity"]),
+        st.sampled_from([key for key in ATTRIBUTES if key != "severity" and not BY_NAME[key].is_number]),
         st.one_of(st.just(""), _values),
         st.booleans(),
         st.booleans(),
@@ -44,6 +44,20 @@ conditions = st.one_of(
     st.builds(Condition, st.just(NAIVE.name), _values.map(str.casefold), st.booleans(), st.booleans()),
     st.builds(Condition, st.just("text"), _values, st.booleans()),
     st.builds(Condition, st.just("is"), st.just("error"), st.booleans()),
+    st.builds(
+        Condition,
+        st.sampled_from(["latency", "tokens", "field.x", "field.latency_ms", "field.data.tokens", "field.a.b"]),
+        st.sampled_from(["0", "5", "7.5", "-1", "1e3", ".5"]),
+        st.booleans(),
+        comparison=st.sampled_from([">", ">=", "<", "<="]),
+    ),
+    st.builds(
+        Condition,
+        st.sampled_from(["latency", "tokens"]),
+        st.sampled_from(["0", "5", "12"]),
+        st.booleans(),
+        comparison=st.just("="),
+    ),
 )
 bounds = st.one_of(
     st.none(),

@@ -27,8 +27,8 @@ def state() -> SessionState:
 
 def test_a_snapshot_of_another_version_is_not_read(state: SessionState, monkeypatch: pytest.MonkeyPatch) -> None:
     dumped = dump(state)
-    monkeypatch.setattr(snapshot, "FOLD_VERSION", 3)
-    with pytest.raises(UnreadableSnapshot, match=r"begins with b'evdash session 2'; version 3 of the fold"):
+    monkeypatch.setattr(snapshot, "FOLD_VERSION", 4)
+    with pytest.raises(UnreadableSnapshot, match=r"begins with b'evdash session 3'; version 4 of the fold"):
         load(dumped)
 
 

@@ -1,0 +1,67 @@
+"""Addresses of the session, the user or the event that a search names by its ID."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evdash.eventlog.reader import Reader
+from evdash.events.entry import EntryId, InvalidEntryId
+from evdash.events.filters.event_filter import EventFilter
+from evdash.events.filters.keys import TEXT
+from evdash.events.filters.parser import FilterError
+from evdash.web.links import event_address, session_address, user_address
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """A page that a search names by its ID."""
+
+    kind: str  # session, user, entry or event
+    name: str
+    address: str
+
+
+def jumps(reader: Reader, text: str) -> tuple[Jump, ...]:
+    """Return the pages of the session, the user, the entries and the event with this ID, in this order."""
+    found: list[Jump] = []
+    if reader.session(text) is not None:
+        found.append(Jump("session", text, session_address(text)))
+    if reader.user(text) is not None:
+        found.append(Jump("user", text, user_address(text)))
+    if (entry_id := _entry_id(text)) is not None:
+        entries = (reader.event(stream, entry_id) for stream in reader.streams)
+        found += [
+            Jump("entry", f"{text} in {entry.stream}", event_address(entry.stream, entry_id))
+            for entry in entries
+            if entry is not None
+        ]
+    events = reader.page(EventFilter().also("id", text), limit=1).events
+    found += [Jump("event", text, event_address(event.stream, event.entry_id)) for event in events]
+    return tuple(found)
+
+
+def searched_id(own: EventFilter) -> str:
+    """Return the only text of a filter that has no other condition, which may be an ID; else ""."""
+    conditions = own.conditions
+    is_alone = len(conditions) == 1 and conditions[0].key == TEXT and not conditions[0].negated
+    return conditions[0].value if is_alone else ""
+
+
+def id_in(query: str) -> str:
+    """Return the ID that a person may have typed into a search: its only text; "" for any other filter.
+
+    An ID with a colon or a space in it need not be quoted.
+    """
+    try:
+        return searched_id(EventFilter.parse(query)) or query.strip()
+    except FilterError:
+        return query.strip()
+
+
+def _entry_id(text: str) -> EntryId | None:
+    if "-" not in text:
+        return None
+    try:
+        return EntryId.parse(text)
+    except InvalidEntryId:
+        return None

@@ -1,0 +1,59 @@
+"""Comparisons of numbers, and what an invalid filter suggests."""
+
+from __future__ import annotations
+
+import pytest
+
+from evdash.events.filters.event_filter import EventFilter, FilterError
+from tests.builders import event
+
+
+@pytest.mark.parametrize(
+    ("query", "fields", "is_match"),
+    [
+        ("latency:>500", {"latency_ms": "501"}, True),
+        ("latency:>500", {"latency_ms": "500"}, False),
+        ("latency:>=500 latency:<600", {"latency_ms": "550"}, True),
+        ("latency:>=500 latency:<600", {"latency_ms": "650"}, False),
+        ("-latency:>500", {}, True),
+        ("latency:12.5", {"durationMs": "12.50"}, True),
+        ("latency:*", {"latency_ms": "0"}, True),
+        ("latency:*", {}, False),
+        ("tokens:>=7", {"input_tokens": "3", "output_tokens": "4"}, True),
+        ("tokens:*", {}, False),
+        ("field.price:<10", {"price": "9.99"}, True),
+        ("field.price:<10", {"price": "cheap"}, False),
+        ("field.price:<10", {"price": ""}, False),
+        ("field.price:>1e2", {"price": "1.5E3"}, True),
+        ("field.data.order.price:>=10", {"data": '{"order": {"price": 10}}'}, True),
+        ("field.order.price:>10", {"data": '{"order": {"price": 10}}'}, False),
+        ('field.note:">5"', {"note": ">5"}, True),
+        ('field.note:">5"', {"note": "6"}, False),
+    ],
+)
+def test_numbers_are_compared_as_numbers(query: str, fields: dict[str, str], is_match: bool) -> None:
+    found = EventFilter.parse(query)
+    assert found.matches(event(type="x", **fields)) is is_match
+    assert EventFilter.parse(found.text()) == found
+
+
+@pytest.mark.parametrize(
+    ("query", "position", "suggestion"),
+    [
+        ("tpye:a is:error", 0, "type:a is:error"),
+        ("is:error -sesion:s1", 9, "is:error -session:s1"),
+        ("user_id:mia", 0, "user:mia"),
+        ("channel:chat", 0, "field.channel:chat"),
+        ("is:errors type:a", 3, "is:error type:a"),
+        ('"payment', 0, '"payment"'),
+        ('"a"b', 3, '"a" b'),
+        ("tool:>5", 5, 'tool:">5"'),
+        ("latency:>fast", 9, ""),
+    ],
+)
+def test_an_invalid_filter_suggests_a_valid_one(query: str, position: int, suggestion: str) -> None:
+    with pytest.raises(FilterError) as raised:
+        EventFilter.parse(query)
+    assert (raised.value.position, raised.value.suggestion) == (position, suggestion)
+    if suggestion:
+        EventFilter.parse(suggestion)
