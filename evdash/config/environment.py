@@ -149,6 +149,14 @@ class Configuration:
     sandbox_prefix: str = variable(
         "EVDASH_SANDBOX_PREFIX", "sandbox:", "Name prefix of sandbox streams. Events are replayed only into these."
     )
+    session_namespaces: tuple[str, ...] = variable(
+        "EVDASH_SESSION_NAMESPACES",
+        (),
+        "Namespaces of session IDs by stream, such as `billing:events=billing`, comma separated. The session `s-1` of "
+        "that stream is then `billing/s-1`. Without one, equal IDs in several streams are one session.",
+        default_in_words="none",
+        takes="STREAM=NAMESPACE, comma separated; a namespace has no slash",
+    )
     upcasters: str = variable(
         "EVDASH_UPCASTERS",
         "",

@@ -1,4 +1,4 @@
-"""The decoder of this process: code, wire profile and upcasters, as one fingerprint. Rows of the log record it."""
+"""The decoder of this process: code, wire profile, upcasters and namespaces, as one fingerprint. Rows of the log record it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import hashlib
 from functools import lru_cache
 
 from evdash.events import decoding, wire_profile
+from evdash.events.namespaces import NAMESPACES
 from evdash.events.upcasters import UPCASTERS
 from evdash.events.wire_profile import WireProfile
 
 
 def fingerprint() -> str:
     """Return 32 hexadecimal digits. Decoders with equal fingerprints make equal events of equal entries."""
-    return _fingerprint(decoding.DECODER_VERSION, wire_profile.DEFAULT_PROFILE, UPCASTERS.own_version)
+    own = f"{UPCASTERS.own_version}{sorted(NAMESPACES.items()) or ''}"
+    return _fingerprint(decoding.DECODER_VERSION, wire_profile.DEFAULT_PROFILE, own)
 
 
 @lru_cache(maxsize=16)

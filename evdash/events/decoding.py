@@ -16,6 +16,7 @@ from evdash.events.event_types import SESSION, TOOL, EventType, type_of
 from evdash.events.identifiers import IDENTIFIER_MAX_CHARS, identifier_of
 from evdash.events.json_values import InvalidJson, json_text, parse, parsed_object
 from evdash.events.message_parts import MessagePart, parts_of
+from evdash.events.namespaces import NAMESPACES, in_namespace
 from evdash.events.timestamps import InvalidTimestamp, parse_timestamp
 from evdash.events.upcasters import UPCASTERS, Upcasters
 from evdash.events.wire_profile import DEFAULT_PROFILE, Names, Plan, WireProfile
@@ -101,6 +102,8 @@ def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upca
     tokens = _tokens(profile, plan, data, remarks)
     occurred_us, time_source = _occurred(entry, plan, data, remarks)
     user_id, session_id = identifier(plan.user_id), identifier(plan.session_id)
+    if NAMESPACES:
+        session_id = in_namespace(entry.stream, session_id)
     code = identifier(plan.code) or (_shortened(error.code, "the error code", remarks) if error else "")
     text_of_error = masked(error_text, user_id, session_id) if is_error else ""
     return Event(
