@@ -16,7 +16,7 @@ from evdash.eventlog.models import CallTiming, LatencyCount, TypeCount
 from evdash.eventlog.read_transaction import read_transaction
 from evdash.eventlog.stream_deltas import unapplied_deltas
 from evdash.eventlog.time_buckets import DAY_S, RangeUs, in_us
-from evdash.events.call_latencies import CallPart, Latency, call_parts, changed_latencies
+from evdash.events.call_latencies import CallPart, Latency, Parts, changed_latencies, with_parts
 from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.inheritance import CallKey
@@ -53,25 +53,25 @@ def latencies(
     """Return the latencies of a range of whole minutes, or of all events."""
     range_us = in_us(since, until)
     with read_transaction():
-        added = unapplied_deltas(tail, reading, group, all_stream_numbers(tail.streams)).changes
+        added = with_parts(unapplied_deltas(tail, reading, group, all_stream_numbers(tail.streams)).changes)
         counts = _counts(changed_latencies(added, stored_parts(added)), range_us)
         rows = LatencyCount.objects.filter(slots_between(*range_us)).values_list("operation", "bucket")
         for name, bucket, events in rows.annotate(Sum("events")):
             counts[name][bucket] += events
         types = set(TypeCount.objects.filter(width_s=DAY_S, type__in=list(counts)).values_list("type", flat=True))
-    types |= {change.event.type for change in added}
+    types |= {change.event.type for change, _ in added}
     return _latencies(counts, types, complete=reading.reaches(group))
 
 
 def latencies_of(changes: Sequence[CountChange], since: datetime | None, until: datetime | None) -> Latencies:
     """Return the latencies of these changes in the range, without the tables."""
-    counts = _counts(changed_latencies(changes, {}), in_us(since, until))
+    counts = _counts(changed_latencies(with_parts(changes), {}), in_us(since, until))
     return _latencies(counts, {change.event.type for change in changes}, complete=True)
 
 
-def stored_parts(changes: Iterable[CountChange]) -> Mapping[CallKey, list[CallPart]]:
+def stored_parts(changes: Iterable[tuple[CountChange, Parts]]) -> Mapping[CallKey, list[CallPart]]:
     """Return the parts that the tables have of the calls of these changes."""
-    keys = {key for change in changes if change.counts for key, _ in call_parts(change.event)}
+    keys = {key for _, parts in changes for key, _ in parts}
     if not keys:
         return {}
     streams = {number: name for name, number in all_stream_numbers(()).items()}

@@ -98,8 +98,16 @@ def _add(found: Counter[Latency], call: CallPart | None, end: CallPart | None) -
         found[Latency(last.stream, last.occurred_us, name, bucket_of(latency_ms))] += 1
 
 
+Parts = tuple[tuple[CallKey, CallPart], ...]
+
+
+def with_parts(changes: Iterable[CountChange]) -> list[tuple[CountChange, Parts]]:
+    """Return the changes that count anything, with the parts of calls that their events are."""
+    return [(change, call_parts(change.event)) for change in changes if change.counts]
+
+
 def changed_latencies(
-    changes: Iterable[CountChange], stored: Mapping[CallKey, Collection[CallPart]]
+    changes: Iterable[tuple[CountChange, Parts]], stored: Mapping[CallKey, Collection[CallPart]]
 ) -> Counter[Latency]:
     """Return how often each latency is added (or removed, if negative) by these changes.
 
@@ -108,11 +116,8 @@ def changed_latencies(
     found: Counter[Latency] = Counter()
     added: dict[CallKey, set[CallPart]] = {}
     removed: dict[CallKey, set[CallPart]] = {}
-    for change in changes:
-        if not change.counts:
-            continue
+    for change, parts in changes:
         event = change.event
-        parts = call_parts(event)
         for key, part in parts:
             (added if change.counts > 0 else removed).setdefault(key, set()).add(part)
         is_of_message = any(part.kind in ("call", "return") and part.call_id for part in event.parts)

@@ -1,4 +1,4 @@
-"""The decoder of this process: code, wire profile, upcasters and namespaces, as one fingerprint. Rows of the log record it."""
+"""The decoder of this process: code, wire profile, upcasters and namespaces, as a fingerprint. Rows record it."""
 
 from __future__ import annotations
 

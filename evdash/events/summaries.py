@@ -61,13 +61,15 @@ class SessionSummary:
             entry_id, unix_us = event.entry_id, event.credible_us
             first_id, last_id = min(first_id, entry_id), max(last_id, entry_id)
             started_us, last_us = min(started_us, unix_us), max(last_us, unix_us)
-            inherited = event.inherited
-            if event.user_id and "user" not in inherited:
-                user = user.merged(FirstText(event.user_id, entry_id))
-            if event.agent and "agent" not in inherited:
-                agent = agent.merged(FirstText(event.agent, entry_id))
-            if event.model and "model" not in inherited:
-                model = model.merged(FirstText(event.model, entry_id))
+            own, inherited = event.user_id, event.inherited
+            if own and "user" not in inherited and (not user.text or (entry_id, own) < (user.at, user.text)):
+                user = FirstText(own, entry_id)
+            own = event.agent
+            if own and "agent" not in inherited and (not agent.text or (entry_id, own) < (agent.at, agent.text)):
+                agent = FirstText(own, entry_id)
+            own = event.model
+            if own and "model" not in inherited and (not model.text or (entry_id, own) < (model.at, model.text)):
+                model = FirstText(own, entry_id)
             if (more := declared_by(event)) is not NO_VALUES:
                 declared = declared.merged(more)
             if event.type in _ENDS:

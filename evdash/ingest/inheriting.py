@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from functools import reduce
 from operator import or_
@@ -37,7 +36,7 @@ from evdash.events.inheritance import (
     SessionValues,
     call_key,
     call_names,
-    declared_among,
+    declared_by,
     inherit,
     inherit_all,
     own,
@@ -55,19 +54,19 @@ def with_inherited(changes: Sequence[CountChange], numbers: Mapping[str, int]) -
     """
     events = [change.event for change in changes]
     new = [change.event for change in changes if change.is_new]
-    by_session = _by_session(new)
-    before = logged_values({event.session_id for event in events if event.session_id})
-    values = dict(before)
-    for session_id, its_events in by_session.items():
-        added = declared_among(its_events)
-        values[session_id] = before[session_id].merged(added) if session_id in before else added
+    values = before = logged_values({event.session_id for event in events if event.session_id})
+    for event in new:
+        if (declared := declared_by(event)) is not NO_VALUES:
+            values = dict(before) if values is before else values
+            values[event.session_id] = values.get(event.session_id, NO_VALUES).merged(declared)
     added_names: defaultdict[CallKey, list[CallName]] = defaultdict(list)
     for event in new:
         for key, name in call_names(event):
             added_names[key].append(name)
     stored = logged_names(added_names.keys() | {call for event in events if (call := call_key(event))})
     names = {key: sorted({*stored.get(key, ()), *added_names[key]}) for key in stored.keys() | added_names.keys()}
-    changed = [session_id for session_id, its_values in before.items() if values[session_id].texts != its_values.texts]
+    changed = [key for key, its_values in before.items() if values[key] is not its_values]
+    changed = [key for key in changed if values[key].texts != before[key].texts]
     renamed = [
         (name.stream, name.entry_id)
         for key, several in stored.items()
@@ -80,7 +79,8 @@ def with_inherited(changes: Sequence[CountChange], numbers: Mapping[str, int]) -
         _relabel(_rows_at(renamed), values, names)
     _insert_calls(added_names, numbers)
     return [
-        replace(change, event=event) for change, event in zip(changes, inherit_all(events, values, names), strict=True)
+        change if event is change.event else CountChange(event, change.identity, change.counts, change.is_new)
+        for change, event in zip(changes, inherit_all(events, values, names), strict=True)
     ]
 
 
@@ -131,14 +131,6 @@ def inherit_in_log() -> Iterator[list[CountChange]]:
             CountChange(event, counts=int(not is_duplicate))
             for (_, is_duplicate, *_), event in zip(batch, events, strict=True)
         ]
-
-
-def _by_session(events: Iterable[Event]) -> Mapping[str, list[Event]]:
-    by_session: defaultdict[str, list[Event]] = defaultdict(list)
-    for event in events:
-        if event.session_id:
-            by_session[event.session_id].append(event)
-    return by_session
 
 
 _Row = tuple[int, bool, Event]

@@ -22,7 +22,7 @@ from evdash.eventlog.models import (
 )
 from evdash.eventlog.row_mapping import INHERITED_COLUMNS, inherited_values, pack, session_of_row, user_of_row
 from evdash.eventlog.time_buckets import WIDTHS_S, slot_start_s
-from evdash.events.call_latencies import changed_latencies
+from evdash.events.call_latencies import changed_latencies, with_parts
 from evdash.events.decoding import decode
 from evdash.events.deduplication import changes, identity
 from evdash.events.entry import Entry, EntryId
@@ -59,7 +59,7 @@ def expected(entries: Sequence[Entry]) -> Tables:
             row[0] += change.counts
             row[1] += change.counts * event.is_error
             row[2], row[3] = min(row[2], event.entry_id), max(row[3], event.entry_id)
-    for latency, count in changed_latencies(own, {}).items():
+    for latency, count in changed_latencies(with_parts(own), {}).items():
         for width_s in WIDTHS_S:
             start_s = slot_start_s(latency.occurred_us, width_s)
             latencies[latency.stream, width_s, start_s, latency.operation, latency.bucket] += count

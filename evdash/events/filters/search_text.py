@@ -38,9 +38,16 @@ def search_text(event: Event) -> str:
     """
     records: list[str] = []
     written: set[str] = set()
+    json_name = event.json_field
     for raw_name, raw_value in event.entry.pairs:
-        name, value = name_of(raw_name), text_of(raw_value)[0]
+        name = name_of(raw_name)
         written.add(name)
+        # Most values: this is a third of the time of the calls below.
+        if raw_value.isascii() and raw_value[:1] not in _JSON_STARTS and name != json_name:
+            folded = raw_value.lower().decode("ascii")
+            records.append(_start_of_record(name) + (_unreserved(folded) if _SIGN.search(folded) else folded))
+            continue
+        value = text_of(raw_value)[0]
         json_value = event.data.get(name) if name == event.json_field else _json_of(value)
         if json_value is None:
             records.append(_record("", name, value))
@@ -123,6 +130,14 @@ def facet_needle(name: str) -> str:
 def excerpt_chars(name: str, max_chars: int) -> int:
     """Return the length of an excerpt that begins with a field and has its value of at most `max_chars`."""
     return len(facet_needle(name)) + max_chars + 1
+
+
+_JSON_STARTS: Final = frozenset((b"{", b"[", b" ", b"\t", b"\r", b"\n"))
+
+
+@lru_cache(maxsize=4096)
+def _start_of_record(name: str) -> str:
+    return f"{_BETWEEN_FIELDS}{_BEFORE_NAME}{_name(name)}{_BEFORE_VALUE}"
 
 
 def _record(before: str, name: str, value: str) -> str:

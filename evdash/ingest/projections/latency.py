@@ -10,9 +10,10 @@ from evdash.eventlog.bulk import Merge, insert, upsert
 from evdash.eventlog.latencies import stored_parts
 from evdash.eventlog.models import CallTiming, LatencyCount
 from evdash.eventlog.time_buckets import WIDTHS_S, slot_start_s
-from evdash.events.call_latencies import call_parts, changed_latencies
+from evdash.events.call_latencies import Parts, changed_latencies, with_parts
 from evdash.events.deduplication import CountChange
 from evdash.events.event import Event
+from evdash.events.field_values import call_id_of
 from evdash.ingest.projections.base import CountingProjection
 
 _KEY: Final = ("width_s", "start_s", "operation", "bucket", "stream_id")
@@ -24,15 +25,16 @@ class AnalyticsProjection(CountingProjection):
     name = "analytics"
 
     def _has_effect(self, event: Event) -> bool:
-        return event.latency_ms is not None or bool(call_parts(event))
+        return event.latency_ms is not None or bool(event.session_id and call_id_of(event))
 
     def _add(self, changed: Sequence[CountChange], numbers: Mapping[str, int]) -> None:
         added: Counter[tuple[int, int, str, int, int]] = Counter()
-        for latency, events in changed_latencies(changed, stored_parts(changed)).items():
+        counted = with_parts(changed)
+        for latency, events in changed_latencies(counted, stored_parts(counted)).items():
             for width_s in WIDTHS_S:
                 start_s = slot_start_s(latency.occurred_us, width_s)
                 added[width_s, start_s, latency.operation, latency.bucket, numbers[latency.stream]] += events
-        _store_parts(changed, numbers)
+        _store_parts(counted, numbers)
         rows = [(*key, events) for key, events in added.items() if events]
         upsert(LatencyCount, (*_KEY, "events"), rows, key=_KEY, merge=(("events", Merge.SUM),))
         if starts := {key[1] for key, events in added.items() if events < 0}:
@@ -44,9 +46,9 @@ class AnalyticsProjection(CountingProjection):
         CallTiming.objects.all().delete()
 
 
-def _store_parts(changed: Sequence[CountChange], numbers: Mapping[str, int]) -> None:
+def _store_parts(changed: Sequence[tuple[CountChange, Parts]], numbers: Mapping[str, int]) -> None:
     """Store the parts of calls that these changes count, and delete those that they take back."""
-    for change in changed:
+    for change, _ in changed:
         if change.counts < 0:
             entry = {"stream_id": numbers[change.event.stream], "entry_id": change.event.entry_id}
             CallTiming.objects.filter(session_id=change.event.session_id, **entry).delete()
@@ -55,9 +57,9 @@ def _store_parts(changed: Sequence[CountChange], numbers: Mapping[str, int]) -> 
             *key, numbers[part.stream], part.entry_id.to_bytes(), part.is_call, part.occurred_us, part.latency_ms,
             part.tool, part.type,
         )
-        for change in changed
+        for change, parts in changed
         if change.counts > 0
-        for key, part in call_parts(change.event)
+        for key, part in parts
     ]  # fmt: skip
     insert(CallTiming, _PART, rows)
 
