@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any, Final, Literal
 from evdash.events.json_values import InvalidJson, parse
 
 # Longer texts that begin with a bracket are shown as they are.
-_JSON_CHARS: Final = 2_000_000
+_JSON_CHARS: Final = 4_000_000
 
 _TEXT_TYPES: Final = frozenset({"text", "input_text", "output_text", "thinking", "reasoning"})
 _CALL_TYPES: Final = frozenset({"tool_use", "tool_call", "function_call", "function", "tool-call", "server_tool_use"})
@@ -49,6 +50,40 @@ def text_of_parts(parts: Iterable[MessagePart]) -> str:
         f"[{part.text}]" if part.kind in ("image", "other") else part.text for part in parts if part.kind != "call"
     ]
     return "\n".join(filter(None, texts))
+
+
+PICTURE_TYPES: Final = {
+    "image/png": b"\x89PNG\r\n\x1a\n",
+    "image/jpeg": b"\xff\xd8\xff",
+    "image/gif": b"GIF8",
+    "image/webp": b"RIFF",
+}
+"""Media types that are shown as pictures, each with its first bytes. SVG is a document, and may have scripts."""
+PICTURE_MAX_BYTES: Final = 2**20
+
+
+def picture_type(part: MessagePart) -> str:
+    """Return the media type of a part that has the bytes of a picture; "" for any other part."""
+    declared = part.data_url[5:].partition(",")[0].lower() if part.kind == "image" and part.data_url else ""
+    media_type, _, encoding = declared.partition(";")
+    return media_type if media_type in PICTURE_TYPES and encoding.endswith("base64") else ""
+
+
+def picture_size(part: MessagePart) -> int:
+    """Return the size of a picture in bytes, at least, from the length of its text."""
+    return (len(part.data_url) - part.data_url.find(",") - 1) * 3 // 4 - 2
+
+
+def picture_of(part: MessagePart) -> bytes | None:
+    """Return the bytes of a picture of at most PICTURE_MAX_BYTES; None if the part has none of its declared type."""
+    media_type = picture_type(part)
+    if not media_type or picture_size(part) > PICTURE_MAX_BYTES:
+        return None
+    try:
+        raw = base64.b64decode(part.data_url.partition(",")[2], validate=True)
+    except ValueError:
+        return None
+    return raw if raw.startswith(PICTURE_TYPES[media_type]) else None
 
 
 def _list_of(value: Any) -> list[Any] | None:

@@ -1,4 +1,4 @@
-"""Namespaces of session IDs: programs that number their sessions alike write to different streams."""
+"""Namespaces of session IDs, for programs whose sessions have equal IDs in different streams."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from evdash.events.conversation import ConversationTurn
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.event_types import EventCategory, category_of, describe_event, turn_of, type_of
+from evdash.events.message_parts import PICTURE_MAX_BYTES, picture_size, picture_type
 from evdash.events.one_line import OneLineText
 from evdash.web.event_display.gap_row import NO_OWNER, GapRow, ListOwner, gap_row
 from evdash.web.formatting import format_duration, format_size
@@ -65,6 +66,21 @@ class Row:
     def is_call(self) -> bool:
         """True if the navigation to the next tool call stops at this row."""
         return type_of(self.event.type).is_call
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """The addresses of the pictures in the message."""
+        return tuple(
+            f"{self.address}?picture={number}"
+            for number, part in enumerate(self.event.parts)
+            if picture_type(part) and picture_size(part) <= PICTURE_MAX_BYTES
+        )
+
+    @property
+    def large_pictures(self) -> tuple[str, ...]:
+        """The sizes of the pictures that are too large to be shown."""
+        sizes = [picture_size(part) for part in self.event.parts if picture_type(part)]
+        return tuple(format_size(size) for size in sizes if size > PICTURE_MAX_BYTES)
 
     @property
     def turn(self) -> ConversationTurn:

@@ -17,12 +17,13 @@ from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.event_types import describe_event
 from evdash.events.filters.event_filter import EventFilter
+from evdash.events.message_parts import PICTURE_MAX_BYTES, picture_of, picture_type
 from evdash.notes.records import Subject
 from evdash.web.error_pages import message_page
 from evdash.web.event_display.fields import data_links, field_views, hex_dump, inherited_facts, whole_value
 from evdash.web.event_display.row import row_of, rows_of
 from evdash.web.event_list.list_query import ScopedFilter, filter_pairs
-from evdash.web.formatting import format_count
+from evdash.web.formatting import format_count, format_size
 from evdash.web.links import event_address, mounted_prefix, with_query
 from evdash.web.note_display import notes_section
 from evdash.web.page import page
@@ -38,6 +39,7 @@ class EventPageQuery:
     part: str  # "opened": the opened row; "whole": one complete value
     field: str | None  # the number of the field to return, as written
     as_json: bool
+    picture: str | None  # the number of the part of the message whose picture to return, as written
     filter: EventFilter  # an invalid one counts as none
 
     @classmethod
@@ -45,12 +47,14 @@ class EventPageQuery:
         """Return the query of a request. Never raises."""
         params = request.GET
         within = ScopedFilter.parse(params).own
-        return cls(params.get("part", ""), params.get("field"), params.get("as") == "json", within)
+        return cls(
+            params.get("part", ""), params.get("field"), params.get("as") == "json", params.get("picture"), within
+        )
 
     @property
     def wants_value(self) -> bool:
         """True if the response is a value or JSON instead of a page."""
-        return self.field is not None or self.as_json
+        return self.field is not None or self.as_json or self.picture is not None
 
     def url(self, address: str) -> str:
         """Return the URL with the same query at another address."""
@@ -88,6 +92,8 @@ def event(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
         )
     if query.field is not None:
         return _value(request, event, query)
+    if query.picture is not None:
+        return _picture(request, event, query.picture)
     if query.as_json:
         return _not_kept(HttpResponse(_as_json(event), content_type="application/json"))
     context = _context(request, event, neighbours, query)
@@ -143,6 +149,20 @@ def _value(request: HttpRequest, event: Event, query: EventPageQuery) -> HttpRes
     response["Content-Disposition"] = (
         f'{kind}; filename="{event.entry_id}-{number}.{"txt" if field.is_text else "bin"}"'
     )
+    return response
+
+
+def _picture(request: HttpRequest, event: Event, written: str) -> HttpResponse:
+    """Return a picture in the message, which browsers show and never run."""
+    number = int(written) if written.isascii() and written.isdecimal() and len(written) < 6 else -1
+    part = event.parts[number] if 0 <= number < len(event.parts) else None
+    raw = picture_of(part) if part else None
+    if part is None or raw is None:
+        sentence = f"The message has no picture {written[:20]!r} of at most {format_size(PICTURE_MAX_BYTES)}."
+        return message_page(request, "Picture not found", sentence, status=404)
+    response = _not_kept(HttpResponse(raw, content_type=picture_type(part)))
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response["X-Content-Type-Options"] = "nosniff"
     return response
 
 

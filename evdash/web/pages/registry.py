@@ -93,7 +93,7 @@ PAGES: Final = (
         "events/<opaque:stream>/<entry_id:entry_id>/",
         below="events",
         in_sandbox=True,
-        parameters=(*PARAMETERS, "part", "field", "as"),
+        parameters=(*PARAMETERS, "part", "field", "as", "picture"),
     ),
     Page("event-notes", "events/<opaque:stream>/<entry_id:entry_id>/notes", below="events"),
     Page("search", "search/", below="events", in_sandbox=True, parameters=("q",)),
