@@ -35,17 +35,25 @@ def test_a_filter_that_cannot_be_read_is_told_with_its_place(
 ) -> None:
     write(entry("1-1", type="a", session_id="s", user_id="u"))
     page = parse_page(browser.get(path, {"q": query}), 400)
-    assert page.texts(".problem p") == [reason(query)]
+    assert page.texts(".problem p:not(.suggestion)") == [reason(query)]
     assert page.texts(".problem mark") == [marked]
-    assert page.one(".problem code").text().strip() == query
+    assert page.one(".problem pre code").text().strip() == query
     assert page.values("value", "#q") == [query]
     assert page.rows == []
 
 
 def test_a_filter_that_cannot_be_read_reaches_htmx_as_the_same_page(browser: Client, write: Write) -> None:
     page = parse_page(browser.get("/events/", {"q": "bad:key"}, headers={"HX-Request": "true"}), 400)
-    assert page.texts(".problem p") == [reason("bad:key")]
+    assert page.texts(".problem p:not(.suggestion)") == [reason("bad:key")]
     assert "<html" not in page.html
+
+
+@pytest.mark.parametrize("path", ["/events/", "/errors/", "/sessions/s/"])
+def test_a_misspelt_filter_has_a_link_to_the_probable_one(browser: Client, write: Write, path: str) -> None:
+    write(entry("1-1", type="error.occurred", session_id="s", error="e"))
+    page = parse_page(browser.get(path, {"q": "tpye:error.occurred", "view": "events"}), 400)
+    (address,) = page.values("href", ".problem .suggestion a")
+    assert parse_page(browser.get(address)).rows == ["memory:events 1-1"]
 
 
 def test_every_condition_is_a_chip_that_can_be_taken_away(browser: Client, write: Write) -> None:
@@ -153,5 +161,5 @@ def test_a_key_of_a_field_has_a_facet_and_links(browser: Client, write: Write, i
     facet = '[data-key="guardrail"]'
     assert page.texts(f"{facet} h2") == ["Guardrail"]
     # with the alternatives to the chosen value
-    assert page.pairs(f"{facet} bdi", f"{facet} .facet-count") == [("pii", "2"), ("jailbreak", "1")]
+    assert page.pairs(f"{facet} bdi", f"{facet} .facet-count") == [("pii", "2"), ("jailbreak", "+1")]
     assert any("q=guardrail%3Ajailbreak" in link for link in opened.values("href"))
