@@ -118,6 +118,21 @@ async def test_only_what_the_filter_lets_through_comes(open_page: OpenPage, add:
     assert [page.count(entry_id) for entry_id in [*missed, *new]] == [1, 0, 0, 1]
 
 
+async def test_an_event_is_pushed_with_what_its_session_declares(open_page: OpenPage, add: Add) -> None:
+    """Whether the page was open when the session declared it, or not."""
+    add(type="session.started", session_id="s1", model="m1")
+    page = await open_page()
+    await page.subscribe("q=model:m1")
+    early = add(type="error.occurred", session_id="s1", error="e")
+    add(type="session.started", session_id="s2", model="m1")
+    late, other = add(session_id="s2"), add(session_id="s3")
+    own = add(session_id="s1", model="m2")
+    last = add(session_id="s2", content="the last")
+    while not page.count(last):
+        await page.until(lambda message: message["type"] == "rows")
+    assert [page.count(entry_id) for entry_id in (early, late, other, own)] == [1, 1, 0, 0]
+
+
 async def test_another_filter_on_the_same_socket_takes_the_place_of_the_first(open_page: OpenPage, add: Add) -> None:
     page = await open_page()
     await page.subscribe("session=s1")
