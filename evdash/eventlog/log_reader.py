@@ -202,6 +202,15 @@ class LogReader(Reader):
         with read_transaction():
             return summaries.session_summaries(self._unlogged(), [session_id]).get(session_id)
 
+    def session_streams(self, session_id: str) -> tuple[str, ...]:
+        self._read_stream()
+        with read_transaction():
+            tailed = {change.event.stream for change in self._unlogged().of_session(session_id)}
+            rows = LoggedEvent.objects.filter(session_id=session_id).order_by()
+            logged = set(rows.values_list("stream_id", flat=True).distinct())
+        names = {number: name for name, number in self._numbers.items()}
+        return tuple(sorted(tailed | {names[number] for number in logged}))
+
     def session_steps(self, session_id: str, through: EntryId | None = None, *, history: int = 1) -> Iterator[Step]:
         return steps(self, session_id, through, history)
 

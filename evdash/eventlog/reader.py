@@ -163,6 +163,10 @@ class Reader(ABC):
         """Return the session's summary; None if no event of it is known."""
 
     @abstractmethod
+    def session_streams(self, session_id: str) -> tuple[str, ...]:
+        """Return the names of the streams with events of the session, in alphabetical order."""
+
+    @abstractmethod
     def session_steps(self, session_id: str, through: EntryId | None = None, *, history: int = 1) -> Iterator[Step]:
         """Yield the session's last events up to an entry ID, each with the states before and after it.
 

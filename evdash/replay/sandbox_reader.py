@@ -141,6 +141,9 @@ class SandboxReader(Reader):
     def session(self, session_id: str) -> SessionSummary | None:
         return self._contents.sessions.get(session_id)
 
+    def session_streams(self, session_id: str) -> tuple[str, ...]:
+        return (self._stream,) if session_id in self._contents.sessions else ()
+
     def session_steps(self, session_id: str, through: EntryId | None = None, *, history: int = 1) -> Iterator[Step]:
         return self._contents.steps(session_id, through or EntryId.MAX, history)
 

@@ -443,3 +443,13 @@ def test_links_of_the_state_keep_reading_filter_and_what_is_compared(long: Clien
     assert others
     assert all(link == kept | {"at": link["at"]} for link in others)
     assert sum("vs" not in link for link in links) == 1  # the one that ends the comparison
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_a_session_in_several_streams_names_them(browser: Client, write: Write, index: Index, *, indexed: bool) -> None:
+    write(entry("1-1", type="a", session_id="s"), entry("2-1", stream="other", type="a", session_id="s"))
+    write(entry("3-1", type="a", session_id="t"))
+    if indexed:
+        index((STREAM, "other"))
+    assert parse_page(browser.get("/sessions/s/")).facts["Streams"] == "in 2 streams: memory:events , other"
+    assert "Streams" not in parse_page(browser.get("/sessions/t/")).facts

@@ -65,6 +65,7 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary, query: Se
         calls = match_calls_in_view(reader, facts, shown.page)
     context = {
         "facts": facts,
+        "session_streams": reader.session_streams(facts.session_id),
         "hand_over": export_links(facts.session_id),
         "notes": None if sandbox_request(request) else notes_section(Subject(facts.session_id), request.user),
         "listing": replace(shown, list=with_call_notes(shown.list, calls)),
