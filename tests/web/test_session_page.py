@@ -451,5 +451,5 @@ def test_a_session_in_several_streams_names_them(browser: Client, write: Write, 
     write(entry("3-1", type="a", session_id="t"))
     if indexed:
         index((STREAM, "other"))
-    assert parse_page(browser.get("/sessions/s/")).facts["Streams"] == "in 2 streams: memory:events , other"
+    assert parse_page(browser.get("/sessions/s/")).facts["Streams"] == "in 2 streams: memory:events, other"
     assert "Streams" not in parse_page(browser.get("/sessions/t/")).facts
