@@ -127,7 +127,8 @@ _AUTHORIZATION: Final = re.compile(
     r"""(authorization["']?\s*[=:]\s*["']?)(?:\w+\s+)?\S+|(bearer\s+)\S+""", re.IGNORECASE
 )
 _NAMED_SECRET: Final = re.compile(
-    r"""(passwd|passw(?:or)?d|pwd|secret|token|cookie|sessionid|session_?key|csrf|api_?key|secret_?key)  # the name ends
+    r"""(passwd|passw(?:or)?d|pwd|secret|token|cookie|sessionid|session_?key|csrf|api_?key|secret_?key
+    |evdash_(?:session|csrf)_[0-9a-f]{8})  # the name ends
     (["']?\s*[=:]\s*)
     (?:b?"(?:[^"\\]|\\.)*"?|b?'(?:[^'\\]|\\.)*'?|\S+)""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,

@@ -163,6 +163,7 @@ SECRET_TEXTS = (
     lambda secret: f"Authorization: Bearer {secret}",
     lambda secret: f"{{'Authorization': 'Basic {quote(secret)}'}}",
     lambda secret: f"Cookie: csrftoken={quote(secret)}; sessionid={quote(secret)}",
+    lambda secret: f"evdash_csrf_0123abcd={quote(secret)}; evdash_session_0123abcd={quote(secret)}",
     lambda secret: f"Forbidden: /sign-in/{quote(secret, safe='')}/",
     lambda secret: f"GET /sign-in/?next=%2Fsign-in%2F{quote(secret, safe='')}%2F",
 )

@@ -1,5 +1,7 @@
 """The key that signs sessions, stored in the data directory."""
 
+import hashlib
+import hmac
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +33,14 @@ def secret_key(data_dir: Path) -> str:
             f"EVDASH_DATA_DIR (or --data-dir) is {str(data_dir)!r}, which is not a writable directory: "
             f"{error.strerror or error}."
         ) from error
+
+
+def cookie_suffix(key: str) -> str:
+    """Return 8 hex digits for the cookie names of the installation with this key.
+
+    All processes of an installation have the same key, so they agree. The digits do not reveal the key.
+    """
+    return hmac.digest(key.encode(), b"cookie names", hashlib.sha256).hex()[:8]
 
 
 def create(path: Path) -> None:

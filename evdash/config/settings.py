@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from evdash.config.environment import CHECKOUT, Configuration
-from evdash.config.secret_key import secret_key
+from evdash.config.secret_key import cookie_suffix, secret_key
 from evdash.logs import logging_configuration
 
 EVDASH = Configuration.from_environment()
@@ -119,6 +119,12 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
+# Browsers send a cookie to every port of a host. Two installations on one host therefore need different names.
+_COOKIE_SUFFIX = cookie_suffix(SECRET_KEY)
+SESSION_COOKIE_NAME = f"evdash_session_{_COOKIE_SUFFIX}"
+CSRF_COOKIE_NAME = f"evdash_csrf_{_COOKIE_SUFFIX}"
+# The default storage has a cookie with a fixed name.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = EVDASH.https

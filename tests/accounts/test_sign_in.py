@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
@@ -189,6 +190,6 @@ def test_the_cookies_are_out_of_reach_of_scripts_and_other_sites(client: Client,
     client.get("/sign-in/")
     client.post("/sign-in/", {"username": "mia", "password": PASSWORD})
 
-    for name in ("sessionid", "csrftoken"):
+    for name in (settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME):
         assert client.cookies[name]["httponly"]
         assert client.cookies[name]["samesite"] == "Lax"
