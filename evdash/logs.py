@@ -134,6 +134,8 @@ _NAMED_SECRET: Final = re.compile(
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 _ONE_TIME_LINK: Final = re.compile(r"""(sign-in(?:/|%2f))[^/\s"'?#<>]+""", re.IGNORECASE)
+# Outside of its address, the secret of a link is recognised by its prefix (accounts/one_time_links.py).
+_LINK_SECRET: Final = re.compile(r"evdash(?:_|%5f)link(?:_|%5f)[A-Za-z0-9_%-]+", re.IGNORECASE)
 _API_TOKEN: Final = re.compile(r"evdash_[A-Za-z0-9_-]{40,}")
 
 
@@ -147,6 +149,7 @@ def without_secrets(text: str) -> str:
     text = _AUTHORIZATION.sub(lambda match: f"{match[1] or match[2]}{REMOVED}", text)
     text = _NAMED_SECRET.sub(lambda match: f"{match[1]}{match[2]}{REMOVED}", text)
     text = _ONE_TIME_LINK.sub(lambda match: f"{match[1]}{REMOVED}", text)
+    text = _LINK_SECRET.sub(REMOVED, text)
     return _API_TOKEN.sub(REMOVED, text)
 
 

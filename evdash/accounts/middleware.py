@@ -1,4 +1,4 @@
-"""Middleware that closes every view to anonymous users."""
+"""Middleware that closes every view to anonymous users and keeps responses out of caches."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,3 +29,19 @@ class SignInRequired(LoginRequiredMiddleware):
             return refusal
         to_sign_in = redirect_to_login(htmx.current_url_abs_path or settings.LOGIN_REDIRECT_URL)
         return HttpResponseClientRedirect(to_sign_in.url)
+
+
+class NotStored:
+    """A middleware that forbids browsers and proxies to store a response.
+
+    It covers errors and redirects, too. Static files do not pass it: they have no personal data and are cached.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self._get_response(request)
+        if "no-store" not in response.get("Cache-Control", ""):
+            response["Cache-Control"] = "private, no-store"
+        return response

@@ -42,6 +42,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
+    "evdash.accounts.middleware.NotStored",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -97,6 +98,8 @@ AXES_LOCKOUT_CALLABLE = "evdash.accounts.views.locked_out"
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_VERBOSE = False
+# The audit log has sign-ins. The table of django-axes would also store the path, which has the secret of a link.
+AXES_DISABLE_ACCESS_LOG = True
 
 # A page may load only its own scripts, styles, images and socket. Inline scripts and styles are forbidden.
 CONTENT_SECURITY_POLICY = {
