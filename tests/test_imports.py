@@ -18,8 +18,8 @@ BELOW: dict[str, set[str]] = {
     "eventlog": {"streams", "events"},
     "ingest": {"eventlog", "streams", "events"},
     "demo": {"streams", "events"},
-    "accounts": set(),
-    "audit_log": {"ingest", "eventlog", "streams", "events"},
+    "accounts": {"events"},
+    "audit_log": {"accounts", "ingest", "eventlog", "streams", "events"},
     "notes": {"audit_log", "eventlog", "events"},
     "replay": {"audit_log", "eventlog", "streams", "events"},
     "web": {

@@ -1,6 +1,6 @@
-"""Views for sign-in with a link, for setting a password, and for locked-out users."""
+"""Views for sign-in and sign-out, for setting a password, and for blocked users."""
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from django.conf import settings
 from django.contrib import messages
@@ -8,13 +8,20 @@ from django.contrib.auth import login, update_session_auth_hash
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, SetPasswordForm
 from django.contrib.auth.models import User
+from django.contrib.auth.views import LoginView, LogoutView
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from evdash.accounts.one_time_links import owner, use_link
+from evdash.accounts.actions import AccountAction, announce
+from evdash.accounts.client_address import client_address
+from evdash.accounts.one_time_links import owner, refusal, use_link
 from evdash.accounts.roles import can_operate
+
+PASSWORD: Final = "password"  # noqa: S105 - the kind of authentication
+ONE_TIME_LINK: Final = "one-time link"
 
 
 class SignInForm(AuthenticationForm):
@@ -26,6 +33,30 @@ class SignInForm(AuthenticationForm):
     }
 
 
+class SignIn(LoginView):
+    """The page for name and password."""
+
+    template_name = "accounts/sign_in.html"
+    authentication_form = SignInForm
+    redirect_authenticated_user = True
+    extra_context = {"title": "Sign in"}
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        user = form.get_user()
+        with transaction.atomic():
+            announce(_action(self.request, user, "sign-in", f"Sign in with {PASSWORD}", authentication=PASSWORD))
+            return super().form_valid(form)
+
+
+class SignOut(LogoutView):
+    """The form of the sign-out button."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if isinstance(request.user, User):
+            announce(_action(request, request.user, "sign-out", "Sign out"))
+        return super().post(request, *args, **kwargs)
+
+
 @login_not_required
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -34,12 +65,41 @@ def sign_in_link(request: HttpRequest, secret: str) -> HttpResponse:
 
     So a program that only reads the link, such as a messenger's preview, does not use it up.
     """
-    if request.method == "POST" and (user := use_link(secret)):
-        login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    if request.method == "POST" and _signed_in_with_link(request, secret):
         return redirect(settings.LOGIN_REDIRECT_URL)
     user = owner(secret)
+    if user is None and (refused := refusal(secret)):
+        _announce_refused_link(request, *refused)
     context = {"title": "Sign in", "user_to_sign_in": user}
     return render(request, "accounts/sign_in_link.html", context, status=200 if user else 410)
+
+
+def _signed_in_with_link(request: HttpRequest, secret: str) -> bool:
+    with transaction.atomic():  # without a row in the audit log, the link is not used up
+        user = use_link(secret)
+        if user is not None:
+            title = f"Sign in with {ONE_TIME_LINK}"
+            announce(_action(request, user, "sign-in", title, authentication=ONE_TIME_LINK))
+            login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    return user is not None
+
+
+def _announce_refused_link(request: HttpRequest, user: User, reason: str) -> None:
+    announce(
+        AccountAction(
+            "sign-in-failed",
+            f"Sign in as {user.get_username()}",
+            "unknown",
+            facts={"address": client_address(request), "authentication": ONE_TIME_LINK},
+            outcome=reason,
+            succeeded=False,
+            is_once_per_block=True,
+        )
+    )
+
+
+def _action(request: HttpRequest, user: User, action: str, title: str, **facts: str) -> AccountAction:
+    return AccountAction(action, title, user.get_username(), user, {"address": client_address(request), **facts})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -49,17 +109,25 @@ def account(request: HttpRequest) -> HttpResponse:
     form_type = PasswordChangeForm if user.has_usable_password() else SetPasswordForm
     form = form_type(user, request.POST or None)
     if form.is_valid():
-        form.save()
-        update_session_auth_hash(request, user)  # this browser stays signed in, all others are signed out
+        with transaction.atomic():
+            announce(_action(request, user, "change-password", "Change password"))
+            form.save()
+            update_session_auth_hash(request, user)  # this browser stays signed in, all others are signed out
         messages.success(request, "Password changed.")
         return redirect("account")
-    return render(
-        request, "accounts/account.html", {"title": "Account", "form": form, "can_operate": can_operate(user)}
-    )
+    context = {"title": "Account", "form": form, "can_operate": can_operate(user)}
+    return render(request, "accounts/account.html", context)
 
 
 def locked_out(request: HttpRequest, *_: Any) -> HttpResponse:
     """Return the response (429) that django-axes sends instead of checking one more password."""
     minutes = int(settings.AXES_COOLOFF_TIME.total_seconds() // 60)
-    context = {"title": "Sign in", "minutes": minutes, "username": request.POST.get("username", "")}
-    return render(request, "accounts/locked_out.html", context, status=429)
+    context = {
+        "title": "Sign-in blocked",
+        "minutes": minutes,
+        "username": request.POST.get("username", ""),
+        "blocked_by": getattr(request, "blocked_by", ""),
+    }
+    response = render(request, "accounts/locked_out.html", context, status=429)
+    response["Retry-After"] = str(minutes * 60)
+    return response

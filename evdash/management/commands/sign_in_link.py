@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 
+from evdash.accounts.actions import AccountAction, announce, terminal_user
 from evdash.accounts.one_time_links import DEFAULT_USER, LIFETIME, create_link, person
 from evdash.accounts.roles import can_operate, make_operator, make_viewer
 from evdash.management.base import PlainCommand
@@ -25,8 +26,10 @@ class Command(PlainCommand):
     def handle(self, *args: Any, user: str, operator: bool, viewer: bool, **options: Any) -> None:
         somebody = person(user)
         if operator:
+            announce(AccountAction("change-role", f"Make {user} an operator", terminal_user()))
             make_operator(somebody)
         if viewer:
+            announce(AccountAction("change-role", f"Make {user} a viewer", terminal_user()))
             make_viewer(somebody)
         link = create_link(somebody)
         minutes = int(LIFETIME.total_seconds() // 60)
