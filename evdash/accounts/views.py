@@ -19,6 +19,7 @@ from evdash.accounts.actions import AccountAction, announce
 from evdash.accounts.client_address import client_address
 from evdash.accounts.one_time_links import owner, refusal, use_link
 from evdash.accounts.roles import can_operate
+from evdash.accounts.sessions import SessionStore, idle_limit
 
 PASSWORD: Final = "password"  # noqa: S105 - the kind of authentication
 ONE_TIME_LINK: Final = "one-time link"
@@ -115,7 +116,15 @@ def account(request: HttpRequest) -> HttpResponse:
             update_session_auth_hash(request, user)  # this browser stays signed in, all others are signed out
         messages.success(request, "Password changed.")
         return redirect("account")
-    context = {"title": "Account", "form": form, "can_operate": can_operate(user)}
+    session = cast(SessionStore, request.session)
+    context = {
+        "title": "Account",
+        "form": form,
+        "can_operate": can_operate(user),
+        "signed_in_at": session.signed_in_at,
+        "latest_end": session.latest_end,
+        "idle_limit": idle_limit(),
+    }
     return render(request, "accounts/account.html", context)
 
 

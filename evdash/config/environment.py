@@ -268,7 +268,21 @@ class Configuration:
     https: bool = variable(
         "EVDASH_HTTPS",
         False,
-        "Browsers use https, through a proxy that sets X-Forwarded-Proto. Cookies are then sent by https only.",
+        "Browsers use https, through a proxy that sets X-Forwarded-Proto and appends the client to X-Forwarded-For. "
+        "Cookies are then sent by https only.",
+    )
+    session_idle_min: int = variable(
+        "EVDASH_SESSION_IDLE_MIN",
+        480,
+        "Minutes without use after which a sign-in ends. Refreshes of an open page are not a use. 0: unlimited.",
+        most=525_600,  # a year
+    )
+    session_max_hours: int = variable(
+        "EVDASH_SESSION_MAX_HOURS",
+        168,
+        "Hours after which a sign-in ends, used or not.",
+        least=1,
+        most=8_760,  # a year
     )
     secret_key: str = variable(
         "EVDASH_SECRET_KEY",

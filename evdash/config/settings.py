@@ -50,6 +50,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "evdash.accounts.sessions.SessionLimits",
     "evdash.accounts.middleware.SignInRequired",
     "evdash.web.redis_budget.RedisBudget",
     "evdash.web.sandbox_middleware.SandboxMount",
@@ -130,6 +131,7 @@ SESSION_COOKIE_NAME = f"evdash_session_{_COOKIE_SUFFIX}"
 CSRF_COOKIE_NAME = f"evdash_csrf_{_COOKIE_SUFFIX}"
 # The default storage has a cookie with a fixed name.
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+SESSION_ENGINE = "evdash.accounts.sessions"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = EVDASH.https

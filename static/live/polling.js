@@ -38,7 +38,7 @@ export class Polling {
     const address = new URL(document.body.dataset.catchUp, location.href);
     address.search = new URLSearchParams({ query, cursor: JSON.stringify(cursor), reading });
     try {
-      const answer = await fetch(address, { headers: { "HX-Request": "true" } });
+      const answer = await fetch(address, { headers: { "HX-Request": "true", "Evdash-Automatic": "1" } });
       if (answer.headers.has("HX-Redirect")) return this.#handlers.signedOut();
       if (answer.status === 404) return this.#handlers.gone();
       if (!answer.ok) throw new Error(answer.statusText);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.test import Client
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from evdash import metrics
+from evdash.accounts.sessions import SIGNED_IN_AT, SessionStore
 from evdash.accounts.sockets import SIGNED_OUT
 from evdash.eventlog import group_progress
 from evdash.events.entry import EntryId
@@ -285,6 +288,36 @@ async def test_signing_out_elsewhere_is_noticed_soon(open_page: OpenPage, monkey
     await Session.objects.filter(session_key=page.session_key).adelete()
     assert (await page.until(lambda message: message["type"] == "closed"))["code"] == SIGNED_OUT
     assert await other.socket.receive_nothing(0.2)
+
+
+async def test_a_sign_in_that_ends_without_use_closes_its_socket(
+    open_page: OpenPage, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket_registry, "LOOK_EVERY_S", 0.05)
+    page = await open_page()
+    row = Session.objects.filter(session_key=page.session_key)
+    end = (await row.aget()).expire_date
+    assert end - timezone.now() <= timedelta(minutes=django_settings.EVDASH.session_idle_min)
+    await page.subscribe()
+    add()
+    await page.until(lambda message: message["type"] == "rows")
+    await page.acknowledge()
+    assert (await row.aget()).expire_date == end  # a socket is not a use
+    await row.aupdate(expire_date=timezone.now())
+    assert (await page.until(lambda message: message["type"] == "closed"))["code"] == SIGNED_OUT
+
+
+async def test_a_sign_in_past_its_total_time_closes_its_socket(
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "SIGN_IN_CHECK_S", 0.05)
+    page = await open_page()
+    await page.subscribe()
+    row = await Session.objects.aget()
+    before = timezone.now() - timedelta(hours=django_settings.EVDASH.session_max_hours)
+    row.session_data = SessionStore().encode(row.get_decoded() | {SIGNED_IN_AT: before.isoformat()})
+    await row.asave()
+    assert (await page.until(lambda message: message["type"] == "closed"))["code"] == SIGNED_OUT
 
 
 async def test_a_person_has_so_many_sockets_and_no_more(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
