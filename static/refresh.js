@@ -69,7 +69,8 @@ async function request() {
   const wantsPage = main.hasAttribute("data-refresh") || hasNewEvents;
   hasNewEvents = false;
   try {
-    const answer = await fetch(wantsPage ? address : state().dataset.address, { headers: { "HX-Request": "true", "Evdash-Automatic": "1" },
+    const answer = await fetch(wantsPage ? address : state().dataset.address, {
+      headers: { "HX-Request": "true", "Evdash-Automatic": "1" },
     });
     if (answer.headers.has("HX-Redirect")) return showProblem("Signed out. Reload to sign in");
     if (answer.status === 503 && answer.headers.has("Retry-After")) return showProblem("Out of date: evdash is busy");

@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 
 class OneTimeLink(models.Model):
@@ -18,19 +19,36 @@ class OneTimeLink(models.Model):
 
 
 class ApiToken(models.Model):
-    """A token that lets a program read exports and metrics.
+    """A token that lets a program use the URLs of its scopes (tokens.py), until it expires or is revoked.
 
-    A revoked token is kept, so that its name stays explained.
+    A token with patterns reads only events of matching streams and users. An ended token is kept, so that its name
+    stays explained.
     """
 
     name = models.CharField(max_length=100, unique=True)
     secret_hash = models.CharField(max_length=64, unique=True)
+    scopes = models.JSONField(default=list)
+    stream_patterns = models.JSONField(default=list)
+    user_patterns = models.JSONField(default=list)
     created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True)
     last_used_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def state(self) -> str:
+        """The state: `active`, `expired` or `revoked`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= timezone.now() else "active"
+
+    @property
+    def is_restricted(self) -> bool:
+        """True if the token has patterns."""
+        return bool(self.stream_patterns or self.user_patterns)
 
 
 class Operating(models.Model):

@@ -9,4 +9,5 @@ urlpatterns = [
     path("sign-in/<str:secret>/", views.sign_in_link, name="sign-in-link"),
     path("sign-out/", views.SignOut.as_view(), name="sign-out"),
     path("account/", views.account, name="account"),
+    path("account/tokens/<int:number>/", views.token, name="token"),
 ]

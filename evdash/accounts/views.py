@@ -11,18 +11,22 @@ from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView, LogoutView
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from evdash.accounts.actions import AccountAction, announce
 from evdash.accounts.client_address import client_address
+from evdash.accounts.models import ApiToken
 from evdash.accounts.one_time_links import owner, refusal, use_link
-from evdash.accounts.roles import can_operate
+from evdash.accounts.roles import can_operate, operators_only
 from evdash.accounts.sessions import SessionStore, idle_limit
+from evdash.accounts.tokens import all_tokens, revoke_token
 
 PASSWORD: Final = "password"  # noqa: S105 - the kind of authentication
 ONE_TIME_LINK: Final = "one-time link"
+TOKENS_SHOWN: Final = 200
+"""Longest list of tokens on the account page, which states how many there are."""
 
 
 class SignInForm(AuthenticationForm):
@@ -125,7 +129,29 @@ def account(request: HttpRequest) -> HttpResponse:
         "latest_end": session.latest_end,
         "idle_limit": idle_limit(),
     }
+    if can_operate(user):
+        tokens = all_tokens()
+        shown = list(tokens[: TOKENS_SHOWN + 1])
+        context |= {
+            "active_tokens": [token for token in shown[:TOKENS_SHOWN] if token.state == "active"],
+            "ended_tokens": [token for token in shown[:TOKENS_SHOWN] if token.state != "active"],
+            "tokens_left_out": tokens.count() - TOKENS_SHOWN if len(shown) > TOKENS_SHOWN else 0,
+        }
     return render(request, "accounts/account.html", context)
+
+
+@operators_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def token(request: HttpRequest, number: int) -> HttpResponse:
+    """Render a token with the button that revokes it, and revoke it by POST."""
+    shown = get_object_or_404(ApiToken, pk=number)
+    if request.method == "POST":
+        if revoke_token(shown.name, by=cast(User, request.user), address=client_address(request)):
+            messages.success(request, f"Token {shown.name} revoked.")
+        else:
+            messages.info(request, f"Token {shown.name} was revoked before.")
+        return redirect("account")
+    return render(request, "accounts/token.html", {"title": f"Token {shown.name}", "token": shown})
 
 
 def locked_out(request: HttpRequest, *_: Any) -> HttpResponse:

@@ -35,7 +35,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     return HttpResponse("".join(lines), status=status, content_type=PLAIN)
 
 
-@token_or_session
+@token_or_session("read")
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:

@@ -31,7 +31,7 @@ def claim(request: HttpRequest) -> HttpResponse:
 def ask(user: User | AnonymousUser, authorization: str = "") -> HttpResponseBase:
     request = RequestFactory().post("/streams/claim/", headers={"Authorization": authorization})
     request.user = user
-    return token_or_session(claim)(request)
+    return token_or_session("export")(claim)(request)
 
 
 def test_the_person_that_evdash_starts_with_operates_and_others_look() -> None:
@@ -96,7 +96,9 @@ def test_a_link_is_for_a_viewer_unless_it_is_for_an_operator(capsys: pytest.Capt
         call_command("sign_in_link", "mia", "--viewer", "--operator")
 
 
-@pytest.mark.parametrize(("name", "words"), [("operator", "Role: operator"), ("mia", "Role: viewer")])
+@pytest.mark.parametrize(
+    ("name", "words"), [("operator", "operator (can change streams and groups)"), ("mia", "viewer (read-only)")]
+)
 def test_the_account_page_says_what_one_may_do(client: Client, name: str, words: str) -> None:
     client.force_login(person(name))
 

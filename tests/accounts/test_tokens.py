@@ -17,7 +17,7 @@ from evdash.accounts.tokens import create_token, revoke_token, token_or_session
 pytestmark = pytest.mark.django_db
 
 
-@token_or_session
+@token_or_session("export")
 def export(request: HttpRequest) -> HttpResponse:
     return HttpResponse("events")
 

@@ -371,12 +371,13 @@ def test_the_audit_log_says_who_took_what_along_and_how_much(
             True,
         ),
         ("the reader", "Export events in session s-1 as HTML file", f"Exported {len(html):,} bytes.", True),
+        (getpass.getuser(), "Create token billing", "", True),
     ]
     page = parse_page(filled.get("/audit-log/"))
     assert page.table("table.accesses")[1]["What"] == "Export errors of user u-1 as CSV"
     filled.get("/sessions/nobody/transcript.md")
     filled.get("/events.ndjson?usr=u-1")
-    assert len(accesses()) == 3
+    assert len(accesses()) == 4
 
 
 @pytest.mark.django_db(transaction=True)  # to close an answer closes its connection

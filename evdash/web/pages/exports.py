@@ -8,7 +8,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.http import content_disposition_header
 
-from evdash.accounts.tokens import token_of, token_or_session
+from evdash.accounts.tokens import refused_by_patterns, token_or_session, used_token
 from evdash.audit_log.export_log import recorded_export
 from evdash.eventlog.export import csv_lines, ndjson_lines
 from evdash.events.filters.event_filter import EventFilter, FilterError
@@ -19,13 +19,13 @@ from evdash.web.event_list.list_query import ExportQuery
 from evdash.web.sandbox_middleware import sandbox_request
 
 
-@token_or_session
+@token_or_session("read", "export", checks_patterns=True)
 def ndjson(request: HttpRequest) -> HttpResponseBase:
     """Export one JSON object per line, lossless."""
     return _exported(request, ndjson_lines, "NDJSON", "application/x-ndjson", "events.ndjson")
 
 
-@token_or_session
+@token_or_session("export", checks_patterns=True)
 def csv(request: HttpRequest) -> HttpResponseBase:
     """Export one row per event, for spreadsheets."""
     return _exported(request, csv_lines, "CSV", "text/csv; charset=utf-8", "events.csv")
@@ -38,6 +38,8 @@ def _exported(
         event_filter = ExportQuery.from_request(request).filter
     except FilterError as error:
         return HttpResponse(f"{error}\n", status=400, content_type="text/plain; charset=utf-8")
+    if refused := refused_by_patterns(request, event_filter, in_sandbox=sandbox_request(request) is not None):
+        return refused
     try:
         chunks = lines(event_filter)
     except StreamsUnavailable as outage:
@@ -73,5 +75,5 @@ def who_asks(request: HttpRequest) -> str:
     """Return the name of the person, or the program by its token."""
     if request.user.is_authenticated:
         return request.user.get_username()
-    token = token_of(request)
+    token = used_token(request)
     return f"the program with the token {token.name}" if token else "a program"

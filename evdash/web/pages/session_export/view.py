@@ -16,13 +16,13 @@ from evdash.web.pages.session_export.html_file import html_file
 from evdash.web.pages.session_export.transcript import transcript
 
 
-@token_or_session
+@token_or_session("export")
 def session_transcript(request: HttpRequest, session_id: str) -> HttpResponseBase:
     """Export the session as Markdown."""
     return _exported(request, session_id, transcript, "transcript", "text/markdown; charset=utf-8", "md")
 
 
-@token_or_session
+@token_or_session("export")
 def session_export_html(request: HttpRequest, session_id: str) -> HttpResponseBase:
     """Export the session as one HTML file.
 
