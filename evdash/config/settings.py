@@ -68,6 +68,9 @@ TEMPLATES = [
     },
 ]
 
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+"""Maximum size of a request's body in bytes. serving/limits.py refuses a larger one before it is received."""
+
 LANGUAGE_CODE = "en"
 USE_I18N = False
 USE_TZ = True

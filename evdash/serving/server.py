@@ -16,6 +16,7 @@ from twisted.internet import reactor as chosen_reactor
 from twisted.internet import tcp
 from twisted.internet.defer import Deferred
 
+from evdash.serving.limits import LimitedChannel
 from evdash.serving.pages import Pages
 
 __all__ = ["PacedServer", "reactor"]
@@ -53,12 +54,22 @@ class _Pace:
 
 
 class PacedServer(Server):  # type: ignore[misc]
-    """Server of an ASGI application. It calls `pages.finish` when it stops."""
+    """Server of an ASGI application. Requests have limits (limits.py). It calls `pages.finish` when it stops."""
 
     def __init__(self, application: Any, pages: Pages, **options: Any) -> None:
         super().__init__(application, server_name="evdash", **options)
         self._pages = pages
         self._paces: WeakKeyDictionary[Any, _Pace] = WeakKeyDictionary()
+
+    @property
+    def http_factory(self) -> Any:
+        """The maker of connections, which daphne sets when it starts."""
+        return self._http_factory
+
+    @http_factory.setter
+    def http_factory(self, made: Any) -> None:
+        made.protocol = LimitedChannel
+        self._http_factory = made
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         """Forward a message of the application. Return when the client accepts more data."""

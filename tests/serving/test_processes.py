@@ -384,3 +384,20 @@ def test_metrics_are_those_of_all_processes(serve: Start) -> None:
     os.kill(min(children), signal.SIGKILL)
     wait_until(lambda: "restart_in_s=1 " in running.log.read_text())
     assert f"gauge_livesum_{min(children)}.db" not in {path.name for path in running.data.glob("figures-*/*.db")}
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_request_that_is_too_large_is_refused_by_every_kind_of_server(tmp_path: Path, processes: int) -> None:
+    running = Serve(tmp_path, processes=processes)
+    try:
+        wait_until(lambda: is_listened_on(running.port))
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{running.port}/sign-in/", data=b"x" * 3_000_000, method="POST"
+        )
+        with pytest.raises(HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=20)
+        assert refused.value.code == 413
+        assert refused.value.read() == b"The body of the request is larger than 2,621,440 bytes, the limit.\n"
+    finally:
+        running.process.terminate()
+        running.process.wait(20)
