@@ -23,6 +23,7 @@ from redis.utils import SENTINEL
 from evdash.streams.address import InvalidRedisUrl, redis_url, shown_address
 from evdash.streams.budget import budget_in_use, call_left_s, spending
 from evdash.streams.contact import contact_with
+from evdash.streams.names import EMPTY, raw_name
 
 __all__ = [
     "InvalidRedisUrl",
@@ -238,7 +239,7 @@ def call(client: redis.Redis, *command: str | bytes | int, stream: str = "") -> 
     `stream` names the key in the error message if the key is not a stream.
     """
     with reaching(client, stream):
-        return client.execute_command(*command)  # type: ignore[no-untyped-call]
+        return client.execute_command(*_sent(command))  # type: ignore[no-untyped-call]
 
 
 def call_all(client: redis.Redis, *commands: Command, stream: str = "") -> list[Any]:
@@ -248,7 +249,7 @@ def call_all(client: redis.Redis, *commands: Command, stream: str = "") -> list[
     """
     with reaching(client, stream), client.pipeline(transaction=False) as pipeline:
         for command in commands:
-            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+            pipeline.execute_command(*_sent(command))  # type: ignore[no-untyped-call]
         return pipeline.execute()
 
 
@@ -256,7 +257,7 @@ def call_each(client: redis.Redis, *commands: Command) -> list[Any]:
     """Return the replies as `call_all` does, with a ResponseError in place of each refused command's reply."""
     with reaching(client), client.pipeline(transaction=False) as pipeline:
         for command in commands:
-            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+            pipeline.execute_command(*_sent(command))  # type: ignore[no-untyped-call]
         return pipeline.execute(raise_on_error=False)
 
 
@@ -267,14 +268,21 @@ def call_at_once(client: redis.Redis, *commands: Command, stream: str = "") -> l
     """
     with reaching(client, stream), client.pipeline(transaction=True) as pipeline:
         for command in commands:
-            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+            pipeline.execute_command(*_sent(command))  # type: ignore[no-untyped-call]
         return pipeline.execute()
+
+
+def _sent(command: Command) -> Command:
+    """Return the command with the bytes of its names (names.py). Other texts of commands have no escape."""
+    if not any(isinstance(part, str) and ("\\x" in part or part == EMPTY) for part in command):
+        return command
+    return tuple(raw_name(part) if isinstance(part, str) else part for part in command)
 
 
 async def call_async(client: redis.asyncio.Redis, *command: str | bytes | int, stream: str = "") -> Any:
     """Return the raw reply to one command, asynchronously, as `call` does."""
     with reaching(client, stream):
-        return await client.execute_command(*command)  # type: ignore[no-untyped-call]
+        return await client.execute_command(*_sent(command))  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import redis
 from evdash.events.entry import Entry, EntryId
 from evdash.streams import replies, stream_info
 from evdash.streams.client import Command, Refused, call, call_all, call_at_once
+from evdash.streams.names import name_of
 
 # Parts of Redis's error messages for a missing group or stream. They differ by command.
 _GONE = ("NOGROUP", "no such key", "requires the key to exist", "no longer exists")
@@ -217,7 +218,7 @@ def _by_id(stream: str, looks: Iterable[Any]) -> dict[EntryId, PendingEntry]:
 
 def _pending(stream: str, row: Any) -> PendingEntry:
     raw_id, consumer, idle_ms, deliveries = row
-    return PendingEntry(stream, EntryId.parse(raw_id), replies.text(consumer), int(idle_ms), int(deliveries))
+    return PendingEntry(stream, EntryId.parse(raw_id), name_of(consumer), int(idle_ms), int(deliveries))
 
 
 __all__ = ["Delivery", "GroupConsumer", "GroupMissing"]
@@ -339,7 +340,7 @@ class GroupConsumer:
 
     def _group(self, stream: str, groups_reply: Any) -> dict[str, Any]:
         for group in map(replies.record, groups_reply):
-            if replies.text(group["name"]) == self.group:
+            if name_of(group["name"]) == self.group:
                 return group
         raise group_missing(stream, self.group)
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from evdash.events.entry import Entry, EntryId
+from evdash.streams.names import name_of
 
 
 def entries(stream: str, reply: Any) -> list[Entry]:
@@ -37,7 +38,7 @@ def _known_names(names: tuple[bytes, ...]) -> tuple[bytes, ...]:
 def by_stream(reply: Any) -> Iterator[tuple[str, list[Any]]]:
     """Yield each stream of an XREAD or XREADGROUP reply with its raw entries; nothing after a time-out."""
     for name, raw_entries in reply.items() if isinstance(reply, dict) else reply or ():
-        yield text(name), raw_entries
+        yield name_of(name), raw_entries
 
 
 def record(reply: Any) -> dict[str, Any]:
@@ -47,5 +48,5 @@ def record(reply: Any) -> dict[str, Any]:
 
 
 def text(raw: Any) -> str:
-    """Return a name as text. Bytes that are not UTF-8 become \\xNN."""
+    """Return a reply as text. Bytes that are not UTF-8 become \\xNN. For a name use `name_of` (names.py)."""
     return raw.decode("utf-8", errors="backslashreplace") if isinstance(raw, bytes) else str(raw)

@@ -19,6 +19,7 @@ from evdash.events.entry import Entry, EntryId
 from evdash.streams import replies
 from evdash.streams.client import Command, Refused, StreamsUnavailable, call, call_all, call_at_once
 from evdash.streams.dead_letters import parked_stream
+from evdash.streams.names import name_of
 from evdash.streams.reads import read_entries, read_entry
 from evdash.streams.stream_info import StreamInfo, stream_info
 
@@ -120,7 +121,7 @@ def why_not_into(client: redis.Redis, stream: str, first_id: EntryId | None) -> 
 
 def sandboxes(client: redis.Redis, prefix: str) -> list[Sandbox]:
     """Return the present sandboxes, sorted by name."""
-    names = sorted(replies.text(raw) for raw in call(client, "ZRANGE", _index(prefix), 0, -1))
+    names = sorted(name_of(raw) for raw in call(client, "ZRANGE", _index(prefix), 0, -1))
     existing = (sandbox(client, name) for name in names)
     return [one for one in existing if one is not None]
 
@@ -263,7 +264,7 @@ class SandboxWriter:
         """
         alive = replace(self.provenance, heard_at=datetime.now(UTC))
         key = provenance_key(self._stream)
-        if not call(self._client, "EVAL", _UPDATE_IF_KEPT, 1, key, self._number, alive.to_json()):
+        if not call(self._client, "EVAL", _UPDATE_IF_KEPT, 1, key, self._number, alive.to_json().encode()):
             raise SandboxGone(f"{self._stream} was deleted or expired meanwhile.")
         self.provenance = alive
 
@@ -283,14 +284,14 @@ class SandboxWriter:
     def _begin(self) -> str:
         key, number = provenance_key(self._stream), 1
         while True:
-            hsetnx = ("HSETNX", key, str(number), self.provenance.to_json())
+            hsetnx = ("HSETNX", key, str(number), self.provenance.to_json().encode())
             expiry = expiry_commands(self._stream, self._prefix, self._expires_at_ms)
             if call_at_once(self._client, hsetnx, *expiry)[0]:
                 return str(number)
             number += 1
 
     def _noted(self, provenance: Provenance) -> list[Command]:
-        hset = ("HSET", provenance_key(self._stream), self._number, provenance.to_json())
+        hset = ("HSET", provenance_key(self._stream), self._number, provenance.to_json().encode())
         return [hset, *expiry_commands(self._stream, self._prefix, self._expires_at_ms)]
 
     @property

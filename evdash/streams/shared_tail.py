@@ -25,6 +25,7 @@ from evdash.events.inheritance import NO_VALUES, CallKey, CallName, SessionValue
 from evdash.streams import replies
 from evdash.streams.budget import PAGE_BUDGET_S, redis_budget
 from evdash.streams.client import StreamsUnavailable, call_each, refusal
+from evdash.streams.names import name_of
 from evdash.streams.reads import read_backward, read_forward
 from evdash.streams.stream_info import StreamInfo, stream_info_of, watermark
 
@@ -367,7 +368,7 @@ class SharedTail:
         if info_reply is None:
             return _Answer(None, (), {})
         delivered = {
-            replies.text(group["name"]): EntryId.parse(group["last-delivered-id"])
+            name_of(group["name"]): EntryId.parse(group["last-delivered-id"])
             for group in map(replies.record, groups or ())
         }
         acknowledged = {

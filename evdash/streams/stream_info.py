@@ -10,6 +10,7 @@ import redis
 from evdash.events.entry import EntryId
 from evdash.streams import replies
 from evdash.streams.client import Refused, call, call_all
+from evdash.streams.names import name_of
 from evdash.streams.reads import read_backward, read_forward
 
 # A lag that Redis does not report is counted by reading, up to these limits.
@@ -164,7 +165,7 @@ def _group_info(client: redis.Redis, stream: str, info: StreamInfo, record: dict
         raise
     last_delivered = EntryId.parse(record["last-delivered-id"])
     return GroupInfo(
-        name=replies.text(record["name"]),
+        name=name_of(record["name"]),
         consumers=tuple(sorted(map(_consumer_info, consumers), key=lambda consumer: consumer.name)),
         pending=int(pending[0]),
         oldest_pending=EntryId.parse(pending[1]) if pending[1] else None,
@@ -177,7 +178,7 @@ def _consumer_info(reply: Any) -> ConsumerInfo:
     record = replies.record(reply)
     inactive_ms = record.get("inactive")
     return ConsumerInfo(
-        name=replies.text(record["name"]),
+        name=name_of(record["name"]),
         pending=int(record["pending"]),
         idle_ms=int(record["idle"]),
         inactive_ms=None if inactive_ms is None or int(inactive_ms) < 0 else int(inactive_ms),

@@ -1,0 +1,58 @@
+"""Names of any bytes: printable as text, unique, and the same bytes again in a command."""
+
+import redis
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evdash.events.entry import EntryId
+from evdash.streams.client import call
+from evdash.streams.consumer_group import GroupConsumer, pending_entries
+from evdash.streams.names import EMPTY, name_of, raw_name
+from evdash.streams.stream_info import group_infos
+
+tricky = st.one_of(
+    st.binary(max_size=12),
+    st.text(max_size=12).map(str.encode),
+    st.lists(st.sampled_from([b"\\", b"\\x", b"\\xff", b"5c", b'"', b"\xff", b"\x00", b"a"])).map(b"".join),
+)
+
+
+@given(tricky)
+def test_a_name_comes_back_as_the_same_bytes(raw: bytes) -> None:
+    assert raw_name(name_of(raw)) == raw
+
+
+@given(tricky)
+def test_the_text_of_a_name_has_no_control_characters_and_is_never_empty(raw: bytes) -> None:
+    text = name_of(raw)
+    assert text
+    assert not any(ord(character) < 0x20 or 0x7F <= ord(character) <= 0x9F for character in text)
+    assert text.encode()
+
+
+def test_names_that_are_plain_stay_as_they_are() -> None:
+    assert [name_of(raw) for raw in (b"memory:events", "größe".encode(), rb"a\b")] == ["memory:events", "größe", r"a\b"]
+    assert [name_of(raw) for raw in (b"", b"\xff\x80", b"\x00")] == [EMPTY, r"\xff\x80", r"\x00"]
+
+
+def test_a_group_and_a_consumer_of_any_name_are_read_and_claimed_from(valkey: redis.Redis) -> None:
+    for raw in (b"", b"\xff\xfe\x80", b"\\xff", b"a/b"):
+        valkey.xadd("s", {"type": "x"}, id="*")
+        valkey.xgroup_create("s", raw, id="0")
+        valkey.execute_command("XREADGROUP", "GROUP", raw, raw, "STREAMS", "s", ">")
+        name = name_of(raw)
+        [info] = [each for each in group_infos(valkey, "s") if each.name == name]
+        assert [consumer.name for consumer in info.consumers] == [name]
+        [*_, pending] = pending_entries(valkey, "s", name, consumer=name, count=10)
+        assert pending.consumer == name
+        assert GroupConsumer(valkey, name, "other").claim_idle("s", 0, 1)[0].entry is not None
+
+
+def test_a_stream_of_any_name_is_read(valkey: redis.Redis) -> None:
+    for raw in (b"", b"\xff"):
+        valkey.execute_command("XADD", raw, "1-1", "type", "x")
+        name = name_of(raw)
+        consumer = GroupConsumer(valkey, "g", "c")
+        consumer.ensure(name, EntryId.MIN)
+        assert [(entry.stream, entry.entry_id) for entry in consumer.read_new([name], 5, 0)] == [(name, EntryId(1, 1))]
+        assert call(valkey, "XLEN", name) == 1
