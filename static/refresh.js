@@ -90,6 +90,10 @@ async function apply(fresh, withPage) {
     newState.removeAttribute("hx-swap-oob");
     state().replaceWith(document.adoptNode(newState));
   }
+  for (const badge of fresh.querySelectorAll("[id^=badge-]")) {
+    badge.removeAttribute("hx-swap-oob");
+    document.getElementById(badge.id)?.replaceWith(document.adoptNode(badge));
+  }
   if (!withPage) return;
   const module = await morphing;
   if (!module) return showProblem("This page does not refresh: Idiomorph is not installed");

@@ -12,6 +12,7 @@ import redis
 
 from evdash.config.environment import CHECKOUT, declarations
 from evdash.eventlog.current_reader import shared_tail
+from evdash.health.current import forget_health
 from evdash.streams import embedded_server
 from evdash.streams.client import open_client
 from evdash.streams.contact import forget_contacts
@@ -26,10 +27,16 @@ ManagePy = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(autouse=True)
-def _tail_of_its_own() -> None:
-    """The tail that a process keeps is that of one test: the next one empties server and database."""
+def _tail_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tail that a process keeps is that of one test: the next one empties server and database.
+
+    Health conditions are read for each page: a test does not wait until they are.
+    """
+    monkeypatch.setattr("evdash.health.current.KEPT_S", 0.0)
+    monkeypatch.setattr("evdash.health.current.SHARE_OF_TIME", 0)
     shared_tail.cache_clear()
     forget_contacts()
+    forget_health()
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ BELOW: dict[str, set[str]] = {
     "notes": {"audit_log", "eventlog", "events"},
     "replay": {"audit_log", "eventlog", "streams", "events"},
     "web": {
+        "health",
         "replay",
         "notes",
         "audit_log",
@@ -34,7 +35,7 @@ BELOW: dict[str, set[str]] = {
         "config.environment",
     },
     "live": {"web", "accounts", "eventlog", "streams", "events"},
-    "health": {"live", "accounts", "eventlog", "streams", "events"},
+    "health": {"ingest", "accounts", "eventlog", "streams", "events"},
     "supervisor": {"config.environment"},
     "serving": {
         "supervisor",

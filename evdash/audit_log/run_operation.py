@@ -12,8 +12,10 @@ from django.db import DatabaseError, transaction
 
 from evdash.audit_log.audit_log import plain, record
 from evdash.audit_log.models import AuditLogEntry
+from evdash.eventlog.consumer_reads import claiming
 from evdash.ingest.redelivery import record_operation_gaps
 from evdash.streams.commands import Operation, OperationRefused, Outcome
+from evdash.streams.commands.outcomes import receivers
 
 NO_REASON: Final = "Enter a reason. It is recorded in the audit log."
 
@@ -51,11 +53,17 @@ def operate(
         raise OperationRefused(refused)
     begun = _write(user_name, operation.action, **fields, succeeded=None)
     try:
-        outcome = operation.execute(client)
+        with claiming(client, operation.stream, receivers(operation, client)):
+            outcome = operation.execute(client)
     except BaseException as error:
         _write_end(begun, fields, outcome=_in_words(error), succeeded=False)
         raise
-    fields["detail"] |= {"done": outcome.done, "done_ids": outcome.done_ids, "failed": outcome.failed}
+    fields["detail"] |= {
+        "done": outcome.done,
+        "done_ids": outcome.done_ids,
+        "last_done_id": max(outcome.done_ids, default=None),  # the list is cut
+        "failed": outcome.failed,
+    }
     _note(operation, outcome, reason)
     _write_end(
         begun,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, Max, Min, QuerySet, Sum
 from django.utils import timezone
 
 from evdash.eventlog.models import Gap, GroupPosition
@@ -139,6 +140,46 @@ def total_missing(streams: Sequence[str], group: str | None = None) -> MissingIn
     rows = Gap.objects.filter(position__group=group or settings.EVDASH.audit_group, position__stream__name__in=streams)
     totals = rows.aggregate(gaps=Count("pk"), known=Sum("entries"), sized=Count("entries"))
     return MissingInAll(totals["gaps"], totals["known"] or 0, is_exact=totals["gaps"] == totals["sized"])
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedEntries:
+    """The entries of one stream that were removed before evdash read them."""
+
+    stream: str
+    gaps: int
+    entries: int  # in the gaps of known size
+    is_exact: bool
+    first_noticed_at: datetime
+    last_noticed_at: datetime
+
+
+def removed_entries(streams: Collection[str]) -> list[RemovedEntries]:
+    """Return the entries that are lost to the event log by stream, without streams that lost none."""
+    rows = (
+        Gap.objects.filter(position__group=settings.EVDASH.audit_group, position__stream__name__in=streams)
+        .filter(kind=Gap.Kind.REMOVED)
+        .values("position__stream__name")
+        .annotate(
+            gaps=Count("pk"),
+            known=Sum("entries"),
+            sized=Count("entries"),
+            first=Min("noticed_at"),
+            last=Max("noticed_at"),
+        )
+        .order_by("position__stream__name")
+    )
+    return [
+        RemovedEntries(
+            row["position__stream__name"],
+            row["gaps"],
+            row["known"] or 0,
+            row["gaps"] == row["sized"],
+            row["first"],
+            row["last"],
+        )
+        for row in rows
+    ]
 
 
 def gaps_between(

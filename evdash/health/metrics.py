@@ -16,6 +16,7 @@ from evdash import metrics as process_metrics
 from evdash.eventlog.current_reader import tail_of_process
 from evdash.eventlog.decoders import redecoding_progress
 from evdash.eventlog.group_progress import gap_totals, group_totals
+from evdash.health.current import health_of_now
 from evdash.streams.client import Refused, StreamsUnavailable, call, open_client
 from evdash.streams.dead_letters import parked_count
 from evdash.streams.stream_info import group_infos, stream_info
@@ -30,6 +31,7 @@ class Metrics(Collector):
         yield from _of_groups()
         yield from _of_gaps()
         yield _to_redecode()
+        yield _conditions()
         yield from _of_redis()
         process_metrics.note_tail(tail_of_process())
         yield from process_metrics.collect()
@@ -66,6 +68,15 @@ def _to_redecode() -> Metric:
         "Events of the log that another decoder decoded.",
         value=progress.rows_left if progress else 0,
     )
+
+
+def _conditions() -> Metric:
+    conditions = GaugeMetricFamily(
+        "evdash_health_conditions", "Health conditions that hold now, as on Overview.", labels=("kind",)
+    )
+    for kind, number in health_of_now().numbers.items():
+        conditions.add_metric((kind,), number)
+    return conditions
 
 
 def _of_redis() -> Iterator[Metric]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from evdash.streams.client import StreamsUnavailable, call, open_client
+from evdash.health.conditions import KINDS
+from evdash.health.current import health_of_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +19,31 @@ class Check:
     sentence: str
 
 
-def checks() -> tuple[Check, ...]:
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """The requirements of a process that serves pages, and the conditions that do not keep it from serving them."""
+
+    checks: tuple[Check, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def is_ready(self) -> bool:
+        return all(check.passed for check in self.checks)
+
+
+def readiness() -> Readiness:
     """Run all checks now and return their results. Waiting for Redis ends after some seconds."""
     database = _database()
-    return _redis(), database, _migrations(database)
-
-
-def _redis() -> Check:
-    with open_client(settings.EVDASH.redis_url) as client:
-        try:
-            call(client, "PING")
-        except StreamsUnavailable:
-            return Check(False, "Redis is unreachable or refuses the login.")
-    return Check(True, "Redis answers.")
+    numbers = health_of_now(with_sql=database.passed).numbers
+    redis, *others = (
+        Check(not numbers[kind.name], kind.in_words(numbers[kind.name]) if numbers[kind.name] else kind.absent)
+        for kind in KINDS
+        if kind.stops_pages
+    )
+    return Readiness(
+        (redis, database, _migrations(database), *others),
+        tuple(kind.in_words(numbers[kind.name]) for kind in KINDS if numbers[kind.name] and not kind.stops_pages),
+    )
 
 
 def _database() -> Check:

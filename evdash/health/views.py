@@ -8,7 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from evdash.accounts.tokens import token_or_session
-from evdash.health.readiness import checks
+from evdash.health.readiness import readiness
 
 PLAIN = "text/plain; charset=utf-8"
 
@@ -28,10 +28,14 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Return 200 if this process can serve pages, otherwise 503, with a line for each requirement."""
-    done = checks()
-    lines = [f"{'ok' if check.passed else 'not ready'}: {check.sentence}\n" for check in done]
-    status = 200 if all(check.passed for check in done) else 503
+    """Return 200 if this process can serve pages, otherwise 503, with a line for each requirement.
+
+    Further lines are warnings: health conditions that do not keep the process from serving pages.
+    """
+    found = readiness()
+    lines = [f"{'ok' if check.passed else 'not ready'}: {check.sentence}\n" for check in found.checks]
+    lines += [f"warning: {sentence}\n" for sentence in found.warnings]
+    status = 200 if found.is_ready else 503
     return HttpResponse("".join(lines), status=status, content_type=PLAIN)
 
 

@@ -42,6 +42,14 @@ class RedeliverParked:
         """Title for the user interface."""
         return f"Redeliver parked entries of {self.stream}"
 
+    def receivers(self, client: redis.Redis) -> tuple[tuple[str, str], ...]:
+        """Return the groups of other programs, and their consumers, that get the entries back."""
+        parked_now = _still_parked(client, self.stream, self.parked_ids)
+        if isinstance(parked_now, Preview):
+            return ()
+        others = ((parked.group, parked.consumer) for parked in parked_now if not projection_of_group(parked.group))
+        return tuple(dict.fromkeys(others))
+
     def preview(self, client: redis.Redis) -> Preview:
         """Describe the effect without changing anything."""
         parked_now = _still_parked(client, self.stream, self.parked_ids)

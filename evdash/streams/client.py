@@ -78,11 +78,15 @@ class StreamsUnavailable(Exception):
 
 
 class Refused(StreamsUnavailable):
-    """An error reply of Redis. `answer` holds the text of that reply, for callers that recognise certain errors."""
+    """An error reply of Redis. `answer` holds the text of that reply, for callers that recognise certain errors.
 
-    def __init__(self, sentence: str, answer: str) -> None:
+    `code` is its first word if that is a code, such as NOPERM or WRONGTYPE.
+    """
+
+    def __init__(self, sentence: str, answer: str, code: str = "") -> None:
         super().__init__(sentence)
         self.answer = answer
+        self.code = code
 
 
 class TooSlow(StreamsUnavailable):
@@ -328,7 +332,10 @@ def last_answer(client: AnyClient) -> datetime | None:
 
 def refusal(client: AnyClient, error: redis.ResponseError, stream: str = "") -> Refused:
     """Return the exception for an error reply of `call_each`. The caller raises it."""
-    return Refused(_sentence(error, _address(client), stream), str(error))
+    first_word = str(error).partition(" ")[0]
+    # redis-py cuts off the codes that it knows.
+    code = getattr(error, "status_code", None) or (first_word if first_word.isupper() else "")
+    return Refused(_sentence(error, _address(client), stream), str(error), code)
 
 
 def _address(client: AnyClient) -> str:

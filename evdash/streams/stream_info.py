@@ -119,6 +119,22 @@ def group_infos(client: redis.Redis, stream: str) -> list[GroupInfo]:
     return sorted((group for group in infos if group is not None), key=lambda group: group.name)
 
 
+def consumer_infos(client: redis.Redis, stream: str, group: str) -> list[ConsumerInfo]:
+    """Return the consumers of a group, sorted by name; empty if the group or the stream does not exist."""
+    try:
+        reply = call(client, "XINFO CONSUMERS", stream, group, stream=stream)
+    except Refused as refusal:
+        if "NOGROUP" in refusal.answer or "no such key" in refusal.answer.lower():
+            return []
+        raise
+    return consumers_of(reply)
+
+
+def consumers_of(reply: Any) -> list[ConsumerInfo]:
+    """Return the consumers in a raw reply of XINFO CONSUMERS, sorted by name."""
+    return sorted(map(_consumer_info, reply), key=lambda consumer: consumer.name)
+
+
 def _existing(client: redis.Redis, command: str, stream: str) -> Any:
     """Return the reply, or None if the key does not exist."""
     try:
@@ -166,7 +182,7 @@ def _group_info(client: redis.Redis, stream: str, info: StreamInfo, record: dict
     last_delivered = EntryId.parse(record["last-delivered-id"])
     return GroupInfo(
         name=name_of(record["name"]),
-        consumers=tuple(sorted(map(_consumer_info, consumers), key=lambda consumer: consumer.name)),
+        consumers=tuple(consumers_of(consumers)),
         pending=int(pending[0]),
         oldest_pending=EntryId.parse(pending[1]) if pending[1] else None,
         last_delivered=last_delivered,

@@ -15,6 +15,7 @@ from django.utils.cache import patch_vary_headers
 from evdash.eventlog.records import Coverage, RedecodingProgress
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import PARAMETERS
+from evdash.health.current import current_health
 from evdash.streams.address import url_without_password
 from evdash.web.control_characters import escape_control_chars_text
 from evdash.web.formatting import format_count
@@ -26,11 +27,13 @@ Level = Literal["info", "warning", "error"]
 
 @dataclass(frozen=True, slots=True)
 class RailLink:
-    """A rail entry as the frame shows it."""
+    """A rail entry as the frame shows it. `conditions` is the number on its badge."""
 
+    name: str
     entry: RailEntry
     address: str
     is_current: bool
+    conditions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,8 @@ def part(request: HttpRequest, template: str, context: Mapping[str, Any]) -> Htt
 
 
 def state_part(request: HttpRequest, coverage: Coverage) -> HttpResponse:
-    """Return the state in the top bar without the rest of the page."""
-    return _not_kept(render(request, "parts/_state.html", {"state": _state(coverage)}))
+    """Return the state in the top bar and the badges of the rail without the rest of the page."""
+    return _not_kept(render(request, "parts/_state_and_badges.html", {"state": _state(coverage), "rail": _rail(None)}))
 
 
 def _not_kept(response: HttpResponse) -> HttpResponse:
@@ -112,11 +115,14 @@ def _page_of(request: HttpRequest) -> Page | None:
 
 
 def _rail(here: Page | None) -> tuple[RailLink, ...]:
+    health = current_health()
     return tuple(
         RailLink(
+            page.name,
             page.rail,
             reverse(page.name) if page.in_sandbox else _outside(page.name),
             here is not None and page.name in (here.name, here.below),
+            health.badge(page.name),
         )
         for page in PAGES
         if page.rail

@@ -28,7 +28,12 @@ def test_a_process_lives_without_redis_and_without_sql(client: Client) -> None:
 
 @pytest.mark.django_db
 def test_a_process_is_ready_when_everything_is_there(client: Client) -> None:
-    assert lines(client, 200) == ["ok: Redis answers.", "ok: SQL answers.", "ok: All migrations are applied."]
+    assert lines(client, 200) == [
+        "ok: Redis answers.",
+        "ok: SQL answers.",
+        "ok: All migrations are applied.",
+        "ok: The data directory is writable.",
+    ]
 
 
 @pytest.mark.django_db
@@ -37,7 +42,7 @@ def test_without_redis_it_is_not_ready_and_tells_no_address(client: Client) -> N
     reported = lines(client, 503)
 
     assert reported[0] == "not ready: Redis is unreachable or refuses the login."
-    assert reported[1:] == ["ok: SQL answers.", "ok: All migrations are applied."]
+    assert reported[1:3] == ["ok: SQL answers.", "ok: All migrations are applied."]
     assert not any(secret in line for line in reported for secret in ("127.0.0.1", "hidden", "me:"))
 
 
@@ -54,6 +59,7 @@ def test_without_sql_it_is_not_ready_and_tells_no_name(client: Client, monkeypat
         "ok: Redis answers.",
         "not ready: SQL is unreachable or refuses the login.",
         "not ready: Migrations not checked: SQL is unreachable.",
+        "ok: The data directory is writable.",
     ]
 
 

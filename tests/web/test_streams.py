@@ -114,7 +114,7 @@ def test_a_lag_that_redis_does_not_know_is_counted_or_unknown(stuck: Client, val
     valkey.execute_command("XGROUP CREATE", STREAM, "billing", f"{START_MS + 3}-0")
     valkey.execute_command("XDEL", STREAM, f"{START_MS + 8}-0")
     [*_, billing] = parse_page(stuck.get("/streams/")).table("table.groups")
-    assert (billing["Group"], billing["Lag"], billing["Pending"]) == ("billing external", "11", "0")
+    assert (billing["Group"], billing["Lag"], billing["Pending"]) == ("billing Stuck external", "11", "0")
 
 
 def test_gaps_that_came_about_alike_stand_in_one_line(stuck: Client, valkey: redis.Redis) -> None:
@@ -218,8 +218,8 @@ def test_a_silent_consumer_is_pointed_out(stuck: Client, settings: Settings) -> 
     assert page.notices == [
         (
             "warning",
-            "Stuck: 6 entries are pending with 2 inactive consumers (idle 1 ms or longer). An active worker claims "
-            "them automatically.",
+            "Stuck. 6 entries are pending with 2 inactive consumers (no read for 1 ms or longer). Start a worker: "
+            "manage.py work audit.",
         )
     ]
     page = parse_page(stuck.get("/streams/"))

@@ -1,7 +1,15 @@
 """The tables: the event log, its read models, and the progress of each consumer group."""
 
 from evdash.eventlog.models.analytics import CallTiming, LatencyCount
-from evdash.eventlog.models.delivery import AppliedEntry, EntryTries, Gap, GroupMinute, GroupPosition
+from evdash.eventlog.models.delivery import (
+    AppliedEntry,
+    ConsumerClaim,
+    EntryTries,
+    Gap,
+    GroupMinute,
+    GroupPosition,
+    WorkerProblem,
+)
 from evdash.eventlog.models.error_groups import ErrorGroup, ErrorGroupMember
 from evdash.eventlog.models.log import CallEntry, Decoder, LoggedEvent, Stream
 from evdash.eventlog.models.snapshots import SessionSnapshot
@@ -13,6 +21,7 @@ __all__ = [
     "AppliedEntry",
     "CallEntry",
     "CallTiming",
+    "ConsumerClaim",
     "Decoder",
     "EntryTries",
     "ErrorGroup",
@@ -28,4 +37,5 @@ __all__ = [
     "Tally",
     "TypeCount",
     "UserDay",
+    "WorkerProblem",
 ]

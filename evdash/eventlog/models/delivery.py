@@ -133,3 +133,44 @@ class Gap(models.Model):
 
     def __str__(self) -> str:
         return f"{self.entries if self.entries is not None else 'unknown'} of {self.position} from {self.first_id}"
+
+
+class ConsumerClaim(models.Model):
+    """The last claim of evdash for a consumer. A claim resets the idle time that Redis keeps, and reads nothing."""
+
+    stream = models.TextField()
+    group = models.TextField()
+    consumer = models.TextField()
+    claimed_at = models.DateTimeField()
+    read_at = models.DateTimeField(null=True)  # when the consumer had read last; None: never
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["stream", "group", "consumer"], name="one_last_claim_per_consumer")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.consumer} of {self.group} on {self.stream}: {self.claimed_at}"
+
+
+class WorkerProblem(models.Model):
+    """A reason for which Redis keeps a worker from its work, as of `noted_at`. Workers that work have no row.
+
+    Redis cannot keep it: it may refuse every command of the worker.
+    """
+
+    group = models.TextField()
+    consumer = models.TextField()
+    stream = models.TextField(blank=True)  # "": all streams of the worker
+    code = models.TextField()  # the first word of the error reply, such as NOPERM; "" without a reply
+    cause = models.TextField()  # the sentence to show
+    since = models.DateTimeField()
+    noted_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["group", "consumer", "stream"], name="one_problem_per_worker_and_stream")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.consumer} of {self.group}: {self.cause}"

@@ -53,6 +53,10 @@ class DeleteConsumer:
         first = f" after {self.claim_first_to} claimed its pending entries" if self.claim_first_to else ""
         return f"Delete consumer {self.consumer} of {self.group} on {self.stream}{first}"
 
+    def receivers(self, client: redis.Redis) -> tuple[tuple[str, str], ...]:
+        """Return the group and the consumer that first claims the entries."""
+        return ((self.group, self.claim_first_to),) if self.claim_first_to else ()
+
     def preview(self, client: redis.Redis) -> Preview:
         """Return the preview, without changing anything."""
         try:

@@ -16,6 +16,7 @@ from evdash.streams.commands.outcomes import EXAMPLES, OperationRefused, Outcome
 from evdash.streams.consumer_group import GroupMissing, PendingEntry, claim, pending_entries, pending_of
 from evdash.streams.dead_letters import park, parked_stream
 from evdash.streams.reads import read_entry
+from evdash.streams.stream_info import consumer_infos
 
 # The most entries of one operation. The preview states if there are more.
 ENTRIES_MAX = 10_000
@@ -236,9 +237,12 @@ class ClaimEntries(_EntriesOperation):
         not_of = None if self.entry_ids else self.to_consumer
         return Selection(self.entry_ids, self.from_consumer, self.idle_over_ms, not_of)
 
+    def receivers(self, client: redis.Redis) -> tuple[tuple[str, str], ...]:
+        """Return the group and the consumer that gets the entries."""
+        return ((self.group, self.to_consumer),)
+
     def _would(self, client: redis.Redis, selected: Selected) -> str:
-        consumers = group_state(client, self.stream, self.group).get("consumers")
-        exists = isinstance(consumers, dict) and self.to_consumer in consumers
+        exists = any(info.name == self.to_consumer for info in consumer_infos(client, self.stream, self.group))
         new = "" if exists else f" {self.to_consumer} does not exist yet and is created."
         return (
             f"Claims {selected.in_words()} of {self.group} on {self.stream} for {self.to_consumer} and raises their "

@@ -15,6 +15,8 @@ from evdash.streams.stream_info import GroupInfo, group_infos, stream_info
 
 # The most examples that a preview lists.
 EXAMPLES = 10
+# The most consumers in a recorded state: those with the most pending entries. A group may have thousands.
+CONSUMERS_MAX = 100
 
 State = Mapping[str, str | int | Mapping[str, int] | None]
 
@@ -75,6 +77,12 @@ class Operation(Protocol):
         """Execute the operation. Raises OperationRefused if it is not allowed, or no longer possible."""
 
 
+def receivers(operation: Operation, client: redis.Redis) -> tuple[tuple[str, str], ...]:
+    """Return each group and consumer that gets pending entries by the operation. Redis resets their idle time."""
+    found = getattr(operation, "receivers", None)
+    return tuple(found(client)) if found else ()
+
+
 def found_group(client: redis.Redis, stream: str, group: str) -> GroupInfo:
     """Return the group in its present state. Raises OperationRefused if it does not exist."""
     for info in group_infos(client, stream):
@@ -92,12 +100,13 @@ def group_state(client: redis.Redis, stream: str, group: str) -> State:
         info = found_group(client, stream, group)
     except (OperationRefused, StreamsUnavailable):
         return {}
+    busiest = sorted(info.consumers, key=lambda consumer: (-consumer.pending, consumer.name))[:CONSUMERS_MAX]
     return {
         "last_delivered": str(info.last_delivered),
         "lag": str(info.lag),
         "pending": info.pending,
         "oldest_pending": str(info.oldest_pending) if info.oldest_pending else None,
-        "consumers": {consumer.name: consumer.pending for consumer in info.consumers},
+        "consumers": {consumer.name: consumer.pending for consumer in sorted(busiest, key=lambda each: each.name)},
     }
 
 

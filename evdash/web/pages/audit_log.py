@@ -17,7 +17,8 @@ from evdash.web.error_pages import handles_invalid_query, message_page
 from evdash.web.event_list.list_query import InvalidQuery
 from evdash.web.formatting import format_milliseconds
 from evdash.web.links import group_address, list_address, parked_address, sandbox_address, with_query
-from evdash.web.page import page
+from evdash.web.page import page, part
+from evdash.web.pages.streams.claim_watch import claim_watch
 
 _NOTHING: Final = {"–", "none"}
 # Arguments that are not listed: the page shows some above the list, and the others follow from the settings.
@@ -189,8 +190,11 @@ def audit_log(request: HttpRequest) -> HttpResponse:
 
 
 def audit_log_entry(request: HttpRequest, number: int) -> HttpResponse:
-    """Render one action with all its details."""
+    """Render one action with all its details; with `part=watch` only the progress of claimed entries."""
     entry = access(number)
+    watch = claim_watch(entry, f"{AuditEntryView(entry).address}?part=watch") if entry else None
+    if request.GET.get("part") == "watch" and watch:
+        return part(request, "pages/streams/_claim_watch.html", {"watch": watch})
     with open_reader() as reader:
         coverage = reader.coverage
     if entry is None:
@@ -198,4 +202,5 @@ def audit_log_entry(request: HttpRequest, number: int) -> HttpResponse:
         return message_page(
             request, "Audit log entry not found", sentence, status=404, subject=str(number), coverage=coverage
         )
-    return page(request, "pages/audit_log/entry.html", entry.title, {"shown": AuditEntryView(entry)}, coverage=coverage)
+    context = {"shown": AuditEntryView(entry), "watch": watch}
+    return page(request, "pages/audit_log/entry.html", entry.title, context, coverage=coverage)

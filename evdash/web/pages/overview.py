@@ -12,12 +12,14 @@ from evdash.accounts.roles import can_operate
 from evdash.eventlog.current_reader import open_reader
 from evdash.eventlog.latencies import OperationLatency
 from evdash.events.filters.event_filter import EventFilter
+from evdash.health.current import current_health
 from evdash.metrics import refused_lately
 from evdash.web.charts.histogram import histogram_picture, not_drawn, shares
 from evdash.web.event_display.row import rows_of
 from evdash.web.event_list.filter_bar import filter_bar
 from evdash.web.event_list.list_query import ListQuery
 from evdash.web.event_list.pagination import newest
+from evdash.web.health_panel import health_panel
 from evdash.web.links import filtered_address, list_address
 from evdash.web.page import Notice, page
 from evdash.web.sandbox_middleware import sandbox_request
@@ -57,6 +59,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "latencies": latencies,
         "sessions": sessions,
         "can_operate": can_operate(request.user),
+        "health": None if sandbox_request(request) else health_panel(current_health()),
         "operations": [
             (operation, filtered_address("events", _of_operation(ranged, operation)))
             for operation in latencies.operations

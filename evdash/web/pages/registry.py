@@ -108,12 +108,12 @@ PAGES: Final = (
         "streams/<name:stream>/groups/<name:group>/",
         below="streams",
         refresh_s=4,
-        parameters=("consumer", "idle_over", "before", "after"),
+        parameters=("consumer", "idle_over", "before", "after", "consumers"),
     ),
     Page("sandbox-operation", "streams/sandboxes/<sandbox_operation:kind>/", below="streams"),
     Page("stream-parked", "streams/<name:stream>/parked/", below="streams", parameters=("before", "after")),
     Page("audit-log", "audit-log/", rail=RailEntry("Audit log", "audit", "a"), parameters=("before",)),
-    Page("audit-log-entry", "audit-log/<int:number>/", below="audit-log"),
+    Page("audit-log-entry", "audit-log/<int:number>/", below="audit-log", parameters=("part",)),
     Page("status", "state/", in_sandbox=True),
 )
 """All pages. The rail has them in this order."""

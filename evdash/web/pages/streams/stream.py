@@ -13,6 +13,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from evdash.config.environment import Configuration
+from evdash.eventlog.consumer_reads import last_reads
 from evdash.eventlog.gaps import missing_entries, total_missing
 from evdash.eventlog.group_progress import (
     GroupTotals,
@@ -32,10 +33,12 @@ from evdash.events.event_types import EventCategory, category_of, describe_event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.time_range import InvalidTimeBound, TimeBound
 from evdash.events.one_line import OneLineText
+from evdash.health.conditions import start_hint
 from evdash.ingest.projections.registry import projections
 from evdash.streams.client import Refused, StreamsUnavailable
 from evdash.streams.consumer_group import PendingEntry, pending_entries
 from evdash.streams.dead_letters import ParkedEntry, parked_count
+from evdash.streams.group_health import GroupHealth, Reads, group_health
 from evdash.streams.reads import read_entries
 from evdash.streams.retention import TrimRefused, plan_safe_trim
 from evdash.streams.stream_info import Arrivals, ConsumerInfo, GroupInfo, StreamInfo, arrivals, group_infos, stream_info
@@ -157,6 +160,8 @@ class GroupView:
     sparkline: Sparkline | None
     totals: GroupTotals | None
     address: str
+    reads: Reads
+    health: GroupHealth | None  # None without `info`
 
     @property
     def committed(self) -> str:
@@ -181,25 +186,29 @@ class GroupView:
         return self.operation("delete-consumer", consumer=consumer.info.name, **nothing_to_claim)
 
     @property
-    def consumers(self) -> tuple[ConsumerView, ...]:
-        """The consumers: those with the most pending entries first, then the least idle ones."""
-        infos = sorted(self.info.consumers, key=lambda each: (-each.pending, each.idle_ms)) if self.info else ()
-        return tuple(ConsumerView(consumer) for consumer in infos)
+    def consumer_infos(self) -> list[ConsumerInfo]:
+        """The consumers: those with the most pending entries first, then the last readers."""
+        if self.info is None:
+            return []
+        return sorted(self.info.consumers, key=lambda each: (-each.pending, -_unix_s(self.reads.get(each.name))))
+
+    def consumers(self, count: int, skipped: int = 0) -> tuple[ConsumerView, ...]:
+        """Return at most `count` consumers of that order after the first `skipped`."""
+        active = frozenset(self.health.active) if self.health else frozenset()
+        return tuple(
+            ConsumerView(consumer, self.reads.get(consumer.name), consumer.name in active)
+            for consumer in self.consumer_infos[skipped : skipped + count]
+        )
 
     @property
     def is_stuck(self) -> bool:
-        """True if the group has silent consumers. Workers should have claimed their pending entries."""
-        return bool(self.silent)
+        """True if entries of the group do not progress."""
+        return self.health is not None and self.health.is_stuck
 
     @property
-    def silent(self) -> tuple[ConsumerView, ...]:
-        """The silent consumers."""
-        return tuple(consumer for consumer in self.consumers if consumer.is_silent)
-
-    @property
-    def left_lying(self) -> int:
-        """The number of pending entries of the silent consumers."""
-        return sum(consumer.info.pending for consumer in self.silent)
+    def start_hint(self) -> str:
+        """The remedy for a group that no consumer reads."""
+        return start_hint(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +216,43 @@ class ConsumerView:
     """One consumer."""
 
     info: ConsumerInfo
+    read_at: datetime | None  # None: never
+    is_active: bool
 
     @property
     def is_silent(self) -> bool:
-        """True if it has pending entries and has been idle for `claim_idle_ms` or longer."""
-        return self.info.pending > 0 and self.info.idle_ms >= settings.EVDASH.claim_idle_ms
+        """True if it has pending entries and does not read."""
+        return self.info.pending > 0 and not self.is_active
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerList:
+    """A page of a group's consumers."""
+
+    rows: tuple[ConsumerView, ...]
+    total: int
+    with_pending: int
+    active: int
+    first: str  # address of the first page; "" on that page
+    next: str  # address of the next page; "" on the last one
+
+
+def consumer_list(group: GroupView, skipped: int) -> ConsumerList:
+    """Return the page of consumers after the first `skipped`."""
+    infos = group.info.consumers if group.info else ()
+    more = skipped + ROWS < len(infos)
+    return ConsumerList(
+        rows=group.consumers(ROWS, skipped),
+        total=len(infos),
+        with_pending=sum(info.pending > 0 for info in infos),
+        active=len(group.health.active) if group.health else 0,
+        first=f"{group.address}#consumers" if skipped else "",
+        next=f"{with_query(group.address, [('consumers', str(skipped + ROWS))])}#consumers" if more else "",
+    )
+
+
+def _unix_s(moment: datetime | None) -> float:
+    return moment.timestamp() if moment else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +333,7 @@ def group_views(client: redis.Redis, stream: str, info: StreamInfo | None) -> tu
     names = [*own_groups(), *(name for name in infos if name not in own_groups())]
     speeds = throughput(stream, datetime.now(UTC))
     totals = {total.group: total for total in group_totals() if total.stream == stream}
-    return tuple(_group_view(stream, name, infos.get(name), speeds, totals) for name in names) if info else ()
+    return tuple(_group_view(stream, info, name, infos.get(name), speeds, totals) for name in names) if info else ()
 
 
 def group_view(client: redis.Redis, stream: str, name: str) -> GroupView | None:
@@ -344,12 +385,15 @@ def _deliveries_in_words(entries: Sequence[PendingEntry]) -> str:
 
 def _group_view(
     stream: str,
+    stream_info: StreamInfo,
     name: str,
     info: GroupInfo | None,
     speeds: Mapping[str, Throughput],
     totals: Mapping[str, GroupTotals],
 ) -> GroupView:
     speed = speeds.get(name)
+    now = datetime.now(UTC)
+    reads = last_reads(stream, name, info.consumers, now) if info else {}
     return GroupView(
         stream=stream,
         name=name,
@@ -359,6 +403,21 @@ def _group_view(
         sparkline=sparkline(speed) if speed else None,
         totals=totals.get(name),
         address=group_address(stream, name),
+        reads=reads,
+        health=health_of(stream, stream_info, info, reads, now) if info else None,
+    )
+
+
+def health_of(stream: str, info: StreamInfo, group: GroupInfo, reads: Reads, now: datetime) -> GroupHealth:
+    """Return the judgement of a group, by the settings."""
+    return group_health(
+        stream,
+        group.name,
+        group.consumers,
+        reads,
+        has_waiting=info.last_id is not None and group.last_delivered < info.last_id,
+        now=now,
+        active_ms=settings.EVDASH.claim_idle_ms,
     )
 
 
@@ -467,10 +526,11 @@ class PendingQuery:
     idle_over: str  # as written; "" for any idle time
     idle_over_ms: int
     after: EntryId | None
+    consumers_skipped: int  # of the list of consumers, which has pages of its own
 
     @classmethod
     def from_request(cls, request: HttpRequest, stream: str, group: str) -> Self:
-        """Return the query in `consumer=`, `idle_over=` and `after=`. Raise InvalidQuery."""
+        """Return the query in `consumer=`, `idle_over=`, `after=` and `consumers=`. Raise InvalidQuery."""
         params = request.GET
         idle_over = params.get("idle_over", "").strip()
         return cls(
@@ -479,6 +539,7 @@ class PendingQuery:
             idle_over,
             _milliseconds(idle_over) if idle_over else 0,
             entry_cursor_in(params)[1],
+            _number(params.get("consumers", "")),
         )
 
     @property
@@ -535,3 +596,9 @@ def _milliseconds(text: str) -> int:
     if ago is None:
         raise InvalidQuery(f"idle_over= {text[:60]!r} is not a duration. Write 90s, 5m, 2h or 7d.")
     return int(ago.total_seconds() * 1000)
+
+
+def _number(text: str) -> int:
+    if text and (not text.isascii() or not text.isdecimal() or len(text) > 9):
+        raise InvalidQuery(f"consumers= {text[:40]!r} is not the number of consumers before the page.")
+    return int(text or 0)

@@ -22,6 +22,7 @@ from evdash.web.pages.streams.stream import (
     ROWS,
     PendingQuery,
     ages,
+    consumer_list,
     gap_list,
     group_view,
     parked_rows,
@@ -66,10 +67,11 @@ def stream_group(request: HttpRequest, stream: str, group: str) -> HttpResponse:
                 "stream": stream,
                 "stream_info": stream_info(client, stream),
                 "gaps": gap_list(group, stream),
+                "consumers": consumer_list(shown, query.consumers_skipped),
                 "ages": ages(client, stream, group) if shown.info else None,
                 "pending": pending_list(client, reader, stream, group, query) if shown.info else None,
                 "can_operate": can_operate(request.user),
-                "claim_idle_ms": settings.EVDASH.claim_idle_ms,
+                "active_ms": settings.EVDASH.claim_idle_ms,
             }
         except (StreamsUnavailable, GroupMissing) as problem:
             return message_page(request, group, str(problem), status=503, coverage=reader.coverage)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 import redis
@@ -14,10 +14,14 @@ from django.urls import reverse
 from evdash.audit_log.run_operation import operate
 from evdash.events.entry import EntryId, InvalidEntryId
 from evdash.events.filters.time_range import InvalidTimeBound, TimeBound
+from evdash.health.conditions import start_hint, unread_words
 from evdash.streams.commands import Operation
+from evdash.streams.group_health import GroupHealth, Reads
 from evdash.streams.stream_info import GroupInfo, StreamInfo
 from evdash.web.links import group_address
 
+# Maximum number of names that a field offers. A group may have thousands of consumers.
+LISTED: Final = 100
 # Maximum number of dead-lettered entries that one operation redelivers or discards as "all".
 PARKED_MAX: Final = 1_000
 
@@ -32,16 +36,42 @@ class OperationTarget:
     group_info: GroupInfo | None
     own_groups: frozenset[str]
     parked_ids: tuple[EntryId, ...]  # IDs of the first dead-lettered entries, if all are requested
+    reads: Reads = field(default_factory=dict)
+    health: GroupHealth | None = None  # None without `group_info`
 
     @property
     def consumers(self) -> tuple[str, ...]:
-        """The names of the group's consumers, the least idle first."""
+        """The names of the group's consumers to offer, at most LISTED: those with the most pending entries first."""
         infos = self.group_info.consumers if self.group_info else ()
-        return tuple(consumer.name for consumer in sorted(infos, key=lambda consumer: consumer.idle_ms))
+        return tuple(consumer.name for consumer in sorted(infos, key=lambda consumer: -consumer.pending)[:LISTED])
 
-    def consumer_beside(self, name: str) -> str:
-        """Return the least idle consumer other than this one; "" if there is none."""
-        return next((consumer for consumer in self.consumers if consumer != name), "")
+    @property
+    def active(self) -> tuple[str, ...]:
+        """The names of the consumers that read, the last reader first, at most LISTED."""
+        return self.health.active[:LISTED] if self.health else ()
+
+    def active_beside(self, name: str) -> str:
+        """Return an active consumer other than this one; "" if there is none."""
+        return next((consumer for consumer in self.active if consumer != name), "")
+
+    def no_reader(self) -> str:
+        """Return the sentences if no consumer of the group reads; else ""."""
+        if self.health is None or self.health.active:
+            return ""
+        return f"{unread_words(self.health)} {start_hint(self.group)} Then claim the entries for it."
+
+    def receiver_warning(self, consumer: str) -> str:
+        """Return the sentences if this consumer would not process what it claims; else ""."""
+        if self.health is None or not consumer or consumer in self.health.active:
+            return ""
+        if (read_at := self.reads.get(consumer)) is not None:
+            has_read = f"{consumer} is inactive: it last read at {read_at:%Y-%m-%d %H:%M:%S} UTC."
+        else:
+            has_read = f"{consumer} has never read."
+        return f"{has_read} The entries stay pending until it reads. {self.no_reader() or self._offer()}".strip()
+
+    def _offer(self) -> str:
+        return f"Active: {', '.join(self.active[:3])}."
 
 
 class OperationForm(forms.Form):
@@ -93,6 +123,11 @@ class OperationForm(forms.Form):
     def operation(self, reason: str) -> Operation:
         """Return the operation of a valid form."""
         raise NotImplementedError
+
+    @property
+    def warning(self) -> str:
+        """The reason why the operation would not finish the repair; "" if there is none. With or without a preview."""
+        return ""
 
     def as_previewed(self, operation: Operation, before_id: EntryId) -> Operation:
         """Return the operation, limited to entries before `before_id` as in its preview. The default has no limit."""

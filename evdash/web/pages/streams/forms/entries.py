@@ -82,7 +82,9 @@ class ClaimForm(SelectionForm):
     needs = (*SelectionForm.needs, ("to_consumer",))
 
     to_consumer = forms.CharField(
-        label="To consumer", strip=False, help_text="Default: the most recently active consumer."
+        label="To consumer",
+        strip=False,
+        help_text="Offered: the consumers that read, the last reader first.",
     )
     field_order = ["to_consumer"]
 
@@ -91,13 +93,19 @@ class ClaimForm(SelectionForm):
         is_chosen = any(name in query for name in ("entry", "from_consumer", "idle_over"))
         idle_over = TimeBound(ago=timedelta(milliseconds=settings.EVDASH.claim_idle_ms))
         return {
-            "to_consumer": place.consumer_beside(query.get("from_consumer", "")),
+            "to_consumer": place.active_beside(query.get("from_consumer", "")),
             "idle_over": "" if is_chosen else str(idle_over),
         }
 
     @classmethod
     def listed(cls, place: OperationTarget) -> dict[str, tuple[str, ...]]:
-        return {**super().listed(place), "to_consumer": place.consumers}
+        return {**super().listed(place), "to_consumer": place.active}
+
+    @property
+    def warning(self) -> str:
+        if self.is_complete and self.is_valid():
+            return self.place.receiver_warning(self.cleaned_data["to_consumer"])
+        return self.place.no_reader()
 
     def operation(self, reason: str) -> Operation:
         return ClaimEntries(**self.selection(), to_consumer=self.cleaned_data["to_consumer"])

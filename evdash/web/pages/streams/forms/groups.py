@@ -31,11 +31,17 @@ class DeleteConsumerForm(OperationForm):
 
     @classmethod
     def suggested(cls, place: OperationTarget, query: Mapping[str, str]) -> dict[str, str]:
-        return {"claim_first_to": place.consumer_beside(query.get("consumer", ""))}
+        return {"claim_first_to": place.active_beside(query.get("consumer", ""))}
 
     @classmethod
     def listed(cls, place: OperationTarget) -> dict[str, tuple[str, ...]]:
-        return {"consumer": place.consumers, "claim_first_to": place.consumers}
+        return {"consumer": place.consumers, "claim_first_to": place.active}
+
+    @property
+    def warning(self) -> str:
+        if self.is_complete and self.is_valid():
+            return self.place.receiver_warning(self.cleaned_data["claim_first_to"])
+        return ""
 
     def operation(self, reason: str) -> Operation:
         return DeleteConsumer(

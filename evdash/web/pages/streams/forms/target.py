@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import redis
 
+from evdash.eventlog.consumer_reads import last_reads
 from evdash.streams.dead_letters import parked_entries
 from evdash.streams.stream_info import group_infos, stream_info
 from evdash.web.pages.streams.forms.base import PARKED_MAX, OperationTarget
-from evdash.web.pages.streams.stream import own_groups
+from evdash.web.pages.streams.stream import health_of, own_groups
 
 
 def operation_target(client: redis.Redis, stream: str, group: str, *, with_parked: bool = False) -> OperationTarget:
     """Return the stream and its group ("" for none) as of now. Raise StreamsUnavailable."""
     parked = parked_entries(client, stream, count=PARKED_MAX) if with_parked else []
     infos = {info.name: info for info in group_infos(client, stream)} if group else {}
+    info, group_info, now = stream_info(client, stream), infos.get(group), datetime.now(UTC)
+    reads = last_reads(stream, group, group_info.consumers, now) if group_info else {}
     return OperationTarget(
         stream=stream,
-        info=stream_info(client, stream),
+        info=info,
         group=group,
-        group_info=infos.get(group),
+        group_info=group_info,
+        reads=reads,
+        health=health_of(stream, info, group_info, reads, now) if info and group_info else None,
         own_groups=frozenset(own_groups()),
         parked_ids=tuple(each.parked_id for each in parked),
     )
