@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.apps import AppConfig
@@ -10,7 +11,10 @@ from django.core.checks import CheckMessage, Error, Warning, register
 
 from evdash.config.environment import LOOPBACK_NAMES, WILDCARD_HOSTS, Configuration, declaration
 from evdash.config.npm import missing_packages
+from evdash.streams.budget import redis_budget
+from evdash.streams.client import StreamsUnavailable, open_client, shown_address
 from evdash.streams.dead_letters import parked_stream
+from evdash.streams.server import is_cluster, streams_like
 
 TAG = "evdash"
 SHORTEST_SECRET_KEY = 32
@@ -24,6 +28,9 @@ def configuration_works(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
     configuration: Configuration = settings.EVDASH
     return [
         *streams_differ(configuration),
+        *streams_are_names(configuration),
+        *queues_are_streams(configuration),
+        *server_is_no_cluster(configuration),
         *groups_differ(configuration),
         *parked_entries_are_not_read_again(configuration),
         *claims_wait_long_enough(configuration),
@@ -41,6 +48,69 @@ def streams_differ(configuration: Configuration) -> list[CheckMessage]:
         return []
     message = f"EVDASH_STREAMS names {', '.join(twice)} more than once."
     return [Error(message, hint="Name every stream once.", id="evdash.E001")]
+
+
+PATTERN_SIGNS = "*?["
+SUGGESTIONS = 20
+SERVER_BUDGET_S = 1.0
+"""Seconds that checks wait for Redis. One that does not answer is no reason to refuse a start."""
+
+
+def streams_are_names(configuration: Configuration) -> list[CheckMessage]:
+    patterns = [name for name in configuration.streams if any(sign in name for sign in PATTERN_SIGNS)]
+    return [
+        Error(
+            f"EVDASH_STREAMS has {pattern}, which is a pattern. evdash reads streams by their names.",
+            hint=f"{_matching(configuration, pattern)} A name with such a sign is written with \\x2a for *, "
+            "\\x3f for ?, \\x5b for [.",
+            id="evdash.E010",
+        )
+        for pattern in patterns
+    ]
+
+
+def _matching(configuration: Configuration, pattern: str) -> str:
+    found: list[str] = []
+    if configuration.redis_url:
+        with (
+            suppress(StreamsUnavailable),
+            redis_budget(SERVER_BUDGET_S),
+            open_client(configuration.redis_url) as client,
+        ):
+            found = streams_like(client, pattern, SUGGESTIONS)
+    others = [name for name in configuration.streams if name != pattern and name not in found]
+    if not found:
+        return "Name each stream, comma separated. No stream matches now."
+    return f"Streams that match now: EVDASH_STREAMS={','.join([*others, *found])}."
+
+
+def queues_are_streams(configuration: Configuration) -> list[CheckMessage]:
+    unknown = [name for name in configuration.queues if name not in configuration.streams]
+    if not unknown:
+        return []
+    return [
+        Error(
+            f"EVDASH_QUEUES names {', '.join(unknown)}, which EVDASH_STREAMS does not name.",
+            hint="Name each queue in EVDASH_STREAMS as well, or remove it.",
+            id="evdash.E012",
+        )
+    ]
+
+
+def server_is_no_cluster(configuration: Configuration) -> list[CheckMessage]:
+    if not configuration.redis_url:
+        return []
+    with suppress(StreamsUnavailable), redis_budget(SERVER_BUDGET_S), open_client(configuration.redis_url) as client:
+        if is_cluster(client):
+            return [
+                Error(
+                    f"Redis at {shown_address(configuration.redis_url)} is a node of a Redis Cluster. evdash does not "
+                    "support clusters yet.",
+                    hint="Set REDIS_URL to a server that runs without cluster-enabled.",
+                    id="evdash.E011",
+                )
+            ]
+    return []
 
 
 def groups_differ(configuration: Configuration) -> list[CheckMessage]:

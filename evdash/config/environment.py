@@ -146,6 +146,13 @@ class Configuration:
         most=65535,
     )
     streams: tuple[str, ...] = variable("EVDASH_STREAMS", ("memory:events",), "Streams to watch, comma separated.")
+    queues: tuple[str, ...] = variable(
+        "EVDASH_QUEUES",
+        (),
+        "Those of EVDASH_STREAMS that are work queues, comma separated. Their consumers delete entries when they are "
+        "done: such entries are counted, and are not a gap.",
+        default_in_words="none",
+    )
     sandbox_prefix: str = variable(
         "EVDASH_SANDBOX_PREFIX", "sandbox:", "Name prefix of sandbox streams. Events are replayed only into these."
     )

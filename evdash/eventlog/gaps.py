@@ -126,9 +126,48 @@ def left_out_ids(position: GroupPosition, after: EntryId, through: EntryId) -> s
     return set(rows.values_list("first_id", flat=True))
 
 
+# In a queue, consumers delete entries when they are done: these kinds are expected there, and not a gap.
+_DELETIONS = (Gap.Kind.REMOVED, Gap.Kind.BEFORE)
+
+
+def unexpected(rows: QuerySet[Gap]) -> QuerySet[Gap]:
+    """Return the gaps without entries that the consumers of a queue (EVDASH_QUEUES) deleted."""
+    queues = settings.EVDASH.queues
+    return rows.exclude(kind__in=_DELETIONS, position__stream__name__in=queues) if queues else rows
+
+
+def deleted_by_consumers(group: str, stream: str) -> int | None:
+    """Return the number of entries that the consumers of a queue deleted before the group read them.
+
+    None if the stream is not a queue.
+    """
+    if stream not in settings.EVDASH.queues:
+        return None
+    rows = Gap.objects.filter(position__group=group, position__stream__name=stream, kind__in=_DELETIONS)
+    return rows.aggregate(total=Sum("entries"))["total"] or 0
+
+
+def fold_deletions(position: GroupPosition) -> None:
+    """Keep one row for all deletions of a queue that reconciliation has counted. A queue has some every few seconds."""
+    if position.checked_through is None:
+        return
+    rows = Gap.objects.filter(position=position, kind__in=_DELETIONS, last_id__lte=position.checked_through)
+    gaps = list(rows.order_by("first_id"))
+    if len(gaps) < 2:
+        return
+    rows.delete()
+    record_gap(
+        position,
+        Gap.Kind.REMOVED,
+        gaps[0].first_id,
+        max(gap.last_id for gap in gaps),
+        sum(gap.entries or 0 for gap in gaps),
+    )
+
+
 def missing_entries(group: str, stream: str) -> list[MissingEntries]:
     """Return the newest gaps of a group in a stream, at most GAPS_MAX."""
-    rows = Gap.objects.filter(position__group=group, position__stream__name=stream)
+    rows = unexpected(Gap.objects.filter(position__group=group, position__stream__name=stream))
     return _as_missing_entries(rows.order_by("-last_id")[:GAPS_MAX])
 
 
@@ -137,7 +176,8 @@ def total_missing(streams: Sequence[str], group: str | None = None) -> MissingIn
 
     `group` None: the group that fills the log.
     """
-    rows = Gap.objects.filter(position__group=group or settings.EVDASH.audit_group, position__stream__name__in=streams)
+    group = group or settings.EVDASH.audit_group
+    rows = unexpected(Gap.objects.filter(position__group=group, position__stream__name__in=streams))
     totals = rows.aggregate(gaps=Count("pk"), known=Sum("entries"), sized=Count("entries"))
     return MissingInAll(totals["gaps"], totals["known"] or 0, is_exact=totals["gaps"] == totals["sized"])
 
@@ -157,7 +197,7 @@ class RemovedEntries:
 def removed_entries(streams: Collection[str]) -> list[RemovedEntries]:
     """Return the entries that are lost to the event log by stream, without streams that lost none."""
     rows = (
-        Gap.objects.filter(position__group=settings.EVDASH.audit_group, position__stream__name__in=streams)
+        unexpected(Gap.objects.filter(position__group=settings.EVDASH.audit_group, position__stream__name__in=streams))
         .filter(kind=Gap.Kind.REMOVED)
         .values("position__stream__name")
         .annotate(
@@ -192,7 +232,8 @@ def gaps_between(
     """
     if not _has_gaps():
         return ()
-    rows = Gap.objects.filter(position__group=settings.EVDASH.audit_group, last_id__gt=after, first_id__lte=through)
+    group = settings.EVDASH.audit_group
+    rows = unexpected(Gap.objects.filter(position__group=group, last_id__gt=after, first_id__lte=through))
     since_us, until_us = filter.range_us(now)
     if since_us is not None:
         rows = rows.filter(last_id__gte=_first_id_at(since_us))
@@ -227,15 +268,18 @@ def gap_before(stream: str, entry_id: EntryId) -> tuple[MissingEntries, ...]:
     """Return the last gap of a stream before one of its entries; empty if there is none."""
     if not _has_gaps():
         return ()
-    rows = Gap.objects.filter(
-        position__group=settings.EVDASH.audit_group, position__stream__name=stream, last_id__lt=entry_id
+    rows = unexpected(
+        Gap.objects.filter(
+            position__group=settings.EVDASH.audit_group, position__stream__name=stream, last_id__lt=entry_id
+        )
     )
     return tuple(_as_missing_entries(rows.order_by("-last_id")[:1]))
 
 
 def gaps_that_end(after: EntryId, through: EntryId) -> tuple[int, int]:
     """Return how many gaps of the log end in this range, and how many entries they are known to contain."""
-    rows = Gap.objects.filter(position__group=settings.EVDASH.audit_group, last_id__gt=after, last_id__lte=through)
+    group = settings.EVDASH.audit_group
+    rows = unexpected(Gap.objects.filter(position__group=group, last_id__gt=after, last_id__lte=through))
     totals = rows.aggregate(gaps=Count("pk"), entries=Sum("entries"))
     return totals["gaps"], totals["entries"] or 0
 

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Count, Sum
 
+from evdash.eventlog.gaps import unexpected
 from evdash.eventlog.models import EntryTries, Gap, GroupMinute, GroupPosition, Stream
 from evdash.eventlog.time_buckets import DAY_S, MINUTE_S
 from evdash.events.entry import EntryId
@@ -251,7 +252,7 @@ def group_totals() -> list[GroupTotals]:
 def gap_totals() -> list[GapTotals]:
     """Return the gaps of the log by stream and kind, without streams and kinds that have none."""
     rows = (
-        Gap.objects.filter(position__group=settings.EVDASH.audit_group)
+        unexpected(Gap.objects.filter(position__group=settings.EVDASH.audit_group))
         .values_list("position__stream__name", "kind")
         .annotate(gaps=Count("pk"), known=Sum("entries"))
         .order_by("position__stream__name", "kind")

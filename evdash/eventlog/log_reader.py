@@ -81,7 +81,8 @@ class LogReader(Reader):
         with read_transaction():
             behind = self._unlogged().entries
             redecoding = redecoding_progress(self._tail.groups)
-        return Coverage(behind, not stream_part.is_complete, stream_part.unreachable, redecoding=redecoding)
+        notes = tuple(f"{each} Other streams are read." for each in stream_part.reading.problems)
+        return Coverage(behind, not stream_part.is_complete, stream_part.unreachable, notes, redecoding=redecoding)
 
     @property
     def unreachable(self) -> str:
@@ -135,7 +136,7 @@ class LogReader(Reader):
     def removed_unread(self, seen: Position) -> MissingEntries | None:
         # Whenever workers have caught up, they record missing entries as gaps. This covers entries that they have not
         # reconciled yet.
-        if self.unreachable:
+        if self.unreachable or seen.stream in settings.EVDASH.queues:  # consumers of a queue delete entries
             return None
         compared = max(seen.entry_id, compared_through([self._group], seen.stream))
         slice_of_stream = self._stream_part.reading.slices.get(seen.stream)

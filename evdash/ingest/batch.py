@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import dataclass
 from typing import Final
 
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from structlog.stdlib import get_logger
 
@@ -178,7 +179,8 @@ class BatchProcessor:
             )
         gone = [delivery.entry_id for delivery in deliveries if delivery.entry is None]
         if gone and (missing := self.projection.record_removed(stream, gone)):
-            logger.warning(
+            logger.log(
+                logging.DEBUG if stream in settings.EVDASH.queues else logging.WARNING,
                 "gap recorded",
                 group=self.projection.group,
                 stream=stream,

@@ -19,6 +19,7 @@ from evdash.ingest.projections.base import Projection
 from evdash.ingest.projections.event_log import AuditProjection
 from evdash.streams.client import open_client
 from evdash.streams.reads import read_forward
+from evdash.streams.stream_info import existing_streams
 
 BATCH = 2_000
 
@@ -66,7 +67,11 @@ def _logged_and_unlogged(projection: Projection, url: str, streams: Sequence[str
     """
     yield from _events(_logged(streams))
     with closing(open_client(url or None)) as client:
-        for stream in streams:
+        for stream, refusal in existing_streams(client, streams).items():
+            if refusal is not None:
+                if refusal.code != "WRONGTYPE":
+                    raise refusal
+                continue  # the key is not a stream
             after: EntryId | None = None
             while entries := read_forward(client, stream, after=after, count=BATCH):
                 after = entries[-1].entry_id

@@ -8,12 +8,15 @@ trimmed or deleted before they were read: they are recorded as a gap.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from structlog.stdlib import get_logger
 
+from evdash.eventlog.gaps import fold_deletions
 from evdash.eventlog.group_progress import lock_positions
 from evdash.eventlog.models import GroupPosition, LoggedEvent
 from evdash.events.entry import EntryId
@@ -70,7 +73,8 @@ def reconcile(
             range_ = _missing_range(info, compared.after, missing_range)
             projection.record_missing(stream, range_[0] if range_ else None, _last(info, range_), compared_now.missing)
             rebuild = f"`manage.py rebuild {projection.group}` adds the ones that are in the event log."
-            logger.warning(
+            logger.log(
+                _level(stream),
                 "gap recorded",
                 group=projection.group,
                 stream=stream,
@@ -92,7 +96,14 @@ def reconcile(
         position.checked_through = info.last_generated_id
         position.checked_added = info.entries_added
         position.save(update_fields=["checked_through", "checked_added", "recreated_at", "former_entries"])
+        if stream in settings.EVDASH.queues:
+            fold_deletions(position)
     return 0
+
+
+def _level(stream: str) -> int:
+    """Return the level at which missing entries are logged: in a queue they are expected."""
+    return logging.DEBUG if stream in settings.EVDASH.queues else logging.WARNING
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -24,7 +24,7 @@ class Retention:
     """Settings and state of trimming to a length or an age; 0 keeps everything."""
 
     consumer: GroupConsumer
-    streams: Sequence[str]
+    streams: Callable[[], Sequence[str]]  # those that the worker reads now
     own_groups: Collection[str]
     max_length: int
     exact: bool
@@ -40,7 +40,7 @@ class Retention:
 
     def trim(self) -> int:
         """Trim every stream as far as is safe; return 0, since no entry is applied. Raises StreamsUnavailable."""
-        for stream in self.streams:
+        for stream in self.streams():
             try:
                 self._trim(stream)
             except TrimRefused as refusal:

@@ -14,11 +14,13 @@ from structlog.stdlib import get_logger
 
 from evdash.eventlog.group_progress import compared_through
 from evdash.ingest.batch import OUTAGES
+from evdash.ingest.problem_report import ProblemReport
 from evdash.ingest.reconciliation import IdRange, range_before, reconcile
 from evdash.ingest.redecoding import Redecoding
 from evdash.ingest.worker import Worker
-from evdash.streams.client import StreamsUnavailable
+from evdash.streams.client import Refused, StreamsUnavailable
 from evdash.streams.consumer_group import GroupMissing
+from evdash.streams.stream_info import existing_streams
 
 ACCOUNT_EVERY_S = 5.0
 RETAIN_EVERY_S = 30.0
@@ -76,7 +78,10 @@ class WorkerRunner:
 
     def connect(self) -> None:
         """Connect the worker, and find ranges that may be missing between its tables and its streams."""
-        for stream in self.worker.streams:
+        client = self.worker.consumer.client
+        for stream, refusal in existing_streams(client, self.worker.watched).items():
+            if refusal is not None:
+                continue
             missing_range = range_before(self.worker.consumer, stream, self.worker.committed(stream))
             if missing_range is not None:
                 self._missing_ranges[stream] = missing_range
@@ -154,6 +159,7 @@ def run(
     """
     worker = upkeep.worker
     group = worker.projection.group
+    report = ProblemReport(group, worker.consumer.consumer)
     carried = 0
     connected = False
     pause_s = FIRST_PAUSE_S
@@ -177,6 +183,8 @@ def run(
                 )
             connected = False
             connection.close()
+            if isinstance(error, StreamsUnavailable):
+                report.update({"": error})
             stop.wait(pause_s * random.uniform(0.5, 1.5))
             failed_at_s = time.monotonic()
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
@@ -186,6 +194,8 @@ def run(
         if failed_at_s is not None and time.monotonic() - failed_at_s >= pause_s / 2:
             logger.info("worker recovered", group=group)
             failed_at_s, pause_s = None, FIRST_PAUSE_S
+        if failed_at_s is None:
+            report.update(worker.refused)
         if handled == 0 and until_caught_up and not upkeep.has_more:
             if worker.retry_in_s is None:
                 break
@@ -197,4 +207,6 @@ def _event_of(outage: Exception) -> str:
     """Return the name of the log event for one of OUTAGES."""
     if isinstance(outage, GroupMissing):
         return "consumer group missing"
+    if isinstance(outage, Refused):
+        return "redis refused"
     return "redis unavailable" if isinstance(outage, StreamsUnavailable) else "database error"

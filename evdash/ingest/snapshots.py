@@ -77,7 +77,9 @@ class StateKeeping:
         """Return the entry ID up to which the log contains every entry of the streams; EntryId.MAX for all."""
         consumer = self._worker.consumer
         through = EntryId.MAX
-        for stream in self._worker.streams:
+        for stream in self._worker.watched:
+            if stream in self._worker.refused:
+                continue
             committed = min(self._worker.committed(stream), consumer.watermark(stream) or EntryId.MIN)
             for entry in read_forward(consumer.client, stream, after=committed, count=1):
                 through = min(through, entry.entry_id.previous())

@@ -13,17 +13,26 @@ from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
 from evdash.ingest.batch import BatchProcessor
 from evdash.ingest.projections.base import Projection
-from evdash.streams.consumer_group import Delivery, GroupConsumer
+from evdash.streams.client import Refused
+from evdash.streams.consumer_group import Delivery, GroupConsumer, GroupMissing
 from evdash.streams.reads import read_forward
+from evdash.streams.stream_info import existing_streams
 
 logger = get_logger(__name__)
 
 MAX_DELIVERIES = 5
 CLAIM_IDLE_MS = 60_000
+# Interval of checks for streams that cannot be read: they do not exist yet, or Redis refuses them.
+LOOK_AGAIN_S = 1.0
+# Codes of error replies that may concern one key. Others, such as OOM and READONLY, concern the server.
+_OF_ONE_STREAM = ("WRONGTYPE", "NOPERM")
 
 
 class Worker:
-    """A consumer of the projection's group. `step()` processes one batch. The runner decides when to call it again."""
+    """A consumer of the projection's group. `step()` processes one batch. The runner decides when to call it again.
+
+    It reads the streams that exist. It creates none, and a key of another type does not stop the other streams.
+    """
 
     def __init__(
         self,
@@ -38,7 +47,12 @@ class Worker:
     ) -> None:
         self.consumer = consumer
         self.projection = projection
-        self.streams = tuple(streams)
+        self.watched = tuple(streams)
+        self.streams: tuple[str, ...] = ()
+        """The streams that it reads now."""
+        self.refused: dict[str, Refused] = {}
+        """The streams that Redis does not let it read, each with the refusal."""
+        self._look_again_s = 0.0  # on the monotonic clock
         self.batch_size = batch_size
         self.claim_idle_ms = claim_idle_ms
         self.carrier = BatchProcessor(consumer, projection, max_deliveries, decode)
@@ -52,26 +66,68 @@ class Worker:
         """Time at which the last step read new entries, on the monotonic clock. None: no entries, or a full batch."""
 
     def connect(self) -> None:
-        """Ensure that the groups exist and are not ahead of the tables; own pending entries are read first."""
+        """Ensure that the groups exist and are not ahead of the tables; own pending entries are read first.
+
+        Raises StreamsUnavailable if Redis refuses every stream of this user.
+        """
         self._recorded.clear()
-        self.read_at_s = None
-        created: list[str] = []
-        for stream in self.streams:
-            committed = watermark(self.projection.group, stream)
-            acknowledged = self.consumer.watermark(stream)
-            if acknowledged is None:
-                # The group is new, or the stream was recreated (emptied, restored, replaced). Only its beginning is a
-                # certain start position. Entries that were applied before are not counted again.
-                if self._place_group(stream, EntryId.MIN) == "created":
-                    created.append(stream)
-            elif read_forward(self.consumer.client, stream, after=committed, through=acknowledged, count=1):
-                # The tables are new or older than the group: entries that may be missing in them are read again.
-                self._place_group(stream, committed)
-            self.record_watermark(stream, self.consumer.watermark(stream))
-            self._pending_after[stream] = EntryId.MIN
+        self._pending_after.clear()
         self._retry_at_s.clear()
+        self.read_at_s = None
+        self.streams = ()
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Connect to the streams that exist by now. Raises StreamsUnavailable if Redis refuses all of them."""
+        self._look_again_s = time.monotonic() + LOOK_AGAIN_S
+        client = self.consumer.client
+        existing = existing_streams(client, [stream for stream in self.watched if stream not in self.streams])
+        self.refused = {}
+        created: list[str] = []
+        for stream, refusal in existing.items():
+            try:
+                if refusal is not None:
+                    raise refusal
+                if self._connect_to(stream) == "created":
+                    created.append(stream)
+            except Refused as refused:
+                self._set_aside(stream, refused)
+            except GroupMissing:  # the stream was deleted meanwhile
+                continue
+            else:
+                self.streams = tuple(each for each in self.watched if each in {*self.streams, stream})
         if created:
             logger.info("consumer group created", group=self.projection.group, streams=created)
+
+    def _set_aside(self, stream: str, refusal: Refused) -> None:
+        """Do not read the stream until Redis lets it.
+
+        Raises the refusal if it does not concern this stream only, or if this user may not read any stream.
+        """
+        if refusal.code not in _OF_ONE_STREAM:
+            raise refusal
+        self.streams = tuple(each for each in self.streams if each != stream)
+        self._pending_after.pop(stream, None)
+        self._retry_at_s.pop(stream, None)
+        self.refused[stream] = refusal
+        if len(self.refused) == len(self.watched) and any(each.code != "WRONGTYPE" for each in self.refused.values()):
+            raise refusal
+
+    def _connect_to(self, stream: str) -> str:
+        """Ensure that the group exists in the stream; return the change."""
+        change = "kept"
+        committed = watermark(self.projection.group, stream)
+        acknowledged = self.consumer.watermark(stream)
+        if acknowledged is None:
+            # The group is new, or the stream was recreated (emptied, restored, replaced). Only its beginning is a
+            # certain start position. Entries that were applied before are not counted again.
+            change = self._place_group(stream, EntryId.MIN)
+        elif read_forward(self.consumer.client, stream, after=committed, through=acknowledged, count=1):
+            # The tables are new or older than the group: entries that may be missing in them are read again.
+            change = self._place_group(stream, committed)
+        self.record_watermark(stream, self.consumer.watermark(stream))
+        self._pending_after[stream] = EntryId.MIN
+        return change
 
     def _place_group(self, stream: str, at: EntryId) -> str:
         change = self.consumer.ensure(stream, at)
@@ -92,21 +148,44 @@ class Worker:
         acknowledged are delivered again after the next `connect`.
         """
         self.read_at_s = None
+        if len(self.streams) < len(self.watched):
+            if not self.streams or self._look_again_s <= time.monotonic():
+                self.look_again()
+            block_ms = min(block_ms, int(LOOK_AGAIN_S * 1000))
         self._retry_what_is_due()
+        return self._step_pending() or self._step_new(block_ms)
+
+    def _step_pending(self) -> int:
+        """Process one batch of own pending entries and return its number; 0 if there are none."""
         while self._pending_after:
             stream, after = next(iter(self._pending_after.items()))
-            deliveries = self.consumer.read_own_pending(stream, after, self.batch_size)
+            try:
+                deliveries = self.consumer.read_own_pending(stream, after, self.batch_size)
+                if deliveries:
+                    self.process(stream, deliveries, first_time=False)
+            except Refused as refusal:
+                self._set_aside(stream, refusal)
+                continue
             if deliveries:
-                self.process(stream, deliveries, first_time=False)
                 if stream in self._pending_after:
                     self._pending_after[stream] = deliveries[-1].entry_id
                 return len(deliveries)
             del self._pending_after[stream]
+        return 0
+
+    def _step_new(self, block_ms: int) -> int:
+        """Process one batch of new entries and return its number; 0 if none arrived within `block_ms`."""
+        if not self.streams:
+            time.sleep(block_ms / 1000)
+            return 0
         entries = self.consumer.read_new(self.streams, self.batch_size, self._wait_ms(block_ms))
         read_at_s = time.monotonic()
         batches = _by_stream(entries)
         for stream, batch in batches.items():
-            self.process(stream, [Delivery(stream, entry.entry_id, entry) for entry in batch], first_time=True)
+            try:
+                self.process(stream, [Delivery(stream, entry.entry_id, entry) for entry in batch], first_time=True)
+            except Refused as refusal:
+                self._set_aside(stream, refusal)
         if not entries:
             for stream in self.streams:
                 self.record_watermark(stream, self.consumer.watermark(stream))

@@ -349,6 +349,8 @@ def _sentence(error: Exception, address: str, stream: str) -> str:
         return f"Redis at {address} refused the user name or password: {text}."
     if isinstance(error, redis.exceptions.NoPermissionError | redis.exceptions.AuthorizationError):
         return f"Redis at {address} denies this user a command that evdash needs: {text}."
+    if isinstance(error, redis.exceptions.ClusterCrossSlotError | redis.exceptions.AskError):  # and MovedError
+        return f"Redis at {address} is a node of a Redis Cluster. evdash does not support clusters yet."
     if isinstance(error, redis.BusyLoadingError):
         return f"Redis at {address} is loading its data."
     if isinstance(error, redis.ConnectionError | OSError):

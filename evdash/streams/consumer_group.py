@@ -238,11 +238,11 @@ class GroupConsumer:
     def ensure(self, stream: str, at: EntryId) -> Literal["created", "moved back", "kept"]:
         """Ensure that the group exists and delivers everything after `at`.
 
-        Creates the group (and the stream) at `at`. A group with a later position is moved back, which delivers
-        entries again. A group is never moved forward.
+        Creates the group at `at`, and never the stream: raises GroupMissing without it. A group with a later position
+        is moved back, which delivers entries again. A group is never moved forward.
         """
         try:
-            self._call(stream, "XGROUP CREATE", stream, self.group, str(at), "MKSTREAM")
+            self._call(stream, "XGROUP CREATE", stream, self.group, str(at))
         except Refused as refusal:
             if "BUSYGROUP" not in refusal.answer:
                 raise
@@ -269,6 +269,8 @@ class GroupConsumer:
         Waits up to `block_ms` for the first one; 0 does not wait. The entries stay pending until they are
         acknowledged.
         """
+        if not streams:
+            return []
         waiting = ("BLOCK", block_ms) if block_ms > 0 else ()
         arguments = ("COUNT", count, *waiting, "STREAMS", *streams, *(">" for _ in streams))
         reply = self._call(" or ".join(streams), "XREADGROUP", "GROUP", self.group, self.consumer, *arguments)

@@ -24,7 +24,7 @@ from evdash.events.filters.search_text import search_text
 from evdash.events.inheritance import NO_VALUES, CallKey, CallName, SessionValues, call_names, declared_by
 from evdash.streams import replies
 from evdash.streams.budget import PAGE_BUDGET_S, redis_budget
-from evdash.streams.client import StreamsUnavailable, call_each, refusal
+from evdash.streams.client import Refused, StreamsUnavailable, call_each, refusal
 from evdash.streams.names import name_of
 from evdash.streams.reads import read_backward, read_forward
 from evdash.streams.stream_info import StreamInfo, stream_info_of, watermark
@@ -145,6 +145,7 @@ class TailReading:
 
     slices: Mapping[str, StreamSlice]
     unreachable: str = ""  # the sentence for an outage of Redis; the slices are then empty
+    problems: tuple[str, ...] = ()  # the sentences for streams that Redis refuses to read
     upto: int = 0  # the events of this reading have lower numbers
     session_values: Mapping[str, SessionValues] = field(default_factory=dict)  # declared by the held events
     call_names: Mapping[CallKey, tuple[CallName, ...]] = field(default_factory=dict)  # in no particular order
@@ -196,6 +197,7 @@ class _Answer:
     info: StreamInfo | None
     ends: tuple[tuple[bytes, ...], ...]  # the raw first and last entry: ID, then names and values
     acknowledged: Mapping[str, EntryId]  # by group, without groups that do not exist
+    problem: str = ""  # the sentence if Redis refuses to read this stream and not all others
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +347,8 @@ class SharedTail:
     def _ask(self) -> dict[str, _Answer]:
         """Return the replies about all streams and groups, from one round trip.
 
-        For each stream the groups are read first and the ends of the stream last.
+        For each stream the groups are read first and the ends of the stream last. A stream that Redis refuses counts
+        as one that does not exist, with its problem. Raises Refused if Redis refuses all of them.
         """
         requests = [
             (
@@ -358,10 +361,18 @@ class SharedTail:
         raw_replies = iter(
             call_each(self.client, *(command for commands in requests for command in commands)) if requests else ()
         )
-        return {
-            stream: self._answer(stream, [next(raw_replies) for _ in commands])
-            for stream, commands in zip(self.streams, requests, strict=True)
-        }
+        answers: dict[str, _Answer] = {}
+        refusals: list[Refused] = []
+        for stream, commands in zip(self.streams, requests, strict=True):
+            replies_of_stream = [next(raw_replies) for _ in commands]
+            try:
+                answers[stream] = self._answer(stream, replies_of_stream)
+            except Refused as refused:
+                refusals.append(refused)
+                answers[stream] = _Answer(None, (), {}, str(refused))
+        if refusals and len(refusals) == len(self.streams):
+            raise refusals[0]
+        return answers
 
     def _answer(self, stream: str, raw_replies: list[Any]) -> _Answer:
         groups, *pending, info_reply = (self._accepted(stream, reply) for reply in raw_replies)
@@ -600,13 +611,9 @@ class SharedTail:
             )
             for stream, state in self._streams.items()
         }
+        problems = tuple(answer.problem for answer in answers.values() if answer.problem)
         return TailReading(
-            slices,
-            "",
-            self._numbers,
-            dict(self._values),
-            dict(self._names),
-            self._index,
+            slices, "", problems, self._numbers, dict(self._values), dict(self._names), self._index
         )
 
     def _without_redis(self, committed: Mapping[Key, EntryId], sentence: str) -> TailReading:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import redis
 
 from evdash.events.entry import EntryId
 from evdash.streams import replies
-from evdash.streams.client import Refused, call, call_all
+from evdash.streams.client import Refused, call, call_all, call_each, refusal
 from evdash.streams.names import name_of
 from evdash.streams.reads import read_backward, read_forward
 
@@ -117,6 +118,18 @@ def group_infos(client: redis.Redis, stream: str) -> list[GroupInfo]:
     groups = [replies.record(reply) for reply in _existing(client, "XINFO GROUPS", stream) or ()]
     infos = (_group_info(client, stream, info, group) for group in groups)
     return sorted((group for group in infos if group is not None), key=lambda group: group.name)
+
+
+def existing_streams(client: redis.Redis, streams: Sequence[str]) -> dict[str, Refused | None]:
+    """Return the streams that exist, each with the refusal if its key is not a stream or this user may not read it."""
+    answers = call_each(client, *(("XINFO GROUPS", stream) for stream in streams)) if streams else []
+    found: dict[str, Refused | None] = {}
+    for stream, answer in zip(streams, answers, strict=True):
+        if not isinstance(answer, redis.ResponseError):
+            found[stream] = None
+        elif "no such key" not in str(answer).lower():
+            found[stream] = refusal(client, answer, stream)
+    return found
 
 
 def consumer_infos(client: redis.Redis, stream: str, group: str) -> list[ConsumerInfo]:

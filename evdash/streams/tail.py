@@ -58,13 +58,17 @@ class Tail:
         self._on_state = on_state
         self._block_ms = block_ms
         self._count = COUNT_MAX
+        self._refused: set[str] = set()  # streams that Redis does not let this user read, or whose key is another type
         self._landmarks: dict[str, deque[EntryId]] = {stream: deque(maxlen=LANDMARKS) for stream in self._streams}
         self.state: TailState | None = None  # None: Redis has neither answered nor failed yet
 
     @property
     def position(self) -> Mapping[str, EntryId]:
-        """The last entry ID read of each stream. A stream without one in `after` has none until Redis answers."""
-        return dict(self._position)
+        """The last entry ID read of each stream. A stream without one in `after` has none until Redis answers.
+
+        A stream that Redis refuses to read has EntryId.MIN.
+        """
+        return dict.fromkeys(self._refused, EntryId.MIN) | self._position
 
     async def batches(self) -> AsyncGenerator[tuple[Entry, ...], None]:
         """Yield batches of entries, sorted by entry ID and stream, without end.
@@ -105,11 +109,18 @@ class Tail:
                 self._on_state(state)
 
     async def _read(self, client: redis.asyncio.Redis) -> tuple[Entry, ...]:
-        ids = [str(self._position[stream]) for stream in self._streams]
+        streams = [stream for stream in self._streams if stream not in self._refused]
+        ids = [str(self._position[stream]) for stream in streams]
         bounds = ("COUNT", self._count, "BLOCK", self._block_ms)
-        reply = await call_async(
-            client, "XREAD", *bounds, "STREAMS", *self._streams, *ids, stream=" or ".join(self._streams)
-        )
+        try:
+            reply = await call_async(client, "XREAD", *bounds, "STREAMS", *streams, *ids, stream=" or ".join(streams))
+        except Refused:
+            # The type of a key may have changed while the others go on. If so, this finds out which one.
+            before = set(self._refused)
+            await self._settle(client)
+            if self._refused == before:
+                raise
+            return ()
         entries = [
             replies.entry(stream, raw_id, raw_pairs)
             for stream, raw_entries in replies.by_stream(reply)
@@ -130,9 +141,16 @@ class Tail:
         they pass it.
 
         A recreated stream is read from its beginning. A restored one is read from its present end.
+
+        Streams that Redis refuses to read are left out until the next time. Raises Refused if it refuses all.
         """
+        refusals: dict[str, Refused] = {}
         for stream in self._streams:
-            last_generated = await _last_generated(client, stream)
+            try:
+                last_generated = await _last_generated(client, stream)
+            except Refused as refusal:
+                refusals[stream] = refusal
+                continue
             position = self._position.get(stream)
             if position is None:
                 self._position[stream] = last_generated
@@ -141,6 +159,9 @@ class Tail:
                 is_known = await self._is_known(client, stream, last_generated)
                 self._position[stream] = last_generated if is_known else EntryId.MIN
                 self._landmarks[stream].clear()
+        if len(refusals) == len(self._streams):
+            raise refusals[self._streams[0]]
+        self._refused = set(refusals)
 
     def _remember(self, stream: str, entry_id: EntryId) -> None:
         landmarks = self._landmarks[stream]

@@ -1,12 +1,19 @@
 """System checks: every combination that cannot work is told, and nothing else."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from django.conf import settings
 from django.core.checks import run_checks
 from pytest_django import Settings
+
+from evdash.streams import embedded_server
+from evdash.streams.embedded_server import EmbeddedServer
+from tests.conftest import ManagePy
 
 
 def found(settings: Settings, **values: Any) -> list[str | None]:
@@ -55,3 +62,48 @@ def test_groups_of_one_name_are_told_with_their_variables(settings: Settings) ->
     [message] = run_checks(tags=["evdash"])
 
     assert message.msg.startswith("EVDASH_AUDIT_GROUP and EVDASH_DEBUG_GROUP are both 'evdash-audit'")
+
+
+def test_a_pattern_is_refused_with_the_streams_that_match(
+    settings: Settings, valkey: redis.Redis, valkey_url: str
+) -> None:
+    for stream in ("a2a:one", "a2a:two", "other"):
+        valkey.xadd(stream, {"type": "x"})
+    valkey.set("a2a:text", "not a stream")
+    settings.EVDASH = replace(settings.EVDASH, redis_url=valkey_url, streams=("memory:events", "a2a:*"))
+    [message] = run_checks(tags=["evdash"])
+    assert message.id == "evdash.E010"
+    assert message.msg == "EVDASH_STREAMS has a2a:*, which is a pattern. evdash reads streams by their names."
+    assert "EVDASH_STREAMS=memory:events,a2a:one,a2a:two." in str(message.hint)
+    assert r"\x2a" in str(message.hint)
+
+
+def test_a_pattern_is_refused_without_redis_too(settings: Settings) -> None:
+    assert found(settings, streams=("a2a:?",), redis_url="redis://127.0.0.1:1") == ["evdash.E010"]
+    assert found(settings, streams=(r"a2a:\x2a",), redis_url="") == []
+
+
+def test_a_queue_is_one_of_the_streams(settings: Settings) -> None:
+    assert found(settings, streams=("a", "jobs"), queues=("jobs",)) == []
+    assert found(settings, streams=("a",), queues=("jobs",)) == ["evdash.E012"]
+
+
+@pytest.fixture
+def cluster_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A server with cluster mode on. It has no slots, so that every key is refused."""
+    options = embedded_server._options
+    monkeypatch.setattr(
+        embedded_server,
+        "_options",
+        lambda port: [*options(port), "--cluster-enabled", "yes", "--cluster-config-file", str(tmp_path / "nodes")],
+    )
+    with EmbeddedServer(tmp_path) as server:
+        yield server.url
+
+
+def test_a_cluster_is_refused_at_the_start(settings: Settings, cluster_url: str, manage_py: ManagePy) -> None:
+    assert found(settings, redis_url=cluster_url) == ["evdash.E011"]
+    for command in ("work", "up"):
+        done = manage_py(command, REDIS_URL=cluster_url)
+        assert done.returncode == 1
+        assert "is a node of a Redis Cluster. evdash does not support clusters yet." in done.stderr

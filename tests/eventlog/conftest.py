@@ -28,9 +28,18 @@ def write(client: redis.Redis, entries: Sequence[Entry]) -> None:
         client.execute_command("XADD", entry.stream, str(entry.entry_id), *flat)
 
 
+def make_streams(client: redis.Redis, streams: Sequence[str]) -> None:
+    """Create the streams that do not exist, empty: evdash waits for them and creates none."""
+    for stream in streams:
+        if not client.exists(stream):
+            client.xgroup_create(stream, "maker", id="0", mkstream=True)
+            client.xgroup_destroy(stream, "maker")
+
+
 @pytest.fixture
 def make_worker(valkey: redis.Redis) -> MakeWorker:
     def make(consumer: str = "c", streams: Sequence[str] = (STREAM,), batch_size: int = 500) -> Worker:
+        make_streams(valkey, streams)
         return Worker(GroupConsumer(valkey, GROUP, consumer), AuditProjection(GROUP), streams, batch_size=batch_size)
 
     return make

@@ -93,11 +93,13 @@ class Site:
             self._work(self.audit if step == "audit" else self.debug)
         elif step == "read and die":
             self._connect(self.audit)
-            self.audit.projection.apply([decode(each) for each in self.audit.consumer.read_new(STREAMS, 2, 0)])
+            self.audit.projection.apply(
+                [decode(each) for each in self.audit.consumer.read_new(self.audit.streams, 2, 0)]
+            )
             self.connected.discard(self.audit)
         elif step == "read and hang":
             self._connect(self.audit)
-            GroupConsumer(self.valkey, GROUP, "hanging").read_new(STREAMS, 1, 0)
+            GroupConsumer(self.valkey, GROUP, "hanging").read_new(self.audit.streams, 1, 0)
         elif step == "trim":
             self.valkey.execute_command("XTRIM", STREAM, "MAXLEN", 2)
         elif step == "delete one":

@@ -114,7 +114,9 @@ def test_pages_and_lists_are_the_same_however_far_the_log_is(
             for _ in range(steps):
                 worker.step()
             # A worker that died after its commit and before it acknowledged.
-            worker.projection.apply([decode(e) for e in worker.consumer.read_new(STREAMS, unacknowledged or 1, 0)])
+            worker.projection.apply(
+                [decode(e) for e in worker.consumer.read_new(worker.streams, unacknowledged or 1, 0)]
+            )
             for stream in STREAMS:
                 mark = worker.consumer.watermark(stream) or EntryId.MIN
                 valkey.execute_command("XTRIM", stream, "MINID", str(EntryId(int(min(mark.ms, 50) * trimmed), 0)))

@@ -115,7 +115,7 @@ class Delivery(RuleBasedStateMachine):
     def a_worker_dies_over_a_batch(self, name: str, consumer: str, dies: str) -> None:
         worker = self.workers[name, consumer].worker
         try:
-            entries = worker.consumer.read_new(STREAMS, 3, 0)
+            entries = worker.consumer.read_new(worker.streams, 3, 0)
         except GroupMissing:
             return
         events = [decode(entry) for entry in entries]

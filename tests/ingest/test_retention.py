@@ -25,7 +25,7 @@ GROUPS = ("evdash-audit", "evdash-analytics")
 
 def retention(valkey: redis.Redis, **more: int) -> Retention:
     settings = {"max_length": 0, "hours": 0} | more
-    return Retention(GroupConsumer(valkey, GROUPS[0], "c"), [STREAM], GROUPS, exact=True, **settings)  # type: ignore[arg-type]
+    return Retention(GroupConsumer(valkey, GROUPS[0], "c"), lambda: [STREAM], GROUPS, exact=True, **settings)  # type: ignore[arg-type]
 
 
 def catch_up(valkey: redis.Redis, projection: Projection) -> None:

@@ -12,6 +12,13 @@ from evdash.streams.stream_info import group_infos
 from tests.streams.conftest import wait_until
 
 
+def ensured(consumer: GroupConsumer, stream: str = "s") -> str:
+    """Ensure the group from the beginning of the stream, which exists from now on."""
+    consumer.client.execute_command("XGROUP CREATE", stream, "maker", "0", "MKSTREAM")
+    consumer.client.execute_command("XGROUP DESTROY", stream, "maker")
+    return consumer.ensure(stream, EntryId.MIN)
+
+
 @pytest.fixture
 def worker(valkey: redis.Redis, valkey_url: str) -> Iterator[GroupConsumer]:
     client = open_blocking_client(valkey_url, block_ms=5_000)
@@ -26,8 +33,8 @@ def fill(client: redis.Redis, count: int, stream: str = "s", since: int = 1) -> 
 
 
 def test_a_group_is_made_where_it_is_asked_for_and_then_kept(worker: GroupConsumer, valkey: redis.Redis) -> None:
-    assert worker.ensure("s", EntryId.MIN) == "created"
-    assert worker.ensure("s", EntryId.MIN) == "kept"
+    assert ensured(worker) == "created"
+    assert ensured(worker) == "kept"
     ids = fill(valkey, 5)
     assert [entry.entry_id for entry in worker.read_new(["s"], count=10, block_ms=0)] == ids
     assert worker.ensure("s", ids[-1]) == "kept"
@@ -42,8 +49,8 @@ def test_a_group_is_moved_back_and_never_forward(worker: GroupConsumer, valkey: 
 
 
 def test_several_streams_are_read_in_one_call(worker: GroupConsumer, valkey: redis.Redis) -> None:
-    worker.ensure("s", EntryId.MIN)
-    worker.ensure("t", EntryId.MIN)
+    ensured(worker)
+    ensured(worker, "t")
     fill(valkey, 3, "s")
     fill(valkey, 2, "t")
     read = worker.read_new(["s", "t"], count=2, block_ms=0)
@@ -52,7 +59,7 @@ def test_several_streams_are_read_in_one_call(worker: GroupConsumer, valkey: red
 
 
 def test_a_read_waits_for_the_first_entry_and_no_longer_than_told(worker: GroupConsumer, valkey: redis.Redis) -> None:
-    worker.ensure("s", EntryId.MIN)
+    ensured(worker)
     assert worker.read_new(["s"], count=10, block_ms=20) == []
     read: list[object] = []
     reader = Thread(target=lambda: read.extend(worker.read_new(["s"], count=10, block_ms=5_000)))
@@ -66,7 +73,7 @@ def test_a_read_waits_for_the_first_entry_and_no_longer_than_told(worker: GroupC
 def test_unacknowledged_entries_are_read_again_and_lost_ones_are_told(
     worker: GroupConsumer, valkey: redis.Redis
 ) -> None:
-    worker.ensure("s", EntryId.MIN)
+    ensured(worker)
     ids = fill(valkey, 5)
     worker.read_new(["s"], count=10, block_ms=0)
     worker.acknowledge("s", [ids[1]])
@@ -83,7 +90,7 @@ def test_unacknowledged_entries_are_read_again_and_lost_ones_are_told(
 
 def test_the_watermark_stays_below_what_is_pending(worker: GroupConsumer, valkey: redis.Redis) -> None:
     assert worker.watermark("s") is None
-    worker.ensure("s", EntryId.MIN)
+    ensured(worker)
     assert worker.watermark("s") == EntryId.MIN
     ids = fill(valkey, 5)
     assert worker.watermark("s") == EntryId.MIN
@@ -96,7 +103,7 @@ def test_the_watermark_stays_below_what_is_pending(worker: GroupConsumer, valkey
 
 def test_another_consumers_pending_entries_hold_the_watermark(worker: GroupConsumer, valkey: redis.Redis) -> None:
     other = GroupConsumer(worker.client, worker.group, "two")
-    worker.ensure("s", EntryId.MIN)
+    ensured(worker)
     ids = fill(valkey, 4)
     other.read_new(["s"], count=2, block_ms=0)
     worker.read_new(["s"], count=2, block_ms=0)
@@ -115,13 +122,16 @@ def test_a_missing_group_is_told_apart_from_a_missing_redis(worker: GroupConsume
     ):
         with pytest.raises(GroupMissing, match="Consumer group audit does not exist on"):
             attempt()
+    with pytest.raises(GroupMissing, match="Consumer group audit does not exist on absent"):
+        worker.ensure("absent", EntryId.MIN)
+    assert not valkey.exists("absent")  # evdash creates no stream
     valkey.set("text", "text")
     with pytest.raises(StreamsUnavailable, match=r"Key text of Redis at .* is not a stream"):
         worker.ensure("text", EntryId.MIN)
 
 
 def test_a_group_destroyed_while_a_reader_waits_is_missing(worker: GroupConsumer, valkey: redis.Redis) -> None:
-    worker.ensure("s", EntryId.MIN)
+    ensured(worker)
     raised: list[BaseException] = []
 
     def read() -> None:
@@ -136,13 +146,13 @@ def test_a_group_destroyed_while_a_reader_waits_is_missing(worker: GroupConsumer
         wait_until(lambda: int(str(valkey.info("clients")["blocked_clients"])) == 1)
         valkey.execute_command(*destroy)
         reader.join(timeout=10)
-        worker.ensure("s", EntryId.MIN)
+        ensured(worker)
     assert len(raised) == 2
 
 
 def test_a_redis_that_stops_under_a_waiting_reader_is_told_at_once(server: EmbeddedServer) -> None:
     waiting = GroupConsumer(open_blocking_client(server.url, block_ms=60_000), "audit", "one")
-    waiting.ensure("s", EntryId.MIN)
+    ensured(waiting)
     raised: list[BaseException] = []
 
     def read() -> None:
@@ -161,7 +171,7 @@ def test_a_redis_that_stops_under_a_waiting_reader_is_told_at_once(server: Embed
 
 
 def test_the_group_is_seen_by_redis_under_its_names(worker: GroupConsumer, valkey: redis.Redis) -> None:
-    worker.ensure("s", EntryId.MIN)
+    ensured(worker)
     fill(valkey, 1)
     worker.read_new(["s"], count=1, block_ms=0)
     (group,) = group_infos(valkey, "s")

@@ -31,6 +31,9 @@ def fill(client: redis.Redis, number: int, since: int = 1) -> None:
 def group(client: redis.Redis, name: str, *, read: int = 0, acknowledge: int = 0) -> GroupConsumer:
     """A group of stream s that read so many entries and acknowledged the first so many of them."""
     consumer = GroupConsumer(client, name, "one")
+    if not client.exists("s"):
+        client.xgroup_create("s", "maker", id="0", mkstream=True)
+        client.xgroup_destroy("s", "maker")
     consumer.ensure("s", EntryId.MIN)
     if read:
         ids = [entry.entry_id for entry in consumer.read_new(["s"], count=read, block_ms=0)]

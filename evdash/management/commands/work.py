@@ -128,7 +128,7 @@ def upkeep_of(
     )
     retention = Retention(
         worker.consumer,
-        configuration.streams,
+        lambda: worker.streams,
         [each.group for each in projections().values()],
         max_length=configuration.max_length,
         exact=configuration.max_length_exact,

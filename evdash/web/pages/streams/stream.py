@@ -14,7 +14,7 @@ from django.http import HttpRequest
 
 from evdash.config.environment import Configuration
 from evdash.eventlog.consumer_reads import last_reads
-from evdash.eventlog.gaps import missing_entries, total_missing
+from evdash.eventlog.gaps import deleted_by_consumers, missing_entries, total_missing
 from evdash.eventlog.group_progress import (
     GroupTotals,
     StreamRecreated,
@@ -271,6 +271,7 @@ class StreamView:
     problem: str
     events_address: str
     parked_address: str
+    deleted: int | None  # entries that the consumers of a queue deleted before evdash read them; None: not a queue
 
     def operation(self, kind: str) -> str:
         """Return the address of the page that previews and runs an operation on this stream."""
@@ -324,6 +325,7 @@ def stream_view(client: redis.Redis, name: str) -> StreamView:
         problem=problem,
         events_address=filtered_address("events", EventFilter().also("stream", name)),
         parked_address=parked_address(name),
+        deleted=deleted_by_consumers(settings.EVDASH.audit_group, name),
     )
 
 
