@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from django.utils import timezone
 from structlog.stdlib import get_logger
 
 from evdash.eventlog.group_progress import set_watermark, watermark
+from evdash.eventlog.incarnations import begin_incarnation
 from evdash.events.decoding import decode
 from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
@@ -24,6 +26,9 @@ MAX_DELIVERIES = 5
 CLAIM_IDLE_MS = 60_000
 # Interval of checks for streams that cannot be read: they do not exist yet, or Redis refuses them.
 LOOK_AGAIN_S = 1.0
+# Entries of a stream without the group that are compared with the log, in steps.
+COMPARED_AT_ONCE = 500
+COMPARED_BATCHES = 20
 # Codes of error replies that may concern one key. Others, such as OOM and READONLY, concern the server.
 _OF_ONE_STREAM = ("WRONGTYPE", "NOPERM")
 
@@ -121,6 +126,8 @@ class Worker:
         if acknowledged is None:
             # The group is new, or the stream was recreated (emptied, restored, replaced). Only its beginning is a
             # certain start position. Entries that were applied before are not counted again.
+            if committed > EntryId.MIN:
+                self._separate_recreated(stream, committed)
             change = self._place_group(stream, EntryId.MIN)
         elif read_forward(self.consumer.client, stream, after=committed, through=acknowledged, count=1):
             # The tables are new or older than the group: entries that may be missing in them are read again.
@@ -128,6 +135,28 @@ class Worker:
         self.record_watermark(stream, self.consumer.watermark(stream))
         self._pending_after[stream] = EntryId.MIN
         return change
+
+    def _separate_recreated(self, stream: str, committed: EntryId) -> None:
+        """Keep the log of a former stream apart if the present one has other entries under the same IDs.
+
+        All groups vanish with their stream, so the first worker that connects finds out.
+        """
+        after: EntryId | None = None
+        for _ in range(COMPARED_BATCHES):
+            entries = read_forward(self.consumer.client, stream, after=after, through=committed, count=COMPARED_AT_ONCE)
+            if former := begin_incarnation(stream, entries, timezone.now()) if entries else 0:
+                self._recorded.pop(stream, None)
+                logger.warning(
+                    "stream recreated",
+                    group=self.projection.group,
+                    stream=stream,
+                    kept_entries=former,
+                    reason="The stream has other entries under the same IDs. The event log keeps both apart.",
+                )
+                return
+            if len(entries) < COMPARED_AT_ONCE:
+                return
+            after = entries[-1].entry_id
 
     def _place_group(self, stream: str, at: EntryId) -> str:
         change = self.consumer.ensure(stream, at)
