@@ -53,7 +53,7 @@ def streams_differ(configuration: Configuration) -> list[CheckMessage]:
 PATTERN_SIGNS = "*?["
 SUGGESTIONS = 20
 SERVER_BUDGET_S = 1.0
-"""Seconds that checks wait for Redis. One that does not answer is no reason to refuse a start."""
+"""Seconds that checks wait for Redis. A server that does not answer does not make a check fail."""
 
 
 def streams_are_names(configuration: Configuration) -> list[CheckMessage]:

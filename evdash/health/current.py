@@ -16,7 +16,7 @@ from evdash.health.facts import Facts, read_facts
 
 KEPT_S: Final = 2.0
 SHARE_OF_TIME: Final = 20
-"""Conditions are kept for KEPT_S seconds, and for so many times the time that it took to find them."""
+"""Conditions are kept for KEPT_S seconds, or for this multiple of the time that it took to find them."""
 
 
 @dataclass(frozen=True, slots=True)

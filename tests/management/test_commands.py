@@ -12,6 +12,7 @@ from django.core.management import get_commands, load_command_class
 
 from evdash.config.environment import CHECKOUT
 from evdash.management.base import PlainCommand
+from evdash.streams.client import open_client
 from evdash.streams.embedded_server import EmbeddedServer
 from evdash.supervisor.addresses import COMMANDS_WITHOUT_REDIS, commands
 from tests.builders import STREAM
@@ -57,7 +58,8 @@ def test_a_command_finds_the_embedded_server_that_runs(tmp_path: Path, manage_py
         return answer.stdout + answer.stderr
 
     output_of("migrate")
-    with EmbeddedServer(tmp_path):
+    with EmbeddedServer(tmp_path) as server, open_client(server.url) as client:
+        client.xgroup_create(STREAM, "other", id="0", mkstream=True)  # evdash creates no stream
         assert "evdash-audit: applied 0 entries." in output_of("work", "--until-caught-up")
         assert "billing" in output_of("streams", "create-group", STREAM, "billing", "--reason", "invoices")
         assert "rebuilt from 0 events" in output_of("rebuild", "audit")

@@ -189,11 +189,23 @@ def audit_log(request: HttpRequest) -> HttpResponse:
     return page(request, "pages/audit_log/list.html", "Audit log", context, coverage=coverage)
 
 
+@dataclass(frozen=True, slots=True)
+class AuditEntryQuery:
+    """The query of an audit log entry: the whole page, or the progress of claimed entries."""
+
+    is_watch: bool
+
+    @classmethod
+    def from_request(cls, request: HttpRequest) -> Self:
+        """Return the query in `part=`."""
+        return cls(request.GET.get("part") == "watch")
+
+
 def audit_log_entry(request: HttpRequest, number: int) -> HttpResponse:
     """Render one action with all its details; with `part=watch` only the progress of claimed entries."""
     entry = access(number)
     watch = claim_watch(entry, f"{AuditEntryView(entry).address}?part=watch") if entry else None
-    if request.GET.get("part") == "watch" and watch:
+    if watch and AuditEntryQuery.from_request(request).is_watch:
         return part(request, "pages/streams/_claim_watch.html", {"watch": watch})
     with open_reader() as reader:
         coverage = reader.coverage

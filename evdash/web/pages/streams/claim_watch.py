@@ -32,7 +32,7 @@ class ClaimWatch:
     total: int
     left: int | None  # None: unknown
     sentence: str
-    hint: str  # what to do; "" if nothing
+    hint: str  # the remedy; "" if none is needed
     level: Literal["ok", "info", "warning"]
     every_s: int  # the interval of the next looks; 0: finished
 
@@ -43,8 +43,8 @@ def claim_watch(entry: Access, address: str) -> ClaimWatch | None:
     An outage of Redis is not an error: the number is then unknown.
     """
     begun, ended = entry.begun, entry.ended
-    asked = begun.detail.get("asked") or {}
-    consumer = asked.get("to_consumer") or asked.get("claim_first_to") or ""
+    arguments = begun.detail.get("asked") or {}
+    consumer = arguments.get("to_consumer") or arguments.get("claim_first_to") or ""
     listed = (ended.detail.get("done_ids") or []) if ended else []
     if ended is None or begun.action not in ("claim", "delete-consumer") or not (consumer and listed):
         return None
