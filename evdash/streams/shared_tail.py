@@ -612,9 +612,7 @@ class SharedTail:
             for stream, state in self._streams.items()
         }
         problems = tuple(answer.problem for answer in answers.values() if answer.problem)
-        return TailReading(
-            slices, "", problems, self._numbers, dict(self._values), dict(self._names), self._index
-        )
+        return TailReading(slices, "", problems, self._numbers, dict(self._values), dict(self._names), self._index)
 
     def _without_redis(self, committed: Mapping[Key, EntryId], sentence: str) -> TailReading:
         slices = {}

@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('eventlog', '0009_recreated_at'),
+        ('eventlog', '0010_inheritance'),
     ]
 
     operations = [
