@@ -339,6 +339,7 @@ class Configuration:
         except ValueError as error:
             raise declaration("database_url").error(str) from error
         if database["ENGINE"] == "django.db.backends.sqlite3":
+            database["ENGINE"] = "evdash.config.sqlite3"
             # With WAL, readers and the one writer do not block each other. With IMMEDIATE, a writer waits for the lock
             # at its first statement instead of failing later. Measured with these options: 52,000 rows/s.
             database["OPTIONS"] = {

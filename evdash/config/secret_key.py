@@ -10,6 +10,7 @@ from tempfile import NamedTemporaryFile
 from django.core.management.utils import get_random_secret_key
 
 from evdash.config.environment import ConfigurationError
+from evdash.private_files import make_private, private_directory
 
 NAME = "secret_key"
 
@@ -24,9 +25,10 @@ def secret_key(data_dir: Path) -> str:
     """
     path = data_dir / NAME
     try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_directory(data_dir)
         if not path.exists():
             create(path)
+        make_private(path)
         return path.read_text(encoding="ascii")
     except OSError as error:
         raise ConfigurationError(

@@ -25,6 +25,7 @@ from structlog.stdlib import get_logger
 
 from evdash.config.environment import CHECKOUT, Configuration
 from evdash.logs import configure, logging_configuration
+from evdash.private_files import private_directory
 from evdash.supervisor.addresses import record
 from evdash.supervisor.ports import listen
 from evdash.supervisor.processes import RestartPause
@@ -231,7 +232,8 @@ def _empty_directory(configuration: Configuration) -> str:
     directory = configuration.data_dir / f"figures-{configuration.host}-{configuration.port}"
     shutil.rmtree(directory, ignore_errors=True)
     try:
-        directory.mkdir(mode=0o700, parents=True)
+        private_directory(configuration.data_dir)
+        directory.mkdir(mode=0o700)
     except OSError:  # a server with a read-only data directory must still serve
         return tempfile.mkdtemp(prefix="evdash-figures-")
     return str(directory)

