@@ -16,7 +16,7 @@ from typing import Any, Self, cast
 import dj_database_url
 from environs import Env, EnvError
 
-from evdash.streams.address import InvalidRedisUrl, redis_url
+from evdash.streams.address import UNENCODED, InvalidRedisUrl, has_unencoded_credentials, redis_url
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -130,11 +130,14 @@ class Configuration:
     redis_url: str = variable(
         "REDIS_URL",
         "",
-        "The Redis server: `redis://`, `rediss://`, `unix://` or a bare `host:port`.",
+        "The Redis server: `redis://`, `rediss://`, `unix://` or a bare `host:port`. Percent-encode special characters of "
+        "user name and password, or set REDIS_PASSWORD.",
         default_in_words="none: `up` starts an embedded Valkey",
         secret=True,  # it may contain a password
     )
-    redis_password: str = variable("REDIS_PASSWORD", "", "Password of that server, if the URL has none.", secret=True)
+    redis_password: str = variable(
+        "REDIS_PASSWORD", "", "Password of that server as it is, if the URL has none.", secret=True
+    )
     embedded: bool = variable(
         "EVDASH_EMBEDDED", False, "Set by `up` for its processes if REDIS_URL is the embedded server."
     )
@@ -242,7 +245,8 @@ class Configuration:
     database_url: str = variable(
         "DATABASE_URL",
         "",
-        "Database of the event log: `postgres://user:password@host:5432/name` or `sqlite:///path`.",
+        "Database of the event log: `postgres://user:password@host:5432/name` or `sqlite:///path`. Percent-encode special "
+        "characters of user name and password.",
         default_in_words="SQLite, `evdash.sqlite3` in the data directory",
         takes="postgres://user:password@host:5432/name or sqlite:///path",
         secret=True,
@@ -334,6 +338,8 @@ class Configuration:
         installed.
         """
         url = self.database_url or f"sqlite:///{self.data_dir / 'evdash.sqlite3'}"
+        if not url.startswith("sqlite:") and has_unencoded_credentials(url):
+            raise ConfigurationError(f"{declaration('database_url').error(str)} {UNENCODED}")
         try:
             database = dict(dj_database_url.parse(url))
         except ValueError as error:

@@ -2,12 +2,17 @@
 
 import os
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from evdash.config.command_line import take_options
 from evdash.config.environment import CHECKOUT, Configuration, ConfigurationError, declarations
+from evdash.streams.address import UNENCODED
 from tests.conftest import ManagePy
+from tests.streams.test_address import PASSWORD, passwords
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +150,73 @@ def test_postgresql_without_its_driver_says_what_to_install(monkeypatch: pytest.
 
     with pytest.raises(ConfigurationError, match=r"pip install -r requirements-postgresql\.txt"):
         Configuration.from_environment()
+
+
+@given(passwords)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_an_encoded_password_of_the_database_is_read(monkeypatch: pytest.MonkeyPatch, password: str) -> None:
+    monkeypatch.setattr("evdash.config.environment.find_spec", lambda name: object())
+    monkeypatch.setenv("DATABASE_URL", f"postgres://me:{quote(password, safe='')}@db.example:5433/evdash")
+
+    database = Configuration.from_environment().databases()["default"]
+
+    assert (database["PASSWORD"], database["HOST"], database["PORT"]) == (password, "db.example", 5433)
+
+
+@given(passwords)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_password_of_the_database_is_read_whole_or_refused_without_it(
+    monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    monkeypatch.setattr("evdash.config.environment.find_spec", lambda name: object())
+    monkeypatch.setenv("DATABASE_URL", f"postgres://me:{password}@db.example:5433/evdash")
+    refusal = (
+        "DATABASE_URL is not valid: (not shown). Allowed: postgres://user:password@host:5432/name or sqlite:///path."
+    )
+    database, sentence = read_database()
+    if database:
+        assert (database["PASSWORD"], database["HOST"]) == (unquote(password), "db.example")
+    else:
+        assert sentence in (refusal, f"{refusal} {UNENCODED}")
+
+
+def read_database() -> tuple[dict[str, Any], str]:
+    """The database of the environment, and the sentence that refuses it; one of them is empty."""
+    try:
+        return Configuration.from_environment().databases()["default"], ""
+    except ConfigurationError as refused:
+        return {}, str(refused)
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "DATABASE_URL"])
+@pytest.mark.parametrize("command", [("check",), ("work", "--until-caught-up"), ("up",), ("migrate",)])
+def test_no_command_prints_a_part_of_a_password_that_is_not_encoded(
+    manage_py: ManagePy, name: str, command: tuple[str, ...]
+) -> None:
+    scheme = "redis" if name == "REDIS_URL" else "postgres"
+
+    ended = manage_py(*command, **{name: f"{scheme}://me:{PASSWORD}@127.0.0.1:1/1"})
+
+    assert ended.returncode == 1
+    output = ended.stdout + ended.stderr
+    assert output.startswith(f"{name} is not valid")
+    assert not [part for start in range(len(PASSWORD) - 3) if (part := PASSWORD[start : start + 4]) in output]
+
+
+@pytest.mark.parametrize(
+    "command", [("work", "--until-caught-up"), ("up",), ("streams", "trim", "s", "--max-length", "1")]
+)
+def test_no_command_prints_an_encoded_password(manage_py: ManagePy, command: tuple[str, ...]) -> None:
+    manage_py("migrate")
+    encoded = quote(PASSWORD, safe="")
+
+    ended = manage_py(*command, REDIS_URL=f"redis://me:{encoded}@127.0.0.1:1/1")
+
+    assert ended.returncode == 1
+    output = ended.stdout + ended.stderr
+    assert "Redis at 127.0.0.1:1 is unreachable" in output
+    assert PASSWORD not in output
+    assert encoded not in output
 
 
 def test_the_address_listened_on_is_let_in_but_not_every_address(monkeypatch: pytest.MonkeyPatch) -> None:
