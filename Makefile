@@ -3,7 +3,7 @@
 # make test           run every check, the browser's included; some tests only: make test T=tests/events
 # make check-fast     run format, lint, types and the tests that start no process, with fewer examples
 # make shots          save pictures of every page to shots/: 1440 and 400 px wide, light and dark
-# make test-database  run the tests of event log and ingest on the server that DATABASE_URL names
+# make test-database  run the tests of event log, ingest and input limits on the server that DATABASE_URL names
 # make soak           inject faults for an hour: killed workers, lost Redis, failing commits (ARGS="--hours 8")
 # make bench-live     measure live push: 200 sockets, then one page under 10,000 events/s; two minutes (ARGS="--json")
 # make bench-load     measure pages while events arrive, as ratios to pages at rest; two minutes (ARGS="--readers 50")
@@ -63,7 +63,7 @@ shots: install-dev
 
 test-database: install-dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-postgresql.txt
-	$(BIN)/pytest tests/eventlog tests/ingest
+	$(BIN)/pytest tests/eventlog tests/ingest tests/web/test_input_limits.py
 
 soak: install-dev
 	@exec $(BIN)/python -m tests.faults.run --hours 1 $(ARGS)

@@ -14,6 +14,10 @@ from evdash.events.entry import EntryId
 
 LISTED = 1000
 """Maximum number of list members that a row keeps. One more member counts the rest."""
+REASON_MAX_CHARS = 1_000
+"""Longest reason in characters. Operations refuse a longer one."""
+TEXT_MAX_CHARS = 20_000
+"""Longest other text of a row in characters. It is longer than any valid input, such as the filter of an export."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ def record(
         stream=_text(stream),
         group=_text(group),
         detail=plain(detail or {}),
-        reason=_text(reason),
+        reason=_text(reason, REASON_MAX_CHARS),
         before=plain(before or {}),
         after=plain(after or {}),
         outcome=_text(outcome),
@@ -122,6 +126,12 @@ def plain(value: Any) -> Any:
     return _text(value)
 
 
-def _text(value: object) -> str:
-    """Return text that every database accepts, with NUL and lone surrogates escaped. PostgreSQL refuses NUL."""
-    return str(value).replace("\x00", "\\x00").encode("utf-8", errors="backslashreplace").decode("utf-8")
+def _text(value: object, max_chars: int = TEXT_MAX_CHARS) -> str:
+    """Return text that every database accepts, cut after `max_chars`. PostgreSQL refuses NUL, which becomes ␀.
+
+    Lone surrogates are escaped. A cut text ends with the length of the whole text.
+    """
+    text = str(value)
+    if len(text) > max_chars:
+        text = f"{text[:max_chars]}… ({len(text):,} characters)"
+    return text.replace("\x00", "␀").encode("utf-8", errors="backslashreplace").decode("utf-8")

@@ -10,7 +10,7 @@ import redis
 from django.contrib.auth.models import User
 from django.db import DatabaseError, transaction
 
-from evdash.audit_log.audit_log import plain, record
+from evdash.audit_log.audit_log import REASON_MAX_CHARS, plain, record
 from evdash.audit_log.models import AuditLogEntry
 from evdash.eventlog.consumer_reads import claiming
 from evdash.ingest.redelivery import record_operation_gaps
@@ -42,12 +42,12 @@ def operate(
         "user": user,
         "detail": {
             "title": operation.title,
-            "asked": plain(operation),
+            "asked": _without_reason(plain(operation)),
             "preview": preview.sentence,
             "affected": preview.affected,
         },
     }
-    refused = preview.refused if reason.strip() else NO_REASON
+    refused = reason_problem(reason) or preview.refused
     if refused:
         _write(user_name, operation.action, **fields, outcome=refused, succeeded=False)
         raise OperationRefused(refused)
@@ -74,6 +74,19 @@ def operate(
         succeeded=outcome.succeeded,
     )
     return outcome
+
+
+def _without_reason(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments without the reason, which has a column of its own."""
+    return {name: value for name, value in arguments.items() if name != "reason"}
+
+
+def reason_problem(reason: str) -> str:
+    """Return the sentence that refuses an empty or too long reason; "" if it is valid."""
+    length = len(reason.strip())
+    if length > REASON_MAX_CHARS:
+        return f"The reason has {length:,} characters; the limit is {REASON_MAX_CHARS:,}. Shorten it."
+    return "" if length else NO_REASON
 
 
 def system_user() -> str:

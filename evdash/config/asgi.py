@@ -17,6 +17,7 @@ from django.conf import settings  # noqa: E402
 from evdash.accounts.sockets import SignedInSocket  # noqa: E402
 from evdash.live.routing import websocket_urlpatterns  # noqa: E402
 from evdash.serving.pages import Pages  # noqa: E402
+from evdash.web.input_limits import SocketInputLimits  # noqa: E402
 
 pages = Pages(settings.EVDASH.requests_at_once, settings.EVDASH.requests_waiting)
 
@@ -27,4 +28,5 @@ async def http(scope: dict[str, Any], receive: Callable[[], Any], send: Callable
     await application(scope, receive, send)
 
 
-application = ProtocolTypeRouter({"http": http, "websocket": SignedInSocket(URLRouter(websocket_urlpatterns))})
+sockets = SocketInputLimits(SignedInSocket(URLRouter(websocket_urlpatterns)))
+application = ProtocolTypeRouter({"http": http, "websocket": sockets})

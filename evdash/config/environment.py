@@ -130,8 +130,8 @@ class Configuration:
     redis_url: str = variable(
         "REDIS_URL",
         "",
-        "The Redis server: `redis://`, `rediss://`, `unix://` or a bare `host:port`. Percent-encode special characters of "
-        "user name and password, or set REDIS_PASSWORD.",
+        "The Redis server: `redis://`, `rediss://`, `unix://` or a bare `host:port`. Percent-encode special characters "
+        "of user name and password, or set REDIS_PASSWORD.",
         default_in_words="none: `up` starts an embedded Valkey",
         secret=True,  # it may contain a password
     )
@@ -245,8 +245,8 @@ class Configuration:
     database_url: str = variable(
         "DATABASE_URL",
         "",
-        "Database of the event log: `postgres://user:password@host:5432/name` or `sqlite:///path`. Percent-encode special "
-        "characters of user name and password.",
+        "Database of the event log: `postgres://user:password@host:5432/name` or `sqlite:///path`. Percent-encode "
+        "special characters of user name and password.",
         default_in_words="SQLite, `evdash.sqlite3` in the data directory",
         takes="postgres://user:password@host:5432/name or sqlite:///path",
         secret=True,

@@ -41,6 +41,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
+    "evdash.web.input_limits.InputLimits",
     "servestatic.middleware.ServeStaticMiddleware",
     "evdash.accounts.middleware.NotStored",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -19,6 +19,7 @@ from jinja2.lexer import Token, TokenStream
 from evdash.events.entry import EntryId
 from evdash.events.event_types import category_of
 from evdash.web import control_characters, formatting
+from evdash.web.input_limits import PARAMETER_MAX_CHARS
 from evdash.web.links import session_address, user_address
 from evdash.web.session_status import session_status, session_times
 
@@ -179,5 +180,5 @@ def environment(**options: Any) -> jinja2.Environment:
     }
     made = jinja2.Environment(**chosen)  # noqa: S701 - it is set
     made.filters.update(_FILTERS)
-    made.globals.update(static=static, unix_now=time.time, url=url)
+    made.globals.update(static=static, unix_now=time.time, url=url, parameter_max_chars=PARAMETER_MAX_CHARS)
     return made

@@ -115,7 +115,7 @@ def test_what_a_database_refuses_in_a_text_is_written_out() -> None:
     record("mia\x00", "Claim", reason="\ud800", detail={"\x00": "a\x00b"})
 
     row = recent(1)[0].begun
-    assert (row.who, row.reason, row.detail) == ("mia\\x00", "\\ud800", {"\\x00": "a\\x00b"})
+    assert (row.who, row.reason, row.detail) == ("mia␀", "\\ud800", {"␀": "a␀b"})
 
 
 def test_a_long_list_is_cut_and_its_rest_counted() -> None:

@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from evdash.accounts.roles import can_operate, operators_only
-from evdash.audit_log.audit_log import last_of, record
+from evdash.audit_log.audit_log import REASON_MAX_CHARS, last_of, record
 from evdash.audit_log.run_operation import OutcomeNotRecorded
 from evdash.eventlog.current_reader import open_reader
 from evdash.eventlog.reader import Reader
@@ -134,11 +134,19 @@ def _preview_or_run(
         problem = _run(request, form, client)
         if not problem and (done := last_of(cast(User, request.user))):
             return redirect(form.success_url or AuditEntryView(done).address)
-    reason = request.POST.get("reason", "")
-    context = {"form": form, "problem": problem, "preview": None, "reason": reason, "back": form.cancel_url}
+    reason = request.POST.get("reason", "").strip()
+    context = {
+        "form": form,
+        "problem": problem,
+        "preview": None,
+        "reason": reason[:REASON_MAX_CHARS],
+        "reason_max_chars": REASON_MAX_CHARS,
+        "back": form.cancel_url,
+    }
     if form.is_complete and form.is_valid():
         context |= _previewed(form, client, reader)
-    status = 409 if problem else 400 if form.errors else 200
+    is_invalid = bool(form.errors) or len(reason) > REASON_MAX_CHARS
+    status = 400 if is_invalid else 409 if problem else 200
     return page(request, template, form.title, context, coverage=reader.coverage, status=status)
 
 

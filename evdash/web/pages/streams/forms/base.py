@@ -18,6 +18,7 @@ from evdash.health.conditions import start_hint, unread_words
 from evdash.streams.commands import Operation
 from evdash.streams.group_health import GroupHealth, Reads
 from evdash.streams.stream_info import GroupInfo, StreamInfo
+from evdash.web.input_limits import PARAMETER_MAX_CHARS
 from evdash.web.links import group_address
 
 # Maximum number of names that a field offers. A group may have thousands of consumers.
@@ -106,6 +107,9 @@ class OperationForm(forms.Form):
             super().__init__(data=parameters, label_suffix="")
         else:
             super().__init__(initial={**self.suggested(place, query), **parameters}, label_suffix="")
+        for field in self.fields.values():
+            if isinstance(field, forms.CharField) and field.max_length is None:  # as any parameter
+                field.widget.attrs["maxlength"] = PARAMETER_MAX_CHARS
         for name, values in self.listed(place).items():
             self.fields[name].widget.attrs["list"] = f"of-{name}"
             self.fields[name].datalist = (f"of-{name}", values)  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from django import forms
 
@@ -10,6 +11,8 @@ from evdash.events.entry import EntryId
 from evdash.streams.commands import CreateGroup, DeleteConsumer, DeleteGroup, Operation, SetPosition
 from evdash.web.pages.streams.forms.base import EntryIdFormField, OperationForm, OperationTarget
 
+GROUP_NAME_MAX_CHARS: Final = 200
+"""Longest name of a new group. Groups that exist may have longer names."""
 _WHERE = "An entry ID such as 1700000000000-0, or start, or end."
 
 
@@ -91,7 +94,12 @@ class CreateGroupForm(OperationForm):
     of_group = False
     needs = (("name",), ("at",))
 
-    name = forms.CharField(label="Name", strip=False)
+    name = forms.CharField(
+        label="Name",
+        strip=False,
+        max_length=GROUP_NAME_MAX_CHARS,
+        help_text=f"At most {GROUP_NAME_MAX_CHARS} characters.",
+    )
     at = EntryIdFormField(
         label="Deliver entries after",
         help_text=f"{_WHERE} start delivers all entries, end only new ones.",

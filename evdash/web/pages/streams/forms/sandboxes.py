@@ -59,7 +59,7 @@ class ReplayForm(SandboxForm):
     undoing = "Undo: delete the sandbox on the page Streams. It is also deleted when it expires."
     needs = (("q",), ("to",))
 
-    q = forms.CharField(label="Events", required=False, max_length=4_000, help_text="A filter, as on the Events page.")
+    q = forms.CharField(label="Events", required=False, help_text="A filter, as on the Events page.")
     to = forms.CharField(label="Sandbox", max_length=NAME_MAX + 1)
     ids = forms.ChoiceField(
         label="Entry IDs",
