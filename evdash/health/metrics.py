@@ -6,6 +6,7 @@ Format: https://prometheus.io/docs/instrumenting/exposition_formats/
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import redis
 from django.conf import settings
@@ -17,6 +18,7 @@ from evdash.eventlog.current_reader import tail_of_process
 from evdash.eventlog.decoders import redecoding_progress
 from evdash.eventlog.group_progress import gap_totals, group_totals
 from evdash.health.current import health_of_now
+from evdash.health.readiness import readiness
 from evdash.streams.client import Refused, StreamsUnavailable, call, open_client
 from evdash.streams.dead_letters import parked_count
 from evdash.streams.stream_info import group_infos, stream_info
@@ -28,6 +30,7 @@ class Metrics(Collector):
     """All metrics, read again for each scrape."""
 
     def collect(self) -> Iterator[Metric]:
+        yield _of_checks()
         yield from _of_groups()
         yield from _of_gaps()
         yield _to_redecode()
@@ -35,6 +38,13 @@ class Metrics(Collector):
         yield from _of_redis()
         process_metrics.note_tail(tail_of_process())
         yield from process_metrics.collect()
+
+
+def _of_checks() -> Metric:
+    ready = GaugeMetricFamily("evdash_ready", "Whether a check of /readyz passes.", labels=("check",))
+    for check in readiness().checks:
+        ready.add_metric((check.name,), check.passed)
+    return ready
 
 
 def _of_groups() -> Iterator[Metric]:
@@ -83,7 +93,8 @@ def _of_redis() -> Iterator[Metric]:
     streams = _Streams()
     with open_client(settings.EVDASH.redis_url) as client:
         try:
-            call(client, "PING")
+            with suppress(Refused):  # a server that cannot save its data refuses PING, and answers all the same
+                call(client, "PING")
             for stream in settings.EVDASH.streams:
                 streams.ask(client, stream)
             is_up = True

@@ -6,7 +6,7 @@ have to check each value. A valid text never contains NUL: the decoder shows it 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from http.cookies import CookieError
 from typing import Any, Final
@@ -16,7 +16,6 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse, parse_cookie
 from django.http.multipartparser import MultiPartParserError
-from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 
 from evdash.audit_log.audit_log import REASON_MAX_CHARS
@@ -75,16 +74,18 @@ class InputLimits:
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self._get_response = get_response
-        if iscoroutinefunction(get_response):
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
             markcoroutinefunction(self)
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+    def __call__(self, request: HttpRequest) -> Any:
+        """Return the response, or in an asynchronous handler the coroutine that returns it."""
         problem = problem_of(request)
-        if iscoroutinefunction(self):
+        if self._is_async:
             return self._answer(request, problem)
         return _refusal(request, problem) if problem else self._get_response(request)
 
-    async def _answer(self, request: HttpRequest, problem: str) -> HttpResponseBase:
+    async def _answer(self, request: HttpRequest, problem: str) -> Any:
         return _refusal(request, problem) if problem else await self._get_response(request)
 
 
