@@ -30,23 +30,23 @@ def operate(
     """Execute the operation and return its outcome.
 
     The audit log has a row before any change and another one after it, even if the operation fails. A refusal by the
-    preview has one row. Raise OperationRefused if there is no reason or if the operation refuses. Raise
-    OutcomeNotRecorded, and the errors of the operation. Do not call this within a transaction: a rollback could remove
-    the rows.
+    preview, and a preview that fails, have one row. Raise OperationRefused if there is no reason or if the operation
+    refuses. Raise OutcomeNotRecorded, and the errors of the operation. Do not call this within a transaction: a
+    rollback could remove the rows.
     """
-    preview = operation.preview(client)
     fields: dict[str, Any] = {
         "stream": operation.stream,
         "group": getattr(operation, "group", ""),
         "reason": reason.strip(),
         "user": user,
-        "detail": {
-            "title": operation.title,
-            "asked": _without_reason(plain(operation)),
-            "preview": preview.sentence,
-            "affected": preview.affected,
-        },
+        "detail": {"title": operation.title, "asked": _without_reason(plain(operation))},
     }
+    try:
+        preview = operation.preview(client)
+    except Exception as error:
+        _write(user_name, operation.action, **fields, outcome=_in_words(error), succeeded=False)
+        raise
+    fields["detail"] |= {"preview": preview.sentence, "affected": preview.affected}
     refused = reason_problem(reason) or preview.refused
     if refused:
         _write(user_name, operation.action, **fields, outcome=refused, succeeded=False)

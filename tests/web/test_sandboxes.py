@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,6 +12,7 @@ import redis
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from evdash.accounts.roles import make_operator
 from evdash.audit_log.audit_log import recent
@@ -21,6 +23,7 @@ from evdash.streams.commands import DeleteSandbox
 from evdash.streams.reads import read_forward
 from evdash.streams.sandbox import sandbox, why_no_sandbox
 from evdash.web.pages.streams.forms import sandboxes
+from evdash.web.pages.streams.operations import NOT_ALLOWED
 from tests.builders import STREAM
 from tests.web.conftest import Index, Write
 from tests.web.parsed_page import Page, parse_page
@@ -324,13 +327,44 @@ def test_who_may_not_replay_is_refused_and_the_audit_log_has_the_attempt(viewer:
     assert viewer.get(where).status_code == 403
     assert recent(5) == []
     assert viewer.post(where, {"reason": "x"}).status_code == 403
-    [access] = recent(5)
-    assert (access.begun.who, access.begun.action, access.begun.reason, access.succeeded) == (
-        "the reader",
-        "replay",
-        "x",
-        False,
-    )
+    assert viewer.post(DELETE, {"reason": "y"}).status_code == 403
+    assert refusals() == [
+        ("the reader", "delete-sandbox", TO, "y", NOT_ALLOWED),
+        ("the reader", "replay", TO, "x", NOT_ALLOWED),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["replay", "delete-sandbox"])
+def test_a_refused_operation_below_a_sandbox_is_in_the_audit_log(viewer: Client, operator: Client, kind: str) -> None:
+    replayed(operator)
+    where = f"{PAGE}streams/sandboxes/{kind}/?{urlencode({'q': 'session:s-1', 'to': TO, 'stream': TO})}"
+    assert viewer.post(where, {"reason": "x"}, follow=True).status_code == 403
+    assert refusals() == [("the reader", kind, TO, "x", NOT_ALLOWED)]
+
+
+def refusals() -> list[tuple[str, str, str, str, str]]:
+    """Who tried which operation on which sandbox, with which reason, and why it was refused."""
+    return [
+        (each.begun.who, each.begun.action, each.begun.stream, each.begun.reason, each.outcome)
+        for each in recent(9)
+        if not each.succeeded
+    ]
+
+
+def test_a_replay_during_an_outage_is_in_the_audit_log(operator: Client, settings: Settings) -> None:
+    settings.EVDASH = replace(settings.EVDASH, redis_url="redis://127.0.0.1:1")
+    assert operator.post(address("replay", q="session:s-1", to=TO), {"reason": "x"}).status_code == 409
+    [(who, action, stream, reason, logged)] = refusals()
+    assert (who, action, stream, reason) == ("mia", "replay", TO, "x")
+    assert "127.0.0.1:1 is unreachable" in logged
+
+
+def test_a_deletion_of_a_sandbox_that_has_grown_is_in_the_audit_log(operator: Client) -> None:
+    replayed(operator)
+    assert operator.post(DELETE, {"reason": "x", "seen": "2"}).status_code == 409
+    [(who, action, stream, reason, logged)] = refusals()
+    assert (who, action, stream, reason) == ("mia", "delete-sandbox", TO, "x")
+    assert logged.startswith("Not executed: the selection grew from about 2 to about 6 entries.")
 
 
 @pytest.mark.parametrize(

@@ -335,6 +335,24 @@ def test_only_operators_come_here(browser: Client, valkey: redis.Redis, kind: st
     assert Client().post(address(kind, group=GROUP)).status_code == 302  # strangers sign in
 
 
+@pytest.mark.parametrize(
+    ("where", "status", "outcome"),
+    [
+        (address("claim"), 404, "No consumer group was named."),
+        ("/streams/operations/trim/?stream=unknown&max_length=1", 404, "This stream is not in EVDASH_STREAMS."),
+    ],
+)
+def test_a_sent_operation_that_is_refused_is_in_the_audit_log(
+    operator: Client, where: str, status: int, outcome: str
+) -> None:
+    assert operator.get(where).status_code == status
+    assert recent(9) == []
+    assert send(operator, where).status_code == status
+    [refused] = recent(9)
+    assert (refused.begun.who, refused.succeeded, refused.begun.reason) == ("mia", False, "host a is gone")
+    assert refused.outcome.startswith(outcome)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_form_that_evdash_did_not_make_is_refused(operator: Client, kind: str) -> None:
     strict = Client(enforce_csrf_checks=True)

@@ -58,24 +58,27 @@ def stream_operation(request: HttpRequest, kind: str) -> HttpResponse:
 
     Other users get 403. The audit log records their attempts with POST.
     """
-    _record_refusal(request, kind)
+    if not can_operate(request.user):
+        _record_refusal(request, kind, NOT_ALLOWED)
     return cast(HttpResponse, _operation(request, kind))
 
 
-def _record_refusal(request: HttpRequest, kind: str) -> None:
-    """Add a row to the audit log if this user may not operate and tries to."""
-    if request.method == "POST" and not can_operate(request.user):
-        user, query = cast(User, request.user), OperationQuery.from_request(request)
-        record(
-            user.get_username(),
-            kind,
-            user=user,
-            stream=query.stream,
-            group=query.group,
-            reason=request.POST.get("reason", "").strip(),
-            outcome=NOT_ALLOWED,
-            succeeded=False,
-        )
+def _record_refusal(request: HttpRequest, kind: str, outcome: str) -> None:
+    """Add a row to the audit log for a POST that is refused before an operation runs. The outcome is the reason."""
+    if request.method != "POST":
+        return
+    user, query = cast(User, request.user), OperationQuery.from_request(request)
+    sandbox_form = SANDBOX_FORMS.get(kind)
+    record(
+        user.get_username(),
+        kind,
+        user=user,
+        stream=query.arguments.get(sandbox_form.names, "") if sandbox_form else query.stream,
+        group=query.group,
+        reason=request.POST.get("reason", "").strip(),
+        outcome=outcome,
+        succeeded=False,
+    )
 
 
 @operators_only
@@ -84,9 +87,11 @@ def _operation(request: HttpRequest, kind: str) -> HttpResponse:
     query = OperationQuery.from_request(request)
     stream, group = query.stream, query.group
     if stream not in settings.EVDASH.streams:
+        _record_refusal(request, kind, "This stream is not in EVDASH_STREAMS.")
         return no_such_stream(request, stream)
     form_class = FORMS[kind]
     if form_class.of_group and not group:
+        _record_refusal(request, kind, "No consumer group was named.")
         return message_page(request, "Group missing", "Add the parameter group= to the address.", status=404)
     with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
         try:
@@ -94,6 +99,7 @@ def _operation(request: HttpRequest, kind: str) -> HttpResponse:
             target = operation_target(client, stream, group if form_class.of_group else "", with_parked=with_parked)
             form = form_class(target, query.arguments)
         except StreamsUnavailable as outage:
+            _record_refusal(request, kind, str(outage))
             return message_page(request, form_class.title, str(outage), status=503, coverage=reader.coverage)
         return _preview_or_run(request, form, client, reader)
 
@@ -104,7 +110,8 @@ def sandbox_operation(request: HttpRequest, kind: str) -> HttpResponse:
     The sandbox is a stream of its own, and need not be a configured one. Other users get 403. The audit log records
     their attempts with POST.
     """
-    _record_refusal(request, kind)
+    if not can_operate(request.user):
+        _record_refusal(request, kind, NOT_ALLOWED)
     return cast(HttpResponse, _sandbox_operation(request, kind))
 
 
@@ -155,12 +162,17 @@ def _run(request: HttpRequest, form: OperationForm, client: redis.Redis) -> str:
     user, reason = cast(User, request.user), request.POST.get("reason", "").strip()
     operation = form.operation(reason)
     try:
-        if before_id := request.POST.get("before_id"):
-            operation = form.as_previewed(operation, EntryId.parse(before_id))
-        if form.shows_growth and (more := _growth(operation, client, request.POST.get("seen", ""))):
-            return more
-        form.carry_out(operation, reason, client, user)
-    except (OperationRefused, InvalidEntryId, *_TROUBLE) as error:
+        try:
+            if before_id := request.POST.get("before_id"):
+                operation = form.as_previewed(operation, EntryId.parse(before_id))
+            refusal = _growth(operation, client, request.POST.get("seen", "")) if form.shows_growth else ""
+        except (InvalidEntryId, *_TROUBLE) as error:
+            refusal = str(error)
+        if refusal:
+            _record_refusal(request, form.kind, refusal)
+            return refusal
+        form.carry_out(operation, reason, client, user)  # it records refusals itself
+    except (OperationRefused, *_TROUBLE) as error:
         return str(error)
     except DatabaseError as error:
         return f"Not executed: the audit log is not writable ({error})."
@@ -181,6 +193,6 @@ def _previewed(form: OperationForm, client: redis.Redis, reader: Reader) -> dict
         preview = form.operation("").preview(client)
         rows = pending_rows(client, reader, form.place.stream, preview.examples[:EXAMPLES])
     except _TROUBLE as trouble:
-        return {"preview": Preview(str(trouble), None, refused=str(trouble))}
+        return {"preview": Preview(str(trouble), None, refused=str(trouble)), "rows": [], "more": 0}
     more = max(0, preview.affected - len(rows)) if preview.affected and rows else 0
     return {"preview": preview, "rows": rows, "more": more, "button": form.button(preview.affected)}
