@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 
 from evdash.audit_log.models import AuditLogEntry
 from evdash.events.entry import EntryId
+from evdash.events.text import without_nul
 
 LISTED = 1000
 """Maximum number of list members that a row keeps. One more member counts the rest."""
@@ -134,4 +135,4 @@ def _text(value: object, max_chars: int = TEXT_MAX_CHARS) -> str:
     text = str(value)
     if len(text) > max_chars:
         text = f"{text[:max_chars]}… ({len(text):,} characters)"
-    return text.replace("\x00", "␀").encode("utf-8", errors="backslashreplace").decode("utf-8")
+    return without_nul(text).encode("utf-8", errors="backslashreplace").decode("utf-8")

@@ -99,7 +99,7 @@ def _by_index(condition: Condition) -> Q:
 
 
 def _is_unwritten(value: str) -> bool:
-    """Return whether a column cannot hold this value: decoding writes NUL as \\x00, since PostgreSQL rejects NUL."""
+    """Return whether a column cannot hold this value: decoding writes NUL as ␀, since PostgreSQL rejects NUL."""
     return "\x00" in value
 
 

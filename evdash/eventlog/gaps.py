@@ -16,6 +16,7 @@ from evdash.eventlog.records import MissingEntries, MissingInAll
 from evdash.events.entry import EntryId
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.keys import Condition
+from evdash.events.text import without_nul
 
 # Number of gaps reported on one page; a page that crosses more of them reports the first ones of its order.
 GAPS_MAX = 50
@@ -45,7 +46,7 @@ def record_gap(
         defaults={
             "entries": entries,
             "noticed_at": timezone.now(),
-            "reason": reason,
+            "reason": without_nul(reason),
             "known_ids": None if known_ids is None else _packed(known_ids),
         },
     )

@@ -17,6 +17,7 @@ from evdash.events.identifiers import IDENTIFIER_MAX_CHARS, identifier_of
 from evdash.events.json_values import InvalidJson, json_text, parse, parsed_object
 from evdash.events.message_parts import MessagePart, parts_of
 from evdash.events.namespaces import NAMESPACES, in_namespace
+from evdash.events.text import NUL_PICTURE
 from evdash.events.timestamps import InvalidTimestamp, parse_timestamp
 from evdash.events.upcasters import UPCASTERS, Upcasters
 from evdash.events.wire_profile import DEFAULT_PROFILE, Names, Plan, WireProfile
@@ -270,8 +271,8 @@ def _identifier(names: Names, data: Mapping[str, Any], remarks: list[str], membe
 
 def _shortened(text: str, name: str, remarks: list[str]) -> str:
     text = text.strip()
-    if "\x00" in text:  # PostgreSQL's text type rejects NUL
-        remarks.append(f"NUL characters in {name} are shown as \\x00.")
+    if "\x00" in text:
+        remarks.append(f"NUL characters in {name} are shown as {NUL_PICTURE}.")
     if len(text) > IDENTIFIER_MAX_CHARS:
         remarks.append(f"{name} has {len(text):,} characters; shortened, with a hash of the whole value at its end.")
     elif "\x00" not in text:

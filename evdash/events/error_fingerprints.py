@@ -6,6 +6,8 @@ import hashlib
 import re
 from typing import Final
 
+from evdash.events.text import without_nul
+
 MASKED_MAX_CHARS: Final = 300
 # Longer texts are cut before they are masked, because the beginning distinguishes errors.
 _READ_MAX_CHARS = 2_000
@@ -27,7 +29,7 @@ _SPACE = re.compile(r"\s+")
 
 def masked(error: str, user_id: str, session_id: str) -> str:
     """Return an error's text with masks for its variable parts: numbers, times, names, quoted text."""
-    text = error[:_READ_MAX_CHARS].replace("\x00", "\\x00")  # PostgreSQL's text type rejects NUL
+    text = without_nul(error[:_READ_MAX_CHARS])
     for own, mask in ((user_id, "<user>"), (session_id, "<session>")):
         if len(own) >= 3:
             text = text.replace(own, mask)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
+from evdash.events.text import without_nul
+
 IDENTIFIER_MAX_CHARS: Final = 200
 _HASH_CHARS: Final = 16
 
@@ -12,9 +14,9 @@ _HASH_CHARS: Final = 16
 def identifier_of(text: str) -> str:
     """Return an identifier as events have it: at most 200 characters, without NUL and white space around it.
 
-    A longer text ends with a hash of the whole text. PostgreSQL's text type rejects NUL, so it is written as \\x00.
+    A longer text ends with a hash of the whole text. NUL is written as ␀.
     """
-    text = text.strip().replace("\x00", "\\x00")
+    text = without_nul(text.strip())
     if len(text) <= IDENTIFIER_MAX_CHARS:
         return text
     digest = hashlib.sha256(text.encode("utf-8", errors="backslashreplace")).hexdigest()[:_HASH_CHARS]

@@ -16,6 +16,7 @@ from evdash.events.event import Event, datetime_from_us
 from evdash.events.event_types import EVENT_TYPES
 from evdash.events.field_values import text
 from evdash.events.inheritance import NO_TEXT, NO_VALUES, FirstText, SessionValues, declared_by
+from evdash.events.text import without_nul
 
 _LATEST_US = 2**63
 _ENDS = frozenset(event_type.name for event_type in EVENT_TYPES if event_type.ends_session)
@@ -202,7 +203,7 @@ class UserSummary:
 
 
 def _outcome(event: Event) -> str:
-    return text(event, event.profile.outcome).replace("\x00", "\\x00")[:100]  # PostgreSQL's text type rejects NUL
+    return without_nul(text(event, event.profile.outcome))[:100]
 
 
 def _grouped(changes: Iterable[CountChange], name: Callable[[Event], str]) -> Mapping[str, list[CountChange]]:

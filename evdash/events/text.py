@@ -1,6 +1,16 @@
-"""Beginning of a text as one line."""
+"""Texts as columns and rows have them: without NUL, or the beginning as one line."""
 
 from __future__ import annotations
+
+from typing import Final
+
+NUL_PICTURE: Final = "\u2400"
+"""The sign ␀ in place of NUL."""
+
+
+def without_nul(text: str) -> str:
+    """Return the text with ␀ for each NUL. PostgreSQL's text type rejects NUL; the raw entry keeps it."""
+    return text.replace("\x00", NUL_PICTURE)
 
 
 def one_line(text: str, length: int) -> str:

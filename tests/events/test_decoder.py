@@ -23,7 +23,7 @@ from tests.builders import entry, raw_entry
 RESULTS = {
     1: "ac07472c91a4773ce532db79fbd9b26d",
     2: "57be6447baf0d4b8a7501b786280fe08",
-    3: "3ab8665b2bd87ab760b6b1b2d26af6b2",
+    3: "d57beb1dff50da1a0166f334e2ce11e6",
 }
 
 MESSAGE = {"type": "message.added", "session_id": "s-1", "user_id": "u-1", "role": "user", "content": "Straße İ"}

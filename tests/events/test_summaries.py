@@ -45,5 +45,5 @@ def test_a_summary_is_the_same_in_every_order_and_batch(events: list[Event], dat
 def test_no_text_of_a_summary_has_a_nul_character() -> None:
     ended = event(type="session.ended", session_id="s", outcome="a\0b")
     failed = event(type="error.occurred", error="boom \0 x")
-    assert SessionSummary.of(CountChange(ended)).outcome == "a\\x00b"
+    assert SessionSummary.of(CountChange(ended)).outcome == "a␀b"
     assert "\0" not in masked(failed.error, failed.user_id, failed.session_id)
