@@ -1,4 +1,4 @@
-"""Exports in the audit log: the person, the filter, the time and the number of bytes."""
+"""Exports in the audit log: the person, the filter, the time and the number of events and bytes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from structlog.stdlib import get_logger
 
 from evdash.audit_log.audit_log import record
 from evdash.audit_log.models import AuditLogEntry
+from evdash.eventlog.export import Piece
 from evdash.events.filters.event_filter import EventFilter
 
 logger = get_logger(__name__)
@@ -26,9 +27,9 @@ def recorded_export(
 ) -> Iterator[bytes]:
     """Return the pieces of an export unchanged, and record the export in the audit log.
 
-    The first row is written before the first piece. A second row is written after the last piece or after a failure.
-    There is no second row if the client disconnects in between. `form` names the kind of file. `sandbox` names the
-    sandbox that is exported instead of the watched streams.
+    The first row is written before the first piece. A second row is written after the last piece, after a failure, or
+    when the client has disconnected. It has the number of events and bytes that were sent. `form` names the kind of
+    file. `sandbox` names the sandbox that is exported instead of the watched streams.
 
     Raise the database's error if the first row cannot be written. The caller must then not send anything.
     """
@@ -41,15 +42,23 @@ def recorded_export(
 
 
 def _with_end_recorded(begun: AuditLogEntry, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    sent_bytes = 0
+    sent_bytes = sent_events = 0
+
+    def sent() -> str:
+        return f"{sent_events:,} {'event' if sent_events == 1 else 'events'} ({sent_bytes:,} bytes)"
+
     try:
         for piece in pieces:
             yield piece
             sent_bytes += len(piece)
-    except Exception as error:
-        _end(begun, f"Interrupted after {sent_bytes:,} bytes: {error}", succeeded=False)
+            sent_events += piece.events if isinstance(piece, Piece) else 0
+    except GeneratorExit:  # the piece that was under way may have arrived in part
+        _end(begun, f"Interrupted after {sent()}: the client disconnected.", succeeded=False)
         raise
-    _end(begun, f"Exported {sent_bytes:,} bytes.", succeeded=True)
+    except Exception as error:
+        _end(begun, f"Interrupted after {sent()}: {error}", succeeded=False)
+        raise
+    _end(begun, f"Exported {sent()}.", succeeded=True)
 
 
 def _end(begun: AuditLogEntry, outcome: str, *, succeeded: bool) -> None:

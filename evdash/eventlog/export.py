@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 from evdash.eventlog.current_reader import open_reader
 from evdash.eventlog.reader import Reader
@@ -19,6 +19,19 @@ from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.streams.budget import PAGE_BUDGET_S, redis_budget
 from evdash.streams.client import StreamsUnavailable
+
+
+class Piece(bytes):
+    """A part of an exported file, with the number of events in it."""
+
+    events: int = 0
+
+    @classmethod
+    def of(cls, text: str, events: int) -> Self:
+        """Return the text as a part with this number of events."""
+        piece = cls(text.encode())
+        piece.events = events
+        return piece
 
 
 def all_pages(filter: EventFilter, what: str, *, limit: int) -> Iterator[EventPage]:
@@ -93,7 +106,7 @@ def _with_first(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 def _chunks(filter: EventFilter, render: Render) -> Iterator[bytes]:
     pages = all_pages(filter, "An export", limit=CHUNK_EVENTS)
     return (
-        render([(event, Position.of(event) in page.duplicates) for event in page.events]).encode()
+        Piece.of(render([(event, Position.of(event) in page.duplicates) for event in page.events]), len(page.events))
         for page in pages
         if page.events
     )

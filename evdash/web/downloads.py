@@ -43,7 +43,7 @@ class Download(StreamingHttpResponse):
     def _until_broken_off(self, pieces: Pieces) -> Pieces:
         for piece in pieces:
             yield piece
-            if self._reason:
+            if self._reason and next(pieces, None) is not None:  # a file that ended just now is complete
                 raise BrokenOff(self._reason)
 
 

@@ -20,9 +20,11 @@ from markdown_it import MarkdownIt
 from evdash.accounts.tokens import create_token
 from evdash.audit_log import export_log
 from evdash.audit_log.audit_log import recent
+from evdash.eventlog import export as eventlog_export
 from evdash.eventlog.models import Gap, GroupPosition
 from evdash.events.entry import Entry, EntryId
 from evdash.streams.client import StreamsUnavailable
+from evdash.web.downloads import incomplete_line
 from evdash.web.links import session_address
 from evdash.web.pages import exports
 from evdash.web.pages.session_export import export
@@ -363,14 +365,19 @@ def test_the_audit_log_says_who_took_what_along_and_how_much(
     call_command("export_session", "s-1", "--format", "ndjson")
     written = capsysbinary.readouterr().out
     assert accesses() == [
-        (getpass.getuser(), "Export events in session s-1 as NDJSON", f"Exported {len(written):,} bytes.", True),
+        (
+            getpass.getuser(),
+            "Export events in session s-1 as NDJSON",
+            f"Exported 6 events ({len(written):,} bytes).",
+            True,
+        ),
         (
             "the program with the token billing",
             "Export errors of user u-1 as CSV",
-            f"Exported {len(lines):,} bytes.",
+            f"Exported 0 events ({len(lines):,} bytes).",
             True,
         ),
-        ("the reader", "Export events in session s-1 as HTML file", f"Exported {len(html):,} bytes.", True),
+        ("the reader", "Export events in session s-1 as HTML file", f"Exported 6 events ({len(html):,} bytes).", True),
         (getpass.getuser(), "Create token billing", "", True),
     ]
     page = parse_page(filled.get("/audit-log/"))
@@ -395,7 +402,58 @@ def test_an_export_that_breaks_off_or_is_not_taken_is_told_as_such(
     monkeypatch.setattr(exports, "ndjson_lines", outage)
     given = filled.get("/events.ndjson").getvalue()
     assert given == b'a line\n{"incomplete": true, "reason": "Redis is away."}\n'
-    assert accesses()[0][2:] == ("Interrupted after 7 bytes: Redis is away.", False)
+    assert accesses()[0][2:] == ("Interrupted after 0 events (7 bytes): Redis is away.", False)
+
+
+ADDRESSES = ("/events.ndjson", "/events.csv", "/sessions/s-1/export.html", "/sessions/s-1/transcript.md")
+
+
+@pytest.mark.django_db(transaction=True)  # to close an answer closes its connection
+@pytest.mark.parametrize("where", ADDRESSES)
+def test_an_export_whose_reader_leaves_is_told_with_its_events(
+    filled: Client, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.setattr(eventlog_export, "CHUNK_EVENTS", 2)
+    monkeypatch.setattr(export, "CHUNK_EVENTS", 2)
+    answer = filled.get(where)
+    pieces = iter(answer.streaming_content)  # type: ignore[attr-defined]
+    received = next(pieces) + next(pieces) + next(pieces)
+    answer.close()
+    assert received
+    [(_, _, outcome, succeeded)] = accesses()
+    events = 4 if where == "/events.ndjson" else 2  # sent whole; the others begin with a head
+    assert outcome.startswith(f"Interrupted after {events} events (")
+    assert outcome.endswith(" bytes): the client disconnected.")
+    assert not succeeded
+
+
+@pytest.mark.parametrize("where", ADDRESSES)
+def test_an_export_that_a_stop_cuts_says_so_at_its_end(
+    filled: Client, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.setattr(eventlog_export, "CHUNK_EVENTS", 2)
+    monkeypatch.setattr(export, "CHUNK_EVENTS", 2)
+    answer = filled.get(where)
+    pieces = iter(answer.streaming_content)  # type: ignore[attr-defined]
+    next(pieces), next(pieces)
+    answer.break_off("evdash was stopped.")  # type: ignore[attr-defined]
+    [last] = list(pieces)
+    form = {"ndjson": "NDJSON", "csv": "CSV", "html": "HTML file", "md": "transcript"}[where.rpartition(".")[2]]
+    assert last.decode() == incomplete_line(form, "evdash was stopped.")
+    [(_, _, outcome, succeeded)] = accesses()
+    events = 4 if where == "/events.ndjson" else 2
+    assert outcome.startswith(f"Interrupted after {events} events (")
+    assert outcome.endswith(" bytes): evdash was stopped.")
+    assert not succeeded
+
+
+def test_an_export_that_had_ended_before_the_stop_is_complete(filled: Client) -> None:
+    answer = filled.get("/events.ndjson")
+    pieces = iter(answer.streaming_content)  # type: ignore[attr-defined]
+    next(pieces)
+    answer.break_off("evdash was stopped.")  # type: ignore[attr-defined]
+    assert list(pieces) == []
+    assert accesses()[0][3]
 
 
 def test_what_the_audit_log_cannot_take_is_not_given_out(filled: Client, monkeypatch: pytest.MonkeyPatch) -> None:

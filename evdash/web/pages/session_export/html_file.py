@@ -17,6 +17,7 @@ from django.contrib.staticfiles import finders
 from django.template.loader import get_template
 from django.utils.safestring import SafeString
 
+from evdash.eventlog.export import Piece
 from evdash.eventlog.records import MissingEntries
 from evdash.events.event import Event
 from evdash.notes.records import Subject
@@ -77,7 +78,7 @@ def _pieces(export: SessionExport, chunks: Iterator[list[ExportedEvent | Missing
         exported = [item for item in chunk if isinstance(item, ExportedEvent)]
         events, errors = events + len(exported), errors + sum(item.event.is_error for item in exported)
         if chunk:
-            yield _rendered("pages/session_export/_events.html", items=_items(chunk, export))
+            yield _rendered("pages/session_export/_events.html", len(exported), items=_items(chunk, export))
     yield _rendered("pages/session_export/_tail.html", events=events, errors=errors)
 
 
@@ -123,8 +124,8 @@ def _is_text(raw: bytes) -> bool:
     return True
 
 
-def _rendered(template: str, **context: object) -> bytes:
-    return get_template(template).render(context).encode()
+def _rendered(template: str, exported: int = 0, **context: object) -> Piece:
+    return Piece.of(get_template(template).render(context), exported)
 
 
 def inline_styles(*names: str, media: str = "all") -> SafeString:

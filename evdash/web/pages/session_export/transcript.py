@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+from evdash.eventlog.export import Piece
 from evdash.eventlog.records import MissingEntries
 from evdash.events.event import Event
 from evdash.events.event_types import category_of, describe_event, type_of
@@ -42,16 +43,15 @@ def _pieces(export: SessionExport, chunks: Iterator[list[ExportedEvent | Missing
     calls = _Calls()
     events = errors = 0
     for chunk in chunks:
-        for item in chunk:
-            if isinstance(item, ExportedEvent):
-                events += 1
-                errors += item.event.is_error
-        yield "".join(
+        exported = [item for item in chunk if isinstance(item, ExportedEvent)]
+        events, errors = events + len(exported), errors + sum(item.event.is_error for item in exported)
+        text = "".join(
             _event(item, calls, with_stream=len(export.streams) > 1)
             if isinstance(item, ExportedEvent)
             else f"**Gap.** {_code(_gap(item, export.owner))}\n\n"
             for item in chunk
-        ).encode()
+        )
+        yield Piece.of(text, len(exported))
     if waiting := calls.waiting:
         yield b"## Calls without a return\n\n"
         lines = (f"- {_code(call.tool)}, entry {_code(call.entry)}\n" for call in waiting)
