@@ -76,7 +76,8 @@ def _redis() -> Check:
         except Refused as refusal:
             if _CANNOT_SAVE in refusal.answer:
                 return Check("redis", False, "Redis refuses writes: it cannot save its data. Its disk may be full.")
-            return Check("redis", False, "Redis is unreachable or refuses the login.")
+            if not refusal.is_missing_permission:  # a user who may not run PING has an answer all the same
+                return Check("redis", False, "Redis is unreachable or refuses the login.")
         except StreamsUnavailable:
             return Check("redis", False, "Redis is unreachable or refuses the login.")
     return Check("redis", True, "Redis answers.")

@@ -88,6 +88,11 @@ class Refused(StreamsUnavailable):
         self.answer = answer
         self.code = code
 
+    @property
+    def is_missing_permission(self) -> bool:
+        """True if the user may not run the command. A caller that can do without the command then continues."""
+        return isinstance(self.__cause__, redis.exceptions.NoPermissionError)
+
 
 class TooSlow(StreamsUnavailable):
     """A reply of Redis that did not arrive in time. Another attempt would take as long again."""

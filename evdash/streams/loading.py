@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import redis
 
-from evdash.streams.client import StillLoading, StreamsUnavailable, call
+from evdash.streams.client import Refused, StillLoading, StreamsUnavailable, call
 
 STALLED_S = 60.0
 LOOK_EVERY_S = 0.02
@@ -46,6 +46,8 @@ def wait_until_loaded(client: redis.Redis, go_on: GoOn = wait_always) -> None:
         try:
             call(client, "PING")  # a loading server answers INFO, but not PING
         except StreamsUnavailable as unavailable:
+            if isinstance(unavailable, Refused) and unavailable.is_missing_permission:
+                return  # nothing else tells whether it is still loading; later calls report it
             was_loading = was_loading or isinstance(unavailable, StillLoading)
             if not was_loading or not _is_busy(unavailable):
                 raise

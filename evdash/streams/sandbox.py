@@ -8,6 +8,7 @@ sorted set `sandbox:index` lists the sandboxes with their expiry times. All of t
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -174,8 +175,16 @@ def expiry_commands(stream: str, prefix: str, expires_ms: int) -> list[tuple[str
 
 
 def now_ms(client: redis.Redis) -> int:
-    """Return the server's time in Unix milliseconds. Expiry uses this clock."""
-    seconds, microseconds = call(client, "TIME")
+    """Return the server's time in Unix milliseconds. Expiry uses this clock.
+
+    If the user may not run TIME, it is the time of this machine.
+    """
+    try:
+        seconds, microseconds = call(client, "TIME")
+    except Refused as refusal:
+        if not refusal.is_missing_permission:
+            raise
+        return time.time_ns() // 1_000_000
     return int(seconds) * 1000 + int(microseconds) // 1000
 
 
@@ -231,10 +240,9 @@ class SandboxWriter:
         wrote into the sandbox. Raises SandboxGone, which is a
         StreamsUnavailable, for a sandbox that was deleted or has expired.
         """
-        kept, clock = call_all(self._client, ("HEXISTS", provenance_key(self._stream), self._number), ("TIME",))
-        if not kept:
+        if not call(self._client, "HEXISTS", provenance_key(self._stream), self._number):
             raise SandboxGone(f"{self._stream} was deleted or expired meanwhile.")
-        ids = self._ids(entries, int(clock[0]) * 1000 + int(clock[1]) // 1000)
+        ids = self._ids(entries, now_ms(self._client))
         grown = self._grown(entries)
         commands: list[Command] = []
         for entry_id, entry in zip(ids, entries, strict=True):

@@ -10,7 +10,7 @@ import redis
 
 from evdash.events.entry import EntryId
 from evdash.streams import replies
-from evdash.streams.client import Refused, call, call_all, call_each, refusal
+from evdash.streams.client import Refused, call, call_each, refusal
 from evdash.streams.names import name_of
 from evdash.streams.reads import read_backward, read_forward
 
@@ -79,6 +79,7 @@ class GroupInfo:
     oldest_pending: EntryId | None
     last_delivered: EntryId
     lag: Lag
+    has_known_consumers: bool = True  # False: the user may not list them
 
     @property
     def watermark(self) -> EntryId:
@@ -184,14 +185,17 @@ def _memory_bytes(client: redis.Redis, stream: str) -> int | None:
 
 
 def _group_info(client: redis.Redis, stream: str, info: StreamInfo, record: dict[str, Any]) -> GroupInfo | None:
-    try:
-        consumers, pending = call_all(
-            client, ("XINFO CONSUMERS", stream, record["name"]), ("XPENDING", stream, record["name"]), stream=stream
-        )
-    except Refused as refusal:
-        if "NOGROUP" in refusal.answer:  # destroyed since it was listed
-            return None
-        raise
+    looks = ("XINFO CONSUMERS", stream, record["name"]), ("XPENDING", stream, record["name"])
+    consumers, pending = call_each(client, *looks)
+    has_known_consumers = True
+    for reply in (consumers, pending):
+        if isinstance(reply, redis.ResponseError):
+            if "NOGROUP" in str(reply):  # destroyed since it was listed
+                return None
+            if reply is consumers and isinstance(reply, redis.exceptions.NoPermissionError):
+                consumers, has_known_consumers = [], False
+                continue
+            raise refusal(client, reply, stream) from reply
     last_delivered = EntryId.parse(record["last-delivered-id"])
     return GroupInfo(
         name=name_of(record["name"]),
@@ -200,6 +204,7 @@ def _group_info(client: redis.Redis, stream: str, info: StreamInfo, record: dict
         oldest_pending=EntryId.parse(pending[1]) if pending[1] else None,
         last_delivered=last_delivered,
         lag=_lag(client, stream, info, last_delivered, record.get("lag"), record.get("entries-read")),
+        has_known_consumers=has_known_consumers,
     )
 
 

@@ -107,9 +107,9 @@ class OperationForm(forms.Form):
             super().__init__(data=parameters, label_suffix="")
         else:
             super().__init__(initial={**self.suggested(place, query), **parameters}, label_suffix="")
-        for field in self.fields.values():
-            if isinstance(field, forms.CharField) and field.max_length is None:  # as any parameter
-                field.widget.attrs["maxlength"] = PARAMETER_MAX_CHARS
+        for each in self.fields.values():
+            if isinstance(each, forms.CharField) and each.max_length is None:  # as any parameter
+                each.widget.attrs["maxlength"] = PARAMETER_MAX_CHARS
         for name, values in self.listed(place).items():
             self.fields[name].widget.attrs["list"] = f"of-{name}"
             self.fields[name].datalist = (f"of-{name}", values)  # type: ignore[attr-defined]
