@@ -53,8 +53,12 @@ def _ended_in_words(pieces: Pieces, form: str) -> Pieces:
     except (StreamsUnavailable, DatabaseError, BrokenOff) as cause:
         fault = cause if isinstance(cause, DatabaseError) else None
         logger.warning("export incomplete", format=form, reason=str(cause), exc_info=fault)
-        reason = database_problem(cause) if isinstance(cause, DatabaseError) else " ".join(str(cause).split())
-        yield incomplete_line(form, reason).encode()
+        yield incomplete_line(form, incomplete_reason(cause)).encode()
+
+
+def incomplete_reason(cause: Exception) -> str:
+    """Return the sentence with the reason for the early end of a file."""
+    return database_problem(cause) if isinstance(cause, DatabaseError) else " ".join(str(cause).split())
 
 
 def incomplete_line(form: str, reason: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import re
+import signal
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -23,6 +24,7 @@ from evdash.audit_log.audit_log import recent
 from evdash.eventlog import export as eventlog_export
 from evdash.eventlog.models import Gap, GroupPosition
 from evdash.events.entry import Entry, EntryId
+from evdash.management.commands import export_session
 from evdash.streams.client import StreamsUnavailable
 from evdash.web.downloads import incomplete_line
 from evdash.web.links import session_address
@@ -445,6 +447,41 @@ def test_an_export_that_a_stop_cuts_says_so_at_its_end(
     assert outcome.startswith(f"Interrupted after {events} events (")
     assert outcome.endswith(" bytes): evdash was stopped.")
     assert not succeeded
+
+
+@pytest.fixture
+def stopped_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An export in a terminal that gets SIGTERM after its first piece."""
+
+    def pieces(*_: object) -> Iterator[bytes]:
+        yield eventlog_export.Piece.of("a line\n", 1)
+        signal.raise_signal(signal.SIGTERM)
+        yield b"never"
+
+    monkeypatch.setattr(export_session, "_pieces", pieces)
+    before = signal.getsignal(signal.SIGTERM)
+    export_session._break_off_on_sigterm()
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("stopped_in_the_middle")
+def test_an_export_to_a_terminal_that_is_stopped_says_so_at_its_end(
+    filled: Client, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    with pytest.raises(CommandError, match=r"^The command was stopped\.$"):
+        call_command("export_session", "s-1", "--format", "ndjson")
+    line, last = capsysbinary.readouterr().out.splitlines()
+    assert line == b"a line"
+    assert json.loads(last) == {"incomplete": True, "reason": "The command was stopped."}
+    assert accesses()[0][2:] == ("Interrupted after 1 event (7 bytes): The command was stopped.", False)
+
+
+@pytest.mark.usefixtures("stopped_in_the_middle")
+def test_an_export_to_a_file_that_is_stopped_leaves_no_file(filled: Client, tmp_path: Path) -> None:
+    with pytest.raises(CommandError):
+        call_command("export_session", "s-1", "--format", "ndjson", "--output", str(tmp_path / "x"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_export_that_had_ended_before_the_stop_is_complete(filled: Client) -> None:

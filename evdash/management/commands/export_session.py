@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import signal
 import sys
 import tempfile
 from argparse import ArgumentParser
@@ -13,12 +14,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from django.core.management.base import CommandError
+from django.db import DatabaseError
 
 from evdash.audit_log.export_log import recorded_export
 from evdash.eventlog.export import ndjson_lines
 from evdash.events.filters.event_filter import EventFilter
 from evdash.management.base import PlainCommand
 from evdash.streams.client import StreamsUnavailable
+from evdash.web.downloads import BrokenOff, incomplete_line, incomplete_reason
 from evdash.web.pages.session_export.export import SessionUnknown, session_export
 from evdash.web.pages.session_export.html_file import html_file
 from evdash.web.pages.session_export.transcript import transcript
@@ -41,12 +44,14 @@ class Command(PlainCommand):
         try:
             who, within = _who(), EventFilter().also("session", session)
             pieces = recorded_export(who, within, FORMATS[format], _pieces(session, who, format))
+            if self._called_from_command_line:
+                _break_off_on_sigterm()
             if output is None:
-                _write_out(pieces)
+                _write_out(pieces, FORMATS[format])
             else:
                 _write_file(pieces, output)
                 self.stderr.write(f"{output}: {output.stat().st_size:,} bytes.")
-        except (SessionUnknown, StreamsUnavailable) as error:
+        except (SessionUnknown, StreamsUnavailable, BrokenOff) as error:
             raise CommandError(str(error)) from error
         except OSError as error:
             raise CommandError(
@@ -65,10 +70,25 @@ def _pieces(session: str, who: str, file_format: str) -> Iterator[bytes]:
             return html_file(export)
 
 
-def _write_out(pieces: Iterator[bytes]) -> None:
-    for piece in pieces:
-        sys.stdout.buffer.write(piece)
-    sys.stdout.buffer.flush()
+def _break_off_on_sigterm() -> None:
+    """Raise BrokenOff from the running code at SIGTERM, so that the file and the audit log state the early end."""
+
+    def on_signal(_number: int, _frame: object) -> None:
+        raise BrokenOff("The command was stopped.")
+
+    signal.signal(signal.SIGTERM, on_signal)
+
+
+def _write_out(pieces: Iterator[bytes], form: str) -> None:
+    """Write the pieces to the standard output. After a failure, the last line states that it is incomplete."""
+    try:
+        for piece in pieces:
+            sys.stdout.buffer.write(piece)
+    except (StreamsUnavailable, DatabaseError, BrokenOff) as cause:
+        sys.stdout.buffer.write(incomplete_line(form, incomplete_reason(cause)).encode())
+        raise
+    finally:
+        sys.stdout.buffer.flush()
 
 
 def _write_file(pieces: Iterator[bytes], path: Path) -> None:
