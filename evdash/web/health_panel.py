@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,6 +44,12 @@ def health_panel(health: Health) -> HealthPanel:
     )
 
 
+def streams_panel(health: Health) -> HealthPanel:
+    """Return the conditions that the panels of the streams and their groups do not show."""
+    shown = [each for each in health.conditions if each.kind in ("worker-refused", "stream-unreadable")]
+    return HealthPanel(tuple(ConditionView(each, "", "") for each in shown), 0, "")
+
+
 def _calm(health: Health) -> str:
     streams = health.facts.streams
     groups = sum(len(stream.groups) for stream in streams)
@@ -62,8 +67,3 @@ def _view(condition: Condition) -> ConditionView:
     if condition.stream or condition.kind == "worker-refused":
         return ConditionView(condition, list_address("streams"), "Open Streams")
     return ConditionView(condition, "", "")
-
-
-def conditions_of(health: Health, stream: str, kinds: Sequence[str]) -> tuple[Condition, ...]:
-    """Return the conditions of these kinds of one stream."""
-    return tuple(each for each in health.conditions if each.stream == stream and each.kind in kinds)

@@ -174,6 +174,7 @@ def test_a_refused_worker_is_named_with_its_remedy(browser: Client, code: str, r
     [cause] = page.texts(".condition-cause")
     assert cause.startswith(f"Worker host-1 of {GROUPS[0]} does not read, Redis refuses it ({code}): Redis at")
     assert remedy in page.texts(".condition-remedy")[0]
+    assert parse_page(browser.get(page.links["Open Streams"])).texts(".condition-cause") == [cause]
     assert page.values("datetime", ".condition time")
     WorkerProblem.objects.update(noted_at=timezone.now() - timedelta(minutes=2))  # it has ended
     agree(browser)

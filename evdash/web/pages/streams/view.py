@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from django.conf import settings
@@ -9,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 
 from evdash.accounts.roles import can_operate
 from evdash.eventlog.current_reader import open_reader
+from evdash.health.current import current_health
 from evdash.streams.client import StreamsUnavailable, open_client, shown_address
 from evdash.streams.consumer_group import GroupMissing
 from evdash.streams.dead_letters import parked_count, parked_entries
@@ -16,6 +18,7 @@ from evdash.streams.stream_info import stream_info
 from evdash.web.error_pages import handles_invalid_query, message_page
 from evdash.web.event_list.list_query import EntryCursorQuery
 from evdash.web.event_list.pagination import newest
+from evdash.web.health_panel import streams_panel
 from evdash.web.page import page
 from evdash.web.pages.streams.sandboxes import sandbox_views
 from evdash.web.pages.streams.stream import (
@@ -43,11 +46,11 @@ def streams(request: HttpRequest) -> HttpResponse:
             "read_at": datetime.now(UTC),
             "server": shown_address(settings.EVDASH.redis_url),
             "can_operate": can_operate(request.user),
+            "health": streams_panel(current_health()),
         }
         newest_events = newest(reader)
-        return page(
-            request, "pages/streams/list.html", "Streams", context, coverage=reader.coverage, events=newest_events
-        )
+        coverage = replace(reader.coverage, notes=())  # a stream that cannot be read is a health condition
+        return page(request, "pages/streams/list.html", "Streams", context, coverage=coverage, events=newest_events)
 
 
 @handles_invalid_query
