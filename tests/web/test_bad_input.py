@@ -268,7 +268,7 @@ def test_a_clock_of_the_year_9999_spoils_neither_the_overview_nor_its_session(
     assert re.fullmatch(r"last event \d+ s ago", overview.definitions["Users"][1])
     [not_drawn] = overview.texts(".histogram + p")
     assert not_drawn.startswith("4 events after ")
-    assert overview.texts(".histogram .most") == ["3 in 1 s"]
+    assert overview.texts(".histogram .most") == ["3 events in 1 s"]
     session = parse_page(browser.get("/sessions/s/"))
     assert session.facts["Length"] == "10 s"
     assert sum(" 1 day " in title for title in session.values("title", ".row-remark")) == 4

@@ -50,3 +50,31 @@ def test_more_groups_than_a_few_are_shown_when_asked_for(browser: Client, write:
     assert len(page.table(".error-groups table")) == 8
     assert page.texts(ALL_GROUPS) == ["Show all 10 groups"]
     assert len(parse_page(browser.get("/errors/?groups=all")).table(".error-groups table")) == 10
+
+
+@pytest.mark.parametrize("path", ["/", "/events/"])
+def test_the_errors_of_a_chart_have_a_strip_with_their_number(browser: Client, write: Write, path: str) -> None:
+    assert not parse_page(browser.get(path)).has(".histogram")
+    for i in range(40):
+        write(raw_entry(("type", "message.added"), entry_id=f"1700000000000-{i}"))
+    calm = parse_page(browser.get(path))
+    assert calm.texts(".histogram text.most") == ["40 events in 1 s"]
+    assert not calm.has(".histogram .bar-errors")
+    for i in range(3):
+        write(raw_entry(("type", "error.occurred"), ("error", "no"), entry_id=f"1700000000001-{i}"))
+    page = parse_page(browser.get(path))
+    assert page.texts(".histogram text.most") == ["43 events in 1 s", "3 errors in 1 s"]
+    [strip] = page.all(".histogram .bar-errors")
+    bars = page.one(".histogram .bar-events")
+    bottom = float(bars.attributes["y"] or 0) + float(bars.attributes["height"] or 0)
+    assert float(strip.attributes["y"] or 0) > bottom
+    assert strip.parent == bars.parent, "one link for both"
+
+
+def test_the_chart_of_errors_alone_is_one_of_errors(browser: Client, write: Write) -> None:
+    for i in range(3):
+        write(raw_entry(("type", "error.occurred"), ("error", "no"), entry_id=f"1700000000001-{i}"))
+    page = parse_page(browser.get("/errors/"))
+    assert page.texts(".histogram text.most") == ["3 errors in 1 s"]
+    assert len(page.all(".histogram .bar-errors")) == 1
+    assert not page.has(".histogram .bar-events")

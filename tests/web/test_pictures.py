@@ -49,23 +49,45 @@ def drawn(*events: Event) -> Timeline:
     return picture
 
 
-def test_a_bar_is_as_high_as_its_share_and_errors_stand_at_its_foot() -> None:
-    picture = histogram_picture(buckets((100, 0), (50, 25), (0, 0)), lambda since, until: "x", height=114)
+def test_a_bar_is_as_high_as_its_share_and_errors_have_a_strip_with_their_own_scale() -> None:
+    counts = ((1_000, 0), (500, 3), (10, 6), (0, 0))
+    picture = histogram_picture(buckets(*counts), lambda since, until: "x", height=114)
     assert picture is not None
-    full, half, none = picture.bars
+    full, half, few, none = picture.bars
     assert (full.y, full.height, full.error_height) == (14, 100, 0)
-    assert (half.error_y, half.error_height, half.y, half.height) == (89, 25, 64, 25)
+    assert (half.y, half.height) == (64, 50)
+    assert few.error_height == 2 * half.error_height == 20, "the most errors fill the strip"
+    assert all(bar.error_y + bar.error_height == picture.whole_height for bar in picture.bars)
     assert (none.height, none.error_height) == (0, 0)
-    assert picture.summary.startswith("150 events, 25 errors")
+    assert (picture.most, picture.most_errors) == ("1,000 events in 5 min", "6 errors in 5 min")
+    assert picture.summary.startswith("1,510 events, 9 errors")
+    assert picture.summary.endswith("at most 1,000 events and 6 errors in 5 min")
+
+
+def test_a_strip_of_errors_needs_an_error_and_an_event_that_is_not_one() -> None:
+    without = histogram_picture(buckets((7, 0)), lambda since, until: "x")
+    only = histogram_picture(buckets((7, 7), (0, 0), (1, 1)), lambda since, until: "x")
+    assert without is not None
+    assert only is not None
+    assert (without.most_errors, without.whole_height, without.is_of_errors) == ("", without.height, False)
+    assert (only.most_errors, only.whole_height, only.is_of_errors) == ("", only.height, True)
+    assert (without.most, only.most) == ("7 events in 5 min", "7 errors in 5 min")
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 10**9)), min_size=1, max_size=60))
 def test_every_bar_lies_within_the_picture_and_one_event_is_seen(counts: list[tuple[int, int]]) -> None:
-    picture = histogram_picture(buckets(*((max(pair), min(pair)) for pair in counts)), lambda since, until: "x")
-    for bar, pair in zip(picture.bars if picture else (), counts, strict=False):
+    pairs = [(max(pair), min(pair)) for pair in counts]
+    picture = histogram_picture(buckets(*pairs), lambda since, until: "x")
+    for bar, (events, errors) in zip(picture.bars if picture else (), pairs, strict=False):
+        assert picture is not None
         assert 0 <= bar.x <= bar.x + bar.width <= 100.01
-        assert 0 <= bar.y <= bar.y + bar.height + bar.error_height <= 80.01
-        assert (bar.height + bar.error_height >= 2) == (max(pair) > 0)
+        assert 0 <= bar.y <= bar.y + bar.height <= picture.height + 0.01
+        assert (bar.height >= 2) == (events > 0)
+        if picture.most_errors:
+            assert picture.height < bar.error_y <= bar.error_y + bar.error_height <= picture.whole_height + 0.01
+            assert (bar.error_height >= 2) == (errors > 0)
+        else:
+            assert bar.error_height == 0
 
 
 def test_without_events_there_is_no_histogram() -> None:

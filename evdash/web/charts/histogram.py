@@ -13,6 +13,9 @@ from typing import Final, Protocol
 from evdash.web.formatting import format_count, format_duration
 
 HISTOGRAM_HEIGHT: Final = 80
+# The strip of the errors below the bars, with the space between them.
+_ERRORS_HEIGHT: Final = 34
+_ERRORS_GAP: Final = 6
 # The space above the bars, for the count of the highest one.
 _HEAD_ROOM: Final = 14
 _AXIS_LABELS: Final = 7
@@ -40,7 +43,7 @@ class BucketLike(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: the errors at the bottom, the other events above them."""
+    """One bar of events, and below it the bar of their errors, which has a scale of its own."""
 
     x: float
     width: float
@@ -69,11 +72,13 @@ class Tick:
 class HistogramPicture:
     """The context of templates/charts/_histogram.html."""
 
-    height: int
+    height: int  # of the bars of events
+    whole_height: int  # with the strip of errors
     bars: tuple[Bar, ...]
     ticks: tuple[Tick, ...]
-    most: int
-    bucket: str
+    most: str  # the scale: the highest bar in words
+    most_errors: str  # the scale of the strip of errors; "" without that strip
+    is_of_errors: bool  # every event is an error, so that the bars are those of the errors
     summary: str  # the histogram in one sentence, for people who cannot see it
 
 
@@ -83,23 +88,26 @@ def histogram_picture(
     """Return the bars and the axis of a histogram; None without events. `address` links a bar to its time range."""
     if not buckets or not any(bucket.events for bucket in buckets):
         return None
-    most = max(bucket.events for bucket in buckets)
-    width = 100 / len(buckets)
-    bars = tuple(
-        _bar(bucket, index * width, width, most, height, address(bucket.start, bucket.end))
-        for index, bucket in enumerate(buckets)
-    )
+    most, most_errors = max(bucket.events for bucket in buckets), max(bucket.errors for bucket in buckets)
+    is_of_errors = all(bucket.events == bucket.errors for bucket in buckets)
+    if is_of_errors:
+        most_errors = 0  # the strip would repeat the bars
+    scale = _Scale(100 / len(buckets), height, most, most_errors)
+    bars = tuple(_bar(bucket, scale, index, address(bucket.start, bucket.end)) for index, bucket in enumerate(buckets))
     start, end = buckets[0].start, buckets[-1].end
     events, errors = sum(b.events for b in buckets), sum(b.errors for b in buckets)
+    each = format_duration(buckets[0].end - buckets[0].start)
+    at_most = [format_count(most, "event"), *([format_count(most_errors, "error")] if most_errors else [])]
     return HistogramPicture(
         height=height,
+        whole_height=height + (_ERRORS_GAP + _ERRORS_HEIGHT if most_errors else 0),
         bars=bars,
         ticks=time_ticks(start, end),
-        most=most,
-        bucket=format_duration(buckets[0].end - buckets[0].start),
+        most=f"{format_count(most, 'error' if is_of_errors else 'event')} in {each}",
+        most_errors=f"{format_count(most_errors, 'error')} in {each}" if most_errors else "",
+        is_of_errors=is_of_errors,
         summary=f"{format_count(events, 'event')}, {format_count(errors, 'error')} "
-        f"from {_minute(start)} to {_minute(end)}, "
-        f"at most {most:,} in {format_duration(buckets[0].end - buckets[0].start)}",
+        f"from {_minute(start)} to {_minute(end)}, at most {' and '.join(at_most)} in {each}",
     )
 
 
@@ -115,17 +123,26 @@ def not_drawn(earlier: int, later: int, buckets: Sequence[BucketLike]) -> str:
     return f"{' and '.join(parts)} {'is' if earlier + later == 1 else 'are'} outside the chart."
 
 
-def _bar(bucket: BucketLike, x: float, width: float, most: int, height: int, address: str) -> Bar:
-    # A bar is at least two pixels high, so that one event among thousands is visible.
-    total = max(2.0, bucket.events / most * (height - _HEAD_ROOM)) if bucket.events else 0.0
-    errors = max(2.0, bucket.errors / most * (height - _HEAD_ROOM)) if bucket.errors else 0.0
-    total = max(total, errors)
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """The width of a bucket, the height of the bars of events, and the largest numbers."""
+
+    width: float
+    height: int
+    most: int
+    most_errors: int  # 0: no strip of errors
+
+
+def _bar(bucket: BucketLike, scale: _Scale, index: int, address: str) -> Bar:
+    events = _bar_height(bucket.events, scale.most, scale.height)
+    errors = _bar_height(bucket.errors, scale.most_errors, _ERRORS_HEIGHT)
+    whole = scale.height + _ERRORS_GAP + _ERRORS_HEIGHT
     return Bar(
-        x=_rounded(x + width * 0.06),
-        width=_rounded(width * 0.88),
-        y=_rounded(height - total),
-        height=_rounded(total - errors),
-        error_y=_rounded(height - errors),
+        x=_rounded(scale.width * (index + 0.06)),
+        width=_rounded(scale.width * 0.88),
+        y=_rounded(scale.height - events),
+        height=_rounded(events),
+        error_y=_rounded(whole - errors),
         error_height=_rounded(errors),
         title=f"{_minute(bucket.start)} + {format_duration(bucket.end - bucket.start)}: "
         f"{format_count(bucket.events, 'event')}, "
@@ -134,6 +151,11 @@ def _bar(bucket: BucketLike, x: float, width: float, most: int, height: int, add
         until=_iso(bucket.end),
         address=address,
     )
+
+
+def _bar_height(number: int, most: int, height: int) -> float:
+    # A bar is at least two pixels high, so that one event among thousands is visible.
+    return max(2.0, number / most * (height - _HEAD_ROOM)) if number and most else 0.0
 
 
 def time_ticks(start: datetime, end: datetime, labels: int = _AXIS_LABELS) -> tuple[Tick, ...]:
