@@ -219,7 +219,7 @@ class Overview:
     types: tuple[FacetValue, ...]
     histogram: Histogram
     recent_errors: tuple[Event, ...]
-    first_at: datetime | None  # None: unknown, or there are no events
+    first_at: datetime | None  # the minute of the first event of all; None: unknown, or there are no events
     last_at: datetime | None
 
     @property

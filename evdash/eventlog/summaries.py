@@ -25,7 +25,16 @@ from evdash.eventlog.records import (
 )
 from evdash.eventlog.row_mapping import session_of_row, user_of_row
 from evdash.eventlog.stream_deltas import StreamDeltas
-from evdash.eventlog.time_buckets import DAY_S, HOUR_S, MINUTE_S, RangeUs, in_us, weighted_histogram, within
+from evdash.eventlog.time_buckets import (
+    DAY_S,
+    HOUR_S,
+    MINUTE_S,
+    RangeUs,
+    in_us,
+    slot_start_s,
+    weighted_histogram,
+    within,
+)
 from evdash.events.clock_skew import AHEAD_AT_MOST_US, bounded_time_us
 from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
@@ -199,7 +208,6 @@ def overview(
         errors += type_errors
     events = sum(types.values())
     all_time = since is None and until is None
-    first_at, last_at = _ends(unlogged)
     return Overview(
         since=since,
         until=until,
@@ -212,8 +220,8 @@ def overview(
         types=_most_frequent(types),
         histogram=_histogram(inside, events, since, until, range_us, now),
         recent_errors=recent_errors,
-        first_at=first_at if complete else None,
-        last_at=last_at,
+        first_at=_first_minute(unlogged) if complete else None,
+        last_at=_last_at(unlogged),
     )
 
 
@@ -309,15 +317,22 @@ def _arrived_since(unlogged: StreamDeltas, moment: datetime, now: datetime) -> i
     return logged.count() + unlogged.arrived_between(first_id, last_id)
 
 
-def _ends(unlogged: StreamDeltas) -> tuple[datetime | None, datetime | None]:
-    """Return the times of the oldest and the newest entry, bounded to credible values."""
-    rows = LoggedEvent.objects.values_list("entry_id", "occurred_us")
+def _first_minute(unlogged: StreamDeltas) -> datetime | None:
+    """Return the start of the minute in which the first event occurred. An earlier entry may have a later time."""
+    minutes = TypeCount.objects.filter(width_s=MINUTE_S, events__gt=0).order_by("start_s")
+    starts_s = list(minutes.values_list("start_s", flat=True)[:1])
+    starts_s += [slot_start_s(change.event.occurred_us, MINUTE_S) for change in unlogged.changes if change.counts > 0]
+    return datetime_from_us(min(starts_s) * 1_000_000) if starts_s else None
+
+
+def _last_at(unlogged: StreamDeltas) -> datetime | None:
+    """Return the time of the newest entry, bounded to a credible value."""
     ends = [(event.entry_id, event.occurred_us) for event in unlogged.ends()]
-    ends += [*rows.order_by("entry_id")[:1], *rows.order_by("-entry_id")[:1]]
+    ends += LoggedEvent.objects.values_list("entry_id", "occurred_us").order_by("-entry_id")[:1]
     if not ends:
-        return None, None
-    (first_id, first_us), (last_id, last_us) = min(ends), max(ends)
-    return datetime_from_us(bounded_time_us(first_us, first_id)), datetime_from_us(bounded_time_us(last_us, last_id))
+        return None
+    last_id, last_us = max(ends)
+    return datetime_from_us(bounded_time_us(last_us, last_id))
 
 
 def _entry_id_at(moment: datetime) -> EntryId:
@@ -343,7 +358,7 @@ def overview_of(
     active = sum(each.last_id >= heard_since and not each.ended for each in sessions_of(changes).values())
     first_id, last_id = _entry_id_at(now - timedelta(minutes=1)), _entry_id_at(now + timedelta(minutes=1))
     arrived = sum(first_id <= change.event.entry_id <= last_id for change in changes)
-    ends = (changes[0].event, changes[-1].event) if changes else None
+    starts_s = [slot_start_s(change.event.occurred_us, MINUTE_S) for change in changes if change.counts]
     return Overview(
         since=since,
         until=until,
@@ -356,6 +371,6 @@ def overview_of(
         types=_most_frequent(types),
         histogram=weighted_histogram([(e.occurred_us, 1, int(e.is_error)) for e in counted], range_us, now),
         recent_errors=recent_errors,
-        first_at=datetime_from_us(ends[0].credible_us) if ends else None,
-        last_at=datetime_from_us(ends[1].credible_us) if ends else None,
+        first_at=datetime_from_us(min(starts_s) * 1_000_000) if starts_s else None,
+        last_at=datetime_from_us(changes[-1].event.credible_us) if changes else None,
     )

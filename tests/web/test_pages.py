@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -81,6 +82,32 @@ def test_the_overview_counts_and_leads_to_what_it_counted(filled: Client) -> Non
     [address] = page.values("href", '.shares [data-key="message.added"] a')
     assert len(parse_page(filled.get(address)).rows) == 4
     assert page.rows == [f"{STREAM} {START_MS + 63_000}-0"]
+
+
+def test_the_overview_names_the_start_of_the_chosen_range(filled: Client, write: Write) -> None:
+    write(entry(f"{START_MS + 90_000}-0", type="message.added", timestamp=str(START_MS - 86_400_000)))
+
+    def ends(query: str) -> tuple[str, list[str]]:
+        number, what = parse_page(filled.get("/", {"q": query})).definitions["Events"]
+        return number, re.findall(r"from|until|[-0-9]{10} [0-9:]{8}", what)
+
+    since, until = "2025-11-24T16:00:00Z", "2025-11-24T16:01:00Z"
+    chosen = {
+        "": ("13", ["from", "2025-11-23 16:00:00"]),
+        f"since:{since}": ("12", ["from", "2025-11-24 16:00:00"]),
+        f"since:{since} until:{until}": ("6", ["from", "2025-11-24 16:00:00", "until", "2025-11-24 16:01:00"]),
+        f"until:{since}": ("1", ["until", "2025-11-24 16:00:00"]),
+    }
+    assert {query: ends(query) for query in chosen} == chosen
+
+
+def test_the_overview_does_not_know_the_rate_during_an_outage(filled: Client, settings: Settings) -> None:
+    assert parse_page(filled.get("/")).facts["Events/s"] == "0"
+    settings.EVDASH = replace(settings.EVDASH, redis_url="redis://127.0.0.1:1")
+    page = parse_page(filled.get("/"))
+    if page.has(".figures"):  # not without a log
+        assert page.definitions["Events/s"][0] == "unknown"
+        assert page.definitions["Sessions"][1] == "active now: unknown"
 
 
 def test_the_overview_says_for_a_minute_that_requests_were_refused(

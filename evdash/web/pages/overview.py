@@ -46,6 +46,8 @@ def overview(request: HttpRequest) -> HttpResponse:
 
     context = {
         "found": figures,
+        # Without Redis, the entries of the last minute are unknown.
+        "per_second": None if reader.coverage.unreachable else figures.per_second,
         "bar": filter_bar(replace(query, filter=replace(query.filter, own=ranged)), streams=reader.streams),
         "events_address": filtered_address("events", ranged),
         "errors_address": filtered_address("errors", ranged),
