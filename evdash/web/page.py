@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from django.conf import settings
@@ -87,6 +88,7 @@ def page(
             "stream_name": settings.EVDASH.streams[0],
             "redis_url": url_without_password(settings.EVDASH.redis_url),
             "streams_read": settings.EVDASH.streams,
+            "printed_at": datetime.now(UTC),
         },
         status=status,
     )

@@ -108,10 +108,42 @@ def test_sessions_and_users_turn_over_as_well(browser: Client, write: Write) -> 
 
 def test_a_user_can_be_shown_whole_on_one_page_for_paper(many: Client) -> None:
     first = parse_page(many.get("/users/u/"))
-    assert first.has(".results > .print-only")
+    number = len(every_id())
+    assert first.texts(".printed")[0].startswith(
+        f"Events 1–100 of {number}; texts are cut after 240 characters. “Show all” and the export have everything."
+    )
     whole = parse_page(many.get(first.links["Show all"]))
     assert whole.rows == every_id()
-    assert not whole.has(".results > .print-only")
+    assert whole.texts(".printed")[0].startswith(f"All {number} events, with whole texts. Printed 20")
+
+
+@pytest.mark.parametrize("view", ["events", "conversation", "raw"])
+@pytest.mark.parametrize("path", ["/users/u/", "/sessions/s/"])
+def test_a_print_has_every_character_of_every_event(browser: Client, write: Write, path: str, view: str) -> None:
+    if path.startswith("/users/") and view != "events":
+        return  # a user's list has one view mode
+    words, result = "lorem ipsum " * 500, json.dumps({"rows": list(range(2_000))})
+    of = {"session_id": "s", "user_id": "u"}
+    write(
+        entry("1700000000000-0", type="message.added", role="user", content=words, channel="chat", **of),
+        entry("1700000000001-0", type="tool.returned", tool="find", result=result, **of),
+        entry("1700000000002-0", type="message.added", role="user", content="short", **of),
+    )
+    cut = parse_page(browser.get(path, {"view": view} if view != "events" else {}))
+    [sentence] = cut.texts("main > .printed")
+    assert sentence.startswith("All 3 events; ")
+    assert " are cut after " in sentence
+    whole = parse_page(browser.get(cut.links["Whole texts"]))
+    assert whole.texts("main > .printed")[0].startswith("All 3 events, with whole texts. ")
+    printed = "\n".join(element.text() for element in whole.all(".row"))
+    assert all(text in printed for text in (words, result, "chat", "short"))
+
+
+def test_a_print_of_a_filter_and_of_a_later_page_say_what_they_have(many: Client) -> None:
+    first = parse_page(many.get("/users/u/"))
+    later = parse_page(many.get(first.links["Later ›"]))
+    assert later.texts(".printed")[0].startswith(f"100 of {len(every_id())} events; ")
+    assert parse_page(many.get("/users/u/?q=type:nothing")).texts(".printed")[0].startswith("No matching events; ")
 
 
 def test_a_paused_list_shows_its_newest_end_as_it_was_and_goes_on_from_there(browser: Client, write: Write) -> None:

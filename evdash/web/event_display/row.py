@@ -29,7 +29,7 @@ ROW_TEMPLATES: Final[Mapping[ViewMode, str]] = {
     "conversation": "event_display/_turn.html",
     "raw": "event_display/_raw.html",
 }
-_RAW_CHARS: Final = 400
+RAW_CHARS: Final = 400
 _RAW_FIELDS: Final = 60
 
 
@@ -49,6 +49,7 @@ class Row:
     more_duplicates: int = 0  # the number of folded duplicates that follow this one
     is_folded: bool = False
     clock: str = ""  # the sentence if the producer's time is before that of the previous event, else ""
+    printed: tuple[PrintedField, ...] = ()  # for paper: the fields that the row does not show in full
     call_note: str = ""  # the note on a call without a return, or on a return without a call
 
     @property
@@ -93,15 +94,23 @@ class Row:
 
     @property
     def raw_fields(self) -> tuple[RawField, ...]:
-        """The entry's first _RAW_FIELDS fields in their order, with values cut at _RAW_CHARS characters."""
+        """The entry's first _RAW_FIELDS fields in their order, with values cut at RAW_CHARS characters."""
         fields = self.event.fields
         shown = [
-            RawField(f.name, f.value[:_RAW_CHARS], len(f.value) > _RAW_CHARS, format_size(len(f.raw)))
+            RawField(f.name, f.value[:RAW_CHARS], len(f.value) > RAW_CHARS, format_size(len(f.raw)))
             for f in fields[:_RAW_FIELDS]
         ]
         if len(fields) > _RAW_FIELDS:
             shown.append(RawField("", f"and {len(fields) - _RAW_FIELDS:,} more fields", False, ""))
         return tuple(shown)
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedField:
+    """A whole field in the context of templates/event_display/_printed.html."""
+
+    name: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)

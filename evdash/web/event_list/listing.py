@@ -13,6 +13,7 @@ from evdash.web.event_list.filter_bar import FilterBar, filter_bar, summary_with
 from evdash.web.event_list.jump import Jump, jumps, searched_id
 from evdash.web.event_list.list_query import EVERYTHING, ROWS, ListQuery
 from evdash.web.event_list.pagination import Pager, RowList, pager, row_list, with_infinite_scroll
+from evdash.web.event_list.printing import SHOW_ALL, WHOLE_TEXTS, print_sentence, with_printed_fields
 from evdash.web.links import sandbox_operation_address
 
 
@@ -25,7 +26,9 @@ class Listing:
     pager: Pager | None
     page: EventPage
     is_filtered: bool
-    all_address: str = ""  # with up to ROWS_AT_MOST rows, for printing; "" if newest first or without further rows
+    all_address: str = ""  # with whole texts of up to ROWS_AT_MOST rows, for printing; "" if newest first
+    all_label: str = ""
+    printed: str = ""  # the sentence on what a print of the page has
     replay_address: str = ""  # the form that copies the events into a sandbox
     jumps: tuple[Jump, ...] = ()  # pages with the ID that the filter consists of
 
@@ -71,14 +74,20 @@ def listing(
     rows_shown = row_list(page, query, list_owner(reader, chosen.effective_filter, page.events, page.gaps))
     if oldest_first:
         rows_shown = with_infinite_scroll(rows_shown, page, query)
-    has_more = page.newer or page.older
+    has_more = page.newer or page.older or page.searched_to
+    shows_all = query.rows != ROWS
+    is_whole = False
+    if shows_all:
+        rows_shown, is_whole = with_printed_fields(rows_shown)
     return Listing(
         bar=replace(bar, has_live=rows_shown.live_query is not None or rows_shown.notify_query is not None),
         list=rows_shown,
         pager=pager(page, query),
         page=page,
         is_filtered=bool(chosen.own) or chosen.scope != EVERYTHING,
-        all_address=query.url(shows_all=True) if oldest_first and query.rows == ROWS and has_more else "",
+        all_address=query.url(shows_all=True) if oldest_first and not shows_all and page.events else "",
+        all_label=SHOW_ALL if has_more else WHOLE_TEXTS,
+        printed=print_sentence(page, query, summary.events, is_whole=is_whole),
         replay_address=sandbox_operation_address("replay", q=chosen.effective_filter.text()),
         jumps=jumps(reader, text) if (text := searched_id(chosen.own)) else (),
     )

@@ -58,7 +58,6 @@ def user(request: HttpRequest, user_id: str) -> HttpResponse:
         "calendar": days,
         "completeness": completeness(facts, reader.coverage, reader.total_missing()),
         "listing": shown,
-        "printed_at": datetime.now(UTC),
     }
     return page(
         request,
