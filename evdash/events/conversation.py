@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from evdash.events.event import Event
-from evdash.events.field_values import calls_in_message, message_text, present, prose
+from evdash.events.field_values import calls_in_message, empty_text, message_text, present, prose
 
 # Longer texts are cut here, because a page has a hundred turns. The opened event shows the whole text.
 PROSE_CHARS: Final = 1_500
@@ -79,7 +79,8 @@ def tool_return(event: Event) -> TurnText | None:
     """Return the result; None if the event does not name the tool."""
     if not event.tool:
         return None
-    return TurnText(_code(event, event.profile.result_text), f"{event.tool} returned", is_code=True)
+    result = empty_text(present(event, event.profile.result_text, 0)) or _code(event, event.profile.result_text)
+    return TurnText(result, f"{event.tool} returned", is_code=True)
 
 
 def _code(event: Event, names: tuple[str, ...]) -> str:

@@ -51,6 +51,15 @@ def present(event: Event, names: tuple[str, ...], default: Any = None) -> Any:
     return default
 
 
+def empty_text(value: Any) -> str:
+    """Return words for an empty value or null, from JSON or its text; "" for any other value."""
+    if isinstance(value, str):
+        return {"[]": "(empty list)", "{}": "(empty object)", "": "(empty)"}.get(value[:20].strip(), "")
+    if value is None:
+        return "null"
+    return "" if value or not isinstance(value, list | dict) else "(empty list)" if value == [] else "(empty object)"
+
+
 def prose(event: Event, names: tuple[str, ...]) -> str:
     """Return the first of these fields that is a text and not blank; "" without one."""
     values = (event.data.get(name) for name in names)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from evdash.events.event import Event
-from evdash.events.field_values import calls_in_message, message_text, present, text
+from evdash.events.event import Event, name_of
+from evdash.events.field_values import calls_in_message, count, message_text, text
 from evdash.events.formatting import format_count, format_milliseconds
 from evdash.events.text import one_line
 
@@ -17,6 +18,8 @@ _PART_CHARS: Final = 80
 _PARTS: Final = 5
 # The one-line summary does not parse JSON longer than this.
 _JSON_CHARS: Final = 20_000
+
+_JSON_SCALAR = re.compile(r'-?\d+(\.\d+)?([eE][+-]?\d+)?|true|false|null|NaN|-?Infinity|".*"', re.DOTALL)
 
 _ORIGIN: Final = (("origin", "destination"), ("from", "to"), ("source", "target"))
 
@@ -101,10 +104,12 @@ def search(event: Event) -> OneLineText:
 
 def _call(event: Event, default_name: str) -> OneLineText:
     profile = event.profile
-    arguments = _arguments(present(event, profile.arguments)) or text(event, profile.query)
+    arguments = _arguments(*_present(event, profile.arguments)) or text(event, profile.query)
     if not arguments and not event.tool:
         arguments = _listed(event)
-    result_count = _counted(text(event, profile.results_count) or text(event, profile.results), "result")
+    results = count(event, profile.results_count)
+    results = count(event, profile.results) if results is None else results
+    result_count = "" if results is None else "no results" if results == 0 else format_count(results, "result")
     return OneLineText(
         "",
         one_line(f"{event.tool or default_name} {arguments}", LINE_CHARS).strip(),
@@ -114,11 +119,13 @@ def _call(event: Event, default_name: str) -> OneLineText:
 
 def tool_return(event: Event) -> OneLineText:
     """Return the tool and its result."""
-    result = present(event, event.profile.result_text)
-    shown_result = _arguments(result) if result is not None else _listed(event)
+    result, is_flat = _present(event, event.profile.result_text)
+    shown_result = _arguments(result, is_flat) if result is not None else _listed(event)
     return OneLineText(
         "",
-        one_line(f"{event.tool or 'tool'} → {shown_result or '(empty)'}", LINE_CHARS),
+        one_line(
+            f"{event.tool or 'tool'} → {shown_result or ('(empty)' if result in ('', None) else '{}')}", LINE_CHARS
+        ),
         _joined(_tokens(event), _latency(event)),
     )
 
@@ -160,11 +167,24 @@ def _listed(event: Event) -> str:
     """Return the fields other than those shown apart, name by name."""
     shown_apart = {*event.shown_apart, event.json_field}
     other_fields = {name: value for name, value in event.data.items() if name not in shown_apart}
-    return _pairs(other_fields) or ("(no other fields)" if event.fields else "(no fields)")
+    return _pairs(other_fields, _flat_names(event)) or ("(no other fields)" if event.fields else "(no fields)")
 
 
-def _arguments(value: Any) -> str:
+def _present(event: Event, names: tuple[str, ...]) -> tuple[Any, bool]:
+    """Return the value of the first of these fields that the event has, and whether a flat field has it."""
+    name = next((name for name in names if name in event.data), "")
+    return event.data.get(name), name in _flat_names(event)
+
+
+def _flat_names(event: Event) -> frozenset[str]:
+    """Return the names of the fields outside JSON. Their values are texts, whatever they look like."""
+    return frozenset(name_of(name) for name, value in event.entry.pairs if value)
+
+
+def _arguments(value: Any, is_flat: bool) -> str:
     """Return arguments or a result in short form: `JFK→SEA, date 2024-05-20`, `[12 items]`, or the text itself."""
+    if isinstance(value, str) and not is_flat and _reads_as_json(value):
+        return json.dumps(value, ensure_ascii=False)
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "[") and len(value) <= _JSON_CHARS:
         value = _parsed(value)
     if isinstance(value, Mapping):
@@ -184,7 +204,8 @@ def _parsed(text: str) -> Any:
         return text
 
 
-def _pairs(values: Mapping[str, Any]) -> str:
+def _pairs(values: Mapping[str, Any], flat: Collection[str] = ()) -> str:
+    """Return values with their names. A text in JSON that reads as another JSON value is quoted: `"5"` is not `5`."""
     remaining = dict(values)
     parts: list[str] = []
     for origin, destination in _ORIGIN:
@@ -192,20 +213,27 @@ def _pairs(values: Mapping[str, Any]) -> str:
             start, end = remaining.pop(origin), remaining.pop(destination)
             parts.append(f"{one_line(start, _PART_CHARS)}→{one_line(end, _PART_CHARS)}")
     if len(remaining) == 1 and not parts:
-        return _brief(next(iter(remaining.values())))
+        name = next(iter(remaining))
+        return _brief(remaining[name], name in flat)
     for name in list(remaining)[:_PARTS]:
-        parts.append(f"{one_line(name, _PART_CHARS)} {_brief(remaining[name])}")
+        parts.append(f"{one_line(name, _PART_CHARS)} {_brief(remaining[name], name in flat)}")
     if len(remaining) > _PARTS:
         parts.append(f"and {len(remaining) - _PARTS} more")
     return ", ".join(parts)
 
 
-def _brief(value: Any) -> str:
+def _brief(value: Any, is_flat: bool = False) -> str:
     if isinstance(value, Mapping):
         return "{}" if not value else f"{{{format_count(len(value), 'key')}}}"
     if isinstance(value, list):
         return "[]" if not value else f"[{format_count(len(value), 'item')}]"
-    return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), _PART_CHARS)
+    is_plain = isinstance(value, str) and (is_flat or not _reads_as_json(value))
+    return one_line(value if is_plain else json.dumps(value, ensure_ascii=False), _PART_CHARS)
+
+
+def _reads_as_json(value: str) -> bool:
+    """Return whether a text looks like a number, a constant or a quoted text of JSON, or is empty."""
+    return not value or _JSON_SCALAR.fullmatch(value) is not None
 
 
 def _tokens(event: Event) -> str:

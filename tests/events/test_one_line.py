@@ -1,11 +1,13 @@
 """What one line says of an event."""
 
+import json
+
 import pytest
 from hypothesis import given
 
 from evdash.events.decoding import decode
 from evdash.events.entry import Entry, EntryId
-from evdash.events.event_types import LANES, category_of, describe_event, lane_of
+from evdash.events.event_types import LANES, category_of, describe_event, lane_of, turn_of
 from evdash.events.one_line import LINE_CHARS
 from tests.builders import event, wild_pairs
 
@@ -92,3 +94,37 @@ def test_a_type_keeps_its_colour_and_known_words_have_their_own() -> None:
 )
 def test_the_lane_is_who_acts(fields: dict[str, str], lane: str) -> None:
     assert lane_of(event(**fields)) == lane
+
+
+@pytest.mark.parametrize("text", ["5", "-1.5e3", "null", "true", "NaN", "", '"x"'])
+def test_a_text_in_json_that_reads_as_another_value_is_quoted(text: str) -> None:
+    """`"5"` and `5` are different values, and a row tells them apart."""
+    in_json = event("1-0", type="x.y", data=json.dumps({"a": text, "b": "plain", "c": 5, "d": None, "e": True}))
+    assert str(describe_event(in_json)) == f"a {json.dumps(text)}, b plain, c 5, d null, e true"
+    alone = event("1-0", type="tool.called", tool="find", arguments=json.dumps({"a": text}))
+    assert str(describe_event(alone)) == f"find {json.dumps(text)}"
+    returned = event("1-0", type="tool.returned", data=json.dumps({"tool": "find", "result": text or "5"}))
+    assert str(describe_event(returned)) == f"find → {json.dumps(text or '5')}"
+
+
+def test_a_flat_field_is_a_text_and_needs_no_quotes() -> None:
+    assert str(describe_event(event("1-0", type="x.y", rating="5", ok="true"))) == "rating 5, ok true"
+
+
+@pytest.mark.parametrize(
+    ("result", "words"), [("[]", "(empty list)"), ("{}", "(empty object)"), ("[1]", None), ("0", None)]
+)
+def test_an_empty_result_is_stated(result: str, words: str | None) -> None:
+    for back in (
+        event("1-0", type="tool.returned", tool="find", result=result),
+        event("1-0", type="tool.returned", data=f'{{"tool": "find", "result": {result}}}'),
+    ):
+        assert ("(empty" in turn_of(back).text) is (words is not None)
+        if words:
+            assert turn_of(back).text == words
+            assert str(describe_event(back)) == f"find → {result}"
+
+
+def test_a_search_without_results_says_so() -> None:
+    searched = event("1-0", type="search.performed", tool="find", query="SEA", results="[]")
+    assert str(describe_event(searched)) == "find SEA, no results"
