@@ -131,7 +131,7 @@ def test_the_sessions_page_offers_all_three(filled: Client) -> None:
 def test_the_file_has_facts_picture_every_field_and_who_made_it(filled: Client) -> None:
     file = in_file(filled, "s-2")
     assert file.texts("h1") == ["Session s-2"]
-    assert file.texts(".file-made b, .file-made code") == ["the reader", STREAM, "other"]
+    assert file.texts(".file-made b, .file-made code") == ["the reader", STREAM]
     assert len(file.all(".file-made time")) == 1
     assert file.has(".completeness:not(.is-incomplete)")
     assert file.texts(".file-end .total") == ["6 events, 1 error"]
@@ -169,6 +169,17 @@ def test_the_transcript_tells_the_conversation_in_order(filled: Client) -> None:
     assert f"Return of the call in entry `{START_MS + 62_500}-0`." in text
     assert "- Completeness: Complete: no gap in the streams from the first event of the session" in text
     assert text.endswith("End of the transcript: 6 events, 1 error.\n")
+
+
+def test_a_file_names_the_streams_of_its_events_only(browser: Client, write: Write) -> None:
+    write(entry("1-0", type="a", session_id="one"), entry("2-0", type="a", session_id="two"))
+    write(entry("3-0", "other", type="a", session_id="two"))
+    for session_id, streams in (("one", [STREAM]), ("two", [STREAM, "other"])):
+        text = in_transcript(browser, session_id)
+        [line] = [line for line in text.splitlines() if "Streams" in line]
+        assert re.findall(r"`([^`]+)`", line) == streams
+        file = exported(browser, session_id, "export.html")
+        assert ("<code><bdi>other</bdi></code>" in file) is (len(streams) > 1)
 
 
 def test_notes_are_in_both(filled: Client) -> None:
