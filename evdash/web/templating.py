@@ -16,12 +16,14 @@ from django.utils.safestring import SafeString
 from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
 
+from evdash.events.clock_skew import entry_time
 from evdash.events.entry import EntryId
 from evdash.events.event_types import category_of
+from evdash.events.summaries import SessionSummary, UserSummary
 from evdash.web import control_characters, formatting
 from evdash.web.input_limits import PARAMETER_MAX_CHARS
 from evdash.web.links import session_address, user_address
-from evdash.web.session_status import session_status, session_times
+from evdash.web.session_status import AGREE_WITHIN, session_status, session_times
 
 
 def visible(text: object) -> SafeString | str:
@@ -70,6 +72,20 @@ def ago(value: datetime | None) -> SafeString | str:
     return _time(value, f"{_dated(value)} {value:%H:%M:%S} UTC", "ago", formatting.format_age(value, datetime.now(UTC)))
 
 
+def last_entry(summary: SessionSummary | UserSummary) -> SafeString:
+    """Return how long ago the last entry of a session or user was written, by Redis's clock.
+
+    The tooltip has the absolute time, and the time of the last event by the producers' clocks. A list in the order of
+    entry IDs shows this time. If a producer chose the ID, the ID is not a time, and the producers' time is shown.
+    """
+    now = datetime.now(UTC)
+    produced = f"{_dated(summary.last_at)} {summary.last_at:%H:%M:%S} UTC"
+    written = entry_time(summary.last_id, now + AGREE_WITHIN)
+    title = f"{_dated(written)} {written:%H:%M:%S} UTC\nproducer: {produced}" if written else f"{produced} (producer)"
+    shown = written or summary.last_at
+    return _time(shown, title, "ago", formatting.format_age(shown, now))
+
+
 def rate(per_second: float) -> str:
     """Return a rate in events a second: `0`, `0.4`, `12`, `1,250`."""
     return f"{per_second:,.0f}" if per_second >= 10 or per_second == 0 else f"{per_second:.2g}"
@@ -115,6 +131,7 @@ _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "events_word": events_word,
     "filesize": formatting.format_size,
     "full_time": full_time,
+    "last_entry": last_entry,
     "milliseconds": formatting.format_milliseconds,
     "moment": moment,
     "number": number,

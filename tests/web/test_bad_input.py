@@ -275,7 +275,7 @@ def test_a_clock_of_the_year_9999_spoils_neither_the_overview_nor_its_session(
     [listed] = parse_page(browser.get("/sessions/")).table()
     assert listed["Length"] == "10 s"
     assert not any("9999" in cell for cell in listed.values())
-    assert re.fullmatch(r"\d+ s ago", listed["Last activity"])
+    assert re.fullmatch(r"\d+ s ago", listed["Last entry"])
     user = parse_page(browser.get("/users/u/"))
     days = {datetime.fromtimestamp((now_ms - 60_000 + after_ms) / 1000, UTC) for after_ms in (0, 10_003)}
     assert {user.facts[term][:10] for term in ("First seen", "Last seen")} == {f"{day:%Y-%m-%d}" for day in days}

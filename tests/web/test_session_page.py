@@ -224,7 +224,7 @@ def test_where_clocks_differ_both_are_told_and_the_status_goes_by_the_one_that_i
     now_s = time.time()
     write(
         *(
-            entry(f"{round((now_s - ago) * 1000)}-0", type="message.added", session_id="s", timestamp=stamp)
+            entry(f"{round((now_s - ago) * 1000)}-0", type="a", session_id="s", user_id="u", timestamp=stamp)
             for ago, stamp in ((300, "2025-11-21T10:00:00Z"), (20, "2025-11-21T10:00:09Z"))
         )
     )
@@ -237,7 +237,13 @@ def test_where_clocks_differ_both_are_told_and_the_status_goes_by_the_one_that_i
     assert started[1:] == ["2025-11-21 10:00:00 (producer)"]
     assert length == ["4 min 40 s (Redis)", "9 s (producer)"]
     [listed] = parse_page(browser.get("/sessions/")).table()
-    assert re.fullmatch(r"\d+ s ago Redis clock; producer 2025-11-21 10:00:09", listed["Last activity"])
+    assert re.fullmatch(r"\d+ s ago", listed["Last entry"])
+    listed_page = parse_page(browser.get("/sessions/"))
+    [title] = listed_page.values("title", "tbody time[data-form=ago]")
+    assert title.endswith(" UTC\nproducer: 2025-11-21 10:00:09 UTC")
+    of_user = parse_page(browser.get("/users/"))
+    assert of_user.values("title", "tbody time[data-form=ago]") == [title], "the same time for the same entry"
+    assert page.texts(".list-order") == ["Order: arrival (entry ID). Times: producer."]
     assert listed["Outcome"] == "running"
 
 
