@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -22,6 +22,9 @@ from evdash.web.control_characters import escape_control_chars_text
 from evdash.web.formatting import format_count
 from evdash.web.pages.registry import BY_NAME, PAGES, Page, RailEntry
 from evdash.web.url_prefix import without_prefix
+
+if TYPE_CHECKING:
+    from evdash.web.event_list.filter_bar import FilterBar
 
 Level = Literal["info", "warning", "error"]
 
@@ -71,6 +74,8 @@ def page(
     """
     here = _page_of(request)
     is_fragment = bool(request.htmx) and not request.htmx.history_restore_request  # type: ignore[attr-defined]
+    if is_fragment and (bar := getattr(context.get("listing"), "bar", context.get("bar"))) and bar.problem:
+        return _problem(request, bar, status)
     response = render(
         request,
         template,
@@ -93,6 +98,15 @@ def page(
         status=status,
     )
     return _not_kept(response)
+
+
+def _problem(request: HttpRequest, bar: FilterBar, status: int) -> HttpResponse:
+    """Return the error in a filter for htmx. The list, chart and facets of the last valid filter stay on the page."""
+    response = _not_kept(
+        render(request, "event_list/_problem.html", {"bar": bar, "is_beside_earlier": True}, status=status)
+    )
+    response["HX-Retarget"], response["HX-Reswap"], response["HX-Push-Url"] = "#filter-problem", "outerHTML", "false"
+    return response
 
 
 def part(request: HttpRequest, template: str, context: Mapping[str, Any]) -> HttpResponse:

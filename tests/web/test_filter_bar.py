@@ -35,17 +35,25 @@ def test_a_filter_that_cannot_be_read_is_told_with_its_place(
 ) -> None:
     write(entry("1-1", type="a", session_id="s", user_id="u"))
     page = parse_page(browser.get(path, {"q": query}), 400)
-    assert page.texts(".problem p:not(.suggestion)") == [reason(query)]
+    assert page.texts(".problem p:first-child") == [reason(query)]
     assert page.texts(".problem mark") == [marked]
     assert page.one(".problem pre code").text().strip() == query
     assert page.values("value", "#q") == [query]
     assert page.rows == []
 
 
-def test_a_filter_that_cannot_be_read_reaches_htmx_as_the_same_page(browser: Client, write: Write) -> None:
-    page = parse_page(browser.get("/events/", {"q": "bad:key"}, headers={"HX-Request": "true"}), 400)
-    assert page.texts(".problem p:not(.suggestion)") == [reason("bad:key")]
-    assert "<html" not in page.html
+@pytest.mark.parametrize("path", ["/events/", "/errors/", "/live/", "/sessions/s/", "/users/u/"])
+def test_a_filter_that_cannot_be_read_changes_only_the_message_of_the_page(
+    browser: Client, write: Write, path: str
+) -> None:
+    write(entry("1-1", type="a", session_id="s", user_id="u"))
+    assert parse_page(browser.get(path)).texts("#filter-problem") == [""]
+    response = browser.get(path, {"q": "bad:key"}, headers={"HX-Request": "true"})
+    page = parse_page(response, 400)
+    assert page.texts(".problem p:first-child") == [reason("bad:key")]
+    assert page.texts(".problem .secondary") == ["The page below shows the last valid filter."]
+    assert (response["HX-Retarget"], response["HX-Push-Url"]) == ("#filter-problem", "false")
+    assert not page.has("main, .listing, .rows, .filter-form, .facets")
 
 
 @pytest.mark.parametrize("path", ["/events/", "/errors/", "/sessions/s/"])
