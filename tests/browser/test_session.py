@@ -675,3 +675,20 @@ def test_a_mark_of_several_events_selects_one_after_another(page: Page, publishe
         mark.click()
         expect(row(page, entry_id)).to_have_class(re.compile("is-selected"))
         expect(mark).to_have_class(re.compile("is-selected"))
+
+
+def test_an_error_in_the_filter_leaves_the_last_valid_list(page: Page, publisher: Publisher, session: str) -> None:
+    ids = story(publisher, session)
+    page.goto(f"/sessions/{session}/?q=type:message.added")
+    listed = page.locator(".rows > .row").count()
+    address = page.url
+    page.locator("#q").fill("nokey:1")
+    page.locator("#q").press("Enter")
+    expect(page.locator("#filter-problem .problem")).to_contain_text("The page below shows the last valid filter.")
+    expect(page.locator(".rows > .row")).to_have_count(listed)
+    expect(page.locator(".timeline")).to_be_visible()
+    expect(page).to_have_url(address)
+    page.locator("#q").fill("")
+    page.locator("#q").press("Enter")
+    expect(page.locator("#filter-problem .problem")).to_have_count(0)
+    expect(row(page, ids[0])).to_be_visible()
