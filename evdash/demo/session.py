@@ -108,7 +108,7 @@ class SimulatedSession:
         )
 
     def _use(self, tool: str, arguments: Mapping[str, str], result: Mapping[str, str]) -> Iterator[NewEvent]:
-        filled = {name: self._filled(value) for name, value in arguments.items()}
+        filled = {name: self._value(value) for name, value in arguments.items()}
         for _ in range(ATTEMPTS):
             call_id = self._call_id()
             self._wait(0.8)
@@ -116,7 +116,7 @@ class SimulatedSession:
             fault = fault_at(self.seed, self.now_s, tool, self.random)
             latency_ms = self._latency_ms(450 if fault is None else 2600)
             if fault is None:
-                answer = {name: self._filled(value) for name, value in result.items()}
+                answer = {name: self._value(value) for name, value in result.items()}
                 yield self._event("tool.returned", call_id=call_id, tool=tool, result=answer, latency_ms=latency_ms)
                 return
             yield self._error(fault, latency_ms, call_id=call_id, tool=tool)
@@ -199,6 +199,11 @@ class SimulatedSession:
 
     def _filled(self, text: str) -> str:
         return text.format_map(self.details)
+
+    def _value(self, text: str) -> str | int:
+        """Return a filled value as programs write it to JSON: whole numbers as numbers."""
+        filled = self._filled(text)
+        return int(filled) if filled.isdecimal() and not filled.startswith("0") else filled
 
 
 def _tokens(text: str) -> int:

@@ -8,7 +8,7 @@ from typing import Self
 from django.http import HttpRequest, HttpResponse
 
 from evdash.eventlog.current_reader import open_reader
-from evdash.eventlog.error_groups import ErrorGroupRecord
+from evdash.eventlog.error_groups import ErrorGroupRecord, ErrorGroups
 from evdash.web.error_pages import handles_invalid_query
 from evdash.web.event_list.list_query import ERRORS, ListQuery
 from evdash.web.event_list.listing import listing
@@ -76,7 +76,8 @@ def errors(request: HttpRequest) -> HttpResponse:
     query = ErrorsPageQuery.from_request(request)
     with open_reader() as reader:
         shown = listing(reader, query.list)
-        groups = reader.error_groups(query.list.filter.effective_filter)
+        chosen = query.list.filter
+        groups = ErrorGroups((), 0) if chosen.problem else reader.error_groups(chosen.effective_filter)
     return page(
         request,
         "pages/events.html",

@@ -10,7 +10,6 @@ from typing import Final
 
 from evdash.eventlog.current_reader import open_reader
 from evdash.eventlog.export import all_pages
-from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import EventPage, MissingEntries, Position
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
@@ -107,7 +106,7 @@ def session_export(
         calls = match_calls_in_view(reader, facts, page) if facts and with_picture else Calls()
         gaps = reader.gaps(facts.first_id.previous(), facts.last_id) if facts else ()
         owner = list_owner(reader, within, page.events, gaps)
-        streams = _streams(reader, within)
+        streams = reader.session_streams(session_id)
         coverage = reader.coverage
     if coverage.unreachable:
         raise StreamsUnavailable(f"Export refused: it would be incomplete. {coverage.unreachable}")
@@ -130,10 +129,3 @@ def session_export(
         pictured=tuple(first) if with_picture else (),
         calls=calls,
     )
-
-
-def _streams(reader: Reader, within: EventFilter) -> tuple[str, ...]:
-    """Return the streams that have an event of the filter."""
-    if len(reader.streams) == 1:
-        return tuple(reader.streams)
-    return tuple(name for name in reader.streams if reader.page(within.also("stream", name), limit=1).events)
