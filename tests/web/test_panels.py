@@ -43,6 +43,13 @@ def test_errors_are_gathered_and_lead_to_their_group(browser: Client, write: Wri
     assert not page.has(ALL_GROUPS)
 
 
+def test_groups_of_one_message_are_told_apart_by_their_type(browser: Client, write: Write) -> None:
+    for number, event_type in enumerate(("error.occurred", "job.failed")):
+        write(raw_entry(("type", event_type), ("error", "late"), entry_id=f"1700000000000-{number}"))
+    table = parse_page(browser.get("/errors/")).table(".error-groups table")
+    assert [(row["Error"], row["Type"]) for row in table] == [("late", "job.failed"), ("late", "error.occurred")]
+
+
 def test_more_groups_than_a_few_are_shown_when_asked_for(browser: Client, write: Write) -> None:
     for i in range(10):
         write(raw_entry(("type", "error.occurred"), ("error", "x" * (i + 1)), entry_id=f"170000000000{i}-0"))
