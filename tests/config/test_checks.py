@@ -14,6 +14,7 @@ from pytest_django import Settings
 from evdash.streams import embedded_server
 from evdash.streams.embedded_server import EmbeddedServer
 from tests.conftest import ManagePy
+from tests.running import free_port
 
 
 def found(settings: Settings, **values: Any) -> list[str | None]:
@@ -95,7 +96,12 @@ def cluster_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str
     monkeypatch.setattr(
         embedded_server,
         "_options",
-        lambda port: [*options(port), "--cluster-enabled", "yes", "--cluster-config-file", str(tmp_path / "nodes")],
+        # Without a port of its own, the bus of the cluster needs one that is 10,000 higher.
+        lambda port: [
+            *options(port),
+            *("--cluster-enabled", "yes", "--cluster-config-file", str(tmp_path / "nodes")),
+            *("--cluster-port", str(free_port())),
+        ],
     )
     with EmbeddedServer(tmp_path) as server:
         yield server.url

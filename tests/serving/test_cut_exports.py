@@ -84,7 +84,7 @@ def test_an_export_that_is_cut_says_so_in_its_last_line_and_in_the_audit_log(
             assert 0 < len(lines) < EVENTS
             assert all("entry_id" in line for line in lines)
             assert (last["incomplete"], last["reason"].endswith(reason)) == (True, True), last
-            wait_until(lambda: len(outcomes(environment)) == 2)
+            wait_until(lambda: any(outcomes(environment)))
             [ended] = filter(None, outcomes(environment))
             assert ended.startswith(f"Interrupted after {len(lines):,} events (")
             assert ended.endswith(reason)

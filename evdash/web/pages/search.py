@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Self
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
@@ -10,12 +13,28 @@ from evdash.web.event_list.jump import id_in, jumps
 from evdash.web.links import list_address, with_query
 
 
+@dataclass(frozen=True, slots=True)
+class SearchQuery:
+    """The text of a search: an ID, or a filter of events."""
+
+    text: str
+
+    @classmethod
+    def from_request(cls, request: HttpRequest) -> Self:
+        """Return the text in `q`. Never raises."""
+        return cls(request.GET.get("q", ""))
+
+    def url(self) -> str:
+        """Return the URL of the events with this filter."""
+        return with_query(list_address("events"), [("q", self.text)] if self.text else [])
+
+
 def search(request: HttpRequest) -> HttpResponse:
     """Redirect to the session, user, entry or event with the ID in `q`, or to the events of the filter in `q`."""
-    query = request.GET.get("q", "")
-    if text := id_in(query):
+    query = SearchQuery.from_request(request)
+    if text := id_in(query.text):
         with open_reader() as reader:
             found = jumps(reader, text)
         if found:
             return redirect(found[0].address)
-    return redirect(with_query(list_address("events"), [("q", query)] if query else []))
+    return redirect(query.url())
