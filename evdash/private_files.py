@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ logger = get_logger(__name__)
 UMASK: Final = 0o077
 """The umask of a process that creates private files: nobody but the owner gets a right."""
 _FILE_MODE: Final = 0o600
+_creating: Final = threading.Lock()  # no other thread connects to a new file before its descriptor is closed
 _DIRECTORY_MODE: Final = 0o700
 
 
@@ -26,9 +28,16 @@ def private_directory(path: Path) -> None:
 
 
 def create_private(path: Path) -> None:
-    """Create the file with mode 0600 if it is missing, and make it private if it exists. Raise OSError."""
-    os.close(os.open(path, os.O_CREAT | os.O_RDONLY, _FILE_MODE))
-    make_private(path)
+    """Create the file with mode 0600 if it is missing, and make it private if it exists. Raise OSError.
+
+    A file that exists is never opened. To close a second descriptor of a SQLite database takes away all locks of the
+    process on it, and the database becomes corrupt (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+    """
+    with _creating:
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDONLY, _FILE_MODE))
+        except FileExistsError:
+            make_private(path)
 
 
 def make_private(*paths: Path) -> None:

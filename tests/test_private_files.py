@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import structlog
+from django.db import connections
 
+from evdash.config.sqlite3.base import DatabaseWrapper
 from evdash.private_files import create_private, make_private, make_tree_private, private_directory
 from evdash.streams.embedded_server import EmbeddedServer
 from tests.conftest import ManagePy
@@ -136,3 +140,32 @@ def test_an_existing_directory_keeps_its_mode(tmp_path: Path) -> None:
     private_directory(tmp_path / "new")
 
     assert (mode_of(tmp_path / "shared"), mode_of(tmp_path / "new")) == ("0750", "0700")
+
+
+OTHER_PROCESS = """
+import sqlite3, sys
+try:
+    print(sqlite3.connect(sys.argv[1], timeout=0).execute("PRAGMA journal_mode=DELETE").fetchone()[0])
+except sqlite3.OperationalError as error:
+    print(error)
+"""
+
+
+@pytest.mark.django_db
+def test_a_further_connection_takes_no_lock_from_the_process(tmp_path: Path) -> None:
+    """Another process would find the database unused, remove the write-ahead log, and so corrupt it."""
+    path = tmp_path / "evdash.sqlite3"
+    settings = {**connections["default"].settings_dict, "ENGINE": "evdash.config.sqlite3", "NAME": str(path)}
+    settings["OPTIONS"] = {"init_command": "PRAGMA journal_mode=WAL;"}
+    first, second = DatabaseWrapper(settings, "first"), DatabaseWrapper(settings, "second")
+    try:
+        with first.cursor() as cursor:
+            cursor.execute("CREATE TABLE a (b)")
+        second.connect()
+        second.close()
+        done = subprocess.run(
+            [sys.executable, "-c", OTHER_PROCESS, path], capture_output=True, text=True, timeout=60, check=True
+        )
+        assert done.stdout == "database is locked\n"
+    finally:
+        first.close()
