@@ -85,7 +85,8 @@ def write(condition: Condition) -> str:
     if condition.comparison:
         return f"{sign}{key}:{condition.comparison.removeprefix('=')}{condition.value}"
     if condition.prefix:
-        return f"{sign}{key}:{condition.value if _PLAIN.fullmatch(condition.value) else _quote(condition.value)}*"
+        is_plain = not condition.value or _PLAIN.fullmatch(condition.value)
+        return f"{sign}{key}:{condition.value if is_plain else _quote(condition.value)}*"
     plain = None is not re.fullmatch(r"(?![<>])[\w./@~+#$%&=?!;,<>|{}\[\]()^:-]+", condition.value)
     return f"{sign}{key}:{condition.value if plain else _quote(condition.value)}"
 
