@@ -80,9 +80,8 @@ class Inheritance:
     """
 
     values: Mapping[str, SessionValues] = field(default_factory=dict)  # of the sessions with entries in the tail
-    names: Mapping[CallKey, Sequence[CallName]] = field(
-        default_factory=dict
-    )  # of the tail's calls with an unnamed entry
+    # Of the calls in the tail that have an entry without the name of its tool.
+    names: Mapping[CallKey, Sequence[CallName]] = field(default_factory=dict)
     _relabelled: Mapping[str, Sequence[Relabelled]] = field(default_factory=dict)  # by session
     _logged: Mapping[str, SessionValues | None] = field(default_factory=dict)  # None: the log lacks the session
     _tailed: Mapping[str, SessionValues] = field(default_factory=dict)
