@@ -30,7 +30,8 @@ KEYS = (*BY_NAME, IS, *TIME_KEYS, TEXT)
 
 _NAME = r"[A-Za-z_][\w.\-]*"
 _KEY = re.compile(_NAME + "(?=:)")
-_PLAIN = re.compile(r"[\w./@~+#$%&=?!;,<>|{}\[\]()^-]+")
+_PLAIN_TEXT = re.compile(r"(?!-)[\w./@~+#$%&=?!;,<>|{}\[\]()^-]+")
+_PLAIN_VALUE = re.compile(r"(?![<>])[\w./@~+#$%&=?!;,<>|{}\[\]()^:-]+")
 
 
 class FilterError(ValueError):
@@ -79,16 +80,13 @@ def write(condition: Condition) -> str:
     """Return the condition as a term that parses to the same condition."""
     sign = "-" if condition.negated else ""
     if condition.key == TEXT:
-        plain = _PLAIN.fullmatch(condition.value) is not None and not condition.value.startswith("-")
-        return sign + (condition.value if plain else _quote(condition.value))
+        return sign + (condition.value if _PLAIN_TEXT.fullmatch(condition.value) else _quote(condition.value))
     key = condition.key if re.fullmatch(_NAME, condition.key) else _quote(condition.key)
     if condition.comparison:
         return f"{sign}{key}:{condition.comparison.removeprefix('=')}{condition.value}"
-    if condition.prefix:
-        is_plain = not condition.value or _PLAIN.fullmatch(condition.value)
-        return f"{sign}{key}:{condition.value if is_plain else _quote(condition.value)}*"
-    plain = None is not re.fullmatch(r"(?![<>])[\w./@~+#$%&=?!;,<>|{}\[\]()^:-]+", condition.value)
-    return f"{sign}{key}:{condition.value if plain else _quote(condition.value)}"
+    plain = _PLAIN_VALUE.fullmatch(condition.value) or (condition.prefix and not condition.value)
+    star = "*" if condition.prefix else ""
+    return f"{sign}{key}:{condition.value if plain else _quote(condition.value)}{star}"
 
 
 @dataclass(frozen=True, slots=True)

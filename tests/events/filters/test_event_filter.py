@@ -3,7 +3,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evdash.events.filters.event_filter import EventFilter, FilterError, TimeBound
@@ -70,6 +70,8 @@ filters = st.builds(
 
 
 @given(filters)
+@example(EventFilter((Condition("field.0", "<", prefix=True),)))
+@example(EventFilter((Condition("tool", ">=5", prefix=True), Condition("tool", "<b>"))))
 def test_the_text_of_a_filter_parses_to_the_same_filter(event_filter: EventFilter) -> None:
     with declared(NAIVE):
         assert EventFilter.parse(event_filter.text()) == event_filter
