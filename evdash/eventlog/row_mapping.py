@@ -10,7 +10,7 @@ import msgpack
 
 from evdash.eventlog.models import AgentSession, AgentUser
 from evdash.events.decoding import decode
-from evdash.events.deduplication import CountChange, identity
+from evdash.events.deduplication import CountChange
 from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
 from evdash.events.filters.search_text import search_text
@@ -60,7 +60,7 @@ def decoded_values(event: Event) -> tuple[Any, ...]:
     return (
         event.occurred_us, event.is_error, event.type, event.session_id, event.user_id, event.severity, event.tool,
         event.model, event.agent, event.agent_version, event.code, event.error_group, event.event_id,
-        event.latency_ms, event.tokens, inherited_bits(event), search_text(event), identity(event),
+        event.latency_ms, event.tokens, inherited_bits(event), search_text(event), event.identity,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from django.utils.functional import cached_property
 
 from evdash.eventlog.inheritance import NOTHING_INHERITED, Inheritance, inheritance_of
 from evdash.eventlog.records import Position
-from evdash.events.deduplication import CountChange, Counted, changes, identity
+from evdash.events.deduplication import CountChange, Counted, changes
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.filters.keys import Condition
@@ -222,7 +222,7 @@ def _unlogged(
         if not (uncommitted := each.after(each.watermarks[group])):
             continue
         if logged_ids := tables.has(numbers[stream], uncommitted[0].entry_id, uncommitted[-1].entry_id):
-            logged |= {one.number: one.identity for one in uncommitted if one.packed_id in logged_ids}
+            logged |= {one.number: one.event.identity for one in uncommitted if one.packed_id in logged_ids}
     for number in logged:
         del held[number]
     with kept.lock:
@@ -256,16 +256,15 @@ def _changed(
     if not (gone or come or moved or has_come_to_tail or inheritance is not before.inheritance):
         return replace(before, reading=reading, version=tables.version)
     touched = {before._by_number[number].identity for number in gone}
-    touched |= {held[number].identity for number in come}
+    touched |= {held[number].event.identity for number in come}
     touched |= {logged[number] if number in logged else before._logged[number] for number in moved}
     alike = _alike_now(before, gone, [held[number] for number in come])
     if has_come_to_tail:
         touched |= _in_parts(tables.counted, alike.keys()).keys()
     again = come | {number for key in touched if key for number in alike.get(key, ())}
     worked_out = [held[number] for number in sorted(again)]
-    identities = [each.identity for each in worked_out]
-    counted = _in_parts(tables.counted, {key for key in identities if key})
-    count_changes = changes([each.event for each in worked_out], counted, identities)
+    counted = _in_parts(tables.counted, {key for each in worked_out if (key := each.event.identity)})
+    count_changes = changes([each.event for each in worked_out], counted)
     number_of = {id(each.event): each.number for each in worked_out}
     by_number = {number: change for number, change in before._by_number.items() if number not in gone}
     by_number |= {number_of[id(change.event)]: change for change in count_changes if change.is_new}
@@ -311,8 +310,8 @@ def _with_inherited(now: StreamDeltas, before: StreamDeltas, computed: Set[int])
     by_number = dict(now._by_number)
     for number in numbers:
         if change := by_number.get(number):
-            by_number[number] = replace(change, event=event(change.event))
-    taken_back = tuple(replace(change, event=event(change.event)) for change in now.taken_back)
+            by_number[number] = change._replace(event=event(change.event))
+    taken_back = tuple(change._replace(event=event(change.event)) for change in now.taken_back)
     return replace(now, _by_number=by_number, taken_back=taken_back)
 
 
@@ -335,8 +334,8 @@ def _alike_now(before: StreamDeltas, gone: Collection[int], come: Iterable[Held]
         if remaining := tuple(each for each in alike.pop(key) if each != number):
             alike[key] = remaining
     for held in come:
-        if held.identity:
-            alike[held.identity] = (*alike.get(held.identity, ()), held.number)
+        if held.event.identity:
+            alike[held.event.identity] = (*alike.get(held.event.identity, ()), held.number)
     return alike
 
 
@@ -354,8 +353,7 @@ def changes_of(
     events: Sequence[Event], counted: Callable[[Collection[bytes]], Mapping[bytes, Counted]]
 ) -> list[CountChange]:
     """Return the changes of these new events; `counted` returns the entries of their identities counted so far."""
-    identities = [identity(event) for event in events]
-    return changes(events, counted({key for key in identities if key}), identities)
+    return changes(events, counted({event.identity for event in events if event.identity}))
 
 
 def counted_in_log(identities: Collection[bytes]) -> Mapping[bytes, Counted]:
@@ -393,8 +391,7 @@ def _holders(values: Collection[object]) -> str:
 
 def original_of_duplicate(event: Event) -> EntryId | None:
     """Return the log entry that this event duplicates; None if it is not a duplicate."""
-    key = identity(event)
-    counted = counted_in_log({key}).get(key) if key else None
+    counted = counted_in_log({event.identity}).get(event.identity) if event.identity else None
     return counted.entry_id if counted and counted.entry_id < event.entry_id else None
 
 
@@ -404,7 +401,7 @@ def duplicates_among(events: Sequence[Event]) -> frozenset[Position]:
     If the earlier entry is past the log and on another page, only the counts detect the duplicate. Pages mark it once
     the log has both.
     """
-    keyed = [(key, event) for event in events if (key := identity(event))]
+    keyed = [(key, event) for event in events if (key := event.identity)]
     first = {key: counted.entry_id for key, counted in counted_in_log({key for key, _ in keyed}).items()}
     for key, event in keyed:
         first[key] = min(event.entry_id, first.get(key, event.entry_id))

@@ -14,10 +14,10 @@ from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.event_types import type_of
-from evdash.events.field_values import call_id_of
 from evdash.events.identifiers import identifier_of
-from evdash.events.inheritance import CallKey, own
-from evdash.events.latency_sketch import bucket_of, operation
+from evdash.events.inheritance import CallKey, own_text
+from evdash.events.latency_sketch import bucket_of
+from evdash.events.message_parts import MessagePart
 from evdash.events.session.call_matching import elapsed_ms
 
 
@@ -44,18 +44,15 @@ class Latency(NamedTuple):
 
 def call_parts(event: Event) -> tuple[tuple[CallKey, CallPart], ...]:
     """Return the event as part of its call, or of several calls of a message; empty without a call."""
-    if not event.session_id:
+    if not event.session_id or not event.call_id:
         return ()
-    itself = own(event)
-    inside = [part for part in event.parts if part.kind in ("call", "return") and part.call_id]
+    inside = calls_inside(event)
     if not inside:
-        if not (call_id := call_id_of(event)):
-            return ()
         part = CallPart(
-            event.entry_id, event.stream, type_of(event.type).is_call, event.occurred_us, event.latency_ms, itself.tool,
-            event.type,
+            event.entry_id, event.stream, type_of(event.type).is_call, event.occurred_us, event.latency_ms,
+            own_text(event, "tool"), event.type,
         )  # fmt: skip
-        return (((event.session_id, identifier_of(call_id)), part),)
+        return (((event.session_id, identifier_of(event.call_id)), part),)
     # The latency of a message is not that of the calls in it.
     return tuple(
         {
@@ -68,34 +65,39 @@ def call_parts(event: Event) -> tuple[tuple[CallKey, CallPart], ...]:
     )  # fmt: skip
 
 
-def latencies_of_parts(parts: Iterable[CallPart]) -> Counter[Latency]:
+def calls_inside(event: Event) -> list[MessagePart]:
+    """Return the calls and returns inside a message."""
+    return [part for part in event.parts if part.kind in ("call", "return") and part.call_id] if event.parts else []
+
+
+def latencies_of_parts(parts: Iterable[CallPart]) -> list[Latency]:
     """Return the latencies of the entries with one call ID."""
-    found: Counter[Latency] = Counter()
+    pairs: list[tuple[CallPart | None, CallPart | None]] = []
     opened: CallPart | None = None
     for part in sorted(parts):
-        if part.is_call:
-            _add(found, opened, None)
-            opened = part
-        else:
-            _add(found, opened, part)
-            opened = None
-    _add(found, opened, None)
-    return found
+        if not part.is_call:
+            pairs.append((opened, part))
+        elif opened:
+            pairs.append((opened, None))
+        opened = part if part.is_call else None
+    if opened:
+        pairs.append((opened, None))
+    return [latency for call, end in pairs if (latency := _latency(call, end))]
 
 
-def _add(found: Counter[Latency], call: CallPart | None, end: CallPart | None) -> None:
-    last = end or call
-    if last is None:
-        return
+def _latency(call: CallPart | None, end: CallPart | None) -> Latency | None:
+    """Return the latency of a call and its end, of which one may be missing; None without one."""
+    first, last = call or end, end or call
+    if first is None or last is None:
+        return None
     latency_ms = last.latency_ms
-    if latency_ms is None and call is not None and end is not None:
-        latency_ms = call.latency_ms
+    if latency_ms is None and first is not last:
+        latency_ms = first.latency_ms
         if latency_ms is None:
-            latency_ms = elapsed_ms(call.occurred_us, call.entry_id.ms, end.occurred_us, end.entry_id.ms)
-    if latency_ms is not None:
-        names = [part for part in (call, end) if part is not None]
-        name = next((part.tool for part in names if part.tool), names[0].type)
-        found[Latency(last.stream, last.occurred_us, name, bucket_of(latency_ms))] += 1
+            latency_ms = elapsed_ms(first.occurred_us, first.entry_id.ms, last.occurred_us, last.entry_id.ms)
+    if latency_ms is None:
+        return None
+    return Latency(last.stream, last.occurred_us, first.tool or last.tool or first.type, bucket_of(latency_ms))
 
 
 Parts = tuple[tuple[CallKey, CallPart], ...]
@@ -120,14 +122,14 @@ def changed_latencies(
         event = change.event
         for key, part in parts:
             (added if change.counts > 0 else removed).setdefault(key, set()).add(part)
-        is_of_message = any(part.kind in ("call", "return") and part.call_id for part in event.parts)
-        if event.latency_ms is not None and (not parts or is_of_message):
-            name = operation(own(event))
+        if event.latency_ms is not None and (not parts or calls_inside(event)):
+            name = own_text(event, "tool") or event.type
             found[Latency(event.stream, event.occurred_us, name, bucket_of(event.latency_ms))] += change.counts
     for key in added.keys() | removed.keys():
-        before = set(stored.get(key, ()))
-        gone = {(part.stream, part.entry_id) for part in removed.get(key, ())}
-        after = {part for part in before if (part.stream, part.entry_id) not in gone} | added.get(key, set())
+        before, after = stored.get(key, ()), added.get(key, set())
+        if before:
+            gone = {(part.stream, part.entry_id) for part in removed.get(key, ())}
+            after |= {part for part in before if (part.stream, part.entry_id) not in gone}
+            found.subtract(latencies_of_parts(before))
         found.update(latencies_of_parts(after))
-        found.subtract(latencies_of_parts(before))
     return Counter({latency: count for latency, count in found.items() if count})

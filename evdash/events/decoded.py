@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from evdash.events.event import Event
 from evdash.events.event_types import category_of
-from evdash.events.field_values import call_id_of, message_text, text
+from evdash.events.field_values import message_text, text
 from evdash.events.message_parts import MessagePart
 
 _PART_TYPES: Final = {"text": "text", "image": "image", "call": "tool_call", "return": "tool_result"}
@@ -29,7 +29,7 @@ def decoded(event: Event) -> dict[str, Any]:
         "model": event.model,
         "agent": event.agent,
         "agent_version": event.agent_version,
-        "call_id": call_id_of(event),
+        "call_id": event.call_id,
         "input_tokens": event.input_tokens,
         "output_tokens": event.output_tokens,
         "total_tokens": event.tokens if has_tokens else None,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, cast
 
 from evdash.events.clock_skew import is_ahead_of_stream
@@ -23,7 +26,7 @@ from evdash.events.upcasters import UPCASTERS, Upcasters
 from evdash.events.wire_profile import DEFAULT_PROFILE, Names, Plan, WireProfile
 
 DECODER_VERSION: Final[int] = 3
-"""The version of `decode`, raised with every change of its result (remarks aside), of `search_text` or of `identity`.
+"""The version of `decode`, raised with every change of its result (remarks aside) or of `search_text`.
 
 Workers then decode the rows of the event log again. tests/events/test_decoder.py fails after a change without a new
 version.
@@ -105,11 +108,12 @@ def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upca
     user_id, session_id = identifier(plan.user_id), identifier(plan.session_id)
     if NAMESPACES:
         session_id = in_namespace(entry.stream, session_id)
+    event_id = identifier(plan.event_id)
     code = identifier(plan.code) or (_shortened(error.code, "the error code", remarks) if error else "")
     text_of_error = masked(error_text, user_id, session_id) if is_error else ""
     return Event(
         entry=entry,
-        event_id=identifier(plan.event_id),
+        event_id=event_id,
         type=event_type,
         session_id=session_id,
         user_id=user_id,
@@ -124,6 +128,7 @@ def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upca
         model=identifier(plan.model, "name"),
         agent=identifier(plan.agent, "name"),
         agent_version=identifier(plan.agent_version, "version"),
+        call_id=_call_id(plan, data, parts),
         latency_ms=_latency_ms(plan, data, kind, remarks),
         # The start or end of a session repeats the sum of its events.
         tokens=0 if kind.starts_session or kind.ends_session else tokens.total,
@@ -137,7 +142,27 @@ def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upca
         parts=parts,
         remarks=tuple(remarks),
         profile=profile,
+        identity=_identity(entry, profile) if event_id else None,
     )
+
+
+_NAME: Final = itemgetter(0)
+_LENGTHS: Final = [length.to_bytes(8, "big") for length in range(256)]
+
+
+def _identity(entry: Entry, profile: WireProfile) -> bytes:
+    """Return 16 bytes, equal for two entries with a producer's ID if and only if they are duplicates.
+
+    Duplicates share the stream, the producer's ID and all fields except timestamps. Some producers set the timestamp at
+    every attempt. The order of differently named fields is ignored, because producers that write a map (Go's) may
+    change it. An equal ID alone is not enough. Some producers number events within a session, or give the parts of one
+    answer the same ID.
+    """
+    timestamps = profile.raw_timestamps
+    pairs = sorted([pair for pair in entry.pairs if pair[0] not in timestamps], key=_NAME)
+    parts = [entry.stream.encode(), *chain.from_iterable(pairs)]
+    encoded = b"".join([(_LENGTHS[n] if (n := len(part)) < 256 else n.to_bytes(8, "big")) + part for part in parts])
+    return hashlib.blake2b(encoded, digest_size=16).digest()
 
 
 def _flat(entry: Entry, remarks: list[str]) -> dict[str, str]:
@@ -289,6 +314,14 @@ def _parts(plan: Plan, data: Mapping[str, Any]) -> tuple[MessagePart, ...]:
     if calls is None and not isinstance(content, list) and (not isinstance(content, str) or content[:1] not in "[ \n"):
         return ()
     return parts_of(content, calls)
+
+
+def _call_id(plan: Plan, data: Mapping[str, Any], parts: tuple[MessagePart, ...]) -> str:
+    """Return the ID that links a call to its return, also of one inside the message; "" without one."""
+    for name in plan.call_id:
+        if (value := data[name]) not in (None, ""):
+            return _text(value)
+    return next((part.call_id for part in parts if part.call_id), "") if parts else ""
 
 
 class _Error(NamedTuple):

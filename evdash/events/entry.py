@@ -6,7 +6,6 @@ Format and order: https://redis.io/docs/latest/develop/data-types/streams/#entry
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar, NamedTuple, Self
 
@@ -88,8 +87,7 @@ EntryId.MIN = EntryId(0, 0)
 EntryId.MAX = EntryId(MAX_HALF, MAX_HALF)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One entry of a stream, with its raw pairs in order. A repeated field stays repeated."""
 
     stream: str

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.error_fingerprints import masked
-from evdash.events.inheritance import own
+from evdash.events.inheritance import own_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class ErrorGroupSummary:
     @classmethod
     def of(cls, change: CountChange) -> ErrorGroupSummary:
         """Return the group of this one error."""
-        event, itself = change.event, own(change.event)
+        event, user_id = change.event, own_text(change.event, "user")
         return cls(
             fingerprint=event.error_group,
             type=event.type,
             code=event.code,
-            tool=itself.tool,
-            masked=masked(event.error, itself.user_id, event.session_id),
+            tool=own_text(event, "tool"),
+            masked=masked(event.error, user_id, event.session_id),
             first=(event.entry_id, event.stream),
             last_id=event.entry_id,
             first_us=event.credible_us,
@@ -49,7 +49,7 @@ class ErrorGroupSummary:
             events=change.counts,
             sessions=frozenset({event.session_id} - {""}),
             users=frozenset({event.user_id} - {""}),
-            unnamed=frozenset({event.session_id} - {""}) if not itself.user_id else frozenset(),
+            unnamed=frozenset({event.session_id} - {""}) if not user_id else frozenset(),
         )
 
     def merged(self, other: ErrorGroupSummary) -> ErrorGroupSummary:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from evdash.events.clock_skew import bounded_time_us
 from evdash.events.entry import Entry, EntryId
 from evdash.events.message_parts import MessagePart
-from evdash.events.wire_profile import DEFAULT_PROFILE, WireProfile
+from evdash.events.wire_profile import WireProfile
 
 UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -54,8 +54,7 @@ def _field(raw_name: bytes, raw_value: bytes) -> Field:
     return Field(name_of(raw_name), value, raw_value, is_text)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """A decoded entry. A text that the entry lacks is "". Every text encodes as UTF-8.
 
     Identifiers (type, session, user, tool, …) have at most 200 characters. A longer identifier is cut and ends with a
@@ -78,6 +77,7 @@ class Event:
     model: str
     agent: str
     agent_version: str
+    call_id: str  # links a call to its return; as long as written
     latency_ms: float | None
     tokens: int
     input_tokens: int | None
@@ -89,7 +89,8 @@ class Event:
     shown_apart: frozenset[str]  # names in `data` that a row of the event shows apart from its other fields
     parts: tuple[MessagePart, ...]  # of the message, if its content is a list of parts or it has tool calls
     remarks: tuple[str, ...]  # sentences: problems of decoding, and upcasts
-    profile: WireProfile = field(default=DEFAULT_PROFILE, repr=False)  # the names that it was decoded with
+    profile: WireProfile  # the names that it was decoded with
+    identity: bytes | None  # 16 bytes, equal for duplicates (decoding.py); None without `event_id`
     # Properties that the entry lacks, and that are from its session or call: keys of INHERITED (inheritance.py).
     inherited: tuple[str, ...] = ()
 

@@ -38,11 +38,6 @@ def calls_in_message(event: Event) -> str:
     return "\n".join(f"{part.tool} {part.arguments}".strip() for part in event.parts if part.kind == "call")
 
 
-def call_id_of(event: Event) -> str:
-    """Return the ID that links a call to its return, also one inside a message; "" without one."""
-    return text(event, event.profile.call_id) or next((part.call_id for part in event.parts if part.call_id), "")
-
-
 def present(event: Event, names: tuple[str, ...], default: Any = None) -> Any:
     """Return the value of the first of these fields that the event has, also an empty one; without any the default."""
     for name in names:

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from operator import attrgetter
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.event_types import SESSION, type_of
-from evdash.events.field_values import call_id_of
 from evdash.events.identifiers import identifier_of
 
 INHERITED: Final = {
@@ -93,7 +91,7 @@ def declared_by(event: Event) -> SessionValues:
     """Return the values that the event declares for its session."""
     if type_of(event.type).category is not SESSION or not event.session_id:
         return NO_VALUES
-    texts = (getattr(event, INHERITED[name]) if name not in event.inherited else "" for name in _OF_SESSION)
+    texts = (own_text(event, name) for name in _OF_SESSION)
     return SessionValues(*(FirstText(text, event.entry_id) if text else NO_TEXT for text in texts))
 
 
@@ -111,20 +109,25 @@ class CallName(NamedTuple):
 
 def call_names(event: Event) -> tuple[tuple[CallKey, CallName], ...]:
     """Return the calls that the event names, or the one whose tool it inherits; in most cases at most one."""
-    if not event.session_id:
+    if not event.session_id or not event.call_id:
         return ()
     place = (event.entry_id, event.stream)
-    calls = [part for part in event.parts if part.kind == "call" and part.call_id and part.tool]
+    calls = [part for part in event.parts if part.kind == "call" and part.call_id and part.tool] if event.parts else ()
     if calls:
         return tuple(
             ((event.session_id, identifier_of(part.call_id)), CallName(*place, identifier_of(part.tool)))
             for part in calls
         )
-    call_id = call_id_of(event)
-    tool = "" if "tool" in event.inherited else event.tool
-    if not call_id or (tool and type_of(event.type).call == "return"):
+    tool = own_text(event, "tool")
+    if tool and type_of(event.type).call == "return":
         return ()  # a result that names its tool needs no call
-    return (((event.session_id, identifier_of(call_id)), CallName(*place, tool)),)
+    return (((event.session_id, identifier_of(event.call_id)), CallName(*place, tool)),)
+
+
+def own_text(event: Event, name: str) -> str:
+    """Return the text of a property, a key of INHERITED; "" if the event inherited it."""
+    text: str = "" if name in event.inherited else getattr(event, INHERITED[name])
+    return text
 
 
 def own(event: Event, keep: Container[str] = ()) -> Event:
@@ -138,17 +141,15 @@ def own(event: Event, keep: Container[str] = ()) -> Event:
 
 def with_values(event: Event, texts: Mapping[str, str], inherited: tuple[str, ...]) -> Event:
     """Return the event with these texts, by keys of INHERITED, and these names of what it has inherited in all."""
-    values = list(_VALUES(event))  # a third of the time of `dataclasses.replace`; workers do this for most events
+    values: list[Any] = list(event)  # a third of the time of `_replace`; workers do this for most events
     for name, text in texts.items():
         values[_NUMBERS[name]] = text
     values[_NUMBER_OF_INHERITED] = inherited
-    return Event(*values)
+    return Event._make(values)
 
 
-_NAMES: Final = tuple(field.name for field in fields(Event))
-_VALUES: Final = attrgetter(*_NAMES)
-_NUMBERS: Final = {name: _NAMES.index(attribute) for name, attribute in INHERITED.items()}
-_NUMBER_OF_INHERITED: Final = _NAMES.index("inherited")
+_NUMBERS: Final = {name: Event._fields.index(attribute) for name, attribute in INHERITED.items()}
+_NUMBER_OF_INHERITED: Final = Event._fields.index("inherited")
 
 
 def inherit(event: Event, values: SessionValues | None, names: Sequence[CallName] | None) -> Event:
@@ -186,10 +187,9 @@ def _tool_of_call(event: Event, names: Sequence[CallName]) -> str:
 
 def call_key(event: Event) -> CallKey | None:
     """Return the key of the call whose tool the event inherits; None if it names its tool, or has no call."""
-    if (event.tool and "tool" not in event.inherited) or not event.session_id:
+    if own_text(event, "tool") or not event.session_id:
         return None
-    call_id = call_id_of(event)
-    return (event.session_id, identifier_of(call_id)) if call_id else None
+    return (event.session_id, identifier_of(event.call_id)) if event.call_id else None
 
 
 def inherit_among(events: Sequence[Event]) -> list[Event]:

@@ -158,6 +158,7 @@ class WireProfile:
             model=present(self.model),
             agent=present(self.agent),
             agent_version=present(self.agent_version),
+            call_id=present(self.call_id),
             latency_ms=present(self.latency_ms),
             tokens=present(self.tokens),
             input_tokens=present(self.input_tokens),
@@ -211,6 +212,7 @@ class Plan:
     model: Names
     agent: Names
     agent_version: Names
+    call_id: Names
     latency_ms: Names
     tokens: Names
     input_tokens: Names

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from evdash.events.decoding import decode
-from evdash.events.deduplication import identity
 from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
@@ -91,7 +90,7 @@ class Hub:
 
     def _arrival(self, event: Event) -> Arrival:
         """Return the arrival of an event, marked as a duplicate if its identity is among the recent ones."""
-        key = identity(event)
+        key = event.identity
         if key is None:
             return Arrival(event, self._render)
         is_duplicate = key in self._identities

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import redis
 
@@ -22,8 +22,7 @@ class GroupMissing(Exception):
     """A consumer group that does not exist, or has lost its stream. The message names both."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """An entry pending for this consumer. `entry` is None if the entry was deleted or trimmed since."""
 
     stream: str

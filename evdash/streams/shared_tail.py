@@ -16,7 +16,6 @@ from typing import Any, Final
 import redis
 
 from evdash.events.decoding import decode
-from evdash.events.deduplication import identity
 from evdash.events.entry import Entry, EntryId
 from evdash.events.event import Event
 from evdash.events.filters.keys import ATTRIBUTES, IS, Condition
@@ -57,17 +56,9 @@ class Held:
         self.packed_id = event.entry_id.to_bytes()
         self.number = 0  # unique, in the order in which the tail added its events
         self.size = sum([len(name) + len(value) for name, value in event.entry.pairs])
-        self._identity: bytes | None = None
-        self._has_identity = False
         self._search_text: str | None = None
         self._values: SessionValues | None = None
         self._names: tuple[tuple[CallKey, CallName], ...] | None = None
-
-    @property
-    def identity(self) -> bytes | None:
-        if not self._has_identity:
-            self._identity, self._has_identity = identity(self.event), True
-        return self._identity
 
     @property
     def search_text(self) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evdash.events.deduplication import CountChange, Counted, changes, identity
+from evdash.events.deduplication import CountChange, Counted, changes
 from evdash.events.event import Event
 from tests.builders import event
 
@@ -29,7 +28,7 @@ _events = st.lists(
 
 def test_the_same_fields_and_producers_id_are_a_duplicate_at_another_time_and_in_another_order() -> None:
     one = event("1-0", id="e", type="a", content="x", timestamp="1700000000")
-    assert identity(one) == identity(event("2-0", timestamp="1700000009", content="x", type="a", id="e"))
+    assert one.identity == event("2-0", timestamp="1700000009", content="x", type="a", id="e").identity
 
 
 def test_an_id_alone_makes_no_duplicate() -> None:
@@ -39,12 +38,12 @@ def test_an_id_alone_makes_no_duplicate() -> None:
         event("2-0", id="1", type="message.added", session_id="s1", content="y"),
         event("2-0", "other", id="1", type="message.added", session_id="s1", content="x"),
     ):
-        assert identity(one) != identity(other)
-    assert identity(event("1-0", type="a")) is None
+        assert one.identity != other.identity
+    assert event("1-0", type="a").identity is None
 
 
 def test_fields_are_not_run_together() -> None:
-    assert identity(event(id="e", a="bc")) != identity(event(id="e", ab="c"))
+    assert event(id="e", a="bc").identity != event(id="e", ab="c").identity
 
 
 @given(_events, st.data())
@@ -60,11 +59,11 @@ def test_what_counts_in_the_end_does_not_depend_on_order_and_batches(events: lis
         assert sorted(c.event.entry_id for c in found if c.is_new) == sorted(e.entry_id for e in batch)
         total.update(_sum_up(found))
         for change in found:
-            key = identity(change.event)
+            key = change.event.identity
             if key and change.counts == 1:
                 counted[key] = Counted(change.event.entry_id, change.event.occurred_us)
     assert +total == +at_once
-    assert sum(at_once.values()) == len({identity(e) or e.entry_id for e in events})
+    assert sum(at_once.values()) == len({e.identity or e.entry_id for e in events})
 
 
 def _sum_up(found: list[CountChange]) -> Counter[tuple[int, int]]:
@@ -78,8 +77,8 @@ def _sum_up(found: list[CountChange]) -> Counter[tuple[int, int]]:
 def test_what_is_taken_back_is_the_event_that_was_counted() -> None:
     late = event("9-0", id="e", type="a", content="x", timestamp="1700000009")
     early = event("1-0", id="e", type="a", content="x", timestamp="1700000000")
-    key = identity(late)
+    key = late.identity
     assert key is not None
     taken_back = changes([early], {key: Counted(late.entry_id, late.occurred_us)})[1]
     assert (taken_back.counts, taken_back.is_new) == (-1, False)
-    assert replace(taken_back.event, entry=late.entry, data=late.data) == late
+    assert taken_back.event._replace(entry=late.entry, data=late.data) == late

@@ -7,7 +7,7 @@ from dataclasses import fields
 import pytest
 
 from evdash.events.decoding import decode
-from evdash.events.deduplication import Counted, changes, identity
+from evdash.events.deduplication import Counted, changes
 from evdash.events.entry import Entry
 from evdash.events.event import Event
 from evdash.events.event_types import describe_event, lane_of, turn_of
@@ -114,12 +114,12 @@ def test_a_retry_is_a_duplicate_by_the_profile() -> None:
     first, *_ = events(heure="1764000000")
     again, *_ = events(heure="1764000009")
     other, *_ = events(heure="1764000009", texte="other")
-    assert identity(first) == identity(again) != identity(other)
+    assert first.identity == again.identity != other.identity
 
 
 def test_an_event_counted_before_keeps_its_profile() -> None:
     earlier, *_ = events(heure="1764000000")
-    key = identity(earlier)
+    key = earlier.identity
     assert key is not None
     _, taken_back = changes([earlier], {key: Counted(earlier.entry_id.next(), 5)})
     assert (taken_back.counts, taken_back.event.session_id) == (-1, "s")

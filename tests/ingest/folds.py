@@ -24,7 +24,7 @@ from evdash.eventlog.row_mapping import INHERITED_COLUMNS, inherited_values, pac
 from evdash.eventlog.time_buckets import WIDTHS_S, slot_start_s
 from evdash.events.call_latencies import changed_latencies, with_parts
 from evdash.events.decoding import decode
-from evdash.events.deduplication import changes, identity
+from evdash.events.deduplication import changes
 from evdash.events.entry import Entry, EntryId
 from evdash.events.error_groups import error_groups_of
 from evdash.events.inheritance import inherit_among
@@ -38,7 +38,7 @@ def expected(entries: Sequence[Entry]) -> Tables:
     own = changes([decode(entry) for entry in entries], {})
     groups = error_groups_of(own)
     events = inherit_among([change.event for change in own])
-    found = [replace(change, event=event) for change, event in zip(own, events, strict=True)]
+    found = [change._replace(event=event) for change, event in zip(own, events, strict=True)]
     sessions, users = sessions_of(found), users_of(found)
     last_of: dict[tuple[str, str], EntryId] = {}
     days: defaultdict[tuple[str, Any], list[int]] = defaultdict(lambda: [0, 0])
@@ -67,7 +67,7 @@ def expected(entries: Sequence[Entry]) -> Tables:
     return {
         "log": {
             (event.stream, event.entry_id): (
-                pack(event.entry.pairs), event.type, change.is_duplicate, identity(event), inherited_values(event)
+                pack(event.entry.pairs), event.type, change.is_duplicate, event.identity, inherited_values(event)
             )
             for change, event in zip(found, events, strict=True)
         },

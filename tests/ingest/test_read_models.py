@@ -75,6 +75,6 @@ def test_batches_in_any_order_give_the_summaries_of_all_events(events: list[Even
 def test_a_change_that_is_taken_back_leaves_participants_and_times() -> None:
     found: Sequence[CountChange] = changes([event("1-0", session_id="s", user_id="u", tokens="5")], {})
     read_models.add_to_sessions(found)
-    read_models.add_to_sessions([replace(found[0], counts=-1, is_new=False)])
+    read_models.add_to_sessions([found[0]._replace(counts=-1, is_new=False)])
     summary = session_of_row(AgentSession.objects.get())
     assert (summary.events, summary.tokens, summary.user_id) == (0, 0, "u")

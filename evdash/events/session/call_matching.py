@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from evdash.events.event import Event
 from evdash.events.event_types import type_of
-from evdash.events.field_values import call_id_of, count, text
+from evdash.events.field_values import count, text
 from evdash.events.session.state import Call, OpenCalls
 
 
@@ -22,7 +22,7 @@ def with_open_call(calls: OpenCalls, event: Event, call: Call) -> OpenCalls:
 
     A complete call without an ID is not added, because it cannot end.
     """
-    if call_id := call_id_of(event):
+    if call_id := event.call_id:
         return calls._replace(by_call_id=calls.by_call_id.put(call_id, call))
     if is_complete(event):
         return calls
@@ -37,7 +37,7 @@ def call_ended_by(calls: OpenCalls, event: Event) -> tuple[Call | None, OpenCall
     event_type = type_of(event.type)
     if event_type.is_call:
         return None, calls
-    if call_id := call_id_of(event):
+    if call_id := event.call_id:
         call = calls.by_call_id.get(call_id)
         return call, calls._replace(by_call_id=calls.by_call_id.without(call_id)) if call else calls
     if event_type.call != "return" and not (event.is_error and event.tool):
@@ -52,7 +52,7 @@ def is_complete(call: Event) -> bool:
     """Return whether the call contains its own end, or is a record of a search that cannot have a return."""
     if call.is_error or text(call, call.profile.result) or results_of(call) is not None:
         return True
-    return type_of(call.type).call == "search" and not call.tool and not call_id_of(call)
+    return type_of(call.type).call == "search" and not call.tool and not call.call_id
 
 
 def results_of(event: Event) -> int | None:

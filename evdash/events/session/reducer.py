@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from evdash.events.deduplication import identity
 from evdash.events.event import Event
 from evdash.events.event_types import type_of
-from evdash.events.field_values import beginning, call_id_of, count, text
+from evdash.events.field_values import beginning, count, text
 from evdash.events.inheritance import own
 from evdash.events.latency_sketch import operation
 from evdash.events.session.aspects import NAME_CHARS, Aspect
@@ -49,7 +48,7 @@ def with_call(state: SessionState, event: Event, at: str) -> SessionState:
     if event_type.call == "return":
         alone = ToolCall(
             at,
-            call_id_of(event),
+            event.call_id,
             event.tool,
             "",
             "no call",
@@ -70,7 +69,7 @@ def with_call(state: SessionState, event: Event, at: str) -> SessionState:
 def _begun(state: SessionState, event: Event, at: str, *, is_search: bool) -> SessionState:
     ended = is_complete(event)
     status = "failed" if event.is_error else "returned" if ended else "open"
-    arguments, call_id, error = text(event, event.profile.arguments), call_id_of(event), beginning(event.error)
+    arguments, call_id, error = text(event, event.profile.arguments), event.call_id, beginning(event.error)
     totals = state.totals._replace(open_calls=state.totals.open_calls + (not ended))
     if is_search:
         call = Call("searches", len(state.searches))
@@ -172,7 +171,7 @@ def fold(state: SessionState, event: Event) -> SessionState:
     is left out, and `failures` records that at this event. A duplicate is only recorded as a duplicate.
     """
     event = own(event, keep=("tool",))  # the state at an event does not depend on later ones
-    at, key = position(event), identity(event)
+    at, key = position(event), event.identity
     state = state._replace(folded=state.folded + 1, at=at, session_id=state.session_id or event.session_id)
     if key is not None and key in state.hidden.seen:
         aspects: tuple[Aspect, ...] = (_as_duplicate,)
@@ -277,7 +276,7 @@ def _clock(state: SessionState, event: Event, at: str) -> SessionState:
 
 def _latency(state: SessionState, event: Event, at: str) -> SessionState:
     took_ms = event.latency_ms
-    if took_ms is None or (type_of(event.type).is_call and call_id_of(event) and not is_complete(event)):
+    if took_ms is None or (type_of(event.type).is_call and event.call_id and not is_complete(event)):
         return state  # the latency of an open call counts when it ends, unless its return has one
     return _with_latency(state, operation(event), took_ms, at)
 

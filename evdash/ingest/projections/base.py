@@ -157,11 +157,11 @@ class Projection(ABC):
 
     def _changes(self, events: Sequence[Event], positions: Positions) -> list[CountChange]:
         """Return the changes of new events. Events without an effect need no search for duplicates."""
-        with_effect = [event for event in events if self._has_effect(event)]
+        with_effect, without = list[Event](), list[Event]()
+        for event in events:
+            (with_effect if self._has_effect(event) else without).append(event)
         changed = changes_of(with_effect, partial(self._counted, positions=positions))
-        if len(with_effect) < len(events):
-            changed += [CountChange(event) for event in events if not self._has_effect(event)]
-        return changed
+        return changed + [CountChange(event) for event in without]
 
     def _note(self, new: Sequence[Event], positions: Positions, apply_ns: int) -> None:
         by_stream = Counter(event.stream for event in new)

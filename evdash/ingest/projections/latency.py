@@ -13,7 +13,6 @@ from evdash.eventlog.time_buckets import WIDTHS_S, slot_start_s
 from evdash.events.call_latencies import Parts, changed_latencies, with_parts
 from evdash.events.deduplication import CountChange
 from evdash.events.event import Event
-from evdash.events.field_values import call_id_of
 from evdash.ingest.projections.base import CountingProjection
 
 _KEY: Final = ("width_s", "start_s", "operation", "bucket", "stream_id")
@@ -25,7 +24,7 @@ class AnalyticsProjection(CountingProjection):
     name = "analytics"
 
     def _has_effect(self, event: Event) -> bool:
-        return event.latency_ms is not None or bool(event.session_id and call_id_of(event))
+        return event.latency_ms is not None or bool(event.session_id and event.call_id)
 
     def _add(self, changed: Sequence[CountChange], numbers: Mapping[str, int]) -> None:
         added: Counter[tuple[int, int, str, int, int]] = Counter()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import strategies as st
 
 from evdash.events.decoding import decode
@@ -95,5 +93,5 @@ def sessions(draw: st.DrawFn, stream: str = "memory:events") -> list[Event]:
     for number, pairs in enumerate(pairs for part in parts for pairs in part):
         if pairs not in decoded:
             decoded[pairs] = decode(Entry(stream, EntryId.MIN, pairs))
-        events.append(replace(decoded[pairs], entry=Entry(stream, EntryId(START_MS + number, 0), pairs)))
+        events.append(decoded[pairs]._replace(entry=Entry(stream, EntryId(START_MS + number, 0), pairs)))
     return events
