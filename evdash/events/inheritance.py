@@ -13,6 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from evdash.events.entry import EntryId
@@ -181,8 +182,8 @@ def inherit(event: Event, values: SessionValues | None, names: Sequence[CallName
 
 def _tool_of_call(event: Event, names: Sequence[CallName]) -> str:
     place = bisect_left(names, (event.entry_id, event.stream), key=lambda name: (name.entry_id, name.stream))
-    before = next((name.tool for name in reversed(names[:place]) if name.tool), "")
-    return before or next((name.tool for name in names[place:] if name.tool), "")
+    indexes = chain(range(place - 1, -1, -1), range(place, len(names)))
+    return next((names[index].tool for index in indexes if names[index].tool), "")
 
 
 def call_key(event: Event) -> CallKey | None:

@@ -12,7 +12,7 @@ from functools import reduce
 from operator import or_
 from typing import Final
 
-from django.db.models import F, Max, Q
+from django.db.models import F, Q
 
 from evdash.eventlog.bulk import insert, update
 from evdash.eventlog.group_progress import all_stream_numbers
@@ -190,11 +190,12 @@ def _relabel(
 
 
 def _settle(user_id: str, moved: Sequence[Event]) -> None:
-    """Correct what sums do not tell of a user who has lost these events: ends, days and sessions without any event."""
+    """Correct the values of a user that are not sums, after these events have another one: ends, days and sessions."""
     rows = LoggedEvent.objects.filter(user_id=user_id)
+    by_id = rows.order_by("entry_id").values_list("entry_id", flat=True)
     lost = 0
     for session_id in {event.session_id for event in moved}:
-        last_id = rows.filter(session_id=session_id).aggregate(Max("entry_id"))["entry_id__max"]
+        last_id = by_id.filter(session_id=session_id).last()
         participation = Participation.objects.filter(user_id=user_id, session_id=session_id)
         if last_id is None:
             lost += participation.delete()[0]
@@ -204,21 +205,28 @@ def _settle(user_id: str, moved: Sequence[Event]) -> None:
         start_us = us_from_datetime(datetime.combine(day, time(), UTC))
         if not rows.filter(occurred_us__gte=start_us, occurred_us__lt=start_us + _DAY_US).exists():
             UserDay.objects.filter(user_id=user_id, day=day).delete()
-    ends = list(rows.values_list("entry_id", "occurred_us"))
-    user = AgentUser.objects.filter(user_id=user_id)
-    if not ends:
-        user.delete()
+    users = AgentUser.objects.filter(user_id=user_id)
+    first_id, last_id = by_id.first(), by_id.last()
+    if first_id is None or last_id is None:
+        users.delete()
         Tally.objects.filter(name="users").update(value=F("value") - 1)
         return
-    times_us = [bounded_time_us(occurred_us, entry_id) for entry_id, occurred_us in ends]
-    ids = [entry_id for entry_id, _ in ends]
-    user.update(
-        first_id=min(ids),
-        last_id=max(ids),
-        first_us=min(times_us),
-        last_us=max(times_us),
-        sessions=F("sessions") - lost,
-    )
+    users.update(first_id=first_id, last_id=last_id, sessions=F("sessions") - lost)
+    first_us, last_us = users.values_list("first_us", "last_us").get()
+    if any(event.credible_us in (first_us, last_us) for event in moved):
+        # The credible time depends on the entry ID, so SQL cannot compute it.
+        times = rows.values_list("occurred_us", "entry_id").iterator()
+        first_us, last_us = _ends(bounded_time_us(*row) for row in times)
+        users.update(first_us=first_us, last_us=last_us)
+
+
+def _ends(numbers: Iterable[int]) -> tuple[int, int]:
+    """Return the smallest and the largest of these numbers, of which there is at least one."""
+    numbers = iter(numbers)
+    smallest = largest = next(numbers)
+    for number in numbers:
+        smallest, largest = min(smallest, number), max(largest, number)
+    return smallest, largest
 
 
 _DAY_US: Final = timedelta(days=1) // timedelta(microseconds=1)

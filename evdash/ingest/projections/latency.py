@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from evdash.eventlog.bulk import Merge, insert, upsert
+from evdash.eventlog.group_progress import all_stream_numbers
 from evdash.eventlog.latencies import stored_parts
 from evdash.eventlog.models import CallTiming, LatencyCount
 from evdash.eventlog.time_buckets import WIDTHS_S, slot_start_s
@@ -29,7 +30,10 @@ class AnalyticsProjection(CountingProjection):
     def _add(self, changed: Sequence[CountChange], numbers: Mapping[str, int]) -> None:
         added: Counter[tuple[int, int, str, int, int]] = Counter()
         counted = with_parts(changed)
-        for latency, events in changed_latencies(counted, stored_parts(counted)).items():
+        latencies = changed_latencies(counted, stored_parts(counted))
+        if any(latency.stream not in numbers for latency in latencies):  # the other entry of a call may be anywhere
+            numbers = all_stream_numbers(())
+        for latency, events in latencies.items():
             for width_s in WIDTHS_S:
                 start_s = slot_start_s(latency.occurred_us, width_s)
                 added[width_s, start_s, latency.operation, latency.bucket, numbers[latency.stream]] += events
@@ -47,10 +51,11 @@ class AnalyticsProjection(CountingProjection):
 
 def _store_parts(changed: Sequence[tuple[CountChange, Parts]], numbers: Mapping[str, int]) -> None:
     """Store the parts of calls that these changes count, and delete those that they take back."""
-    for change, _ in changed:
+    for change, parts in changed:
         if change.counts < 0:
             entry = {"stream_id": numbers[change.event.stream], "entry_id": change.event.entry_id}
-            CallTiming.objects.filter(session_id=change.event.session_id, **entry).delete()
+            for session_id, call_id in dict(parts):
+                CallTiming.objects.filter(session_id=session_id, call_id=call_id, **entry).delete()
     rows = [
         (
             *key, numbers[part.stream], part.entry_id.to_bytes(), part.is_call, part.occurred_us, part.latency_ms,
