@@ -1,4 +1,4 @@
-"""In whatever order and batches entries arrive, the tables are the fold over all of them; so they are after a rebuild."""
+"""In any order of arrival and in any batches, the tables are the fold over all entries, also after a rebuild."""
 
 from __future__ import annotations
 
