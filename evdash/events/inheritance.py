@@ -172,7 +172,7 @@ def inherit(event: Event, values: SessionValues | None, names: Sequence[CallName
             new["agent"] = values.agent.text
         if not event.model and values.model.text:
             new["model"] = values.model.text
-    if names and not event.tool and (tool := _tool_of_call(event, names)):
+    if names and not event.tool and (tool := tool_of_call((event.entry_id, event.stream), names)):
         new["tool"] = tool
     if not new:
         return event
@@ -180,9 +180,13 @@ def inherit(event: Event, values: SessionValues | None, names: Sequence[CallName
     return with_values(event, new, ordered)
 
 
-def _tool_of_call(event: Event, names: Sequence[CallName]) -> str:
-    place = bisect_left(names, (event.entry_id, event.stream), key=lambda name: (name.entry_id, name.stream))
-    indexes = chain(range(place - 1, -1, -1), range(place, len(names)))
+def tool_of_call(place: tuple[EntryId, str], names: Sequence[CallName]) -> str:
+    """Return the tool that an entry at this place (entry ID and stream) inherits from these entries of its call.
+
+    `names` are in their order.
+    """
+    index = bisect_left(names, place)
+    indexes = chain(range(index - 1, -1, -1), range(index, len(names)))
     return next((names[index].tool for index in indexes if names[index].tool), "")
 
 

@@ -40,6 +40,7 @@ from evdash.events.inheritance import (
     inherit,
     inherit_all,
     own,
+    tool_of_call,
 )
 from evdash.ingest import read_models
 
@@ -64,7 +65,7 @@ def with_inherited(changes: Sequence[CountChange], numbers: Mapping[str, int]) -
         for key, name in call_names(event):
             added_names[key].append(name)
     stored = logged_names(added_names.keys() | {call for event in events if (call := call_key(event))})
-    names = {key: sorted({*stored.get(key, ()), *added_names[key]}) for key in stored.keys() | added_names.keys()}
+    names = {key: sorted([*stored.get(key, ()), *added_names[key]]) for key in stored.keys() | added_names.keys()}
     changed = [key for key, its_values in before.items() if values[key] is not its_values]
     changed = [key for key in changed if values[key].texts != before[key].texts]
     renamed = [
@@ -72,7 +73,7 @@ def with_inherited(changes: Sequence[CountChange], numbers: Mapping[str, int]) -
         for key, several in stored.items()
         if any(name.tool for name in added_names[key])
         for name in several
-        if not name.tool
+        if not name.tool and tool_of_call(name[:2], several) != tool_of_call(name[:2], names[key])
     ]
     if changed or renamed:
         _relabel(_rows_of_sessions(changed), values, names)
