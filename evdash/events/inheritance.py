@@ -113,12 +113,14 @@ def call_names(event: Event) -> tuple[tuple[CallKey, CallName], ...]:
     if not event.session_id or not event.call_id:
         return ()
     place = (event.entry_id, event.stream)
-    calls = [part for part in event.parts if part.kind == "call" and part.call_id and part.tool] if event.parts else ()
+    # Several calls of one message may have the same ID: the first counts.
+    calls = {
+        identifier_of(part.call_id): identifier_of(part.tool)
+        for part in reversed(event.parts)
+        if part.kind == "call" and part.call_id and part.tool
+    }
     if calls:
-        return tuple(
-            ((event.session_id, identifier_of(part.call_id)), CallName(*place, identifier_of(part.tool)))
-            for part in calls
-        )
+        return tuple([((event.session_id, call_id), CallName(*place, tool)) for call_id, tool in calls.items()])
     tool = own_text(event, "tool")
     if tool and type_of(event.type).call == "return":
         return ()  # a result that names its tool needs no call

@@ -96,13 +96,12 @@ def add_calls(events: Iterable[Event], numbers: Mapping[str, int]) -> None:
 
 def _insert_calls(names: Mapping[CallKey, Sequence[CallName]], numbers: Mapping[str, int]) -> None:
     columns = ("session_id", "call_id", "stream_id", "entry_id", "tool")
-    # Several calls of one message may have the same ID: the first counts.
-    rows = {
-        (*key, numbers[name.stream], name.entry_id.to_bytes()): name.tool
+    rows = [
+        (*key, numbers[name.stream], name.entry_id.to_bytes(), name.tool)
         for key, several in names.items()
-        for name in reversed(several)
-    }
-    insert(CallEntry, columns, [(*place, tool) for place, tool in rows.items()])
+        for name in several
+    ]
+    insert(CallEntry, columns, rows)
 
 
 def inherit_in_log() -> Iterator[list[CountChange]]:

@@ -100,3 +100,12 @@ def test_inheriting_again_changes_nothing() -> None:
     once = among(START, CALL, BACK)
     assert inherit_among(once) == once
     assert [own(each) for each in once] == [START, CALL, BACK]
+
+
+def test_of_calls_with_one_id_in_a_message_the_first_counts() -> None:
+    calls = [{"type": "tool_use", "id": "c", "name": name, "input": {}} for name in ("write", "read")]
+    _, found = among(
+        event("1-0", type="message.added", session_id="s", content=json.dumps(calls)),
+        event("2-0", type="tool.returned", session_id="s", call_id="c"),
+    )
+    assert found.tool == "write"
