@@ -9,15 +9,15 @@ from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BooleanField, FloatField, Func, Q, QuerySet, TextField, Value
-from django.db.models.functions import Coalesce, Left, StrIndex
-from django.db.models.lookups import Exact, GreaterThan
+from django.db.models.functions import Cast, Coalesce, Left, StrIndex
+from django.db.models.lookups import Exact, GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual
 from django.db.models.sql.compiler import SQLCompiler
 
 from evdash.eventlog.models import LoggedEvent, Stream, TypeCount
 from evdash.eventlog.time_buckets import LAST_SLOT_END_S, MINUTE_S, slot_start_s, slots_of_range
 from evdash.events.entry import EntryId
 from evdash.events.filters.event_filter import EventFilter
-from evdash.events.filters.keys import ATTRIBUTES, COMPARISONS, IS, Condition
+from evdash.events.filters.keys import ATTRIBUTES, BY_NAME, COMPARISONS, IS, Condition
 from evdash.events.filters.search_text import numbers_in
 
 # Limit of rows that a search reads when no index answers it (a text search, for example). It then reports its position.
@@ -127,13 +127,18 @@ def _opaque(condition: Condition) -> Q:
     return any_of
 
 
-_LOOKUPS: Final = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte", "=": "exact"}
+_LOOKUPS: Final = {
+    ">": GreaterThan, ">=": GreaterThanOrEqual, "<": LessThan, "<=": LessThanOrEqual, "=": Exact,
+}  # fmt: skip
 
 
 def _compared(condition: Condition) -> Q:
     number = float(condition.value)
-    if condition.key in ATTRIBUTES:
-        return Q(**{f"{ATTRIBUTES[condition.key]}__{_LOOKUPS[condition.comparison]}": number})
+    if condition.key in BY_NAME:
+        key = BY_NAME[condition.key]
+        has_number = Q(**({f"{key.attribute}__gt": 0} if key.zero_is_none else {f"{key.attribute}__isnull": False}))
+        # Django would cut the fraction off a number that it compares with a whole one.
+        return has_number & Q(_LOOKUPS[condition.comparison](Cast(key.attribute, FloatField()), number))
     return Q(HasNumber("search_text", condition.number_pattern, condition.comparison, number))
 
 

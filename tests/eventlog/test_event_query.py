@@ -20,13 +20,24 @@ from tests.events.filters.test_event_filter import NAIVE, declared, filters
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 times = st.sampled_from([b"", b"1764000000", b"2026-11-23T11:59:59Z", b"2026-11-23T12:00:00Z", b"9999-12-31T23:59:59Z"])
+numbers = st.lists(
+    st.tuples(
+        st.sampled_from([b"tokens", b"latency_ms", b"x", b"a.b"]),
+        st.sampled_from([b"0", b"5", b"7.5", b"12", b"-1", b"1e3", b"0.30000000000000004", b"1764000000123456790"]),
+    ),
+    max_size=2,
+    unique_by=lambda pair: pair[0],
+)
 entries = st.lists(
     st.builds(
-        lambda stream, entry_id, pairs, time: Entry(stream, entry_id, (*pairs, (b"timestamp", time))),
+        lambda stream, entry_id, pairs, time, numbers: Entry(
+            stream, entry_id, (*pairs, (b"timestamp", time), *numbers)
+        ),
         st.sampled_from(["memory:events", "other", "a"]),
         entry_ids,
         pairs,
         times,
+        numbers,
     ),
     max_size=8,
     unique_by=lambda entry: (entry.stream, entry.entry_id),

@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='agentsession',
             name='declared_agent_at',
-            field=evdash.eventlog.fields.EntryIdField(db_default=b'\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff'),
+            field=evdash.eventlog.fields.EntryIdField(db_default=models.Value(b'\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff')),
         ),
         migrations.AddField(
             model_name='agentsession',
@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='agentsession',
             name='declared_model_at',
-            field=evdash.eventlog.fields.EntryIdField(db_default=b'\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff'),
+            field=evdash.eventlog.fields.EntryIdField(db_default=models.Value(b'\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff')),
         ),
         migrations.AddField(
             model_name='agentsession',
@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='agentsession',
             name='declared_user_at',
-            field=evdash.eventlog.fields.EntryIdField(db_default=b'\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff'),
+            field=evdash.eventlog.fields.EntryIdField(db_default=models.Value(b'\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff')),
         ),
         migrations.AddField(
             model_name='agentsession',
@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='agentsession',
             name='declared_version_at',
-            field=evdash.eventlog.fields.EntryIdField(db_default=b'\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff'),
+            field=evdash.eventlog.fields.EntryIdField(db_default=models.Value(b'\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff')),
         ),
         migrations.AddField(
             model_name='loggedevent',

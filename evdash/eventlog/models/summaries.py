@@ -6,6 +6,7 @@ from django.db import models
 
 from evdash.eventlog.fields import EntryIdField
 from evdash.eventlog.models.log import Stream
+from evdash.events.entry import EntryId
 
 
 class AgentSession(models.Model):
@@ -20,13 +21,13 @@ class AgentSession(models.Model):
     model_at = EntryIdField()
     # Values for events that lack them (events/inheritance.py).
     declared_user = models.TextField(db_default="")
-    declared_user_at = EntryIdField(db_default=b"\xff" * 16)
+    declared_user_at = EntryIdField(db_default=models.Value(EntryId.MAX.to_bytes()))
     declared_agent = models.TextField(db_default="")
-    declared_agent_at = EntryIdField(db_default=b"\xff" * 16)
+    declared_agent_at = EntryIdField(db_default=models.Value(EntryId.MAX.to_bytes()))
     declared_version = models.TextField(db_default="")
-    declared_version_at = EntryIdField(db_default=b"\xff" * 16)
+    declared_version_at = EntryIdField(db_default=models.Value(EntryId.MAX.to_bytes()))
     declared_model = models.TextField(db_default="")
-    declared_model_at = EntryIdField(db_default=b"\xff" * 16)
+    declared_model_at = EntryIdField(db_default=models.Value(EntryId.MAX.to_bytes()))
     first_id = EntryIdField()
     last_id = EntryIdField()
     started_us = models.BigIntegerField()

@@ -29,6 +29,7 @@ class FilterKey:
     is_parameter: bool = False  # URLs have a parameter of this name
     is_lower_case: bool = False  # decoding writes its values in lower case
     is_number: bool = False  # its values are compared as numbers
+    zero_is_none: bool = False  # an event without a number has 0
     field: str = ""  # instead of an attribute
 
     def __post_init__(self) -> None:
@@ -63,7 +64,7 @@ FILTER_KEYS: Final = (
     FilterKey("agent", "agent", "planner", "of agent", facet="Agent"),
     FilterKey("agent_version", "agent_version", "2.1", "of agent version", noun="agent version", facet="Agent version"),
     FilterKey("latency", "latency_ms", ">500", "with a latency in ms", noun="latency", is_number=True),
-    FilterKey("tokens", "tokens", ">=1000", "with tokens", noun="number of tokens", is_number=True),
+    FilterKey("tokens", "tokens", ">=1000", "with tokens", noun="number of tokens", is_number=True, zero_is_none=True),
     FilterKey("group", "error_group", "9f3c2a…", "of error group", noun="error group"),
     FilterKey("id", "event_id", "evt-1", "with event ID", noun="event ID"),
 )
@@ -131,9 +132,9 @@ class Condition:
 
     def _compares(self) -> Callable[[Event, str], bool]:
         number, compares = float(self.value), COMPARISONS[self.comparison]
-        if self.key in ATTRIBUTES:
-            attribute = ATTRIBUTES[self.key]
-            return lambda event, _: (own := getattr(event, attribute)) is not None and compares(own, number)
+        if key := BY_NAME.get(self.key):
+            attribute, none = key.attribute, 0 if key.zero_is_none else None
+            return lambda event, _: (own := getattr(event, attribute)) not in (None, none) and compares(own, number)
         pattern = self.number_pattern
         return lambda _, text: any(compares(own, number) for own in numbers_in(text, pattern))
 

@@ -204,8 +204,8 @@ def _comparison(term: _Term, text: str) -> Condition | None:
     sign = next((sign for sign in COMPARISONS if written.startswith(sign) and sign != "="), "")
     if not sign and not is_number:
         return None
-    if term.prefix and not term.value:  # `tokens:*`: an event has tokens, or a latency, which may be 0
-        return Condition(key, "0", term.negated, comparison=">" if key == "tokens" else ">=")
+    if term.prefix and not term.value:
+        return Condition(key, "0", term.negated, comparison=">=")  # any number: no latency or count is below 0
     if sign and not is_number and not key.startswith(FIELD_PREFIX):
         raise FilterError(
             f"{key}: has no numbers to compare. Quote a value that begins with {sign[0]}.",

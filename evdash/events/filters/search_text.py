@@ -86,7 +86,7 @@ def field_needles(name: str, value: str, *, prefix: bool) -> tuple[str, ...]:
 
 
 # A number with the same value as double precision in PostgreSQL and as float in Python.
-NUMBER: Final = r"[-+]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})(?:e[-+]?[0-9]{1,2})?"
+NUMBER: Final = r"[-+]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:e[-+]?[0-9]{1,2})?"
 
 
 def number_pattern(name: str) -> str:

@@ -47,14 +47,14 @@ conditions = st.one_of(
     st.builds(
         Condition,
         st.sampled_from(["latency", "tokens", "field.x", "field.latency_ms", "field.data.tokens", "field.a.b"]),
-        st.sampled_from(["0", "5", "7.5", "-1", "1e3", ".5"]),
+        st.sampled_from(["0", "5", "7.5", "-1", "-0.5", "1e3", ".5", "0.30000000000000004", "1764000000123456789"]),
         st.booleans(),
         comparison=st.sampled_from([">", ">=", "<", "<="]),
     ),
     st.builds(
         Condition,
         st.sampled_from(["latency", "tokens"]),
-        st.sampled_from(["0", "5", "12"]),
+        st.sampled_from(["0", "5", "12", "7.5", "0.5", ".5", "-1", "12.0"]),
         st.booleans(),
         comparison=st.just("="),
     ),
