@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -144,7 +144,7 @@ def _of_sample(
     complete: bool,
 ) -> FilterSummary:
     facets = {facet: Counter(value for value in values if value) for facet, values in sample.facets.items()}
-    shown = {facet: _facet(counts) for facet, counts in facets.items()}
+    shown = {facet: _facet(counts, filter.values(facet)) for facet, counts in facets.items()}
     others = {facet: counts.total() - sum(each.count for each in shown[facet]) for facet, counts in facets.items()}
     return FilterSummary(
         events=events,
@@ -216,10 +216,16 @@ def _excerpt(key: FilterKey) -> Substr:
     return Substr("search_text", StrIndex("search_text", needle), excerpt_chars(key.field, FIELD_VALUE_CHARS))
 
 
-def _facet(counts: Mapping[str, int]) -> tuple[FacetValue, ...]:
-    """Return the most frequent values."""
+def _facet(counts: Mapping[str, int], chosen: Collection[str]) -> tuple[FacetValue, ...]:
+    """Return the most frequent values, and all of those that the filter has chosen."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(FacetValue(value, count) for value, count in ordered[:FACET_VALUES_MAX])
+    return tuple(
+        [
+            FacetValue(value, count)
+            for place, (value, count) in enumerate(ordered)
+            if place < FACET_VALUES_MAX or value in chosen
+        ]
+    )
 
 
 def _is_counted(filter: EventFilter) -> bool:

@@ -157,6 +157,7 @@ class FilterSummary:
     sampled: bool  # facets and histogram cover only the newest `sample` matches
     sample: int
     others: Mapping[str, int] = field(default_factory=dict)  # by facet, the events with less frequent values
+    alternatives_sampled: bool = False  # a facet has values that the filter leaves out, counted in a sample
     duplicates: Count = Count(0)  # among the entries of the filter; not included in any other number here
 
 

@@ -171,3 +171,17 @@ def test_a_key_of_a_field_has_a_facet_and_links(browser: Client, write: Write, i
     # with the alternatives to the chosen value
     assert page.pairs(f"{facet} bdi", f"{facet} .facet-count") == [("pii", "2"), ("jailbreak", "+1")]
     assert any("q=guardrail%3Ajailbreak" in link for link in opened.values("href"))
+
+
+def test_a_chosen_value_has_its_own_count_among_many(
+    browser: Client, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evdash.eventlog.filter_summary.SAMPLE_MAX", 40)
+    write(*(entry(f"{n}-1", type="a", user_id=f"user-{n % 15:02}") for n in range(1, 46)))
+    write(entry("90-1", type="a", user_id="rare"))
+    page = parse_page(browser.get("/events/", {"q": "user:rare"}))
+    counts = page.pairs('[data-key="user"] bdi', '[data-key="user"] .facet-count')
+    assert counts[0] == ("rare", "1")
+    assert len(counts) == 12
+    assert all(count.startswith("+") for _, count in counts[1:])
+    assert "Values to add: of the newest 40 events." in page.texts(".sentence .secondary")

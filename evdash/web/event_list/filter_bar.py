@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from evdash.eventlog import filter_summary
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Count, FilterSummary
 from evdash.events.filters.event_filter import EventFilter
@@ -152,17 +153,22 @@ def filter_bar(
 def summary_with_alternatives(reader: Reader, chosen: ScopedFilter) -> FilterSummary:
     """Return the summary of the filter within its scope.
 
-    If the filter sets values of a facet's key, the facet is computed without them. It then offers the other values as
-    alternatives to add.
+    If the filter sets values of a facet's key, the facet has these as the filter counts them, and then other values,
+    as the filter without its values counts them: alternatives to add.
     """
     summary = reader.summary(chosen.effective_filter)
-    facets = dict(summary.facets)
+    facets, alternatives_sampled = dict(summary.facets), False
     for key in (each.name for each in facet_keys()):
-        if key != chosen.scope.key and chosen.own.values(key):
+        values = chosen.own.values(key)
+        if key != chosen.scope.key and values:
             kept = tuple(c for c in chosen.own.conditions if c.key != key or c.negated)
-            alternatives = reader.summary(chosen.scope.applied(replace(chosen.own, conditions=kept)))
-            facets[key] = alternatives.facets.get(key, ())
-    return replace(summary, facets=facets)
+            without = reader.summary(chosen.scope.applied(replace(chosen.own, conditions=kept)))
+            facets[key] = (
+                *(each for each in summary.facets.get(key, ()) if each.value in values),
+                *(each for each in without.facets.get(key, ()) if each.value not in values),
+            )
+            alternatives_sampled = alternatives_sampled or without.sampled
+    return replace(summary, facets=facets, alternatives_sampled=alternatives_sampled)
 
 
 def without_errors_only(reader: Reader, chosen: ScopedFilter) -> Count | None:
@@ -230,6 +236,8 @@ def _sampled(summary: FilterSummary, *, with_histogram: bool) -> str:
     parts = []
     if summary.sampled:
         parts.append(f"Facets{' and histogram' if with_histogram else ''}: newest {summary.sample:,} events.")
+    elif summary.alternatives_sampled:
+        parts.append(f"Values to add: of the newest {filter_summary.SAMPLE_MAX:,} events.")
     if with_histogram:
         drawn = summary.histogram
         parts.append(not_drawn(drawn.earlier, drawn.later, drawn.buckets))
