@@ -75,13 +75,17 @@ def text_needle(text: str) -> str:
 def field_needles(name: str, value: str, *, prefix: bool) -> tuple[str, ...]:
     """Return the search strings of which any finds a field with this value, or with a value that starts with it.
 
-    A name with a dot is a field's name, or a path into JSON.
+    A name with a dot is a field's name, or a path into JSON. An object or a list has any value, but no particular one.
     """
-    end = f"{_BEFORE_VALUE}{text_needle(value)}{'' if prefix else _BETWEEN_FIELDS}"
     field, dot, path = name.partition(".")
-    needles = [f"{_BEFORE_NAME}{_name(name)}{end}"]
+    names = [f"{_BEFORE_NAME}{_name(name)}"]
     if dot:
-        needles.append(f"{_BETWEEN_FIELDS}{_name(field)}.{_BEFORE_NAME}{_name(path)}{end}")
+        names.append(f"{_BETWEEN_FIELDS}{_name(field)}.{_BEFORE_NAME}{_name(path)}")
+    end = f"{_BEFORE_VALUE}{text_needle(value)}{'' if prefix else _BETWEEN_FIELDS}"
+    needles = [written + end for written in names]
+    if prefix and not value:
+        inside = f"{_BETWEEN_FIELDS}{_name(name)}.{_BEFORE_NAME}"  # the keys of this object are fields of the event
+        needles += [*(f"{written}." for written in names), inside]
     return tuple(needles)
 
 

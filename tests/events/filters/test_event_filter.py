@@ -267,3 +267,30 @@ def test_what_cannot_be_read_is_refused_where_it_fails(text: str, position: int,
 def test_a_parameter_that_cannot_be_read_is_refused(params: dict[str, list[str]]) -> None:
     with pytest.raises(FilterError):
         EventFilter.from_query(params)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_present"),
+    [
+        ("arguments", True),
+        ("arguments.order", True),
+        ("arguments.order.id", True),
+        ("arguments.id", False),
+        ("argument", False),
+        ("data", True),
+        ("data.order", True),
+        ("order", True),
+        ("order.items", True),
+        ("data.order.items", True),
+        ("items", False),
+        ("empty", True),
+        ("note", True),
+        ("other", False),
+    ],
+)
+def test_an_object_or_a_list_is_present(name: str, is_present: bool) -> None:
+    found = event(
+        type="a", arguments='{"order": {"id": 42}}', data='{"order": {"items": [{"sku": 1}]}}', empty="{}", note="x"
+    )
+    assert EventFilter.parse(f"field.{name}:*").matches(found) is is_present
+    assert EventFilter.parse(f"-field.{name}:*").matches(found) is not is_present
