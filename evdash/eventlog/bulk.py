@@ -45,7 +45,19 @@ class Follow:
     empty_loses: bool = False  # an empty text loses against any other, whatever `by` is
 
 
-Rule = Merge | Follow
+@dataclass(frozen=True, slots=True)
+class With:
+    """The value of the row whose value of another column is kept, by the rule of that column.
+
+    If both rows have the same value there, `tie` is the rule.
+    """
+
+    column: str
+    rule: Follow
+    tie: Merge | Follow
+
+
+Rule = Merge | Follow | With
 
 
 def insert(model: type[Model], columns: tuple[str, ...], rows: Sequence[Row]) -> None:
@@ -185,14 +197,26 @@ def _merged(model: type[Model], name: str, rule: Rule | None, vendor: str) -> st
     if isinstance(rule, Merge):
         least, greatest = ("min", "max") if vendor == "sqlite" else ("least", "greatest")
         return rule.value.format(old=old, new=new, least=least, greatest=greatest)
+    if isinstance(rule, With):
+        wins, tie = _wins(model, rule.column, rule.rule, vendor), _merged(model, name, rule.tie, vendor)
+        columns = (_column(model, rule.column), _column(model, rule.rule.by))
+        is_same = " AND ".join(f"{table}.{column} = excluded.{column}" for column in columns)
+        return f"CASE WHEN {is_same} THEN {tie} WHEN {wins} THEN {new} ELSE {old} END"
+    return f"CASE WHEN {_wins(model, name, rule, vendor)} THEN {new} ELSE {old} END"
+
+
+def _wins(model: type[Model], name: str, rule: Follow, vendor: str) -> str:
+    """Return the SQL condition for the new value of a column to replace the old one."""
+    table = model._meta.db_table
+    old, new = f"{table}.{_column(model, name)}", f"excluded.{_column(model, name)}"
     old_by, new_by = f"{table}.{_column(model, rule.by)}", f"excluded.{_column(model, rule.by)}"
     is_text = isinstance(model._meta.get_field(name), TextField)
     collation = ' COLLATE "C"' if is_text and vendor == "postgresql" else ""
     sign = "<" if rule.order == "least" else ">"
     wins = f"({new_by}, {new}{collation}) {sign} ({old_by}, {old}{collation})"
     if rule.empty_loses:
-        return f"CASE WHEN {new} <> '' AND ({old} = '' OR {wins}) THEN {new} ELSE {old} END"
-    return f"CASE WHEN {new_by} IS NOT NULL AND ({old_by} IS NULL OR {wins}) THEN {new} ELSE {old} END"
+        return f"{new} <> '' AND ({old} = '' OR {wins})"
+    return f"{new_by} IS NOT NULL AND ({old_by} IS NULL OR {wins})"
 
 
 def _column(model: type[Model], name: str) -> str:

@@ -4,8 +4,9 @@ The events of a session that are of the category session (`session.started`, …
 and model. A value on another event describes that event alone: a session may have several users and models. A value of
 the event itself always counts first.
 
-The first declared value is that of the earliest entry, and an unnamed tool is that of the last entry before it with the
-same call ID, else of the first one after it. So the order in which entries arrive never matters.
+The first declared value is that of the earliest entry. A version is that of the entry which declares the agent, or of
+the earliest entry if none declares an agent. An unnamed tool is that of the last entry before it with the same call ID,
+else of the first one after it. So the order in which entries arrive never matters.
 """
 
 from __future__ import annotations
@@ -73,12 +74,12 @@ class SessionValues(NamedTuple):
             return self
         if self is NO_VALUES:
             return other
-        return SessionValues(
-            self.user.merged(other.user),
-            self.agent.merged(other.agent),
-            self.agent_version.merged(other.agent_version),
-            self.model.merged(other.model),
-        )
+        agent = self.agent.merged(other.agent)
+        if self.agent == other.agent:
+            version = self.agent_version.merged(other.agent_version)
+        else:  # the version of another agent says nothing of this one
+            version = self.agent_version if agent is self.agent else other.agent_version
+        return SessionValues(self.user.merged(other.user), agent, version, self.model.merged(other.model))
 
     @property
     def texts(self) -> tuple[str, str, str, str]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
-from evdash.eventlog.bulk import Follow, Merge, Rule, existing, upsert
+from evdash.eventlog.bulk import Follow, Merge, Rule, With, existing, upsert
 from evdash.eventlog.models import (
     AgentSession,
     AgentUser,
@@ -29,6 +29,7 @@ from evdash.events.summaries import sessions_of, users_of
 _COUNTS: Final = (("events", Merge.SUM), ("errors", Merge.SUM))
 _ID_RANGE: Final = (("first_id", Merge.LEAST), ("last_id", Merge.GREATEST))
 # The database merges as SessionSummary.merged and UserSummary.merged do.
+_AGENT: Final = Follow("declared_agent_at", "least", empty_loses=True)
 _SESSION_RULES: Final[tuple[tuple[str, Rule], ...]] = (
     ("user_id", Follow("user_at", "least", empty_loses=True)),
     ("user_at", Merge.LEAST),
@@ -36,8 +37,11 @@ _SESSION_RULES: Final[tuple[tuple[str, Rule], ...]] = (
     ("agent_at", Merge.LEAST),
     ("model", Follow("model_at", "least", empty_loses=True)),
     ("model_at", Merge.LEAST),
-    *((text, Follow(at, "least", empty_loses=True)) for text, at in DECLARED),
-    *((at, Merge.LEAST) for _, at in DECLARED),
+    *((text, Follow(at, "least", empty_loses=True)) for text, at in DECLARED if text != "declared_version"),
+    *((at, Merge.LEAST) for text, at in DECLARED if text != "declared_version"),
+    # A version is that of the entry whose agent counts (events/inheritance.py).
+    ("declared_version", With("declared_agent", _AGENT, Follow("declared_version_at", "least", empty_loses=True))),
+    ("declared_version_at", With("declared_agent", _AGENT, Merge.LEAST)),
     *_ID_RANGE,
     ("started_us", Merge.LEAST),
     ("last_us", Merge.GREATEST),

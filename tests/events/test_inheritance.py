@@ -44,6 +44,19 @@ def test_a_version_belongs_to_its_agent() -> None:
     assert (found.agent, found.agent_version) == ("writer", "")
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_a_version_declared_with_another_agent_is_not_that_of_the_session(order: tuple[int, ...]) -> None:
+    declarations = (
+        event("1-0", type="session.started", session_id="s", agent="A"),
+        event("2-0", type="session.updated", session_id="s", agent="B", agent_version="3"),
+        event("3-0", type="session.resumed", session_id="s", agent_version="4"),
+    )
+    *_, found = among(*(declarations[index] for index in order), event("9-0", type="message.added", session_id="s"))
+    assert (found.agent, found.agent_version) == ("A", "")
+    *_, found = among(declarations[2], event("9-0", type="message.added", session_id="s"))
+    assert (found.agent, found.agent_version) == ("", "4")
+
+
 def test_a_value_of_another_event_describes_that_event_alone() -> None:
     """A session may have several users and models."""
     _, found = among(event("1-0", type="message.added", session_id="s", user_id="u"), event("2-0", session_id="s"))
