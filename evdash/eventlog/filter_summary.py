@@ -143,7 +143,9 @@ def _of_sample(
     *,
     complete: bool,
 ) -> FilterSummary:
-    facets = {facet: Counter(value for value in values if value) for facet, values in sample.facets.items()}
+    facets = {facet: Counter(values) for facet, values in sample.facets.items()}
+    for counts in facets.values():
+        del counts[""]
     shown = {facet: _facet(counts, filter.values(facet)) for facet, counts in facets.items()}
     others = {facet: counts.total() - sum(each.count for each in shown[facet]) for facet, counts in facets.items()}
     return FilterSummary(
