@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import hypothesis
 import pytest
@@ -12,7 +13,7 @@ import redis
 
 from evdash.config.environment import CHECKOUT, declarations
 from evdash.eventlog.current_reader import shared_tail
-from evdash.health.current import forget_health
+from evdash.health import current
 from evdash.streams import embedded_server
 from evdash.streams.client import open_client
 from evdash.streams.contact import forget_contacts
@@ -30,13 +31,11 @@ ManagePy = Callable[..., "subprocess.CompletedProcess[str]"]
 def _tail_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tail that a process keeps is that of one test: the next one empties server and database.
 
-    Health conditions are read for each page: a test does not wait until they are.
+    Health conditions are read for each page: a test does not wait until they are. The keeping has tests of its own.
     """
-    monkeypatch.setattr("evdash.health.current.KEPT_S", 0.0)
-    monkeypatch.setattr("evdash.health.current.SHARE_OF_TIME", 0)
+    monkeypatch.setattr(current, "_kept", SimpleNamespace(get=current.health_of_now))
     shared_tail.cache_clear()
     forget_contacts()
-    forget_health()
 
 
 @pytest.fixture(scope="session")

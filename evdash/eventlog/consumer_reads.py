@@ -6,17 +6,18 @@ in SQL, and takes the time before them for a consumer that has not read since.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Final
 
 import redis
+from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
 from evdash.eventlog.models import ConsumerClaim
-from evdash.streams.group_health import Reads
+from evdash.streams.group_health import GroupHealth, Reads, group_health
 from evdash.streams.stream_info import ConsumerInfo, consumer_infos
 
 # A claim and the reply about it take this long at most, and a clock may be set by this much. A read within this time
@@ -30,12 +31,40 @@ Receiver = tuple[str, str]
 """A group, and a consumer of it that gets entries."""
 
 
-def last_reads(stream: str, group: str, consumers: Iterable[ConsumerInfo], now: datetime | None = None) -> Reads:
+Claims = Mapping[tuple[str, str, str], ConsumerClaim]
+"""The last claim of evdash for a consumer, by stream, group and consumer."""
+
+
+def claims_on(streams: Collection[str]) -> Claims:
+    """Return the last claims of evdash on these streams, with one query. Raise a database's error."""
+    rows = ConsumerClaim.objects.filter(stream__in=streams)
+    return {(row.stream, row.group, row.consumer): row for row in rows}
+
+
+def judge(
+    claims: Claims,
+    stream: str,
+    group: str,
+    consumers: Sequence[ConsumerInfo] | None,
+    *,
+    has_waiting: bool,
+    now: datetime,
+) -> GroupHealth:
+    """Return the judgement of a group, by the settings. `consumers` is None if they are unknown."""
+    return group_health(
+        stream,
+        group,
+        consumers,
+        last_reads(claims, stream, group, consumers or (), now),
+        has_waiting=has_waiting,
+        now=now,
+        active_ms=settings.EVDASH.claim_idle_ms,
+    )
+
+
+def last_reads(claims: Claims, stream: str, group: str, consumers: Iterable[ConsumerInfo], now: datetime) -> Reads:
     """Return when each of these consumers last read, without the claims of evdash."""
-    rows = ConsumerClaim.objects.filter(stream=stream, group=group)
-    claims = {row.consumer: row for row in rows}
-    at = now or timezone.now()
-    return {consumer.name: _read_at(consumer, claims.get(consumer.name), at) for consumer in consumers}
+    return {each.name: _read_at(each, claims.get((stream, group, each.name)), now) for each in consumers}
 
 
 def _read_at(consumer: ConsumerInfo, claim: ConsumerClaim | None, now: datetime) -> datetime | None:
@@ -46,9 +75,12 @@ def _read_at(consumer: ConsumerInfo, claim: ConsumerClaim | None, now: datetime)
 @contextmanager
 def claiming(client: redis.Redis, stream: str, receivers: Collection[Receiver]) -> Iterator[None]:
     """Record that evdash claims entries for these consumers inside the block. Raises a database's error before it."""
+    claims = claims_on([stream])
     for group, consumer in receivers:
-        infos = [info for info in consumer_infos(client, stream, group) if info.name == consumer]
-        read_at = last_reads(stream, group, infos).get(consumer)
+        infos = consumer_infos(client, stream, group)
+        if infos is None:  # the reads of this group are unknown, so the claim does not falsify them
+            continue
+        read_at = last_reads(claims, stream, group, infos, timezone.now()).get(consumer)
         _note(stream, group, consumer, claimed_at=timezone.now() + _CLAIM_TAKES, read_at=read_at)
     try:
         yield

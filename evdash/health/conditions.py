@@ -1,8 +1,8 @@
-"""Health conditions: each kind is declared once. Overview, rail, /readyz and metrics show what this module finds."""
+"""Health conditions: each kind is declared once. Overview, rail, Streams, /readyz and metrics show the same ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -13,9 +13,6 @@ from evdash.streams.group_health import GroupHealth
 
 Level = Literal["error", "warning", "info"]
 
-LOW_BYTES: Final = 200 * 2**20
-FULL_BYTES: Final = 2**20
-"""Free bytes of the disk below which it counts as low, and as full."""
 NEW_GAP: Final = timedelta(hours=24)
 """A gap stays for ever. After this time it is a note and not a warning."""
 
@@ -39,16 +36,19 @@ class Kind:
     """A kind of health condition: its names, and how it follows from the facts."""
 
     name: str  # in metrics and in `data-kind`
-    one: str  # "{n} consumer group is stuck." for /readyz, without names
-    several: str
     find: Callable[[Facts], Iterator[Condition]]
+    one: str = ""  # "{n} consumer group is stuck." for /readyz, without names; "": the cause, which has none
+    several: str = ""
     rail: str = "streams"  # the page whose rail entry has the badge
-    stops_pages: bool = False  # a process with this condition is not ready
-    absent: str = ""  # the sentence of /readyz without such a condition, if it stops pages
+    check: str = ""  # the name of the check of /readyz: a process with this condition is not ready
+    passed: str = ""  # the sentence of /readyz if the check has passed
+    unknown_with: str = ""  # the kind of a condition without which this one cannot be found
 
-    def in_words(self, number: int) -> str:
-        """Return the sentence for this number of conditions."""
-        return (self.one if number == 1 else self.several).format(n=f"{number:,}")
+    def in_words(self, conditions: Sequence[Condition]) -> str:
+        """Return the sentence for conditions of this kind, of which there is at least one."""
+        number = len(conditions)
+        sentence = self.one if number == 1 else self.several
+        return sentence.format(n=f"{number:,}") if sentence else conditions[0].cause
 
 
 def _redis_unreachable(facts: Facts) -> Iterator[Condition]:
@@ -58,12 +58,37 @@ def _redis_unreachable(facts: Facts) -> Iterator[Condition]:
 
 
 _REMEDIES: Final = {
-    "NOPERM": "Give the Redis user the rights that docs/security.md lists.",
+    "NOPERM": "Give the Redis user the rights that docs/operations.md lists.",
     "READONLY": "REDIS_URL is a replica. Set it to the primary.",
     "OOM": "Redis has no memory left. Increase maxmemory, or trim streams.",
     "MISCONF": "Redis cannot save its data. Free disk space on its machine and see its log.",
+    "NOREPLICAS": "Redis has fewer replicas than min-replicas-to-write. Start them.",
     "WRONGTYPE": "Remove the name from EVDASH_STREAMS, or delete the key.",
 }
+
+
+def _redis_writes_refused(facts: Facts) -> Iterator[Condition]:
+    if code := facts.refuses_writes:
+        since = min((problem.since for problem in facts.worker_problems if problem.code == code), default=None)
+        yield Condition("redis-writes-refused", "error", f"Redis refuses writes ({code}).", since, _REMEDIES[code])
+
+
+def _sql_unreachable(facts: Facts) -> Iterator[Condition]:
+    if facts.sql.is_unreachable:
+        cause = "SQL is unreachable or refuses the login."
+        yield Condition("sql-unreachable", "error", cause, None, "Start the database, or correct DATABASE_URL.")
+
+
+def _sql_writes_refused(facts: Facts) -> Iterator[Condition]:
+    if problem := facts.sql.write_problem:
+        remedy = "Free disk space of the database, or let its user write. Workers then continue by themselves."
+        yield Condition("sql-writes-refused", "error", problem, None, remedy)
+
+
+def _migrations_missing(facts: Facts) -> Iterator[Condition]:
+    if missing := facts.sql.missing_migrations:
+        cause = f"{missing:,} {'migration is' if missing == 1 else 'migrations are'} not applied."
+        yield Condition("migrations-missing", "error", cause, None, "Run `manage.py migrate`.")
 
 
 def _workers_refused(facts: Facts) -> Iterator[Condition]:
@@ -146,51 +171,71 @@ def _gaps(facts: Facts) -> Iterator[Condition]:
 
 
 def _disk_full(facts: Facts) -> Iterator[Condition]:
-    free = facts.disk.free_bytes
-    if facts.disk.problem or (free is not None and free < FULL_BYTES):
+    if facts.disk.is_full:
         reason = f" ({facts.disk.problem})" if facts.disk.problem else ""
         cause = f"The disk of the data directory is full{reason}. Nothing can be recorded."
         yield Condition("disk-full", "error", cause, None, "Free disk space. Workers then continue by themselves.")
 
 
 def _disk_low(facts: Facts) -> Iterator[Condition]:
-    free = facts.disk.free_bytes
-    if not facts.disk.problem and free is not None and FULL_BYTES <= free < LOW_BYTES:
-        cause = f"The disk of the data directory has {free / 2**20:,.0f} MB left."
+    if facts.disk.is_low:
+        cause = f"The disk of the data directory has {(facts.disk.free_bytes or 0) / 2**20:,.0f} MB left."
         yield Condition("disk-low", "warning", cause, None, "Free disk space before workers have to stop.")
 
 
 KINDS: Final = (
     Kind(
         "redis-unreachable",
-        "Redis is unreachable or refuses the login.",
-        "Redis is unreachable or refuses the login.",
         _redis_unreachable,
-        stops_pages=True,
-        absent="Redis answers.",
+        one="Redis is unreachable or refuses the login.",
+        check="redis",
+        passed="Redis answers.",
+    ),
+    Kind(
+        "redis-writes-refused",
+        _redis_writes_refused,
+        check="redis_writes",
+        passed="Redis does not refuse writes.",
+        unknown_with="redis-unreachable",
+    ),
+    Kind("sql-unreachable", _sql_unreachable, rail="overview", check="sql", passed="SQL answers."),
+    Kind(
+        "sql-writes-refused",
+        _sql_writes_refused,
+        rail="overview",
+        check="sql_writes",
+        passed="SQL accepts writes.",
+        unknown_with="sql-unreachable",
+    ),
+    Kind(
+        "migrations-missing",
+        _migrations_missing,
+        rail="overview",
+        check="migrations",
+        passed="All migrations are applied.",
+        unknown_with="sql-unreachable",
     ),
     Kind(
         "disk-full",
-        "The disk of the data directory is full or not writable.",
-        "The disk of the data directory is full or not writable.",
         _disk_full,
+        one="The disk of the data directory is full or not writable.",
         rail="overview",
-        stops_pages=True,
-        absent="The data directory is writable.",
+        check="disk-full",
+        passed="The data directory is writable.",
     ),
-    Kind("worker-refused", "{n} worker cannot read.", "{n} workers cannot read.", _workers_refused),
+    Kind("worker-refused", _workers_refused, "{n} worker cannot read.", "{n} workers cannot read."),
     Kind(
         "stream-unreadable",
+        _streams_unreadable,
         "{n} stream has the wrong type or is not readable.",
         "{n} streams have the wrong type or are not readable.",
-        _streams_unreadable,
     ),
-    Kind("group-stuck", "{n} consumer group is stuck.", "{n} consumer groups are stuck.", _groups_stuck),
-    Kind("entries-parked", "{n} stream has parked entries.", "{n} streams have parked entries.", _entries_parked),
-    Kind("gap", "{n} stream has a new gap.", "{n} streams have new gaps.", _gaps),
-    Kind("disk-low", "The disk space is low.", "The disk space is low.", _disk_low, rail="overview"),
+    Kind("group-stuck", _groups_stuck, "{n} consumer group is stuck.", "{n} consumer groups are stuck."),
+    Kind("entries-parked", _entries_parked, "{n} stream has parked entries.", "{n} streams have parked entries."),
+    Kind("gap", _gaps, "{n} stream has a new gap.", "{n} streams have new gaps."),
+    Kind("disk-low", _disk_low, "The disk space is low.", rail="overview"),
 )
-"""All kinds, the gravest first."""
+"""All kinds, the most severe first."""
 
 
 def stuck_words(group: GroupHealth) -> str:
@@ -214,10 +259,10 @@ def stuck_remedy(group: GroupHealth) -> str:
     own = projection_of_group(group.group) is not None
     if group.active:
         return "A worker claims the entries by itself." if own else "Claim the entries for an active consumer."
-    return f"{start_hint(group.group)}{' Then claim the entries for it.' if group.left_pending and not own else ''}"
+    return f"{_start_hint(group.group)}{' Then claim the entries for it.' if group.left_pending and not own else ''}"
 
 
-def start_hint(group: str) -> str:
+def _start_hint(group: str) -> str:
     """Return what to start for a group that no consumer reads."""
     if projection := projection_of_group(group):
         return f"Start a worker: manage.py work {projection.name}."

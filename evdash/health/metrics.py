@@ -17,7 +17,7 @@ from evdash import metrics as process_metrics
 from evdash.eventlog.current_reader import tail_of_process
 from evdash.eventlog.decoders import redecoding_progress
 from evdash.eventlog.group_progress import gap_totals, group_totals
-from evdash.health.current import health_of_now
+from evdash.health.current import Health, current_health
 from evdash.health.readiness import readiness
 from evdash.streams.client import Refused, StreamsUnavailable, call, open_client
 from evdash.streams.dead_letters import parked_count
@@ -30,19 +30,20 @@ class Metrics(Collector):
     """All metrics, read again for each scrape."""
 
     def collect(self) -> Iterator[Metric]:
-        yield _of_checks()
+        health = current_health()
+        yield _of_checks(health)
         yield from _of_groups()
         yield from _of_gaps()
         yield _to_redecode()
-        yield _conditions()
+        yield _conditions(health)
         yield from _of_redis()
         process_metrics.note_tail(tail_of_process())
         yield from process_metrics.collect()
 
 
-def _of_checks() -> Metric:
+def _of_checks(health: Health) -> Metric:
     ready = GaugeMetricFamily("evdash_ready", "Whether a check of /readyz passes.", labels=("check",))
-    for check in readiness().checks:
+    for check in readiness(health).checks:
         ready.add_metric((check.name,), check.passed)
     return ready
 
@@ -80,11 +81,11 @@ def _to_redecode() -> Metric:
     )
 
 
-def _conditions() -> Metric:
+def _conditions(health: Health) -> Metric:
     conditions = GaugeMetricFamily(
         "evdash_health_conditions", "Health conditions that hold now, as on Overview.", labels=("kind",)
     )
-    for kind, number in health_of_now().numbers.items():
+    for kind, number in health.numbers.items():
         conditions.add_metric((kind,), number)
     return conditions
 

@@ -8,6 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from evdash.accounts.tokens import token_or_session
+from evdash.health.current import current_health
 from evdash.health.readiness import readiness
 
 PLAIN = "text/plain; charset=utf-8"
@@ -32,7 +33,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
     Further lines are warnings: health conditions that do not keep the process from serving pages.
     """
-    found = readiness()
+    found = readiness(current_health())
     lines = [f"{'ok' if check.passed else 'not ready'}: {check.sentence}\n" for check in found.checks]
     lines += [f"warning: {sentence}\n" for sentence in found.warnings]
     status = 200 if found.is_ready else 503

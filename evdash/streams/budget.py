@@ -29,13 +29,13 @@ _call_ends_s: ContextVar[float | None] = ContextVar("end of the call to Redis", 
 
 
 @contextmanager
-def redis_budget(seconds: float) -> Iterator[Budget]:
+def redis_budget(seconds: float, *, is_separate: bool = False) -> Iterator[Budget]:
     """Limit all calls to Redis inside the block to this many seconds together.
 
     After that each call raises at once. The limit holds for this thread or task. Inside another budget the shorter
-    one counts.
+    one counts, unless this one is separate: it neither uses the other one nor depends on it.
     """
-    outer = _budget.get()
+    outer = None if is_separate else _budget.get()
     if outer is not None:
         seconds = max(min(seconds, outer.left_s), 0.0)
     budget = Budget(seconds, seconds)

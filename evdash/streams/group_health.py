@@ -1,4 +1,4 @@
-"""The judgement of a consumer group: who reads, which entries wait for consumers that no longer read.
+"""The judgement of a consumer group by its readers, and by the entries pending with consumers that no longer read.
 
 A consumer is active if it has read within `active_ms`. A read is any XREADGROUP, with or without entries. Redis reports
 the time since the last read or claim as `idle`. Claims of evdash are therefore left out by the caller (`reads`).
@@ -22,9 +22,9 @@ class GroupHealth:
 
     stream: str
     group: str
-    pending: int
     has_waiting: bool  # the stream has entries that were not delivered to the group
-    consumers: int
+    has_known_consumers: bool  # False: this user may not list them, and the group never counts as stuck
+    reads: Reads
     active: tuple[str, ...]  # the consumers that have read lately, the last reader first
     last_read_at: datetime | None  # of any consumer; None: never
     left_pending: int  # pending entries of inactive consumers
@@ -34,7 +34,7 @@ class GroupHealth:
     @property
     def is_unread(self) -> bool:
         """True if entries wait for the group and no consumer reads."""
-        return self.has_waiting and not self.active
+        return self.has_known_consumers and self.has_waiting and not self.active
 
     @property
     def is_stuck(self) -> bool:
@@ -50,27 +50,26 @@ class GroupHealth:
 def group_health(
     stream: str,
     group: str,
-    consumers: Sequence[ConsumerInfo],
+    consumers: Sequence[ConsumerInfo] | None,
     reads: Reads,
     *,
     has_waiting: bool,
     now: datetime,
     active_ms: int,
 ) -> GroupHealth:
-    """Return the judgement of a group from its consumers and the times of their last reads."""
-    read_times = {consumer.name: reads.get(consumer.name) for consumer in consumers}
+    """Return the judgement of a group from its consumers (None: unknown) and the times of their last reads."""
     since = now - timedelta(milliseconds=active_ms)
-    known = sorted(((at, name) for name, at in read_times.items() if at is not None), reverse=True)
+    known = sorted(((at, name) for name, at in reads.items() if at is not None), reverse=True)
     active = tuple(name for at, name in known if at > since)
     is_active = set(active)
-    left = [consumer for consumer in consumers if consumer.pending and consumer.name not in is_active]
-    left_times = [read_times[consumer.name] for consumer in left]
+    left = [each for each in consumers or () if each.pending and each.name not in is_active]
+    left_times = [reads.get(each.name) for each in left]
     return GroupHealth(
         stream=stream,
         group=group,
-        pending=sum(consumer.pending for consumer in consumers),
         has_waiting=has_waiting,
-        consumers=len(consumers),
+        has_known_consumers=consumers is not None,
+        reads=reads,
         active=active,
         last_read_at=known[0][0] if known else None,
         left_pending=sum(consumer.pending for consumer in left),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import redis
 
@@ -14,6 +14,7 @@ from evdash.streams.client import Refused, call, call_each, refusal
 from evdash.streams.names import name_of
 from evdash.streams.reads import read_backward, read_forward
 
+CONSUMERS_UNKNOWN: Final = "This Redis user may not list consumers (XINFO CONSUMERS)."
 # A lag that Redis does not report is counted by reading, up to these limits.
 LAG_COUNT_MAX = 1_000
 LAG_COUNT_MAX_BYTES = 4 * 2**20
@@ -30,6 +31,10 @@ class StreamInfo:
     entries_added: int | None  # since the stream was created; from Redis 7 on
     max_deleted_id: EntryId | None
     memory_bytes: int | None
+
+    def has_entries_after(self, entry_id: EntryId) -> bool:
+        """Return True if the stream has an entry after this ID."""
+        return self.last_id is not None and entry_id < self.last_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +138,18 @@ def existing_streams(client: redis.Redis, streams: Sequence[str]) -> dict[str, R
     return found
 
 
-def consumer_infos(client: redis.Redis, stream: str, group: str) -> list[ConsumerInfo]:
-    """Return the consumers of a group, sorted by name; empty if the group or the stream does not exist."""
+def consumer_infos(client: redis.Redis, stream: str, group: str) -> list[ConsumerInfo] | None:
+    """Return the consumers of a group, sorted by name; empty if the group or the stream does not exist.
+
+    None: unknown, because this user may not list them.
+    """
     try:
         reply = call(client, "XINFO CONSUMERS", stream, group, stream=stream)
     except Refused as refusal:
         if "NOGROUP" in refusal.answer or "no such key" in refusal.answer.lower():
             return []
+        if refusal.is_missing_permission:
+            return None
         raise
     return consumers_of(reply)
 

@@ -9,14 +9,7 @@ from dataclasses import replace
 import pytest
 from pytest_django.fixtures import Settings
 
-from evdash.health import readiness
 from tests.builders import STREAM
-
-
-@pytest.fixture(autouse=True)
-def _write_test_of_its_own() -> None:
-    """The result of a write test is kept for a second: the next test has another database."""
-    readiness._write_test.forget()
 
 
 @pytest.fixture(autouse=True)

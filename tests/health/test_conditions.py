@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import redis
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
@@ -21,11 +22,15 @@ from pytest_django.fixtures import Settings
 from evdash.eventlog.models import Gap, GroupPosition, Stream, WorkerProblem
 from evdash.eventlog.worker_problems import note_problem
 from evdash.events.entry import EntryId
-from evdash.health import facts
+from evdash.health import disk, facts
 from evdash.health.conditions import KINDS
-from evdash.health.current import current_health, health_of_now
+from evdash.health.current import health_of_now
+from evdash.streams.client import open_client
 from evdash.streams.dead_letters import park
+from evdash.streams.embedded_server import EmbeddedServer
 from tests.builders import GROUPS, STREAM, entry
+from tests.health.test_readiness import measured_metric, refused_updates
+from tests.running import wait_until
 from tests.web.parsed_page import Page, parse_page
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +44,7 @@ def browser(db: None) -> Client:
 
 
 @pytest.fixture
-def calm(valkey: redis.Redis) -> None:
+def healthy(valkey: redis.Redis) -> None:
     """Two entries that all groups of evdash have acknowledged, and a worker that has just read."""
     for number in (1, 2):
         valkey.xadd(STREAM, {"type": "x"}, id=f"{number}-1")
@@ -56,41 +61,61 @@ def kinds(page: Page) -> list[str]:
 def agree(browser: Client, **expected: int) -> Page:
     """Check that every place has these conditions, and return Overview."""
     numbers = {kind.name: expected.get(kind.name.replace("-", "_"), 0) for kind in KINDS}
-    assert health_of_now().numbers == numbers
+    health = health_of_now()
+    assert health.numbers == numbers
     overview = parse_page(browser.get("/"))
     assert sorted(kinds(overview)) == sorted(
         name for name, number in numbers.items() for _ in range(number) if name != "redis-unreachable"
     )
-    for page in (overview, parse_page(browser.get("/streams/")), parse_page(browser.get("/state/"))):
+    assert overview.has(".no-problems") == (not health.conditions)
+    streams = parse_page(browser.get("/streams/"))
+    shown = [group for each in health.conditions if each.kind == "group-stuck" for group in [(each.stream, each.group)]]
+    rows = [
+        (stream, group) for stream in streams.values("data-key", ".stream") for group in stuck_rows(streams, stream)
+    ]
+    assert sorted(rows) == sorted(shown)
+    for stream, group in shown:
+        assert parse_page(browser.get(f"/streams/{stream}/groups/{group}/")).has(".stuck")
+    for page in (overview, streams, parse_page(browser.get("/state/"))):
         for rail in ("streams", "overview"):
             number = sum(numbers[kind.name] for kind in KINDS if kind.rail == rail)
             [badge] = page.texts(f"#badge-{rail}")
             assert badge == (f"{number} , {number} {'problem' if number == 1 else 'problems'}" if number else "")
     ready = browser.get("/readyz")
     lines = ready.content.decode().splitlines()
-    assert ready.status_code == (503 if any(numbers[kind.name] for kind in KINDS if kind.stops_pages) else 200)
-    for kind in KINDS:
-        prefix = "not ready" if kind.stops_pages else "warning"
-        said = any(line in (f"{prefix}: {kind.in_words(n)}" for n in range(1, 9)) for line in lines)
-        assert said == bool(numbers[kind.name])
-    text = browser.get("/metrics").content.decode()
-    found = {
-        sample.labels["kind"]: sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == "evdash_health_conditions"
+    assert ready.status_code == (503 if any(numbers[kind.name] for kind in KINDS if kind.check) else 200)
+    expected_lines = {
+        f"{'not ready' if kind.check else 'warning'}: {kind.in_words(found)}"
+        for kind in KINDS
+        if (found := health.of_kind(kind.name))
     }
-    assert found == numbers
+    assert {line for line in lines if not line.startswith("ok: ")} == expected_lines
+    metrics = [
+        sample
+        for family in text_string_to_metric_families(browser.get("/metrics").content.decode())
+        for sample in family.samples
+    ]
+    assert numbers == {each.labels["kind"]: each.value for each in metrics if each.name == "evdash_health_conditions"}
+    checks = {each.labels["check"]: each.value for each in metrics if each.name == "evdash_ready"}
+    assert {check for check, passed in checks.items() if not passed} == {
+        kind.check for kind in KINDS if kind.check and numbers[kind.name]
+    }
     return overview
 
 
-@pytest.mark.usefixtures("calm")
-def test_a_healthy_installation_has_one_calm_line(browser: Client) -> None:
+def stuck_rows(page: Page, stream: str) -> list[str]:
+    return page.values("data-key", f'.stream[data-key="{stream}"] tr.is-stuck')
+
+
+@pytest.mark.usefixtures("healthy")
+def test_a_healthy_installation_has_one_line(browser: Client) -> None:
     page = agree(browser)
-    assert page.texts(".calm") == ["No problems: 2 streams, 3 consumer groups, none stuck, no parked entries, no gaps."]
+    assert page.texts(".no-problems") == [
+        "No problems: 2 streams, 3 consumer groups, none stuck, no parked entries, no gaps."
+    ]
 
 
-@pytest.mark.usefixtures("calm")
+@pytest.mark.usefixtures("healthy")
 def test_a_stuck_group_is_shown_with_cause_time_remedy_and_link(
     browser: Client, valkey: redis.Redis, settings: Settings
 ) -> None:
@@ -115,9 +140,11 @@ def test_without_a_worker_each_group_of_evdash_is_stuck(browser: Client, valkey:
     valkey.xadd(STREAM, {"type": "x"})
     page = agree(browser, group_stuck=3)
     assert "Start a worker: manage.py work audit." in page.texts(".condition-remedy")
+    notice = parse_page(browser.get(page.links["Open group"])).texts(".stuck")
+    assert notice == ["Stuck. No consumer has ever read. Start a worker: manage.py work audit."]
 
 
-@pytest.mark.usefixtures("calm")
+@pytest.mark.usefixtures("healthy")
 def test_parked_entries_lead_to_their_page(browser: Client, valkey: redis.Redis) -> None:
     park(valkey, entry("1-1"), group=GROUPS[0], consumer="w", deliveries=5, reason="ValueError")
     page = agree(browser, entries_parked=1)
@@ -143,7 +170,7 @@ def add_gap(noticed_ago: timedelta, kind: str = Gap.Kind.REMOVED) -> None:
     )
 
 
-@pytest.mark.usefixtures("calm")
+@pytest.mark.usefixtures("healthy")
 def test_a_new_gap_is_a_warning_and_an_old_one_a_note(browser: Client, settings: Settings) -> None:
     add_gap(timedelta(minutes=5))
     page = agree(browser, gap=1)
@@ -157,14 +184,14 @@ def test_a_new_gap_is_a_warning_and_an_old_one_a_note(browser: Client, settings:
     assert parse_page(browser.get("/")).has(".condition-info[data-kind=gap]")
 
 
-@pytest.mark.usefixtures("calm")
+@pytest.mark.usefixtures("healthy")
 def test_entries_from_before_evdash_and_acknowledged_ones_are_no_warning(browser: Client) -> None:
     add_gap(timedelta(), Gap.Kind.BEFORE)
     add_gap(timedelta(), Gap.Kind.ACKNOWLEDGED)
     agree(browser)
 
 
-@pytest.mark.usefixtures("calm")
+@pytest.mark.usefixtures("healthy")
 @pytest.mark.parametrize(
     ("code", "remedy"), [("NOPERM", "rights"), ("READONLY", "replica"), ("OOM", "maxmemory"), ("MISCONF", "disk space")]
 )
@@ -180,7 +207,7 @@ def test_a_refused_worker_is_named_with_its_remedy(browser: Client, code: str, r
     agree(browser)
 
 
-@pytest.mark.usefixtures("calm")
+@pytest.mark.usefixtures("healthy")
 def test_a_stream_of_another_type_is_named_and_the_others_go_on(browser: Client, valkey: redis.Redis) -> None:
     valkey.set("other", "hello")
     note_problem(GROUPS[0], "w", "other", "WRONGTYPE", "Key other is not a stream.")
@@ -197,14 +224,82 @@ def test_a_stream_of_another_type_is_named_and_the_others_go_on(browser: Client,
 
 @pytest.mark.usefixtures("redis_is_gone")
 def test_an_outage_of_redis_is_one_notice_and_not_ready(browser: Client) -> None:
-    page = agree(browser, redis_unreachable=1)
-    assert not page.has(".conditions, .calm")
+    page = parse_page(browser.get("/"))
+    assert not page.has(".conditions, .no-problems")
+    assert kinds(page) == []
+    agree(browser, redis_unreachable=1)
+
+
+@pytest.mark.usefixtures("healthy")
+@pytest.mark.parametrize(
+    ("refuse", "accept", "code"),
+    [
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "OOM"),
+        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "READONLY"),
+        ("CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0", "NOREPLICAS"),
+    ],
+)
+def test_a_redis_that_refuses_writes_is_not_ready(
+    browser: Client, valkey: redis.Redis, refuse: str, accept: str, code: str
+) -> None:
+    try:
+        valkey.execute_command(*refuse.split())
+        page = agree(browser, redis_writes_refused=1)
+        shown_on_streams = parse_page(browser.get(page.links["Open Streams"])).texts(".condition-cause")
+    finally:
+        valkey.execute_command(*accept.split())
+    assert page.texts(".condition-cause") == shown_on_streams == [f"Redis refuses writes ({code})."]
+    assert len(page.texts(".condition-remedy")[0]) > 20
+    agree(browser)
+    assert not valkey.exists(f"{STREAM}:parked")  # the test of writes has written nothing
+
+
+def test_a_valkey_that_cannot_save_refuses_writes_since_a_worker_noted_it(
+    browser: Client, settings: Settings, tmp_path: Path
+) -> None:
+    directory = tmp_path / "gone"
+    with EmbeddedServer(directory) as server:
+        settings.EVDASH = replace(settings.EVDASH, redis_url=server.url)
+        agree(browser)
+        with open_client(server.url) as valkey:
+            valkey.config_set("appendonly", "no")
+            valkey.config_set("save", "3600 1")
+            shutil.rmtree(directory)
+            valkey.bgsave()
+            wait_until(lambda: valkey.info("persistence")["rdb_last_bgsave_status"] == "err")
+            page = agree(browser, redis_writes_refused=1)
+            assert not page.has(".condition time")
+            assert measured_metric("evdash_redis_up") == 1
+            note_problem(GROUPS[0], "w", "", "MISCONF", "Redis at 10.0.0.5:6379 refused the request: no.")
+            page = agree(browser, redis_writes_refused=1, worker_refused=1)
+            assert len(page.values("datetime", "[data-kind=redis-writes-refused] time")) == 1
+            # A user without XADD gets the same refusal of PING.
+            valkey.execute_command("ACL", "SETUSER", "reader", "reset", "on", ">secret", "~*", "+@all", "-xadd")
+            limited = server.url.replace("redis://", "redis://reader:secret@")
+            settings.EVDASH = replace(settings.EVDASH, redis_url=limited)
+            agree(browser, redis_writes_refused=1, worker_refused=1)
+
+
+@pytest.mark.usefixtures("healthy")
+def test_a_database_that_refuses_writes_is_a_condition(browser: Client) -> None:
+    agree(browser)
+    with refused_updates("database or disk is full"):
+        page = agree(browser, sql_writes_refused=1)
+    assert page.texts(".condition-cause") == ["The disk of the database is full."]
+
+
+@pytest.mark.usefixtures("healthy")
+def test_a_missing_migration_is_a_condition(browser: Client) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'audit' AND name = '0002_audit_log'")
+    page = agree(browser, migrations_missing=1)
+    assert page.texts(".condition-remedy") == ["Run `manage.py migrate`."]
 
 
 Usage = namedtuple("Usage", "total used free")
 
 
-@pytest.mark.usefixtures("calm")
+@pytest.mark.usefixtures("healthy")
 def test_a_full_disk_stops_and_a_low_one_warns(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 10**9 - 10**8, 10**8))
     agree(browser, disk_low=1)
@@ -214,28 +309,21 @@ def test_a_full_disk_stops_and_a_low_one_warns(browser: Client, monkeypatch: pyt
 
 
 def test_a_disk_that_takes_no_file_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert facts.disk_of(tmp_path).problem == ""
+    assert disk.disk_of(tmp_path).problem == ""
 
     def refuse(**options: object) -> None:
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
-    monkeypatch.setattr(facts.tempfile, "TemporaryFile", refuse)
-    assert facts.disk_of(tmp_path).problem == os.strerror(errno.EDQUOT)
+    monkeypatch.setattr(disk.tempfile, "TemporaryFile", refuse)
+    assert disk.disk_of(tmp_path).problem == os.strerror(errno.EDQUOT)
 
 
-@pytest.mark.usefixtures("calm")
-def test_pages_share_one_reading(browser: Client, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evdash.health.current.KEPT_S", 60.0)
-    first = current_health()
-    valkey.xgroup_create(STREAM, "billing", id="0")
-    browser.get("/")
-    assert current_health() is first
-
-
-@pytest.mark.usefixtures("calm")
-def test_a_calm_server_is_asked_once(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
+@pytest.mark.usefixtures("healthy")
+def test_a_healthy_server_gets_one_round_trip(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    round_trips: list[int] = []
     call_each = facts.call_each
-    monkeypatch.setattr(facts, "call_each", lambda client, *commands: asked.append(1) or call_each(client, *commands))
+    monkeypatch.setattr(
+        facts, "call_each", lambda client, *commands: round_trips.append(1) or call_each(client, *commands)
+    )
     health_of_now()
-    assert len(asked) == 1
+    assert len(round_trips) == 1

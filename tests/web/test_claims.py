@@ -14,9 +14,10 @@ from pytest_django.fixtures import Settings
 
 from evdash.accounts.roles import make_operator
 from evdash.audit_log.audit_log import recent
-from evdash.eventlog.consumer_reads import last_reads
+from evdash.eventlog.consumer_reads import claims_on, last_reads
 from evdash.eventlog.models import ConsumerClaim
 from evdash.streams.dead_letters import park
+from evdash.streams.group_health import Reads
 from evdash.streams.names import EMPTY, name_of
 from evdash.streams.stream_info import consumer_infos, group_infos
 from tests.builders import STREAM, entry
@@ -48,6 +49,13 @@ def operator(transactional_db: None, valkey: redis.Redis, settings: Settings) ->
 
 def read(valkey: redis.Redis, consumer: str | bytes, count: int, group: str | bytes = GROUP) -> None:
     valkey.execute_command("XREADGROUP", "GROUP", group, consumer, "COUNT", count, "STREAMS", STREAM, ">")
+
+
+def reads(valkey: redis.Redis) -> Reads:
+    """When each consumer has last read."""
+    infos = consumer_infos(valkey, STREAM, GROUP)
+    assert infos is not None
+    return last_reads(claims_on([STREAM]), STREAM, GROUP, infos, timezone.now())
 
 
 def die(settings: Settings) -> None:
@@ -86,7 +94,7 @@ def test_a_preview_warns_of_a_target_that_does_not_read(
 
 def test_a_claim_does_not_make_its_target_look_alive(operator: Client, valkey: redis.Redis) -> None:
     done(operator, CLAIM)
-    assert last_reads(STREAM, GROUP, consumer_infos(valkey, STREAM, GROUP))["alive"] is None
+    assert reads(valkey)["alive"] is None
     assert parse_page(operator.get(GROUP_PAGE)).cells("table.consumers", "Consumer", "Last read")[:1] == [
         ("alive", "never, inactive")
     ]
@@ -94,7 +102,7 @@ def test_a_claim_does_not_make_its_target_look_alive(operator: Client, valkey: r
     two_hours_ago = timezone.now() - timedelta(hours=2)
     ConsumerClaim.objects.update(read_at=two_hours_ago)
     done(operator, address("claim", group=GROUP, from_consumer="dead-2", to_consumer="alive"))
-    assert last_reads(STREAM, GROUP, consumer_infos(valkey, STREAM, GROUP))["alive"] == two_hours_ago
+    assert reads(valkey)["alive"] == two_hours_ago
     assert parse_page(operator.get(GROUP_PAGE)).cells("table.consumers", "Consumer", "Last read")[:1] == [
         ("alive", "2 h ago , inactive")
     ]
@@ -105,7 +113,7 @@ def test_a_read_after_the_claim_counts_again(operator: Client, valkey: redis.Red
     done(operator, CLAIM)
     ConsumerClaim.objects.update(claimed_at=timezone.now() - timedelta(seconds=1))
     read(valkey, "alive", 1)
-    assert last_reads(STREAM, GROUP, consumer_infos(valkey, STREAM, GROUP))["alive"] is not None
+    assert reads(valkey)["alive"] is not None
 
 
 def test_the_other_operations_that_claim_are_remembered_too(operator: Client, valkey: redis.Redis) -> None:
@@ -113,8 +121,8 @@ def test_the_other_operations_that_claim_are_remembered_too(operator: Client, va
     park(valkey, entry("4-0", type="x"), group=GROUP, consumer="returned-to", deliveries=1, reason="?")
     acknowledge(valkey, 4)
     done(operator, address("redeliver", all=1))
-    reads = last_reads(STREAM, GROUP, consumer_infos(valkey, STREAM, GROUP))
-    assert (reads["heir"], reads["returned-to"]) == (None, None)
+    at = reads(valkey)
+    assert (at["heir"], at["returned-to"]) == (None, None)
 
 
 def test_the_result_follows_the_claimed_entries_until_none_is_pending(operator: Client, valkey: redis.Redis) -> None:
@@ -182,6 +190,13 @@ def test_a_claim_of_thousands_is_followed_to_the_last_entry(operator: Client, va
     assert parse_page(operator.get(where)).one("#claim-watch").attributes["data-left"] == "1"
     acknowledge(valkey, 1_599)
     assert parse_page(operator.get(where)).one("#claim-watch").attributes["data-left"] == "0"
+
+
+def test_a_page_after_the_last_consumer_leads_back(operator: Client) -> None:
+    page = parse_page(operator.get(f"{GROUP_PAGE}?consumers=500"))
+    assert page.texts(".consumers-total")[0].startswith("2: ")
+    assert "No consumers yet." not in page.text
+    assert page.links["First page"] == f"{GROUP_PAGE}#consumers"
 
 
 def test_a_group_with_lag_and_no_reader_is_stuck(operator: Client, valkey: redis.Redis, settings: Settings) -> None:

@@ -13,8 +13,9 @@ from pytest_django.fixtures import Settings
 
 from evdash.accounts.roles import make_operator
 from evdash.streams.client import StreamsUnavailable, call, open_client
+from evdash.streams.consumer_group import pending_entries
 from evdash.streams.loading import wait_until_loaded
-from tests.builders import STREAM, entry
+from tests.builders import GROUPS, STREAM, entry
 from tests.web.conftest import Index, Write
 from tests.web.parsed_page import parse_page
 
@@ -58,8 +59,9 @@ def without(valkey: redis.Redis, valkey_url: str, settings: Settings, request: p
 
 @pytest.mark.parametrize("without", OPTIONAL, indirect=True)
 def test_every_page_works_without_an_optional_command(operator: Client, without: str) -> None:
-    statuses = {page: operator.get(page).status_code for page in PAGES}
-    assert {page: status for page, status in statuses.items() if status != 200} == {}
+    shown = {page: operator.get(page) for page in PAGES}
+    assert {page: answer.status_code for page, answer in shown.items() if answer.status_code != 200} == {}
+    assert [page for page, answer in shown.items() if "denies this user" in answer.content.decode()] == []
     events = parse_page(operator.get("/events/"))
     assert events.rows == [f"{STREAM} 1800000000001-0", f"{STREAM} 1800000000000-0"]
     assert not [text for level, text in events.notices if level == "error"]
@@ -73,11 +75,61 @@ def test_a_replay_works_without_an_optional_command(operator: Client, without: s
     assert len(page.rows) == 2
 
 
+@pytest.fixture
+def reader(operator: Client, valkey: redis.Redis) -> None:
+    """Groups whose consumer `w` reads, and has an entry pending. Another entry waits for each group."""
+    for group in (*GROUPS, "billing"):
+        valkey.xgroup_destroy(STREAM, group)
+        valkey.xgroup_create(STREAM, group, id="0")
+        valkey.execute_command("XREADGROUP", "GROUP", group, "w", "COUNT", 1, "STREAMS", STREAM, ">")
+
+
+BILLING = f"/streams/{STREAM}/groups/billing/"
+CLAIM = f"/streams/operations/claim/?stream={STREAM}&group=billing&from_consumer=w&to_consumer=other"
+
+
+@pytest.mark.usefixtures("reader")
 @pytest.mark.parametrize("without", ["xinfo|consumers"], indirect=True)
-def test_the_page_of_a_group_states_that_its_consumers_are_unknown(operator: Client, without: str) -> None:
-    page = parse_page(operator.get(f"/streams/{STREAM}/groups/evdash-audit/"))
-    assert "This Redis user may not list consumers (XINFO CONSUMERS)." in page.text
-    assert "No consumers yet." not in page.text
+def test_consumers_that_are_unknown_are_no_alarm(operator: Client, without: str) -> None:
+    overview = parse_page(operator.get("/"))
+    assert not overview.has(".condition")
+    assert overview.texts(".no-problems") == [
+        "No problems: 2 streams, 4 consumer groups, their consumers unknown, no parked entries, no gaps."
+    ]
+    streams = parse_page(operator.get("/streams/"))
+    assert not streams.has(".is-stuck")
+    assert {row["Consumers"] for row in streams.table("table.groups")} == {"unknown"}
+    group = parse_page(operator.get(BILLING))
+    assert not group.has(".stuck")
+    assert "This Redis user may not list consumers (XINFO CONSUMERS)." in group.text
+    assert "No consumers yet." not in group.text
+    assert parse_page(operator.get(CLAIM.partition("&from")[0])).texts(".receiver-warning") == []
+
+
+@pytest.mark.usefixtures("reader")
+@pytest.mark.parametrize("without", ["xinfo|consumers"], indirect=True)
+def test_entries_are_claimed_though_consumers_are_unknown(operator: Client, valkey: redis.Redis, without: str) -> None:
+    preview = parse_page(operator.get(CLAIM))
+    assert "Claims 1 pending entry (w: 1) of billing" in preview.text
+    assert "does not exist yet" not in preview.text
+    assert preview.texts(".receiver-warning") == [
+        "The reads of other are unknown. This Redis user may not list consumers (XINFO CONSUMERS)."
+    ]
+    answer = operator.post(CLAIM, {"reason": "w is gone"})
+    assert answer.status_code == 302
+    assert [entry.consumer for entry in pending_entries(valkey, STREAM, "billing", count=9)] == ["other"]
+    [sentence] = parse_page(operator.get(answer["Location"])).texts(".claim-watch-sentence")
+    assert sentence == "Waiting for other to acknowledge: 1 of 1 left."
+    address = f"/streams/operations/delete-consumer/?stream={STREAM}&group=billing&consumer=w&claim_first_to="
+    assert "Not deleted: This Redis user may not list consumers" in parse_page(operator.get(address)).text
+
+
+@pytest.mark.parametrize("without", ["xlen"], indirect=True)
+def test_parked_entries_that_cannot_be_counted_are_unknown(operator: Client, valkey: redis.Redis, without: str) -> None:
+    for group in GROUPS[1:]:
+        valkey.xgroup_create(STREAM, group, id="$")
+    assert "parked entries unknown" in parse_page(operator.get("/")).texts(".no-problems")[0]
+    assert parse_page(operator.get("/streams/")).facts["Parked"] == "unknown"
 
 
 def test_a_start_waits_for_no_answer_to_a_command_that_is_forbidden(valkey: redis.Redis, valkey_url: str) -> None:

@@ -20,7 +20,7 @@ from evdash.streams.commands.outcomes import (
     group_state,
 )
 from evdash.streams.consumer_group import GroupMissing, expecting_group, pending_entries
-from evdash.streams.stream_info import ConsumerInfo
+from evdash.streams.stream_info import CONSUMERS_UNKNOWN, ConsumerInfo
 
 # A consumer that still gets entries after this many rounds of claims is at work, and is kept.
 ROUNDS = 3
@@ -126,6 +126,8 @@ class DeleteConsumer:
                         "first for another consumer."
                     )
                 return info
+        if not group.has_known_consumers:
+            raise OperationRefused(f"Not deleted: {CONSUMERS_UNKNOWN}")
         raise OperationRefused(f"Consumer {self.consumer} does not exist in {self.group} on {self.stream}.")
 
     def _why_it_stays(self, client: redis.Redis) -> str:

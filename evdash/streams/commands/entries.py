@@ -242,8 +242,9 @@ class ClaimEntries(_EntriesOperation):
         return ((self.group, self.to_consumer),)
 
     def _would(self, client: redis.Redis, selected: Selected) -> str:
-        exists = any(info.name == self.to_consumer for info in consumer_infos(client, self.stream, self.group))
-        new = "" if exists else f" {self.to_consumer} does not exist yet and is created."
+        infos = consumer_infos(client, self.stream, self.group)
+        is_new = infos is not None and all(info.name != self.to_consumer for info in infos)
+        new = f" {self.to_consumer} does not exist yet and is created." if is_new else ""
         return (
             f"Claims {selected.in_words()} of {self.group} on {self.stream} for {self.to_consumer} and raises their "
             f"delivery counts.{new}"

@@ -10,7 +10,7 @@ import redis
 from django.conf import settings
 
 from evdash.audit_log.audit_log import LISTED, Access
-from evdash.eventlog.consumer_reads import last_reads
+from evdash.eventlog.consumer_reads import claims_on, last_reads
 from evdash.events.entry import EntryId
 from evdash.ingest.projections.registry import projection_of_group
 from evdash.streams.client import StreamsUnavailable, open_client
@@ -94,13 +94,13 @@ def _watch(client: redis.Redis, claim: _Claim, address: str, total: int, every_s
     if not left:
         sentence = f"Repaired: {format_count(total, 'claimed entry', 'claimed entries')} acknowledged, none pending."
         return ClaimWatch(address, total, 0, sentence, "", "ok", 0)
-    infos = [info for info in consumer_infos(client, claim.stream, claim.group) if info.name == claim.consumer]
-    read_at = last_reads(claim.stream, claim.group, infos, now).get(claim.consumer)
+    infos = consumer_infos(client, claim.stream, claim.group)
+    read_at = last_reads(claims_on([claim.stream]), claim.stream, claim.group, infos or (), now).get(claim.consumer)
     is_active = read_at is not None and now - read_at < timedelta(milliseconds=settings.EVDASH.claim_idle_ms)
     elsewhere = sum(entry.consumer != claim.consumer for entry in left)
     others = f" {elsewhere:,} of them with other consumers." if elsewhere else ""
     sentence = f"Waiting for {claim.consumer} to acknowledge: {len(left):,} of {total:,} left.{others}"
-    if elsewhere == len(left):
+    if elsewhere == len(left) or infos is None:
         return ClaimWatch(address, total, len(left), sentence, "", "info", every_s)
     if not is_active:
         read = f"since {read_at:%Y-%m-%d %H:%M:%S} UTC" if read_at else "yet"

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from evdash.config.environment import Configuration
-from evdash.eventlog.consumer_reads import last_reads
+from evdash.eventlog.consumer_reads import Claims, claims_on, judge
 from evdash.eventlog.gaps import deleted_by_consumers, missing_entries, total_missing
 from evdash.eventlog.group_progress import (
     GroupTotals,
@@ -33,12 +33,12 @@ from evdash.events.event_types import EventCategory, category_of, describe_event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.time_range import InvalidTimeBound, TimeBound
 from evdash.events.one_line import OneLineText
-from evdash.health.conditions import start_hint
+from evdash.health.conditions import stuck_remedy, stuck_words
 from evdash.ingest.projections.registry import projections
 from evdash.streams.client import Refused, StreamsUnavailable
 from evdash.streams.consumer_group import PendingEntry, pending_entries
 from evdash.streams.dead_letters import ParkedEntry, parked_count
-from evdash.streams.group_health import GroupHealth, Reads, group_health
+from evdash.streams.group_health import GroupHealth
 from evdash.streams.reads import read_entries
 from evdash.streams.retention import TrimRefused, plan_safe_trim
 from evdash.streams.stream_info import Arrivals, ConsumerInfo, GroupInfo, StreamInfo, arrivals, group_infos, stream_info
@@ -160,8 +160,7 @@ class GroupView:
     sparkline: Sparkline | None
     totals: GroupTotals | None
     address: str
-    reads: Reads
-    health: GroupHealth | None  # None without `info`
+    health: GroupHealth
 
     @property
     def committed(self) -> str:
@@ -190,25 +189,30 @@ class GroupView:
         """The consumers: those with the most pending entries first, then the last readers."""
         if self.info is None:
             return []
-        return sorted(self.info.consumers, key=lambda each: (-each.pending, -_unix_s(self.reads.get(each.name))))
+        return sorted(self.info.consumers, key=lambda each: (-each.pending, -_unix_s(self.health.reads.get(each.name))))
 
     def consumers(self, count: int, skipped: int = 0) -> tuple[ConsumerView, ...]:
         """Return at most `count` consumers of that order after the first `skipped`."""
-        active = frozenset(self.health.active) if self.health else frozenset()
+        active = frozenset(self.health.active)
         return tuple(
-            ConsumerView(consumer, self.reads.get(consumer.name), consumer.name in active)
+            ConsumerView(consumer, self.health.reads.get(consumer.name), consumer.name in active)
             for consumer in self.consumer_infos[skipped : skipped + count]
         )
 
     @property
     def is_stuck(self) -> bool:
         """True if entries of the group do not progress."""
-        return self.health is not None and self.health.is_stuck
+        return self.health.is_stuck
 
     @property
-    def start_hint(self) -> str:
-        """The remedy for a group that no consumer reads."""
-        return start_hint(self.name)
+    def stuck_words(self) -> str:
+        """The reasons why the group is stuck."""
+        return stuck_words(self.health)
+
+    @property
+    def stuck_remedy(self) -> str:
+        """The remedy for a stuck group."""
+        return stuck_remedy(self.health)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +249,7 @@ def consumer_list(group: GroupView, skipped: int) -> ConsumerList:
         rows=group.consumers(ROWS, skipped),
         total=len(infos),
         with_pending=sum(info.pending > 0 for info in infos),
-        active=len(group.health.active) if group.health else 0,
+        active=len(group.health.active),
         first=f"{group.address}#consumers" if skipped else "",
         next=f"{with_query(group.address, [('consumers', str(skipped + ROWS))])}#consumers" if more else "",
     )
@@ -263,7 +267,7 @@ class StreamView:
     info: StreamInfo | None
     arrivals: Arrivals | None
     groups: tuple[GroupView, ...]
-    parked: int
+    parked: int | None  # None: unknown
     gaps: GapList
     recreated: StreamRecreated | None
     retention: str
@@ -302,7 +306,7 @@ def stream_view(client: redis.Redis, name: str) -> StreamView:
     info: StreamInfo | None = None
     arrived: Arrivals | None = None
     groups: tuple[GroupView, ...] = ()
-    parked = 0
+    parked: int | None = None
     held = ""
     try:
         info = stream_info(client, name)
@@ -335,7 +339,12 @@ def group_views(client: redis.Redis, stream: str, info: StreamInfo | None) -> tu
     names = [*own_groups(), *(name for name in infos if name not in own_groups())]
     speeds = throughput(stream, datetime.now(UTC))
     totals = {total.group: total for total in group_totals() if total.stream == stream}
-    return tuple(_group_view(stream, info, name, infos.get(name), speeds, totals) for name in names) if info else ()
+    claims = claims_on([stream])
+    return (
+        tuple(_group_view(stream, info, name, infos.get(name), speeds, totals, claims) for name in names)
+        if info
+        else ()
+    )
 
 
 def group_view(client: redis.Redis, stream: str, name: str) -> GroupView | None:
@@ -392,10 +401,9 @@ def _group_view(
     info: GroupInfo | None,
     speeds: Mapping[str, Throughput],
     totals: Mapping[str, GroupTotals],
+    claims: Claims,
 ) -> GroupView:
     speed = speeds.get(name)
-    now = datetime.now(UTC)
-    reads = last_reads(stream, name, info.consumers, now) if info else {}
     return GroupView(
         stream=stream,
         name=name,
@@ -405,22 +413,15 @@ def _group_view(
         sparkline=sparkline(speed) if speed else None,
         totals=totals.get(name),
         address=group_address(stream, name),
-        reads=reads,
-        health=health_of(stream, stream_info, info, reads, now) if info else None,
+        health=health_of(claims, stream, stream_info, name, info),
     )
 
 
-def health_of(stream: str, info: StreamInfo, group: GroupInfo, reads: Reads, now: datetime) -> GroupHealth:
-    """Return the judgement of a group, by the settings."""
-    return group_health(
-        stream,
-        group.name,
-        group.consumers,
-        reads,
-        has_waiting=info.last_id is not None and group.last_delivered < info.last_id,
-        now=now,
-        active_ms=settings.EVDASH.claim_idle_ms,
-    )
+def health_of(claims: Claims, stream: str, info: StreamInfo, name: str, group: GroupInfo | None) -> GroupHealth:
+    """Return the judgement of a group. One that does not exist has read nothing."""
+    consumers = () if group is None else group.consumers if group.has_known_consumers else None
+    has_waiting = info.has_entries_after(group.last_delivered if group else EntryId.MIN)
+    return judge(claims, stream, name, consumers, has_waiting=has_waiting, now=datetime.now(UTC))
 
 
 def _held(client: redis.Redis, stream: str, configuration: Configuration) -> str:
@@ -440,11 +441,11 @@ def _held(client: redis.Redis, stream: str, configuration: Configuration) -> str
         return str(refusal)
 
 
-def _parked(client: redis.Redis, stream: str) -> int:
+def _parked(client: redis.Redis, stream: str) -> int | None:
     try:
         return parked_count(client, stream)
     except Refused:  # the key is not a stream, or evdash's Redis user lacks permission
-        return 0
+        return None
 
 
 @dataclass(frozen=True, slots=True)

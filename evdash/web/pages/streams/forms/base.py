@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Final
 
 import redis
@@ -14,10 +14,10 @@ from django.urls import reverse
 from evdash.audit_log.run_operation import operate
 from evdash.events.entry import EntryId, InvalidEntryId
 from evdash.events.filters.time_range import InvalidTimeBound, TimeBound
-from evdash.health.conditions import start_hint, unread_words
+from evdash.health.conditions import stuck_remedy, unread_words
 from evdash.streams.commands import Operation
-from evdash.streams.group_health import GroupHealth, Reads
-from evdash.streams.stream_info import GroupInfo, StreamInfo
+from evdash.streams.group_health import GroupHealth
+from evdash.streams.stream_info import CONSUMERS_UNKNOWN, GroupInfo, StreamInfo
 from evdash.web.input_limits import PARAMETER_MAX_CHARS
 from evdash.web.links import group_address
 
@@ -37,7 +37,6 @@ class OperationTarget:
     group_info: GroupInfo | None
     own_groups: frozenset[str]
     parked_ids: tuple[EntryId, ...]  # IDs of the first dead-lettered entries, if all are requested
-    reads: Reads = field(default_factory=dict)
     health: GroupHealth | None = None  # None without `group_info`
 
     @property
@@ -56,16 +55,18 @@ class OperationTarget:
         return next((consumer for consumer in self.active if consumer != name), "")
 
     def no_reader(self) -> str:
-        """Return the sentences if no consumer of the group reads; else ""."""
-        if self.health is None or self.health.active:
+        """Return the sentences if no consumer of the group reads; else "", also if that is unknown."""
+        if self.health is None or self.health.active or not self.health.has_known_consumers:
             return ""
-        return f"{unread_words(self.health)} {start_hint(self.group)} Then claim the entries for it."
+        return f"{unread_words(self.health)} {stuck_remedy(self.health)}"
 
     def receiver_warning(self, consumer: str) -> str:
         """Return the sentences if this consumer would not process what it claims; else ""."""
         if self.health is None or not consumer or consumer in self.health.active:
             return ""
-        if (read_at := self.reads.get(consumer)) is not None:
+        if not self.health.has_known_consumers:
+            return f"The reads of {consumer} are unknown. {CONSUMERS_UNKNOWN}"
+        if (read_at := self.health.reads.get(consumer)) is not None:
             has_read = f"{consumer} is inactive: it last read at {read_at:%Y-%m-%d %H:%M:%S} UTC."
         else:
             has_read = f"{consumer} has never read."
