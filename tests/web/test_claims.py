@@ -16,6 +16,7 @@ from evdash.accounts.roles import make_operator
 from evdash.audit_log.audit_log import recent
 from evdash.eventlog.consumer_reads import claims_on, last_reads
 from evdash.eventlog.models import ConsumerClaim
+from evdash.streams.consumer_group import pending_entries
 from evdash.streams.dead_letters import park
 from evdash.streams.group_health import Reads
 from evdash.streams.names import EMPTY, name_of
@@ -178,12 +179,7 @@ def test_an_outage_leaves_the_number_unknown_and_looks_on(operator: Client, sett
 
 
 def test_a_claim_of_thousands_is_followed_to_the_last_entry(operator: Client, valkey: redis.Redis) -> None:
-    with valkey.pipeline(transaction=False) as pipeline:
-        for number in range(1_500):
-            pipeline.xadd(STREAM, {"type": "x"}, id=f"{number + 100}-0")
-        pipeline.execute()
-    read(valkey, "dead-1", 2_000)
-    where = done(operator, CLAIM).values("hx-get", "#claim-watch")[0]
+    where = claimed_thousands(operator, valkey)
     left = parse_page(operator.get(where)).one("#claim-watch").attributes["data-left"]
     assert left == "1508"
     acknowledge(valkey, *range(1, 11), *range(100, 1_599))
@@ -197,6 +193,41 @@ def test_a_page_after_the_last_consumer_leads_back(operator: Client) -> None:
     assert page.texts(".consumers-total")[0].startswith("2: ")
     assert "No consumers yet." not in page.text
     assert page.links["First page"] == f"{GROUP_PAGE}#consumers"
+
+
+def claimed_thousands(operator: Client, valkey: redis.Redis) -> str:
+    """The address of the watch of a claim of 1,508 entries, of which the audit log lists 1,000."""
+    with valkey.pipeline(transaction=False) as pipeline:
+        for number in range(1_500):
+            pipeline.xadd(STREAM, {"type": "x"}, id=f"{number + 100}-0")
+        pipeline.execute()
+    read(valkey, "dead-1", 2_000)
+    return done(operator, CLAIM).values("hx-get", "#claim-watch")[0]
+
+
+def test_thousands_of_entries_that_another_consumer_has_taken_are_not_called_done(
+    operator: Client, valkey: redis.Redis
+) -> None:
+    where = claimed_thousands(operator, valkey)
+    claimed = [entry.entry_id for entry in pending_entries(valkey, STREAM, GROUP, consumer="alive", count=2_000)]
+    valkey.execute_command("XCLAIM", STREAM, GROUP, "third", 0, *map(str, claimed))
+    assert parse_page(operator.get(where)).texts(".claim-watch-sentence") == [
+        "Waiting for alive to acknowledge: 1,508 of 1,508 left. 1,508 of them with other consumers."
+    ]
+    valkey.xack(STREAM, GROUP, *map(str, claimed))
+    assert parse_page(operator.get(where)).texts(".claim-watch-sentence") == [
+        "Repaired: 1,508 claimed entries acknowledged, none pending."
+    ]
+
+
+def test_too_many_pending_entries_leave_the_number_unknown(
+    operator: Client, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = claimed_thousands(operator, valkey)
+    monkeypatch.setattr("evdash.web.pages.streams.claim_watch.PENDING_MAX", 1_000)
+    part = parse_page(operator.get(where))
+    assert part.one("#claim-watch").attributes["data-left"] == ""
+    assert part.texts(".claim-watch-sentence")[0].startswith("Pending entries unknown: more than 1,000 entries")
 
 
 def test_a_group_with_lag_and_no_reader_is_stuck(operator: Client, valkey: redis.Redis, settings: Settings) -> None:

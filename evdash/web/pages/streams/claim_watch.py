@@ -21,6 +21,7 @@ from evdash.web.formatting import format_count
 
 WATCHED_FOR: Final = timedelta(hours=24)
 OFTEN_FOR: Final = timedelta(minutes=2)
+PENDING_MAX: Final = 2 * ENTRIES_MAX
 HINT_AFTER: Final = timedelta(seconds=30)
 
 
@@ -54,7 +55,7 @@ def claim_watch(entry: Access, address: str) -> ClaimWatch | None:
     ids = frozenset(map(EntryId.parse, listed[:LISTED]))
     last_id = EntryId.parse(ended.detail.get("last_done_id") or str(max(ids)))
     total = int(ended.detail.get("done") or 0) if begun.action == "claim" else len(listed)
-    claim = _Claim(begun.stream, begun.group, consumer, ids, len(listed) <= LISTED, last_id, ended.at)
+    claim = _Claim(begun.stream, begun.group, consumer, ids, len(listed) <= LISTED, last_id, begun.at, ended.at)
     every_s = 2 if now - ended.at < OFTEN_FOR else 10
     try:
         with open_client(settings.EVDASH.redis_url) as client:
@@ -74,23 +75,35 @@ class _Claim:
     ids: frozenset[EntryId]
     has_all_ids: bool
     last_id: EntryId
+    begun_at: datetime
     ended_at: datetime
 
-    def pending(self, client: redis.Redis) -> list[PendingEntry]:
-        """Return the claimed entries that are pending.
+    def pending(self, client: redis.Redis) -> list[PendingEntry] | None:
+        """Return the claimed entries that are pending; None: unknown, because too many entries are pending.
 
-        Only the first IDs of a long list were recorded. For such a list these are the entries of its range that are
-        pending for the same consumer.
+        Only the first IDs of a long list were recorded. For such a list these are the entries of its range that were
+        delivered since the claim began, or are pending for the same consumer.
         """
         if self.has_all_ids:
             return list(pending_of(client, self.stream, self.group, sorted(self.ids)).values())
         since = min(self.ids).previous()
-        found = pending_entries(client, self.stream, self.group, after=since, consumer=self.consumer, count=ENTRIES_MAX)
-        return [entry for entry in found if entry.entry_id <= self.last_id]
+        listed = pending_entries(client, self.stream, self.group, after=since, count=PENDING_MAX)
+        if len(listed) == PENDING_MAX and listed[-1].entry_id < self.last_id:
+            return None
+        age = datetime.now(UTC) - self.begun_at
+        return [
+            entry
+            for entry in listed
+            if entry.entry_id <= self.last_id
+            and (entry.consumer == self.consumer or timedelta(milliseconds=entry.idle_ms) <= age)
+        ]
 
 
 def _watch(client: redis.Redis, claim: _Claim, address: str, total: int, every_s: int, now: datetime) -> ClaimWatch:
     left = claim.pending(client)
+    if left is None:
+        sentence = f"Pending entries unknown: more than {PENDING_MAX:,} entries of the claimed range are pending."
+        return ClaimWatch(address, total, None, sentence, "", "info", every_s)
     if not left:
         sentence = f"Repaired: {format_count(total, 'claimed entry', 'claimed entries')} acknowledged, none pending."
         return ClaimWatch(address, total, 0, sentence, "", "ok", 0)
