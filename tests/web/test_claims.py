@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import redis
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
@@ -228,6 +230,18 @@ def test_too_many_pending_entries_leave_the_number_unknown(
     part = parse_page(operator.get(where))
     assert part.one("#claim-watch").attributes["data-left"] == ""
     assert part.texts(".claim-watch-sentence")[0].startswith("Pending entries unknown: more than 1,000 entries")
+
+
+def test_the_watch_does_not_count_as_a_use_of_the_sign_in(operator: Client, settings: Settings) -> None:
+    settings.EVDASH = replace(settings.EVDASH, session_idle_min=60)
+    watch = done(operator, CLAIM).one("#claim-watch")
+    headers = {"HX-Request": "true", **json.loads(watch.attributes["hx-headers"] or "{}")}
+    end = timezone.now() + timedelta(minutes=30)
+    Session.objects.update(expire_date=end)
+    assert operator.get(watch.attributes["hx-get"], headers=headers).status_code == 200
+    assert Session.objects.get().expire_date == end
+    assert operator.get("/").status_code == 200  # a page that a person opens does
+    assert Session.objects.get().expire_date > end
 
 
 def test_a_group_with_lag_and_no_reader_is_stuck(operator: Client, valkey: redis.Redis, settings: Settings) -> None:
