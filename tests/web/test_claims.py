@@ -244,6 +244,15 @@ def test_the_watch_does_not_count_as_a_use_of_the_sign_in(operator: Client, sett
     assert Session.objects.get().expire_date > end
 
 
+def test_a_watch_that_has_ended_is_empty(
+    operator: Client, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = done(operator, CLAIM).values("hx-get", "#claim-watch")[0]
+    monkeypatch.setattr("evdash.web.pages.streams.claim_watch.WATCHED_FOR", timedelta())
+    answer = operator.get(where)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
 def test_a_group_with_lag_and_no_reader_is_stuck(operator: Client, valkey: redis.Redis, settings: Settings) -> None:
     acknowledge(valkey, *range(1, 6))
     assert not parse_page(operator.get(GROUP_PAGE)).has(".stuck")

@@ -202,11 +202,14 @@ class AuditEntryQuery:
 
 
 def audit_log_entry(request: HttpRequest, number: int) -> HttpResponse:
-    """Render one action with all its details; with `part=watch` only the progress of claimed entries."""
+    """Render one action with all its details.
+
+    With `part=watch` render only the progress of claimed entries, which is empty when it has ended.
+    """
     entry = access(number)
     watch = claim_watch(entry, f"{AuditEntryView(entry).address}?part=watch") if entry else None
-    if watch and AuditEntryQuery.from_request(request).is_watch:
-        return part(request, "pages/streams/_claim_watch.html", {"watch": watch})
+    if entry and AuditEntryQuery.from_request(request).is_watch:
+        return part(request, "pages/streams/_claim_watch.html", {"watch": watch}) if watch else HttpResponse()
     with open_reader() as reader:
         coverage = reader.coverage
     if entry is None:
