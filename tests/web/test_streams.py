@@ -107,7 +107,7 @@ def test_each_group_says_what_it_fills_how_far_it_is_and_how_fast(stuck: Client,
     assert own["Oldest pending"].endswith(f"{START_MS + 10}-0")
     assert page.values("aria-label", ".sparkline") == ["10 events in the last 30 minutes, at most 10 in one of them"]
     assert own["Applied in 30 min"].endswith(" 10 in 5 min, 3 ms per batch")
-    assert debug["Group"] == "evdash-debug error groups"
+    assert debug["Group"] == "evdash-debug Stuck error groups"
 
 
 def test_a_lag_that_redis_does_not_know_is_counted_or_unknown(stuck: Client, valkey: redis.Redis) -> None:
@@ -218,8 +218,8 @@ def test_a_silent_consumer_is_pointed_out(stuck: Client, settings: Settings) -> 
     assert page.notices == [
         (
             "warning",
-            "Stuck. 6 entries are pending with 2 inactive consumers (no read for 1 ms or longer). Start a worker: "
-            "manage.py work audit.",
+            "Stuck. 6 entries are pending with 2 inactive consumers. Inactive: no read for 1 ms or longer. "
+            "Start a worker: manage.py work audit.",
         )
     ]
     page = parse_page(stuck.get("/streams/"))
