@@ -15,7 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from evdash.health import current
-from evdash.health.current import KEPT_MAX_S, KEPT_S, Health, KeptHealth, current_health, health_of_now
+from evdash.health.current import KEPT_MAX_S, KEPT_S, Health, KeptHealth, current_health
+from evdash.health.facts import Facts, read_facts
 from evdash.streams.budget import redis_budget
 from tests.builders import STREAM
 
@@ -33,17 +34,17 @@ class Readings:
     def monotonic(self) -> float:
         return self.now_s
 
-    def read(self) -> Health:
+    def read(self) -> Facts:
         self.number += 1
         self.now_s += self.took_s
-        return health_of_now()
+        return read_facts()
 
 
 @pytest.fixture
 def readings(monkeypatch: pytest.MonkeyPatch) -> Readings:
     readings = Readings()
     monkeypatch.setattr(current, "time", readings)
-    monkeypatch.setattr(current, "health_of_now", readings.read)
+    monkeypatch.setattr(current, "read_facts", readings.read)  # also for a page that does not use the kept reading
     monkeypatch.setattr(current, "_kept", KeptHealth())
     return readings
 
