@@ -335,16 +335,14 @@ def stream_view(client: redis.Redis, name: str) -> StreamView:
 
 def group_views(client: redis.Redis, stream: str, info: StreamInfo | None) -> tuple[GroupView, ...]:
     """Return the groups of an existing stream: evdash's own first, also those that are missing."""
-    infos = {group.name: group for group in group_infos(client, stream)} if info else {}
+    if info is None:
+        return ()
+    infos = {group.name: group for group in group_infos(client, stream)}
     names = [*own_groups(), *(name for name in infos if name not in own_groups())]
     speeds = throughput(stream, datetime.now(UTC))
     totals = {total.group: total for total in group_totals() if total.stream == stream}
     claims = claims_on([stream])
-    return (
-        tuple(_group_view(stream, info, name, infos.get(name), speeds, totals, claims) for name in names)
-        if info
-        else ()
-    )
+    return tuple(_group_view(stream, info, name, infos.get(name), speeds, totals, claims) for name in names)
 
 
 def group_view(client: redis.Redis, stream: str, name: str) -> GroupView | None:
