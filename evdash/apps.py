@@ -7,6 +7,7 @@ from django.db.backends.signals import connection_created
 from evdash.config.environment import ConfigurationError
 from evdash.events.namespaces import NAMESPACES, parse_namespaces
 from evdash.events.upcasters import UpcastersInvalid, load
+from evdash.streams.names import canonical_name
 
 
 class EvdashConfig(AppConfig):
@@ -19,9 +20,10 @@ class EvdashConfig(AppConfig):
         connection_created.connect(add_functions, dispatch_uid="evdash.eventlog")
 
         try:
-            NAMESPACES.update(parse_namespaces(settings.EVDASH.session_namespaces))
+            namespaces = parse_namespaces(settings.EVDASH.session_namespaces)
         except ValueError as error:
             raise ConfigurationError(f"EVDASH_SESSION_NAMESPACES is not valid: {error}.") from error
+        NAMESPACES.update((canonical_name(stream), namespace) for stream, namespace in namespaces.items())
         if settings.EVDASH.upcasters:
             _load_upcasters(settings.EVDASH.upcasters)
 

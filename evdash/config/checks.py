@@ -1,5 +1,6 @@
 """Django system checks: settings that are valid one by one but do not work together, and missing packages."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ from evdash.config.npm import missing_packages
 from evdash.streams.budget import redis_budget
 from evdash.streams.client import StreamsUnavailable, open_client, shown_address
 from evdash.streams.dead_letters import parked_stream
+from evdash.streams.names import canonical_name
 from evdash.streams.server import is_cluster, streams_like
 
 TAG = "evdash"
@@ -57,11 +59,12 @@ SERVER_BUDGET_S = 1.0
 
 
 def streams_are_names(configuration: Configuration) -> list[CheckMessage]:
-    patterns = [name for name in configuration.streams if any(sign in name for sign in PATTERN_SIGNS)]
+    written = declaration("streams").read(tuple)  # in the configuration, an escaped sign is a part of a name
+    patterns = [name for name in written if any(sign in name for sign in PATTERN_SIGNS)]
     return [
         Error(
             f"EVDASH_STREAMS has {pattern}, which is a pattern. evdash reads streams by their names.",
-            hint=f"{_matching(configuration, pattern)} A name with such a sign is written with \\x2a for *, "
+            hint=f"{_matching(configuration, written, pattern)} A name with such a sign is written with \\x2a for *, "
             "\\x3f for ?, \\x5b for [.",
             id="evdash.E010",
         )
@@ -69,7 +72,7 @@ def streams_are_names(configuration: Configuration) -> list[CheckMessage]:
     ]
 
 
-def _matching(configuration: Configuration, pattern: str) -> str:
+def _matching(configuration: Configuration, written: Sequence[str], pattern: str) -> str:
     found: list[str] = []
     if configuration.redis_url:
         with (
@@ -77,11 +80,16 @@ def _matching(configuration: Configuration, pattern: str) -> str:
             redis_budget(SERVER_BUDGET_S),
             open_client(configuration.redis_url) as client,
         ):
-            found = streams_like(client, pattern, SUGGESTIONS)
-    others = [name for name in configuration.streams if name != pattern and name not in found]
+            found = [_as_written(name) for name in streams_like(client, canonical_name(pattern), SUGGESTIONS)]
+    others = [name for name in written if name != pattern and name not in found]
     if not found:
         return "Name each stream, comma separated. No stream matches now."
     return f"Streams that match now: EVDASH_STREAMS={','.join([*others, *found])}."
+
+
+def _as_written(name: str) -> str:
+    """Return the name as EVDASH_STREAMS has it, which ends a name at a comma and removes spaces around it."""
+    return re.sub(r"[*?\[,]|^ | $", lambda sign: f"\\x{ord(sign[0]):02x}", name)
 
 
 def queues_are_streams(configuration: Configuration) -> list[CheckMessage]:

@@ -17,6 +17,7 @@ import dj_database_url
 from environs import Env, EnvError
 
 from evdash.streams.address import UNENCODED, InvalidRedisUrl, has_unencoded_credentials, redis_url
+from evdash.streams.names import canonical_name
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -44,6 +45,8 @@ class Variable:
     """The option of `up` and `serve` that sets it. One that begins with `--no-` takes no value and sets it to "no"."""
     option_help: str = ""
     """The help of an option that begins with `--no-`. The help of any other option is the meaning."""
+    is_name: bool = False
+    """True if the text names streams, groups or consumers, with the escapes of `streams/names.py`."""
     least: int = 0
     most: int = sys.maxsize
     secret: bool = False
@@ -148,16 +151,22 @@ class Configuration:
         default_in_words="the previous port, or a free one",
         most=65535,
     )
-    streams: tuple[str, ...] = variable("EVDASH_STREAMS", ("memory:events",), "Streams to watch, comma separated.")
+    streams: tuple[str, ...] = variable(
+        "EVDASH_STREAMS", ("memory:events",), "Streams to watch, comma separated.", is_name=True
+    )
     queues: tuple[str, ...] = variable(
         "EVDASH_QUEUES",
         (),
         "Those of EVDASH_STREAMS that are work queues, comma separated. Their consumers delete entries when they are "
         "done: such entries are counted, and are not a gap.",
         default_in_words="none",
+        is_name=True,
     )
     sandbox_prefix: str = variable(
-        "EVDASH_SANDBOX_PREFIX", "sandbox:", "Name prefix of sandbox streams. Events are replayed only into these."
+        "EVDASH_SANDBOX_PREFIX",
+        "sandbox:",
+        "Name prefix of sandbox streams. Events are replayed only into these.",
+        is_name=True,
     )
     session_namespaces: tuple[str, ...] = variable(
         "EVDASH_SESSION_NAMESPACES",
@@ -173,16 +182,24 @@ class Configuration:
         "Python module with upcasters for older versions of your events (see the wire format), imported at the start.",
         takes="the dotted name of a Python module",
     )
-    audit_group: str = variable("EVDASH_AUDIT_GROUP", "evdash-audit", "Consumer group that fills the event log.")
-    analytics_group: str = variable(
-        "EVDASH_ANALYTICS_GROUP", "evdash-analytics", "Consumer group that measures the latency of operations."
+    audit_group: str = variable(
+        "EVDASH_AUDIT_GROUP", "evdash-audit", "Consumer group that fills the event log.", is_name=True
     )
-    debug_group: str = variable("EVDASH_DEBUG_GROUP", "evdash-debug", "Consumer group that groups errors.")
+    analytics_group: str = variable(
+        "EVDASH_ANALYTICS_GROUP",
+        "evdash-analytics",
+        "Consumer group that measures the latency of operations.",
+        is_name=True,
+    )
+    debug_group: str = variable(
+        "EVDASH_DEBUG_GROUP", "evdash-debug", "Consumer group that groups errors.", is_name=True
+    )
     consumer: str = variable(
         "EVDASH_CONSUMER",
         "",
         "Consumer name of a worker, different for each worker.",
         default_in_words="host name and process ID",
+        is_name=True,
     )
     batch_size: int = variable(
         "EVDASH_BATCH_SIZE", 500, "Maximum number of entries per batch of a worker.", least=1, most=100_000
@@ -322,6 +339,9 @@ class Configuration:
         values = {name: declared.read(kind) for name, kind, declared in declarations()}
         values["consumer"] = values["consumer"] or f"{socket.gethostname()}-{os.getpid()}"
         values["data_dir"] = values["data_dir"].absolute()
+        for name in (name for name, _, declared in declarations() if declared.is_name):
+            written = values[name]
+            values[name] = canonical_name(written) if isinstance(written, str) else tuple(map(canonical_name, written))
         if values["redis_url"]:
             try:
                 values["redis_url"] = redis_url(values["redis_url"], values["redis_password"])

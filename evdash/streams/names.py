@@ -27,11 +27,16 @@ def name_of(raw: bytes | str) -> str:
     return _ESCAPED.sub(_escape, text) or EMPTY
 
 
+def canonical_name(written: str) -> str:
+    """Return the text of a name that a person wrote: any byte may be escaped, or not be UTF-8."""
+    return name_of(raw_name(written))
+
+
 def raw_name(name: str) -> bytes:
     """Return the bytes of a name from its text, for a command."""
     if name == EMPTY:
         return b""
-    return _ESCAPE.sub(lambda match: bytes([int(match[1], 16)]), name.encode("utf-8", errors="backslashreplace"))
+    return _ESCAPE.sub(lambda match: bytes([int(match[1], 16)]), name.encode("utf-8", errors="surrogateescape"))
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -1,5 +1,6 @@
 """System checks: every combination that cannot work is told, and nothing else."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from django.conf import settings
 from django.core.checks import run_checks
 from pytest_django import Settings
 
+from evdash.config.environment import Configuration
 from evdash.streams import embedded_server
 from evdash.streams.embedded_server import EmbeddedServer
 from tests.conftest import ManagePy
@@ -66,22 +68,42 @@ def test_groups_of_one_name_are_told_with_their_variables(settings: Settings) ->
 
 
 def test_a_pattern_is_refused_with_the_streams_that_match(
-    settings: Settings, valkey: redis.Redis, valkey_url: str
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, valkey: redis.Redis, valkey_url: str
 ) -> None:
-    for stream in ("a2a:one", "a2a:two", "other"):
+    for stream in ("a2a:one", "a2a:t*o,o", "other"):
         valkey.xadd(stream, {"type": "x"})
     valkey.set("a2a:text", "not a stream")
-    settings.EVDASH = replace(settings.EVDASH, redis_url=valkey_url, streams=("memory:events", "a2a:*"))
+    monkeypatch.setenv("EVDASH_STREAMS", "memory:events,a2a:*")
+    settings.EVDASH = replace(Configuration.from_environment(), redis_url=valkey_url)
     [message] = run_checks(tags=["evdash"])
     assert message.id == "evdash.E010"
     assert message.msg == "EVDASH_STREAMS has a2a:*, which is a pattern. evdash reads streams by their names."
-    assert "EVDASH_STREAMS=memory:events,a2a:one,a2a:two." in str(message.hint)
-    assert r"\x2a" in str(message.hint)
+    suggested = r"memory:events,a2a:one,a2a:t\x2ao\x2co"
+    assert f"EVDASH_STREAMS={suggested}." in str(message.hint)
+    assert r"\x2a for *" in str(message.hint)
+
+    monkeypatch.setenv("EVDASH_STREAMS", suggested)
+    settings.EVDASH = replace(Configuration.from_environment(), redis_url=valkey_url)
+    assert run_checks(tags=["evdash"]) == []
+    assert settings.EVDASH.streams == ("memory:events", "a2a:one", "a2a:t*o,o")
 
 
-def test_a_pattern_is_refused_without_redis_too(settings: Settings) -> None:
-    assert found(settings, streams=("a2a:?",), redis_url="redis://127.0.0.1:1") == ["evdash.E010"]
-    assert found(settings, streams=(r"a2a:\x2a",), redis_url="") == []
+@pytest.mark.parametrize("written", ["a2a:?", os.fsdecode(b"\xff*")])
+def test_a_pattern_is_refused_without_redis_too(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    monkeypatch.setenv("EVDASH_STREAMS", written)
+    settings.EVDASH = replace(Configuration.from_environment(), redis_url="redis://127.0.0.1:1")
+    assert [message.id for message in run_checks(tags=["evdash"])] == ["evdash.E010"]
+
+
+def test_a_stream_that_is_named_twice_in_two_forms_is_refused(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVDASH_STREAMS", r"é,\xc3\xa9")
+    settings.EVDASH = Configuration.from_environment()
+    [message] = run_checks(tags=["evdash"])
+    assert message.msg == "EVDASH_STREAMS names é more than once."
 
 
 def test_a_queue_is_one_of_the_streams(settings: Settings) -> None:

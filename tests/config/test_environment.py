@@ -43,6 +43,11 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
     ("name", "text", "field", "value"),
     [
         ("EVDASH_STREAMS", "memory:events, audit:events", "streams", ("memory:events", "audit:events")),
+        ("EVDASH_STREAMS", r"a\x2ab,\xc3\xa9,\xff,a\x2cb", "streams", ("a*b", "é", r"\xff", "a,b")),
+        ("EVDASH_STREAMS", os.fsdecode(b"\xff,\xc3\xa9"), "streams", (r"\xff", "é")),
+        ("EVDASH_QUEUES", r"a\x2ab", "queues", ("a*b",)),
+        ("EVDASH_AUDIT_GROUP", r"a\x2ab", "audit_group", "a*b"),
+        ("EVDASH_SANDBOX_PREFIX", r"try\x2a:", "sandbox_prefix", "try*:"),
         ("EVDASH_BATCH_SIZE", "100000", "batch_size", 100_000),
         ("EVDASH_CLAIM_IDLE_MS", "1000", "claim_idle_ms", 1000),
         ("EVDASH_MAX_LENGTH", "1000000", "max_length", 1_000_000),
@@ -261,6 +266,14 @@ def test_upcasters_that_cannot_be_imported_stop_every_command_with_a_sentence(ma
         "EVDASH_UPCASTERS cannot be 'no.such.module': it cannot be imported "
         "(ModuleNotFoundError: No module named 'no').\n"
     )
+
+
+def test_the_stream_of_a_namespace_is_read_with_its_escapes(manage_py: ManagePy) -> None:
+    printed = "from evdash.events.namespaces import NAMESPACES; print(NAMESPACES)"
+
+    ended = manage_py("shell", "--no-imports", "--command", printed, EVDASH_SESSION_NAMESPACES=r"a\x2ab\x3d=one")
+
+    assert ended.stdout == "{'a*b=': 'one'}\n"
 
 
 def test_upcasters_are_imported_at_the_start(manage_py: ManagePy, tmp_path: Path) -> None:

@@ -1,9 +1,15 @@
 """Names of any bytes: printable as text, unique, and the same bytes again in a command."""
 
+import itertools
+import os
+import re
+
+import pytest
 import redis
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from evdash.config.environment import Configuration
 from evdash.events.entry import EntryId
 from evdash.streams.client import call
 from evdash.streams.consumer_group import GroupConsumer, pending_entries
@@ -46,6 +52,27 @@ def test_a_group_and_a_consumer_of_any_name_are_read_and_claimed_from(valkey: re
         [*_, pending] = pending_entries(valkey, "s", name, consumer=name, count=10)
         assert pending.consumer == name
         assert GroupConsumer(valkey, name, "other").claim_idle("s", 0, 1)[0].entry is not None
+
+
+@given(st.lists(st.tuples(tricky.filter(bool), st.booleans()), min_size=1, max_size=4))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+def test_an_entry_has_the_configured_name_of_its_stream(
+    valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch, pieces: list[tuple[bytes, bool]]
+) -> None:
+    def as_written(piece: bytes, is_escaped: bool) -> bytes:
+        signs = rb"[\x00-\xff]" if is_escaped else rb"[\\\x00,\s\"]"
+        return re.sub(signs, lambda sign: b"\\x%02x" % ord(sign[0]), piece, flags=re.DOTALL)
+
+    raw = b"".join(piece for piece, _ in pieces)
+    written = b"".join(itertools.starmap(as_written, pieces))
+    monkeypatch.setenv("EVDASH_STREAMS", os.fsdecode(written))
+    [name] = Configuration.from_environment().streams
+    valkey.flushall()
+    valkey.execute_command("XADD", raw, "1-1", "type", "x")
+    consumer = GroupConsumer(valkey, "g", "c")
+    consumer.ensure(name, EntryId.MIN)
+    assert [entry.stream for entry in consumer.read_new([name], 5, 0)] == [name]
+    assert name == name_of(raw)
 
 
 def test_a_stream_of_any_name_is_read(valkey: redis.Redis) -> None:

@@ -64,6 +64,17 @@ def test_a_claim_tells_what_stood_before_and_after(valkey: redis.Redis) -> None:
     assert (access.begun.who, access.begun.reason) == (getpass.getuser(), "host a is gone")
 
 
+def test_names_are_read_with_their_escapes(valkey: redis.Redis) -> None:
+    valkey.xadd("a*b", {"type": "x"})
+    streams("create-group", r"a\x2ab", r"g\x41")
+    assert [group.name for group in group_infos(valkey, "a*b")] == ["gA"]
+    streams("claim", STREAM, GROUP, "--to", r"b\x2a", "--from", r"\x61")
+    assert set(owners(valkey).values()) == {"b*"}
+    claim, created = (access.begun for access in recent(2))
+    assert (created.stream, created.group) == ("a*b", "gA")
+    assert (claim.detail["asked"]["from_consumer"], claim.detail["asked"]["to_consumer"]) == ("a", "b*")
+
+
 def test_a_dry_run_only_tells(valkey: redis.Redis) -> None:
     said = streams("acknowledge", STREAM, GROUP, "--entry", f"{START_MS + 2}-0", "--dry-run", reason="")
     assert "Acknowledges 1 pending entry (a: 1)" in said

@@ -17,6 +17,7 @@ from evdash.management.base import PlainCommand
 from evdash.replay.replay import EXPIRES_S, SPEED_MAX, Replay
 from evdash.streams.client import StreamsUnavailable, open_client
 from evdash.streams.commands import OperationRefused
+from evdash.streams.names import canonical_name
 
 
 class Command(PlainCommand):
@@ -32,7 +33,13 @@ class Command(PlainCommand):
         parser.add_argument("--until", default="", metavar="TIME", help="end time, exclusive")
         parser.add_argument("--filter", default="", metavar="FILTER", help="filter, as on the Events page")
         prefix = settings.EVDASH.sandbox_prefix
-        parser.add_argument("--to", required=True, metavar="STREAM", help=f"sandbox name, starts with {prefix}")
+        parser.add_argument(
+            "--to",
+            required=True,
+            type=canonical_name,
+            metavar="STREAM",
+            help=f"sandbox name, starts with {prefix}",
+        )
         parser.add_argument(
             "--ids", choices=("original", "new"), default="original", help="entry IDs of the copies (default: original)"
         )

@@ -33,6 +33,7 @@ from evdash.streams.commands import (
 )
 from evdash.streams.consumer_group import GroupMissing, PendingEntry
 from evdash.streams.dead_letters import parked_entries
+from evdash.streams.names import canonical_name
 from evdash.streams.stream_info import stream_info
 
 # The most dead-lettered entries that `--all` selects at once.
@@ -52,13 +53,13 @@ class Command(PlainCommand):
         def add(name: str, words: str, *positional: str) -> ArgumentParser:
             added: ArgumentParser = kinds.add_parser(name, help=words, description=words)
             for argument in ("stream", *positional):
-                added.add_argument(argument)
+                added.add_argument(argument, type=canonical_name)
             added.add_argument("--reason", default="", help="reason, required unless --dry-run")
             added.add_argument("--dry-run", action="store_true", help="preview only")
             return added
 
         claim = add("claim", "claim pending entries for another consumer", "group")
-        claim.add_argument("--to", required=True, metavar="CONSUMER", help="target consumer")
+        claim.add_argument("--to", required=True, type=canonical_name, metavar="CONSUMER", help="target consumer")
         _add_selection(claim)
         _add_selection(add("acknowledge", "acknowledge pending entries, applied or not", "group"))
         _add_selection(add("park", "move pending entries to the dead-letter stream", "group"))
@@ -66,7 +67,10 @@ class Command(PlainCommand):
         _add_parked(add("discard", "delete parked entries permanently"))
         consumer = add("delete-consumer", "delete a consumer without pending entries", "group", "consumer")
         consumer.add_argument(
-            "--claim-first-to", metavar="CONSUMER", help="consumer that first claims its pending entries"
+            "--claim-first-to",
+            type=canonical_name,
+            metavar="CONSUMER",
+            help="consumer that first claims its pending entries",
         )
         position = add("set-position", "set the position of a group", "group")
         position.add_argument("position", help=POSITION)
@@ -130,7 +134,11 @@ def _add_selection(parser: ArgumentParser) -> None:
         "--entry", action="append", type=_entry_id, default=[], metavar="ID", help="entry ID, repeatable"
     )
     parser.add_argument(
-        "--from", dest="from_consumer", metavar="CONSUMER", help="only entries pending for this consumer"
+        "--from",
+        dest="from_consumer",
+        type=canonical_name,
+        metavar="CONSUMER",
+        help="only entries pending for this consumer",
     )
     parser.add_argument("--idle-over-s", type=float, metavar="SECONDS", help="only entries idle for at least this time")
 
