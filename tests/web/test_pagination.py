@@ -139,6 +139,38 @@ def test_a_print_has_every_character_of_every_event(browser: Client, write: Writ
     assert all(text in printed for text in (words, result, "chat", "short"))
 
 
+@pytest.mark.parametrize(
+    ("path", "view", "missing"),
+    [
+        ("/users/u/", "events", {"type", "content"}),
+        ("/sessions/s/", "events", {"type", "content"}),
+        ("/sessions/s/", "conversation", {"content"}),
+    ],
+)
+def test_a_print_has_each_field_that_is_not_the_source_of_a_text_of_its_row(
+    browser: Client, write: Write, path: str, view: str, missing: set[str]
+) -> None:
+    fields = {
+        **{"type": "message.added", "session_id": "s", "user_id": "u", "role": "user", "content": "step 10 of 12"},
+        **{"attempt": "1", "owner": "u", "flag": "o", "channel": "chat", "kind": "message.added", "empty": ""},
+        **{"text": "step 10 of 12", "reply_to": "s"},
+    }
+    write(entry("1700000000000-0", **fields))
+    page = parse_page(browser.get(path, {"rows": "all", "view": view}))
+    assert page.texts("main > .printed")[0].startswith("The only event, with whole texts.")
+    names, values = (page.texts(f".row-printed {tag}") for tag in ("dt", "dd"))
+    printed = {name: value for name, value in fields.items() if name not in missing}
+    assert dict(zip(names, values, strict=True)) == printed
+    assert "step 10 of 12" in page.texts(".row summary")[0]
+
+
+def test_a_print_of_raw_entries_has_the_fields_that_their_rows_cut_or_leave_out(browser: Client, write: Write) -> None:
+    fields = {"type": "x", "session_id": "s", "long": "y" * 401, **{f"field{n}": "z" for n in range(60)}}
+    write(entry("1700000000000-0", **fields))
+    page = parse_page(browser.get("/sessions/s/", {"rows": "all", "view": "raw"}))
+    assert page.texts(".row-printed dt") == ["long", "field57", "field58", "field59"]
+
+
 def test_a_print_of_a_filter_and_of_a_later_page_say_what_they_have(many: Client) -> None:
     first = parse_page(many.get("/users/u/"))
     later = parse_page(many.get(first.links["Later ›"]))

@@ -30,7 +30,7 @@ ROW_TEMPLATES: Final[Mapping[ViewMode, str]] = {
     "raw": "event_display/_raw.html",
 }
 RAW_CHARS: Final = 400
-_RAW_FIELDS: Final = 60
+RAW_FIELDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Row:
     more_duplicates: int = 0  # the number of folded duplicates that follow this one
     is_folded: bool = False
     clock: str = ""  # the sentence if the producer's time is before that of the previous event, else ""
-    printed: tuple[PrintedField, ...] = ()  # for paper: the fields that the row does not show in full
+    printed: tuple[PrintedField, ...] = ()  # for paper: fields that the row does not have in full
     call_note: str = ""  # the note on a call without a return, or on a return without a call
 
     @property
@@ -94,14 +94,14 @@ class Row:
 
     @property
     def raw_fields(self) -> tuple[RawField, ...]:
-        """The entry's first _RAW_FIELDS fields in their order, with values cut at RAW_CHARS characters."""
+        """The entry's first RAW_FIELDS fields in their order, with values cut at RAW_CHARS characters."""
         fields = self.event.fields
         shown = [
             RawField(f.name, f.value[:RAW_CHARS], len(f.value) > RAW_CHARS, format_size(len(f.raw)))
-            for f in fields[:_RAW_FIELDS]
+            for f in fields[:RAW_FIELDS]
         ]
-        if len(fields) > _RAW_FIELDS:
-            shown.append(RawField("", f"and {len(fields) - _RAW_FIELDS:,} more fields", False, ""))
+        if len(fields) > RAW_FIELDS:
+            shown.append(RawField("", f"and {len(fields) - RAW_FIELDS:,} more fields", False, ""))
         return tuple(shown)
 
 

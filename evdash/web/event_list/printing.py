@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from evdash.eventlog.records import Count, EventPage
 from evdash.events.conversation import CODE_CHARS, PROSE_CHARS
-from evdash.events.event import Event
 from evdash.events.one_line import LINE_CHARS
-from evdash.events.text import one_line
-from evdash.web.event_display.row import RAW_CHARS, PrintedField, Row
+from evdash.web.event_display.row import RAW_CHARS, RAW_FIELDS, PrintedField, Row, ViewMode
 from evdash.web.event_list.list_query import ROWS, ROWS_AT_MOST, ListQuery
 from evdash.web.event_list.pagination import RowList
 
@@ -21,11 +20,11 @@ WHOLE_TEXTS: Final = "Whole texts"
 
 
 def with_printed_fields(rows: RowList, chars: int = PRINTED_CHARS) -> tuple[RowList, bool]:
-    """Return the list with the fields that its one-line summaries lack, for paper, and whether all of them fit."""
+    """Return the list with the fields that its rows do not print in full, and whether all of them fit."""
     left = chars
     printed: dict[str, tuple[PrintedField, ...]] = {}
     for row in rows.rows:
-        fields = _printed_fields(row.event, str(row.one_line))
+        fields = _printed_fields(row, rows.view)
         left -= sum(len(field.name) + len(field.value) for field in fields)
         if left < 0:
             break
@@ -38,14 +37,22 @@ def with_printed_fields(rows: RowList, chars: int = PRINTED_CHARS) -> tuple[RowL
     return replace(rows, rows=tuple(map(whole, rows.rows)), items=items), left >= 0
 
 
-def _printed_fields(event: Event, line: str) -> tuple[PrintedField, ...]:
-    """Return the fields of the entry that its row does not show in full."""
-    own = {event.type, event.session_id, event.user_id, ""}
-    return tuple(
-        PrintedField(field.name, field.value)
-        for field in event.fields
-        if field.value not in own and (len(field.value) > LINE_CHARS or one_line(field.value, LINE_CHARS) not in line)
-    )
+def _printed_fields(row: Row, view: ViewMode) -> tuple[PrintedField, ...]:
+    """Return the fields of the entry, without those that are the source of a text that the row has in full."""
+    fields = tuple(PrintedField(field.name, field.value) for field in row.event.fields)
+    if view == "raw":
+        return tuple(each for n, each in enumerate(fields) if n >= RAW_FIELDS or len(each.value) > RAW_CHARS)
+    profile = row.event.profile
+    text = row.turn.text if view == "conversation" else row.one_line.text
+    shown = {_source(fields, profile.content + profile.prose, text)}
+    if view == "events":
+        shown.add(_source(fields, profile.type + profile.weak_type, row.event.type))
+    return tuple(each for each in fields if each not in shown)
+
+
+def _source(fields: Sequence[PrintedField], names: Sequence[str], text: str) -> PrintedField | None:
+    """Return the field with this text and the first of these names, or None."""
+    return next((each for name in names if (each := PrintedField(name, text)) in fields), None)
 
 
 def print_sentence(page: EventPage, query: ListQuery, total: Count, *, is_whole: bool) -> str:
