@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
 from evdash.accounts.actions import AccountAction, announce
-from evdash.accounts.client_address import client_address
+from evdash.accounts.client_address import UNKNOWN, client_address
 
 PER_NAME_AND_ADDRESS: Final = 5
 PER_NAME: Final = 20
@@ -77,16 +77,20 @@ def name_key(request: HttpRequest, credentials: dict[str, Any] | None = None) ->
 
 
 def blocked_by(request: Any, credentials: dict[str, Any] | None = None) -> str:
-    """Return the reached limit: `name and address`, `name`, `address`, or "" if none is reached."""
+    """Return the reached limit: `name and address`, `name`, `address`, or "" if none is reached.
+
+    If the address is unknown, only the limit of the name counts. Otherwise one client could block all others.
+    """
     since = request.axes_attempt_time - settings.AXES_COOLOFF_TIME
     attempts = AccessAttempt.objects.filter(attempt_time__gte=since)
     of_name = attempts.filter(username=name_key(request, credentials))
     from_address = attempts.filter(ip_address=request.axes_ip_address)
-    if _failures(of_name & from_address) >= PER_NAME_AND_ADDRESS:
+    is_known = request.axes_ip_address != UNKNOWN
+    if is_known and _failures(of_name & from_address) >= PER_NAME_AND_ADDRESS:
         return "name and address"
     if _failures(of_name) >= PER_NAME:
         return "name"
-    if request.axes_ip_address and _failures(from_address) >= PER_ADDRESS:
+    if is_known and _failures(from_address) >= PER_ADDRESS:
         return "address"
     return ""
 

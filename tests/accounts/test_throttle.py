@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,9 +13,10 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from evdash.accounts.client_address import client_address, client_network
+from evdash.accounts.client_address import UNKNOWN, client_address, client_network, report_unknown_address
 from evdash.accounts.one_time_links import create_link
 from evdash.accounts.throttle import PER_ADDRESS, PER_NAME, PER_NAME_AND_ADDRESS
+from tests.logged import logged
 
 pytestmark = pytest.mark.django_db
 
@@ -115,8 +117,9 @@ def test_addresses_of_one_network_are_one_address() -> None:
         ("203.0.113.7:5123", "203.0.113.7"),
         ("[2001:db8::1]:443", "2001:db8::1"),
         ("::ffff:203.0.113.7", "203.0.113.7"),
-        ("unknown", "127.0.0.1"),
-        ("", "127.0.0.1"),
+        ("unknown", ""),
+        ("", ""),
+        ("203.0.113.7, unknown", ""),
     ],
 )
 def test_behind_a_proxy_the_address_is_that_of_the_client(settings: Settings, forwarded: str, address: str) -> None:
@@ -131,4 +134,19 @@ def test_a_request_without_an_address_has_no_network() -> None:
     request = RequestFactory().get("/", REMOTE_ADDR="")
 
     assert client_address(request) == ""
-    assert client_network(request) is None
+    assert client_network(request) == UNKNOWN
+
+
+def test_behind_a_proxy_that_does_not_append_the_address_only_the_name_is_blocked(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.EVDASH = replace(settings.EVDASH, https=True)
+    report_unknown_address.cache_clear()
+    User.objects.create_user("eve", password=PASSWORD)
+    assert {attempt(f"user-{number}") for number in range(PER_ADDRESS)} == {200}
+    assert [attempt("mia") for _ in range(PER_NAME)] == [200] * (PER_NAME - 1) + [429]
+
+    assert attempt("mia", PASSWORD) == 429
+    assert attempt("eve", PASSWORD) == 302
+    [warning] = logged(caplog, logging.WARNING)
+    assert (warning["event"], "X-Forwarded-For" in warning["hint"]) == ("client address unknown", True)
