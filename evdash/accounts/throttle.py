@@ -1,4 +1,4 @@
-"""The throttle of password sign-ins: limits of failed attempts per name and address, per name and per address.
+"""The throttle of passwords: limits of failed attempts per name and address, per name and per address.
 
 django-axes supplies the authentication backend, the middleware and the table. Its handler counts with one limit only,
 and stores the form of each attempt. This handler has three limits, and stores a hash of the name.
@@ -50,7 +50,8 @@ class Throttle(AxesDatabaseHandler):  # type: ignore[misc]
             AccessAttempt.objects.filter(pk=attempt.pk).update(
                 failures_since_start=F("failures_since_start") + 1, attempt_time=request.axes_attempt_time
             )
-            _announce_failure(request, credentials, "Wrong name or password.", action="sign-in-failed")
+            outcome = "Wrong old password." if request.user.is_authenticated else "Wrong name or password."
+            _announce_failure(request, credentials, outcome, action="sign-in-failed")
         if blocked := blocked_by(request, credentials):
             request.axes_locked_out = True
             request.axes_credentials = credentials
@@ -110,14 +111,24 @@ def _sentence(blocked: str) -> str:
 
 
 def _announce_failure(request: HttpRequest, credentials: dict[str, Any], outcome: str, *, action: str) -> None:
-    """Announce a failed attempt. A name that is not of a user may be a password, so it is not recorded."""
+    """Announce a failed attempt. A name that is not of a user may be a password, so it is not recorded.
+
+    A signed-in user enters the old password to change it.
+    """
     name = str(credentials.get("username") or "")
-    known = name if User.objects.filter(username=name).exists() else ""
+    user = request.user if isinstance(request.user, User) else None
+    if user is not None:
+        title = f"Change password of {name}"
+    elif User.objects.filter(username=name).exists():
+        title = f"Sign in as {name}"
+    else:
+        title = "Sign in with an unknown name"
     announce(
         AccountAction(
             action=action,
-            title=f"Sign in as {known}" if known else "Sign in with an unknown name",
-            who="unknown",
+            title=title,
+            who=user.get_username() if user else "unknown",
+            user=user,
             facts={"address": client_address(request), "authentication": "password"},
             outcome=outcome,
             succeeded=False,

@@ -4,11 +4,12 @@ from typing import Any, Final, cast
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import login, update_session_auth_hash
+from django.contrib.auth import authenticate, login, update_session_auth_hash
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, SetPasswordForm
 from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView, LogoutView
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -36,6 +37,21 @@ class SignInForm(AuthenticationForm):
         "invalid_login": "Wrong name or password.",
         "inactive": "This account is deactivated.",
     }
+
+
+class ChangePasswordForm(PasswordChangeForm):
+    """Form for a new password. A wrong old password counts as a failed sign-in (throttle.py)."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._request = request
+        super().__init__(cast(User, request.user), request.POST or None)
+
+    def clean_old_password(self) -> str:
+        """Return the old password. Raise ValidationError if it is wrong, or if the user is blocked."""
+        old_password: str = self.cleaned_data["old_password"]
+        if authenticate(self._request, username=self.user.get_username(), password=old_password) is None:
+            raise ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
+        return old_password
 
 
 class SignIn(LoginView):
@@ -111,8 +127,7 @@ def _action(request: HttpRequest, user: User, action: str, title: str, **facts: 
 def account(request: HttpRequest) -> HttpResponse:
     """Render the signed-in user's name, and the form that sets or changes their password."""
     user = cast(User, request.user)  # the middleware admits only signed-in users
-    form_type = PasswordChangeForm if user.has_usable_password() else SetPasswordForm
-    form = form_type(user, request.POST or None)
+    form = ChangePasswordForm(request) if user.has_usable_password() else SetPasswordForm(user, request.POST or None)
     if form.is_valid():
         with transaction.atomic():
             announce(_action(request, user, "change-password", "Change password"))
@@ -160,7 +175,7 @@ def locked_out(request: HttpRequest, *_: Any) -> HttpResponse:
     context = {
         "title": "Sign-in blocked",
         "minutes": minutes,
-        "username": request.POST.get("username", ""),
+        "username": getattr(request, "axes_credentials", {}).get("username", ""),
         "blocked_by": getattr(request, "blocked_by", ""),
     }
     response = render(request, "accounts/locked_out.html", context, status=429)

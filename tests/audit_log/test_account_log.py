@@ -86,6 +86,36 @@ def test_a_wrong_password_is_recorded_without_a_claim_about_the_person(mia: User
     assert row.outcome == "Wrong name or password."
 
 
+def test_wrong_old_passwords_are_limited_and_recorded_with_the_user(mia: User, browser: Client) -> None:
+    sign_in(browser)
+    new = {"new_password1": PASSWORD[::-1], "new_password2": PASSWORD[::-1]}
+
+    def change(old: str) -> int:
+        return browser.post("/account/", {"old_password": old, **new}).status_code
+
+    assert [change("wrong") for _ in range(PER_NAME_AND_ADDRESS + 2)] == [200] * (PER_NAME_AND_ADDRESS - 1) + [429] * 3
+    assert actions() == ["sign-in-blocked", *["sign-in-failed"] * PER_NAME_AND_ADDRESS, "sign-in"]
+    failed = recent(2)[1].begun
+    assert (failed.who, failed.user, failed.succeeded) == ("mia", mia, False)
+    assert (failed.detail["title"], failed.outcome) == ("Change password of mia", "Wrong old password.")
+    assert (
+        "Too many failed attempts for <strong>mia</strong>"
+        in browser.post("/account/", {"old_password": "x", **new}).content.decode()
+    )
+
+    assert change(PASSWORD) == 429
+    mia.refresh_from_db()
+    assert mia.check_password(PASSWORD)
+
+
+def test_a_user_without_a_password_sets_one_without_an_old_one(browser: Client) -> None:
+    nobody = User.objects.create_user("eve")
+    browser.force_login(nobody, backend="django.contrib.auth.backends.ModelBackend")
+
+    assert browser.post("/account/", {"new_password1": PASSWORD, "new_password2": PASSWORD}).status_code == 302
+    assert actions() == ["change-password"]
+
+
 def test_what_is_entered_as_an_unknown_name_is_not_kept(browser: Client) -> None:
     sign_in(browser, name=PASSWORD)
 
