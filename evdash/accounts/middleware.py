@@ -13,7 +13,8 @@ from django_htmx.http import HttpResponseClientRedirect
 class SignInRequired(LoginRequiredMiddleware):
     """Redirect of anonymous users to the sign-in page, and from there back.
 
-    For an htmx request it sends HX-Redirect, so that the whole page changes.
+    For an htmx request it sends HX-Redirect, so that the whole page changes. A view without sign-in gets no look-up of
+    the user: /healthz answers while SQL is down.
     """
 
     def process_view(
@@ -23,6 +24,8 @@ class SignInRequired(LoginRequiredMiddleware):
         view_args: tuple[Any, ...],
         view_kwargs: dict[str, Any],
     ) -> HttpResponseBase | None:
+        if not getattr(view_func, "login_required", True):
+            return None
         refusal = super().process_view(request, view_func, view_args, view_kwargs)
         htmx = getattr(request, "htmx", None)
         if refusal is None or not htmx:

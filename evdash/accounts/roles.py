@@ -31,14 +31,22 @@ def can_operate(user: AbstractUser | AnonymousUser) -> bool:
     return user.has_perm(OPERATE)
 
 
-def make_operator(user: User) -> None:
-    """Give the user the operator role, from their next request on."""
-    user.groups.add(operators())
+def make_operator(user: User) -> bool:
+    """Give the user the operator role, from their next request on. Return False if they had it before."""
+    group = operators()
+    if user.groups.contains(group):
+        return False
+    user.groups.add(group)
+    return True
 
 
-def make_viewer(user: User) -> None:
-    """Remove the operator role of the user, from their next request on."""
-    user.groups.remove(operators())
+def make_viewer(user: User) -> bool:
+    """Remove the operator role of the user, from their next request on. Return False if they did not have it."""
+    group = operators()
+    if not user.groups.contains(group):
+        return False
+    user.groups.remove(group)
+    return True
 
 
 def operators() -> Group:

@@ -104,7 +104,10 @@ def _begin(sender: object, request: Any, **_: object) -> None:
 
 
 class SessionLimits:
-    """A middleware that records the use of a session. Requests of a page by itself, and errors, are not a use."""
+    """A middleware that records the use of a session.
+
+    Requests of a page by itself, those that read no session, and errors, are not a use.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
@@ -112,7 +115,7 @@ class SessionLimits:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self._get_response(request)
-        is_use = AUTOMATIC not in request.headers and response.status_code < 400
+        is_use = AUTOMATIC not in request.headers and request.session.accessed and response.status_code < 400
         if is_use and request.user.is_authenticated and time.monotonic() >= self._retry_at_s:
             try:
                 cast(SessionStore, request.session).record_use()

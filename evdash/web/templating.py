@@ -21,7 +21,7 @@ from evdash.events.entry import EntryId
 from evdash.events.event_types import category_of
 from evdash.events.summaries import SessionSummary, UserSummary
 from evdash.web import control_characters, formatting
-from evdash.web.input_limits import PARAMETER_MAX_CHARS
+from evdash.web.input_limits import PARAMETER_MAX_CHARS, PASSWORD_MAX_CHARS, USER_NAME_MAX_CHARS
 from evdash.web.links import session_address, user_address
 from evdash.web.session_status import AGREE_WITHIN, session_status, session_times
 
@@ -197,5 +197,12 @@ def environment(**options: Any) -> jinja2.Environment:
     }
     made = jinja2.Environment(**chosen)  # noqa: S701 - it is set
     made.filters.update(_FILTERS)
-    made.globals.update(static=static, unix_now=time.time, url=url, parameter_max_chars=PARAMETER_MAX_CHARS)
+    made.globals.update(
+        static=static,
+        unix_now=time.time,
+        url=url,
+        parameter_max_chars=PARAMETER_MAX_CHARS,
+        password_max_chars=PASSWORD_MAX_CHARS,
+        user_name_max_chars=USER_NAME_MAX_CHARS,
+    )
     return made

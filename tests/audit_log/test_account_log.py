@@ -171,6 +171,25 @@ def test_a_new_password_and_a_new_role_are_recorded(mia: User, browser: Client) 
     assert recent(2)[1].title == "Make mia an operator"
 
 
+def test_a_role_that_stays_is_not_recorded(mia: User) -> None:
+    for option in ("--viewer", "--operator", "--operator", "--viewer", "--viewer"):
+        call_command("sign_in_link", "mia", option)
+    changes = [access.title for access in recent(20) if access.begun.action == "change-role"]
+    assert changes == ["Make mia a viewer", "Make mia an operator"]
+
+
+def test_no_role_changes_without_a_row(mia: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise DatabaseError("disk full")
+
+    monkeypatch.setattr(account_log, "record", fails)
+    for name in ("mia", "eve"):
+        with pytest.raises(DatabaseError):
+            call_command("sign_in_link", name, "--operator")
+    assert not User.objects.filter(username="eve").exists()
+    assert not mia.groups.exists()
+
+
 def test_nobody_signs_in_without_a_row(mia: User, browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     link = create_link(mia)
 

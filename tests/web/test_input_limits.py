@@ -20,7 +20,13 @@ from evdash.audit_log.models import AuditLogEntry
 from evdash.config.asgi import application
 from evdash.config.environment import CHECKOUT
 from evdash.streams.stream_info import group_infos
-from evdash.web.input_limits import FIELD_MAX_CHARS, LIMITS, PARAMETER_MAX_CHARS, USER_NAME_MAX_CHARS
+from evdash.web.input_limits import (
+    FIELD_MAX_CHARS,
+    LIMITS,
+    PARAMETER_MAX_CHARS,
+    PASSWORD_MAX_CHARS,
+    USER_NAME_MAX_CHARS,
+)
 from evdash.web.pages.registry import BY_NAME, LIST
 from evdash.web.pages.streams.forms import FORMS
 from evdash.web.pages.streams.forms.sandboxes import SANDBOX_FORMS
@@ -302,7 +308,13 @@ def test_every_text_input_of_every_page_has_a_limit(site: Client) -> None:
             if is_typed and "hidden" not in each.attributes and "maxlength" not in each.attributes:
                 unlimited.append(f"{address} {each.attributes.get('name')}")
     assert pages > 35
-    assert [each for each in unlimited if not each.startswith("/account/")] == []
+    assert unlimited == []
+
+
+def test_passwords_on_the_account_page_have_the_limit_that_is_applied(client: Client) -> None:
+    client.force_login(User.objects.create_user("mia", password="x"), "django.contrib.auth.backends.ModelBackend")
+    limits = parse_page(client.get("/account/")).values("maxlength", ".account-password label input")
+    assert limits == [str(PASSWORD_MAX_CHARS)] * 3
 
 
 def test_the_documentation_states_every_limit() -> None:

@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 
 from evdash.accounts.actions import AccountAction, announce, terminal_user
 from evdash.accounts.one_time_links import DEFAULT_USER, LIFETIME, create_link, person
@@ -24,14 +25,13 @@ class Command(PlainCommand):
         roles.add_argument("--viewer", action="store_true", help="make the user a viewer (read-only)")
 
     def handle(self, *args: Any, user: str, operator: bool, viewer: bool, **options: Any) -> None:
-        somebody = person(user)
-        if operator:
-            announce(AccountAction("change-role", f"Make {user} an operator", terminal_user()))
-            make_operator(somebody)
-        if viewer:
-            announce(AccountAction("change-role", f"Make {user} a viewer", terminal_user()))
-            make_viewer(somebody)
-        link = create_link(somebody)
+        with transaction.atomic():  # without a row in the audit log, nothing is changed
+            somebody = person(user)
+            if operator and make_operator(somebody):
+                announce(AccountAction("change-role", f"Make {user} an operator", terminal_user()))
+            if viewer and make_viewer(somebody):
+                announce(AccountAction("change-role", f"Make {user} a viewer", terminal_user()))
+            link = create_link(somebody)
         minutes = int(LIFETIME.total_seconds() // 60)
         role = "operator" if can_operate(somebody) else "viewer"
         self.stderr.write(f"Sign-in link for {user} ({role}, {minutes} minutes, one use):")
