@@ -13,9 +13,9 @@ from evdash.config.environment import CHECKOUT
 
 # Of Django and of Jinja.
 FOREIGN = frozenset({
-    "as_widget", "csrf_input", "errors", "first", "form", "get_full_path", "has_perm", "has_usable_password", "help_text",
-    "id_for_label", "index", "index0", "is_authenticated", "label", "last", "messages", "non_field_errors", "request",
-    "user", "username", "value", "visible_fields", "widget_type",
+    "as_widget", "csrf_input", "errors", "first", "form", "get_full_path", "has_perm", "has_usable_password",
+    "help_text", "id_for_label", "index", "index0", "is_authenticated", "label", "last", "messages",
+    "non_field_errors", "request", "user", "username", "value", "visible_fields", "widget_type",
 })  # fmt: skip
 ENVIRONMENT = engines["jinja2"].env  # type: ignore[attr-defined]
 TEMPLATES = sorted(ENVIRONMENT.list_templates())

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from evdash.events.entry import EntryId
 from evdash.web.links import event_address, session_address, user_address
@@ -51,3 +55,11 @@ def test_a_list_offers_to_open_what_has_the_id(browser: Client) -> None:
     assert page.values("href", ".jumps a") == [user_address("mia")]
     assert len(page.rows) == 2
     assert not Page(browser.get("/events/", {"q": "type:a mia"})).has(".jumps")
+
+
+@pytest.mark.usefixtures("_written")
+def test_a_list_does_not_search_the_log_for_an_event_id_with_each_refresh(browser: Client) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        page = Page(browser.get("/events/", {"q": "evt-1"}))
+    assert page.rows == [f"{STREAM} {ID}"]
+    assert not [query["sql"] for query in queries if re.search(r"WHERE.*event_id\"", query["sql"])]

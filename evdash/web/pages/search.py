@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from evdash.eventlog.current_reader import open_reader
-from evdash.web.event_list.jump import id_in, jumps
+from evdash.web.event_list.jump import event_jumps, id_in, jumps
 from evdash.web.links import list_address, with_query
 
 
@@ -34,7 +34,7 @@ def search(request: HttpRequest) -> HttpResponse:
     query = SearchQuery.from_request(request)
     if text := id_in(query.text):
         with open_reader() as reader:
-            found = jumps(reader, text)
+            found = jumps(reader, text) or event_jumps(reader, text)
         if found:
             return redirect(found[0].address)
     return redirect(query.url())
