@@ -86,7 +86,16 @@ def test_what_a_page_requests_by_itself_is_not_a_use(mia: Client) -> None:
     before = end()
 
     assert is_signed_in(mia, **{AUTOMATIC: "1"})
-    assert mia.get("/nowhere/").status_code == 404  # a page that looks again reloads itself, too
+
+    assert end() == before
+
+
+@pytest.mark.parametrize(("path", "status"), [("/nowhere/", 404), ("/healthz", 200)])
+def test_an_error_and_a_request_that_needs_no_session_are_not_a_use(mia: Client, path: str, status: int) -> None:
+    unused_for(timedelta(minutes=30))
+    before = end()
+
+    assert mia.get(path).status_code == status
 
     assert end() == before
 

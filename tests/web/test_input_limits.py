@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 import redis
 from channels.testing import WebsocketCommunicator
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import AsyncClient, Client
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -45,7 +46,7 @@ KINDS = {"operation": FORMS, "sandbox_operation": SANDBOX_FORMS}
 PLACEHOLDER = re.compile(r"<(\w+):(\w+)>")
 FIELDS = ("reason", "seen", "before_id", "text", "username", "password", "next", "new_password1", "old_password")
 HEADERS = ("User-Agent", "Referer", "HX-Current-URL", "HX-Request", "Authorization", "Accept", "Origin")
-COOKIES = ("sessionid", "csrftoken", "messages", "other")
+COOKIES = (settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, "other")
 
 
 def routes() -> Iterator[tuple[str, str]]:
@@ -217,7 +218,7 @@ async def test_files_are_served_without_bad_addresses(transactional_db: None) ->
 
 @pytest.mark.parametrize(
     ("query", "cookie"),
-    [(b"q=a%00b", b""), (b"a%00=1", b""), (b"q=" + TOO_LONG.encode(), b""), (b"", b'sessionid="a\\000b"')],
+    [(b"q=a%00b", b""), (b"a%00=1", b""), (b"q=" + TOO_LONG.encode(), b""), (b"", f'{COOKIES[0]}="a\\000b"'.encode())],
     ids=["NUL", "NUL in a name", "too long", "NUL in a cookie"],
 )
 async def test_a_socket_with_bad_input_is_refused_before_it_is_accepted(
