@@ -6,6 +6,7 @@ have to check each value. A valid text never contains NUL: the decoder shows it 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from http.cookies import CookieError
@@ -29,6 +30,8 @@ PASSWORD_MAX_CHARS: Final = 4_000
 _PASSWORDS: Final = ("password", "old_password", "new_password1", "new_password2")
 _FIELDS: Final = {"username": USER_NAME_MAX_CHARS, **dict.fromkeys(_PASSWORDS, PASSWORD_MAX_CHARS)}
 _NAME_SHOWN_CHARS: Final = 40
+_UNLIMITED: Final = sys.maxsize
+"""For headers: Twisted limits all of them together to 16 KiB (serving/limits.py)."""
 
 LIMITS: Final = {
     "Address without its parameters": PARAMETER_MAX_CHARS,
@@ -106,7 +109,7 @@ def _inputs(request: HttpRequest) -> Iterator[Input]:
     yield from (Input("The parameter", name, text) for name, texts in request.GET.lists() for text in texts)
     yield from (Input("The cookie", name, text) for name, text in request.COOKIES.items())
     headers = ((name, text) for name, text in request.META.items() if name.startswith(("HTTP_", "CONTENT_")))
-    yield from (Input("The header", name, str(text), FIELD_MAX_CHARS) for name, text in headers)
+    yield from (Input("The header", name, str(text), _UNLIMITED) for name, text in headers)
     if request.method not in ("GET", "HEAD"):
         for name, texts in request.POST.lists():
             yield from (Input("The field", name, text, _FIELDS.get(name, FIELD_MAX_CHARS)) for text in texts)
@@ -142,6 +145,6 @@ def _inputs_of_socket(scope: dict[str, Any]) -> Iterable[Input]:
     yield from (Input("The parameter", name, text) for name, text in pairs)
     for raw_name, raw_text in scope["headers"]:
         text = raw_text.decode("latin-1")
-        yield Input("The header", raw_name.decode("latin-1"), text, FIELD_MAX_CHARS)
+        yield Input("The header", raw_name.decode("latin-1"), text, _UNLIMITED)
         if raw_name == b"cookie":
             yield from (Input("The cookie", name, value) for name, value in parse_cookie(text).items())

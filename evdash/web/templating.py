@@ -19,6 +19,7 @@ from jinja2.lexer import Token, TokenStream
 from evdash.events.clock_skew import entry_time
 from evdash.events.entry import EntryId
 from evdash.events.event_types import category_of
+from evdash.events.message_parts import PICTURE_MAX_BYTES
 from evdash.events.summaries import SessionSummary, UserSummary
 from evdash.web import control_characters, formatting
 from evdash.web.input_limits import PARAMETER_MAX_CHARS, PASSWORD_MAX_CHARS, USER_NAME_MAX_CHARS
@@ -201,6 +202,7 @@ def environment(**options: Any) -> jinja2.Environment:
         static=static,
         unix_now=time.time,
         url=url,
+        picture_max_bytes=PICTURE_MAX_BYTES,
         parameter_max_chars=PARAMETER_MAX_CHARS,
         password_max_chars=PASSWORD_MAX_CHARS,
         user_name_max_chars=USER_NAME_MAX_CHARS,

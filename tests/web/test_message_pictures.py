@@ -67,4 +67,4 @@ def test_the_limit_is_stated(browser: Client, write: Write) -> None:
     large = message(image(PNG + b"\0" * PICTURE_MAX_BYTES))
     write(entry("1700000000000-0", type="message.added", session_id="s", role="user", content=large))
     page = Page(browser.get("/sessions/s/?view=conversation"))
-    assert "the limit is 1 MB" in page.text
+    assert "the limit is 1.0 MB" in page.text

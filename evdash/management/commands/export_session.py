@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ from typing import Any, Final
 from django.core.management.base import CommandError
 from django.db import DatabaseError
 
+from evdash.accounts.actions import terminal_user
 from evdash.audit_log.export_log import recorded_export
 from evdash.eventlog.export import ndjson_lines
 from evdash.events.filters.event_filter import EventFilter
@@ -42,7 +42,7 @@ class Command(PlainCommand):
 
     def handle(self, *args: Any, session: str, format: str, output: Path | None, **options: Any) -> None:
         try:
-            who, within = _who(), EventFilter().also("session", session)
+            who, within = terminal_user(), EventFilter().also("session", session)
             pieces = recorded_export(who, within, FORMATS[format], _pieces(session, who, format))
             if self._called_from_command_line:
                 _break_off_on_sigterm()
@@ -106,10 +106,3 @@ def _write_file(pieces: Iterator[bytes], path: Path) -> None:
         with suppress(FileNotFoundError):
             os.unlink(name)
         raise
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return "unknown user"
