@@ -205,7 +205,7 @@ def test_api_tokens_are_removed_wherever_they_are(log_format: str) -> None:
     [
         "http://127.0.0.1:8000/events/?q=user%3Au-1",
         "Redis at 127.0.0.1:6379 is unreachable: connection refused.",
-        "Token name ci is taken (by an active or revoked token). Choose another name.",
+        "Token name ci is taken (by an active, expired or revoked token). Choose another name.",
         "max_tokens=500 tokens: 31",
         "Not Found: /sign-in/",
         "mail ada@example.com",

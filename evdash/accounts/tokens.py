@@ -60,7 +60,7 @@ def create_token(name: str, grant: TokenGrant = TokenGrant()) -> str:  # noqa: B
             )
     except IntegrityError as error:
         raise TokenExists(
-            f"Token name {name} is taken (by an active or revoked token). Choose another name."
+            f"Token name {name} is taken (by an active, expired or revoked token). Choose another name."
         ) from error
     return secret
 

@@ -1,4 +1,4 @@
-"""Limits on the size and the time of a request, before evdash knows from whom it is.
+"""Limits on the size and the time of a request, before its sender is known.
 
 Twisted limits the head to 16 KiB and 500 header fields, and a silent connection to 60 s. It limits neither the body,
 which it writes to a temporary file, nor the total time of a client that sends one byte now and then.

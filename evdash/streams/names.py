@@ -1,8 +1,9 @@
 r"""Names of keys, consumer groups and consumers as text. Redis allows any bytes, evdash keeps them as text.
 
 A byte that is not UTF-8, and a control character, becomes `\xNN`. A backslash that would look like the start of such an
-escape becomes `\x5c`. The empty name becomes `""`. The text of a name is therefore printable, unique and reversible:
-addresses, forms, SQL and the audit log use it without a further rule.
+escape becomes `\x5c`. The empty name becomes `""`. The text of a name is therefore unique, reversible and without
+control characters: addresses, forms, SQL and the audit log use it without a further rule. It may have other invisible
+characters, such as U+202E, which pages show as marks.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Names of any bytes: printable as text, unique, and the same bytes again in a command."""
+"""Names of any bytes: without control characters as text, unique, and the same bytes again in a command."""
 
 import itertools
 import os

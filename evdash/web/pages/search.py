@@ -1,4 +1,4 @@
-"""Search: the box of the top bar opens what has the ID, and else lists the events with the text."""
+"""Search: the box of the top bar opens the page of an ID, and otherwise lists the events with the text."""
 
 from __future__ import annotations
 
