@@ -39,7 +39,7 @@ from evdash.eventlog.session_queries import session_outline
 from evdash.eventlog.session_snapshots import Step, steps
 from evdash.eventlog.stream_deltas import StreamDeltas, original_of_duplicate, pending_deltas
 from evdash.eventlog.stream_tail import StreamPart
-from evdash.eventlog.time_buckets import whole_minutes
+from evdash.eventlog.time_buckets import in_us, whole_minutes
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
@@ -192,11 +192,16 @@ class LogReader(Reader):
         before: EntryId | None = None,
         after: EntryId | None = None,
         user_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
         limit: int = 50,
     ) -> SessionPage:
+        range_us = in_us(*whole_minutes(since, until))
         self._read_stream()
         with read_transaction():
-            return summaries.session_page(self._unlogged(), before=before, after=after, user_id=user_id, limit=limit)
+            return summaries.session_page(
+                self._unlogged(), before=before, after=after, user_id=user_id, range_us=range_us, limit=limit
+            )
 
     def session(self, session_id: str) -> SessionSummary | None:
         self._read_stream()
@@ -228,10 +233,19 @@ class LogReader(Reader):
         with read_transaction():
             return session_outline(self._unlogged(), summary)
 
-    def users(self, *, before: EntryId | None = None, after: EntryId | None = None, limit: int = 50) -> UserPage:
+    def users(
+        self,
+        *,
+        before: EntryId | None = None,
+        after: EntryId | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 50,
+    ) -> UserPage:
+        range_us = in_us(*whole_minutes(since, until))
         self._read_stream()
         with read_transaction():
-            return summaries.user_page(self._unlogged(), before=before, after=after, limit=limit)
+            return summaries.user_page(self._unlogged(), before=before, after=after, range_us=range_us, limit=limit)
 
     def user(self, user_id: str) -> UserSummary | None:
         self._read_stream()

@@ -151,11 +151,14 @@ class Reader(ABC):
         before: EntryId | None = None,
         after: EntryId | None = None,
         user_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
         limit: int = 50,
     ) -> SessionPage:
         """Return sessions by last entry, newest first: last entries older than `before` or newer than `after`.
 
         With `user_id`: the sessions in which the user took part, by the user's last entry in each.
+        With `since` or `until`: those that `overview` counts in this range.
         """
 
     @abstractmethod
@@ -178,8 +181,19 @@ class Reader(ABC):
         """Return the session's event counts over time; `summary` is the result of `session`."""
 
     @abstractmethod
-    def users(self, *, before: EntryId | None = None, after: EntryId | None = None, limit: int = 50) -> UserPage:
-        """Return users by last entry, newest first: last entries older than `before` or newer than `after`."""
+    def users(
+        self,
+        *,
+        before: EntryId | None = None,
+        after: EntryId | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 50,
+    ) -> UserPage:
+        """Return users by last entry, newest first: last entries older than `before` or newer than `after`.
+
+        With `since` or `until`: those that `overview` counts in this range.
+        """
 
     @abstractmethod
     def user(self, user_id: str) -> UserSummary | None:

@@ -186,6 +186,7 @@ class SessionPage:
     sessions: tuple[SessionSummary, ...]
     newer: EntryId | None  # `after` of the page with more recent sessions
     older: EntryId | None  # `before` of the page with earlier sessions
+    is_complete: bool = True  # False: the time range has too many sessions to list all
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,7 @@ class UserPage:
     users: tuple[UserSummary, ...]
     newer: EntryId | None  # `after` of the page with more recent users
     older: EntryId | None  # `before` of the page with earlier users
+    is_complete: bool = True  # False: the time range has too many users to list all
 
 
 @dataclass(frozen=True, slots=True)

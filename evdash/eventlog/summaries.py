@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from django.db.models import Min, QuerySet, Sum
+from django.db.models import Exists, Min, OuterRef, QuerySet, Sum
 
 from evdash.eventlog.event_query import id_range, log_query, slots_between
 from evdash.eventlog.filter_summary import SAMPLE_MAX
@@ -47,10 +47,22 @@ from evdash.events.summaries import SessionSummary, UserSummary, sessions_of, us
 TIES_MAX = 64
 
 
+ALL_TIME: Final[RangeUs] = (None, None)
+
+
 def session_page(
-    unlogged: StreamDeltas, *, before: EntryId | None, after: EntryId | None, user_id: str | None, limit: int
+    unlogged: StreamDeltas,
+    *,
+    before: EntryId | None,
+    after: EntryId | None,
+    user_id: str | None,
+    range_us: RangeUs = ALL_TIME,
+    limit: int,
 ) -> SessionPage:
-    """Return sessions by last entry; with `user_id`, that user's sessions by the user's last entry in each."""
+    """Return sessions by last entry; with `user_id`, that user's sessions by the user's last entry in each.
+
+    In a range, those with an event in it.
+    """
     rows: QuerySet[Any]
     if user_id is None:
         rows = AgentSession.objects.all()
@@ -59,16 +71,33 @@ def session_page(
         rows = Participation.objects.filter(user_id=user_id)
         sessions = sessions_of(unlogged.of_user(user_id))
         touched = {session_id: summary.last_id for session_id, summary in sessions.items()}
+    if range_us != ALL_TIME:
+        inside = _active_in(range_us, AgentSession.objects.all(), "session_id")
+        rows, touched = _limited_to(inside, _session_ids(unlogged, range_us), rows, "session_id", touched)
     keys, newer, older = _page(rows, "session_id", touched, before, after, limit)
     summaries = session_summaries(unlogged, keys)
-    return SessionPage(tuple(summaries[key] for key in keys), newer, older)
+    is_complete = _is_countable(range_us, AgentSession.objects.all())
+    return SessionPage(tuple(summaries[key] for key in keys), newer, older, is_complete)
 
 
-def user_page(unlogged: StreamDeltas, *, before: EntryId | None, after: EntryId | None, limit: int) -> UserPage:
-    """Return users by last entry."""
-    keys, newer, older = _page(AgentUser.objects.all(), "user_id", unlogged.last_ids_by_user, before, after, limit)
+def user_page(
+    unlogged: StreamDeltas,
+    *,
+    before: EntryId | None,
+    after: EntryId | None,
+    range_us: RangeUs = ALL_TIME,
+    limit: int,
+) -> UserPage:
+    """Return users by last entry; in a range, those with an event in it."""
+    rows: QuerySet[Any] = AgentUser.objects.all()
+    touched = unlogged.last_ids_by_user
+    if range_us != ALL_TIME:
+        inside = _active_in(range_us, rows, "user_id")
+        rows, touched = _limited_to(inside, _user_ids(unlogged, range_us), rows, "user_id", touched)
+    keys, newer, older = _page(rows, "user_id", touched, before, after, limit)
     summaries = user_summaries(unlogged, keys)
-    return UserPage(tuple(summaries[key] for key in keys), newer, older)
+    is_complete = _is_countable(range_us, AgentUser.objects.all())
+    return UserPage(tuple(summaries[key] for key in keys), newer, older, is_complete)
 
 
 def session_summaries(unlogged: StreamDeltas, session_ids: Collection[str]) -> Mapping[str, SessionSummary]:
@@ -130,6 +159,14 @@ def _sessions_not_logged(changes: Sequence[CountChange]) -> Mapping[str, set[str
     for user_id, session_id in pairs - set(logged.values_list("user_id", "session_id")):
         new[user_id].add(session_id)
     return new
+
+
+def _limited_to(
+    inside: QuerySet[Any, str], added: Set[str], rows: QuerySet[Any], key: str, touched: Mapping[str, EntryId]
+) -> tuple[QuerySet[Any], Mapping[str, EntryId]]:
+    """Return the rows and the stream's additions of these keys: `inside` are those of the log."""
+    kept = added | set(inside.filter(**{f"{key}__in": list(touched)}))
+    return rows.filter(**{f"{key}__in": inside}), {name: last for name, last in touched.items() if name in kept}
 
 
 def _page(
@@ -207,14 +244,13 @@ def overview(
         types[type_] += type_events
         errors += type_errors
     events = sum(types.values())
-    all_time = since is None and until is None
     return Overview(
         since=since,
         until=until,
         events=Count(events, complete),
         errors=Count(errors, complete),
-        sessions=_at_least(_sessions(unlogged, inside, all_time, range_us), complete),
-        users=_at_least(_users(unlogged, inside, all_time, range_us), complete),
+        sessions=_at_least(_sessions(unlogged, range_us), complete),
+        users=_at_least(_users(unlogged, range_us), complete),
         active_sessions=_at_least(_active_sessions(unlogged, now), complete),
         per_second=_arrived_since(unlogged, now - timedelta(minutes=1), now) / 60,
         types=_most_frequent(types),
@@ -265,30 +301,60 @@ def _histogram(
     return weighted_histogram([*counts, *from_stream], range_us, now, least_width_s=width_s)
 
 
-def _under_way(range_us: RangeUs, rows: QuerySet[Any], key: str, added: Set[str]) -> Count:
-    """Return how many sessions or users are active in the range.
+def _candidates(range_us: RangeUs, rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return the sessions or users whose last entry is in the range or after it: at most COUNT_MAX, the nearest."""
+    first_id, _ = id_range(*range_us)
+    order = "last_id" if range_us[1] is not None else "-last_id"
+    return rows.filter(last_id__gte=first_id or EntryId.MIN).order_by(order)[:COUNT_MAX]
 
-    Their first entry is before the end of the range, and their last entry is after its start.
-    """
+
+def _active_in(range_us: RangeUs, rows: QuerySet[Any], key: str) -> QuerySet[Any, str]:
+    """Return the keys of those candidates that have an event in the range."""
+    since_us, until_us = range_us
     first_id, last_id = id_range(*range_us)
-    recent = rows.filter(last_id__gte=first_id or EntryId.MIN).order_by("last_id")
-    started = recent.values_list(key, "first_id")[:COUNT_MAX]
-    keys = {name for name, began in started if last_id is None or began <= last_id}
-    return Count(len(keys | added), exact=len(started) < COUNT_MAX)
+    events = LoggedEvent.objects.filter(
+        **{key: OuterRef(key)}, entry_id__gte=first_id or EntryId.MIN, entry_id__lte=last_id or EntryId.MAX
+    )
+    if since_us is not None:
+        events = events.filter(occurred_us__gte=since_us)
+    if until_us is not None:
+        events = events.filter(occurred_us__lt=until_us)
+    active = rows.filter(Exists(events), pk__in=_candidates(range_us, rows).values("pk"))
+    return active.values_list(key, flat=True)
 
 
-def _sessions(unlogged: StreamDeltas, inside: Sequence[CountChange], all_time: bool, range_us: RangeUs) -> Count:
-    if not all_time:
-        added = {change.event.session_id for change in inside if change.event.session_id}
-        return _under_way(range_us, AgentSession.objects.all(), "session_id", added)
-    return _tallied("sessions", AgentSession.objects.all(), "session_id", unlogged.last_ids_by_session)
+def _session_ids(unlogged: StreamDeltas, range_us: RangeUs) -> Set[str]:
+    """Return the sessions with an event in the range that the tables lack."""
+    return {change.event.session_id for change in within(unlogged.changes, range_us)} - {""}
 
 
-def _users(unlogged: StreamDeltas, inside: Sequence[CountChange], all_time: bool, range_us: RangeUs) -> Count:
-    if not all_time:
-        added = {change.event.user_id for change in inside if change.event.user_id}
-        return _under_way(range_us, AgentUser.objects.all(), "user_id", added)
-    return _tallied("users", AgentUser.objects.all(), "user_id", unlogged.last_ids_by_user)
+def _user_ids(unlogged: StreamDeltas, range_us: RangeUs) -> Set[str]:
+    """Return the users with an event in the range that the tables lack, or have for another user."""
+    relabelled = [CountChange(row.now) for row in unlogged.inheritance.relabelled]
+    return {change.event.user_id for change in within([*unlogged.changes, *relabelled], range_us)} - {""}
+
+
+def _sessions(unlogged: StreamDeltas, range_us: RangeUs) -> Count:
+    rows = AgentSession.objects.all()
+    if range_us != ALL_TIME:
+        return _counted_in(range_us, rows, "session_id", _session_ids(unlogged, range_us))
+    return _tallied("sessions", rows, "session_id", unlogged.last_ids_by_session)
+
+
+def _users(unlogged: StreamDeltas, range_us: RangeUs) -> Count:
+    rows = AgentUser.objects.all()
+    if range_us != ALL_TIME:
+        return _counted_in(range_us, rows, "user_id", _user_ids(unlogged, range_us))
+    return _tallied("users", rows, "user_id", unlogged.last_ids_by_user)
+
+
+def _counted_in(range_us: RangeUs, rows: QuerySet[Any], key: str, added: Set[str]) -> Count:
+    keys = added | set(_active_in(range_us, rows, key))
+    return Count(len(keys), exact=_is_countable(range_us, rows))
+
+
+def _is_countable(range_us: RangeUs, rows: QuerySet[Any]) -> bool:
+    return range_us == ALL_TIME or _candidates(range_us, rows).count() < COUNT_MAX
 
 
 def _tallied(name: str, rows: QuerySet[Any], key: str, in_stream: Mapping[str, object]) -> Count:

@@ -29,12 +29,13 @@ from evdash.eventlog.records import (
 from evdash.eventlog.session_queries import outline_of
 from evdash.eventlog.session_snapshots import Step
 from evdash.eventlog.summaries import RECENT_ERRORS, days_of, overview_of, page_by_last_id
-from evdash.eventlog.time_buckets import whole_minutes
+from evdash.eventlog.time_buckets import in_us, whole_minutes, within
+from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.error_groups import error_groups_of
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
-from evdash.events.summaries import SessionSummary, UserSummary, sessions_of
+from evdash.events.summaries import SessionSummary, UserSummary, sessions_of, users_of
 from evdash.replay.sandbox_contents import Contents
 from evdash.streams.sandbox import Sandbox
 
@@ -127,14 +128,17 @@ class SandboxReader(Reader):
         before: EntryId | None = None,
         after: EntryId | None = None,
         user_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
         limit: int = 50,
     ) -> SessionPage:
         summaries = self._contents.sessions
         shown = summaries
         if user_id is not None:
             shown = sessions_of(change for change in self._contents.changes if change.event.user_id == user_id)
+        inside = sessions_of(self._inside(since, until))
         keys, newer, older = page_by_last_id(
-            {key: summary.last_id for key, summary in shown.items()}, before, after, limit
+            {key: summary.last_id for key, summary in shown.items() if key in inside}, before, after, limit
         )
         return SessionPage(tuple(summaries[key] for key in keys), newer, older)
 
@@ -150,9 +154,18 @@ class SandboxReader(Reader):
     def session_outline(self, summary: SessionSummary) -> tuple[OutlineSlot, ...]:
         return outline_of(self._contents.changes, summary)
 
-    def users(self, *, before: EntryId | None = None, after: EntryId | None = None, limit: int = 50) -> UserPage:
+    def users(
+        self,
+        *,
+        before: EntryId | None = None,
+        after: EntryId | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 50,
+    ) -> UserPage:
         users = self._contents.users
-        keys, newer, older = page_by_last_id({key: user.last_id for key, user in users.items()}, before, after, limit)
+        inside = users_of(self._inside(since, until))
+        keys, newer, older = page_by_last_id({key: users[key].last_id for key in inside}, before, after, limit)
         return UserPage(tuple(users[key] for key in keys), newer, older)
 
     def user(self, user_id: str) -> UserSummary | None:
@@ -175,6 +188,9 @@ class SandboxReader(Reader):
         groups = [group for each in error_groups_of(errors).values() if (group := group_of_summary(each)).events]
         newest = sorted(groups, key=lambda group: (group.last_id, group.fingerprint), reverse=True)
         return ErrorGroups(tuple(newest[:GROUPS_MAX]), len(groups))
+
+    def _inside(self, since: datetime | None, until: datetime | None) -> Sequence[CountChange]:
+        return within(self._contents.changes, in_us(*whole_minutes(since, until)))
 
     def _among(self, filter: EventFilter) -> Sequence[Event]:
         """Return the events that the filter can match: those of one session, or all."""

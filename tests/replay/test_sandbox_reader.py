@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import redis
@@ -103,6 +103,13 @@ def last_step(reader: Reader, session_id: str, through: EntryId | None) -> tuple
 def answers(reader: Reader, limit: int) -> dict[str, object]:
     """Everything that pages ask."""
     everything: dict[str, object] = {"overview": reader.overview()}
+    minute = datetime(2023, 11, 14, 22, 14, tzinfo=UTC)
+    for ranged in ({"since": minute}, {"until": minute}, {"since": minute, "until": minute + timedelta(minutes=1)}):
+        overview = reader.overview(**ranged)
+        sessions, users = reader.sessions(**ranged), reader.users(**ranged)
+        assert overview.sessions.value == len(sessions.sessions)
+        assert overview.users.value == len(users.users)
+        everything[str(ranged)] = overview, sessions, users, reader.sessions(user_id="u1", **ranged)
     everything["groups"] = [reader.error_groups(event_filter) for event_filter in FILTERS]
     since, until = datetime(2023, 11, 14, 22, 13, tzinfo=UTC), datetime(2023, 11, 14, 22, 13, 30, tzinfo=UTC)
     everything["latencies"] = [reader.latencies(), reader.latencies(since, until)]

@@ -10,13 +10,14 @@ import pytest
 import redis
 from django.test import Client
 from pytest_django.fixtures import Settings
+from selectolax.lexbor import LexborNode
 
 from evdash import metrics
 from evdash.eventlog.models import LoggedEvent
 from evdash.events.entry import Entry
 from tests.builders import STREAM, entry
 from tests.web.conftest import Index, Write
-from tests.web.parsed_page import parse_page
+from tests.web.parsed_page import parse_page, text_of
 
 START_MS = 1_764_000_000_000
 
@@ -100,6 +101,57 @@ def test_the_overview_names_the_start_of_the_chosen_range(filled: Client, write:
         f"until:{since}": ("1", ["until", "2025-11-24 16:00:00"]),
     }
     assert {query: ends(query) for query in chosen} == chosen
+
+
+def test_sessions_and_users_of_a_range_are_those_with_an_event_in_it(filled: Client, write: Write) -> None:
+    """The entries of one session are written late: their times are long before those of the entries around them."""
+    write(
+        *(
+            entry(
+                f"{START_MS + 90_000 + n}-0", type="a", session_id="s-old", user_id="eva", timestamp=str(1_000_000 + n)
+            )
+            for n in range(5)
+        ),
+        entry(f"{START_MS + 95_000}-0", type="a", session_id="s-1", user_id="ada", timestamp=str(START_MS + 90_000)),
+    )
+    moments = [f"2025-11-24T16:0{minute}:00Z" for minute in range(3)]
+    chosen: dict[str, tuple[set[str], set[str]]] = {
+        "until:2000-01-01T00:00:00Z": ({"s-old"}, {"eva"}),
+        "since:2100-01-01T00:00:00Z": (set(), set()),
+        f"since:{moments[0]} until:{moments[1]}": ({"s-1"}, {"ada"}),
+        f"since:{moments[1]}": ({"s-1", "s-2"}, {"ada", "grace"}),
+        f"until:{moments[1]}": ({"s-1", "s-old"}, {"ada", "eva"}),
+        "": ({"s-1", "s-2", "s-old"}, {"ada", "eva", "grace"}),
+    }
+    for query, (sessions, users) in chosen.items():
+        page = parse_page(filled.get("/", {"q": query}))
+        for figure, keys in (("Sessions", sessions), ("Users", users)):
+            [address] = [link.attributes["href"] for link in page.all(".figures a") if _term(link) == figure]
+            listed = parse_page(filled.get(address or ""))
+            assert page.facts[figure] == str(len(keys)), (query, figure)
+            assert set(listed.values("data-key", "tbody tr")) == keys, (query, figure)
+            assert listed.texts(".chips bdi") == query.split()
+            assert not listed.notices
+            assert listed.has("main .empty") == (not keys)
+
+
+def _term(link: LexborNode) -> str:
+    assert link.parent
+    assert link.parent.parent
+    return text_of(link.parent.parent.css("dt")[0])
+
+
+def test_a_list_of_a_range_names_its_limit(filled: Client, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    index()
+    monkeypatch.setattr("evdash.eventlog.summaries.COUNT_MAX", 2)
+    for path in ("/sessions/", "/users/"):
+        assert parse_page(filled.get(path, {"since": "2025-01-01"})).notices, path
+        assert not parse_page(filled.get(path)).notices, path
+    assert parse_page(filled.get("/", {"since": "2025-01-01"})).facts["Sessions"] == "2+"
+
+
+def test_a_list_of_sessions_refuses_an_invalid_range(filled: Client) -> None:
+    assert "yesterday" in parse_page(filled.get("/sessions/?since=yesterday"), 400).text
 
 
 def test_the_overview_does_not_know_the_rate_during_an_outage(filled: Client, settings: Settings) -> None:

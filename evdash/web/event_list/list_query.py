@@ -7,7 +7,8 @@ position. No other code reads `request.GET`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final, Self
 
 from django.http import HttpRequest, QueryDict
@@ -22,6 +23,8 @@ from evdash.web.links import page_address, with_query
 ROWS: Final = 100
 # The limit with `rows=all`, which is for printing. An export is the means for more rows.
 ROWS_AT_MOST: Final = 5_000
+
+RANGE_PARAMETERS: Final = ("q", "since", "until")
 
 
 class InvalidQuery(ValueError):
@@ -184,20 +187,42 @@ class EntryCursorQuery:
     before: EntryId | None = None
     after: EntryId | None = None
     user_id: str = ""  # limits a list of sessions to one user
+    range: EventFilter = field(
+        default_factory=EventFilter
+    )  # a time range alone, which limits a list of sessions or users
 
     @classmethod
     def from_request(cls, request: HttpRequest) -> Self:
-        """Return the query in `before=`, `after=` and `user=`. Raise InvalidQuery."""
+        """Return the query in `before=`, `after=`, `user=`, `since=`, `until=` and `q=`. Raise InvalidQuery.
+
+        Conditions in `q=` other than its time range are ignored.
+        """
         before, after = entry_cursor_in(request.GET)
-        return cls(page_address(request), before, after, request.GET.get("user", ""))
+        try:
+            own = EventFilter.from_query({name: request.GET.getlist(name) for name in RANGE_PARAMETERS})
+        except FilterError as error:
+            raise InvalidQuery(str(error)) from None
+        ranged = EventFilter(since=own.since, until=own.until)
+        return cls(page_address(request), before, after, request.GET.get("user", ""), ranged)
 
     @property
     def is_beginning(self) -> bool:
         return self.before is None and self.after is None
 
+    @property
+    def chips(self) -> tuple[tuple[str, str], ...]:
+        """The conditions of the list, each with the URL without it."""
+        of_user = [(f"user:{self.user_id}", replace(self, user_id="").url())] if self.user_id else []
+        return (*of_user, *((chip.label, replace(self, range=chip.without).url()) for chip in self.range.chips()))
+
+    def times(self, now: datetime) -> tuple[datetime | None, datetime | None]:
+        """Return start and end of the time range; None at an open end."""
+        since, until = self.range.since, self.range.until
+        return since.at(now) if since else None, until.at(now) if until else None
+
     def url(self, *, before: EntryId | None = None, after: EntryId | None = None) -> str:
         """Return the URL of the list before or after an entry, of its beginning by default."""
-        parameters = {"user": self.user_id, "before": before, "after": after}
+        parameters = {"user": self.user_id, "q": self.range.text(), "before": before, "after": after}
         return with_query(self.path, [(name, str(value)) for name, value in parameters.items() if value])
 
 

@@ -51,6 +51,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "bar": filter_bar(replace(query, filter=replace(query.filter, own=ranged)), streams=reader.streams),
         "events_address": filtered_address("events", ranged),
         "errors_address": filtered_address("errors", ranged),
+        "sessions_address": filtered_address("sessions", ranged),
+        "users_address": filtered_address("users", ranged),
         "histogram": histogram_picture(figures.histogram.buckets, over, height=96),
         "histogram_base": list_address("events"),
         "not_drawn": not_drawn(figures.histogram.earlier, figures.histogram.later, figures.histogram.buckets),

@@ -56,7 +56,7 @@ PAGES: Final = (
         rail=RailEntry("Sessions", "session", "s"),
         refresh_s=15,
         in_sandbox=True,
-        parameters=("user", "before", "after"),
+        parameters=("user", "q", "since", "until", "before", "after"),
     ),
     Page(
         "session",
@@ -76,7 +76,7 @@ PAGES: Final = (
         rail=RailEntry("Users", "users", "u"),
         refresh_s=15,
         in_sandbox=True,
-        parameters=("before", "after"),
+        parameters=("q", "since", "until", "before", "after"),
     ),
     Page("user", "users/<opaque:user_id>/", below="users", in_sandbox=True, parameters=LIST),
     Page(
