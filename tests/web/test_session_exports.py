@@ -277,6 +277,36 @@ def test_gaps_stand_where_the_entries_were_and_make_it_incomplete(browser: Clien
     assert text.rindex("m1") < text.index(words) < text.rindex("m2")
 
 
+def test_a_gap_after_the_last_event_matters_until_the_session_has_ended(
+    browser: Client, write: Write, index: Index
+) -> None:
+    write(
+        entry("1000-1", type="session.started", session_id="s"),
+        entry("2000-1", type="message.added", session_id="s", content="the newest"),
+    )
+    index()
+    assert in_file(browser, "s").has(".completeness:not(.is-incomplete)")
+    Gap.objects.create(
+        position=GroupPosition.objects.get(group="evdash-audit", stream__name=STREAM),
+        kind=Gap.Kind.REMOVED,
+        first_id=EntryId.parse("3000-0"),
+        last_id=EntryId.parse("4000-0"),
+        entries=29,
+        noticed_at="2026-01-01T00:00:00Z",
+    )
+    file, text = in_file(browser, "s"), in_transcript(browser, "s")
+    [sentence] = file.texts(".completeness.is-incomplete")
+    assert f"- Completeness: {sentence}\n" in text
+    assert "1 gap may include events of this session" in sentence
+    assert [name == "gap" for name in file.values("class", ".rows > li")] == [False, False, True]
+    assert text.index("the newest") < text.index("Gap: 29 entries of memory:events")
+
+    write(entry("2500-1", type="session.ended", session_id="s", outcome="resolved", stream="other"))
+    index(("other",))
+    assert in_file(browser, "s").has(".completeness:not(.is-incomplete)")
+    assert "Gap:" not in in_transcript(browser, "s")
+
+
 def test_a_call_without_a_return_is_named(browser: Client, write: Write) -> None:
     write(entry("1000-1", type="tool.called", session_id="s", tool="find", call_id="c1"))
     assert "## Calls without a return\n\n- `find`, entry `1000-1`" in in_transcript(browser, "s")

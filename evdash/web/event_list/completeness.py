@@ -62,7 +62,7 @@ def _marked(gaps: int) -> str:
 def session_completeness(
     facts: SessionSummary, first: Event | None, coverage: Coverage, gaps: Sequence[MissingEntries]
 ) -> Completeness:
-    """Return whether an export has all events of the session. `gaps` are those between its first and last event."""
+    """Return whether an export has all events of the session. `gaps` are those that may include events of it."""
     doubts = ["These events are sandbox copies. A sandbox has only copied entries."] if coverage.is_of_copies else []
     if gaps:
         number = f"{GAPS_MAX} or more gaps" if len(gaps) >= GAPS_MAX else format_count(len(gaps), "gap")

@@ -10,7 +10,9 @@ from typing import Final
 
 from evdash.eventlog.current_reader import open_reader
 from evdash.eventlog.export import all_pages
+from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import EventPage, MissingEntries, Position
+from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.summaries import SessionSummary
@@ -104,7 +106,7 @@ def session_export(
         page = reader.first_page(within, limit=PICTURE_EVENTS if with_picture else 1)
         first = without_duplicates(page)
         calls = match_calls_in_view(reader, facts, page) if facts and with_picture else Calls()
-        gaps = reader.gaps(facts.first_id.previous(), facts.last_id) if facts else ()
+        gaps = _gaps(reader, facts) if facts else ()
         owner = list_owner(reader, within, page.events, gaps)
         streams = reader.session_streams(session_id)
         coverage = reader.coverage
@@ -129,3 +131,8 @@ def session_export(
         pictured=tuple(first) if with_picture else (),
         calls=calls,
     )
+
+
+def _gaps(reader: Reader, facts: SessionSummary) -> tuple[MissingEntries, ...]:
+    """Return the gaps that may include events of the session: without an end, also those after its last event."""
+    return reader.gaps(facts.first_id.previous(), facts.last_id if facts.ended else EntryId.MAX)
