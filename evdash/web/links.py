@@ -19,6 +19,7 @@ from django.utils.encoding import escape_uri_path
 
 from evdash.events.entry import EntryId, InvalidEntryId
 from evdash.events.filters.event_filter import EventFilter
+from evdash.events.identifiers import identifier_of
 from evdash.web.url_prefix import mounted_below, without_prefix
 
 _DOTS: Final = re.compile(r"~*\.\.?")
@@ -34,6 +35,14 @@ class OpaqueConverter:
 
     def to_url(self, value: str) -> str:
         return f"~{value}" if _DOTS.fullmatch(value) else value
+
+
+class IdentifierConverter(OpaqueConverter):
+    """A converter for the ID of a session or user, which is shortened as decoding shortens it."""
+
+    def to_python(self, value: str) -> str:
+        value = super().to_python(value)
+        return identifier_of(value) or value
 
 
 class EntryIdConverter:

@@ -9,7 +9,7 @@ from django.http import HttpResponseBase
 from django.urls import path, register_converter
 from django.views.generic import RedirectView
 
-from evdash.web.links import EntryIdConverter, NameConverter, OpaqueConverter
+from evdash.web.links import EntryIdConverter, IdentifierConverter, NameConverter, OpaqueConverter
 from evdash.web.pages.audit_log import audit_log, audit_log_entry
 from evdash.web.pages.compare.view import compare
 from evdash.web.pages.event import event
@@ -30,6 +30,7 @@ from evdash.web.pages.streams.view import stream_group, stream_parked, streams
 from evdash.web.pages.users import user, users
 
 register_converter(OpaqueConverter, "opaque")
+register_converter(IdentifierConverter, "identifier")
 register_converter(NameConverter, "name")
 register_converter(OperationConverter, "operation")
 register_converter(SandboxOperationConverter, "sandbox_operation")

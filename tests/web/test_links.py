@@ -8,7 +8,9 @@ from urllib.parse import unquote, urljoin, urlsplit
 import pytest
 from django.test import Client
 
-from evdash.web.links import session_address, user_address
+from evdash.events.entry import EntryId
+from evdash.events.identifiers import identifier_of
+from evdash.web.links import event_address, session_address, user_address
 from tests.builders import STREAM, entry
 from tests.web.conftest import Write
 from tests.web.parsed_page import Page, parse_page
@@ -28,6 +30,7 @@ IDS = [
     "ü 日本",
     "a&b=c;d",
 ]
+LONG = "L" * 300
 
 
 def own_links(page: Page, address: str) -> list[str]:
@@ -68,3 +71,25 @@ def test_a_place_that_cannot_be_read_leads_back_to_the_page(browser: Client, wri
 def test_an_entry_of_a_stream_with_such_a_name_opens(browser: Client, write: Write) -> None:
     write(entry("1000-1", type="a"))
     assert parse_page(browser.get(f"/events/{STREAM}/1000-1/")).links["Link"] == "/events/memory%3Aevents/1000-1/"
+
+
+def test_a_long_id_opens_what_events_have_of_it(browser: Client, write: Write) -> None:
+    given = {"session_id": LONG, "user_id": f"u{LONG}", "id": f"e{LONG}"}
+    write(entry("1000-1", type="session.started", **given), entry("1001-1", type="b", session_id="s2", user_id="x"))
+    addresses = {
+        session_address(LONG): 1,
+        user_address(f"u{LONG}"): 1,
+        f"/compare/?a={LONG}&b=s2": 0,
+        f"{session_address(LONG)}notes": 0,
+    }
+    for address, rows in addresses.items():
+        assert len(parse_page(browser.get(address)).rows) == rows, address
+    assert browser.get(f"{session_address(LONG)}transcript.md").status_code == 200
+    listed = parse_page(browser.get("/sessions/", {"user": f"u{LONG}"}))
+    assert listed.values("data-key", "tbody tr") == [identifier_of(LONG)]
+    found = {name: browser.get("/search/", {"q": name})["Location"] for name in given.values()}
+    assert found == {
+        LONG: session_address(identifier_of(LONG)),
+        f"u{LONG}": user_address(identifier_of(f"u{LONG}")),
+        f"e{LONG}": event_address(STREAM, EntryId.parse("1000-1")),
+    }

@@ -19,6 +19,7 @@ from evdash.accounts.actions import terminal_user
 from evdash.audit_log.export_log import recorded_export
 from evdash.eventlog.export import ndjson_lines
 from evdash.events.filters.event_filter import EventFilter
+from evdash.events.identifiers import identifier_of
 from evdash.management.base import PlainCommand
 from evdash.streams.client import StreamsUnavailable
 from evdash.web.downloads import BrokenOff, incomplete_line, incomplete_reason
@@ -41,6 +42,7 @@ class Command(PlainCommand):
         parser.add_argument("--output", metavar="FILE", type=Path, help="default: standard output")
 
     def handle(self, *args: Any, session: str, format: str, output: Path | None, **options: Any) -> None:
+        session = identifier_of(session)
         try:
             who, within = terminal_user(), EventFilter().also("session", session)
             pieces = recorded_export(who, within, FORMATS[format], _pieces(session, who, format))

@@ -9,6 +9,7 @@ from evdash.events.entry import EntryId, InvalidEntryId
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.keys import TEXT
 from evdash.events.filters.parser import FilterError
+from evdash.events.identifiers import identifier_of
 from evdash.web.links import event_address, session_address, user_address
 
 
@@ -24,10 +25,11 @@ class Jump:
 def jumps(reader: Reader, text: str) -> tuple[Jump, ...]:
     """Return the pages of the session, the user and the entries with this ID, in this order. Each read has an index."""
     found: list[Jump] = []
-    if reader.session(text) is not None:
-        found.append(Jump("session", text, session_address(text)))
-    if reader.user(text) is not None:
-        found.append(Jump("user", text, user_address(text)))
+    name = identifier_of(text)
+    if reader.session(name) is not None:
+        found.append(Jump("session", name, session_address(name)))
+    if reader.user(name) is not None:
+        found.append(Jump("user", name, user_address(name)))
     if (entry_id := _entry_id(text)) is not None:
         entries = (reader.event(stream, entry_id) for stream in reader.streams)
         found += [
@@ -44,8 +46,9 @@ def event_jumps(reader: Reader, text: str) -> tuple[Jump, ...]:
     Such IDs have no index, which would cost a worker 14 % more processor time. One search reads at most SCAN_ROWS rows
     (event_query.py), so no list repeats it with each refresh: the event is one of its rows.
     """
-    events = reader.page(EventFilter().also("id", text), limit=1).events
-    return tuple(Jump("event", text, event_address(event.stream, event.entry_id)) for event in events)
+    name = identifier_of(text)
+    events = reader.page(EventFilter().also("id", name), limit=1).events
+    return tuple(Jump("event", name, event_address(event.stream, event.entry_id)) for event in events)
 
 
 def searched_id(own: EventFilter) -> str:

@@ -17,6 +17,7 @@ from evdash.eventlog.records import InvalidPosition, Position
 from evdash.events.entry import EntryId, InvalidEntryId
 from evdash.events.filters.event_filter import PARAMETERS, EventFilter, FilterError
 from evdash.events.filters.keys import IS
+from evdash.events.identifiers import identifier_of
 from evdash.web.event_display.row import ViewMode
 from evdash.web.links import page_address, with_query
 
@@ -203,7 +204,7 @@ class EntryCursorQuery:
         except FilterError as error:
             raise InvalidQuery(str(error)) from None
         ranged = EventFilter(since=own.since, until=own.until)
-        return cls(page_address(request), before, after, request.GET.get("user", ""), ranged)
+        return cls(page_address(request), before, after, identifier_of(request.GET.get("user", "")), ranged)
 
     @property
     def is_beginning(self) -> bool:

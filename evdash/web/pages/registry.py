@@ -60,15 +60,15 @@ PAGES: Final = (
     ),
     Page(
         "session",
-        "sessions/<opaque:session_id>/",
+        "sessions/<identifier:session_id>/",
         below="sessions",
         in_sandbox=True,
         parameters=(*LIST, "view", "pin", "vs", "taken_off", "part", "what", "way", "from", "time"),
     ),
     # Addresses of session pages end with a slash, so these cannot collide with a session ID.
-    Page("session-notes", "sessions/<opaque:session_id>/notes", below="sessions"),
-    Page("session-transcript", "sessions/<opaque:session_id>/transcript.md", in_sandbox=True),
-    Page("session-export-html", "sessions/<opaque:session_id>/export.html", in_sandbox=True),
+    Page("session-notes", "sessions/<identifier:session_id>/notes", below="sessions"),
+    Page("session-transcript", "sessions/<identifier:session_id>/transcript.md", in_sandbox=True),
+    Page("session-export-html", "sessions/<identifier:session_id>/export.html", in_sandbox=True),
     Page("compare", "compare/", below="sessions", in_sandbox=True, parameters=("a", "b", "from", "same")),
     Page(
         "users",
@@ -78,7 +78,7 @@ PAGES: Final = (
         in_sandbox=True,
         parameters=("q", "since", "until", "before", "after"),
     ),
-    Page("user", "users/<opaque:user_id>/", below="users", in_sandbox=True, parameters=LIST),
+    Page("user", "users/<identifier:user_id>/", below="users", in_sandbox=True, parameters=LIST),
     Page(
         "errors",
         "errors/",

@@ -17,6 +17,7 @@ from evdash.eventlog.session_queries import EVENTS_COMPARED, ComparedRow, Compar
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.event_types import EventCategory, category_of, describe_event
+from evdash.events.identifiers import identifier_of
 from evdash.events.one_line import LINE_CHARS, OneLineText
 from evdash.events.session.alignment import Contrast, FieldDifference, Verdict, differing
 from evdash.events.summaries import SessionSummary
@@ -170,7 +171,7 @@ class CompareQuery:
         if same not in ("", "shown"):
             raise InvalidQuery(f"same= must be shown or absent, not {same[:40]!r}.")
         # Forms send every line break as CR LF, and an ID may hold one.
-        a, b = (params.get(name, "").replace("\r\n", "\n") for name in ("a", "b"))
+        a, b = (identifier_of(params.get(name, "").replace("\r\n", "\n")) for name in ("a", "b"))
         return cls(a, b, int(start), same == "shown")
 
     def url(self, start: int = 0, *, is_unfolded: bool | None = None) -> str:
