@@ -63,3 +63,15 @@ def test_a_list_does_not_search_the_log_for_an_event_id_with_each_refresh(browse
         page = Page(browser.get("/events/", {"q": "evt-1"}))
     assert page.rows == [f"{STREAM} {ID}"]
     assert not [query["sql"] for query in queries if re.search(r"WHERE.*event_id\"", query["sql"])]
+
+
+@pytest.mark.usefixtures("_written")
+def test_an_id_of_several_things_lists_them(browser: Client, write: Write) -> None:
+    write(entry(ID, "other", type="b", session_id="mia"))
+    for query, addresses in {
+        ID: [event_address(stream, EntryId.parse(ID)) for stream in (STREAM, "other")],
+        "mia": [session_address("mia"), user_address("mia")],
+    }.items():
+        response = browser.get("/search/", {"q": query}, follow=True)
+        assert response.redirect_chain == [(f"/events/?q={query}", 302)]
+        assert Page(response).values("href", ".jumps a") == addresses

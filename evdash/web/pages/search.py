@@ -1,4 +1,4 @@
-"""Search: the box of the top bar opens the page of an ID, and otherwise lists the events with the text."""
+"""Search: the box of the top bar opens the only page of an ID, and otherwise lists the events with the text."""
 
 from __future__ import annotations
 
@@ -30,11 +30,15 @@ class SearchQuery:
 
 
 def search(request: HttpRequest) -> HttpResponse:
-    """Redirect to the session, user, entry or event with the ID in `q`, or to the events of the filter in `q`."""
+    """Redirect to the session, user, entry or event with the ID in `q`, or to the events of the filter in `q`.
+
+    If several have the ID, such as entries of two streams, the list of events offers each of them.
+    """
     query = SearchQuery.from_request(request)
     if text := id_in(query.text):
         with open_reader() as reader:
             found = jumps(reader, text) or event_jumps(reader, text)
-        if found:
-            return redirect(found[0].address)
+        addresses = {jump.address for jump in found}
+        if len(addresses) == 1:
+            return redirect(addresses.pop())
     return redirect(query.url())
