@@ -9,40 +9,68 @@ from itertools import chain
 from threading import Event
 
 import redis
+from structlog.stdlib import get_logger
 
 from evdash.demo.simulation import HISTORY_S, simulate
 from evdash.events.decoding import decode
 from evdash.events.entry import EntryId
 from evdash.streams.publisher import NewEvent, Publisher
-from evdash.streams.reads import read_forward
+from evdash.streams.reads import read_backward, read_forward
 from evdash.streams.stream_info import stream_info
+
+logger = get_logger(__name__)
 
 MAX_LENGTH = 200_000
 """Entries that the stream keeps, some two days. An unattended demonstration must not fill the memory."""
 
 
+CHECKED_AT_ONCE = 1_000
+
+
 def may_write(client: redis.Redis, stream: str) -> bool:
-    """Return whether the stream is empty, or began with a demonstration. Raise StreamsUnavailable."""
+    """Return whether the oldest and the newest 1,000 entries are of a demonstration, if there are any.
+
+    The demonstration stops when another producer writes, so entries of others are the newest ones. Raise
+    StreamsUnavailable.
+    """
     oldest = read_forward(client, stream, after=None, count=1)
-    return not oldest or decode(oldest[0]).simulated
+    newest = read_backward(client, stream, before=None, after=None, count=CHECKED_AT_ONCE)
+    return all(decode(entry).simulated for entry in (*oldest, *newest))
+
+
+class Watch:
+    """The entries of a stream after an ID, checked for those of other producers."""
+
+    def __init__(self, client: redis.Redis, stream: str, after: EntryId) -> None:
+        self._client, self._stream, self._checked_id = client, stream, after
+
+    def finds_others(self) -> bool:
+        """Return whether another producer wrote one of the entries since the last check. Raise StreamsUnavailable."""
+        while entries := read_forward(self._client, self._stream, after=self._checked_id, count=CHECKED_AT_ONCE):
+            if not all(decode(entry).simulated for entry in entries):
+                return True
+            self._checked_id = entries[-1].entry_id
+        return False
 
 
 def run(client: redis.Redis, publisher: Publisher, *, seed: int, stop: Event) -> None:
-    """Write until `stop` is set, first a history if the stream never had an entry.
+    """Write until `stop` is set or another producer writes, first a history if the stream never had an entry.
 
     Raise StreamsUnavailable.
     """
     now_s = time.time()
     info = stream_info(client, publisher.stream)
-    if info is not None and info.last_generated_id != EntryId.MIN:
-        write_live(simulate(seed, now_s, now_s), publisher, stop)
+    last_id = info.last_generated_id if info is not None else EntryId.MIN
+    watch = Watch(client, publisher.stream, last_id)
+    if last_id != EntryId.MIN:
+        write_live(simulate(seed, now_s, now_s), publisher, stop, watch)
         return
     events = simulate(seed, now_s - HISTORY_S, now_s)
     history: list[NewEvent] = []
     for event in events:
         if event.timestamp >= now_s:
             publisher.publish_many(with_entry_ids(history))
-            write_live(chain([event], events), publisher, stop)
+            write_live(chain([event], events), publisher, stop, watch)
             return
         history.append(event)
 
@@ -55,8 +83,8 @@ def with_entry_ids(events: Iterable[NewEvent]) -> Iterator[NewEvent]:
         yield replace(event, entry_id=previous)
 
 
-def write_live(events: Iterable[NewEvent], publisher: Publisher, stop: Event) -> None:
-    """Publish each event when it is due, until `stop` is set.
+def write_live(events: Iterable[NewEvent], publisher: Publisher, stop: Event, watch: Watch) -> None:
+    """Publish each event when it is due, until `stop` is set or another producer writes.
 
     After a pause of the machine of more than a minute, the remaining events are delayed by that pause.
     """
@@ -67,5 +95,8 @@ def write_live(events: Iterable[NewEvent], publisher: Publisher, stop: Event) ->
             late_s -= wait_s
             wait_s = 0
         if stop.wait(max(0.0, wait_s)):
+            return
+        if watch.finds_others():
+            logger.info("demonstration stopped", stream=publisher.stream, reason="another producer writes to it")
             return
         publisher.publish_many([replace(event, timestamp=event.timestamp + late_s)])

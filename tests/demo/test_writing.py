@@ -2,12 +2,14 @@
 
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 import redis
+from structlog.testing import capture_logs
 
 from evdash.demo.simulation import HISTORY_S
-from evdash.demo.writing import may_write, run, with_entry_ids, write_live
+from evdash.demo.writing import Watch, may_write, run, with_entry_ids, write_live
 from evdash.events.decoding import decode
 from evdash.events.entry import Entry, EntryId
 from evdash.streams.publisher import NewEvent, Publisher
@@ -24,9 +26,36 @@ def publisher(valkey: redis.Redis, valkey_url: str) -> Publisher:
 def test_it_writes_to_an_empty_stream_and_goes_on_with_its_own(valkey: redis.Redis, publisher: Publisher) -> None:
     assert may_write(valkey, STREAM)
     publisher.publish("session.started", "s", "u", simulated="1")
-    publisher.publish("session.started", "s", "u")
+    publisher.publish("session.started", "s", "u", simulated="1")
 
     assert may_write(valkey, STREAM)
+
+
+def test_it_does_not_go_on_after_another_producer(valkey: redis.Redis, publisher: Publisher) -> None:
+    publisher.publish("session.started", "s", "u", simulated="1")
+    publisher.publish("session.started", "s", "u")
+    publisher.publish("session.started", "s", "u", simulated="1")
+
+    assert not may_write(valkey, STREAM)
+
+
+def test_it_stops_when_another_producer_writes(valkey: redis.Redis, publisher: Publisher) -> None:
+    publisher.publish("session.started", "s", "u", simulated="1")
+    now_s = time.time()
+
+    def events() -> Iterator[NewEvent]:
+        yield NewEvent("a", "s", "u", {"simulated": "1"}, timestamp=now_s)
+        yield NewEvent("b", "s", "u", {"simulated": "1"}, timestamp=now_s)
+        valkey.xadd(STREAM, {"type": "message.added"})
+        yield NewEvent("c", "s", "u", {"simulated": "1"}, timestamp=now_s)
+
+    with capture_logs() as lines:
+        write_live(events(), publisher, threading.Event(), Watch(valkey, STREAM, EntryId.MIN))
+
+    written = [decode(entry).type for entry in read_forward(valkey, STREAM, after=None, count=10)]
+    assert written == ["session.started", "a", "b", "message.added"]
+    assert [(line["event"], line["stream"]) for line in lines] == [("demonstration stopped", STREAM)]
+    assert not may_write(valkey, STREAM)
 
 
 def test_it_leaves_the_stream_of_others_alone(valkey: redis.Redis, publisher: Publisher) -> None:
@@ -79,9 +108,10 @@ def test_after_the_machine_slept_the_missed_hours_are_not_made_up_for(
     valkey: redis.Redis, publisher: Publisher
 ) -> None:
     now_s = time.time()
-    due = [NewEvent("a", "s", "u", timestamp=now_s - 7200), NewEvent("b", "s", "u", timestamp=now_s - 7199.9)]
+    own = {"simulated": "1"}
+    due = [NewEvent("a", "s", "u", own, timestamp=now_s - 7200), NewEvent("b", "s", "u", own, timestamp=now_s - 7199.9)]
 
-    write_live(due, publisher, threading.Event())
+    write_live(due, publisher, threading.Event(), Watch(valkey, STREAM, EntryId.MIN))
 
     written = [decode(entry) for entry in read_forward(valkey, STREAM, after=None, count=10)]
     assert [event.type for event in written] == ["a", "b"]
