@@ -58,6 +58,15 @@ def _clocked(producer_value: Value, redis_value: Value | None) -> ClockedValue[V
 Status = Literal["ended", "running", "abandoned"]
 
 
+def outcome_text(summary: SessionSummary) -> str:
+    """Return the outcome that the producer gave to an ended session; "ended" without one.
+
+    An outcome that reads like a status of evdash gets "ended: " in front.
+    """
+    outcome = summary.outcome or "ended"
+    return f"ended: {outcome}" if outcome.strip().lower() in ("running", "abandoned") else outcome
+
+
 def session_status(summary: SessionSummary, now: datetime | None = None) -> Status:
     """Return the session's status, by the time of its last event that pages show.
 

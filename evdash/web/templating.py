@@ -24,7 +24,7 @@ from evdash.events.summaries import SessionSummary, UserSummary
 from evdash.web import control_characters, formatting
 from evdash.web.input_limits import PARAMETER_MAX_CHARS, PASSWORD_MAX_CHARS, USER_NAME_MAX_CHARS
 from evdash.web.links import session_address, user_address
-from evdash.web.session_status import AGREE_WITHIN, session_status, session_times
+from evdash.web.session_status import AGREE_WITHIN, outcome_text, session_status, session_times
 
 
 def visible(text: object) -> SafeString | str:
@@ -141,6 +141,7 @@ _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "rate": rate,
     "seconds_long": seconds_long,
     "session_address": session_address,
+    "outcome_text": outcome_text,
     "session_status": session_status,
     "session_times": session_times,
     "signs": signs,

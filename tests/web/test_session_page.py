@@ -196,6 +196,16 @@ def test_a_session_that_nobody_ended_was_left_after_a_while(browser: Client, wri
     assert page.cells("table", "Session", "Outcome") == [("now", "running"), ("s u", "abandoned")]
 
 
+def test_an_outcome_of_the_producer_does_not_read_like_a_status(browser: Client, write: Write) -> None:
+    write(event(0, type="session.started"), event(1, type="session.ended", outcome="abandoned"))
+    assert session(browser).facts["Outcome"] == "ended: abandoned"
+    assert session(browser).values("title", ".facts-head dd bdi") == ["Outcome from the producer"]
+    listed = parse_page(browser.get("/sessions/"))
+    assert listed.cells("table", "Session", "Outcome") == [("s u", "ended: abandoned")]
+    write(event(2, type="session.ended", outcome="resolved"))
+    assert session(browser).facts["Outcome"] == "resolved"
+
+
 def test_the_state_at_the_last_event_says_the_status_as_the_page_does(browser: Client, write: Write) -> None:
     write(event(0, type="session.started"), event(1, type="message.added"), event(2, type="message.added"))
 
