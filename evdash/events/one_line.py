@@ -141,8 +141,8 @@ def any_event(event: Event) -> OneLineText:
 
 
 def _short(content: str) -> str:
-    """Return the beginning of a text, so that the rest is not made into one line."""
-    return content[: LINE_CHARS * 4]
+    """Return the beginning of a value that is normally one word."""
+    return one_line(content, _PART_CHARS)
 
 
 def _counted(number: str, noun: str) -> str:

@@ -128,3 +128,20 @@ def test_an_empty_result_is_stated(result: str, words: str | None) -> None:
 def test_a_search_without_results_says_so() -> None:
     searched = event("1-0", type="search.performed", tool="find", query="SEA", results="[]")
     assert str(describe_event(searched)) == "find SEA, no results"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"type": "message.added", "role": "{}", "content": "x"},
+        {"type": "session.started", "channel": "{}"},
+        {"type": "session.ended", "outcome": "{}"},
+        {"type": "x", "role": "{}"},
+        {"type": "x", "data": '{{"n":{}}}'},
+        {"type": "tool.returned", "result": '{{"n":{}}}'},
+    ],
+)
+def test_a_number_of_thousands_of_digits_is_cut(fields: dict[str, str]) -> None:
+    line = describe_event(event(**{name: value.format("7" * 5_000) for name, value in fields.items()}))
+    assert all(len(part) <= LINE_CHARS + 1 for part in (line.label, line.text, line.metrics))
+    assert "777…" in str(line)
