@@ -8,6 +8,7 @@ from typing import Final
 
 from evdash.events.text import without_nul
 
+TRACEBACK: Final = "Traceback (most recent call last):"
 MASKED_MAX_CHARS: Final = 300
 # Longer texts are cut before they are masked, because the beginning distinguishes errors.
 _READ_MAX_CHARS = 2_000
@@ -36,6 +37,19 @@ def masked(error: str, user_id: str, session_id: str) -> str:
     for pattern, mask in _MASKS:
         text = pattern.sub(mask, text)
     return _SPACE.sub(" ", text).strip()[:MASKED_MAX_CHARS]
+
+
+def exception_line(error: str) -> str:
+    """Return the line of a Python traceback that names the exception; any other text unchanged.
+
+    It is the first line after the last frame that is not indented.
+    https://docs.python.org/3/library/traceback.html
+    """
+    _, is_traceback, frames = error.rpartition(TRACEBACK)
+    if not is_traceback:
+        return error
+    lines = frames.rpartition('\n  File "')[2].splitlines()[1:]
+    return next((line for line in lines if line and not line[0].isspace()), error)
 
 
 def fingerprint(event_type: str, code: str, tool: str, masked_text: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from tests.builders import raw_entry
-from tests.web.conftest import Write
+from tests.builders import entry, raw_entry
+from tests.web.conftest import Index, Write
 from tests.web.parsed_page import parse_page
 
 pytestmark = pytest.mark.django_db
@@ -96,3 +96,30 @@ def test_the_chart_of_errors_alone_is_one_of_errors(browser: Client, write: Writ
     assert page.texts(".histogram text.most") == ["3 errors in 1 s"]
     assert len(page.all(".histogram .bar-errors")) == 1
     assert not page.has(".histogram .bar-events")
+
+
+@pytest.mark.parametrize("is_indexed", [False, True])
+def test_the_title_of_a_traceback_is_its_exception(
+    browser: Client, write: Write, index: Index, is_indexed: bool
+) -> None:
+    frames = 'Traceback (most recent call last):\n  File "a.py", line 3, in f\n    x = 1 / 0\n        ~~^~~\n'
+    chained = (
+        f"{frames}KeyError: 'x'\n\nDuring handling of the above exception, another exception occurred:\n\n{frames}"
+    )
+    errors = {
+        "s1": f"{frames}ZeroDivisionError: no flight 17\n  of two lines\n",
+        "s2": f"{chained}LookupError: no seat\n",
+        "s3": f"{frames.strip()}",  # cut by its producer
+        "s4": "late\nTraceback follows",
+    }
+    for number, (session, error) in enumerate(reversed(errors.items())):
+        write(entry(f"{1000 + number}-1", type="error.occurred", session_id=session, error=error))
+    if is_indexed:
+        index()
+    found = [row["Error"] for row in parse_page(browser.get("/errors/")).table(".error-groups table")]
+    assert found == [
+        "ZeroDivisionError: no flight <number>",
+        "LookupError: no seat",
+        "Traceback (most recent call last): File <text>, line <number>, in f x = <number> / <number> ~~^~~",
+        "late Traceback follows",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -9,6 +10,10 @@ from django.http import HttpRequest, HttpResponse
 
 from evdash.eventlog.current_reader import open_reader
 from evdash.eventlog.error_groups import ErrorGroupRecord, ErrorGroups
+from evdash.eventlog.reader import Reader
+from evdash.eventlog.records import Position
+from evdash.events.error_fingerprints import TRACEBACK, exception_line, masked
+from evdash.events.inheritance import own_text
 from evdash.web.error_pages import handles_invalid_query
 from evdash.web.event_list.list_query import ERRORS, ListQuery
 from evdash.web.event_list.listing import listing
@@ -78,6 +83,8 @@ def errors(request: HttpRequest) -> HttpResponse:
         shown = listing(reader, query.list)
         chosen = query.list.filter
         groups = ErrorGroups((), 0) if chosen.problem else reader.error_groups(chosen.effective_filter)
+        listed = groups.shown[: None if query.all_groups else GROUPS_SHOWN]
+        titles = _titles(reader, listed)
     return page(
         request,
         "pages/events.html",
@@ -86,8 +93,7 @@ def errors(request: HttpRequest) -> HttpResponse:
             "listing": shown,
             "groups": groups,
             "error_groups": [
-                (group, _address(query.list, group))
-                for group in groups.shown[: None if query.all_groups else GROUPS_SHOWN]
+                (group, titles.get(group.fingerprint, group.masked), _address(query.list, group)) for group in listed
             ],
             "all_groups_address": query.with_all_groups(),
         },
@@ -95,6 +101,19 @@ def errors(request: HttpRequest) -> HttpResponse:
         events=shown.page.events,
         status=shown.status,
     )
+
+
+def _titles(reader: Reader, groups: Sequence[ErrorGroupRecord]) -> Mapping[str, str]:
+    """Return the titles, by fingerprint, of groups whose error is a traceback: the exception of the first error."""
+    firsts = {
+        group.fingerprint: Position(group.first_id, group.first_stream) for group in groups if TRACEBACK in group.masked
+    }
+    events = reader.events_by_position(set(firsts.values())) if firsts else {}
+    return {
+        fingerprint: masked(exception_line(event.error), own_text(event, "user"), event.session_id)
+        for fingerprint, position in firsts.items()
+        if (event := events.get(position))
+    }
 
 
 def _address(query: ListQuery, group: ErrorGroupRecord) -> str:
