@@ -14,7 +14,7 @@ from evdash.eventlog.models import LoggedEvent
 from evdash.eventlog.read_transaction import read_transaction
 from evdash.eventlog.records import EventPage, MissingEntries, Position
 from evdash.eventlog.row_mapping import ROW_COLUMNS, event_of_row
-from evdash.eventlog.stream_deltas import StreamDeltas, duplicates_among
+from evdash.eventlog.stream_deltas import StreamDeltas, originals
 from evdash.eventlog.stream_tail import Direction, StreamPart
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
@@ -121,7 +121,7 @@ def event_page(
         older=older,
         searched_to=(stop.time if stop and not more else None),
         cursor=_known_through(window.newest, start if forward else None),
-        duplicates=duplicates_among(events),
+        duplicates=frozenset(originals(events, deltas)),
         gaps=_gaps(page_range, onward, events, filter, now, is_beginning=older is None),
     )
 

@@ -37,7 +37,7 @@ from evdash.eventlog.records import (
 )
 from evdash.eventlog.session_queries import session_outline
 from evdash.eventlog.session_snapshots import Step, steps
-from evdash.eventlog.stream_deltas import StreamDeltas, original_of_duplicate, pending_deltas
+from evdash.eventlog.stream_deltas import StreamDeltas, originals, pending_deltas
 from evdash.eventlog.stream_tail import StreamPart
 from evdash.eventlog.time_buckets import in_us, whole_minutes
 from evdash.events.entry import EntryId
@@ -184,7 +184,7 @@ class LogReader(Reader):
         return inherit_from_log([event])[0] if event else None
 
     def original_of_duplicate(self, event: Event) -> EntryId | None:
-        return original_of_duplicate(event)
+        return originals([event], self._deltas()).get(Position.of(event))
 
     def sessions(
         self,
@@ -261,7 +261,7 @@ class LogReader(Reader):
         since, until = whole_minutes(since, until)
         errors = self.page(EventFilter().errors().between(since, until), limit=summaries.RECENT_ERRORS)
         with read_transaction():
-            return summaries.overview(self._unlogged(), self.has_read_all, errors.events, since, until, self.now)
+            return summaries.overview(self._unlogged(), self.has_read_all, errors, since, until, self.now)
 
     def latencies(self, since: datetime | None = None, until: datetime | None = None) -> Latencies:
         since, until = whole_minutes(since, until)

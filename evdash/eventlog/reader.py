@@ -135,14 +135,18 @@ class Reader(ABC):
         """Return the entry that this event duplicates; None if it is not a duplicate."""
 
     def neighbours(self, event: Event) -> Neighbours:
-        """Return the events before and after this one in its session; both None for an event without a session."""
+        """Return the events before and after this one in its session; none for an event without a session."""
         if not event.session_id:
-            return Neighbours(None, None)
+            return Neighbours()
         session = EventFilter().also("session", event.session_id)
         place = Position.of(event)
-        previous = self.page(session, before=place, limit=1).events
-        following = self.page(session, after=place, oldest_first=True, limit=1).events
-        return Neighbours(previous[0] if previous else None, following[0] if following else None)
+        previous = self.page(session, before=place, limit=1)
+        following = self.page(session, after=place, oldest_first=True, limit=1)
+        return Neighbours(
+            previous.events[0] if previous.events else None,
+            following.events[0] if following.events else None,
+            previous.duplicates | following.duplicates,
+        )
 
     @abstractmethod
     def sessions(

@@ -165,8 +165,9 @@ class FilterSummary:
 class Neighbours:
     """The events before and after an event in its session."""
 
-    previous: Event | None
-    next: Event | None
+    previous: Event | None = None
+    next: Event | None = None
+    duplicates: frozenset[Position] = frozenset()  # those of the two that are duplicates
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +223,7 @@ class Overview:
     types: tuple[FacetValue, ...]
     histogram: Histogram
     recent_errors: tuple[Event, ...]
+    duplicates: frozenset[Position]  # those of the recent errors that are duplicates
     first_at: datetime | None  # the minute of the first event of all; None: unknown, or there are no events
     last_at: datetime | None
 

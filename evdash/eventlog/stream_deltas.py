@@ -120,6 +120,10 @@ class StreamDeltas:
         change = self._by_number.get(held.number)
         return change.event if change else self.inheritance.event(held.event)
 
+    def entry_ids_of(self, identity: bytes) -> list[EntryId]:
+        """Return the uncommitted entries of this identity."""
+        return [self._by_number[number].event.entry_id for number in self._alike.get(identity, ())]
+
     def of_session(self, session_id: str) -> list[CountChange]:
         """Return the changes of one session."""
         matching = self.matching(Condition("session", session_id))
@@ -389,23 +393,16 @@ def _holders(values: Collection[object]) -> str:
     return ", ".join(["%s"] * len(values))
 
 
-def original_of_duplicate(event: Event) -> EntryId | None:
-    """Return the log entry that this event duplicates; None if it is not a duplicate."""
-    counted = counted_in_log({event.identity}).get(event.identity) if event.identity else None
-    return counted.entry_id if counted and counted.entry_id < event.entry_id else None
+def originals(events: Sequence[Event], unlogged: StreamDeltas) -> Mapping[Position, EntryId]:
+    """Return, by the position of a duplicate among these events, the earlier entry of the log or the tail that counts.
 
-
-def duplicates_among(events: Sequence[Event]) -> frozenset[Position]:
-    """Return the positions of duplicates: events with an earlier equal entry in the log or among these events.
-
-    If the earlier entry is past the log and on another page, only the counts detect the duplicate. Pages mark it once
-    the log has both.
+    If the earlier entry is in neither, because the log is far behind, it counts only if it is among these events.
     """
     keyed = [(key, event) for event in events if (key := event.identity)]
     first = {key: counted.entry_id for key, counted in counted_in_log({key for key, _ in keyed}).items()}
     for key, event in keyed:
-        first[key] = min(event.entry_id, first.get(key, event.entry_id))
-    return frozenset(Position.of(event) for key, event in keyed if event.entry_id > first[key])
+        first[key] = min(event.entry_id, first.get(key, event.entry_id), *unlogged.entry_ids_of(key))
+    return {Position.of(event): first[key] for key, event in keyed if event.entry_id > first[key]}
 
 
 def _place(held: Held) -> EntryId:

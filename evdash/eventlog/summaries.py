@@ -17,6 +17,7 @@ from evdash.eventlog.records import (
     ACTIVE_WITHIN,
     Count,
     DayCount,
+    EventPage,
     FacetValue,
     Histogram,
     Overview,
@@ -38,7 +39,7 @@ from evdash.eventlog.time_buckets import (
 from evdash.events.clock_skew import AHEAD_AT_MOST_US, bounded_time_us
 from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
-from evdash.events.event import Event, datetime_from_us, us_from_datetime
+from evdash.events.event import datetime_from_us, us_from_datetime
 from evdash.events.event_types import type_of
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.summaries import SessionSummary, UserSummary, sessions_of, users_of
@@ -224,7 +225,7 @@ SLOTS_MAX = 3_000
 def overview(
     unlogged: StreamDeltas,
     complete: bool,
-    recent_errors: tuple[Event, ...],
+    errors_page: EventPage,
     since: datetime | None,
     until: datetime | None,
     now: datetime,
@@ -255,7 +256,8 @@ def overview(
         per_second=_arrived_since(unlogged, now - timedelta(minutes=1), now) / 60,
         types=_most_frequent(types),
         histogram=_histogram(inside, events, since, until, range_us, now),
-        recent_errors=recent_errors,
+        recent_errors=errors_page.events,
+        duplicates=errors_page.duplicates,
         first_at=_first_minute(unlogged) if complete else None,
         last_at=_last_at(unlogged),
     )
@@ -407,7 +409,7 @@ def _entry_id_at(moment: datetime) -> EntryId:
 
 def overview_of(
     changes: Sequence[CountChange],
-    recent_errors: tuple[Event, ...],
+    errors_page: EventPage,
     since: datetime | None,
     until: datetime | None,
     now: datetime,
@@ -436,7 +438,8 @@ def overview_of(
         per_second=arrived / 60,
         types=_most_frequent(types),
         histogram=weighted_histogram([(e.occurred_us, 1, int(e.is_error)) for e in counted], range_us, now),
-        recent_errors=recent_errors,
+        recent_errors=errors_page.events,
+        duplicates=errors_page.duplicates,
         first_at=datetime_from_us(min(starts_s) * 1_000_000) if starts_s else None,
         last_at=datetime_from_us(changes[-1].event.credible_us) if changes else None,
     )

@@ -177,7 +177,7 @@ class SandboxReader(Reader):
     def overview(self, since: datetime | None = None, until: datetime | None = None) -> Overview:
         since, until = whole_minutes(since, until)
         errors = self.page(EventFilter().errors().between(since, until), limit=RECENT_ERRORS)
-        return overview_of(self._contents.changes, errors.events, since, until, self.now)
+        return overview_of(self._contents.changes, errors, since, until, self.now)
 
     def latencies(self, since: datetime | None = None, until: datetime | None = None) -> Latencies:
         return latencies_of(self._contents.changes, *whole_minutes(since, until))

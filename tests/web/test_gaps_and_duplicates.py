@@ -62,12 +62,29 @@ def test_a_duplicate_is_shown_marked_and_not_counted(
     assert [row.split(",")[7] for row in rows] == ["is_duplicate", "0", "1", "0"]
 
 
-def test_an_opened_duplicate_leads_to_the_first(browser: Client, retried: None, index: Index) -> None:
-    index()
+@pytest.mark.parametrize("is_indexed", [False, True])
+def test_an_opened_duplicate_leads_to_the_first(browser: Client, retried: None, index: Index, is_indexed: bool) -> None:
+    if is_indexed:
+        index()
     opened = parse_page(browser.get(f"/events/{STREAM}/1700000001000-0/?part=opened"))
     assert opened.texts(".duplicate-of a") == ["1700000000000-0"]
     assert opened.values("href", ".duplicate-of a") == ["/events/memory%3Aevents/1700000000000-0/"]
     assert not parse_page(browser.get(f"/events/{STREAM}/1700000000000-0/")).has(".duplicate-of")
+
+
+@pytest.mark.parametrize("is_indexed", [False, True])
+def test_a_duplicate_is_marked_in_every_list(browser: Client, write: Write, index: Index, is_indexed: bool) -> None:
+    failed = {"id": "e1", "type": "error.occurred", "session_id": "s1", "user_id": "u1", "error": "no seat"}
+    write(entry("1700000000000-0", **failed), entry("1700000001000-0", **failed))
+    write(message("1700000002000-0", "e2"))
+    if is_indexed:
+        index()
+    for path in ("/", "/errors/", "/events/", "/sessions/s1/", "/users/u1/"):
+        page = parse_page(browser.get(path))
+        assert page.values("data-entry", ".row:has(.row-duplicate)") == [f"{STREAM} 1700000001000-0"], path
+    for entry_id in ("1700000000000-0", "1700000002000-0"):
+        page = parse_page(browser.get(f"/events/{STREAM}/{entry_id}/"))
+        assert page.values("data-entry", ".row:has(.row-duplicate)") == [f"{STREAM} 1700000001000-0"], entry_id
 
 
 def test_a_gap_stands_where_the_entries_were(browser: Client, retried: None, index: Index) -> None:

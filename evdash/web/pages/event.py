@@ -75,7 +75,7 @@ def event(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
             return redirect(query.url(event_address(stream, entry_id)))
     with open_reader() as reader:
         event = reader.event(stream, entry_id)
-        neighbours = reader.neighbours(event) if event and not query.wants_value else Neighbours(None, None)
+        neighbours = reader.neighbours(event) if event and not query.wants_value else Neighbours()
     if event is None:
         sentence = (
             "Entry not found in this sandbox. It was not copied, or it was deleted."
@@ -123,8 +123,8 @@ def _context(request: HttpRequest, event: Event, neighbours: Neighbours, query: 
         "neighbours": neighbours,
         "previous_address": event_address(previous.stream, previous.entry_id) if previous else "",
         "next_address": event_address(following.stream, following.entry_id) if following else "",
-        "previous_rows": rows_of((previous,)) if previous else (),
-        "next_rows": rows_of((following,)) if following else (),
+        "previous_rows": rows_of((previous,), neighbours.duplicates) if previous else (),
+        "next_rows": rows_of((following,), neighbours.duplicates) if following else (),
         "row_values": json.dumps({"q": within.text()}),
         "events_base": reverse("events"),
     }

@@ -59,7 +59,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "types": shares(
             [(t.value, t.count, filtered_address("events", ranged.also("type", t.value))) for t in figures.types]
         ),
-        "errors": rows_of(figures.recent_errors),
+        "errors": rows_of(figures.recent_errors, figures.duplicates),
         "latencies": latencies,
         "sessions": sessions,
         "can_operate": can_operate(request.user),
