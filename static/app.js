@@ -11,4 +11,7 @@ import "./session.js";
 document.documentElement.classList.add("js");
 // On a narrow screen the rail is one line that scrolls: show the current page in it.
 const here = document.querySelector(".rail [aria-current]");
-if (here) here.closest("ul").scrollLeft = here.offsetLeft - here.closest("ul").clientWidth / 3;
+if (here) {
+  const rail = here.closest("ul");
+  rail.scrollLeft += here.getBoundingClientRect().left - rail.getBoundingClientRect().left - rail.clientWidth / 3;
+}

@@ -51,6 +51,16 @@ def test_every_page_opens_without_a_complaint_and_fits_the_window(page: Page, pu
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 
 
+def test_a_narrow_rail_shows_the_current_page_and_the_badges(page: Page) -> None:
+    page.set_viewport_size({"width": 400, "height": 900})
+    for path in (*PAGES, "/audit-log/"):
+        page.goto(path)
+        expect(page.locator(".rail [aria-current]")).to_be_in_viewport(ratio=0.9)
+        page.evaluate("document.getElementById('badge-streams').textContent = '2'")
+        expect(page.locator("#badge-streams")).to_be_in_viewport(ratio=0.9)
+        expect(page.locator("li:has(> #badge-streams) a")).to_be_in_viewport(ratio=0.9)
+
+
 def test_from_an_error_to_its_session_and_user(page: Page, publisher: Publisher) -> None:
     publish_session(publisher, "s/2 ü?#%", "kim/2")
     page.goto("/errors/?q=session%3A%22s%2F2+%C3%BC%3F%23%25%22")
