@@ -41,7 +41,10 @@ NUL = "a\x00b"
 # Longer than any column and any row of an index; shorter than the limit, so that the page itself is tested.
 LONG = "x" * 5_000
 TOO_LONG = "x" * (PARAMETER_MAX_CHARS + 1)
-SAMPLES = {"opaque": ["s"], "str": ["secret"], "int": ["1"], "entry_id": ["1800000000000-0"], "name": ["evdash-audit"]}
+SAMPLES = {
+    "opaque": ["s"], "identifier": ["s"], "str": ["secret"], "int": ["1"], "entry_id": ["1800000000000-0"],
+    "name": ["evdash-audit"],
+}  # fmt: skip
 KINDS = {"operation": FORMS, "sandbox_operation": SANDBOX_FORMS}
 PLACEHOLDER = re.compile(r"<(\w+):(\w+)>")
 FIELDS = ("reason", "seen", "before_id", "text", "username", "password", "next", "new_password1", "old_password")
