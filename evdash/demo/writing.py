@@ -13,7 +13,7 @@ from structlog.stdlib import get_logger
 
 from evdash.demo.simulation import HISTORY_S, simulate
 from evdash.events.decoding import decode
-from evdash.events.entry import EntryId
+from evdash.events.entry import Entry, EntryId
 from evdash.streams.publisher import NewEvent, Publisher
 from evdash.streams.reads import read_backward, read_forward
 from evdash.streams.stream_info import stream_info
@@ -23,38 +23,42 @@ logger = get_logger(__name__)
 MAX_LENGTH = 200_000
 """Entries that the stream keeps, some two days. An unattended demonstration must not fill the memory."""
 
-
+OTHERS_MAX = 10
+"""Entries of other producers that end the demonstration. People who try it write fewer."""
 CHECKED_AT_ONCE = 1_000
 
 
 def may_write(client: redis.Redis, stream: str) -> bool:
-    """Return whether the oldest and the newest 1,000 entries are of a demonstration, if there are any.
+    """Return whether the stream began with a demonstration, or is empty, and others wrote few of its newest entries.
 
-    The demonstration stops when another producer writes, so entries of others are the newest ones. Raise
-    StreamsUnavailable.
+    Few are less than OTHERS_MAX of 1,000. Raise StreamsUnavailable.
     """
     oldest = read_forward(client, stream, after=None, count=1)
     newest = read_backward(client, stream, before=None, after=None, count=CHECKED_AT_ONCE)
-    return all(decode(entry).simulated for entry in (*oldest, *newest))
+    return _others(oldest) == 0 and _others(newest) < OTHERS_MAX
+
+
+def _others(entries: Iterable[Entry]) -> int:
+    return sum(not decode(entry).simulated for entry in entries)
 
 
 class Watch:
-    """The entries of a stream after an ID, checked for those of other producers."""
+    """The entries of a stream after an ID, of which it counts those of other producers."""
 
     def __init__(self, client: redis.Redis, stream: str, after: EntryId) -> None:
         self._client, self._stream, self._checked_id = client, stream, after
+        self._others = 0
 
-    def finds_others(self) -> bool:
-        """Return whether another producer wrote one of the entries since the last check. Raise StreamsUnavailable."""
+    def is_shared(self) -> bool:
+        """Return whether other producers have written OTHERS_MAX entries. Raise StreamsUnavailable."""
         while entries := read_forward(self._client, self._stream, after=self._checked_id, count=CHECKED_AT_ONCE):
-            if not all(decode(entry).simulated for entry in entries):
-                return True
+            self._others += _others(entries)
             self._checked_id = entries[-1].entry_id
-        return False
+        return self._others >= OTHERS_MAX
 
 
 def run(client: redis.Redis, publisher: Publisher, *, seed: int, stop: Event) -> None:
-    """Write until `stop` is set or another producer writes, first a history if the stream never had an entry.
+    """Write until `stop` is set or others write to the stream, first a history if the stream never had an entry.
 
     Raise StreamsUnavailable.
     """
@@ -84,7 +88,7 @@ def with_entry_ids(events: Iterable[NewEvent]) -> Iterator[NewEvent]:
 
 
 def write_live(events: Iterable[NewEvent], publisher: Publisher, stop: Event, watch: Watch) -> None:
-    """Publish each event when it is due, until `stop` is set or another producer writes.
+    """Publish each event when it is due, until `stop` is set or others write to the stream.
 
     After a pause of the machine of more than a minute, the remaining events are delayed by that pause.
     """
@@ -96,7 +100,7 @@ def write_live(events: Iterable[NewEvent], publisher: Publisher, stop: Event, wa
             wait_s = 0
         if stop.wait(max(0.0, wait_s)):
             return
-        if watch.finds_others():
-            logger.info("demonstration stopped", stream=publisher.stream, reason="another producer writes to it")
+        if watch.is_shared():
+            logger.info("demonstration stopped", stream=publisher.stream, reason="Other producers write to it.")
             return
         publisher.publish_many([replace(event, timestamp=event.timestamp + late_s)])

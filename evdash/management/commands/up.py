@@ -172,7 +172,7 @@ class Command(PlainCommand):
                 "role user content hello"
             )
             if self.configuration.demo:
-                self.stdout.write("Demo      on while the stream has no other events (off: --no-demo)")
+                self.stdout.write("Demo      on until others have written 10 events (off: --no-demo)")
         self.stdout.write("Ctrl-C stops all processes in order.\n")
         self.stdout.flush()
 
