@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from channels.db import database_sync_to_async
@@ -11,6 +11,7 @@ from django.db import DatabaseError, InterfaceError
 from structlog.stdlib import get_logger
 
 from evdash.eventlog.inheritance import logged_names, logged_values
+from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.inheritance import (
     NO_VALUES,
@@ -28,6 +29,8 @@ logger = get_logger(__name__)
 
 KEPT_MAX: Final = 20_000
 """Limit of the sessions, and of the calls, whose values are kept. Others are read from the log again."""
+NAMES_MAX: Final = 100
+"""Limit of the kept entries of one call: the newest that name a tool. A return needs the last of them before it."""
 
 
 class LiveInheritance:
@@ -40,27 +43,46 @@ class LiveInheritance:
     def __init__(self, tail: SharedTail) -> None:
         self._tail = tail
         self._values: OrderedDict[str, SessionValues] = OrderedDict()
-        self._names: OrderedDict[CallKey, tuple[CallName, ...]] = OrderedDict()
+        self._names: OrderedDict[CallKey, Sequence[CallName]] = OrderedDict()
+        self._position: Mapping[str, EntryId] = {}
 
-    async def inherit(self, events: Sequence[Event]) -> list[Event]:
-        """Return these arrivals with what they inherit. It reads each session and call once from the log."""
+    async def inherit(self, events: Sequence[Event], before: Mapping[str, EntryId]) -> list[Event]:
+        """Return these arrivals with what they inherit. It reads each session and call once from the log.
+
+        `before` is the position of the streams before them. If other entries have arrived since the last call, the
+        log and the tail are read again, because those entries may have declared something.
+        """
+        if before != self._position:
+            self._values.clear()
+            self._names.clear()
         sessions = {event.session_id for event in events if event.session_id}
         calls = {key for event in events if (key := call_key(event))}
         new_sessions, new_calls = sessions - self._values.keys(), calls - self._names.keys()
         if new_sessions or new_calls:
             await self._learn(new_sessions, new_calls)
+        names: dict[CallKey, set[CallName]] = {key: set(self._names[key]) for key in calls}
+        for session_id in sessions:
+            # The tail may gain entries from before these arrivals at any time: pages read it.
+            tailed = self._tail.values_of_session(session_id)
+            self._values[session_id] = self._values[session_id].merged(tailed)
+            self._values.move_to_end(session_id)
         for event in events:
             if event.session_id:
-                known = self._values.get(event.session_id, NO_VALUES)
+                known = self._values[event.session_id]
                 self._values[event.session_id] = known.merged(declared_by(event))
-                self._values.move_to_end(event.session_id)
             for key, name in call_names(event):
-                self._names[key] = tuple(sorted({*self._names.get(key, ()), name}))
-                self._names.move_to_end(key)
-        inheriting = inherit_all(events, self._values, self._names)
+                if name.tool:
+                    names.setdefault(key, set(self._names.get(key, ()))).add(name)
+        ordered = {key: sorted(several) for key, several in names.items()}
+        inheriting = inherit_all(events, self._values, ordered)
+        for key, several in ordered.items():
+            self._names[key] = several[-NAMES_MAX:]
+            self._names.move_to_end(key)
+        kept: OrderedDict[str, SessionValues] | OrderedDict[CallKey, Sequence[CallName]]
         for kept in (self._values, self._names):
             while len(kept) > KEPT_MAX:
                 kept.popitem(last=False)
+        self._position = {**before, **{event.stream: event.entry_id for event in events}}
         return inheriting
 
     async def _learn(self, sessions: Collection[str], calls: Collection[CallKey]) -> None:
@@ -69,11 +91,10 @@ class LiveInheritance:
         except (DatabaseError, InterfaceError) as error:  # the arrivals are pushed with what is known without it
             logger.warning("inherited values not read", reason=str(error))
             values, names = {}, {}
-        for session_id in sessions:
-            tailed = self._tail.values_of_session(session_id)
-            self._values[session_id] = values.get(session_id, NO_VALUES).merged(tailed)
+        self._values.update({session_id: values.get(session_id, NO_VALUES) for session_id in sessions})
         for key in calls:
-            self._names[key] = tuple(sorted({*names.get(key, ()), *self._tail.names_of_call(key)}))
+            known_names = {*names.get(key, ()), *self._tail.names_of_call(key)}
+            self._names[key] = [name for name in known_names if name.tool]
 
 
 def _logged(

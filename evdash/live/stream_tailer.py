@@ -159,6 +159,6 @@ def _taken() -> EventsOf:
     async def taken(entries: Sequence[Entry], before: Cursor) -> Sequence[Event]:
         events = tail.take(entries, before)
         metrics.note_tail(tail)
-        return await inheritance.inherit(events)
+        return await inheritance.inherit(events, before)
 
     return taken

@@ -26,12 +26,13 @@ from evdash.eventlog import group_progress
 from evdash.events.entry import EntryId
 from evdash.live import catch_up, consumer, socket_registry
 from evdash.live.frames import FRAME_ROWS
+from evdash.live.inheritance import NAMES_MAX, LiveInheritance
 from evdash.live.stream_tailer import feed_of_process
 from evdash.live.subscription import Subscription
 from evdash.streams import tail
 from evdash.streams.client import open_client, shown_address
 from evdash.streams.embedded_server import EmbeddedServer
-from tests.builders import STREAM
+from tests.builders import STREAM, event, tail_of
 from tests.live.conftest import OpenPage
 
 Add = Callable[..., EntryId]
@@ -134,6 +135,53 @@ async def test_an_event_is_pushed_with_what_its_session_declares(open_page: Open
     while not page.count(last):
         await page.until(lambda message: message["type"] == "rows")
     assert [page.count(entry_id) for entry_id in (early, late, other, own)] == [1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("is_tailed", [False, True])
+async def test_an_event_is_pushed_with_what_was_declared_while_no_page_followed(
+    open_page: OpenPage, add: Add, is_tailed: bool
+) -> None:
+    """Whether the stream tailer has stopped meanwhile, or runs for a page without a subscription."""
+    if is_tailed:
+        await open_page()
+    page = await open_page()
+    await page.subscribe()
+    add(session_id="s1")
+    add(type="tool.returned", session_id="s2", call_id="c1")
+    while page.html.count("data-entry") < 2:
+        await page.until(lambda message: message["type"] == "rows")
+    await page.socket.disconnect()
+    add(type="session.started", session_id="s1", model="m1")
+    unseen = add(type="tool.called", session_id="s2", call_id="c1", tool="search")
+    if is_tailed:
+        await until(lambda: feed_of_process().hub.position[STREAM] == unseen)
+    by_model, by_tool = await open_page(), await open_page()
+    await by_model.subscribe("q=model:m1")
+    await by_tool.subscribe("q=tool:search")
+    inheriting = add(session_id="s1")
+    returned = add(type="tool.returned", session_id="s2", call_id="c1")
+    last = add(session_id="s3", model="m1", tool="search")
+    for each in (by_model, by_tool):
+        while not each.count(last):
+            await each.until(lambda message: message["type"] == "rows")
+    assert by_model.count(inheriting) == 1
+    assert by_tool.count(returned) == 1
+
+
+async def test_an_often_reused_call_id_keeps_few_names_and_the_last_one_counts(valkey: redis.Redis) -> None:
+    inheritance = LiveInheritance(tail_of(valkey))
+    position: dict[str, EntryId] = {}
+    for batch in range(20):
+        calls = [
+            event(f"{batch * 1_000 + number}-0", type="tool.called", session_id="s1", call_id="c", tool=f"t{batch}")
+            for number in range(50)
+        ]
+        end = EntryId(batch * 1_000 + 999, 0)
+        returned = event(str(end), type="tool.returned", session_id="s1", call_id="c")
+        (*_, inheriting) = await inheritance.inherit([*calls, returned], position)
+        assert inheriting.tool == f"t{batch}"
+        position = {STREAM: end}
+    assert [len(names) for names in inheritance._names.values()] == [NAMES_MAX]
 
 
 async def test_another_filter_on_the_same_socket_takes_the_place_of_the_first(open_page: OpenPage, add: Add) -> None:
