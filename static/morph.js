@@ -10,6 +10,12 @@ const KEPT_ATTRIBUTES = ["open", "aria-expanded", "style"];
 const KEYED = "[data-key], [data-since], [data-mark]";
 const NEW_MS = 2500;
 
+// The error in a filter stays until the box has the text of the list again. htmx put it there (web/page.py).
+const isFilterProblem = (element) => {
+  const box = document.getElementById("q");
+  return element.id === "filter-problem" && box && box.value !== box.defaultValue;
+};
+
 const isElement = (node) => node.nodeType === Node.ELEMENT_NODE;
 // A row that the reader has opened or focused stays if the newer rendering lacks it.
 const isInUse = (element) => element.contains(document.activeElement) || element.querySelector("details[open]");
@@ -28,7 +34,7 @@ export function morph(main, fresh) {
       beforeNodeMorphed(node, freshNode) {
         if (!isElement(node)) return true;
         if (node.nodeName === "TIME" && !isSameTime(node, freshNode)) changedTimes.push([node, freshNode]);
-        if (node.nodeName === "TIME" || node.matches(KEPT)) return false;
+        if (node.nodeName === "TIME" || node.matches(KEPT) || isFilterProblem(node)) return false;
         for (const name of KEPT_CLASSES) if (node.classList.contains(name)) freshNode.classList.add(name);
         return true;
       },

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from evdash.streams.publisher import Publisher
+from evdash.streams.publisher import NewEvent, Publisher
 from tests.browser.conftest import Running, started
 
 pytestmark = pytest.mark.browser
@@ -103,6 +103,29 @@ def test_what_is_typed_into_the_filter_stays_while_counts_go_on(page: Page, publ
     expect(page.locator("[data-live-toggle]")).to_have_count(1)
     expect(page.locator("#q")).to_have_value("session:refresh-2 is:err")
     expect(page.locator("#q")).to_be_focused()
+
+
+@pytest.mark.parametrize("path", ["/events/?q=session:refresh-8", "/users/user%20of%20refresh-9/"])
+def test_an_error_in_the_filter_stays_while_counts_go_on(page: Page, publisher: Publisher, path: str) -> None:
+    """In a list at its newest end, and in one that begins with the oldest of many events."""
+    session = "refresh-8" if "refresh-8" in path else "refresh-9"
+    publisher.publish_many([NewEvent("message.added", session, f"user of {session}") for _ in range(110)])
+    page.goto(path)
+    counts = page.locator("#filter-says")
+    expect(counts).to_contain_text("110 events, 0 errors", timeout=SOON_MS)
+    page.locator("#q").fill("tpye:error")
+    page.locator("#q").press("Enter")
+    problem = page.locator("#filter-problem .problem")
+    expect(problem).to_be_visible()
+    rows = page.locator("[data-entry]").count()
+    fail(publisher, session, "it broke")
+    expect(counts).to_contain_text("111 events, 1 error", timeout=SOON_MS)
+    expect(problem).to_contain_text("The page below shows the last valid filter.")
+    assert page.locator("[data-entry]").count() >= rows
+    page.locator("#q").fill(f"session:{session} type:error.occurred")
+    page.locator("#q").press("Enter")
+    expect(page.locator("[data-entry]")).to_have_count(1)
+    expect(problem).to_have_count(0)
 
 
 def test_a_page_whose_server_is_gone_says_since_when(page: Page, publisher: Publisher) -> None:
