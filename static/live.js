@@ -59,6 +59,11 @@ export class LiveList {
     this.count();
   }
 
+  // A newer rendering of a live list has earlier events that match now, and lacks those that no longer do.
+  compare(fresh) {
+    if (this.isLive && !this.#isStill) this.#rows.compare(fresh);
+  }
+
   advance(cursor) {
     if (!this.#queued.length) this.#rows.advance(cursor);
   }

@@ -21,36 +21,43 @@ const isElement = (node) => node.nodeType === Node.ELEMENT_NODE;
 const isInUse = (element) => element.contains(document.activeElement) || element.querySelector("details[open]");
 const isRemovable = (element) => !element.matches(".live-toggle") && !(element.id && isInUse(element));
 
+// Return the list of events of the newer rendering, if it has one.
 export function morph(main, fresh) {
-  const freshRows = [...fresh.querySelectorAll(".rows > .row")];
+  const freshList = fresh.querySelector("ol.rows[data-live-order]");
   const changedTimes = [];
   identify(main);
   identify(fresh);
   const places = new Map([...main.querySelectorAll("tr[id]")].map((row, place) => [row, place]));
   const focused = document.activeElement;
-  Idiomorph.morph(main, fresh.childNodes, {
-    morphStyle: "innerHTML",
-    callbacks: {
-      beforeNodeMorphed(node, freshNode) {
-        if (!isElement(node)) return true;
-        if (node.nodeName === "TIME" && !isSameTime(node, freshNode)) changedTimes.push([node, freshNode]);
-        if (node.nodeName === "TIME" || node.matches(KEPT) || isFilterProblem(node)) return false;
-        for (const name of KEPT_CLASSES) if (node.classList.contains(name)) freshNode.classList.add(name);
-        return true;
-      },
-      beforeAttributeUpdated: (name) => !KEPT_ATTRIBUTES.includes(name),
-      beforeNodeRemoved: (node) => !isElement(node) || isRemovable(node),
-      afterNodeAdded(node) {
-        if (!isElement(node)) return;
-        window.htmx?.process(node);
-        if (node.matches("tr[id]")) markAsNew(node);
-      },
+  const callbacks = {
+    beforeNodeMorphed(node, freshNode) {
+      if (!isElement(node)) return true;
+      if (node.nodeName === "TIME" && !isSameTime(node, freshNode)) changedTimes.push([node, freshNode]);
+      if (node.nodeName === "TIME" || node.matches(KEPT) || isFilterProblem(node)) return false;
+      for (const name of KEPT_CLASSES) if (node.classList.contains(name)) freshNode.classList.add(name);
+      return true;
     },
-  });
+    beforeAttributeUpdated: (name) => !KEPT_ATTRIBUTES.includes(name),
+    beforeNodeRemoved: (node) => !isElement(node) || isRemovable(node),
+    afterNodeAdded(node) {
+      if (!isElement(node)) return;
+      window.htmx?.process(node);
+      if (node.matches("tr[id]")) markAsNew(node);
+    },
+  };
+  Idiomorph.morph(main, fresh.childNodes, { morphStyle: "innerHTML", callbacks });
+  // Later events change rows: the note of a call, or what a row inherits from its session. live/rows.js adds rows.
+  for (const freshRow of freshList?.querySelectorAll(":scope > .row") ?? []) {
+    const row = document.getElementById(freshRow.id);
+    const [line, freshLine] = [row, freshRow].map((each) => each?.querySelector("summary"));
+    if (line && !line.isEqualNode(freshLine)) {
+      Idiomorph.morph(row, freshRow.cloneNode(true), { morphStyle: "outerHTML", callbacks });
+    }
+  }
   for (const [time, freshTime] of changedTimes) time.replaceWith(freshTime); // clock.js writes added times
   markMovedUp(main, places);
-  for (const row of freshRows) morphCallNote(main, row);
   if (focused?.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true });
+  return freshList;
 }
 
 // Idiomorph matches elements by ID only. A key is unique among siblings, so the ID has the keys of ancestors as well.
@@ -82,15 +89,4 @@ function markMovedUp(main, places) {
     if (places.get(row) > least) markAsNew(row);
     least = Math.min(least, places.get(row));
   }
-}
-
-// The note of a call without a return depends on later events. It changes in kept lists, too.
-function morphCallNote(main, freshRow) {
-  const row = main.querySelector(`[id="${CSS.escape(freshRow.id)}"]`);
-  const [note, freshNote] = [row, freshRow].map((each) => each?.querySelector("summary .row-waits") ?? null);
-  if (!row || note?.textContent === freshNote?.textContent) return;
-  if (note && freshNote) note.textContent = freshNote.textContent;
-  else if (note) note.remove();
-  else if (row.matches(".turn")) row.querySelector(".row-tail").before(freshNote, " ");
-  else row.querySelector(".row-says").prepend(freshNote, " ");
 }

@@ -97,8 +97,7 @@ async function apply(fresh, withPage) {
   if (!withPage) return;
   const module = await morphing;
   if (!module) return showProblem("This page does not refresh: Idiomorph is not installed");
-  module.morph(main, fresh.body);
-  send(document, SYNCED);
+  send(document, SYNCED, { list: module.morph(main, fresh.body) });
 }
 
 function showProblem(words) {

@@ -37,7 +37,7 @@ class LiveInheritance:
     """The values of the sessions and calls of arriving events, from the log, the tail and the arrivals themselves.
 
     An event is pushed with the values that are known when it arrives. If its session gets its first value later, pages
-    show the event with it when they load again.
+    show the event with it after their next refresh (static/live/rows.js).
     """
 
     def __init__(self, tail: SharedTail) -> None:

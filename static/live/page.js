@@ -1,6 +1,6 @@
 // The live connection of a page: for its list of events (static/live.js), or for news on which the page refreshes itself
 // (static/refresh.js).
-import { AT_END, LIVE, REFRESHED, STATE, send } from "../events.js";
+import { AT_END, LIVE, REFRESHED, STATE, SYNCED, send } from "../events.js";
 import { LiveList } from "../live.js";
 import { isTyping } from "../typing.js";
 import { Connection } from "./connection.js";
@@ -36,6 +36,7 @@ class LivePage {
       else if (event.key === "n") this.#list?.jumpToNewest();
     });
     document.addEventListener(AT_END, () => this.#follow());
+    document.addEventListener(SYNCED, ({ detail }) => detail.list && this.#list?.compare(detail.list));
     document.addEventListener(REFRESHED, () => this.#connection.confirmRefresh());
     // htmx exchanges the content of a page without a new load.
     for (const change of ["htmx:afterSettle", "htmx:historyRestore"]) {

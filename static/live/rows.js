@@ -1,5 +1,5 @@
 // The rows of a live list: each entry once, in the order of entry IDs, at most 1,000 unless the reader loads more.
-import { compare, idOf, isRow, keyOf, placeOf, positionOf } from "./entries.js";
+import { compare, idOf, isRow, keyOf, placeOf, positionOf, streamOf } from "./entries.js";
 import { SkippedRanges } from "./skipped.js";
 
 const ROWS_MAX = 1000;
@@ -56,13 +56,44 @@ export class Rows {
     if (frame.count) this.#list.parentElement.querySelector(".empty")?.remove();
   }
 
-  #addItem(item) {
-    if (this.#known.has(keyOf(item))) return;
-    this.#known.add(keyOf(item));
+  // Add and remove earlier rows, as a newer rendering of the list has them. A late declaration of a session gives its
+  // earlier events a user, an agent or a model, and so changes which filters they match.
+  compare(fresh) {
+    const isUpTo = (cursor, row) => compare(idOf(row), cursor[streamOf(row)] ?? "0-0") <= 0;
+    const freshCursor = JSON.parse(fresh.dataset.liveCursor || "{}");
+    const freshRows = [...fresh.children].filter(isRow);
+    const keys = new Set(freshRows.map(keyOf));
+    const first = this.newestFirst ? freshRows.at(-1) : freshRows[0];
+    const isCovered = (row) => isUpTo(freshCursor, row) && (!first || compare(idOf(row), idOf(first)) > 0);
+    const cursor = this.cursor;
+    const added = freshRows.filter((row) => !this.#known.has(keyOf(row)) && isUpTo(cursor, row));
+    const removed = [...this.#list.children].filter(
+      (row) => isRow(row) && !keys.has(keyOf(row)) && isCovered(row) && !isInUse(row),
+    );
+    if (!added.length && !removed.length) return;
+    this.#keepPlace(() => {
+      for (const row of removed) {
+        this.#known.delete(keyOf(row));
+        row.remove();
+      }
+      // A row next to a skipped range is part of the range.
+      for (const row of added) if (!this.#neighbourOf(row)?.matches(".live-gap")) this.#addItem(row);
+    }, true);
+  }
+
+  // The newest element that is not newer than the item, or the skipped range that comes first.
+  #neighbourOf(item) {
     let neighbour = this.#newest;
     while (neighbour && keyOf(neighbour) && compare(placeOf(neighbour), placeOf(item)) > 0) {
       neighbour = this.newestFirst ? neighbour.nextElementSibling : neighbour.previousElementSibling;
     }
+    return neighbour;
+  }
+
+  #addItem(item) {
+    if (this.#known.has(keyOf(item))) return;
+    this.#known.add(keyOf(item));
+    const neighbour = this.#neighbourOf(item);
     if (this.newestFirst) this.#list.insertBefore(item, neighbour);
     else this.#list.insertBefore(item, neighbour ? neighbour.nextElementSibling : this.#list.firstElementChild);
     window.htmx?.process(item);

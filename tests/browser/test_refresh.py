@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -126,6 +127,31 @@ def test_an_error_in_the_filter_stays_while_counts_go_on(page: Page, publisher: 
     page.locator("#q").press("Enter")
     expect(page.locator("[data-entry]")).to_have_count(1)
     expect(problem).to_have_count(0)
+
+
+def test_a_late_declaration_changes_the_earlier_rows_of_open_pages(page: Page, publisher: Publisher) -> None:
+    """A row is added, another one is removed, and a third one shows the user."""
+    session, user = "refresh-10", "the late user"
+    addresses = (f'user:"{user}"', f'session:{session} -user:"{user}"', f"session:{session}")
+    pages = [page, *(page.context.new_page() for _ in addresses[1:])]
+    for opened, query in zip(pages, addresses, strict=True):
+        opened.goto(f"/events/?q={quote(query)}")
+        expect(opened.locator("[data-live-status]").first).to_contain_text("live", ignore_case=True)
+    early = str(publisher.publish("message.added", session, "", content="the early words"))
+    for opened in pages[1:]:
+        opened.bring_to_front()
+        expect(opened.locator("[data-entry]")).to_have_count(1, timeout=SOON_MS)
+    publisher.publish("session.started", session, user)
+    other = str(publisher.publish("message.added", session, "another user", content="the words of another user"))
+    publisher.publish("message.added", session, "", content="the late words")
+    for opened, count in zip(pages, (3, 1, 4), strict=True):
+        opened.bring_to_front()
+        events = "1 event," if count == 1 else f"{count} events"
+        expect(opened.locator("#filter-says")).to_contain_text(events, timeout=SOON_MS)
+        expect(opened.locator("[data-entry]")).to_have_count(count)
+    expect(pages[0].locator("[data-entry]").last).to_have_attribute("data-entry", re.compile(f" {early}$"))
+    expect(pages[1].locator("[data-entry]")).to_have_attribute("data-entry", re.compile(f" {other}$"), timeout=SOON_MS)
+    expect(pages[2].locator("[data-entry]").last.locator(".row-who")).to_have_text(user)
 
 
 def test_a_page_whose_server_is_gone_says_since_when(page: Page, publisher: Publisher) -> None:
