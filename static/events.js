@@ -116,8 +116,7 @@ export const send = (target, name, detail) => target.dispatchEvent(new CustomEve
  *
  * Filter
  * data-complete         | div.filter-box     | filter keys, separated by spaces          | complete.js
- * data-facet            | section of a facet | filter key                                | complete.js
- * data-value            | a of a facet       | filter value                              | complete.js
+ * data-complete-from    | div.filter-box     | address of the values, with the filter    | complete.js
  * data-histogram        | figure             | address without the time range            | histogram.js
  * data-since            | a of a bar         | start of the bar                          | histogram.js, morph.js
  * data-until            | a of a bar         | end of the bar                            | histogram.js

@@ -12,6 +12,7 @@ from django.views.generic import RedirectView
 from evdash.web.links import EntryIdConverter, IdentifierConverter, NameConverter, OpaqueConverter
 from evdash.web.pages.audit_log import audit_log, audit_log_entry
 from evdash.web.pages.compare.view import compare
+from evdash.web.pages.completions import completions
 from evdash.web.pages.event import event
 from evdash.web.pages.events import errors, events, live
 from evdash.web.pages.exports import csv, ndjson
@@ -64,6 +65,7 @@ VIEWS: Final[dict[str, Callable[..., HttpResponseBase]]] = {
     "audit-log": audit_log,
     "audit-log-entry": audit_log_entry,
     "status": status,
+    "completions": completions,
 }
 """The view of each page."""
 

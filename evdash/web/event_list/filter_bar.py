@@ -70,6 +70,7 @@ class FilterBar:
     histogram_base: str  # the address and query to which a dragged range is added
     ndjson: str
     csv: str
+    completions: str  # the address of completions, with the filter of the list
     placeholder: str
     errors: BarLink | None
     sentence: str = ""
@@ -130,6 +131,7 @@ def filter_bar(
         histogram_base=query.url(without_range),
         ndjson=filtered_address("events-ndjson", within),
         csv=filtered_address("events-csv", within),
+        completions=filtered_address("completions", within),
         placeholder='type:error.occurred tool:search* "payment amount" -severity:info since:2h',
         errors=None if chosen.scope.key == IS else _errors_link(query),
         problem=chosen.problem,
