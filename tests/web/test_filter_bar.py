@@ -185,3 +185,10 @@ def test_a_chosen_value_has_its_own_count_among_many(
     assert len(counts) == 12
     assert all(count.startswith("+") for _, count in counts[1:])
     assert "Values to add: of the newest 40 events." in page.texts(".sentence .secondary")
+
+
+def test_a_filter_that_was_probably_meant_otherwise_has_a_hint_beside_its_list(browser: Client, write: Write) -> None:
+    write(entry("1-1", type="a", session_id="s", content="a or b"))
+    page = parse_page(browser.get("/events/", {"q": "a OR b"}))
+    assert page.texts(".filter .hint") == ["OR is searched as text. Terms of one key are alternatives: type:a type:b"]
+    assert not parse_page(browser.get("/events/", {"q": "type:a"})).has(".filter .hint")

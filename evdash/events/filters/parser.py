@@ -2,20 +2,21 @@
 
     query   = { term }                      terms are separated by spaces and must all hold
     term    = [ "-" ] ( text | key ":" value )
-    key     = one of FILTER_KEYS (keys.py) | is | since | until | text | field.NAME
+    key     = one of FILTER_KEYS (keys.py) | is | since | until | text | field.NAME | field.quoted
     value   = word | word "*" | quoted      star: any value that starts with the word; alone: any value
             | ( ">" | ">=" | "<" | "<=" ) number      keys of numbers, and field.NAME
     text    = word | quoted                 anywhere in any value, without regard to case
     quoted  = '"' characters '"'            with \\" and \\\\ inside
 
-Terms of the same key are alternatives (`type:a type:b`). Texts and negated terms must each hold.
+Terms of the same key are alternatives (`type:a type:b`). Texts and negated terms must each hold. `"field.any name":` is
+the same as `field."any name":`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Final
 
@@ -113,10 +114,11 @@ def _terms(text: str) -> Iterator[_Term]:
         key = ""
         if written := _KEY.match(text, position):
             key, position = written[0], written.end() + 1
-        elif text.startswith(f'"{FIELD_PREFIX}', position):
-            after_key = _quoted_key(text, position)
+        elif text.startswith((f'"{FIELD_PREFIX}', f'{FIELD_PREFIX}"'), position):
+            before = FIELD_PREFIX if text[position] != '"' else ""
+            after_key = _quoted_key(text, position + len(before))
             if after_key is not None:
-                key, position = after_key
+                key, position = before + after_key[0], after_key[1]
         value_position = position
         value, prefix, position = _value(text, position)
         if key == "" and value == "" and position == value_position:
@@ -125,7 +127,7 @@ def _terms(text: str) -> Iterator[_Term]:
 
 
 def _quoted_key(text: str, position: int) -> tuple[str, int] | None:
-    """Return a quoted `"field.any name":` and the start of its value; None for a quoted text."""
+    """Return the quoted name of a field and the start of its value; None for a quoted text."""
     key, _, after = _value(text, position, is_key=True)
     return (key, after + 1) if text[after : after + 1] == ":" else None
 
@@ -146,10 +148,15 @@ def _value(text: str, position: int, *, is_key: bool = False) -> tuple[str, bool
         characters.append(text[index])
         index += 1
     if index == len(text):
-        raise FilterError("Closing quotation mark missing.", text, position, f'{text}"')
+        suggestion = f"{text[:position]}{_quote(''.join(characters))}"
+        raise FilterError("Closing quotation mark missing.", text, position, suggestion)
     index += 1
     prefix = text[index : index + 1] == "*"
     index += prefix
+    if not is_key and text[index : index + 1] == ":" and text[position - 1 : position] != ":":
+        name = "".join(characters)
+        suggestion = f"{text[:position]}{_probable_key(name)}{text[index:]}" if name else ""
+        raise FilterError("Only the name of a field may have quotation marks.", text, position, suggestion)
     if index < len(text) and not text[index].isspace() and not (is_key and text[index] == ":"):
         suggestion = f"{text[:index]} {text[index:]}"
         raise FilterError("Add a space after the quotation mark.", text, index, suggestion)
@@ -159,6 +166,9 @@ def _value(text: str, position: int, *, is_key: bool = False) -> tuple[str, bool
 def _condition(term: _Term, text: str) -> Condition:
     key, value = term.key, term.value
     if key in ("", TEXT):
+        if not value and term.prefix and not key:
+            reason = "A star needs a key, such as user:* for the events that have a user."
+            raise FilterError(reason, text, term.position)
         if not value:
             raise FilterError("The search text is empty.", text, term.position)
         # A text matches anywhere in a value, so a star at its end has no effect.
@@ -182,16 +192,48 @@ def _condition(term: _Term, text: str) -> Condition:
 def _unknown_key(term: _Term, text: str) -> FilterError:
     key = term.key
     start = term.position + term.negated
-    close = get_close_matches(key.lower(), KEYS, n=1, cutoff=0.6)
-    known = _ALIASES.get(key.lower()) or (close[0] if close else f"{FIELD_PREFIX}{key}")
+    written = text[start : term.end]
+    is_url = term.value.startswith("//")
+    probable = _quote(written) if is_url else f"{_probable_key(key)}{written[len(key) :]}"
     return FilterError(
         f"Unknown key {key!r}. Keys: {', '.join(KEYS)}. For another field write field.{key}:… "
         "Quote text that contains a colon.",
         text,
         term.position,
-        f"{text[:start]}{known}{text[start + len(key) :]}",
+        f"{text[:start]}{probable}{text[term.end :]}",
     )
 
+
+def _probable_key(name: str) -> str:
+    """Return the key that a name was probably meant as, at least that of a field."""
+    close = get_close_matches(name.lower(), KEYS, n=1, cutoff=0.6)
+    field = f"{FIELD_PREFIX}{name}" if re.fullmatch(_NAME, name) else f"{FIELD_PREFIX}{_quote(name)}"
+    return _ALIASES.get(name.lower()) or (close[0] if close else field)
+
+
+def hint(conditions: Sequence[Condition]) -> str:
+    """Return a sentence on a condition that is valid but was probably meant otherwise; "" without one."""
+    for condition in conditions:
+        value = condition.value
+        if condition.key != TEXT:
+            if value.endswith("*") and not condition.prefix and not condition.comparison:
+                meant = write(replace(condition, value=value[:-1], prefix=True))
+                return f"A star inside quotation marks is part of the value. Values that begin so: {meant}"
+        elif value in _WORDS:
+            return f"{value} is searched as text. {_WORDS[value]}"
+        elif value.startswith("(") or (value.endswith(")") and "(" not in value):
+            return f"Parentheses are searched as text. {_WORDS['OR']}"
+        elif (assigned := re.fullmatch(f"({'|'.join(KEYS)})=(\\S+)", value)) is not None:
+            return f"{value} is searched as text. For a condition write {assigned[1]}:{assigned[2]}"
+    return ""
+
+
+_WORDS: Final = {
+    "OR": "Terms of one key are alternatives: type:a type:b",
+    "AND": "Terms with different keys must all match.",
+    "NOT": "A minus excludes a term: -type:a",
+}
+"""Words of other query languages, with what this one has instead."""
 
 _ALIASES: Final = {"user_id": "user", "session_id": "session", "level": "severity", "version": "agent_version"}
 """Names that people write for a key, although they do not resemble it."""
@@ -216,7 +258,10 @@ def _comparison(term: _Term, text: str) -> Condition | None:
     number = written.removeprefix(sign).lower()
     if not re.fullmatch(NUMBER, number):
         raise FilterError(
-            f"{number[:40]!r} is not a number such as 500, 0.5 or 1e3.", text, term.value_position + len(sign)
+            f"{number[:40]!r} is not a number such as 500, 0.5 or 1e3.",
+            text,
+            term.value_position + len(sign),
+            "" if is_number else f"{text[: term.value_position]}{_quote(written)}{text[term.end :]}",
         )
     return Condition(key, number, term.negated, comparison=sign or "=")
 

@@ -12,7 +12,7 @@ from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Count, FilterSummary
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.keys import BY_NAME, IS, Condition, FilterKey, facet_keys
-from evdash.events.filters.parser import KEYS
+from evdash.events.filters.parser import KEYS, hint
 from evdash.events.filters.time_range import TimeBound
 from evdash.web.charts.histogram import HistogramPicture, histogram_picture, not_drawn
 from evdash.web.event_list.list_query import ListQuery, Problem, ScopedFilter
@@ -76,6 +76,7 @@ class FilterBar:
     sentence: str = ""
     counts: str = ""
     has_empty_range: bool = False
+    hint: str = ""  # on a condition that was probably meant otherwise
     sampled: str = ""
     facets: tuple[Facet, ...] = ()
     histogram: HistogramPicture | None = None
@@ -144,6 +145,7 @@ def filter_bar(
     return replace(
         bar,
         sentence=within.describe(),
+        hint=hint(own.conditions),
         counts=_counts(within, summary, of),
         has_empty_range=own.has_empty_range(datetime.now(UTC)),
         sampled=_sampled(summary, with_histogram=with_histogram),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from evdash.events.filters.event_filter import EventFilter, FilterError
+from evdash.events.filters.event_filter import Condition, EventFilter, FilterError
+from evdash.events.filters.parser import hint
 from tests.builders import event
 
 
@@ -56,6 +57,14 @@ def test_numbers_are_compared_as_numbers(query: str, fields: dict[str, str], is_
         ('"a"b', 3, '"a" b'),
         ("tool:>5", 5, 'tool:">5"'),
         ("latency:>fast", 9, ""),
+        ("a http://example.com b", 2, 'a "http://example.com" b'),
+        ('"abc\\', 0, '"abc\\\\"'),
+        ('"tpye":a', 0, "type:a"),
+        ('"my key":a', 0, 'field."my key":a'),
+        ('"":a', 0, ""),
+        ("field.note:<b>", 12, 'field.note:"<b>"'),
+        ('field."":a', 0, ""),
+        ("*", 0, ""),
     ],
 )
 def test_an_invalid_filter_suggests_a_valid_one(query: str, position: int, suggestion: str) -> None:
@@ -64,3 +73,28 @@ def test_an_invalid_filter_suggests_a_valid_one(query: str, position: int, sugge
     assert (raised.value.position, raised.value.suggestion) == (position, suggestion)
     if suggestion:
         EventFilter.parse(suggestion)
+
+
+@pytest.mark.parametrize("query", ['field."any name":"a value"', '"field.any name":"a value"'])
+def test_the_name_of_a_field_may_have_any_characters(query: str) -> None:
+    assert EventFilter.parse(query).conditions == (Condition("field.any name", "a value"),)
+
+
+@pytest.mark.parametrize(
+    ("query", "beginning"),
+    [
+        ('user:"Zoë Å*"', "A star inside quotation marks is part of the value."),
+        ("a OR b", "OR is searched as text."),
+        ("(a OR b)", "Parentheses are searched as text."),
+        ("NOT boom", "NOT is searched as text."),
+        ("type=tool.called", "type=tool.called is searched as text. For a condition write type:tool.called"),
+        ('user:"Zoë Å"*', ""),
+        ("or not this", ""),
+        ("f(x)=1 other=1", ""),
+        ("user:a* -type:b latency:>5", ""),
+    ],
+)
+def test_a_filter_that_was_probably_meant_otherwise_has_a_hint(query: str, beginning: str) -> None:
+    found = hint(EventFilter.parse(query).conditions)
+    assert found.startswith(beginning)
+    assert bool(found) == bool(beginning)
