@@ -90,7 +90,7 @@ export const send = (target, name, detail) => target.dispatchEvent(new CustomEve
  * data-titled           | time               | "yes"; set by clock.js                    | clock.js
  * data-copy-from        | button             | address of the whole value                | copy.js
  * data-go               | a                  | key after `g`                             | keys.js
- * data-page             | a                  | "previous" or "next" page of a list       | keys.js, live/skipped.js
+ * data-page             | a                  | "previous" or "next" page of a list       | keys.js, live/skipped.js, live/rows.js
  *
  * List of events
  * data-live             | ol.rows            | the list is at the newest end             | live.js, live/page.js, live/skipped.js

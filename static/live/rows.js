@@ -64,7 +64,9 @@ export class Rows {
     const freshRows = [...fresh.children].filter(isRow);
     const keys = new Set(freshRows.map(keyOf));
     const first = this.newestFirst ? freshRows.at(-1) : freshRows[0];
-    const isCovered = (row) => isUpTo(freshCursor, row) && (!first || compare(idOf(row), idOf(first)) > 0);
+    const hasEarlier = fresh.parentElement.querySelector(`[data-page="${this.newestFirst ? "next" : "previous"}"]`);
+    const isCovered = (row) =>
+      isUpTo(freshCursor, row) && (!hasEarlier || (first && compare(idOf(row), idOf(first)) > 0));
     const cursor = this.cursor;
     const added = freshRows.filter((row) => !this.#known.has(keyOf(row)) && isUpTo(cursor, row));
     const removed = [...this.#list.children].filter(
