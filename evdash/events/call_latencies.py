@@ -1,24 +1,23 @@
 """One latency of each call: that of its return, else that of the call itself, else the time between the two.
 
-The entries of a call have its ID, within one session. They are matched as session/call_matching.py does it: a return
-ends the last call before it that is open. An event without a call has its own latency.
+The entries of a call have its ID, within one session; session/call_matching.py matches them. An event without a call
+has its own latency.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.event_types import type_of
-from evdash.events.identifiers import identifier_of
 from evdash.events.inheritance import CallKey, own_text
 from evdash.events.latency_sketch import bucket_of
 from evdash.events.message_parts import MessagePart
-from evdash.events.session.call_matching import elapsed_ms
+from evdash.events.session.call_matching import CallStep, call_steps, latency_of, matched
 
 
 class CallPart(NamedTuple):
@@ -31,6 +30,10 @@ class CallPart(NamedTuple):
     latency_ms: float | None
     tool: str  # "": the entry does not name it
     type: str
+
+    @property
+    def written_ms(self) -> int:
+        return self.entry_id.ms
 
 
 class Latency(NamedTuple):
@@ -46,58 +49,50 @@ def call_parts(event: Event) -> tuple[tuple[CallKey, CallPart], ...]:
     """Return the event as part of its call, or of several calls of a message; empty without a call."""
     if not event.session_id or not event.call_id:
         return ()
-    inside = calls_inside(event)
-    if not inside:
-        part = CallPart(
-            event.entry_id, event.stream, type_of(event.type).is_call, event.occurred_us, event.latency_ms,
-            own_text(event, "tool"), event.type,
-        )  # fmt: skip
-        return (((event.session_id, identifier_of(event.call_id)), part),)
-    # The latency of a message is not that of the calls in it.
-    return tuple(
-        {
-            (event.session_id, identifier_of(part.call_id)): CallPart(
-                event.entry_id, event.stream, part.kind == "call", event.occurred_us, None, identifier_of(part.tool),
-                event.type,
+    parts = []
+    for step in call_steps(event):
+        if step.call_id:
+            # The latency of a message is not that of the calls in it.
+            latency_ms, tool = (None, step.tool) if step.part else (event.latency_ms, own_text(event, "tool"))
+            part = CallPart(
+                event.entry_id, event.stream, step.kind == "call", event.occurred_us, latency_ms, tool, event.type
             )
-            for part in reversed(inside)
-        }.items()
-    )  # fmt: skip
+            parts.append(((event.session_id, step.call_id), part))
+    return tuple(parts)
 
 
-def calls_inside(event: Event) -> list[MessagePart]:
-    """Return the calls and returns inside a message."""
-    return [part for part in event.parts if part.kind in ("call", "return") and part.call_id] if event.parts else []
+def own_latency(event: Event) -> tuple[str, float] | None:
+    """Return operation and latency (ms) of an event that is not a part of a call; None without one."""
+    if event.latency_ms is None:
+        return None
+    steps = call_steps(event)
+    if steps and steps[0].part:
+        return event.type, event.latency_ms  # the tool is that of a call in the message
+    if steps and steps[0].call_id and event.session_id:
+        return None
+    return own_text(event, "tool") or event.type, event.latency_ms
 
 
 def latencies_of_parts(parts: Iterable[CallPart]) -> list[Latency]:
     """Return the latencies of the entries with one call ID."""
-    pairs: list[tuple[CallPart | None, CallPart | None]] = []
-    opened: CallPart | None = None
-    for part in sorted(parts):
-        if not part.is_call:
-            pairs.append((opened, part))
-        elif opened:
-            pairs.append((opened, None))
-        opened = part if part.is_call else None
-    if opened:
-        pairs.append((opened, None))
+    found = matched([(part, _step(part)) for part in sorted(parts)])
+    pairs = [*found.ended, *((call, None) for call in found.open), *((None, end) for end in found.alone)]
     return [latency for call, end in pairs if (latency := _latency(call, end))]
 
 
+def _step(part: CallPart) -> CallStep:
+    by_type = type_of(part.type)
+    if part.is_call:
+        return CallStep("call", "id", part.tool, part=None if by_type.is_call else _INSIDE)
+    return CallStep("return" if by_type.call == "return" else "end", "id", part.tool)
+
+
+_INSIDE: Final = MessagePart("call")
+
+
 def _latency(call: CallPart | None, end: CallPart | None) -> Latency | None:
-    """Return the latency of a call and its end, of which one may be missing; None without one."""
-    first, last = call or end, end or call
-    if first is None or last is None:
-        return None
-    latency_ms = last.latency_ms
-    if latency_ms is None and first is not last:
-        latency_ms = first.latency_ms
-        if latency_ms is None:
-            latency_ms = elapsed_ms(first.occurred_us, first.entry_id.ms, last.occurred_us, last.entry_id.ms)
-    if latency_ms is None:
-        return None
-    return Latency(last.stream, last.occurred_us, first.tool or last.tool or first.type, bucket_of(latency_ms))
+    found, last = latency_of(call, end), end or call
+    return Latency(last.stream, last.occurred_us, found[0], bucket_of(found[1])) if found and last else None
 
 
 Parts = tuple[tuple[CallKey, CallPart], ...]
@@ -122,9 +117,8 @@ def changed_latencies(
         event = change.event
         for key, part in parts:
             (added if change.counts > 0 else removed).setdefault(key, set()).add(part)
-        if event.latency_ms is not None and (not parts or calls_inside(event)):
-            name = own_text(event, "tool") or event.type
-            found[Latency(event.stream, event.occurred_us, name, bucket_of(event.latency_ms))] += change.counts
+        if own := own_latency(event):
+            found[Latency(event.stream, event.occurred_us, own[0], bucket_of(own[1]))] += change.counts
     for key in added.keys() | removed.keys():
         before, after = stored.get(key, ()), added.get(key, set())
         if before:

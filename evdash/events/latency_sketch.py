@@ -9,19 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from evdash.events.event import Event
-
 RELATIVE_ERROR = 0.05
 _GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 _LOG_GAMMA = math.log(_GAMMA)
 # A latency below a microsecond counts as zero.
 _LEAST_MS = 0.001
 NO_TIME = math.ceil(math.log(_LEAST_MS) / _LOG_GAMMA) - 1
-
-
-def operation(event: Event) -> str:
-    """Return the operation that a latency belongs to: the tool, else the event type."""
-    return event.tool or event.type
 
 
 def bucket_of(latency_ms: float) -> int:

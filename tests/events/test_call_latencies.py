@@ -19,6 +19,9 @@ def back(entry_id: str = "2-0", **fields: str) -> Event:
     return event(entry_id, **({"type": "tool.returned", "session_id": "s", "call_id": "c"} | fields))
 
 
+INSIDE = '[{"type": "tool_use", "id": "c", "name": "search", "input": {}}]'
+
+
 def found(*events: Event) -> list[tuple[str, int]]:
     """Each latency with its operation, rounded to 100 ms: buckets are not exact."""
     latencies = changed_latencies(with_parts(map(CountChange, events)), {})
@@ -39,11 +42,19 @@ def found(*events: Event) -> list[tuple[str, int]]:
         ((back(latency_ms="900"),), [("tool.returned", 900)]),
         ((call(), back(type="error.occurred", latency_ms="900")), [("search", 900)]),
         ((call(session_id="t", latency_ms="400"), back(latency_ms="900")), [("search", 400), ("tool.returned", 900)]),
-        # The agent used the ID again: the first call stays open.
-        ((call("1-0"), call("1-5", tool="book"), back("2-0", latency_ms="900")), [("book", 900)]),
+        # Two calls at once have one ID: the first one ends first.
+        ((call("1-0"), call("1-5", tool="book"), back("2-0", latency_ms="900")), [("search", 900)]),
+        # A return before the first call of its ID ends that call.
+        ((back("0-5", latency_ms="900"), call("1-0")), [("search", 900)]),
+        ((call(latency_ms="400", result="x"), back()), [("search", 400)]),
         # Without an ID, each event has its own.
         ((call(call_id="", latency_ms="400"), back(call_id="")), [("search", 400)]),
         ((event("1-0", type="message.added", latency_ms="100"),), [("message.added", 100)]),
+        # The latency of a message is not that of the call inside it, but that of the message.
+        ((call(type="message.added", tool="", content=INSIDE, latency_ms="900"), back(latency_ms="300")),
+         [("message.added", 900), ("search", 300)]),
+        # A message and an event of its own state one call.
+        ((call("0-5", type="message.added", content=INSIDE), call("1-0"), back(latency_ms="300")), [("search", 300)]),
     ],
 )  # fmt: skip
 def test_a_call_has_the_latency_of_its_return(events: tuple[Event, ...], latencies: list[tuple[str, int]]) -> None:

@@ -71,8 +71,11 @@ def test_nothing_is_said_where_the_other_half_may_be_missing() -> None:
     calls = calls_among([early, late, last], end=end(last), no_return_before=EntryId(START_MS + 50, 0))
     assert calls.open == (late,)
     early, late = returned(0, "a"), returned(100, "b")
-    calls = calls_among([early, late], end=None, no_call_from=EntryId(START_MS + 50, 0))
+    calls = calls_among([early, late], end=end(late), no_call_from=EntryId(START_MS + 50, 0))
     assert (calls.alone, calls.notes) == ((early,), {Position.of(early): UNKNOWN_CALL})
+    assert calls_among([early, late], end=None, no_call_from=ALL).notes == {}  # its call may follow
+    calls = calls_among([early, late], end=end(late), no_return_before=EntryId(START_MS + 50, 0), no_call_from=ALL)
+    assert calls.alone == (late,)
 
 
 _told = st.tuples(
@@ -84,7 +87,7 @@ _told = st.tuples(
 @given(st.lists(_told, min_size=1, max_size=30))
 def test_of_a_part_nothing_is_said_that_the_whole_session_does_not_say(told: list[tuple[str, str]]) -> None:
     events = [at(n, type=kind, call_id=call_id, tool="find") for n, (kind, call_id) in enumerate(told)]
-    whole = pairs(events)
+    whole = pairs(events, ALL)
     half = len(events) // 2
     shown, following = events[:half], events[half:]
     calls = calls_among(shown, following, end=end(events[-1]), no_call_from=ALL)

@@ -383,15 +383,18 @@ def test_calls_are_paired_as_everywhere(browser: Client, write: Write) -> None:
         of(3, type="tool.called", tool="find", id="e2"),  # a retry's duplicate begins no call
         of(4, type="tool.returned", tool="find"),
         of(5, type="tool.called", tool="pay", call_id="c"),
-        of(6, type="tool.called", tool="pay", tool_call_id="c"),  # the ID again: the later one ends
+        of(6, type="tool.called", tool="pay", tool_call_id="c"),  # the ID again: the first one ends
         of(7, type="error.occurred", tool="pay", call_id="c"),
         of(8, type="search.performed", query="rooms", results="3"),  # complete in itself
         of(9, type="tool.called", tool="book", call_id="d", result="done"),
+        of(10, type="tool.returned", call_id="e"),
+        of(11, type="tool.called", tool="late", call_id="e"),
     )
     text = in_transcript(browser, "s")
-    assert re.findall(r"Return of the call in entry `(\d)000-0`", text) == ["1", "6"]
+    assert re.findall(r"Return of the call in entry `(\d)000-0`", text) == ["1", "5"]
+    assert re.findall(r"The return is in entry `(\d+)000-0`", text) == ["10"]
     assert text[text.index("## Calls without a return") :].startswith(
-        "## Calls without a return\n\n- `find`, entry `2000-0`\n- `pay`, entry `5000-0`\n\n## Notes"
+        "## Calls without a return\n\n- `find`, entry `2000-0`\n- `pay`, entry `6000-0`\n\n## Notes"
     )
 
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final, NamedTuple
 
+from evdash.events.call_latencies import own_latency
 from evdash.events.event import Event
 from evdash.events.event_types import type_of
 from evdash.events.field_values import beginning, count, text
 from evdash.events.inheritance import own
-from evdash.events.latency_sketch import operation
 from evdash.events.session.aspects import NAME_CHARS, Aspect
 from evdash.events.session.call_matching import (
-    call_ended_by,
-    is_complete,
+    CallStep,
+    call_of,
+    call_steps,
+    elapsed_ms,
+    latency_of,
     results_of,
-    took_ms,
+    with_end,
     with_open_call,
 )
-from evdash.events.session.persistent import PersistentMap
+from evdash.events.session.persistent import PersistentList, PersistentMap
 from evdash.events.session.state import (
     NOT_STARTED,
     Call,
@@ -28,6 +31,8 @@ from evdash.events.session.state import (
     ErrorSeen,
     FoldFailure,
     GapSeen,
+    Latency,
+    OpenCalls,
     Participants,
     Search,
     SessionState,
@@ -36,44 +41,42 @@ from evdash.events.session.state import (
 from evdash.events.text import one_line
 
 
-def with_call(state: SessionState, event: Event, at: str) -> SessionState:
-    """Return the state with the start of a call, the end of a call, or a return without its call."""
-    event_type = type_of(event.type)
-    if event_type.is_call:
-        return _begun(state, event, at, is_search=event_type.call == "search")
-    call, open_calls = call_ended_by(state.hidden.open_calls, event)
-    if call is not None:
-        state = state._replace(hidden=state.hidden._replace(open_calls=open_calls))
-        return _search_ended(state, event, at, call) if call.list_name == "searches" else _ended(state, event, at, call)
-    if event_type.call == "return":
-        alone = ToolCall(
-            at,
-            event.call_id,
-            event.tool,
-            "",
-            "no call",
-            event.occurred_us,
-            _result(event),
-            event.latency_ms,
-            None,
-            at,
-            beginning(event.error),
-        )
-        number = state.totals.returns_without_call + 1
-        return state._replace(
-            tool_calls=state.tool_calls.appended(alone), totals=state.totals._replace(returns_without_call=number)
-        )
+def with_calls(state: SessionState, event: Event, at: str) -> SessionState:
+    """Return the state with the calls and the ends of calls that the event states, and with their latencies."""
+    state = _with_latency(state, own_latency(event), at)
+    for number, step in enumerate(call_steps(event)):
+        # Rows of one list have different positions.
+        row_at = at if number == 0 else f"{at}#{number + 1}"
+        state = _begun(state, event, step, row_at) if step.kind == "call" else _ended(state, event, step, row_at)
     return state
 
 
-def _begun(state: SessionState, event: Event, at: str, *, is_search: bool) -> SessionState:
-    ended = is_complete(event)
-    status = "failed" if event.is_error else "returned" if ended else "open"
+def _begun(state: SessionState, event: Event, step: CallStep, at: str) -> SessionState:
+    list_name = "searches" if type_of(event.type).call == "search" else "tool_calls"
+    call = call_of(event, step, list_name, len(_rows_of(state, list_name)))
+    open_calls, repeated, early = with_open_call(state.hidden.open_calls, step, call)
+    state = _with_open_calls(state, open_calls)
+    if repeated:
+        return _stated_again(state, event, step, repeated, call)
+    state = _with_latency(state, _call_latency(event, step, call, None), at)
+    row, totals = _row(event, step, at), state.totals
+    totals = totals._replace(open_calls=totals.open_calls + (row.status == "open"))
+    if isinstance(row, Search):
+        totals = totals._replace(searches=totals.searches + 1)
+    else:
+        totals = totals._replace(tool_calls=totals.tool_calls + 1)
+    state = _with_row(state._replace(totals=totals), row)
+    return state if early is None else _ended_before(state, call, early, at)
+
+
+def _row(event: Event, step: CallStep, at: str) -> ToolCall | Search:
+    if step.part is not None:
+        status, arguments = "returned" if step.is_complete else "open", beginning(step.part.arguments)
+        return ToolCall(at, step.call_id, step.tool, arguments, status, event.occurred_us, "", None, None, "", "")
+    status = "failed" if event.is_error else "returned" if step.is_complete else "open"
     arguments, call_id, error = text(event, event.profile.arguments), event.call_id, beginning(event.error)
-    totals = state.totals._replace(open_calls=state.totals.open_calls + (not ended))
-    if is_search:
-        call = Call("searches", len(state.searches))
-        search = Search(
+    if type_of(event.type).call == "search":
+        return Search(
             at,
             call_id,
             event.tool,
@@ -86,69 +89,127 @@ def _begun(state: SessionState, event: Event, at: str, *, is_search: bool) -> Se
             "",
             error,
         )
-        totals = totals._replace(searches=totals.searches + 1)
-        state = state._replace(searches=state.searches.appended(search), totals=totals)
-    else:
-        call = Call("tool_calls", len(state.tool_calls))
-        tool_call = ToolCall(
-            at,
-            call_id,
-            event.tool,
-            beginning(arguments),
-            status,
-            event.occurred_us,
-            _result(event),
-            event.latency_ms,
-            None,
-            "",
-            error,
-        )
-        totals = totals._replace(tool_calls=totals.tool_calls + 1)
-        state = state._replace(tool_calls=state.tool_calls.appended(tool_call), totals=totals)
-    open_calls = with_open_call(state.hidden.open_calls, event, call)
+    return ToolCall(
+        at,
+        call_id,
+        event.tool,
+        beginning(arguments),
+        status,
+        event.occurred_us,
+        _result(event),
+        event.latency_ms,
+        None,
+        "",
+        error,
+    )
+
+
+def _stated_again(state: SessionState, event: Event, step: CallStep, call: Call, again: Call) -> SessionState:
+    """Return the state with an open call that this event states again. A message adds nothing to its row."""
+    if step.part is not None:
+        return state
+    state = _with_latency(state, _call_latency(event, step, again, None), position(event))
+    row, own = state.tool_calls[call.number], _row(event, step, "")
+    is_ended = row.status == "open" and own.status != "open"
+    row = row._replace(
+        status=own.status if is_ended else row.status,
+        asked_us=own.asked_us,
+        result=row.result or _result(event),
+        latency_ms=own.latency_ms,
+        error=own.error,
+    )
+    totals = state.totals._replace(open_calls=state.totals.open_calls - is_ended)
+    return state._replace(tool_calls=state.tool_calls.replaced(call.number, row), totals=totals)
+
+
+class _End(NamedTuple):
+    at: str
+    result: str
+    results: int | None  # of a search
+    is_failed: bool
+    error: str
+
+
+def _ended(state: SessionState, event: Event, step: CallStep, at: str) -> SessionState:
+    end = call_of(event, step, "tool_calls", len(state.tool_calls))
+    call, open_calls = with_end(state.hidden.open_calls, step, end)
+    state = _with_open_calls(state, open_calls)
+    if call is not None:
+        if step.part is None:
+            results = results_of(event)
+            results = count(event, event.profile.result_text) if results is None else results
+            found = _End(at, _result(event), results, event.is_error, beginning(event.error))
+        else:
+            result = beginning(step.part.text)
+            found = _End(position(event), result, None, step.part.is_error, result if step.part.is_error else "")
+        state = _without_latency(state, _call_latency(event, step, call, None))
+        return _with_end(_with_latency(state, _call_latency(event, step, call, end), at), call, end, found)
+    state = _with_latency(state, _call_latency(event, step, None, end), at)
+    if step.kind != "return":
+        return state
+    alone = ToolCall(
+        at,
+        event.call_id,
+        event.tool,
+        "",
+        "no call",
+        event.occurred_us,
+        _result(event),
+        event.latency_ms,
+        None,
+        at,
+        beginning(event.error),
+    )
+    totals = state.totals._replace(returns_without_call=state.totals.returns_without_call + 1)
+    return _with_row(state._replace(totals=totals), alone)
+
+
+def _ended_before(state: SessionState, call: Call, end: Call, at: str) -> SessionState:
+    """Return the state with a call that a return before it has ended."""
+    early = state.tool_calls[end.number]
+    state = _without_latency(_without_latency(state, latency_of(call, None)), latency_of(None, end))
+    state = _with_latency(state, latency_of(call, end), at)
+    totals = state.totals._replace(returns_without_call=state.totals.returns_without_call - 1)
+    tool_calls = state.tool_calls.replaced(end.number, early._replace(status="before call"))
+    found = _End(early.at, early.result, None, bool(early.error), early.error)
+    return _with_end(state._replace(totals=totals, tool_calls=tool_calls), call, end, found)
+
+
+def _with_end(state: SessionState, call: Call, end: Call, found: _End) -> SessionState:
+    begun = _rows_of(state, call.list_name)[call.number]
+    totals = state.totals._replace(open_calls=state.totals.open_calls - (begun.status == "open"))
+    ended = begun._replace(
+        status="failed" if found.is_failed else "returned",
+        latency_ms=begun.latency_ms if end.latency_ms is None else end.latency_ms,
+        took_ms=elapsed_ms(call.occurred_us, call.written_ms, end.occurred_us, end.written_ms),
+        returned_at=found.at,
+        error=found.error,
+    )
+    state = state._replace(totals=totals)
+    if isinstance(ended, Search):
+        ended = ended._replace(results=begun.results if found.results is None else found.results)
+        return state._replace(searches=state.searches.replaced(call.number, ended))
+    ended = ended._replace(result=found.result or begun.result)
+    return state._replace(tool_calls=state.tool_calls.replaced(call.number, ended))
+
+
+def _rows_of(state: SessionState, list_name: str) -> PersistentList[Any]:
+    return state.searches if list_name == "searches" else state.tool_calls
+
+
+def _with_row(state: SessionState, row: ToolCall | Search) -> SessionState:
+    if isinstance(row, Search):
+        return state._replace(searches=state.searches.appended(row))
+    return state._replace(tool_calls=state.tool_calls.appended(row))
+
+
+def _with_open_calls(state: SessionState, open_calls: OpenCalls) -> SessionState:
     return state._replace(hidden=state.hidden._replace(open_calls=open_calls))
 
 
-def _ended(state: SessionState, event: Event, at: str, call: Call) -> SessionState:
-    begun = state.tool_calls[call.number]
-    ended = begun._replace(
-        status="failed" if event.is_error else "returned",
-        result=_result(event) or begun.result,
-        latency_ms=begun.latency_ms if event.latency_ms is None else event.latency_ms,
-        took_ms=_took_ms(begun, event),
-        returned_at=at,
-        error=beginning(event.error),
-    )
-    if event.latency_ms is None and ended.latency_ms is not None:
-        state = _with_latency(state, ended.tool or event.type, ended.latency_ms, at)
-    return _less_open(state._replace(tool_calls=state.tool_calls.replaced(call.number, ended)), begun)
-
-
-def _search_ended(state: SessionState, event: Event, at: str, call: Call) -> SessionState:
-    begun = state.searches[call.number]
-    results = results_of(event)
-    if results is None:
-        results = count(event, event.profile.result_text)
-    ended = begun._replace(
-        status="failed" if event.is_error else "returned",
-        results=begun.results if results is None else results,
-        latency_ms=begun.latency_ms if event.latency_ms is None else event.latency_ms,
-        took_ms=_took_ms(begun, event),
-        returned_at=at,
-        error=beginning(event.error),
-    )
-    if event.latency_ms is None and ended.latency_ms is not None:
-        state = _with_latency(state, ended.tool or event.type, ended.latency_ms, at)
-    return _less_open(state._replace(searches=state.searches.replaced(call.number, ended)), begun)
-
-
-def _less_open(state: SessionState, begun: ToolCall | Search) -> SessionState:
-    fewer = state.totals.open_calls - (begun.status == "open")
-    return state._replace(totals=state.totals._replace(open_calls=fewer))
-
-
-def _took_ms(begun: ToolCall | Search, event: Event) -> float:
-    return took_ms(begun.asked_us, int(begun.at.partition("-")[0]), event)
+def _call_latency(event: Event, step: CallStep, call: Call | None, end: Call | None) -> tuple[str, float] | None:
+    """Return operation and latency of a call with an ID. Without an ID, each event has its own latency."""
+    return latency_of(call, end) if step.call_id and event.session_id else None
 
 
 def _result(event: Event) -> str:
@@ -274,28 +335,41 @@ def _clock(state: SessionState, event: Event, at: str) -> SessionState:
     )
 
 
-def _latency(state: SessionState, event: Event, at: str) -> SessionState:
-    took_ms = event.latency_ms
-    if took_ms is None or (type_of(event.type).is_call and event.call_id and not is_complete(event)):
-        return state  # the latency of an open call counts when it ends, unless its return has one
-    return _with_latency(state, operation(event), took_ms, at)
-
-
-def _with_latency(state: SessionState, name: str, took_ms: float, at: str) -> SessionState:
-    latency = state.latency
-    of_operation = latency.by_operation.get(name) or CallLatency()
-    of_operation = CallLatency(
-        of_operation.events + 1, of_operation.total_ms + took_ms, max(of_operation.max_ms, took_ms)
-    )
+def _with_latency(state: SessionState, found: tuple[str, float] | None, at: str) -> SessionState:
+    """Return the state with one more latency (ms) of an operation."""
+    if found is None:
+        return state
+    (name, took_ms), latency = found, state.latency
+    counted = latency.by_operation.get(name) or CallLatency()
+    counted = CallLatency(counted.events + 1, counted.total_ms + took_ms, max(counted.max_ms, took_ms))
     is_longest = not latency.events or took_ms > latency.max_ms
     latency = latency._replace(
         events=latency.events + 1,
         total_ms=latency.total_ms + took_ms,
         max_ms=took_ms if is_longest else latency.max_ms,
         max_at=at if is_longest else latency.max_at,
-        by_operation=latency.by_operation.put(name, of_operation),
+        by_operation=latency.by_operation.put(name, counted),
     )
     return state._replace(latency=latency)
+
+
+def _without_latency(state: SessionState, found: tuple[str, float] | None) -> SessionState:
+    """Return the state without a counted latency. The largest ones stay what they were."""
+    if found is None:
+        return state
+    (name, took_ms), latency = found, state.latency
+    counted = latency.by_operation.get(name) or CallLatency()
+    by_operation = latency.by_operation.without(name)
+    if counted.events > 1:
+        total_ms = round(counted.total_ms - took_ms, _DIGITS)
+        by_operation = latency.by_operation.put(name, counted._replace(events=counted.events - 1, total_ms=total_ms))
+    total_ms = round(latency.total_ms - took_ms, _DIGITS)
+    latency = latency._replace(events=latency.events - 1, total_ms=total_ms, by_operation=by_operation)
+    return state._replace(latency=latency if latency.events else Latency())
+
+
+_DIGITS: Final = 6
+"""Digits of a sum of milliseconds after a subtraction, which leaves rounding errors."""
 
 
 def _tokens(state: SessionState, event: Event, at: str) -> SessionState:
@@ -325,5 +399,5 @@ def _in_words(error: Exception) -> str:
     return one_line(words, 200).rstrip(".:")
 
 
-ALWAYS: tuple[Aspect, ...] = (_life, _participants, _clock, with_call, _latency, _tokens, _error)
+ALWAYS: tuple[Aspect, ...] = (_life, _participants, _clock, with_calls, _tokens, _error)
 """Aspects of every event."""

@@ -109,13 +109,16 @@ class Search(NamedTuple):
 
 
 class ToolCall(NamedTuple):
-    """A `tool.called` with its return or error, or a return without its call."""
+    """A call with its return or error, or a return that no call before it has.
+
+    A further call of one message has its number at the end of its position: `ms-seq@stream#2`.
+    """
 
     at: str
     call_id: str
     tool: str
     arguments: str  # as one line
-    status: str  # open, returned, failed; or no call: a return alone
+    status: str  # open, returned, failed; of the row of a return: no call, or before call
     asked_us: int
     result: str  # its beginning
     latency_ms: float | None  # of the return if it has one, else of the call
@@ -127,11 +130,11 @@ class ToolCall(NamedTuple):
 class CallLatency(NamedTuple):
     events: int = 0
     total_ms: float = 0.0
-    max_ms: float = 0.0
+    max_ms: float = 0.0  # a call's own latency counts, too, if its return has another one
 
 
 class Latency(NamedTuple):
-    """Latencies in the events."""
+    """Latencies of calls and of other events, as in tables (events/call_latencies.py)."""
 
     events: int = 0
     total_ms: float = 0.0
@@ -208,20 +211,33 @@ class Totals(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A call that may still end: a list, and the number of the call in it."""
+    """A call that may still end, or a return that waits for its call: a list, and its number in the list."""
 
     list_name: str
     number: int
+    stated_by: str = ""  # event or message; "" for a call that both state, and for a return
+    # For its latency (call_matching.latency_of):
+    tool: str = ""  # "": the entry does not name it
+    type: str = ""
+    latency_ms: float | None = None
+    occurred_us: int = 0
+    written_ms: int = 0  # the time in the entry ID
+
+
+class Waiting(NamedTuple):
+    """The calls with one ID, or of one tool, that may still end (call_matching.py)."""
+
+    latest: PersistentList[Call] = PersistentList()  # the latest round
+    older: PersistentList[Call] = PersistentList()  # calls of earlier rounds
+    is_answered: bool = False  # a return has ended a call of the latest round
+    early: PersistentList[Call] = PersistentList()  # returns that wait for their call
 
 
 class OpenCalls(NamedTuple):
     """The calls that may still end (call_matching.py)."""
 
-    by_call_id: PersistentMap[Call] = PersistentMap()
-    # Calls without an ID, by their number within the `tool`; the numbers of begun and ended calls of each tool.
-    by_order: PersistentMap[Call] = PersistentMap()
-    begun: PersistentMap[int] = PersistentMap()
-    ended: PersistentMap[int] = PersistentMap()
+    waiting: PersistentMap[Waiting] = PersistentMap()
+    called: Identities = Identities()  # digests of the IDs of all calls so far
 
 
 class Hidden(NamedTuple):

@@ -68,17 +68,23 @@ def calls_among(
     """Return the calls among `shown`, with their returns among these and the `following` events.
 
     The caller leaves duplicates out of both. `end` is None if the events after those are not known. Missing entries
-    may contain the return of a call before `no_return_before`, and the call of a return from `no_call_from` on.
-    Neither gets a note.
+    may contain the other half of a call or return before `no_return_before`, and the call of a return from
+    `no_call_from` on. None of these gets a note.
     """
     here = {Position.of(event) for event in shown}
-    paired = pairs([*shown, *following])
+    paired = pairs([*shown, *following], no_call_from)
 
     def among_shown(events: Iterable[Event]) -> tuple[Event, ...]:
         return tuple(event for event in events if Position.of(event) in here)
 
     waiting = [call for call in among_shown(paired.waiting) if end and call.entry_id >= no_return_before]
-    alone = [event for event in among_shown(paired.alone) if event.entry_id < no_call_from]
+    alone = [
+        event
+        for event in among_shown(paired.alone)
+        if event.entry_id < no_call_from
+        # The call of a return with an ID may also follow.
+        and (not event.call_id or (end and event.entry_id >= no_return_before))
+    ]
     notes = {Position.of(event): UNKNOWN_CALL for event in alone}
     if end:
         notes |= {Position.of(call): end.without_return(call.occurred_us, call.entry_id) for call in waiting}

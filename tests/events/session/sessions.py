@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from hypothesis import strategies as st
 
 from evdash.events.decoding import decode
@@ -36,9 +38,15 @@ _TYPES: dict[str, tuple[str, ...]] = {
     "guardrail.blocked": (),
     "": (),
 }
+_PARTS = [
+    json.dumps([{"type": kind, name: call_id, "name": "book"}])
+    for kind, name in (("tool_use", "id"), ("tool_result", "tool_use_id"))
+    for call_id in ("c1", "c2", "")
+]
+_PARTS.append(json.dumps([json.loads(part)[0] for part in _PARTS[:4]]))
 _FIELDS = {
     "role": ["user", "assistant", "system", ""],
-    "content": ["", "hello", "a longer text " * 30],
+    "content": ["", "hello", "a longer text " * 30, *_PARTS],
     "call_id": ["", "c1", "c2"],
     "tool": ["", "find", "book"],
     "message_id": ["m1", "m2", "m3"],

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from itertools import accumulate
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evdash.events.call_latencies import changed_latencies, with_parts
+from evdash.events.deduplication import CountChange, changes
+from evdash.events.entry import EntryId
 from evdash.events.event import Event
+from evdash.events.latency_sketch import latency_ms_of
+from evdash.events.session.call_matching import pairs
 from evdash.events.session.diff import apply, diff
 from evdash.events.session.paths import MISSING, as_data, parse_path, path_text, value_at, value_in
 from evdash.events.session.reducer import fold, fold_all
@@ -30,7 +37,26 @@ def test_no_event_that_can_be_decoded_fails_and_none_is_lost(events: list[Event]
     assert state.totals.errors == len(state.errors)
     assert state.totals.messages == len(state.conversation)
     assert state.totals.open_calls == sum(call.status == "open" for call in (*state.tool_calls, *state.searches))
-    assert state.totals.tool_calls + state.totals.returns_without_call == len(state.tool_calls)
+    early = sum(row.status == "before call" for row in state.tool_calls)
+    assert state.totals.tool_calls + state.totals.returns_without_call + early == len(state.tool_calls)
+    assert len({row.at for row in state.tool_calls}) == len(state.tool_calls)
+
+
+@given(sessions())
+def test_a_session_and_the_tables_have_the_same_latencies_and_open_calls(events: list[Event]) -> None:
+    events = [event._replace(session_id="s") for event in events]
+    counted = [change.event for change in changes(events, {}) if change.counts]
+    latency = fold_all(events).latency
+    found = changed_latencies(with_parts(map(CountChange, counted)), {})
+    by_operation = Counter[str]()
+    for each, number in found.items():
+        by_operation[each.operation] += number
+    assert {name: each.events for name, each in latency.by_operation.items()} == by_operation
+    assert latency.events == by_operation.total()
+    total_ms = sum(latency_ms_of(each.bucket) * number for each, number in found.items())
+    assert latency.total_ms == pytest.approx(total_ms, rel=0.11, abs=0.01)
+    waiting = pairs(sorted(counted, key=lambda event: event.entry_id), EntryId.MAX).waiting
+    assert fold_all(events).totals.open_calls == len(waiting)
 
 
 @given(sessions(), st.data())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.session.call_matching import pairs, took_ms
 from tests.events.session.sessions import START_MS, at
@@ -17,7 +20,8 @@ def returned(after_ms: int, call_id: str = "", tool: str = "find", type: str = "
 
 def paired(*events: Event) -> list[tuple[int, int]]:
     """Pairs by how long after the start their events are."""
-    return [(call.entry_id.ms - START_MS, end.entry_id.ms - START_MS) for call, end in pairs(events).ended]
+    found = pairs(events, EntryId.MAX).ended
+    return [(call.entry_id.ms - START_MS, end.entry_id.ms - START_MS) for call, end in found]
 
 
 def test_calls_that_run_at_once_are_told_apart_by_their_ids() -> None:
@@ -28,8 +32,68 @@ def test_an_id_may_be_used_again() -> None:
     assert paired(called(0, "a"), returned(1, "a"), called(2, "a"), returned(3, "a")) == [(0, 1), (2, 3)]
 
 
-def test_of_two_open_calls_with_one_id_the_later_ends() -> None:
-    assert paired(called(0, "a"), called(1, "a"), returned(2, "a"), returned(3, "a")) == [(1, 2)]
+def test_calls_with_one_id_at_once_end_in_their_order() -> None:
+    assert paired(called(0, "a"), called(1, "a"), returned(2, "a"), returned(3, "a")) == [(0, 2), (1, 3)]
+
+
+def test_a_lost_return_does_not_shift_the_later_ones() -> None:
+    lost = (called(0, "a"), called(1, "a"), returned(2, "a"))
+    assert paired(*lost, called(3, "a"), returned(4, "a"), called(5, "a"), returned(6, "a")) == [(0, 2), (3, 4), (5, 6)]
+    # A late return still finds the call that was left open.
+    assert paired(*lost, called(3, "a"), returned(4, "a"), returned(5, "a")) == [(0, 2), (3, 4), (1, 5)]
+
+
+def test_a_return_before_the_first_call_of_its_id_ends_that_call() -> None:
+    assert paired(returned(0, "a"), called(1, "a")) == [(1, 0)]
+    assert paired(returned(0, "a"), returned(1, "a"), called(2, "a"), called(3, "a")) == [(2, 0), (3, 1)]
+    assert paired(returned(0, "a", type="message.added"), called(1, "a")) == []
+    # A second return of an ended call does not end the next call with its ID.
+    twice = (called(0, "a"), returned(1, "a"), returned(2, "a"))
+    assert paired(*twice, called(3, "a"), returned(4, "a")) == [(0, 1), (3, 4)]
+
+
+def test_a_return_whose_call_may_be_before_the_events_waits_for_no_later_one() -> None:
+    events = (returned(0, "a"), called(1, "a"), returned(2, "a"))
+    found = pairs(events)
+    assert ([call.entry_id.ms for call, _ in found.ended], len(found.alone)) == ([START_MS + 1], 1)
+
+
+OPENAI = json.dumps(
+    [
+        {"id": "a", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}},
+        {"id": "b", "type": "function", "function": {"name": "get_time", "arguments": "{}"}},
+    ]
+)
+
+
+def test_calls_inside_a_message_are_calls() -> None:
+    asked = at(0, role="assistant", tool_calls=OPENAI)
+    answered = at(2, role="tool", tool_call_id="a", content="18 degrees")
+    result = json.dumps([{"type": "tool_result", "tool_use_id": "b", "content": "noon"}])
+    assert paired(asked, answered, at(3, role="user", content=result)) == [(0, 2), (0, 3)]
+    assert [call.tool for call in pairs([asked, answered]).waiting] == ["get_time"]
+
+
+def test_a_call_that_a_message_and_an_event_state_is_one_call() -> None:
+    asked = at(0, role="assistant", tool_calls=OPENAI)
+    answered = at(9, role="tool", tool_call_id="a", content="18 degrees")
+    for events in ((asked, called(1, "a")), (called(1, "a"), asked)):
+        found = pairs([*events, returned(5, "a"), answered])
+        assert [(call.type, end.type) for call, end in found.ended] == [("tool.called", "tool.returned")]
+        assert [call.tool for call in found.waiting] == ["get_time"]
+        assert found.alone == []
+
+
+def test_a_call_whose_result_is_in_the_same_message_waits_for_none() -> None:
+    used = {"type": "tool_use", "id": "a", "name": "find", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "a", "content": "[1]"}
+    assert pairs([at(0, role="assistant", content=json.dumps([used, result]))]).waiting == []
+
+
+def test_an_id_may_be_used_thousands_of_times() -> None:
+    open_calls = [called(number, "a") for number in range(20_000)]
+    found = pairs([*open_calls, *(returned(20_000 + number, "a") for number in range(20_000))])
+    assert (len(found.ended), found.waiting, found.alone) == (20_000, [], [])
 
 
 def test_without_ids_the_oldest_open_call_of_the_tool_ends() -> None:

@@ -13,7 +13,7 @@ from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.event_types import type_of
 from evdash.events.filters.event_filter import EventFilter
-from evdash.events.session.call_matching import Paired, pairs
+from evdash.events.session.call_matching import Paired, call_steps, pairs
 from evdash.events.summaries import SessionSummary
 from evdash.web.charts.overview_strip import Strip, strip
 from evdash.web.charts.timeline import Timeline, timeline
@@ -52,7 +52,7 @@ def calls_in_filtered(reader: Reader, summary: SessionSummary, listed: Sequence[
 
     The timeline does not follow the filter. A call further from the session's end than READ_ON_MAX events has no note.
     """
-    if not any(type_of(event.type).is_call and not drawn.note(event) for event in listed):
+    if not any(step.kind == "call" for event in listed if not drawn.note(event) for step in call_steps(event)):
         return drawn
     last = reader.page(EventFilter().also("session", summary.session_id), limit=READ_ON_MAX)
     at_end = match_calls_in_view(reader, summary, replace(last, events=last.events[::-1]))
@@ -67,13 +67,17 @@ def without_duplicates(page: EventPage) -> list[Event]:
 def _following(
     reader: Reader, summary: SessionSummary, shown: EventPage, events: Sequence[Event]
 ) -> tuple[list[Event], bool]:
-    """Return the events after these, up to the last return of their calls, and whether they reach the session's end."""
+    """Return the events after these, up to their last return or call, and whether they reach the session's end."""
     within = EventFilter().also("session", summary.session_id)
     here = {Position.of(event) for event in events}
+    no_call_from = EntryId.MAX if shown.older is None else EntryId.MIN
     following: list[Event] = []
     page = shown
     while page.newer is not None and len(following) < READ_ON_MAX:
-        if not any(Position.of(call) in here for call in pairs([*events, *following]).waiting):
+        paired = pairs([*events, *following], no_call_from)
+        # Without the session's beginning, the call of a return may be before these events.
+        unmatched = _unmatched(paired) if shown.older is None else paired.waiting
+        if not any(Position.of(event) in here for event in unmatched):
             break
         page = reader.page(within, after=page.newer, oldest_first=True, limit=_STEP, reads_on=False)
         if not page.events:  # the next events are between the log and the tail
@@ -82,11 +86,16 @@ def _following(
     return following, page.newer is None and reader.has_read_all
 
 
+def _unmatched(paired: Paired) -> list[Event]:
+    """Return the calls and returns whose other half may follow."""
+    return [*paired.waiting, *(event for event in paired.alone if event.call_id)]
+
+
 def _gap_free_from(reader: Reader, paired: Paired, through: EntryId) -> EntryId:
-    """Return the entry ID after which, to the end, no gap can contain the return of a waiting call."""
-    if not paired.waiting:
+    """Return the entry ID after which, to the end, no gap can contain the other half of a call or return."""
+    if not (unmatched := _unmatched(paired)):
         return EntryId.MIN
-    gaps = reader.gaps(paired.waiting[0].entry_id, through)
+    gaps = reader.gaps(min(event.entry_id for event in unmatched), through)
     if len(gaps) >= GAPS_MAX:  # there may be later gaps
         return EntryId.MAX
     return max((gap.last_id for gap in gaps), default=EntryId.MIN)

@@ -15,10 +15,10 @@ from typing import Any, Final, NamedTuple
 from evdash.eventlog.export import Piece
 from evdash.eventlog.records import MissingEntries
 from evdash.events.event import Event
-from evdash.events.event_types import category_of, describe_event, type_of
+from evdash.events.event_types import category_of, describe_event
 from evdash.events.field_values import present
-from evdash.events.session.call_matching import call_ended_by, is_complete, with_open_call
-from evdash.events.session.state import Call, OpenCalls
+from evdash.events.session.call_matching import call_of, call_steps, with_end, with_open_call
+from evdash.events.session.state import OpenCalls
 from evdash.notes.records import NoteRecord
 from evdash.web.control_characters import escape_control_chars_text
 from evdash.web.event_display.gap_row import ListOwner, gap_row
@@ -81,21 +81,28 @@ class _Calls:
     def __init__(self) -> None:
         self._open = OpenCalls()
         self._begun: dict[int, _Begun] = {}
+        self._early: dict[int, str] = {}  # entries of returns without a call
         self._number = 0
 
-    def answered(self, event: Event) -> str:
-        """Return the entry ID of the call that this event ends; "" if it does not end one."""
-        call, self._open = call_ended_by(self._open, event)
-        if call is not None:
-            return self._begun.pop(call.number).entry
-        if type_of(event.type).is_call:
-            before, self._open = self._open, with_open_call(self._open, event, Call("", self._number))
-            if self._open is not before:
-                self._begun[self._number] = _Begun(
-                    str(event.entry_id), event.tool or event.type, not is_complete(event)
-                )
-                self._number += 1
-        return ""
+    def matches(self, event: Event) -> Iterator[str]:
+        """Yield a sentence for each call or return of this event whose other half is before it."""
+        for step in call_steps(event):
+            self._number += 1
+            reference = call_of(event, step, "", self._number)
+            tool = (event.tool if step.part is None else step.tool) or event.type
+            here = _Begun(str(event.entry_id), tool, not step.is_complete)
+            if step.kind == "call":
+                self._open, repeated, early = with_open_call(self._open, step, reference)
+                if early is not None:
+                    yield f"The return is in entry {_code(self._early.pop(early.number))}."
+                elif repeated is None and (step.call_id or here.waits):
+                    self._begun[self._number] = here
+                continue
+            call, self._open = with_end(self._open, step, reference)
+            if call is not None:
+                yield f"Return of the call in entry {_code(self._begun.pop(call.number).entry)}."
+            elif step.kind == "return":
+                self._early[self._number] = here.entry
 
     @property
     def waiting(self) -> list[_Begun]:
@@ -140,8 +147,8 @@ def _event(item: ExportedEvent, calls: _Calls, *, with_stream: bool) -> str:
     if item.is_duplicate:
         lines.append("Duplicate (producer retry), not counted.\n\n")
     # A duplicate neither begins a call nor ends one.
-    if not item.is_duplicate and (call := calls.answered(event)):
-        lines.append(f"Return of the call in entry {_code(call)}.\n\n")
+    if not item.is_duplicate:
+        lines += [f"{sentence}\n\n" for sentence in calls.matches(event)]
     lines += [f"Remark: {_code(remark)}\n\n" for remark in event.remarks]
     lines += _body(event)
     return "".join(lines)
