@@ -16,6 +16,7 @@ from evdash.events.event import Event, datetime_from_us
 from evdash.events.event_types import EVENT_TYPES
 from evdash.events.field_values import text
 from evdash.events.inheritance import NO_TEXT, NO_VALUES, FirstText, SessionValues, declared_by
+from evdash.events.session.call_matching import call_steps
 from evdash.events.text import without_nul
 
 _LATEST_US = 2**63
@@ -45,7 +46,7 @@ class SessionSummary:
     errors: int
     tokens: int
     messages: int
-    tool_calls: int
+    tool_calls: int  # events, and calls inside messages
     searches: int
 
     @classmethod
@@ -55,7 +56,7 @@ class SessionSummary:
         user = agent = model = NO_TEXT
         declared = NO_VALUES
         ended: tuple[EntryId, str] | None = None
-        errors = tokens = 0
+        errors = tokens = inside = 0
         types: dict[str, int] = {}
         for change in changes:  # one pass: workers make a summary of every few events
             event, counts = change.event, change.counts
@@ -76,9 +77,11 @@ class SessionSummary:
             if event.type in _ENDS:
                 ended = max(ended or (EntryId.MIN, ""), (entry_id, _outcome(event)))
             types[event.type] = types.get(event.type, 0) + counts
+            if event.parts:
+                inside += counts * sum(step.kind == "call" and step.part is not None for step in call_steps(event))
             errors += counts * event.is_error
             tokens += counts * event.tokens
-        counters = {"messages": 0, "tool_calls": 0, "searches": 0}
+        counters = {"messages": 0, "tool_calls": inside, "searches": 0}
         for name, number in types.items():
             if counter := _COUNTERS.get(name):
                 counters[counter] += number
