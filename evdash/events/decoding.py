@@ -106,8 +106,6 @@ def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upca
     tokens = _tokens(profile, plan, data, remarks)
     occurred_us, time_source = _occurred(entry, plan, data, remarks)
     user_id, session_id = identifier(plan.user_id), identifier(plan.session_id)
-    if NAMESPACES:
-        session_id = in_namespace(entry.stream, session_id)
     event_id = identifier(plan.event_id)
     code = identifier(plan.code) or (_shortened(error.code, "the error code", remarks) if error else "")
     text_of_error = masked(error_text, user_id, session_id) if is_error else ""
@@ -115,7 +113,7 @@ def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upca
         entry=entry,
         event_id=event_id,
         type=event_type,
-        session_id=session_id,
+        session_id=in_namespace(entry.stream, session_id) if NAMESPACES else session_id,
         user_id=user_id,
         occurred_us=occurred_us,
         time_source=time_source,

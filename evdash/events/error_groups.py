@@ -9,6 +9,7 @@ from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.error_fingerprints import masked
 from evdash.events.inheritance import own_text
+from evdash.events.namespaces import without_namespace
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class ErrorGroupSummary:
             type=event.type,
             code=event.code,
             tool=own_text(event, "tool"),
-            masked=masked(event.error, user_id, event.session_id),
+            masked=masked(event.error, user_id, without_namespace(event.stream, event.session_id)),
             first=(event.entry_id, event.stream),
             last_id=event.entry_id,
             first_us=event.credible_us,

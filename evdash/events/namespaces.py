@@ -26,3 +26,9 @@ def in_namespace(stream: str, session_id: str) -> str:
     """Return a session ID with the namespace of its stream: `billing/s-1`."""
     namespace = NAMESPACES.get(stream)
     return identifier_of(f"{namespace}/{session_id}") if namespace and session_id else session_id
+
+
+def without_namespace(stream: str, session_id: str) -> str:
+    """Return a session ID as the entries of its stream have it: `s-1`."""
+    namespace = NAMESPACES.get(stream)
+    return session_id.removeprefix(f"{namespace}/") if namespace else session_id

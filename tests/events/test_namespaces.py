@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from evdash.events import decoder, namespaces
+from evdash.events.deduplication import CountChange
+from evdash.events.error_groups import error_groups_of
 from evdash.events.namespaces import parse_namespaces
 from tests.builders import event
 
@@ -16,6 +18,17 @@ def test_a_namespace_is_before_the_session_ids_of_its_stream(monkeypatch: pytest
     assert event(stream="billing:events").session_id == ""
     assert event(session_id="s-1").session_id == "s-1"
     assert decoder.fingerprint() != before  # rows are decoded again
+
+
+def test_a_namespace_does_not_split_groups_of_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(namespaces.NAMESPACES, "billing:events", "billing")
+    for stream in ("billing:events", "memory:events"):
+        errors = [
+            event(stream=stream, type="error.occurred", session_id=name, error=f"session {name} is gone")
+            for name in ("alpha", "omega")
+        ]
+        [group] = error_groups_of(map(CountChange, errors)).values()
+        assert (group.masked, group.events) == ("session <session> is gone", 2)
 
 
 def test_namespaces_are_written_as_stream_and_name() -> None:
