@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 from weakref import WeakKeyDictionary
 
 from django.db import connection
 from django.utils.functional import cached_property
 
+from evdash.eventlog.group_progress import all_stream_numbers
 from evdash.eventlog.inheritance import NOTHING_INHERITED, Inheritance, inheritance_of
 from evdash.eventlog.records import Position
 from evdash.events.deduplication import CountChange, Counted, changes
@@ -26,7 +28,7 @@ _KEPT: Final = 4
 # Statements of every batch, as SQL text: the ORM took longer to build them than the database took to run them.
 _IN_LOG: Final = """
     SELECT identity, entry_id, occurred_us FROM eventlog_loggedevent
-    WHERE identity IN ({identities}) AND NOT is_duplicate
+    WHERE identity IN ({identities}) AND stream_id IN ({numbers}) AND NOT is_duplicate
 """
 _LOGGED: Final = """
     SELECT entry_id FROM eventlog_loggedevent WHERE stream_id = %s AND entry_id >= %s AND entry_id <= %s
@@ -37,7 +39,7 @@ _APPLIED: Final = """
 _POSITIONS: Final = 'SELECT stream_id, id, batches FROM eventlog_groupposition WHERE "group" = %s'
 _OF_POSITIONS: Final = """
     SELECT identity, entry_id, occurred_us FROM eventlog_appliedentry
-    WHERE identity IN ({identities}) AND position_id IN ({positions})
+    WHERE identity IN ({identities}) AND position_id IN ({numbers})
 """
 
 
@@ -120,9 +122,10 @@ class StreamDeltas:
         change = self._by_number.get(held.number)
         return change.event if change else self.inheritance.event(held.event)
 
-    def entry_ids_of(self, identity: bytes) -> list[EntryId]:
-        """Return the uncommitted entries of this identity."""
-        return [self._by_number[number].event.entry_id for number in self._alike.get(identity, ())]
+    def entry_ids_of(self, stream: str, identity: bytes) -> list[EntryId]:
+        """Return the uncommitted entries of this stream and identity."""
+        events = (self._by_number[number].event for number in self._alike.get(identity, ()))
+        return [event.entry_id for event in events if event.stream == stream]
 
     def of_session(self, session_id: str) -> list[CountChange]:
         """Return the changes of one session."""
@@ -178,7 +181,8 @@ def pending_deltas(tail: SharedTail, reading: TailReading, group: str, numbers: 
         return _ids_between(_LOGGED, stream_id, oldest, newest)
 
     version = frozenset((position, batches) for _, position, batches in _positions(group))
-    return _unlogged(tail, reading, group, numbers, _Tables(version, has, counted_in_log, inherits=True))
+    counted = partial(counted_in_log, stream_ids=numbers.values())
+    return _unlogged(tail, reading, group, numbers, _Tables(version, has, counted, inherits=True))
 
 
 def unapplied_deltas(tail: SharedTail, reading: TailReading, group: str, numbers: Mapping[str, int]) -> StreamDeltas:
@@ -360,9 +364,12 @@ def changes_of(
     return changes(events, counted({event.identity for event in events if event.identity}))
 
 
-def counted_in_log(identities: Collection[bytes]) -> Mapping[bytes, Counted]:
-    """Return, by identity, the entries of these identities that the log counts."""
-    return _first_of_each(_IN_LOG, [], identities)
+def counted_in_log(identities: Collection[bytes], stream_ids: Collection[int]) -> Mapping[bytes, Counted]:
+    """Return, by identity, the entries of these identities that the log counts in these streams.
+
+    Rows of a stream's former incarnation (incarnations.py) may have identities with the name of the present one.
+    """
+    return _first_of_each(_IN_LOG, list(stream_ids), identities)
 
 
 def counted_of_positions(positions: Collection[int], identities: Collection[bytes]) -> Mapping[bytes, Counted]:
@@ -370,17 +377,17 @@ def counted_of_positions(positions: Collection[int], identities: Collection[byte
 
     Projections record the identities of events that have an effect on their tables.
     """
-    return _first_of_each(_OF_POSITIONS, list(positions), identities) if positions else {}
+    return _first_of_each(_OF_POSITIONS, list(positions), identities)
 
 
-def _first_of_each(statement: str, positions: list[int], identities: Collection[bytes]) -> Mapping[bytes, Counted]:
+def _first_of_each(statement: str, numbers: list[int], identities: Collection[bytes]) -> Mapping[bytes, Counted]:
     """Return, by identity, the row with the lowest entry ID, which is the one that counts."""
-    if not identities:
+    if not identities or not numbers:
         return {}
     first: dict[bytes, Counted] = {}
-    filled = statement.format(identities=_holders(identities), positions=_holders(positions))
+    filled = statement.format(identities=_holders(identities), numbers=_holders(numbers))
     with connection.cursor() as cursor:
-        cursor.execute(filled, [*identities, *positions])
+        cursor.execute(filled, [*identities, *numbers])
         for key, packed, occurred_us in cursor.fetchall():
             entry_id = EntryId.from_bytes(packed)
             before = first.get(key)
@@ -398,11 +405,26 @@ def originals(events: Sequence[Event], unlogged: StreamDeltas) -> Mapping[Positi
 
     If the earlier entry is in neither, because the log is far behind, it counts only if it is among these events.
     """
-    keyed = [(key, event) for event in events if (key := event.identity)]
-    first = {key: counted.entry_id for key, counted in counted_in_log({key for key, _ in keyed}).items()}
+    first = _first_counted(events)
+    keyed = [((event.stream, event.identity), event) for event in events if event.identity]
     for key, event in keyed:
-        first[key] = min(event.entry_id, first.get(key, event.entry_id), *unlogged.entry_ids_of(key))
+        first[key] = min(event.entry_id, first.get(key, event.entry_id), *unlogged.entry_ids_of(*key))
     return {Position.of(event): first[key] for key, event in keyed if event.entry_id > first[key]}
+
+
+def _first_counted(events: Sequence[Event]) -> dict[tuple[str, bytes], EntryId]:
+    """Return, by stream and identity, the entries of these events' identities that the log counts."""
+    by_stream = defaultdict[str, set[bytes]](set)
+    for event in events:
+        if event.identity:
+            by_stream[event.stream].add(event.identity)
+    numbers = all_stream_numbers(()) if by_stream else {}
+    return {
+        (stream, key): counted.entry_id
+        for stream, identities in by_stream.items()
+        if stream in numbers
+        for key, counted in counted_in_log(identities, [numbers[stream]]).items()
+    }
 
 
 def _place(held: Held) -> EntryId:

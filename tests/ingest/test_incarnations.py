@@ -130,3 +130,32 @@ def test_a_rebuild_keeps_them_apart(valkey: redis.Redis, valkey_url: str) -> Non
     session = LogReader(tail_of(valkey, STREAM), GROUPS[0]).session("s")
     assert session is not None
     assert session.events == 6
+
+
+def test_an_event_written_again_to_a_recreated_stream_is_no_duplicate(valkey: redis.Redis, valkey_url: str) -> None:
+    retried = {"type": "tool.called", "session_id": "s", "tool": "find", "call_id": "c", "id": "e2", "latency_ms": "7"}
+    other = {"type": "message.added", "session_id": "s", "content": "a", "latency_ms": "9"}
+    valkey.xadd(STREAM, other, id="1-1")
+    valkey.xadd(STREAM, retried, id="2-1")
+    work(valkey)
+    valkey.delete(STREAM)
+    valkey.xadd(STREAM, other | {"content": "b"}, id="1-1")
+    valkey.xadd(STREAM, retried, id="3-1")
+
+    def totals() -> tuple[int, int, int]:
+        reader = LogReader(tail_of(valkey, STREAM), GROUPS[0])
+        session, latencies = reader.session("s"), reader.latencies().all
+        assert session is not None
+        assert latencies is not None
+        page = reader.page(EventFilter(), oldest_first=True)
+        return session.events, latencies.events, len(page.duplicates)
+
+    work(valkey)
+    before = totals()
+    assert before == (4, 4, 0)
+    for projection in projections().values():
+        rebuild(projection, valkey_url, settings.EVDASH.streams)
+    assert totals() == before
+    valkey.xadd(STREAM, retried, id="4-1")
+    work(valkey)
+    assert totals() == (4, 4, 1)

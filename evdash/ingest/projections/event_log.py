@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 
 from evdash.eventlog.bulk import entry_ids_among, insert, upsert
 from evdash.eventlog.decoders import add_rows, decoder_number, note_all_rows
@@ -28,7 +29,7 @@ class AuditProjection(Projection):
         return entry_ids_among(LoggedEvent, "stream_id", position.stream_id, entry_ids)
 
     def _counted(self, identities: Collection[bytes], positions: Positions) -> Mapping[bytes, Counted]:
-        return counted_in_log(identities)
+        return counted_in_log(identities, [position.stream_id for position in positions.values()])
 
     def _changes(self, events: Sequence[Event], positions: Positions) -> list[CountChange]:
         numbers = {stream: position.stream_id for stream, position in positions.items()}
@@ -74,7 +75,7 @@ class AuditProjection(Projection):
         count = 0
         for events in batches:
             numbers = stream_numbers({event.stream for event in events})
-            changed = changes_of(events, counted_in_log)
+            changed = changes_of(events, partial(counted_in_log, stream_ids=numbers.values()))
             rows = [event_values(change, numbers[change.event.stream], decoder) for change in changed if change.is_new]
             upsert(LoggedEvent, EVENT_COLUMNS, rows, key=("entry_id", "stream_id"))
             self._add_own(changed, numbers)
