@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from itertools import product
+from operator import or_
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Count, Max, Min, QuerySet, Sum
+from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 from django.utils import timezone
 
+from evdash.eventlog.incarnations import FORMER
 from evdash.eventlog.models import Gap, GroupPosition
 from evdash.eventlog.records import MissingEntries, MissingInAll
 from evdash.events.entry import EntryId
@@ -134,7 +138,11 @@ _DELETIONS = (Gap.Kind.REMOVED, Gap.Kind.BEFORE)
 def unexpected(rows: QuerySet[Gap]) -> QuerySet[Gap]:
     """Return the gaps without entries that the consumers of a queue (EVDASH_QUEUES) deleted."""
     queues = settings.EVDASH.queues
-    return rows.exclude(kind__in=_DELETIONS, position__stream__name__in=queues) if queues else rows
+    if not queues:
+        return rows
+    name = "position__stream__name"
+    former = [Q(**{f"{name}__startswith": f"{queue}{FORMER}"}) for queue in queues]
+    return rows.exclude(reduce(or_, former, Q(**{f"{name}__in": queues})), kind__in=_DELETIONS)
 
 
 def deleted_by_consumers(group: str, stream: str) -> int | None:
@@ -149,21 +157,21 @@ def deleted_by_consumers(group: str, stream: str) -> int | None:
 
 
 def fold_deletions(position: GroupPosition) -> None:
-    """Keep one row for all deletions of a queue that reconciliation has counted. A queue has some every few seconds."""
+    """Keep one row of each kind for the deletions of a queue that reconciliation has counted.
+
+    A queue has some every few seconds. Those of unknown number have a row of their own.
+    """
     if position.checked_through is None:
         return
-    rows = Gap.objects.filter(position=position, kind__in=_DELETIONS, last_id__lte=position.checked_through)
-    gaps = list(rows.order_by("first_id"))
-    if len(gaps) < 2:
-        return
-    rows.delete()
-    record_gap(
-        position,
-        Gap.Kind.REMOVED,
-        gaps[0].first_id,
-        max(gap.last_id for gap in gaps),
-        sum(gap.entries or 0 for gap in gaps),
-    )
+    for kind, is_unknown in product(_DELETIONS, (False, True)):
+        rows = Gap.objects.filter(
+            position=position, kind=kind, entries__isnull=is_unknown, last_id__lte=position.checked_through
+        )
+        gaps = list(rows.order_by("first_id"))
+        if len(gaps) > 1:
+            rows.delete()
+            entries = None if is_unknown else sum(gap.entries or 0 for gap in gaps)
+            record_gap(position, kind, gaps[0].first_id, max(gap.last_id for gap in gaps), entries)
 
 
 def missing_entries(group: str, stream: str) -> list[MissingEntries]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from django.conf import settings
 from django.db import transaction
@@ -16,6 +17,9 @@ from django.db import transaction
 from evdash.eventlog.models import GroupPosition, LoggedEvent, Stream
 from evdash.eventlog.row_mapping import pack
 from evdash.events.entry import Entry, EntryId
+
+FORMER: Final = " (until "
+"""The text between the name of a stream and a time in the name of a former incarnation."""
 
 
 def begin_incarnation(stream: str, entries: Sequence[Entry], now: datetime) -> int:
@@ -47,5 +51,5 @@ def _has_other_content(stream: Stream, entries: Sequence[Entry]) -> bool:
 
 
 def _former_name(stream: str, now: datetime) -> str:
-    name = f"{stream} (until {now:%Y-%m-%d %H:%M:%S})"
+    name = f"{stream}{FORMER}{now:%Y-%m-%d %H:%M:%S})"
     return name if not Stream.objects.filter(name=name).exists() else f"{name[:-1]}.{now:%f})"

@@ -12,8 +12,16 @@ import pytest
 import redis
 from pytest_django.fixtures import Settings
 
-from evdash.eventlog.gaps import deleted_by_consumers, gaps_between, removed_entries, total_missing
-from evdash.eventlog.models import Gap, LoggedEvent, WorkerProblem
+from evdash.eventlog.gaps import (
+    deleted_by_consumers,
+    fold_deletions,
+    gaps_between,
+    record_gap,
+    removed_entries,
+    total_missing,
+)
+from evdash.eventlog.group_progress import lock_positions
+from evdash.eventlog.models import Gap, LoggedEvent, Stream, WorkerProblem
 from evdash.eventlog.worker_problems import note_problem, present_problems
 from evdash.events.entry import EntryId
 from evdash.events.filters.event_filter import EventFilter
@@ -199,10 +207,42 @@ def test_entries_that_a_queue_deletes_are_counted_and_are_no_gap(valkey: redis.R
     ]  # the first round was before evdash
     assert deleted_by_consumers(GROUP, "jobs") == 6
     assert deleted_by_consumers(GROUP, STREAM) is None
-    assert Gap.objects.filter(position__stream__name="jobs").count() == 1  # one row, however often
+    kinds = Gap.objects.filter(position__stream__name="jobs").values_list("kind", flat=True)
+    assert sorted(kinds) == [Gap.Kind.BEFORE, Gap.Kind.REMOVED]  # one row of each kind, however often
     assert {gap.stream for gap in gaps_between(EntryId.MIN, EntryId.MAX, EventFilter(), NOW, oldest_first=True)} == {
         STREAM
     }
     assert total_missing((STREAM, "jobs")).entries == 6
     settings.EVDASH = replace(settings.EVDASH, queues=())  # it is a stream again
     assert total_missing((STREAM, "jobs")).entries == 12
+    assert [(gap.stream, gap.entries) for gap in removed_entries((STREAM, "jobs"))] == [("jobs", 4), (STREAM, 4)]
+
+
+@pytest.mark.django_db
+def test_an_unknown_number_of_deleted_entries_stays_unknown(settings: Settings) -> None:
+    settings.EVDASH = replace(settings.EVDASH, queues=("jobs",))
+    position = lock_positions(GROUP, ["jobs"])["jobs"]
+    position.checked_through = EntryId(90, 0)
+    for number, entries in ((10, 3), (20, None), (30, 4), (40, None)):
+        record_gap(position, Gap.Kind.REMOVED, EntryId(number, 0), EntryId(number + 1, 0), entries)
+    fold_deletions(position)
+    assert sorted(Gap.objects.values_list("first_id", "last_id", "entries")) == [
+        (EntryId(10, 0), EntryId(31, 0), 7),
+        (EntryId(20, 0), EntryId(41, 0), None),
+    ]
+
+
+@pytest.mark.django_db
+def test_deletions_of_a_queues_former_incarnation_are_no_gap(valkey: redis.Redis, settings: Settings) -> None:
+    settings.EVDASH = replace(settings.EVDASH, streams=("jobs",), queues=("jobs",))
+    worker = worker_of(valkey, "jobs")
+    for content in ("a", "b"):
+        valkey.delete("jobs")
+        for number in range(1, 5):
+            valkey.xadd("jobs", {"type": "x", "content": content}, id=f"{number}-1")
+        run(WorkerRunner(worker), threading.Event(), block_ms=1, until_caught_up=True)
+        record_gap(lock_positions(GROUP, ["jobs"])["jobs"], Gap.Kind.REMOVED, EntryId(2, 2), EntryId(2, 8), 6)
+    assert Stream.objects.count() == 2
+    assert gaps_between(EntryId.MIN, EntryId.MAX, EventFilter(), NOW, oldest_first=True) == ()
+    settings.EVDASH = replace(settings.EVDASH, queues=())
+    assert len(gaps_between(EntryId.MIN, EntryId.MAX, EventFilter(), NOW, oldest_first=True)) == 2
