@@ -49,7 +49,7 @@ def present(event: Event, names: tuple[str, ...], default: Any = None) -> Any:
 def empty_text(value: Any) -> str:
     """Return words for an empty value or null, from JSON or its text; "" for any other value."""
     if isinstance(value, str):
-        return {"[]": "(empty list)", "{}": "(empty object)", "": "(empty)"}.get(value[:20].strip(), "")
+        return {"[]": "(empty list)", "{}": "(empty object)", "": "(empty)"}.get(value.strip(), "")
     if value is None:
         return "null"
     return "" if value or not isinstance(value, list | dict) else "(empty list)" if value == [] else "(empty object)"

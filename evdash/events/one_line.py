@@ -120,12 +120,13 @@ def _call(event: Event, default_name: str) -> OneLineText:
 def tool_return(event: Event) -> OneLineText:
     """Return the tool and its result."""
     result, is_flat = _present(event, event.profile.result_text)
-    shown_result = _arguments(result, is_flat) if result is not None else _listed(event)
+    if result is None:  # null, or no such field
+        shown_result = "null" if any(name in event.data for name in event.profile.result_text) else _listed(event)
+    else:
+        shown_result = _arguments(result, is_flat)
     return OneLineText(
         "",
-        one_line(
-            f"{event.tool or 'tool'} → {shown_result or ('(empty)' if result in ('', None) else '{}')}", LINE_CHARS
-        ),
+        one_line(f"{event.tool or 'tool'} → {shown_result or ('(empty)' if result == '' else '{}')}", LINE_CHARS),
         _joined(_tokens(event), _latency(event)),
     )
 

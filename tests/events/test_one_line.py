@@ -33,6 +33,7 @@ from tests.builders import event, wild_pairs
         ({"type": "tool.called", "tool": "get", "arguments": '{"id":"X1"}'}, "get X1"),
         ({"type": "tool.returned", "tool": "get", "result": "[]"}, "get → []"),
         ({"type": "tool.returned", "tool": "get", "result": "[1,2]"}, "get → [2 items]"),
+        ({"type": "tool.returned", "tool": "get", "data": '{"result": null}'}, "get → null"),
         (
             {"type": "error.occurred", "error": "Error: payment amount does not add up"},
             "Error: payment amount does not add up",
@@ -145,3 +146,13 @@ def test_a_number_of_thousands_of_digits_is_cut(fields: dict[str, str]) -> None:
     line = describe_event(event(**{name: value.format("7" * 5_000) for name, value in fields.items()}))
     assert all(len(part) <= LINE_CHARS + 1 for part in (line.label, line.text, line.metrics))
     assert "777…" in str(line)
+
+
+@pytest.mark.parametrize("result", [" " * 30 + "text", "\n" * 30 + "text", "[]" + " " * 20 + "text"])
+def test_a_result_that_begins_like_an_empty_one_is_not_empty(result: str) -> None:
+    assert turn_of(event(type="tool.returned", tool="find", result=result)).text == result
+
+
+def test_a_result_of_null_is_stated() -> None:
+    null = event(type="tool.returned", data='{"tool": "find", "result": null}')
+    assert (turn_of(null).text, str(describe_event(null))) == ("null", "find → null")
