@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from django.db.models import OuterRef, Subquery
+from django.db import connection
 
 from evdash.eventlog.bulk import existing
 from evdash.eventlog.event_pages import events_of
 from evdash.eventlog.filter_summary import matches_of
 from evdash.eventlog.group_progress import all_stream_numbers
 from evdash.eventlog.inheritance import Inheritance, logged_values
-from evdash.eventlog.models import AgentSession, ErrorGroup, ErrorGroupMember, LoggedEvent
+from evdash.eventlog.models import ErrorGroup, ErrorGroupMember, LoggedEvent
 from evdash.eventlog.stream_deltas import StreamDeltas, unapplied_deltas
 from evdash.events.clock_skew import bounded_time_us
 from evdash.events.deduplication import CountChange
@@ -31,6 +31,8 @@ from evdash.streams.shared_tail import SharedTail, TailReading
 
 GROUPS_MAX: Final = 50
 """Groups on a page, those with the most recent errors."""
+UNNAMED_MAX: Final = 200
+"""Sessions of a group whose user is read from the session, because their errors name none."""
 ERRORS_MAX: Final = 10_000
 """Errors of a filter that are grouped, the newest ones. Reading and grouping them takes about 0.1 s."""
 
@@ -52,6 +54,7 @@ class ErrorGroupRecord:
     first_stream: str
     first_id: EntryId  # the earliest error of the group
     last_id: EntryId
+    has_more_users: bool = False  # True: there may be more users, which were not counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +80,17 @@ def error_groups(tail: SharedTail, reading: TailReading, group: str, inheritance
             records[fingerprint] = group_of_summary(summary)
     ordered = sorted(records.values(), key=_newest_first, reverse=True)
     shown = [record for record in ordered if record.events][:GROUPS_MAX]
-    inherited = _inherited_users({record.fingerprint for record in shown}, added, inheritance)
+    inherited, inexact = _inherited_users({record.fingerprint for record in shown}, added, inheritance)
     empty = sum(not records[fingerprint].events for fingerprint in added)
     return ErrorGroups(
-        tuple(replace(each, users=each.users + len(inherited.get(each.fingerprint, ()))) for each in shown),
+        tuple(
+            replace(
+                each,
+                users=each.users + len(inherited.get(each.fingerprint, ())),
+                has_more_users=each.fingerprint in inexact,
+            )
+            for each in shown
+        ),
         ErrorGroup.objects.count() + len(added.keys() - logged) - empty,
     )
 
@@ -157,26 +167,47 @@ def _newest_first(record: ErrorGroupRecord) -> tuple[EntryId, str]:
 
 def _inherited_users(
     fingerprints: Set[str], added: Mapping[str, ErrorGroupSummary], inheritance: Inheritance
-) -> Mapping[str, Set[str]]:
-    """Return, by group, the users that errors inherit from their session, and that no error of the group names."""
-    users = defaultdict[str, set[str]](set)
-    unnamed = ErrorGroupMember.objects.filter(kind="unnamed", fingerprint__in=fingerprints)
-    declared = AgentSession.objects.filter(session_id=OuterRef("name")).exclude(declared_user="")
-    logged = unnamed.annotate(user=Subquery(declared.values("declared_user")[:1])).exclude(user=None)
-    for fingerprint, user in logged.values_list("fingerprint", "user").distinct():
-        users[fingerprint].add(user)
-    tailed = {session_id: values.user.text for session_id, values in inheritance.values.items() if values.user}
-    for fingerprint, session_id in unnamed.filter(name__in=list(tailed)).values_list("fingerprint", "name"):
-        users[fingerprint].add(tailed[session_id])
+) -> tuple[Mapping[str, Set[str]], Set[str]]:
+    """Return, by group, the users that errors inherit from their session, and that no error of the group names.
+
+    Also return the groups with more than UNNAMED_MAX sessions whose errors name no user: further users are not read.
+    """
+    sessions = _unnamed_sessions(fingerprints)
+    inexact = {fingerprint for fingerprint, names in sessions.items() if len(names) > UNNAMED_MAX}
     for fingerprint in fingerprints & added.keys():
-        new = {session_id for session_id in added[fingerprint].unnamed if session_id not in tailed}
-        values = logged_values(new) if new else {}
-        users[fingerprint] |= {each.user.text for each in values.values() if each.user}
-        users[fingerprint] |= {tailed[session_id] for session_id in added[fingerprint].unnamed & tailed.keys()}
+        sessions[fingerprint] |= added[fingerprint].unnamed
+    every = set().union(*sessions.values())
+    users_of = {session_id: values.user.text for session_id, values in logged_values(every).items()}
+    users_of |= {name: values.user.text for name, values in inheritance.values.items() if values.user}
+    users = {
+        fingerprint: {user for name in names if (user := users_of.get(name))} for fingerprint, names in sessions.items()
+    }
     wanted = [(fingerprint, "user", user) for fingerprint, names in users.items() for user in names]
     for fingerprint, _, user in existing(ErrorGroupMember, ("fingerprint", "kind", "name"), wanted):
         users[fingerprint].discard(user)
-    return {name: users[name] - (added[name].users if name in added else set()) for name in users}
+    return {name: users[name] - (added[name].users if name in added else set()) for name in users}, inexact
+
+
+def _unnamed_sessions(fingerprints: Set[str]) -> defaultdict[str, set[str]]:
+    """Return, by group, at most UNNAMED_MAX + 1 sessions with an error that names no user."""
+    sessions = defaultdict[str, set[str]](set)
+    if fingerprints:
+        statement = " UNION ALL ".join([_UNNAMED] * len(fingerprints))
+        parameters = [value for fingerprint in fingerprints for value in (fingerprint, UNNAMED_MAX + 1)]
+        with connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            for fingerprint, name in cursor.fetchall():
+                sessions[fingerprint].add(name)
+    return sessions
+
+
+# One statement for all groups. The ORM has no limit for each part of a union.
+_UNNAMED: Final = """
+    SELECT * FROM (
+        SELECT fingerprint, name FROM eventlog_errorgroupmember
+        WHERE fingerprint = %s AND kind = 'unnamed' ORDER BY name LIMIT %s
+    ) AS members
+"""
 
 
 def _merged(

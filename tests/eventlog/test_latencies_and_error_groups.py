@@ -9,6 +9,7 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evdash.eventlog import error_groups
 from evdash.eventlog.log_reader import LogReader
 from evdash.events.entry import Entry
 from evdash.events.error_fingerprints import masked
@@ -16,10 +17,11 @@ from evdash.events.filters.event_filter import EventFilter
 from evdash.events.latency_sketch import RELATIVE_ERROR, bucket_of, latency_ms_of, percentile_ms
 from evdash.ingest.projections.base import Projection
 from evdash.ingest.projections.error_groups import DebugProjection
+from evdash.ingest.projections.event_log import AuditProjection
 from evdash.ingest.projections.latency import AnalyticsProjection
 from evdash.ingest.worker import Worker
 from evdash.streams.consumer_group import GroupConsumer
-from tests.builders import STREAM, raw_entry, tail_of
+from tests.builders import STREAM, event, raw_entry, tail_of
 from tests.eventlog.conftest import GROUP, write
 
 
@@ -71,6 +73,24 @@ def test_latencies_and_error_groups_do_not_depend_on_how_far_the_workers_are(val
         ("flight <name> is full", "book", 2),
         ("flight <name> is full", "search", 2),
     ]
+
+
+@pytest.mark.django_db
+def test_users_that_errors_inherit_are_counted_up_to_a_bound(
+    valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(error_groups, "UNNAMED_MAX", 3)
+    starts = [event(f"{n}-1", type="session.started", session_id=f"s{n}", user_id=f"u{n}") for n in range(1, 7)]
+    errors = [event(f"{n}-2", type="error.occurred", session_id=f"s{n}", code="a", user_id="") for n in range(1, 7)]
+    errors += [event(f"{n}-3", type="error.occurred", session_id=f"s{n}", code="b") for n in range(1, 4)]
+    named = event("9-1", type="error.occurred", session_id="s9", user_id="u1", code="b")
+    AuditProjection(GROUP).apply([*starts, *errors, named])
+    DebugProjection("evdash-debug").apply([*errors, named])
+    shown = LogReader(tail_of(valkey), GROUP).error_groups(EventFilter()).shown
+    found = {group.code: (group.users, group.has_more_users) for group in shown}
+    assert found["b"] == (3, False)
+    assert 3 <= found["a"][0] <= 6
+    assert found["a"][1]
 
 
 @given(st.lists(st.floats(0.01, 1e7), min_size=1, max_size=60))
