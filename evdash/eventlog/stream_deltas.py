@@ -52,6 +52,7 @@ class StreamDeltas:
     version: frozenset[tuple[int, int]] = frozenset()  # of the tables: the number of batches by position
     taken_back: tuple[CountChange, ...] = ()  # changes of -1: events of the tables that are duplicates of these
     inheritance: Inheritance = NOTHING_INHERITED  # of the log's group only: other tables have own values of events
+    stream_ids: Mapping[str, int] = field(default_factory=dict)  # the log's numbers of the streams at that time
     _by_number: Mapping[int, CountChange] = field(default_factory=dict)
     _alike: Mapping[bytes, tuple[int, ...]] = field(default_factory=dict)  # by identity, the numbers that have it
     _logged: Mapping[int, bytes | None] = field(default_factory=dict)  # past the watermark, but already in the tables
@@ -221,7 +222,10 @@ def _unlogged(
     with _kept_lock:
         kept = _kept.setdefault(tail, {}).setdefault(group, _Kept())
     with kept.lock:
-        for answer in kept.answers:
+        # Another incarnation of a stream (incarnations.py) has another number, and none of the former duplicates.
+        stream_ids = {stream: numbers[stream] for stream in reading.slices}
+        answers = [answer for answer in kept.answers if answer.stream_ids == stream_ids]
+        for answer in answers:
             if answer.reading is reading and answer.version == tables.version:
                 return answer
     held = dict(reading.uncommitted(group))
@@ -235,9 +239,9 @@ def _unlogged(
         del held[number]
     with kept.lock:
         # The readings of several threads alternate. The most similar result leaves the fewest entries to compute.
-        before = min(
-            kept.answers, key=lambda each: len(each.numbers ^ held.keys()), default=StreamDeltas(TailReading({}), group)
-        )
+        answers = [answer for answer in kept.answers if answer.stream_ids == stream_ids]
+        nothing = StreamDeltas(TailReading({}), group, stream_ids=stream_ids)
+        before = min(answers, key=lambda each: len(each.numbers ^ held.keys()), default=nothing)
         answer = _changed(before, reading, held, logged, tables)
         kept.answers.append(answer)
         return answer
@@ -280,7 +284,9 @@ def _changed(
         *(change for change in before.taken_back if change.identity not in touched),
         *(change for change in count_changes if not change.is_new),
     )
-    answer = StreamDeltas(reading, before.group, tables.version, taken_back, inheritance, by_number, alike, logged)
+    answer = StreamDeltas(
+        reading, before.group, tables.version, taken_back, inheritance, before.stream_ids, by_number, alike, logged
+    )
     return _with_inherited(answer, before, again) if tables.inherits else answer
 
 
