@@ -469,3 +469,22 @@ def test_a_session_in_several_streams_names_them(browser: Client, write: Write, 
         index((STREAM, "other"))
     assert parse_page(browser.get("/sessions/s/")).facts["Streams"] == "in 2 streams: memory:events, other"
     assert "Streams" not in parse_page(browser.get("/sessions/t/")).facts
+
+
+def test_calls_inside_messages_and_returns_before_their_call_are_joined(
+    browser: Client, write: Write, index: Index
+) -> None:
+    inside = [{"id": f"c{n}", "type": "function", "function": {"name": f"tool_{n}", "arguments": "{}"}} for n in (1, 2)]
+    write(
+        event(0, type="message.added", role="assistant", tool_calls=json.dumps(inside)),
+        event(1, type="message.added", role="tool", tool_call_id="c1", content="18 degrees"),
+        event(2, type="tool.returned", call_id="early", result="r"),
+        event(3, type="tool.called", call_id="early", tool="early_tool"),
+    )
+    index()
+    page = session(browser)
+    assert page.facts["Tool calls"] == "3"
+    assert caption(page) == ["1 drawn call without a return: tool_2."]
+    assert page.values("data-entry", ".row:has(.row-waits)") == [f"{STREAM} {at(0)}"]
+    panel = session(browser, "?part=state")
+    assert panel.texts(".open-calls a") == ["tool_2 {}"]
