@@ -36,6 +36,7 @@ _LOGGED: Final = """
 _APPLIED: Final = """
     SELECT entry_id FROM eventlog_appliedentry WHERE position_id = %s AND entry_id >= %s AND entry_id <= %s
 """
+_ONE: Final = " LIMIT 1"
 _POSITIONS: Final = 'SELECT stream_id, id, batches FROM eventlog_groupposition WHERE "group" = %s'
 _OF_POSITIONS: Final = """
     SELECT identity, entry_id, occurred_us FROM eventlog_appliedentry
@@ -155,6 +156,7 @@ class _Tables:
 
     version: frozenset[tuple[int, int]]  # another one after each batch
     has: Callable[[int, EntryId, EntryId], set[bytes]]  # a stream's number and an ID range -> entries in the tables
+    has_after: Callable[[int, EntryId], bool]  # a stream's number and an entry -> whether the tables have a later one
     counted: Callable[[Collection[bytes]], Mapping[bytes, Counted]]
     inherits: bool = False  # events in these tables have what they inherit
 
@@ -181,9 +183,12 @@ def pending_deltas(tail: SharedTail, reading: TailReading, group: str, numbers: 
     def has(stream_id: int, oldest: EntryId, newest: EntryId) -> set[bytes]:
         return _ids_between(_LOGGED, stream_id, oldest, newest)
 
+    def has_after(stream_id: int, entry_id: EntryId) -> bool:
+        return bool(_ids_between(_LOGGED + _ONE, stream_id, entry_id.next(), EntryId.MAX))
+
     version = frozenset((position, batches) for _, position, batches in _positions(group))
     counted = partial(counted_in_log, stream_ids=numbers.values())
-    return _unlogged(tail, reading, group, numbers, _Tables(version, has, counted, inherits=True))
+    return _unlogged(tail, reading, group, numbers, _Tables(version, has, has_after, counted, inherits=True))
 
 
 def unapplied_deltas(tail: SharedTail, reading: TailReading, group: str, numbers: Mapping[str, int]) -> StreamDeltas:
@@ -196,10 +201,13 @@ def unapplied_deltas(tail: SharedTail, reading: TailReading, group: str, numbers
         position = positions.get(stream_id, -1)
         return _ids_between(_APPLIED, position, oldest, newest)
 
+    def has_after(stream_id: int, entry_id: EntryId) -> bool:
+        return bool(_ids_between(_APPLIED + _ONE, positions.get(stream_id, -1), entry_id.next(), EntryId.MAX))
+
     def counted(identities: Collection[bytes]) -> Mapping[bytes, Counted]:
         return counted_of_positions(positions.values(), identities)
 
-    return _unlogged(tail, reading, group, numbers, _Tables(version, has, counted))
+    return _unlogged(tail, reading, group, numbers, _Tables(version, has, has_after, counted))
 
 
 def _ids_between(statement: str, number: int, oldest: EntryId, newest: EntryId) -> set[bytes]:
@@ -242,7 +250,7 @@ def _unlogged(
         answers = [answer for answer in kept.answers if answer.stream_ids == stream_ids]
         nothing = StreamDeltas(TailReading({}), group, stream_ids=stream_ids)
         before = min(answers, key=lambda each: len(each.numbers ^ held.keys()), default=nothing)
-        answer = _changed(before, reading, held, logged, tables)
+        answer = _changed(before, reading, held, logged, tables, numbers)
         kept.answers.append(answer)
         return answer
 
@@ -253,6 +261,7 @@ def _changed(
     held: Mapping[int, Held],
     logged: Mapping[int, bytes | None],
     tables: _Tables,
+    numbers: Mapping[str, int],
 ) -> StreamDeltas:
     """Return the result for these events, computed from the result `before`.
 
@@ -264,14 +273,18 @@ def _changed(
     # If the tail does not reach down to the log's watermark, it lacks entries that the log gains. An event of the tail
     # may duplicate one of them.
     has_come_to_tail = reading.reaches(before.group) and not before.reading.reaches(before.group)
-    inheritance = _inheritance(before, reading, tables, gone, moved)
-    if not (gone or come or moved or has_come_to_tail or inheritance is not before.inheritance):
+    # So does an older reading, once the tables have entries that were written after it.
+    is_older = tables.version != before.version and any(
+        tables.has_after(numbers[stream], each.position) for stream, each in reading.slices.items()
+    )
+    inheritance = _inheritance(before, reading, tables, gone, moved, is_older=is_older)
+    if not (gone or come or moved or has_come_to_tail or is_older or inheritance is not before.inheritance):
         return replace(before, reading=reading, version=tables.version)
     touched = {before._by_number[number].identity for number in gone}
     touched |= {held[number].event.identity for number in come}
     touched |= {logged[number] if number in logged else before._logged[number] for number in moved}
     alike = _alike_now(before, gone, [held[number] for number in come])
-    if has_come_to_tail:
+    if has_come_to_tail or is_older:
         touched |= _in_parts(tables.counted, alike.keys()).keys()
     again = come | {number for key in touched if key for number in alike.get(key, ())}
     worked_out = [held[number] for number in sorted(again)]
@@ -296,6 +309,8 @@ def _inheritance(
     tables: _Tables,
     gone: Iterable[int],
     moved: Iterable[int],
+    *,
+    is_older: bool,
 ) -> Inheritance:
     """Return the inheritance now. It reads sessions again that the log may have changed."""
     if not tables.inherits:
@@ -305,7 +320,7 @@ def _inheritance(
             return before.inheritance
         return inheritance_of(reading, before.inheritance, (), has_same_log=True)
     unsure = None
-    if reading.reaches(before.group) and before.reading.reaches(before.group):
+    if not is_older and reading.reaches(before.group) and before.reading.reaches(before.group):
         # Every entry that workers have committed in between was in the tail.
         everything = {**before.reading.uncommitted(before.group), **reading.uncommitted(before.group)}
         unsure = {everything[number].event.session_id for number in (*gone, *moved) if number in everything}

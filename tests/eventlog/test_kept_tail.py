@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from evdash.eventlog.log_reader import LogReader
@@ -45,6 +45,16 @@ class Written:
     more: tuple[str, ...] = ()
 
 
+RETRIED = Written(STREAM, "a", "s1", "", "e2", ("call_id", "c1", "tool", "t1"))
+DECLARED_LATER = (
+    Written(STREAM, "a", "s1", "", ""),
+    "audit",
+    "debug",
+    Written(STREAM, "session.started", "s1", "", "e2", ("model", "m1")),
+    Written(STREAM, "error.occurred", "s1", "", "e1"),
+    "audit",
+    Written("other", "a", "", "", "e2"),
+)
 _STEPS = st.one_of(
     st.builds(
         Written,
@@ -168,6 +178,13 @@ def later_answers(reader: LogReader) -> list[Any]:
     bound=st.sampled_from([3, 10_000]),
     dropped_from=st.sampled_from([1, 1_000]),
 )
+@example(
+    steps=["audit", Written(STREAM, "a", "", "", ""), RETRIED, "delete the stream", RETRIED, "audit"],
+    looks=2,
+    bound=10_000,
+    dropped_from=1,
+)
+@example(steps=DECLARED_LATER, looks=2, bound=10_000, dropped_from=1)
 def test_a_kept_tail_gives_what_a_new_one_gives(
     valkey: redis.Redis,
     make_worker: MakeWorker,
