@@ -65,16 +65,17 @@ def run(client: redis.Redis, publisher: Publisher, *, seed: int, stop: Event) ->
     now_s = time.time()
     info = stream_info(client, publisher.stream)
     last_id = info.last_generated_id if info is not None else EntryId.MIN
-    watch = Watch(client, publisher.stream, last_id)
     if last_id != EntryId.MIN:
-        write_live(simulate(seed, now_s, now_s), publisher, stop, watch)
+        write_live(simulate(seed, now_s, now_s), publisher, stop, Watch(client, publisher.stream, last_id))
         return
     events = simulate(seed, now_s - HISTORY_S, now_s)
     history: list[NewEvent] = []
     for event in events:
         if event.timestamp >= now_s:
-            publisher.publish_many(with_entry_ids(history))
-            write_live(chain([event], events), publisher, stop, watch)
+            written = list(with_entry_ids(history))
+            publisher.publish_many(written)
+            after = written[-1].entry_id if written else None  # to check the history would delay the first live event
+            write_live(chain([event], events), publisher, stop, Watch(client, publisher.stream, after or EntryId.MIN))
             return
         history.append(event)
 
