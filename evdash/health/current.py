@@ -86,5 +86,5 @@ _kept = KeptHealth()
 
 
 def current_health() -> Health:
-    """Return the conditions, at most some seconds old: most pages do not wait for Redis on their account."""
+    """Return the conditions, at most some seconds old. Few pages wait for a new reading."""
     return _kept.get()

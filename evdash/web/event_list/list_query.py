@@ -188,9 +188,8 @@ class EntryCursorQuery:
     before: EntryId | None = None
     after: EntryId | None = None
     user_id: str = ""  # limits a list of sessions to one user
-    range: EventFilter = field(
-        default_factory=EventFilter
-    )  # a time range alone, which limits a list of sessions or users
+    # A time range alone, which limits a list of sessions or users.
+    range: EventFilter = field(default_factory=EventFilter)
 
     @classmethod
     def from_request(cls, request: HttpRequest) -> Self:
