@@ -6,7 +6,7 @@ import re
 
 import pytest
 import redis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from evdash.config.environment import Configuration
@@ -55,17 +55,25 @@ def test_a_group_and_a_consumer_of_any_name_are_read_and_claimed_from(valkey: re
 
 
 @given(st.lists(st.tuples(tricky.filter(bool), st.booleans()), min_size=1, max_size=4))
+@example([(b"\x1c", False)])
+@example([("\u2003".encode(), False), (b"\xc2", False), (b"\xa0", False)])
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 def test_an_entry_has_the_configured_name_of_its_stream(
     valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch, pieces: list[tuple[bytes, bool]]
 ) -> None:
-    def as_written(piece: bytes, is_escaped: bool) -> bytes:
-        signs = rb"[\x00-\xff]" if is_escaped else rb"[\\\x00,\s\"]"
-        return re.sub(signs, lambda sign: b"\\x%02x" % ord(sign[0]), piece, flags=re.DOTALL)
+    def escaped(piece: bytes) -> str:
+        return "".join(f"\\x{byte:02x}" for byte in piece)
+
+    def as_written(piece: bytes, is_escaped: bool) -> str:
+        # os.fsdecode gives bytes that are not UTF-8 as in os.environ.
+        signs = os.fsdecode(piece)
+        return escaped(piece) if is_escaped else re.sub(r'[\\\x00,"]', lambda sign: escaped(sign[0].encode()), signs)
 
     raw = b"".join(piece for piece, _ in pieces)
-    written = b"".join(itertools.starmap(as_written, pieces))
-    monkeypatch.setenv("EVDASH_STREAMS", os.fsdecode(written))
+    written = os.fsdecode(os.fsencode("".join(itertools.starmap(as_written, pieces))))  # a character of two pieces is one
+    # White space of any kind around a name is not part of it, unless escaped.
+    written = "".join(escaped(sign.encode()) if sign.isspace() else sign for sign in written)
+    monkeypatch.setenv("EVDASH_STREAMS", written)
     [name] = Configuration.from_environment().streams
     valkey.flushall()
     valkey.execute_command("XADD", raw, "1-1", "type", "x")
