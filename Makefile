@@ -2,6 +2,7 @@
 # make dev            start evdash, and start it again whenever its code or a template changes
 # make test           run every check, the browser's included; some tests only: make test T=tests/events
 # make check-fast     run format, lint, types and the tests that start no process, with fewer examples
+# make search         run the property tests with other examples, ROUNDS times: make search ROUNDS=10
 # make shots          save pictures of every page to shots/: 1440 and 400 px wide, light and dark
 # make test-database  run the tests of event log, ingest and input limits on the server that DATABASE_URL names
 # make soak           inject faults for an hour: killed workers, lost Redis, failing commits (ARGS="--hours 8")
@@ -11,7 +12,7 @@
 # make help           list these commands
 # Each command first creates .venv, once, and again when the requirements have changed.
 
-.PHONY: run dev test check-fast shots test-database soak bench-live bench-load format help install install-dev
+.PHONY: run dev test check-fast search shots test-database soak bench-live bench-load format help install install-dev
 .DEFAULT_GOAL := run
 
 VENV := .venv
@@ -23,6 +24,7 @@ DEVELOPMENT_SCRIPTS := node_modules/installed-dev
 PRETTIER := $(BIN)/python -m tests.platform.prettier
 TEMPLATES := $(BIN)/python -m tests.platform.format_templates
 ARGS ?=
+ROUNDS ?= 1
 T ?=
 
 run: install
@@ -57,6 +59,9 @@ check-fast: install-dev
 	$(TEMPLATES) --check
 	$(BIN)/mypy
 	$(BIN)/pytest -m "not browser and not processes" --numprocesses 2 --hypothesis-profile fast
+
+search: install-dev
+	for round in $$(seq $(ROUNDS)); do $(BIN)/pytest -m "hypothesis and not browser" --hypothesis-profile search || exit 1; done
 
 shots: install-dev
 	@exec $(BIN)/python -m tests.shots $(ARGS)
