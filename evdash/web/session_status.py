@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from django.conf import settings
 
-from evdash.events.clock_skew import entry_time
 from evdash.events.summaries import SessionSummary
-
-# Synchronized clocks of two machines differ by less than this, and producers write an event soon after it occurs.
-AGREE_WITHIN: Final = timedelta(minutes=1)
+from evdash.web.clocks import AGREE_WITHIN, redis_time
 
 Value = TypeVar("Value", datetime, timedelta)
 
@@ -40,8 +37,7 @@ def session_times(summary: SessionSummary, now: datetime | None = None) -> Sessi
     Redis's clock is used if its time is known and differs from the producers' by more than AGREE_WITHIN. It is a
     single clock, so its start and end are in order, and it decides whether the session runs.
     """
-    latest = (now or datetime.now(UTC)) + AGREE_WITHIN
-    first, last = (entry_time(entry_id, latest) for entry_id in (summary.first_id, summary.last_id))
+    first, last = (redis_time(entry_id, now) for entry_id in (summary.first_id, summary.last_id))
     return SessionTimes(
         started=_clocked(summary.started_at, first),
         last=_clocked(summary.last_at, last),

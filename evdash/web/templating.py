@@ -16,15 +16,15 @@ from django.utils.safestring import SafeString
 from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
 
-from evdash.events.clock_skew import entry_time
-from evdash.events.entry import EntryId
+from evdash.events.event import Event
 from evdash.events.event_types import category_of
 from evdash.events.message_parts import PICTURE_MAX_BYTES
 from evdash.events.summaries import SessionSummary, UserSummary
 from evdash.web import control_characters, formatting
+from evdash.web.clocks import redis_time
 from evdash.web.input_limits import PARAMETER_MAX_CHARS, PASSWORD_MAX_CHARS, USER_NAME_MAX_CHARS
 from evdash.web.links import session_address, user_address
-from evdash.web.session_status import AGREE_WITHIN, outcome_text, session_status, session_times
+from evdash.web.session_status import outcome_text, session_status, session_times
 
 
 def visible(text: object) -> SafeString | str:
@@ -42,18 +42,36 @@ def number(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
 
 
-def clock(moment: datetime, entry_id: EntryId | None = None) -> SafeString:
-    """Return a time (UTC) as a row shows it: day and milliseconds, with the full time and entry ID as tooltip.
+def row_times(event: Event) -> SafeString:
+    """Return the time of an event (UTC) as a row shows it: day and milliseconds, both clocks and entry ID as tooltip.
 
-    A time of another year has its year and no milliseconds.
+    If Redis's time of the entry is known and differs from the producer's, both are returned: the class of the list
+    (row.css) shows one of them. A time of another year has its year and no milliseconds.
     """
-    moment = moment.astimezone(UTC)
-    time = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"
+    now = datetime.now(UTC)
+    produced, entry_id = event.occurred_at.astimezone(UTC), f"entry ID {event.entry_id}"
+    by_producer = f"{_to_milliseconds(produced)} UTC"
+    written = redis_time(event.entry_id, now)
+    if written is None or written == produced:
+        of_producer = " (producer)" if event.time_source == "timestamp" else ""
+        return _row_time(produced, f"{by_producer}{of_producer}\n{entry_id}", now)
+    by_redis = f"{_to_milliseconds(written)} UTC"
+    return SafeString(
+        _row_time(produced, f"{by_producer} (producer)\nRedis: {by_redis}\n{entry_id}", now, "by-producer")
+        + _row_time(written, f"{by_redis} (Redis)\nproducer: {by_producer}\n{entry_id}", now, "by-redis")
+    )
+
+
+def _row_time(value: datetime, title: str, now: datetime, css_class: str = "") -> SafeString:
     # In another year, the year is more useful than the milliseconds.
-    is_this_year = moment.year == datetime.now(UTC).year
-    day, shown = (f"{moment:%d %b}", time) if is_this_year else (_dated(moment), time[:8])
-    title = f"{_dated(moment)} {time} UTC" + (f"\nentry ID {entry_id}" if entry_id else "")
-    return _time(moment, title, "row", f'<span class="day">{day}</span> {shown}')
+    is_this_year = value.year == now.year
+    day = f"{value:%d %b}" if is_this_year else _dated(value)
+    shown = f"{value:%H:%M:%S}" + (f".{value.microsecond // 1000:03d}" if is_this_year else "")
+    return _time(value, title, "row", f'<span class="day">{day}</span> {shown}', css_class)
+
+
+def _to_milliseconds(value: datetime) -> str:
+    return f"{_dated(value)} {value:%H:%M:%S}.{value.microsecond // 1000:03d}"
 
 
 def moment(value: datetime | None) -> SafeString | str:
@@ -81,7 +99,7 @@ def last_entry(summary: SessionSummary | UserSummary) -> SafeString:
     """
     now = datetime.now(UTC)
     produced = f"{_dated(summary.last_at)} {summary.last_at:%H:%M:%S} UTC"
-    written = entry_time(summary.last_id, now + AGREE_WITHIN)
+    written = redis_time(summary.last_id, now)
     title = f"{_dated(written)} {written:%H:%M:%S} UTC\nproducer: {produced}" if written else f"{produced} (producer)"
     shown = written or summary.last_at
     return _time(shown, title, "ago", formatting.format_age(shown, now))
@@ -107,10 +125,11 @@ def _dated(value: datetime) -> str:
     return f"{value.year:04d}-{value.month:02d}-{value.day:02d}"
 
 
-def _time(value: datetime, title: str, form: str, shown: str) -> SafeString:
+def _time(value: datetime, title: str, form: str, shown: str, css_class: str = "") -> SafeString:
     # Nothing is escaped: all of it is made of numbers and of evdash's own words. A page has hundreds of times.
     exact = value.isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return SafeString(f'<time datetime="{exact}" title="{title}" data-form="{form}">{shown}</time>')
+    of_class = f' class="{css_class}"' if css_class else ""
+    return SafeString(f'<time{of_class} datetime="{exact}" title="{title}" data-form="{form}">{shown}</time>')
 
 
 def full_time(value: datetime) -> str:
@@ -128,7 +147,6 @@ _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "ago": ago,
     "capfirst": defaultfilters.capfirst,
     "category": category_of,
-    "clock": clock,
     "events_word": events_word,
     "filesize": formatting.format_size,
     "full_time": full_time,
@@ -139,6 +157,8 @@ _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "percent": formatting.format_percent,
     "pluralize": defaultfilters.pluralize,
     "rate": rate,
+    "redis_time": redis_time,
+    "row_times": row_times,
     "seconds_long": seconds_long,
     "session_address": session_address,
     "outcome_text": outcome_text,

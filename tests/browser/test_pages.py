@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from evdash.streams.publisher import Publisher
+from evdash.streams.publisher import NewEvent, Publisher
 from tests.browser.conftest import Running
 
 pytestmark = pytest.mark.browser
@@ -49,6 +49,21 @@ def test_every_page_opens_without_a_complaint_and_fits_the_window(page: Page, pu
         assert response is not None
         assert response.status == 200, path
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+def test_a_list_of_events_is_sorted_by_the_time_that_it_shows(page: Page, publisher: Publisher) -> None:
+    for time_s in (1_714_000_000, 1_767_225_600, 1_763_719_200):
+        publisher.publish_many([NewEvent("message.added", "clocks", "u", timestamp=time_s)])
+    page.goto("/events/?q=session:clocks")
+    shown = page.locator(".row time:visible")
+    expect(shown).to_have_count(3)
+    times = [each.get_attribute("datetime") or "" for each in shown.all()]
+    assert times == sorted(times, reverse=True)
+    assert min(times) > "2026-01-02"
+    page.goto("/sessions/clocks/")
+    times = [each.get_attribute("datetime") or "" for each in page.locator(".row time:visible").all()]
+    assert [time[:4] for time in times] == ["2024", "2026", "2025"]
+    expect(page.locator(".row [role=img][aria-label^='Producer time is']")).to_have_count(1)
 
 
 def test_a_narrow_rail_shows_the_current_page_and_the_badges(page: Page) -> None:

@@ -70,7 +70,9 @@ def test_an_entry_has_the_configured_name_of_its_stream(
         return escaped(piece) if is_escaped else re.sub(r'[\\\x00,"]', lambda sign: escaped(sign[0].encode()), signs)
 
     raw = b"".join(piece for piece, _ in pieces)
-    written = os.fsdecode(os.fsencode("".join(itertools.starmap(as_written, pieces))))  # a character of two pieces is one
+    written = os.fsdecode(
+        os.fsencode("".join(itertools.starmap(as_written, pieces)))
+    )  # a character of two pieces is one
     # White space of any kind around a name is not part of it, unless escaped.
     written = "".join(escaped(sign.encode()) if sign.isspace() else sign for sign in written)
     monkeypatch.setenv("EVDASH_STREAMS", written)

@@ -253,8 +253,43 @@ def test_where_clocks_differ_both_are_told_and_the_status_goes_by_the_one_that_i
     assert title.endswith(" UTC\nproducer: 2025-11-21 10:00:09 UTC")
     of_user = parse_page(browser.get("/users/"))
     assert of_user.values("title", "tbody time[data-form=ago]") == [title], "the same time for the same entry"
-    assert page.texts(".list-order") == ["Order: arrival (entry ID). Times: producer."]
+    assert page.texts(".list-order") == ["Order: Redis (entry ID). Times: producer"]
     assert listed["Outcome"] == "running"
+
+
+def test_a_row_has_the_times_of_both_clocks_and_its_list_names_the_one_that_it_shows(
+    browser: Client, write: Write
+) -> None:
+    own = {"session_id": "s", "type": "a"}
+    write(
+        entry("7-0", **own, timestamp="1780000000"),  # a chosen ID, not a time
+        entry("1780000000000-0", **own, timestamp="2025-11-21T10:00:00Z"),
+        entry("1780000001000-0", **own, timestamp="1780000001"),
+        entry("1780000002000-0", **own),
+    )
+    times = [
+        [(None, "2026-05-28 20:26:40.000 UTC (producer)\nentry ID 7-0")],
+        [
+            ("by-producer", "2025-11-21 10:00:00.000 UTC (producer)\nRedis: 2026-05-28 20:26:40.000 UTC"),
+            ("by-redis", "2026-05-28 20:26:40.000 UTC (Redis)\nproducer: 2025-11-21 10:00:00.000 UTC"),
+        ],
+        [(None, "2026-05-28 20:26:41.000 UTC (producer)\nentry ID 1780000001000-0")],
+        [(None, "2026-05-28 20:26:42.000 UTC\nentry ID 1780000002000-0")],
+    ]
+    times[1] = [(name, f"{title}\nentry ID 1780000000000-0") for name, title in times[1]]
+    lists = {
+        "/sessions/s/": ("Order: Redis (entry ID). Times: producer", times),
+        "/events/": ("Order and times: Redis (entry ID). Range and chart: producer", times[::-1]),
+    }
+    for address, (named, expected) in lists.items():
+        page = parse_page(browser.get(address))
+        found = [
+            [(each.attributes.get("class"), each.attributes["title"]) for each in row.css("time")]
+            for row in page.all(".row-time")
+        ]
+        assert (page.texts(".list-order"), found) == ([named], expected)
+    opened = parse_page(browser.get("/events/memory:events/1780000000000-0/"))
+    assert opened.definitions["Time"] == ["2025-11-21 10:00:00 UTC (producer) 2026-05-28 20:26:40 UTC (Redis)"]
 
 
 def test_what_a_retry_wrote_is_folded_into_its_first_with_the_number(browser: Client, write: Write) -> None:
