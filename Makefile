@@ -1,5 +1,5 @@
 # make run            start evdash; options in ARGS: make run ARGS="--port 8001 --no-demo"
-# make dev            start evdash, and start it again whenever its code or a template changes
+# make dev            start evdash, and start it again whenever its code, a template or a static file changes
 # make test           run every check, the browser's included; some tests only: make test T=tests/events
 # make check-fast     run format, lint, types and the tests that start no process, with fewer examples
 # make search         run the property tests with other examples, ROUNDS times: make search ROUNDS=10
@@ -31,7 +31,7 @@ run: install
 	@exec $(BIN)/python manage.py up $(ARGS)
 
 dev: install-dev
-	@exec $(BIN)/watchfiles --ignore-paths data "$(BIN)/python manage.py up $(ARGS)" evdash templates
+	@exec $(BIN)/watchfiles --ignore-paths data "$(BIN)/python manage.py up $(ARGS)" evdash templates static
 
 help:
 	@sed -n 's/^# make /make /p' Makefile

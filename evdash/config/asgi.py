@@ -24,7 +24,7 @@ pages = Pages(settings.EVDASH.requests_at_once, settings.EVDASH.requests_waiting
 
 async def http(scope: dict[str, Any], receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
     """Send requests for static files, which take no thread, to Django, and all others to the pages."""
-    application = static_files if scope["path"].startswith(settings.STATIC_URL) else pages
+    application = static_files if scope["path"].startswith("/static/") else pages
     await application(scope, receive, send)
 
 

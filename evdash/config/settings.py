@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from evdash.config.environment import CHECKOUT, Configuration
 from evdash.config.secret_key import cookie_suffix, secret_key
+from evdash.config.static_files import keep_forever, version_of
 from evdash.logs import logging_configuration
 
 EVDASH = Configuration.from_environment()
@@ -42,6 +43,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
     "evdash.web.input_limits.InputLimits",
+    "evdash.web.compression.CompressedPages",
     "servestatic.middleware.ServeStaticMiddleware",
     "evdash.accounts.middleware.NotStored",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -77,13 +79,13 @@ USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"
 
-# Static files are served from their source directories, with a validator instead of a hash in the name. Nothing has to
-# be collected before a start, and a page never loads the script of another version.
-STATIC_URL = "/static/"
+# Static files are served from their source directories, below an address with their version. Nothing has to be
+# collected before a start, and a page never loads the script of another version.
 STATICFILES_DIRS = [CHECKOUT / "static", ("idiomorph", CHECKOUT / "node_modules/idiomorph/dist")]
+STATIC_URL = f"/static/{version_of((CHECKOUT / 'static', CHECKOUT / 'node_modules/idiomorph/dist'), 'django-htmx')}/"
 SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_AUTOREFRESH = DEBUG
-SERVESTATIC_MAX_AGE = 0
+SERVESTATIC_ADD_HEADERS_FUNCTION = None if DEBUG else keep_forever
 SERVESTATIC_ALLOW_ALL_ORIGINS = False
 
 # Sign-in. Every view requires it unless the view is exempt (accounts.middleware).

@@ -214,8 +214,8 @@ def test_a_sign_in_with_a_bad_name_or_password_is_refused(client: Client, name: 
 
 
 async def test_files_are_served_without_bad_addresses(transactional_db: None) -> None:
-    assert (await AsyncClient().get("/static/icon.svg")).status_code == 200
-    assert (await AsyncClient().get("/static/icon%00.svg")).status_code == 400
+    assert (await AsyncClient().get(f"{settings.STATIC_URL}icon.svg")).status_code == 200
+    assert (await AsyncClient().get(f"{settings.STATIC_URL}icon%00.svg")).status_code == 400
     assert (await AsyncClient().get(f"/static/{TOO_LONG}")).status_code == 400
 
 
