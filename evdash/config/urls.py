@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
+handler400 = "evdash.web.error_pages.bad_request"
 handler500 = "evdash.web.error_pages.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [

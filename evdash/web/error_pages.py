@@ -7,9 +7,11 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, Final, Literal, ParamSpec, cast
 
+from django.core.exceptions import DisallowedRedirect
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
+from django.utils.http import MAX_URL_REDIRECT_LENGTH
 
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Coverage
@@ -96,6 +98,15 @@ def message_page(
         "look_again_s": look_again_s,
     }
     return page(request, "message_page.html", title, context, coverage=coverage, status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Return the response to a request that Django refuses: its handler400. The log has Django's message."""
+    if isinstance(exception, DisallowedRedirect):
+        sentence = f"The address of the result has more than {MAX_URL_REDIRECT_LENGTH:,} characters. Shorten the text."
+    else:
+        sentence = "The request is not valid."
+    return HttpResponse(render_to_string("400.html", {"sentence": sentence}), status=400)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -169,6 +169,12 @@ def test_longer_values_are_refused_with_a_sentence(site: Client) -> None:
     assert sentence == "The parameter q has 8,001 characters; the limit is 8,000. Shorten it.\n"
 
 
+def test_a_search_whose_address_would_be_too_long_is_refused_with_a_sentence(site: Client) -> None:
+    response = site.get("/search/", {"q": "漢" * 3_000})
+    assert response.status_code == 400
+    assert "more than 16,384 characters. Shorten the text." in response.content.decode()
+
+
 @pytest.mark.parametrize("value", [NUL, LONG, "x" * (FIELD_MAX_CHARS + 1)], ids=["NUL", "long", "too long"])
 def test_bad_form_fields_fail_nowhere(site: Client, value: str) -> None:
     def responses() -> Iterator[tuple[str, int, str]]:
