@@ -11,7 +11,7 @@ from typing import Any, Final
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet, Sum, TextField, Value
-from django.db.models.functions import StrIndex, Substr
+from django.db.models.functions import Coalesce, NullIf, StrIndex, Substr
 
 from evdash.eventlog.event_query import duplicates_query, log_query
 from evdash.eventlog.models import LoggedEvent, TypeCount
@@ -23,7 +23,7 @@ from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.keys import IS, Condition, FilterKey, facet_keys
-from evdash.events.filters.search_text import excerpt_chars, facet_needle, field_value, search_text
+from evdash.events.filters.search_text import excerpt_chars, field_value, search_text, value_needles
 
 # Counts, facets and histogram use at most this number of the newest matches, which takes about 20 ms.
 SAMPLE_MAX = 5_000
@@ -95,7 +95,7 @@ def filter_summary(
     counted_ones = matching.counted
     if len(counted_ones) > SAMPLE_MAX:
         counted_ones = sorted(counted_ones, key=_place, reverse=True)[: SAMPLE_MAX + 1]
-    logged = _values(matching.rows.values_list(*_SAMPLED, *map(_excerpt, _field_facets())))
+    logged = raw_values(matching.rows.values_list(*_SAMPLED, *map(_excerpt, _field_facets())))
     complete = matching.complete and len(counted_ones) + len(logged) <= SAMPLE_MAX
     sample = _sample_of(counted_ones, logged[: max(0, SAMPLE_MAX - len(counted_ones))], numbers)
     if complete or not _is_counted(filter):
@@ -170,7 +170,7 @@ def _place(event: Event) -> EntryId:
     return event.entry_id
 
 
-def _values(rows: QuerySet[LoggedEvent, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+def raw_values(rows: QuerySet[LoggedEvent, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """Return the rows as the database driver reads them; Django's conversion takes as long as reading them."""
     try:
         statement, parameters = rows.query.sql_with_params()
@@ -210,12 +210,19 @@ def _field_facets() -> tuple[FilterKey, ...]:
 
 
 def _excerpt(key: FilterKey) -> Substr:
+    return value_excerpt(key.field, FIELD_VALUE_CHARS)
+
+
+def value_excerpt(name: str, max_chars: int) -> Substr:
     """Return the excerpt of a row's search text that begins with the field; some other part if the row lacks it.
 
-    The database searches the texts of a sample, at most SAMPLE_MAX + 1. Without such keys it does not read them.
+    The database searches the texts of a sample. Without such an expression it does not read them.
     """
-    needle = Value(facet_needle(key.field), output_field=TextField())
-    return Substr("search_text", StrIndex("search_text", needle), excerpt_chars(key.field, FIELD_VALUE_CHARS))
+    places = [
+        NullIf(StrIndex("search_text", Value(needle, output_field=TextField())), Value(0))
+        for needle in value_needles(name)
+    ]
+    return Substr("search_text", Coalesce(*places, Value(1)), excerpt_chars(name, max_chars))
 
 
 def _facet(counts: Mapping[str, int], chosen: Collection[str]) -> tuple[FacetValue, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from itertools import islice
 
+from evdash.eventlog.breakdowns import breakdown_of
 from evdash.eventlog.error_groups import GROUPS_MAX, ErrorGroups, group_of_summary
 from evdash.eventlog.filter_summary import summary_of
 from evdash.eventlog.latencies import Latencies, latencies_of
@@ -30,6 +31,7 @@ from evdash.eventlog.session_queries import outline_of
 from evdash.eventlog.session_snapshots import Step
 from evdash.eventlog.summaries import RECENT_ERRORS, days_of, overview_of, page_by_last_id
 from evdash.eventlog.time_buckets import in_us, whole_minutes, within
+from evdash.events.breakdown import Breakdown
 from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.error_groups import error_groups_of
@@ -181,6 +183,9 @@ class SandboxReader(Reader):
 
     def latencies(self, since: datetime | None = None, until: datetime | None = None) -> Latencies:
         return latencies_of(self._contents.changes, *whole_minutes(since, until))
+
+    def breakdown(self, filter: EventFilter, key: str) -> Breakdown:
+        return breakdown_of(self._contents.changes[::-1], filter, key, self.now)
 
     def error_groups(self, filter: EventFilter) -> ErrorGroups:
         matches = filter.errors().predicate(self.now)

@@ -28,5 +28,5 @@ from tests.builders import raw_entry
 def test_a_field_is_filtered_by_the_key_whose_value_it_is(name: str, value: str, term: str) -> None:
     told = decode(raw_entry((name, value)))
     [view] = field_views(told, EventFilter())
-    assert parse_qs(view.include_query)["q"] == [term]
+    assert parse_qs(view.queries.include)["q"] == [term]
     assert EventFilter.parse(term).matches(told)

@@ -36,29 +36,40 @@ def search_text(event: Event) -> str:
 
     It includes the fields of a newer version.
     """
-    records: list[str] = []
-    written: set[str] = set()
+    records = _records(event)
+    text = b"".join(records) + b"\x1e"
+    signs = text.count(b"\x1e") - 1, text.count(b"\x1d"), text.count(b"\x1f")
+    if signs != (len(records),) * 3 or b"\0" in text:
+        return b"".join(_records(event, may_have_signs=True)).decode() + _BETWEEN_FIELDS
+    return text.decode()
+
+
+def _records(event: Event, *, may_have_signs: bool = False) -> list[bytes]:
+    """Return the records of the search text (UTF-8). Without `may_have_signs` a value may contain a separator."""
     json_name = event.json_field
+    records: list[bytes] = []
     for raw_name, raw_value in event.entry.pairs:
-        name = name_of(raw_name)
-        written.add(name)
-        # Most values: this is a third of the time of the calls below.
-        if raw_value.isascii() and raw_value[:1] not in _JSON_STARTS and name != json_name:
-            folded = raw_value.lower().decode("ascii")
-            records.append(_start_of_record(name) + (_unreserved(folded) if _SIGN.search(folded) else folded))
+        # Most values: this is a tenth of the time of the general way.
+        is_plain = raw_value[:1] not in _JSON_STARTS and raw_value.isascii() and not may_have_signs
+        if is_plain and (json_name is None or name_of(raw_name) != json_name):
+            records.append(_start_of_record(raw_name) + raw_value.lower())
             continue
-        value = text_of(raw_value)[0]
-        json_value = event.data.get(name) if name == event.json_field else _json_of(value)
+        name, value = name_of(raw_name), text_of(raw_value)[0]
+        json_value = event.data.get(name) if name == json_name else _json_of(value)
         if json_value is None:
-            records.append(_record("", name, value))
-        elif name == event.json_field and isinstance(json_value, Mapping):
-            records.extend(_records_of_json(f"{name}.", "", json_value))
-            written |= json_value.keys()
+            records.append(_record("", name, value).encode())
+        elif name == json_name and isinstance(json_value, Mapping):
+            records += [record.encode() for record in _records_of_json(f"{name}.", "", json_value)]
         else:
-            records.extend(_records_of_json("", name, json_value))
+            records += [record.encode() for record in _records_of_json("", name, json_value)]
     if event.version is not None:  # an upcast may add fields that the entry lacks (upcasters.py)
-        records.extend(_record("", name, _text(value)) for name, value in event.data.items() if name not in written)
-    return "".join(records) + _BETWEEN_FIELDS
+        written = {name_of(raw_name) for raw_name, _ in event.entry.pairs}
+        if json_name in written and isinstance(event.data.get(json_name), Mapping):
+            written |= event.data[json_name].keys()
+        records += [
+            _record("", name, _text(value)).encode() for name, value in event.data.items() if name not in written
+        ]
+    return records
 
 
 def text_needle(text: str) -> str:
@@ -77,10 +88,7 @@ def field_needles(name: str, value: str, *, prefix: bool) -> tuple[str, ...]:
 
     A name with a dot is a field's name, or a path into JSON. An object or a list has any value, but no particular one.
     """
-    field, dot, path = name.partition(".")
-    names = [f"{_BEFORE_NAME}{_name(name)}"]
-    if dot:
-        names.append(f"{_BETWEEN_FIELDS}{_name(field)}.{_BEFORE_NAME}{_name(path)}")
+    names = _names(name)
     end = f"{_BEFORE_VALUE}{text_needle(value)}{'' if prefix else _BETWEEN_FIELDS}"
     needles = [written + end for written in names]
     if prefix and not value:
@@ -95,11 +103,7 @@ NUMBER: Final = r"[-+]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:e[-+]?[
 
 def number_pattern(name: str) -> str:
     """Return the regular expression whose only group is the number in a field with this name, or at this path."""
-    field, dot, path = name.partition(".")
-    needles = [f"{_BEFORE_NAME}{_name(name)}"]
-    if dot:
-        needles.append(f"{_BETWEEN_FIELDS}{_name(field)}.{_BEFORE_NAME}{_name(path)}")
-    return f"(?:{'|'.join(map(re.escape, needles))}){_BEFORE_VALUE}({NUMBER}){_BETWEEN_FIELDS}"
+    return f"(?:{'|'.join(map(re.escape, _names(name)))}){_BEFORE_VALUE}({NUMBER}){_BETWEEN_FIELDS}"
 
 
 def numbers_in(text: str, pattern: str) -> Iterator[float]:
@@ -113,35 +117,42 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def field_value(text: str, name: str, max_chars: int) -> str:
-    """Return the folded value of the first field with this name in a search text; "" if it is longer than that.
+    """Return the folded value of the first field with this name, or at this path; "" if it is longer than that.
 
-    The text may also be an excerpt of a search text that begins with the field, of `excerpt_chars` characters.
+    `text` is a search text, or an excerpt of one that begins with the field, of `excerpt_chars` characters.
     """
-    needle = facet_needle(name)
-    start = text.find(needle)
-    if start < 0:
-        return ""
-    start += len(needle)
-    value, end, _ = text[start : start + max_chars + 1].partition(_BETWEEN_FIELDS)
-    return value if end else ""
+    for needle in value_needles(name):
+        start = text.find(needle)
+        if start >= 0:
+            start += len(needle)
+            value, end, _ = text[start : start + max_chars + 1].partition(_BETWEEN_FIELDS)
+            return value if end else ""
+    return ""
 
 
-def facet_needle(name: str) -> str:
-    """Return the search string at whose end the value of a field begins."""
-    return f"{_BEFORE_NAME}{_name(name)}{_BEFORE_VALUE}"
+def value_needles(name: str) -> tuple[str, ...]:
+    """Return the search strings at the end of one of which the value of a field begins."""
+    return tuple(f"{written}{_BEFORE_VALUE}" for written in _names(name))
 
 
 def excerpt_chars(name: str, max_chars: int) -> int:
     """Return the length of an excerpt that begins with a field and has its value of at most `max_chars`."""
-    return len(facet_needle(name)) + max_chars + 1
+    return max(map(len, value_needles(name))) + max_chars + 1
+
+
+def _names(name: str) -> tuple[str, ...]:
+    """Return how a search text writes the name of a field, or a path into JSON."""
+    field, dot, path = name.partition(".")
+    own = f"{_BEFORE_NAME}{_name(name)}"
+    return (own, f"{_BETWEEN_FIELDS}{_name(field)}.{_BEFORE_NAME}{_name(path)}") if dot else (own,)
 
 
 _JSON_STARTS: Final = frozenset((b"{", b"[", b" ", b"\t", b"\r", b"\n"))
 
 
 @lru_cache(maxsize=4096)
-def _start_of_record(name: str) -> str:
-    return f"{_BETWEEN_FIELDS}{_BEFORE_NAME}{_name(name)}{_BEFORE_VALUE}"
+def _start_of_record(raw_name: bytes) -> bytes:
+    return f"{_BETWEEN_FIELDS}{_BEFORE_NAME}{_name(name_of(raw_name))}{_BEFORE_VALUE}".encode()
 
 
 def _record(before: str, name: str, value: str) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
+from urllib.parse import urlencode
 
 from django.urls import reverse
 
@@ -89,6 +90,15 @@ _BYTES_A_LINE: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
+class ValueQueries:
+    """Query strings of lists that a value leads to: events with it, without it, and a breakdown by its field."""
+
+    include: str
+    exclude: str
+    by: str  # "" for a field of numbers
+
+
+@dataclass(frozen=True, slots=True)
 class FieldView:
     """One field for display."""
 
@@ -100,8 +110,7 @@ class FieldView:
     is_folded: bool  # True: `shown` is only the beginning of the value
     tree: Node | None
     address: str  # of the whole value, as plain text or bytes
-    include_query: str  # query strings of the filter with, and without, this value; "" if it cannot be filtered by
-    exclude_query: str
+    queries: ValueQueries | None  # None: the value cannot be filtered by
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +119,7 @@ class DataLink:
 
     name: str
     value: str
-    include_query: str
-    exclude_query: str
+    queries: ValueQueries
 
 
 def field_views(event: Event, event_filter: EventFilter) -> tuple[FieldView, ...]:
@@ -151,9 +159,8 @@ def data_links(event: Event, event_filter: EventFilter) -> tuple[DataLink, ...]:
     for name, value in nested.items():
         if isinstance(value, (str, int, float, bool)):
             text = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
-            include, exclude = _queries(event, name, text, event_filter)
-            if include:
-                links.append(DataLink(name, text, include, exclude))
+            if queries := _queries(event, name, text, event_filter):
+                links.append(DataLink(name, text, queries))
     return tuple(links)
 
 
@@ -182,20 +189,20 @@ def _field_view(event: Event, field: Field, index: int, event_filter: EventFilte
         tree = tree_of_value(nested) if isinstance(nested, dict) else tree_of(field.value)
         kind = "json" if tree else "text"
         shown, is_folded = field.value[:SHOWN_CHARS], len(field.value) > SHOWN_CHARS
-    include, exclude = ("", "") if tree or not field.is_text else _queries(event, field.name, field.value, event_filter)
+    queries = None if tree or not field.is_text else _queries(event, field.name, field.value, event_filter)
     address = with_query(event_address(event.stream, event.entry_id), [("field", str(index))])
-    return FieldView(
-        index, field.name, kind, shown, format_size(len(field.raw)), is_folded, tree, address, include, exclude
-    )
+    return FieldView(index, field.name, kind, shown, format_size(len(field.raw)), is_folded, tree, address, queries)
 
 
-def _queries(event: Event, name: str, value: str, event_filter: EventFilter) -> tuple[str, str]:
+def _queries(event: Event, name: str, value: str, event_filter: EventFilter) -> ValueQueries | None:
     if len(value) > FILTER_CHARS or not name or len(name) > FILTER_CHARS:
-        return "", ""
+        return None
     key = _key_of(event, name, value)
-    return (
+    is_number = key in BY_NAME and BY_NAME[key].is_number
+    return ValueQueries(
         event_filter.also(key, value).query_string(),
         event_filter.also(key, value, negated=True).query_string(),
+        "" if is_number else "&".join(filter(None, (event_filter.query_string(), urlencode({"by": key})))),
     )
 
 

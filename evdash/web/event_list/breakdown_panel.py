@@ -27,21 +27,24 @@ class BreakdownLine:
     row: BreakdownRow
     label: str
     address: str  # the list narrowed to the value, or without it; "": no filter states these values
+    errors_address: str = ""  # of the errors with the value
     is_set: bool = False
 
     @property
     def rate(self) -> str:
-        return format_percent(self.row.rate)
+        return _rate(self.row.rate)
 
     @property
     def rest_rate(self) -> str:
-        return "–" if self.row.rest_rate is None else format_percent(self.row.rest_rate)
+        return "–" if self.row.rest_rate is None else _rate(self.row.rest_rate)
 
     @property
     def lift(self) -> str:
-        """The error rate as a multiple of that of the others: `8.2×`; "" if neither has errors."""
+        """The error rate as a multiple of that of the others: `8.2×`; "" without errors."""
+        if not self.row.errors or self.row.rest_rate is None:
+            return ""
         if self.row.lift is None:
-            return "only here" if self.row.errors and self.row.rest_rate == 0 else ""
+            return "only here"
         return f"{self.row.lift:.1f}×" if self.row.lift < 100 else f"{self.row.lift:,.0f}×"
 
     @property
@@ -64,6 +67,11 @@ class BreakdownPanel:
     breakdown: Breakdown | None = None  # None: the list has no breakdown
     close_address: str = ""
 
+    @property
+    def own_field(self) -> str:
+        """The field of the breakdown, as the form has it; "" for the usual keys."""
+        return self.label if self.by.startswith(FIELD_PREFIX) else ""
+
 
 def breakdown_panel(reader: Reader, query: ListQuery, events: Iterable[Event]) -> BreakdownPanel:
     """Return the links to breakdowns of a list, which shows these events, and its breakdown if it has one."""
@@ -80,10 +88,11 @@ def breakdown_panel(reader: Reader, query: ListQuery, events: Iterable[Event]) -
     found = reader.breakdown(query.filter.effective_filter, query.by)
     own = query.filter.own
     chosen = own.values(query.by)
-    lines = [
-        BreakdownLine(row, row.value, query.url(toggled(own, query.by, row.value)), row.value in chosen)
-        for row in found.rows
-    ]
+    lines = []
+    for row in found.rows:
+        narrowed = query.url(toggled(own, query.by, row.value))
+        errors = replace(query, by="").url(own.also(query.by, row.value).errors())
+        lines.append(BreakdownLine(row, row.value, narrowed, errors, row.value in chosen))
     if found.others:
         lines.append(BreakdownLine(found.others, f"{found.further:,} other values", ""))
     if found.absent:
@@ -96,6 +105,10 @@ def breakdown_panel(reader: Reader, query: ListQuery, events: Iterable[Event]) -
         breakdown=found,
         close_address=without.url(),
     )
+
+
+def _rate(share: float) -> str:
+    return format_percent(share) if share else "0 %"
 
 
 def _lacking(own: EventFilter, key: str) -> EventFilter:

@@ -16,7 +16,7 @@ from django.http import HttpRequest, QueryDict
 from evdash.eventlog.records import InvalidPosition, Position
 from evdash.events.entry import EntryId, InvalidEntryId
 from evdash.events.filters.event_filter import PARAMETERS, EventFilter, FilterError
-from evdash.events.filters.keys import IS
+from evdash.events.filters.keys import BY_NAME, FIELD_PREFIX, IS
 from evdash.events.identifiers import identifier_of
 from evdash.web.event_display.row import ViewMode
 from evdash.web.links import page_address, with_query
@@ -151,19 +151,26 @@ class ListQuery:
     view: ViewMode = "events"
     oldest_first: bool = False
     rows: int = ROWS
+    by: str = ""  # the key of a breakdown; "": none
 
     @classmethod
     def from_request(cls, request: HttpRequest, scope: Scope = EVERYTHING, *, oldest_first: bool = False) -> Self:
-        """Return the list query of a request. Raise InvalidQuery for an invalid page cursor."""
+        """Return the list query of a request. Raise InvalidQuery for an invalid page cursor or breakdown."""
         params = request.GET
-        rows = ROWS_AT_MOST if params.get("rows") == "all" else ROWS
-        scoped_filter = ScopedFilter.parse(params, scope)
-        return cls(page_address(request), scoped_filter, PageCursor.parse(params), oldest_first=oldest_first, rows=rows)
+        return cls(
+            page_address(request),
+            ScopedFilter.parse(params, scope),
+            PageCursor.parse(params),
+            oldest_first=oldest_first,
+            rows=ROWS_AT_MOST if params.get("rows") == "all" else ROWS,
+            by=breakdown_key(params.get("by", "").strip()),
+        )
 
     @property
     def kept(self) -> tuple[tuple[str, str], ...]:
         """The parameters other than the filter that every URL of the list has."""
-        return () if self.view == "events" else (("view", self.view),)
+        view = () if self.view == "events" else (("view", self.view),)
+        return (*view, ("by", self.by)) if self.by else view
 
     def url(
         self,
@@ -243,6 +250,19 @@ class ExportQuery:
             if name not in PARAMETERS:
                 raise FilterError(f"Unknown export parameter {name[:40]!r}. Valid: {', '.join(PARAMETERS)}.", name)
         return cls(EventFilter.from_query(values_by_name(request.GET)))
+
+
+def breakdown_key(text: str) -> str:
+    """Return the key that a person wrote for a breakdown: `tool`, `field.order.id`, or short `order.id`.
+
+    Raise InvalidQuery for a key of numbers, which has no values to compare.
+    """
+    key = BY_NAME.get(text.lower())
+    if key and key.is_number:
+        raise InvalidQuery(f"by={key.name}: a breakdown needs a key with values. {key.name} has numbers.")
+    if key or not text:
+        return key.name if key else ""
+    return text if text.startswith(FIELD_PREFIX) and text != FIELD_PREFIX else f"{FIELD_PREFIX}{text}"
 
 
 def filter_pairs(event_filter: EventFilter) -> tuple[tuple[str, str], ...]:

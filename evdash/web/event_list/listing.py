@@ -9,6 +9,7 @@ from evdash.eventlog.records import Count, EventPage, Position
 from evdash.events.entry import EntryId
 from evdash.events.summaries import SessionSummary, UserSummary
 from evdash.web.event_display.gap_row import list_owner
+from evdash.web.event_list.breakdown_panel import BreakdownPanel, breakdown_panel
 from evdash.web.event_list.filter_bar import FilterBar, filter_bar, summary_with_alternatives, without_errors_only
 from evdash.web.event_list.jump import Jump, jumps, searched_id
 from evdash.web.event_list.list_query import EVERYTHING, ROWS, ListQuery
@@ -30,6 +31,7 @@ class Listing:
     all_label: str = ""
     printed: str = ""  # the sentence on what a print of the page has
     replay_address: str = ""  # the form that copies the events into a sandbox
+    breakdown: BreakdownPanel | None = None  # None: the list has neither breakdowns nor links to them
     jumps: tuple[Jump, ...] = ()  # pages with the ID that the filter consists of
 
     @property
@@ -44,6 +46,7 @@ def listing(
     *,
     facts: SessionSummary | UserSummary | None = None,
     with_histogram: bool = True,
+    with_breakdown: bool = True,
 ) -> Listing:
     """Return the list for a query. With an invalid filter the list is empty.
 
@@ -89,6 +92,7 @@ def listing(
         all_label=SHOW_ALL if has_more else WHOLE_TEXTS,
         printed=print_sentence(page, query, summary.events, is_whole=is_whole),
         replay_address=sandbox_operation_address("replay", q=chosen.effective_filter.text()),
+        breakdown=breakdown_panel(reader, query, page.events) if with_breakdown and summary.events.value else None,
         jumps=jumps(reader, text) if (text := searched_id(chosen.own)) else (),
     )
 

@@ -43,7 +43,7 @@ def live(request: HttpRequest) -> HttpResponse:
     """Render the newest events of the filter; static/live.js adds later ones."""
     query = ListQuery.from_request(request)
     with open_reader() as reader:
-        shown = listing(reader, query, with_histogram=False)
+        shown = listing(reader, query, with_histogram=False, with_breakdown=False)
     return page(
         request,
         "pages/live.html",

@@ -7,7 +7,7 @@ from typing import Final
 
 from evdash.events.filters.event_filter import PARAMETERS
 
-LIST: Final = (*PARAMETERS, "before", "after", "at", "end", "rows", "paused")
+LIST: Final = (*PARAMETERS, "before", "after", "at", "end", "rows", "paused", "by")
 """The parameters of a list of events (event_list/list_query.py)."""
 
 
