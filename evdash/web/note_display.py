@@ -54,6 +54,7 @@ class NotesSection:
     more: int  # the number of notes beyond these
     address: str  # the form sends new notes to it
     of_session: bool
+    label: str  # the subject, in words
     text: str = ""  # the submitted text if it was rejected
     problem: str = ""  # the reason for the rejection
 
@@ -76,6 +77,7 @@ def notes_section(
         more=total - len(notes),
         address=notes_address(subject.session_id, subject.stream, subject.entry_id),
         of_session=of_session,
+        label="session" if of_session else f"event {subject.entry_id}",
         text=text,
         problem=problem,
     )

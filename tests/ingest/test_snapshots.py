@@ -54,6 +54,7 @@ def kept(session: str = "s") -> list[int]:
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_snapshots, "KEPT_EVERY", 10)
     monkeypatch.setattr(snapshots, "KEPT_EVERY", 10)
+    monkeypatch.setattr(snapshots, "BUDGET_S", 600.0)  # on a busy machine, too, one round stores all
 
 
 def test_every_state_of_a_session_is_a_few_events_from_one_that_is_kept(

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
-from urllib.parse import urlencode
 
 from django.urls import reverse
 
@@ -15,7 +14,7 @@ from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.keys import BY_NAME
 from evdash.events.inheritance import INHERITED
 from evdash.web.formatting import format_size
-from evdash.web.links import event_address, filtered_address, user_address, with_query
+from evdash.web.links import event_address, filtered_address, query_string, user_address, with_query
 
 JSON_CHARS: Final = 200_000
 NODES: Final = 400
@@ -202,7 +201,7 @@ def _queries(event: Event, name: str, value: str, event_filter: EventFilter) -> 
     return ValueQueries(
         event_filter.also(key, value).query_string(),
         event_filter.also(key, value, negated=True).query_string(),
-        "" if is_number else "&".join(filter(None, (event_filter.query_string(), urlencode({"by": key})))),
+        "" if is_number else "&".join(filter(None, (event_filter.query_string(), query_string([("by", key)])))),
     )
 
 
