@@ -15,15 +15,13 @@ from evdash.eventlog.stream_deltas import StreamDeltas
 from evdash.events.breakdown import (
     VALUE_CHARS,
     Breakdown,
+    BreakdownQuery,
     Occurrence,
     break_down,
     field_of,
-    focus_of,
     occurrence_of,
-    without_focus,
 )
 from evdash.events.deduplication import CountChange
-from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.keys import BY_NAME, IS
 from evdash.events.filters.search_text import field_value
 
@@ -31,50 +29,48 @@ EVENTS_MAX: Final = 50_000
 """Events of a breakdown, the newest ones. Reading and grouping them takes about 0.2 s."""
 
 
-def breakdown_of_filter(
+def breakdown_of_log(
     unlogged: StreamDeltas,
     unlogged_complete: bool,
     numbers: Mapping[str, int],
-    filter: EventFilter,
-    key: str,
+    query: BreakdownQuery,
     now: datetime,
 ) -> Breakdown:
-    """Return the breakdown of the filter's events by a key. Reads one database state."""
-    focus = focus_of(filter)
-    is_counted = focus.predicate(now)
-    matching = matches_of(unlogged, unlogged_complete, numbers, without_focus(filter, key), now, limit=EVENTS_MAX)
-    found = [occurrence_of(event, key, is_counted) for event in matching.counted]
-    found += _occurrences(matching.rows, key, focus, numbers)
-    return _broken_down(found, filter, key, is_complete=matching.complete)
+    """Return a breakdown of the log's events. Reads one database state."""
+    is_counted = query.errors.predicate(now)
+    matching = matches_of(unlogged, unlogged_complete, numbers, query.events, now, limit=EVENTS_MAX)
+    found = [occurrence_of(event, query.key, is_counted) for event in matching.counted]
+    found += _occurrences(matching.rows, query, numbers)
+    return _broken_down(found, query, is_complete=matching.complete)
 
 
-def breakdown_of(changes: Sequence[CountChange], filter: EventFilter, key: str, now: datetime) -> Breakdown:
+def breakdown_of(changes: Sequence[CountChange], query: BreakdownQuery, now: datetime) -> Breakdown:
     """Return the breakdown of these changes alone, which are newest first and contain no change of -1."""
-    matches, is_counted = without_focus(filter, key).predicate(now), focus_of(filter).predicate(now)
+    matches, is_counted = query.events.predicate(now), query.errors.predicate(now)
     matching = (change.event for change in changes if change.counts and matches(change.event))
-    found = [occurrence_of(event, key, is_counted) for event in islice(matching, EVENTS_MAX + 1)]
-    return _broken_down(found, filter, key, is_complete=True)
+    found = [occurrence_of(event, query.key, is_counted) for event in islice(matching, EVENTS_MAX + 1)]
+    return _broken_down(found, query, is_complete=True)
 
 
-def _broken_down(found: Sequence[Occurrence], filter: EventFilter, key: str, *, is_complete: bool) -> Breakdown:
+def _broken_down(found: Sequence[Occurrence], query: BreakdownQuery, *, is_complete: bool) -> Breakdown:
     return break_down(
         found[:EVENTS_MAX],
-        key,
-        by_errors=focus_of(filter) != EventFilter().errors() or filter.errors_only,
-        chosen=filter.values(key),
+        query.key,
+        by_errors=query.by_errors,
+        chosen=query.chosen,
         is_complete=is_complete and len(found) <= EVENTS_MAX,
     )
 
 
 def _occurrences(
-    rows: QuerySet[LoggedEvent], key: str, focus: EventFilter, numbers: Mapping[str, int]
+    rows: QuerySet[LoggedEvent], query: BreakdownQuery, numbers: Mapping[str, int]
 ) -> Iterator[Occurrence]:
-    known = BY_NAME.get(key)
-    name = field_of(key) if known is None or known.field else ""
-    names = {number: name for name, number in numbers.items()} if key == "stream" else None
+    known = BY_NAME.get(query.key)
+    name = field_of(query.key) if known is None or known.field else ""
+    names = {number: name for name, number in numbers.items()} if query.key == "stream" else None
     column = value_excerpt(name, VALUE_CHARS) if name else "stream_id" if names or known is None else known.attribute
-    groups = [group for group in focus.alternatives() if group[0].key != IS]
-    needs_error = any(group[0].key == IS for group in focus.alternatives())
+    groups = [group for group in query.errors.alternatives() if group[0].key != IS]
+    needs_error = any(group[0].key == IS for group in query.errors.alternatives())
     for value, type_, is_error, latency_ms, code, error_group in raw_values(
         rows.values_list(column, "type", "is_error", "latency_ms", "code", "error_group")
     ):

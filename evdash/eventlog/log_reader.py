@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils.functional import cached_property
 
 from evdash.eventlog import summaries
-from evdash.eventlog.breakdowns import breakdown_of_filter
+from evdash.eventlog.breakdowns import breakdown_of_log
 from evdash.eventlog.decoders import redecoding_progress
 from evdash.eventlog.error_groups import ErrorGroups, error_groups, error_groups_of_filter
 from evdash.eventlog.event_pages import event_page, events_of
@@ -41,7 +41,7 @@ from evdash.eventlog.session_snapshots import Step, steps
 from evdash.eventlog.stream_deltas import StreamDeltas, originals, pending_deltas
 from evdash.eventlog.stream_tail import StreamPart
 from evdash.eventlog.time_buckets import in_us, whole_minutes
-from evdash.events.breakdown import Breakdown
+from evdash.events.breakdown import Breakdown, BreakdownQuery
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
@@ -269,10 +269,10 @@ class LogReader(Reader):
         since, until = whole_minutes(since, until)
         return latencies(self._tail, self._stream_part.reading, settings.EVDASH.analytics_group, since, until)
 
-    def breakdown(self, filter: EventFilter, key: str) -> Breakdown:
+    def breakdown(self, query: BreakdownQuery) -> Breakdown:
         complete = self.has_read_all
         with read_transaction():
-            return breakdown_of_filter(self._unlogged(), complete, self._numbers, filter, key, self.now)
+            return breakdown_of_log(self._unlogged(), complete, self._numbers, query, self.now)
 
     def error_groups(self, filter: EventFilter) -> ErrorGroups:
         complete = self.has_read_all

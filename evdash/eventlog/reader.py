@@ -24,7 +24,7 @@ from evdash.eventlog.records import (
     UserPage,
 )
 from evdash.eventlog.session_snapshots import Step
-from evdash.events.breakdown import Breakdown
+from evdash.events.breakdown import Breakdown, BreakdownQuery
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
@@ -217,11 +217,8 @@ class Reader(ABC):
         """Return the latencies of operations over a time range, widened to whole minutes, or over all events."""
 
     @abstractmethod
-    def breakdown(self, filter: EventFilter, key: str) -> Breakdown:
-        """Return the filter's events by the values of a key (events/breakdown.py).
-
-        `key` is one of BY_NAME without numbers, or `field.NAME` for a field or a path into JSON.
-        """
+    def breakdown(self, query: BreakdownQuery) -> Breakdown:
+        """Return the events of a filter by the values of a key, at most the newest 50,000."""
 
     @abstractmethod
     def error_groups(self, filter: EventFilter) -> ErrorGroups:

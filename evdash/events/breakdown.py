@@ -1,4 +1,4 @@
-"""Breakdowns: the events of a filter by the values of one property, each value against the rest.
+"""Breakdowns: events by the values of one property, each value against the rest.
 
 The conditions of a filter that state errors (`is:error`, `code:timeout`, `group:…`) do not limit the events: they are
 the errors that a breakdown counts among them. So a filter for errors has rates, too.
@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Final, NamedTuple
 
 from evdash.events.event import Event
 from evdash.events.event_types import type_of
 from evdash.events.filters.event_filter import EventFilter, Predicate
-from evdash.events.filters.keys import BY_NAME, FIELD_PREFIX, IS
-from evdash.events.filters.search_text import field_value, search_text
+from evdash.events.filters.keys import BY_NAME, FIELD_PREFIX, IS, Condition
+from evdash.events.filters.search_text import field_value, search_text, text_needle
 
 VALUES_MAX: Final = 20
 """Values with a row of their own. The others are together in one row."""
@@ -30,16 +31,53 @@ FOCUS_KEYS: Final = (IS, "code", "group")
 """The keys of conditions that state errors."""
 
 
-def without_focus(filter: EventFilter, key: str) -> EventFilter:
-    """Return the filter without what states errors, and without the values of `key`, which the breakdown compares."""
-    kept = (c for c in filter.conditions if c.negated or c.key not in (*FOCUS_KEYS, key))
-    return replace(filter, conditions=tuple(kept))
+@dataclass(frozen=True, slots=True)
+class BreakdownQuery:
+    """A breakdown of the events of a filter.
+
+    `key` is one of BY_NAME without numbers, or `field.NAME` for a field or a path into JSON.
+    """
+
+    key: str
+    events: EventFilter
+    errors: EventFilter  # the condition of an error
+    by_errors: bool  # most errors first, else most events first
+    chosen: tuple[str, ...]  # values that have a row of their own in any case
 
 
-def focus_of(filter: EventFilter) -> EventFilter:
-    """Return the conditions of the filter that state errors; `is:error` if it has none."""
-    stated = tuple(c for c in filter.conditions if not c.negated and c.key in FOCUS_KEYS)
-    return EventFilter(stated) if stated else EventFilter().errors()
+def breakdown_query(key: str, own: EventFilter, within: Callable[[EventFilter], EventFilter]) -> BreakdownQuery:
+    """Return the breakdown of a list by a key.
+
+    `own` is the filter of a person, and `within` limits a filter to the scope of the page. The values of `key` that the
+    person has chosen do not limit the events: the breakdown compares them with the others.
+    """
+    chosen = tuple(condition for condition in own.conditions if is_value_of(condition, key))
+    stated = tuple(c for c in own.conditions if not c.negated and c.key in FOCUS_KEYS)
+    kept = tuple(c for c in own.conditions if c not in chosen and c not in stated)
+    errors_only = within(own).errors_only
+    errors = EventFilter(stated).errors() if errors_only or not stated else EventFilter(stated)
+    return BreakdownQuery(
+        key=key,
+        events=within(replace(own, conditions=kept)).errors(False),
+        errors=errors,
+        by_errors=errors_only or bool(stated),
+        chosen=tuple(folded(key, condition.value) for condition in chosen),
+    )
+
+
+def is_value_of(condition: Condition, key: str) -> bool:
+    """Return whether the condition states one exact value of the key."""
+    is_exact = not (condition.negated or condition.prefix or condition.comparison)
+    return is_exact and (condition.key == key or (_is_field(key) and condition.key.upper() == key.upper()))
+
+
+def folded(key: str, value: str) -> str:
+    """Return a value as the rows of a breakdown have it: those of fields are folded."""
+    return text_needle(value) if _is_field(key) else value
+
+
+def _is_field(key: str) -> bool:
+    return key not in BY_NAME or bool(BY_NAME[key].field)
 
 
 class Occurrence(NamedTuple):
@@ -84,8 +122,9 @@ class Breakdown:
     rows: tuple[BreakdownRow, ...]  # at most VALUES_MAX, and the chosen values
     others: BreakdownRow | None  # all further values together
     further: int  # the number of these values
-    absent: BreakdownRow | None  # the events without a value
+    absent: BreakdownRow | None  # the events without a value; of a field also those with a long one, or with JSON
     events: int
+    errors: int
     of_calls: bool  # error rates are shares of calls: a call and its return are two events of one tool
     is_complete: bool = True  # False: only the newest `events` are counted
 
@@ -96,10 +135,13 @@ class _Group:
 
     types: Counter[str] = field(default_factory=Counter)
     errors: int = 0
-    latencies_ms: list[float] = field(default_factory=list)
+    latencies_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))  # by type
 
-    def added(self, other: _Group) -> _Group:
-        return _Group(self.types + other.types, self.errors + other.errors, self.latencies_ms + other.latencies_ms)
+    def add(self, other: _Group) -> None:
+        self.types.update(other.types)
+        self.errors += other.errors
+        for name, latencies_ms in other.latencies_ms.items():
+            self.latencies_ms[name].extend(latencies_ms)
 
     @property
     def events(self) -> int:
@@ -110,7 +152,13 @@ class _Group:
         return sum(events for name, events in self.types.items() if type_of(name).is_call)
 
     def base(self, *, of_calls: bool) -> int:
-        return max(self.calls, self.errors) if of_calls else self.events
+        return self.calls if of_calls else self.events
+
+    def sorted_latencies_ms(self) -> list[float]:
+        """Return one latency for each call: if returns have one, those of calls are left out."""
+        has_returns = any(type_of(name).call == "return" for name in self.latencies_ms)
+        left_out = {name for name in self.latencies_ms if has_returns and type_of(name).is_call}
+        return sorted(chain.from_iterable(ms for name, ms in self.latencies_ms.items() if name not in left_out))
 
 
 def break_down(
@@ -123,8 +171,8 @@ def break_down(
 ) -> Breakdown:
     """Return the breakdown of these events, most frequent values first; with `by_errors`, most errors first.
 
-    `chosen` are values that have a row of their own in any case. The error rate of a tool is a share of its calls, if
-    there are any: an event without a tool is then none of the others.
+    The error rate of a tool is a share of its calls if no tool has more errors than calls: an event without a tool is
+    then none of the others.
     """
     groups: dict[str, _Group] = defaultdict(_Group)
     for value, type_, is_error, latency_ms in occurrences:
@@ -132,10 +180,14 @@ def break_down(
         group.types[type_] += 1
         group.errors += is_error
         if latency_ms is not None:
-            group.latencies_ms.append(latency_ms)
+            group.latencies_ms[type_].append(latency_ms)
     absent = groups.pop("", None)
     events = sum(group.events for group in groups.values()) + (absent.events if absent else 0)
-    of_calls = key == "tool" and any(group.calls for group in groups.values())
+    of_calls = (
+        key == "tool"
+        and any(group.calls for group in groups.values())
+        and all(group.errors <= group.calls for group in groups.values())
+    )
     compared = [*groups.values(), *([absent] if absent and not of_calls else [])]
     all_errors = sum(group.errors for group in compared)
     all_base = sum(group.base(of_calls=of_calls) for group in compared)
@@ -143,7 +195,7 @@ def break_down(
     def row(value: str, group: _Group, *, is_compared: bool = True) -> BreakdownRow:
         base = group.base(of_calls=of_calls) if is_compared else group.events
         rest = all_base - base if is_compared else 0
-        latencies_ms = sorted(group.latencies_ms)
+        latencies_ms = group.sorted_latencies_ms()
         return BreakdownRow(
             value=value,
             events=group.events,
@@ -163,7 +215,7 @@ def break_down(
     left = [value for value in ordered[VALUES_MAX:] if value not in chosen]
     together = _Group()
     for value in left:
-        together = together.added(groups[value])
+        together.add(groups[value])
     return Breakdown(
         key=key,
         rows=tuple(row(value, groups[value]) for value in shown),
@@ -171,6 +223,7 @@ def break_down(
         further=len(left),
         absent=row("", absent, is_compared=not of_calls) if absent else None,
         events=events,
+        errors=all_errors if not of_calls else all_errors + (absent.errors if absent else 0),
         of_calls=of_calls,
         is_complete=is_complete,
     )

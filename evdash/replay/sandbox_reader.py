@@ -31,7 +31,7 @@ from evdash.eventlog.session_queries import outline_of
 from evdash.eventlog.session_snapshots import Step
 from evdash.eventlog.summaries import RECENT_ERRORS, days_of, overview_of, page_by_last_id
 from evdash.eventlog.time_buckets import in_us, whole_minutes, within
-from evdash.events.breakdown import Breakdown
+from evdash.events.breakdown import Breakdown, BreakdownQuery
 from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.error_groups import error_groups_of
@@ -184,8 +184,8 @@ class SandboxReader(Reader):
     def latencies(self, since: datetime | None = None, until: datetime | None = None) -> Latencies:
         return latencies_of(self._contents.changes, *whole_minutes(since, until))
 
-    def breakdown(self, filter: EventFilter, key: str) -> Breakdown:
-        return breakdown_of(self._contents.changes[::-1], filter, key, self.now)
+    def breakdown(self, query: BreakdownQuery) -> Breakdown:
+        return breakdown_of(self._contents.changes[::-1], query, self.now)
 
     def error_groups(self, filter: EventFilter) -> ErrorGroups:
         matches = filter.errors().predicate(self.now)

@@ -132,10 +132,11 @@ def _time(value: datetime, title: str, form: str, shown: str, css_class: str = "
     return SafeString(f'<time{of_class} datetime="{exact}" title="{title}" data-form="{form}">{shown}</time>')
 
 
-def full_time(value: datetime) -> str:
-    """Return a time (UTC) to the microsecond, without its zone."""
-    value = value.astimezone(UTC)
-    return f"{_dated(value)} {value:%H:%M:%S.%f}"
+def cited_time(event: Event) -> str:
+    """Return the time of an event (UTC) to the microsecond, with its clock if it is the producer's."""
+    value = event.occurred_at.astimezone(UTC)
+    of_producer = " (producer)" if event.time_source == "timestamp" else ""
+    return f"{_dated(value)} {value:%H:%M:%S.%f} UTC{of_producer}"
 
 
 def url(name: str, *args: object, **kwargs: object) -> str:
@@ -146,10 +147,10 @@ def url(name: str, *args: object, **kwargs: object) -> str:
 _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "ago": ago,
     "capfirst": defaultfilters.capfirst,
+    "cited_time": cited_time,
     "category": category_of,
     "events_word": events_word,
     "filesize": formatting.format_size,
-    "full_time": full_time,
     "last_entry": last_entry,
     "milliseconds": formatting.format_milliseconds,
     "moment": moment,

@@ -51,6 +51,7 @@ def test_the_cause_of_a_fault_is_found_in_five_clicks(page: Page, publisher: Pub
     expect(rows.first).to_contain_text("charge_card")
     expect(rows.first.locator(".lift-mark")).to_be_visible()
     rows.first.get_by_role("link", name="charge_card").click()
+    expect(page.get_by_role("link", name="Remove tool:charge_card")).to_be_visible()
     breakdown.get_by_role("link", name="Agent version").click()
     expect(rows.first).to_contain_text("3.2")
     expect(rows.first.locator(".lift-mark")).to_be_visible()
@@ -58,7 +59,6 @@ def test_the_cause_of_a_fault_is_found_in_five_clicks(page: Page, publisher: Pub
     breakdown.get_by_role("link", name="Model").click()  # the model is not the cause
     expect(rows.first).to_contain_text("m-")
     expect(breakdown.locator(".lift-mark")).to_have_count(0)
-    expect(page.get_by_role("link", name="Remove tool:charge_card")).to_be_visible()
     expect(page.locator(".rows .row").first).to_contain_text("has 3 decimals")
 
 

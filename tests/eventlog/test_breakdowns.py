@@ -10,6 +10,7 @@ import redis
 
 from evdash.eventlog import breakdowns
 from evdash.eventlog.breakdowns import breakdown_of
+from evdash.events.breakdown import breakdown_query
 from evdash.events.decoding import decode
 from evdash.events.deduplication import CountChange, changes
 from evdash.events.filters.event_filter import EventFilter
@@ -67,8 +68,9 @@ def test_a_breakdown_is_that_of_a_plain_fold_wherever_the_log_ends(
     newest_first = [CountChange(change.event, counts=change.counts) for change in changes(events, {})][::-1]
     for text, key in itertools.product(FILTERS, KEYS):
         event_filter = EventFilter.parse(text)
-        expected = breakdown_of(newest_first, event_filter, key, datetime.now(UTC))
-        assert reader.breakdown(event_filter, key) == expected, (text, key)
+        query = breakdown_query(key, event_filter, lambda each: each)
+        expected = breakdown_of(newest_first, query, datetime.now(UTC))
+        assert reader.breakdown(query) == expected, (text, key)
         assert expected.events
 
 
@@ -81,7 +83,7 @@ def test_a_number_leads_to_as_many_events(
     worker.step()
     reader = make_reader()
     for key in KEYS:
-        for row in reader.breakdown(EventFilter(), key).rows:
+        for row in reader.breakdown(breakdown_query(key, EventFilter(), lambda each: each)).rows:
             narrowed = EventFilter().also(key, row.value)
             assert reader.summary(narrowed).events.value == row.events, (key, row.value)
             assert reader.summary(narrowed.errors()).events.value == row.errors, (key, row.value)
@@ -98,5 +100,5 @@ def test_beyond_the_limit_only_the_newest_events_are_counted(
     worker = make_worker()
     worker.connect()
     worker.step()
-    found = make_reader().breakdown(EventFilter(), "type")
+    found = make_reader().breakdown(breakdown_query("type", EventFilter(), lambda each: each))
     assert (found.events, found.is_complete) == (10, False)

@@ -14,10 +14,9 @@ from evdash.events.breakdown import (
     Breakdown,
     Occurrence,
     break_down,
-    focus_of,
+    breakdown_query,
     occurrence_of,
     probability,
-    without_focus,
 )
 from evdash.events.filters.event_filter import EventFilter
 from tests.builders import event
@@ -45,7 +44,9 @@ def test_the_rows_are_those_of_a_plain_count(found: list[Occurrence]) -> None:
         rest = [each for each in found if each.value != row.value]
         assert (row.errors, row.base) == (sum(each.is_error for each in own), len(own))
         assert row.rest_rate == (sum(each.is_error for each in rest) / len(rest) if rest else None)
-        latencies = sorted(each.latency_ms for each in own if each.latency_ms is not None)
+        timed = [(each.type, each.latency_ms) for each in own if each.latency_ms is not None]
+        has_returns = any(name == "tool.returned" for name, _ in timed)
+        latencies = sorted(ms for name, ms in timed if not (has_returns and name == "tool.called"))
         assert row.p50_ms == (latencies[(len(latencies) - 1) // 2] if latencies else None)
     assert sum(row.share for row in rows) == pytest.approx(1)
     assert [(-row.events, row.value) for row in shown.rows] == sorted((-row.events, row.value) for row in shown.rows)
@@ -89,8 +90,25 @@ def test_the_rate_of_a_tool_is_a_share_of_its_calls() -> None:
     [row] = shown.rows
     assert (shown.of_calls, row.events, row.base, row.rate, row.rest_rate) == (True, 20, 10, 0.2, None)
     assert shown.absent is not None
-    assert (shown.absent.events, shown.absent.rest_rate) == (5, None)
+    assert (shown.absent.events, shown.absent.rest_rate, shown.errors) == (5, None, 7)
     assert not break_down(found, "type").of_calls
+
+
+def test_without_the_calls_of_all_errors_rates_are_shares_of_events() -> None:
+    found = [Occurrence("book", "error.occurred", True, None)] * 3 + [
+        Occurrence("find", "tool.called", False, None)
+    ] * 9
+    shown = break_down(found, "tool")
+    assert not shown.of_calls
+    assert [(row.value, row.base, row.rate) for row in shown.rows] == [("find", 9, 0), ("book", 3, 1)]
+
+
+def test_a_call_has_one_latency_that_of_its_return() -> None:
+    found = [Occurrence("book", "tool.called", False, 900.0), Occurrence("book", "tool.returned", False, 200.0)] * 3
+    [row] = break_down(found, "tool").rows
+    assert (row.p50_ms, row.p95_ms) == (200, 200)
+    [row] = break_down(found[::2], "tool").rows
+    assert row.p50_ms == 900
 
 
 def test_less_frequent_values_are_one_row_and_chosen_ones_have_their_own() -> None:
@@ -103,10 +121,35 @@ def test_less_frequent_values_are_one_row_and_chosen_ones_have_their_own() -> No
 
 
 def test_what_states_errors_is_counted_and_does_not_limit_the_events() -> None:
-    both = EventFilter.parse("is:error code:timeout tool:book model:m -code:x")
-    assert focus_of(both) == EventFilter.parse("is:error code:timeout")
-    assert without_focus(both, "model") == EventFilter.parse("tool:book -code:x")
-    assert focus_of(EventFilter.parse("tool:book")) == EventFilter().errors()
+    own = EventFilter.parse("is:error code:timeout tool:book model:m -code:x")
+    query = breakdown_query("model", own, lambda each: each)
+    assert query.errors.text() == "is:error code:timeout"
+    assert query.events == EventFilter.parse("tool:book -code:x")
+    assert (query.chosen, query.by_errors) == (("m",), True)
+    plain = breakdown_query("model", EventFilter.parse("tool:book"), lambda each: each)
+    assert (plain.errors, plain.by_errors) == (EventFilter().errors(), False)
+
+
+def test_the_scope_of_a_page_limits_the_events() -> None:
+    of_errors = breakdown_query("tool", EventFilter.parse("code:a"), lambda each: each.errors())
+    assert (of_errors.events.text(), of_errors.errors.text()) == ("", "code:a is:error")
+    of_user = breakdown_query("user", EventFilter.parse("user:v"), lambda each: each.also("user", "u"))
+    assert of_user.events.values("user") == ("u",)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "chosen", "events"),
+    [
+        ("tool", "tool:a* tool:book -tool:x", ("book",), "tool:a* -tool:x"),
+        ("field.fruit", "field.FRUIT:Apple", ("apple",), ""),
+        ("field.fruit", "field.fruit:App* field.price:>1", (), "field.fruit:App* field.price:>1"),
+    ],
+)
+def test_the_chosen_values_of_the_key_are_compared_with_the_others(
+    key: str, text: str, chosen: tuple[str, ...], events: str
+) -> None:
+    query = breakdown_query(key, EventFilter.parse(text), lambda each: each)
+    assert (query.chosen, query.events) == (chosen, EventFilter.parse(events))
 
 
 @pytest.mark.parametrize(

@@ -65,10 +65,47 @@ def test_the_errors_page_has_rates(filled: Client) -> None:
 
 def test_a_short_name_is_that_of_a_field_and_a_key_of_numbers_has_no_breakdown(filled: Client) -> None:
     page = parse_page(filled.get("/events/?by=content"))
-    assert page.texts(".breakdown tbody th") == ["hello", "absent"]
+    assert page.texts(".breakdown tbody th") == ["hello", "no such value"]
     assert page.one('[name="by"][list]').attributes["value"] == "content"
-    assert "latency has numbers" in filled.get("/events/?by=latency").content.decode()
-    assert filled.get("/events/?by=latency").status_code == 400
+    refused = parse_page(filled.get("/events/?by=latency"), 400)
+    assert refused.texts(".breakdown .problem")[0].startswith("latency has numbers.")
+    assert len(refused.rows) == 41
+    assert not any("by=latency" in address for address in refused.values("href"))
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"), [("field.tool", "field.tool"), ("Field.note", "note"), ("order.id", "order.id"), ("tool", "")]
+)
+def test_the_form_has_the_field_of_the_breakdown(filled: Client, written: str, shown: str) -> None:
+    page = parse_page(filled.get("/events/", {"by": written}))
+    assert page.one('[name="by"][list]').attributes["value"] == shown
+    again = parse_page(filled.get("/events/", {"by": shown or written}))
+    assert again.texts(".breakdown h2") == page.texts(".breakdown h2")
+
+
+@pytest.mark.parametrize("path", ["/users/u/?by=user", "/sessions/s/?by=session", "/users/u/?by=user&q=user:v"])
+def test_a_breakdown_stays_within_its_page(filled: Client, write: Write, path: str) -> None:
+    write(entry("90-0", type="a", session_id="t", user_id="v"))
+    assert [row["Events"] for row in parse_page(filled.get(path)).table(".breakdown table")] == ["41"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["", "tool:book", "is:error", "is:error tool:find", "code:timeout", "tool:f*", "-tool:x field.TOOL:Book"],
+)
+@pytest.mark.parametrize("by", ["tool", "field.tool", "code", "type"])
+def test_each_number_with_a_link_leads_to_as_many_events(filled: Client, write: Write, query: str, by: str) -> None:
+    write(entry("90-0", type="a", session_id="s", user_id="u", tool="book", error_code="timeout"))
+    page = parse_page(filled.get("/events/", {"q": query, "by": by}))
+    rows = page.all(".breakdown tbody tr")
+    assert rows
+    for row in rows:
+        for link in row.css("td a"):
+            address, number = link.attributes["href"], int(link.text())
+            assert len(parse_page(filled.get(address)).rows) == number, (query, by, address)
+        if "is-set" in (row.attributes.get("class") or ""):
+            [name] = row.css("th a")
+            assert row.attributes["data-key"] not in parse_page(filled.get(name.attributes["href"])).texts(".is-set th")
 
 
 def test_a_value_with_markup_is_text(browser: Client, write: Write) -> None:

@@ -279,7 +279,10 @@ def test_a_row_has_the_times_of_both_clocks_and_its_list_names_the_one_that_it_s
     times[1] = [(name, f"{title}\nentry ID 1780000000000-0") for name, title in times[1]]
     lists = {
         "/sessions/s/": ("Order: Redis (entry ID). Times: producer", times),
-        "/events/": ("Order and times: Redis (entry ID). Range and chart: producer", times[::-1]),
+        "/events/": (
+            "Order and times: Redis (entry ID). Range and chart: producer. Where an ID is not a time: producer",
+            times[::-1],
+        ),
     }
     for address, (named, expected) in lists.items():
         page = parse_page(browser.get(address))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from evdash.eventlog.reader import Reader
-from evdash.events.breakdown import Breakdown, BreakdownRow
+from evdash.events.breakdown import Breakdown, BreakdownQuery, BreakdownRow, breakdown_query, folded, is_value_of
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.keys import BY_NAME, FIELD_PREFIX, Condition, facet_keys
-from evdash.web.event_list.filter_bar import BarLink, toggled
+from evdash.web.event_list.filter_bar import BarLink
 from evdash.web.event_list.list_query import ListQuery
 from evdash.web.formatting import format_percent
+from evdash.web.links import filtered_address
 
 NAMES_MAX: Final = 60
 """Names of fields that the form offers."""
@@ -27,6 +28,7 @@ class BreakdownLine:
     row: BreakdownRow
     label: str
     address: str  # the list narrowed to the value, or without it; "": no filter states these values
+    events_address: str = ""  # of the events with the value, if the list has only errors
     errors_address: str = ""  # of the errors with the value
     is_set: bool = False
 
@@ -61,50 +63,81 @@ class BreakdownPanel:
     action: str  # of the form for another key
     kept: tuple[tuple[str, str], ...]  # parameters that the form repeats
     names: tuple[str, ...]  # of fields of the listed events
-    by: str = ""
+    written: str = ""  # the text in the form
+    problem: str = ""  # why there is no breakdown by it
     label: str = ""
     lines: tuple[BreakdownLine, ...] = ()
     breakdown: Breakdown | None = None  # None: the list has no breakdown
+    is_of_errors: bool = False  # the list has only errors, the breakdown all events
+    is_of_field: bool = False
     close_address: str = ""
 
-    @property
-    def own_field(self) -> str:
-        """The field of the breakdown, as the form has it; "" for the usual keys."""
-        return self.label if self.by.startswith(FIELD_PREFIX) else ""
 
+def breakdown_panel(
+    reader: Reader, query: ListQuery, facets: Container[str], events: Iterable[Event]
+) -> BreakdownPanel:
+    """Return the links to breakdowns of a list, which shows these events, and its breakdown if it has one.
 
-def breakdown_panel(reader: Reader, query: ListQuery, events: Iterable[Event]) -> BreakdownPanel:
-    """Return the links to breakdowns of a list, which shows these events, and its breakdown if it has one."""
-    hidden = {query.filter.scope.key} | ({"stream"} if len(reader.streams) < 2 else set())
+    `facets` are the keys of which the list has values.
+    """
     keys = tuple(
         BarLink(key.facet, replace(query, by=key.name).url(), key.name == query.by)
         for key in facet_keys()
-        if key.name not in hidden
+        if key.name in facets or key.name == query.by
     )
     without = replace(query, by="")
-    panel = BreakdownPanel(keys, without.url(), (*without.kept, *query.filter.pairs), _names(events))
-    if not query.by or query.filter.problem:
-        return panel
-    found = reader.breakdown(query.filter.effective_filter, query.by)
-    own = query.filter.own
-    chosen = own.values(query.by)
-    lines = []
-    for row in found.rows:
-        narrowed = query.url(toggled(own, query.by, row.value))
-        errors = replace(query, by="").url(own.also(query.by, row.value).errors())
-        lines.append(BreakdownLine(row, row.value, narrowed, errors, row.value in chosen))
-    if found.others:
-        lines.append(BreakdownLine(found.others, f"{found.further:,} other values", ""))
-    if found.absent:
-        lines.append(BreakdownLine(found.absent, "absent", query.url(_lacking(own, query.by))))
-    return replace(
-        panel,
-        by=query.by,
-        label=_label(query.by),
-        lines=tuple(lines),
-        breakdown=found,
+    is_of_field = bool(query.by) and (query.by not in BY_NAME or bool(BY_NAME[query.by].field))
+    panel = BreakdownPanel(
+        keys,
+        without.url(),
+        (*without.kept, *query.filter.pairs),
+        _names(events),
+        written=_written(query.by) if is_of_field or query.by_problem else "",
+        problem=query.by_problem,
+        is_of_field=is_of_field,
         close_address=without.url(),
     )
+    if not query.by or query.by_problem or query.filter.problem:
+        return panel
+    requested = breakdown_query(query.by, query.filter.own, query.filter.scope.applied)
+    found = reader.breakdown(requested)
+    lines = [_line(query, requested, row) for row in found.rows]
+    if found.others:
+        lines.append(BreakdownLine(found.others, f"{found.further:,} other values", ""))
+    if found.absent and is_of_field:  # also a long value, and JSON: no filter states these
+        lines.append(BreakdownLine(found.absent, "no such value", ""))
+    elif found.absent:
+        lines.append(BreakdownLine(found.absent, "absent", query.url(_lacking(query.filter.own, query.by))))
+    return replace(panel, label=_label(query.by), lines=tuple(lines), breakdown=found, is_of_errors=requested.by_errors)
+
+
+def _line(query: ListQuery, requested: BreakdownQuery, row: BreakdownRow) -> BreakdownLine:
+    own, key = query.filter.own, requested.key
+    is_set = row.value in requested.chosen
+    same = [c for c in own.conditions if is_value_of(c, key)]
+    others = tuple(c for c in own.conditions if c not in same)
+    alone = replace(own, conditions=others).also(key, row.value)
+    if is_set:
+        kept = tuple(c for c in own.conditions if c not in same or folded(key, c.value) != row.value)
+        address = query.url(replace(own, conditions=kept))
+    else:
+        address = query.url(own.also(key, row.value))
+    events_address = filtered_address("events", requested.events.also(key, row.value)) if requested.by_errors else ""
+    of_errors = alone if requested.by_errors else alone.errors()
+    return BreakdownLine(
+        row=row,
+        label=row.value,
+        address=address if is_set or row.errors or not requested.by_errors else events_address,
+        events_address=events_address,
+        errors_address=replace(query, by="").url(of_errors) if row.errors else "",
+        is_set=is_set,
+    )
+
+
+def _written(key: str) -> str:
+    """Return the key as the form takes it: a field without the prefix, unless a key has its name."""
+    name = key.removeprefix(FIELD_PREFIX)
+    return key if name.lower() in BY_NAME else name
 
 
 def _rate(share: float) -> str:
@@ -131,7 +164,7 @@ def _names(events: Iterable[Event]) -> tuple[str, ...]:
             inside = value.keys() if isinstance(value, dict) else ()
             for path in [f"{name}.{key}" for key in inside] or [name]:
                 if name and len(path) <= _NAME_CHARS and path.isprintable():
-                    names.setdefault(path)
+                    names.setdefault(_written(f"{FIELD_PREFIX}{path}"))
         if len(names) > NAMES_MAX:
             break
     return tuple(sorted(names)[:NAMES_MAX])

@@ -263,7 +263,7 @@ def _facets(query: ListQuery, summary: FilterSummary) -> tuple[Facet, ...]:
                 value=value,
                 count=counted.get(value, 0),
                 width=round(counted.get(value, 0) / most * 100, 2),
-                address=query.url(toggled(own, key, value)),
+                address=query.url(_toggled(own, key, value)),
                 is_set=value in chosen,
                 is_addition=bool(chosen) and value not in chosen,
             )
@@ -281,8 +281,7 @@ def _suggestion_address(query: ListQuery) -> str:
     return with_query(query.path, [*query.kept, ("q", problem.suggestion), *others])
 
 
-def toggled(own: EventFilter, key: str, value: str) -> EventFilter:
-    """Return the filter with this value added, or without it if it has it."""
+def _toggled(own: EventFilter, key: str, value: str) -> EventFilter:
     return own.without(Condition(key, value)) if value in own.values(key) else own.also(key, value)
 
 

@@ -152,25 +152,28 @@ class ListQuery:
     oldest_first: bool = False
     rows: int = ROWS
     by: str = ""  # the key of a breakdown; "": none
+    by_problem: str = ""  # why there is no breakdown by it
 
     @classmethod
     def from_request(cls, request: HttpRequest, scope: Scope = EVERYTHING, *, oldest_first: bool = False) -> Self:
-        """Return the list query of a request. Raise InvalidQuery for an invalid page cursor or breakdown."""
+        """Return the list query of a request. Raise InvalidQuery for an invalid page cursor."""
         params = request.GET
+        by, by_problem = breakdown_key(params.get("by", "").strip())
         return cls(
             page_address(request),
             ScopedFilter.parse(params, scope),
             PageCursor.parse(params),
             oldest_first=oldest_first,
             rows=ROWS_AT_MOST if params.get("rows") == "all" else ROWS,
-            by=breakdown_key(params.get("by", "").strip()),
+            by=by,
+            by_problem=by_problem,
         )
 
     @property
     def kept(self) -> tuple[tuple[str, str], ...]:
         """The parameters other than the filter that every URL of the list has."""
         view = () if self.view == "events" else (("view", self.view),)
-        return (*view, ("by", self.by)) if self.by else view
+        return (*view, ("by", self.by)) if self.by and not self.by_problem else view
 
     def url(
         self,
@@ -252,17 +255,21 @@ class ExportQuery:
         return cls(EventFilter.from_query(values_by_name(request.GET)))
 
 
-def breakdown_key(text: str) -> str:
-    """Return the key that a person wrote for a breakdown: `tool`, `field.order.id`, or short `order.id`.
+def breakdown_key(text: str) -> tuple[str, str]:
+    """Return the key of a breakdown from its text (`tool`, `field.order.id`, or short `order.id`), and a problem.
 
-    Raise InvalidQuery for a key of numbers, which has no values to compare.
+    The problem is "", or that the key has numbers.
     """
     key = BY_NAME.get(text.lower())
     if key and key.is_number:
-        raise InvalidQuery(f"by={key.name}: a breakdown needs a key with values. {key.name} has numbers.")
+        problem = (
+            f"{key.name} has numbers. A breakdown needs a key with values; a field of this name is field.{key.name}."
+        )
+        return key.name, problem
     if key or not text:
-        return key.name if key else ""
-    return text if text.startswith(FIELD_PREFIX) and text != FIELD_PREFIX else f"{FIELD_PREFIX}{text}"
+        return key.name if key else "", ""
+    name = text[len(FIELD_PREFIX) :] if text.lower().startswith(FIELD_PREFIX) else text
+    return f"{FIELD_PREFIX}{name or text}", ""
 
 
 def filter_pairs(event_filter: EventFilter) -> tuple[tuple[str, str], ...]:

@@ -36,8 +36,9 @@ class Listing:
 
     @property
     def status(self) -> int:
-        """The HTTP status: 400 if the filter is invalid, else 200."""
-        return 400 if self.bar.problem else 200
+        """The HTTP status: 400 if the filter or the breakdown is invalid, else 200."""
+        is_invalid = self.bar.problem or (self.breakdown and self.breakdown.problem)
+        return 400 if is_invalid else 200
 
 
 def listing(
@@ -92,7 +93,11 @@ def listing(
         all_label=SHOW_ALL if has_more else WHOLE_TEXTS,
         printed=print_sentence(page, query, summary.events, is_whole=is_whole),
         replay_address=sandbox_operation_address("replay", q=chosen.effective_filter.text()),
-        breakdown=breakdown_panel(reader, query, page.events) if with_breakdown and summary.events.value else None,
+        breakdown=(
+            breakdown_panel(reader, query, [facet.key for facet in bar.facets], page.events)
+            if with_breakdown and (summary.events.value or query.by)
+            else None
+        ),
         jumps=jumps(reader, text) if (text := searched_id(chosen.own)) else (),
     )
 

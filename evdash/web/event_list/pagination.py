@@ -9,7 +9,7 @@ from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import EventPage, Position
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
-from evdash.web.clocks import clocks_differ
+from evdash.web.clocks import clocks_differ, redis_time
 from evdash.web.event_display.calls import Calls
 from evdash.web.event_display.gap_row import NO_OWNER, GapRow, ListOwner
 from evdash.web.event_display.row import Row, ViewMode, fold_duplicates, rows_of, with_gaps
@@ -43,6 +43,11 @@ class RowList:
     def has_other_clock(self) -> bool:
         """True if the clocks of Redis and of the producer of a row differ."""
         return any(clocks_differ(row.event) for row in self.rows)
+
+    @property
+    def has_chosen_ids(self) -> bool:
+        """True if a producer chose the entry ID of a row, which then shows the producer's time."""
+        return any(redis_time(row.event.entry_id) is None for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True)
