@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from django.db import connection
 
@@ -30,7 +30,15 @@ from evdash.events.filters.event_filter import EventFilter
 from evdash.streams.shared_tail import SharedTail, TailReading
 
 GROUPS_MAX: Final = 50
-"""Groups on a page, those with the most recent errors."""
+"""Groups on a page, the first ones of their order."""
+GroupOrder = Literal["last", "first", "errors", "sessions"]
+"""By newest error, by first error, by number of errors or of sessions; the newest or largest first."""
+_COLUMNS: Final[Mapping[GroupOrder, str]] = {
+    "last": "last_id",
+    "first": "first_us",
+    "errors": "events",
+    "sessions": "sessions",
+}
 UNNAMED_MAX: Final = 200
 """Sessions of a group whose user is read from the session, because their errors name none."""
 ERRORS_MAX: Final = 10_000
@@ -61,16 +69,20 @@ class ErrorGroupRecord:
 class ErrorGroups:
     """The groups of some errors."""
 
-    shown: tuple[ErrorGroupRecord, ...]  # the most recent first, at most GROUPS_MAX
+    shown: tuple[ErrorGroupRecord, ...]  # in their order, at most GROUPS_MAX
     groups: int  # the number of all groups
     is_exact: bool = True  # False: only the newest errors are grouped
 
 
-def error_groups(tail: SharedTail, reading: TailReading, group: str, inheritance: Inheritance) -> ErrorGroups:
+def error_groups(
+    tail: SharedTail, reading: TailReading, group: str, inheritance: Inheritance, order: GroupOrder
+) -> ErrorGroups:
     """Return the groups of all errors. Call inside a read transaction."""
     deltas = unapplied_deltas(tail, reading, group, all_stream_numbers(tail.streams))
     added = error_groups_of(deltas.of_errors())
-    rows = list(ErrorGroup.objects.order_by("-last_id", "fingerprint")[:GROUPS_MAX])
+    in_sql = dict.fromkeys((f"-{_COLUMNS[order]}", "-last_id", "-fingerprint"))
+    # Each group with uncommitted errors may leave its place to the next one.
+    rows = list(ErrorGroup.objects.order_by(*in_sql)[: GROUPS_MAX + len(added)])
     logged = set(ErrorGroup.objects.filter(fingerprint__in=added).values_list("fingerprint", flat=True))
     rows += ErrorGroup.objects.filter(fingerprint__in=logged - {row.fingerprint for row in rows})
     existing_members = _existing_members(added.values())
@@ -78,8 +90,7 @@ def error_groups(tail: SharedTail, reading: TailReading, group: str, inheritance
     for fingerprint, summary in added.items():
         if fingerprint not in records:
             records[fingerprint] = group_of_summary(summary)
-    ordered = sorted(records.values(), key=_newest_first, reverse=True)
-    shown = [record for record in ordered if record.events][:GROUPS_MAX]
+    shown = in_order([record for record in records.values() if record.events], order)
     inherited, inexact = _inherited_users({record.fingerprint for record in shown}, added, inheritance)
     empty = sum(not records[fingerprint].events for fingerprint in added)
     return ErrorGroups(
@@ -101,6 +112,7 @@ def error_groups_of_filter(
     numbers: Mapping[str, int],
     filter: EventFilter,
     now: datetime,
+    order: GroupOrder,
 ) -> ErrorGroups:
     """Return the groups of the errors that the filter matches. Call inside a read transaction."""
     matching = matches_of(unlogged, unlogged_complete, numbers, filter.errors(), now, limit=ERRORS_MAX)
@@ -112,9 +124,9 @@ def error_groups_of_filter(
         for fingerprint, found in logged.items()
     }
     groups = {**summaries, **merged}
-    newest = sorted(groups.values(), key=lambda group: (group.last_id, group.fingerprint), reverse=True)[:GROUPS_MAX]
-    texts = _texts([group for group in newest if group.fingerprint not in summaries], numbers)
-    shown = (replace(group_of_summary(group), **texts.get(group.fingerprint, {})) for group in newest)
+    shown = in_order(map(group_of_summary, groups.values()), order)
+    texts = _texts([groups[each.fingerprint] for each in shown if each.fingerprint not in summaries], numbers)
+    shown = [replace(each, **texts.get(each.fingerprint, {})) for each in shown]
     is_exact = matching.complete and sum(group.events for group in logged.values()) <= ERRORS_MAX
     return ErrorGroups(tuple(shown), len(groups), is_exact)
 
@@ -161,8 +173,19 @@ def _texts(groups: Sequence[ErrorGroupSummary], numbers: Mapping[str, int]) -> d
     }
 
 
-def _newest_first(record: ErrorGroupRecord) -> tuple[EntryId, str]:
-    return record.last_id, record.fingerprint
+def in_order(records: Iterable[ErrorGroupRecord], order: GroupOrder) -> list[ErrorGroupRecord]:
+    """Return the first GROUPS_MAX of these groups in an order."""
+
+    def place(record: ErrorGroupRecord) -> tuple[Any, ...]:
+        values: Mapping[GroupOrder, Any] = {
+            "last": record.last_id,
+            "first": record.first_at,
+            "errors": record.events,
+            "sessions": record.sessions,
+        }
+        return values[order], record.last_id, record.fingerprint
+
+    return sorted(records, key=place, reverse=True)[:GROUPS_MAX]
 
 
 def _inherited_users(

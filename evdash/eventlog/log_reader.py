@@ -11,7 +11,7 @@ from django.utils.functional import cached_property
 from evdash.eventlog import summaries
 from evdash.eventlog.breakdowns import breakdown_of_log
 from evdash.eventlog.decoders import redecoding_progress
-from evdash.eventlog.error_groups import ErrorGroups, error_groups, error_groups_of_filter
+from evdash.eventlog.error_groups import ErrorGroups, GroupOrder, error_groups, error_groups_of_filter
 from evdash.eventlog.event_pages import event_page, events_of
 from evdash.eventlog.filter_summary import filter_count, filter_summary
 from evdash.eventlog.gaps import gaps_between, total_missing
@@ -274,14 +274,14 @@ class LogReader(Reader):
         with read_transaction():
             return breakdown_of_log(self._unlogged(), complete, self._numbers, query, self.now)
 
-    def error_groups(self, filter: EventFilter) -> ErrorGroups:
+    def error_groups(self, filter: EventFilter, order: GroupOrder = "last") -> ErrorGroups:
         complete = self.has_read_all
         with read_transaction():
             if filter.errors() == EventFilter().errors():
                 inheritance = self._unlogged().inheritance
                 group = settings.EVDASH.debug_group
-                return error_groups(self._tail, self._stream_part.reading, group, inheritance)
-            return error_groups_of_filter(self._unlogged(), complete, self._numbers, filter, self.now)
+                return error_groups(self._tail, self._stream_part.reading, group, inheritance, order)
+            return error_groups_of_filter(self._unlogged(), complete, self._numbers, filter, self.now, order)
 
     def _read_stream(self) -> None:
         """Read the stream now, before a read transaction on the log begins."""

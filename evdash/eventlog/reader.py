@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime
 
-from evdash.eventlog.error_groups import ErrorGroups
+from evdash.eventlog.error_groups import ErrorGroups, GroupOrder
 from evdash.eventlog.latencies import Latencies
 from evdash.eventlog.records import (
     Count,
@@ -221,5 +221,5 @@ class Reader(ABC):
         """Return the events of a filter by the values of a key, at most the newest 50,000."""
 
     @abstractmethod
-    def error_groups(self, filter: EventFilter) -> ErrorGroups:
+    def error_groups(self, filter: EventFilter, order: GroupOrder = "last") -> ErrorGroups:
         """Return the groups of the filter's errors that differ only in numbers and names."""

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from itertools import islice
 
 from evdash.eventlog.breakdowns import breakdown_of
-from evdash.eventlog.error_groups import GROUPS_MAX, ErrorGroups, group_of_summary
+from evdash.eventlog.error_groups import ErrorGroups, GroupOrder, group_of_summary, in_order
 from evdash.eventlog.filter_summary import summary_of
 from evdash.eventlog.latencies import Latencies, latencies_of
 from evdash.eventlog.reader import Reader
@@ -187,12 +187,11 @@ class SandboxReader(Reader):
     def breakdown(self, query: BreakdownQuery) -> Breakdown:
         return breakdown_of(self._contents.changes[::-1], query, self.now)
 
-    def error_groups(self, filter: EventFilter) -> ErrorGroups:
+    def error_groups(self, filter: EventFilter, order: GroupOrder = "last") -> ErrorGroups:
         matches = filter.errors().predicate(self.now)
         errors = (change for change in self._contents.changes if matches(change.event))
         groups = [group for each in error_groups_of(errors).values() if (group := group_of_summary(each)).events]
-        newest = sorted(groups, key=lambda group: (group.last_id, group.fingerprint), reverse=True)
-        return ErrorGroups(tuple(newest[:GROUPS_MAX]), len(groups))
+        return ErrorGroups(tuple(in_order(groups, order)), len(groups))
 
     def _inside(self, since: datetime | None, until: datetime | None) -> Sequence[CountChange]:
         return within(self._contents.changes, in_us(*whole_minutes(since, until)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from typing import get_args
 
 import pytest
 import redis
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evdash.eventlog import error_groups
+from evdash.eventlog.error_groups import GroupOrder
 from evdash.eventlog.log_reader import LogReader
 from evdash.events.entry import Entry
 from evdash.events.error_fingerprints import masked
@@ -59,13 +61,14 @@ def test_latencies_and_error_groups_do_not_depend_on_how_far_the_workers_are(val
     for _ in range(9):
         for tail in (kept, tail_of(valkey)):
             reader = LogReader(tail, GROUP)
-            results.append((reader.latencies(), reader.error_groups(EventFilter()).shown))
+            orders = [reader.error_groups(EventFilter(), order).shown for order in get_args(GroupOrder)]
+            results.append((reader.latencies(), *orders))
         for each in (analytics, debug):
             if len(results) == 2:
                 each.connect()
             each.step()
     assert all(each == results[0] for each in results)
-    found, groups = results[0]
+    found, groups, *_ = results[0]
     assert found.all is not None
     assert found.all.p50_ms == pytest.approx(100, rel=0.06)
     assert {each.operation for each in found.operations} == {"search", "book"}

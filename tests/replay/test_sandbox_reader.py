@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import get_args
 
 import pytest
 import redis
@@ -11,9 +12,11 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from evdash.eventlog.error_groups import GroupOrder
 from evdash.eventlog.log_reader import LogReader
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Position
+from evdash.events.breakdown import breakdown_query
 from evdash.events.entry import Entry, EntryId
 from evdash.events.filters.event_filter import EventFilter
 from evdash.ingest.projections.error_groups import DebugProjection
@@ -110,7 +113,14 @@ def answers(reader: Reader, limit: int) -> dict[str, object]:
         assert overview.sessions.value == len(sessions.sessions)
         assert overview.users.value == len(users.users)
         everything[str(ranged)] = overview, sessions, users, reader.sessions(user_id="u1", **ranged)
-    everything["groups"] = [reader.error_groups(event_filter) for event_filter in FILTERS]
+    everything["groups"] = [
+        reader.error_groups(event_filter, order) for event_filter in FILTERS for order in get_args(GroupOrder)
+    ]
+    everything["breakdowns"] = [
+        reader.breakdown(breakdown_query(key, event_filter, lambda each: each))
+        for event_filter in FILTERS
+        for key in ("type", "tool", "field.data.n")
+    ]
     since, until = datetime(2023, 11, 14, 22, 13, tzinfo=UTC), datetime(2023, 11, 14, 22, 13, 30, tzinfo=UTC)
     everything["latencies"] = [reader.latencies(), reader.latencies(since, until)]
     everything["lists"] = [pages(reader, event_filter, limit) for event_filter in FILTERS]

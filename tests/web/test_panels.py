@@ -35,7 +35,7 @@ def test_errors_are_gathered_and_lead_to_their_group(browser: Client, write: Wri
     rows = [(row["Error"], row["Errors"], row["Sessions"]) for row in page.table(".error-groups table")]
     words = [f"full {'no' * n} seat on flight <name>" for n in reversed(range(6))]
     assert rows == [(" ".join(error.split()), "2", "2") for error in words]
-    addresses = page.values("href", ".error-groups th a")
+    addresses = page.values("href", ".error-groups tbody th a")
     assert len(set(addresses)) == 6
     group = parse_page(browser.get(addresses[0]))
     assert sorted(group.rows) == ["memory:events 1700000000010-0", "memory:events 1700000000011-0"]
@@ -48,6 +48,28 @@ def test_groups_of_one_message_are_told_apart_by_their_type(browser: Client, wri
         write(raw_entry(("type", event_type), ("error", "late"), entry_id=f"1700000000000-{number}"))
     table = parse_page(browser.get("/errors/")).table(".error-groups table")
     assert [(row["Error"], row["Type"]) for row in table] == [("late", "job.failed"), ("late", "error.occurred")]
+
+
+@pytest.mark.parametrize("query", ["", "type:error.occurred"])
+def test_groups_are_sorted_by_the_column_that_is_chosen(browser: Client, write: Write, query: str) -> None:
+    # code: number of errors, of sessions, and the second of the first error and of the last
+    groups = {"a": (1, 1, 9, 9), "b": (5, 1, 1, 6), "c": (3, 3, 2, 5), "d": (2, 2, 0, 8)}
+    entries = {}
+    for code, (errors, sessions, first, last) in groups.items():
+        for number in range(errors):
+            second = last if number == errors - 1 else first
+            own = {"type": "error.occurred", "error_code": code, "session_id": f"{code}{number % sessions}"}
+            entries[f"170000000{second}000-{ord(code)}{number}"] = own
+    ordered = sorted(entries, key=lambda entry_id: tuple(map(int, entry_id.split("-"))))
+    write(*(raw_entry(*entries[entry_id].items(), entry_id=entry_id) for entry_id in ordered))
+    expected = {"": "adbc", "last": "adbc", "first": "acbd", "errors": "bcda", "sessions": "cdab"}
+    for order, codes in expected.items():
+        page = parse_page(browser.get("/errors/", {"sort": order, "q": query}))
+        assert "".join(row["Error"][0] for row in page.table(".error-groups table")) == codes, order
+        assert len(page.all(".error-groups [aria-sort=descending]")) == 1
+    [by_errors] = [href for href in page.values("href", ".error-groups thead a") if "sort=errors" in href]
+    assert "".join(row["Error"][0] for row in parse_page(browser.get(by_errors)).table(".error-groups table")) == "bcda"
+    assert "Valid: errors, sessions, first, last." in browser.get("/errors/?sort=size").content.decode()
 
 
 def test_more_groups_than_a_few_are_shown_when_asked_for(browser: Client, write: Write) -> None:
@@ -67,7 +89,7 @@ def test_the_number_of_groups_is_not_that_of_the_shown_ones(browser: Client, wri
     assert page.texts(ALL_GROUPS) == ["Show 50 of 60 groups"]
     page = parse_page(browser.get("/errors/?groups=all"))
     assert len(page.table(".error-groups table")) == 50
-    assert page.texts(".error-groups .secondary")[0].startswith("50 of 60 groups")
+    assert page.texts(".error-groups .secondary")[0].startswith("The first 50 of 60 groups")
 
 
 @pytest.mark.parametrize("path", ["/", "/events/"])

@@ -151,6 +151,7 @@ class ListQuery:
     view: ViewMode = "events"
     oldest_first: bool = False
     rows: int = ROWS
+    own_parameters: tuple[tuple[str, str], ...] = ()  # those of the page that every URL of the list has
     by: str = ""  # the key of a breakdown; "": none
     by_problem: str = ""  # why there is no breakdown by it
 
@@ -173,7 +174,8 @@ class ListQuery:
     def kept(self) -> tuple[tuple[str, str], ...]:
         """The parameters other than the filter that every URL of the list has."""
         view = () if self.view == "events" else (("view", self.view),)
-        return (*view, ("by", self.by)) if self.by and not self.by_problem else view
+        by = (("by", self.by),) if self.by and not self.by_problem else ()
+        return (*view, *self.own_parameters, *by)
 
     def url(
         self,

@@ -85,7 +85,7 @@ PAGES: Final = (
         rail=RailEntry("Errors", "error", "r"),
         refresh_s=15,
         in_sandbox=True,
-        parameters=(*LIST, "groups"),
+        parameters=(*LIST, "groups", "sort"),
     ),
     Page("events", "events/", rail=RailEntry("Events", "events", "e"), in_sandbox=True, parameters=LIST),
     Page(
