@@ -124,6 +124,7 @@ def session_of_row(row: AgentSession) -> SessionSummary:
         tokens=row.tokens,
         messages=row.messages,
         tool_calls=row.tool_calls,
+        calls_inside=row.calls_inside,
         searches=row.searches,
     )
 
@@ -147,7 +148,7 @@ def declared_values(columns: Sequence[Any]) -> SessionValues:
 SESSION_COLUMNS = (
     "session_id", "user_id", "user_at", "agent", "agent_at", "model", "model_at", *chain.from_iterable(DECLARED),
     "first_id", "last_id", "started_us", "last_us", "ended_id", "outcome", "events", "errors", "tokens", "messages",
-    "tool_calls", "searches",
+    "tool_calls", "calls_inside", "searches",
 )  # fmt: skip
 
 
@@ -159,7 +160,7 @@ def session_values(summary: SessionSummary) -> tuple[Any, ...]:
         summary.session_id, *chain.from_iterable((first.text, first.at.to_bytes()) for first in firsts),
         summary.first_id.to_bytes(), summary.last_id.to_bytes(), summary.started_us, summary.last_us,
         ended_id.to_bytes() if ended_id else None, summary.outcome, summary.events, summary.errors, summary.tokens,
-        summary.messages, summary.tool_calls, summary.searches,
+        summary.messages, summary.tool_calls, summary.calls_inside, summary.searches,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
+from django.db import connection
 from django.db.models import Exists, Min, OuterRef, QuerySet, Sum
 
 from evdash.eventlog.event_query import id_range, log_query, slots_between
@@ -42,7 +43,17 @@ from evdash.events.entry import EntryId
 from evdash.events.event import datetime_from_us, us_from_datetime
 from evdash.events.event_types import type_of
 from evdash.events.filters.event_filter import EventFilter
-from evdash.events.summaries import SessionSummary, UserSummary, sessions_of, users_of
+from evdash.events.inheritance import CallKey
+from evdash.events.summaries import (
+    CallStatements,
+    SessionSummary,
+    UserSummary,
+    call_statements,
+    final_summaries,
+    sessions_of,
+    states_call,
+    users_of,
+)
 
 # evdash follows at most this number of streams at once, and entries with equal IDs are in different streams.
 TIES_MAX = 64
@@ -108,7 +119,31 @@ def session_summaries(unlogged: StreamDeltas, session_ids: Collection[str]) -> M
     changes = [change for session_id in ids for change in unlogged.of_session(session_id)]
     for session_id, addition in sessions_of(changes).items():
         summaries[session_id] = summaries[session_id].merged(addition) if session_id in summaries else addition
-    return summaries
+    return final_summaries(summaries, lambda mixed: call_statements(changes, _logged_statements(mixed)))
+
+
+def _logged_statements(session_ids: Collection[str]) -> Mapping[CallKey, CallStatements]:
+    """Return the statements of calls with an ID that the log has of these sessions."""
+    found: dict[CallKey, CallStatements] = {}
+    places = ", ".join(["%s"] * len(session_ids))
+    with connection.cursor() as cursor:
+        cursor.execute(_STATEMENTS.format(places), list(session_ids))
+        for session_id, call_id, is_inside, event_type, number in cursor.fetchall():
+            if is_inside or states_call(event_type):
+                own, inside = found.get((session_id, call_id), CallStatements())
+                added = (own, inside + number) if is_inside else (own + number, inside)
+                found[session_id, call_id] = CallStatements(*added)
+    return found
+
+
+# The tables have no key for this join that the ORM could follow.
+_STATEMENTS: Final = """
+    SELECT called.session_id, called.call_id, called.is_inside, event.type, count(*)
+    FROM eventlog_callentry AS called
+    JOIN eventlog_loggedevent AS event ON event.stream_id = called.stream_id AND event.entry_id = called.entry_id
+    WHERE called.session_id IN ({}) AND NOT event.is_duplicate
+    GROUP BY called.session_id, called.call_id, called.is_inside, event.type
+"""
 
 
 def user_summaries(unlogged: StreamDeltas, user_ids: Collection[str]) -> Mapping[str, UserSummary]:

@@ -107,6 +107,7 @@ class CallName(NamedTuple):
     entry_id: EntryId
     stream: str
     tool: str  # "": the entry does not name its tool
+    is_inside: bool = False  # a message that contains the call
 
 
 def call_names(event: Event) -> tuple[tuple[CallKey, CallName], ...]:
@@ -121,7 +122,9 @@ def call_names(event: Event) -> tuple[tuple[CallKey, CallName], ...]:
         if part.kind == "call" and part.call_id and part.tool
     }
     if calls:
-        return tuple([((event.session_id, call_id), CallName(*place, tool)) for call_id, tool in calls.items()])
+        is_inside = not type_of(event.type).call
+        names = [((event.session_id, call_id), CallName(*place, tool, is_inside)) for call_id, tool in calls.items()]
+        return tuple(names)
     tool = own_text(event, "tool")
     if tool and type_of(event.type).call == "return":
         return ()  # a result that names its tool needs no call

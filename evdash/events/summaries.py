@@ -6,22 +6,30 @@ Duplicates (events/deduplication.py) update participants and times, and count no
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.event import Event, datetime_from_us
 from evdash.events.event_types import EVENT_TYPES
 from evdash.events.field_values import text
-from evdash.events.inheritance import NO_TEXT, NO_VALUES, FirstText, SessionValues, declared_by
+from evdash.events.inheritance import NO_TEXT, NO_VALUES, CallKey, FirstText, SessionValues, declared_by
 from evdash.events.session.call_matching import call_steps
 from evdash.events.text import without_nul
 
 _LATEST_US = 2**63
 _ENDS = frozenset(event_type.name for event_type in EVENT_TYPES if event_type.ends_session)
 _COUNTERS = {event_type.name: event_type.counts_as for event_type in EVENT_TYPES if event_type.counts_as}
+
+
+class CallStatements(NamedTuple):
+    """The numbers of events and of messages that state a call. An event and a message together are one call."""
+
+    own: int = 0
+    inside: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,8 @@ class SessionSummary:
     errors: int
     tokens: int
     messages: int
-    tool_calls: int  # events, and calls inside messages
+    tool_calls: int  # events, and calls inside messages; a call that both state is two until `without_repeats`
+    calls_inside: int  # of these, the calls inside messages
     searches: int
 
     @classmethod
@@ -81,7 +90,7 @@ class SessionSummary:
                 inside += counts * sum(step.kind == "call" and step.part is not None for step in call_steps(event))
             errors += counts * event.is_error
             tokens += counts * event.tokens
-        counters = {"messages": 0, "tool_calls": inside, "searches": 0}
+        counters = {"messages": 0, "tool_calls": inside, "searches": 0, "calls_inside": inside}
         for name, number in types.items():
             if counter := _COUNTERS.get(name):
                 counters[counter] += number
@@ -123,8 +132,18 @@ class SessionSummary:
             tokens=self.tokens + other.tokens,
             messages=self.messages + other.messages,
             tool_calls=self.tool_calls + other.tool_calls,
+            calls_inside=self.calls_inside + other.calls_inside,
             searches=self.searches + other.searches,
         )
+
+    @property
+    def may_repeat_calls(self) -> bool:
+        """True if events of their own state calls, and messages do."""
+        return 0 < self.calls_inside < self.tool_calls
+
+    def without_repeats(self, calls: Iterable[CallStatements]) -> SessionSummary:
+        """Return the final summary. `calls` are all calls of the session with an ID."""
+        return replace(self, tool_calls=self.tool_calls - sum(max(0, min(each)) for each in calls))
 
     @property
     def user_id(self) -> str:
@@ -216,6 +235,45 @@ def _grouped(changes: Iterable[CountChange], name: Callable[[Event], str]) -> Ma
         groups[name(change.event)].append(change)
     groups.pop("", None)
     return groups
+
+
+def states_call(event_type: str) -> bool:
+    """Return whether events of this type are counted as calls."""
+    return _COUNTERS.get(event_type) == "tool_calls"
+
+
+def call_statements(
+    changes: Iterable[CountChange], counted: Mapping[CallKey, CallStatements] | None = None
+) -> dict[CallKey, CallStatements]:
+    """Return the statements of calls with an ID in these changes, added to those counted."""
+    found = dict(counted or {})
+    for change in changes:
+        event = change.event
+        if not change.counts or not event.session_id or not event.call_id:
+            continue
+        for step in call_steps(event):
+            if step.kind == "call" and step.call_id and (step.tool if step.part else states_call(event.type)):
+                own, inside = found.get(key := (event.session_id, step.call_id), CallStatements())
+                is_inside = step.part is not None
+                found[key] = CallStatements(own + change.counts * (not is_inside), inside + change.counts * is_inside)
+    return found
+
+
+def final_summaries(
+    summaries: Mapping[str, SessionSummary], statements: Callable[[Collection[str]], Mapping[CallKey, CallStatements]]
+) -> dict[str, SessionSummary]:
+    """Return these complete summaries, in which a call that an event and a message state is one.
+
+    `statements` returns those of the calls of some sessions at least.
+    """
+    session_ids = {session_id for session_id, summary in summaries.items() if summary.may_repeat_calls}
+    calls: dict[str, list[CallStatements]] = defaultdict(list)
+    for (session_id, _), counted in (statements(session_ids) if session_ids else {}).items():
+        calls[session_id].append(counted)
+    return {
+        session_id: summary.without_repeats(calls[session_id]) if session_id in session_ids else summary
+        for session_id, summary in summaries.items()
+    }
 
 
 def sessions_of(changes: Iterable[CountChange]) -> Mapping[str, SessionSummary]:

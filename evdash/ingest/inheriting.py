@@ -95,9 +95,9 @@ def add_calls(events: Iterable[Event], numbers: Mapping[str, int]) -> None:
 
 
 def _insert_calls(names: Mapping[CallKey, Sequence[CallName]], numbers: Mapping[str, int]) -> None:
-    columns = ("session_id", "call_id", "stream_id", "entry_id", "tool")
+    columns = ("session_id", "call_id", "stream_id", "entry_id", "tool", "is_inside")
     rows = [
-        (*key, numbers[name.stream], name.entry_id.to_bytes(), name.tool)
+        (*key, numbers[name.stream], name.entry_id.to_bytes(), name.tool, name.is_inside)
         for key, several in names.items()
         for name in several
     ]

@@ -51,6 +51,7 @@ _SESSION_RULES: Final[tuple[tuple[str, Rule], ...]] = (
     ("tokens", Merge.SUM),
     ("messages", Merge.SUM),
     ("tool_calls", Merge.SUM),
+    ("calls_inside", Merge.SUM),
     ("searches", Merge.SUM),
 )
 _USER_RULES: Final = (

@@ -22,7 +22,14 @@ from evdash.events.event_types import type_of
 from evdash.events.inheritance import inherit_among
 from evdash.events.session.reducer import fold, without_beginning
 from evdash.events.session.state import NOT_STARTED, SessionState
-from evdash.events.summaries import SessionSummary, UserSummary, sessions_of, users_of
+from evdash.events.summaries import (
+    SessionSummary,
+    UserSummary,
+    call_statements,
+    final_summaries,
+    sessions_of,
+    users_of,
+)
 from evdash.streams.reads import read_forward
 from evdash.streams.sandbox import Sandbox
 
@@ -64,7 +71,8 @@ class Contents:
     @cached_property
     def sessions(self) -> Mapping[str, SessionSummary]:
         """The summaries of sessions by session ID."""
-        return sessions_of(self.changes)
+        summaries = sessions_of(self.changes)
+        return final_summaries(summaries, lambda session_ids: call_statements(self.changes))
 
     @cached_property
     def users(self) -> Mapping[str, UserSummary]:

@@ -39,6 +39,7 @@ class AgentSession(models.Model):
     tokens = models.BigIntegerField()
     messages = models.BigIntegerField()
     tool_calls = models.BigIntegerField()
+    calls_inside = models.BigIntegerField(db_default=0)
     searches = models.BigIntegerField()
 
     class Meta:
