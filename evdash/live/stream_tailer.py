@@ -25,7 +25,7 @@ from evdash.web.event_display.row import render_row
 
 logger = get_logger(__name__)
 
-TailFactory = partial[Tail]
+TailFactory = Callable[..., Tail]
 EventsOf = Callable[[Sequence[Entry], Cursor], Awaitable[Sequence[Event]]]
 
 GATHER_S = 0.02
@@ -60,7 +60,7 @@ class StreamTailer:
     def _start(self) -> None:
         self.hub = Hub(self._render)
         self._answered = asyncio.Event()
-        self._tail = self._make_tail(on_state=self._tail_changed)
+        self._tail = self._make_tail(on_state=partial(self._tail_changed, self.hub))
 
     @property
     def is_running(self) -> bool:
@@ -77,7 +77,7 @@ class StreamTailer:
         self._listeners.add(listener)
         if self._task is None:
             self._start()
-            self._task = asyncio.create_task(self._run())
+            self._task = asyncio.create_task(self._run(self.hub, self._tail))
             self._task.add_done_callback(self._ended)
         elif self._tail.state is not None:
             listener.tail_changed(self._tail.state)
@@ -93,35 +93,38 @@ class StreamTailer:
         """Return when the ends of the streams are known. The tail misses no entry after that moment."""
         await self._answered.wait()
 
-    def _tail_changed(self, state: TailState) -> None:
+    def _tail_changed(self, hub: Hub, state: TailState) -> None:
+        if hub is not self.hub:  # of a tail that is being stopped
+            return
         if state.reachable and not self._answered.is_set():
             self.hub.start_from(self._tail.position)
             self._answered.set()
         for listener in list(self._listeners):
             listener.tail_changed(state)
 
-    async def _run(self) -> None:
+    async def _run(self, hub: Hub, tail: Tail) -> None:
+        """Pass the entries of a tail to its hub. Another hub may have followed while this task is being stopped."""
         loop = asyncio.get_running_loop()
         due: asyncio.TimerHandle | None = None
 
         def tick() -> None:
             nonlocal due
             due = None
-            self.hub.tick(loop.time())
+            hub.tick(loop.time())
             schedule()
 
         def schedule() -> None:
             nonlocal due
-            if due is None and self.hub.due_s is not None:
-                due = loop.call_at(self.hub.due_s, tick)
+            if due is None and hub.due_s is not None:
+                due = loop.call_at(hub.due_s, tick)
 
         try:
-            async with aclosing(self._tail.batches()) as batches:
+            async with aclosing(tail.batches()) as batches:
                 async for batch in batches:
                     events = None
-                    if self._events_of is not None and self.hub.has_followers:
-                        events = await self._events_of(batch, dict(self.hub.position))
-                    self.hub.on_entries(batch, datetime.now(UTC), loop.time(), events)
+                    if self._events_of is not None and hub.has_followers:
+                        events = await self._events_of(batch, dict(hub.position))
+                    hub.on_entries(batch, datetime.now(UTC), loop.time(), events)
                     schedule()
                     await asyncio.sleep(GATHER_S)  # gives sockets and pages priority while entries accumulate
         finally:

@@ -97,7 +97,7 @@ class Tail:
                     delay_s = min(delay_s * 2, LONGEST_DELAY_S)
                     continue
                 delay_s = FIRST_DELAY_S
-                if batch:
+                if batch and not (task and task.cancelling()):  # redis-py may also repeat the request and go on
                     yield batch
         finally:
             await client.aclose()
