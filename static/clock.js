@@ -6,6 +6,8 @@ const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
 let isLocal = localStorage.getItem(KEY) === "local";
 const asWritten = new WeakMap();
 
+const TIMES = ".row-time time, time[data-form=full]";
+
 const two = (number) => String(number).padStart(2, "0");
 const clock = (date) => `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 const day = (date) => `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
@@ -20,7 +22,7 @@ function write(time) {
     );
   if (!isLocal) {
     time.replaceChildren(...asWritten.get(time).map((node) => node.cloneNode(true)));
-  } else if (time.dataset.form === "row") {
+  } else if (time.parentElement?.matches(".row-time")) {
     const isThisYear = date.getFullYear() === new Date().getFullYear();
     const span = document.createElement("span");
     span.className = "day";
@@ -32,7 +34,7 @@ function write(time) {
   }
 }
 
-const times = (root) => root.querySelectorAll?.("time[data-form=row], time[data-form=full]") ?? [];
+const times = (root) => root.querySelectorAll?.(TIMES) ?? [];
 
 function show() {
   for (const time of times(document)) write(time);
@@ -47,13 +49,15 @@ function show() {
 
 // Add the local time to a title on demand: a page may have thousands of times.
 document.addEventListener("pointerover", (event) => {
-  const time = event.target.closest?.("time[datetime]");
-  if (!time || time.dataset.titled) return;
-  const date = new Date(time.dateTime);
+  const titled = event.target.closest?.(".row-time, time[datetime]");
+  if (!titled || titled.dataset.titled) return;
+  const time = titled.dateTime ? titled : [...titled.children].find((each) => each.checkVisibility());
+  const date = new Date(time?.dateTime);
   if (isNaN(date)) return;
-  time.dataset.titled = "yes";
-  const [utc, ...rest] = time.title.split("\n");
-  time.title = [utc, `${day(date)} ${clock(date)} ${ZONE}`, ...rest].join("\n");
+  titled.dataset.titled = "yes";
+  const [utc, ...rest] = titled.title.split("\n");
+  const local = `${day(date)} ${clock(date)} ${ZONE}`;
+  titled.title = (titled === time ? [utc, local, ...rest] : [utc, ...rest, local]).join("\n");
 });
 
 document.addEventListener("click", (event) => {
@@ -70,7 +74,7 @@ new MutationObserver((changes) => {
   for (const change of changes) {
     for (const node of change.addedNodes) {
       if (node.nodeType !== Node.ELEMENT_NODE) continue;
-      if (node.matches("time[data-form=row], time[data-form=full]")) write(node);
+      if (node.matches(TIMES)) write(node);
       else if (!node.closest("time")) times(node).forEach(write);
     }
   }

@@ -86,8 +86,8 @@ export const send = (target, name, detail) => target.dispatchEvent(new CustomEve
  * data-keep             | any                | a refresh does not change the element     | morph.js
  * data-key              | any                | key, unique among siblings                | morph.js, live/entries.js
  * data-clock-switch     | button             |                                           | clock.js
- * data-form             | time               | "row", "full" or "ago"                    | clock.js, morph.js
- * data-titled           | time               | "yes"; set by clock.js                    | clock.js
+ * data-form             | time               | "full" or "ago"                           | clock.js, morph.js
+ * data-titled           | time, .row-time    | "yes"; set by clock.js                    | clock.js
  * data-copy-from        | button             | address of the whole value                | copy.js
  * data-go               | a                  | key after `g`                             | keys.js
  * data-page             | a                  | "previous" or "next" page of a list       | keys.js, live/skipped.js, live/rows.js

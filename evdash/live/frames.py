@@ -16,7 +16,7 @@ from evdash.events.filters.search_text import search_text
 from evdash.web.event_display.row import ViewMode
 
 FRAME_ROWS = 100
-FRAME_BYTES = 128 * 1024
+FRAME_BYTES = 160 * 1024
 
 Cursor = Mapping[str, EntryId]
 """For each stream the entry ID up to which a page has everything."""

@@ -15,7 +15,7 @@ from evdash.web.event_display.row import ViewMode
 
 # The memory bound for a page that stops reading: these limits, one frame, and a few small messages.
 IN_FLIGHT_ROWS = 200
-IN_FLIGHT_BYTES = 256 * 1024  # counted in characters, nearly all of which are one byte
+IN_FLIGHT_BYTES = 320 * 1024  # counted in characters, nearly all of which are one byte
 
 
 class Credit:

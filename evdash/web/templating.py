@@ -54,20 +54,21 @@ def row_times(event: Event) -> SafeString:
     written = redis_time(event.entry_id, now)
     if written is None or written == produced:
         of_producer = " (producer)" if event.time_source == "timestamp" else ""
-        return _row_time(produced, f"{by_producer}{of_producer}\n{entry_id}", now)
-    by_redis = f"{_to_milliseconds(written)} UTC"
-    return SafeString(
-        _row_time(produced, f"{by_producer} (producer)\nRedis: {by_redis}\n{entry_id}", now, "by-producer")
-        + _row_time(written, f"{by_redis} (Redis)\nproducer: {by_producer}\n{entry_id}", now, "by-redis")
-    )
+        title, times = f"{by_producer}{of_producer}\n{entry_id}", _row_time(produced, now)
+    else:
+        title = f"{by_producer} (producer)\n{_to_milliseconds(written)} UTC (Redis)\n{entry_id}"
+        times = _row_time(produced, now, ' class="by-producer"') + _row_time(written, now, ' class="by-redis"')
+    return SafeString(f'<span class="row-time" title="{title}">{times}</span>')
 
 
-def _row_time(value: datetime, title: str, now: datetime, css_class: str = "") -> SafeString:
+def _row_time(value: datetime, now: datetime, attributes: str = "") -> str:
+    # A frame of live push has 100 rows: an element has no more than it needs.
+    milliseconds = f".{value.microsecond // 1000:03d}"
+    clock = f"{value:%H:%M:%S}"
     # In another year, the year is more useful than the milliseconds.
-    is_this_year = value.year == now.year
-    day = f"{value:%d %b}" if is_this_year else _dated(value)
-    shown = f"{value:%H:%M:%S}" + (f".{value.microsecond // 1000:03d}" if is_this_year else "")
-    return _time(value, title, "row", f'<span class="day">{day}</span> {shown}', css_class)
+    shown = (f"{value:%d %b}", clock + milliseconds) if value.year == now.year else (_dated(value), clock)
+    exact = f"{_dated(value)}T{clock}{milliseconds}Z"
+    return f'<time{attributes} datetime="{exact}"><span class="day">{shown[0]}</span> {shown[1]}</time>'
 
 
 def _to_milliseconds(value: datetime) -> str:
@@ -125,11 +126,10 @@ def _dated(value: datetime) -> str:
     return f"{value.year:04d}-{value.month:02d}-{value.day:02d}"
 
 
-def _time(value: datetime, title: str, form: str, shown: str, css_class: str = "") -> SafeString:
+def _time(value: datetime, title: str, form: str, shown: str) -> SafeString:
     # Nothing is escaped: all of it is made of numbers and of evdash's own words. A page has hundreds of times.
     exact = value.isoformat(timespec="microseconds").replace("+00:00", "Z")
-    of_class = f' class="{css_class}"' if css_class else ""
-    return SafeString(f'<time{of_class} datetime="{exact}" title="{title}" data-form="{form}">{shown}</time>')
+    return SafeString(f'<time datetime="{exact}" title="{title}" data-form="{form}">{shown}</time>')
 
 
 def cited_time(event: Event) -> str:

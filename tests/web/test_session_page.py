@@ -268,26 +268,20 @@ def test_a_row_has_the_times_of_both_clocks_and_its_list_names_the_one_that_it_s
         entry("1780000002000-0", **own),
     )
     times = [
-        [(None, "2026-05-28 20:26:40.000 UTC (producer)\nentry ID 7-0")],
-        [
-            ("by-producer", "2025-11-21 10:00:00.000 UTC (producer)\nRedis: 2026-05-28 20:26:40.000 UTC"),
-            ("by-redis", "2026-05-28 20:26:40.000 UTC (Redis)\nproducer: 2025-11-21 10:00:00.000 UTC"),
-        ],
-        [(None, "2026-05-28 20:26:41.000 UTC (producer)\nentry ID 1780000001000-0")],
-        [(None, "2026-05-28 20:26:42.000 UTC\nentry ID 1780000002000-0")],
-    ]
-    times[1] = [(name, f"{title}\nentry ID 1780000000000-0") for name, title in times[1]]
-    lists = {
-        "/sessions/s/": ("Order: Redis (entry ID). Times: producer", times),
-        "/events/": (
-            "Order and times: Redis (entry ID). Range and chart: producer. Where an ID is not a time: producer",
-            times[::-1],
+        ([None], "2026-05-28 20:26:40.000 UTC (producer)\nentry ID 7-0"),
+        (
+            ["by-producer", "by-redis"],
+            "2025-11-21 10:00:00.000 UTC (producer)\n2026-05-28 20:26:40.000 UTC (Redis)\nentry ID 1780000000000-0",
         ),
-    }
+        ([None], "2026-05-28 20:26:41.000 UTC (producer)\nentry ID 1780000001000-0"),
+        ([None], "2026-05-28 20:26:42.000 UTC\nentry ID 1780000002000-0"),
+    ]
+    of_list = "Order and times: Redis (entry ID). Range and chart: producer. Where an ID is not a time: producer"
+    lists = {"/sessions/s/": ("Order: Redis (entry ID). Times: producer", times), "/events/": (of_list, times[::-1])}
     for address, (named, expected) in lists.items():
         page = parse_page(browser.get(address))
         found = [
-            [(each.attributes.get("class"), each.attributes["title"]) for each in row.css("time")]
+            ([each.attributes.get("class") for each in row.css("time")], row.attributes["title"])
             for row in page.all(".row-time")
         ]
         assert (page.texts(".list-order"), found) == ([named], expected)
