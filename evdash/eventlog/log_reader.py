@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from django.conf import settings
@@ -30,6 +31,7 @@ from evdash.eventlog.records import (
     FilterSummary,
     MissingEntries,
     MissingInAll,
+    OutcomeCounts,
     OutlineSlot,
     Overview,
     Position,
@@ -45,7 +47,7 @@ from evdash.events.breakdown import Breakdown, BreakdownQuery
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
-from evdash.events.summaries import SessionSummary, UserSummary
+from evdash.events.summaries import Outcome, SessionSummary, UserSummary
 from evdash.streams.client import StreamsUnavailable
 from evdash.streams.shared_tail import TAIL_ENTRIES, SharedTail
 from evdash.streams.stream_info import first_left_of
@@ -196,14 +198,28 @@ class LogReader(Reader):
         user_id: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        outcome: Outcome | None = None,
         limit: int = 50,
     ) -> SessionPage:
         range_us = in_us(*whole_minutes(since, until))
         self._read_stream()
         with read_transaction():
             return summaries.session_page(
-                self._unlogged(), before=before, after=after, user_id=user_id, range_us=range_us, limit=limit
+                self._unlogged(),
+                before=before,
+                after=after,
+                user_id=user_id,
+                range_us=range_us,
+                outcome=outcome,
+                limit=limit,
             )
+
+    def outcomes(self, since: datetime | None = None, until: datetime | None = None) -> OutcomeCounts:
+        range_us = in_us(*whole_minutes(since, until))
+        complete = self.has_read_all
+        with read_transaction():
+            found = summaries.outcomes(self._unlogged(), range_us)
+        return replace(found, is_complete=found.is_complete and complete)
 
     def session(self, session_id: str) -> SessionSummary | None:
         self._read_stream()

@@ -17,6 +17,7 @@ from evdash.eventlog.records import (
     MissingEntries,
     MissingInAll,
     Neighbours,
+    OutcomeCounts,
     OutlineSlot,
     Overview,
     Position,
@@ -28,7 +29,7 @@ from evdash.events.breakdown import Breakdown, BreakdownQuery
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
-from evdash.events.summaries import SessionSummary, UserSummary
+from evdash.events.summaries import Outcome, SessionSummary, UserSummary
 
 
 class Reader(ABC):
@@ -158,13 +159,18 @@ class Reader(ABC):
         user_id: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        outcome: Outcome | None = None,
         limit: int = 50,
     ) -> SessionPage:
         """Return sessions by last entry, newest first: last entries older than `before` or newer than `after`.
 
         With `user_id`: the sessions in which the user took part, by the user's last entry in each.
-        With `since` or `until`: those that `overview` counts in this range.
+        With `since` or `until`: those that `overview` counts in this range. With `outcome`: those that ended so.
         """
+
+    @abstractmethod
+    def outcomes(self, since: datetime | None = None, until: datetime | None = None) -> OutcomeCounts:
+        """Return the numbers of sessions by outcome, of those that `overview` counts in this range."""
 
     @abstractmethod
     def session(self, session_id: str) -> SessionSummary | None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from evdash.events.entry import EntryId, InvalidEntryId
 from evdash.events.event import Event
-from evdash.events.summaries import SessionSummary, UserSummary
+from evdash.events.summaries import Outcome, SessionSummary, UserSummary
 
 
 class InvalidPosition(ValueError):
@@ -188,6 +188,14 @@ class SessionPage:
     newer: EntryId | None  # `after` of the page with more recent sessions
     older: EntryId | None  # `before` of the page with earlier sessions
     is_complete: bool = True  # False: the time range has too many sessions to list all
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeCounts:
+    """The numbers of sessions by outcome, most frequent first."""
+
+    counts: tuple[tuple[Outcome, int], ...]
+    is_complete: bool = True  # False: there are more sessions than were counted
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from django.db import connection
-from django.db.models import Exists, Min, OuterRef, QuerySet, Sum
+from django.db import connection, models
+from django.db.models import BooleanField, Exists, ExpressionWrapper, Min, OuterRef, Q, QuerySet, Sum
 
 from evdash.eventlog.event_query import id_range, log_query, slots_between
 from evdash.eventlog.filter_summary import SAMPLE_MAX
@@ -21,6 +21,7 @@ from evdash.eventlog.records import (
     EventPage,
     FacetValue,
     Histogram,
+    OutcomeCounts,
     Overview,
     SessionPage,
     UserPage,
@@ -46,6 +47,7 @@ from evdash.events.filters.event_filter import EventFilter
 from evdash.events.inheritance import CallKey
 from evdash.events.summaries import (
     CallStatements,
+    Outcome,
     SessionSummary,
     UserSummary,
     call_statements,
@@ -69,11 +71,12 @@ def session_page(
     after: EntryId | None,
     user_id: str | None,
     range_us: RangeUs = ALL_TIME,
+    outcome: Outcome | None = None,
     limit: int,
 ) -> SessionPage:
     """Return sessions by last entry; with `user_id`, that user's sessions by the user's last entry in each.
 
-    In a range, those with an event in it.
+    In a range, those with an event in it; with `outcome`, those that ended so.
     """
     rows: QuerySet[Any]
     if user_id is None:
@@ -86,10 +89,47 @@ def session_page(
     if range_us != ALL_TIME:
         inside = _active_in(range_us, AgentSession.objects.all(), "session_id")
         rows, touched = _limited_to(inside, _session_ids(unlogged, range_us), rows, "session_id", touched)
-    keys, newer, older = _page(rows, "session_id", touched, before, after, limit)
+    others = rows
+    if outcome is not None:
+        ended_so = AgentSession.objects.filter(_ended_so(outcome)).values("session_id")
+        others = rows.filter(session_id__in=ended_so).exclude(session_id__in=list(touched))
+        ends = {session_id: each.end for session_id, each in session_summaries(unlogged, touched).items()}
+        touched = {session_id: last_id for session_id, last_id in touched.items() if ends[session_id] == outcome}
+    keys, newer, older = _page(rows, "session_id", touched, before, after, limit, others)
     summaries = session_summaries(unlogged, keys)
     is_complete = _is_countable(range_us, AgentSession.objects.all())
     return SessionPage(tuple(summaries[key] for key in keys), newer, older, is_complete)
+
+
+def _ended_so(outcome: Outcome) -> Q:
+    return Q(ended_id__isnull=not outcome.has_ended, outcome=outcome.text)
+
+
+def outcomes(unlogged: StreamDeltas, range_us: RangeUs) -> OutcomeCounts:
+    """Return the outcomes of the sessions with an event in the range, of the newest COUNT_MAX at most."""
+    rows = AgentSession.objects.all()
+    touched: Mapping[str, EntryId] = unlogged.last_ids_by_session
+    logged = rows.exclude(session_id__in=list(touched))
+    if range_us == ALL_TIME:
+        newest = logged.order_by("-last_id")
+        is_complete = newest[: COUNT_MAX + 1].count() <= COUNT_MAX
+        logged = rows.filter(pk__in=newest[:COUNT_MAX].values("pk"))
+    else:
+        inside = _active_in(range_us, rows, "session_id")
+        _, touched = _limited_to(inside, _session_ids(unlogged, range_us), rows, "session_id", touched)
+        is_complete = _is_countable(range_us, rows)
+        logged = logged.filter(session_id__in=inside)
+    has_no_end = ExpressionWrapper(Q(ended_id__isnull=True), output_field=BooleanField())
+    counts = Counter(each.end for each in session_summaries(unlogged, touched).values())
+    by_outcome = logged.order_by().annotate(has_no_end=has_no_end).values_list("outcome", "has_no_end")
+    for text, is_open, number in by_outcome.annotate(sessions=models.Count("pk")):
+        counts[Outcome(text, not is_open)] += number
+    return OutcomeCounts(most_frequent(counts), is_complete)
+
+
+def most_frequent(counts: Mapping[Outcome, int]) -> tuple[tuple[Outcome, int], ...]:
+    """Return the counts of outcomes, the largest first."""
+    return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def user_page(
@@ -212,16 +252,19 @@ def _page(
     before: EntryId | None,
     after: EntryId | None,
     limit: int,
+    others: QuerySet[Any] | None = None,
 ) -> tuple[list[str], EntryId | None, EntryId | None]:
     """Return keys by last entry, newest first, and the starts of the neighbouring pages. `touched`: stream additions.
 
-    A page never ends between keys with equal last entry IDs. They are of different streams, so there are few.
+    `others` are the rows without additions, if these are not all of `rows`. A page never ends between keys with equal
+    last entry IDs. They are of different streams, so there are few.
     """
     forward = after is not None
     start = after or before
     logged = dict(rows.filter(**{f"{key_column}__in": list(touched)}).values_list(key_column, "last_id"))
     last_ids = {key: max(last_id, logged.get(key, EntryId.MIN)) for key, last_id in touched.items()}
-    untouched = rows.exclude(**{f"{key_column}__in": list(touched)}) if touched else rows
+    others = rows if others is None else others
+    untouched = others.exclude(**{f"{key_column}__in": list(touched)}) if touched else others
     if start is not None:
         untouched = untouched.filter(**{"last_id__gt" if forward else "last_id__lt": start})
     ordered = untouched.order_by("last_id" if forward else "-last_id")

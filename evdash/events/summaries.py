@@ -32,6 +32,13 @@ class CallStatements(NamedTuple):
     inside: int = 0
 
 
+class Outcome(NamedTuple):
+    """The end of a session: the text of its producer, "" without one; or that it has no end."""
+
+    text: str
+    has_ended: bool
+
+
 @dataclass(frozen=True, slots=True)
 class SessionSummary:
     """Summary of a session, over the events added so far.
@@ -152,6 +159,10 @@ class SessionSummary:
     @property
     def ended(self) -> bool:
         return self.ended_id is not None
+
+    @property
+    def end(self) -> Outcome:
+        return Outcome(self.outcome, True) if self.ended else Outcome("", False)
 
     @property
     def started_at(self) -> datetime:

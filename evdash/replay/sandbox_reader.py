@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from itertools import islice
@@ -21,6 +22,7 @@ from evdash.eventlog.records import (
     FilterSummary,
     MissingEntries,
     MissingInAll,
+    OutcomeCounts,
     OutlineSlot,
     Overview,
     Position,
@@ -29,7 +31,7 @@ from evdash.eventlog.records import (
 )
 from evdash.eventlog.session_queries import outline_of
 from evdash.eventlog.session_snapshots import Step
-from evdash.eventlog.summaries import RECENT_ERRORS, days_of, overview_of, page_by_last_id
+from evdash.eventlog.summaries import RECENT_ERRORS, days_of, most_frequent, overview_of, page_by_last_id
 from evdash.eventlog.time_buckets import in_us, whole_minutes, within
 from evdash.events.breakdown import Breakdown, BreakdownQuery
 from evdash.events.deduplication import CountChange
@@ -37,7 +39,7 @@ from evdash.events.entry import EntryId
 from evdash.events.error_groups import error_groups_of
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
-from evdash.events.summaries import SessionSummary, UserSummary, sessions_of, users_of
+from evdash.events.summaries import Outcome, SessionSummary, UserSummary, sessions_of, users_of
 from evdash.replay.sandbox_contents import Contents
 from evdash.streams.sandbox import Sandbox
 
@@ -132,6 +134,7 @@ class SandboxReader(Reader):
         user_id: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        outcome: Outcome | None = None,
         limit: int = 50,
     ) -> SessionPage:
         summaries = self._contents.sessions
@@ -140,9 +143,20 @@ class SandboxReader(Reader):
             shown = sessions_of(change for change in self._contents.changes if change.event.user_id == user_id)
         inside = sessions_of(self._inside(since, until))
         keys, newer, older = page_by_last_id(
-            {key: summary.last_id for key, summary in shown.items() if key in inside}, before, after, limit
+            {
+                key: summary.last_id
+                for key, summary in shown.items()
+                if key in inside and outcome in (None, summaries[key].end)
+            },
+            before,
+            after,
+            limit,
         )
         return SessionPage(tuple(summaries[key] for key in keys), newer, older)
+
+    def outcomes(self, since: datetime | None = None, until: datetime | None = None) -> OutcomeCounts:
+        inside = sessions_of(self._inside(since, until))
+        return OutcomeCounts(most_frequent(Counter(self._contents.sessions[key].end for key in inside)))
 
     def session(self, session_id: str) -> SessionSummary | None:
         return self._contents.sessions.get(session_id)

@@ -19,6 +19,7 @@ from evdash.eventlog.records import Position
 from evdash.events.breakdown import breakdown_query
 from evdash.events.entry import Entry, EntryId
 from evdash.events.filters.event_filter import EventFilter
+from evdash.events.summaries import Outcome
 from evdash.ingest.projections.error_groups import DebugProjection
 from evdash.ingest.projections.event_log import AuditProjection
 from evdash.ingest.worker import Worker
@@ -116,6 +117,7 @@ def answers(reader: Reader, limit: int) -> dict[str, object]:
     everything["groups"] = [
         reader.error_groups(event_filter, order) for event_filter in FILTERS for order in get_args(GroupOrder)
     ]
+    everything["outcomes"] = [reader.outcomes(), reader.outcomes(minute), reader.sessions(outcome=Outcome("", False))]
     everything["breakdowns"] = [
         reader.breakdown(breakdown_query(key, event_filter, lambda each: each))
         for event_filter in FILTERS

@@ -18,6 +18,7 @@ from evdash.events.entry import EntryId, InvalidEntryId
 from evdash.events.filters.event_filter import PARAMETERS, EventFilter, FilterError
 from evdash.events.filters.keys import BY_NAME, FIELD_PREFIX, IS
 from evdash.events.identifiers import identifier_of
+from evdash.events.summaries import Outcome
 from evdash.web.event_display.row import ViewMode
 from evdash.web.links import page_address, with_query
 
@@ -202,12 +203,13 @@ class EntryCursorQuery:
     user_id: str = ""  # limits a list of sessions to one user
     # A time range alone, which limits a list of sessions or users.
     range: EventFilter = field(default_factory=EventFilter)
+    outcome: Outcome | None = None  # limits a list of sessions to those that ended so
 
     @classmethod
     def from_request(cls, request: HttpRequest) -> Self:
-        """Return the query in `before=`, `after=`, `user=`, `since=`, `until=` and `q=`. Raise InvalidQuery.
+        """Return the query in `before=`, `after=`, `user=`, `outcome=`, `ended=`, `since=`, `until=` and `q=`.
 
-        Conditions in `q=` other than its time range are ignored.
+        Conditions in `q=` other than its time range are ignored. Raise InvalidQuery.
         """
         before, after = entry_cursor_in(request.GET)
         try:
@@ -215,7 +217,8 @@ class EntryCursorQuery:
         except FilterError as error:
             raise InvalidQuery(str(error)) from None
         ranged = EventFilter(since=own.since, until=own.until)
-        return cls(page_address(request), before, after, identifier_of(request.GET.get("user", "")), ranged)
+        user_id = identifier_of(request.GET.get("user", ""))
+        return cls(page_address(request), before, after, user_id, ranged, _outcome_in(request.GET))
 
     @property
     def is_beginning(self) -> bool:
@@ -225,6 +228,8 @@ class EntryCursorQuery:
     def chips(self) -> tuple[tuple[str, str], ...]:
         """The conditions of the list, each with the URL without it."""
         of_user = [(f"user:{self.user_id}", replace(self, user_id="").url())] if self.user_id else []
+        if self.outcome:
+            of_user.append((f"outcome: {outcome_label(self.outcome)}", replace(self, outcome=None).url()))
         return (*of_user, *((chip.label, replace(self, range=chip.without).url()) for chip in self.range.chips()))
 
     def times(self, now: datetime) -> tuple[datetime | None, datetime | None]:
@@ -235,7 +240,8 @@ class EntryCursorQuery:
     def url(self, *, before: EntryId | None = None, after: EntryId | None = None) -> str:
         """Return the URL of the list before or after an entry, of its beginning by default."""
         parameters = {"user": self.user_id, "q": self.range.text(), "before": before, "after": after}
-        return with_query(self.path, [(name, str(value)) for name, value in parameters.items() if value])
+        pairs = [(name, str(value)) for name, value in parameters.items() if value]
+        return with_query(self.path, [*pairs, *outcome_pairs(self.outcome)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +278,28 @@ def breakdown_key(text: str) -> tuple[str, str]:
         return key.name if key else "", ""
     name = text[len(FIELD_PREFIX) :] if text.lower().startswith(FIELD_PREFIX) else text
     return f"{FIELD_PREFIX}{name or text}", ""
+
+
+def outcome_label(outcome: Outcome) -> str:
+    """Return an outcome as pages name it."""
+    return outcome.text or ("no outcome" if outcome.has_ended else "not ended")
+
+
+def outcome_pairs(outcome: Outcome | None) -> list[tuple[str, str]]:
+    """Return the parameters of a list of the sessions with this outcome; none for all sessions."""
+    if outcome is None:
+        return []
+    return [("outcome", outcome.text)] if outcome.text else [("ended", "yes" if outcome.has_ended else "no")]
+
+
+def _outcome_in(params: QueryDict) -> Outcome | None:
+    """Return the outcome in `outcome=`; `ended=yes` is an end without one, `ended=no` no end. Raise InvalidQuery."""
+    text, ended = params.get("outcome", ""), params.get("ended", "")
+    if ended not in ("", "yes", "no") or (text and ended):
+        raise InvalidQuery("Use either outcome= with a text, or ended=yes (no outcome) or ended=no (not ended).")
+    if text:
+        return Outcome(text, True)
+    return Outcome("", ended == "yes") if ended else None
 
 
 def filter_pairs(event_filter: EventFilter) -> tuple[tuple[str, str], ...]:

@@ -12,19 +12,21 @@ from evdash.accounts.roles import can_operate
 from evdash.eventlog.current_reader import open_reader
 from evdash.eventlog.latencies import OperationLatency
 from evdash.events.filters.event_filter import EventFilter
+from evdash.events.summaries import Outcome
 from evdash.health.current import current_health
 from evdash.metrics import refused_lately
 from evdash.web.charts.histogram import histogram_picture, not_drawn, shares
 from evdash.web.event_display.row import rows_of
 from evdash.web.event_list.filter_bar import filter_bar
-from evdash.web.event_list.list_query import ListQuery
+from evdash.web.event_list.list_query import ListQuery, filter_pairs, outcome_label, outcome_pairs
 from evdash.web.event_list.pagination import newest
 from evdash.web.health_panel import health_panel
-from evdash.web.links import filtered_address, list_address
+from evdash.web.links import filtered_address, list_address, with_query
 from evdash.web.page import Notice, page
 from evdash.web.sandbox_middleware import sandbox_request
 
 SESSIONS_IN_SANDBOX: Final = 10
+OUTCOMES_SHOWN: Final = 8
 
 
 def overview(request: HttpRequest) -> HttpResponse:
@@ -38,6 +40,7 @@ def overview(request: HttpRequest) -> HttpResponse:
             ranged.since.at(now) if ranged.since else None, ranged.until.at(now) if ranged.until else None
         )
         latencies = reader.latencies(figures.since, figures.until)
+        outcomes = reader.outcomes(figures.since, figures.until)
         newest_events = newest(reader)
         sessions = reader.sessions(limit=SESSIONS_IN_SANDBOX).sessions if sandbox_request(request) else ()
 
@@ -59,6 +62,13 @@ def overview(request: HttpRequest) -> HttpResponse:
         "types": shares(
             [(t.value, t.count, filtered_address("events", ranged.also("type", t.value))) for t in figures.types]
         ),
+        "outcomes": shares(
+            [
+                (outcome_label(outcome), sessions, _sessions_address(ranged, outcome))
+                for outcome, sessions in outcomes.counts[:OUTCOMES_SHOWN]
+            ]
+        ),
+        "outcomes_complete": outcomes.is_complete,
         "errors": rows_of(figures.recent_errors, figures.duplicates),
         "latencies": latencies,
         "sessions": sessions,
@@ -93,6 +103,10 @@ def overview(request: HttpRequest) -> HttpResponse:
         notices=notices,
         status=400 if query.filter.problem else 200,
     )
+
+
+def _sessions_address(ranged: EventFilter, outcome: Outcome) -> str:
+    return with_query(list_address("sessions"), [*filter_pairs(ranged), *outcome_pairs(outcome)])
 
 
 def _of_operation(ranged: EventFilter, latency: OperationLatency) -> EventFilter:

@@ -56,7 +56,7 @@ PAGES: Final = (
         rail=RailEntry("Sessions", "session", "s"),
         refresh_s=15,
         in_sandbox=True,
-        parameters=("user", "q", "since", "until", "before", "after"),
+        parameters=("user", "outcome", "ended", "q", "since", "until", "before", "after"),
     ),
     Page(
         "session",

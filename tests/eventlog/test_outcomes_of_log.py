@@ -1,0 +1,37 @@
+"""Outcomes of sessions, of the log joined with the streams, compared with a plain fold."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+
+from tests.eventlog.conftest import MakeReader, MakeWorker, write
+from tests.web.test_outcomes import COUNTED, ENDS, WRITTEN
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("batches", [0, 1, 2, 3, 9])
+def test_outcomes_are_those_of_a_plain_fold_wherever_the_log_ends(
+    valkey: redis.Redis, make_worker: MakeWorker, make_reader: MakeReader, batches: int
+) -> None:
+    write(valkey, WRITTEN)
+    if batches:
+        worker = make_worker(batch_size=4)
+        worker.connect()
+        for _ in range(batches):
+            worker.step()
+    reader = make_reader()
+    found = reader.outcomes()
+    assert (dict(found.counts), found.is_complete) == (COUNTED, True)
+    assert [number for _, number in found.counts] == sorted(COUNTED.values(), reverse=True)
+    for outcome, number in COUNTED.items():
+        wanted = [name for name, end in ENDS.items() if (end or "", end is not None) == outcome]
+        assert sorted(each.session_id for each in reader.sessions(outcome=outcome).sessions) == wanted
+        assert len(reader.sessions(outcome=outcome, user_id="u").sessions) == number
+        listed, before = [], None
+        for _ in range(number):
+            page = reader.sessions(outcome=outcome, before=before, limit=1)
+            listed += [each.session_id for each in page.sessions]
+            before = page.older
+        assert (sorted(listed), before) == (wanted, None)
