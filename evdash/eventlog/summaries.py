@@ -6,6 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from heapq import nlargest
+from operator import itemgetter
 from typing import Any, Final
 
 from django.db import connection, models
@@ -120,6 +122,8 @@ def outcomes(unlogged: StreamDeltas, range_us: RangeUs) -> OutcomeCounts:
         is_complete = _is_countable(range_us, rows)
         logged = logged.filter(session_id__in=inside)
     has_no_end = ExpressionWrapper(Q(ended_id__isnull=True), output_field=BooleanField())
+    if len(touched) > UNLOGGED_MAX:
+        touched, is_complete = dict(nlargest(UNLOGGED_MAX, touched.items(), key=itemgetter(1))), False
     counts = Counter(each.end for each in session_summaries(unlogged, touched).values())
     by_outcome = logged.order_by().annotate(has_no_end=has_no_end).values_list("outcome", "has_no_end")
     for text, is_open, number in by_outcome.annotate(sessions=models.Count("pk")):
@@ -295,6 +299,7 @@ def page_by_last_id(
 
 
 COUNT_MAX = 10_000
+UNLOGGED_MAX = 1_000  # sessions with uncommitted entries whose outcomes are counted, the newest
 TYPES_MAX = 12
 RECENT_ERRORS = 8
 SLOTS_MAX = 3_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
+from evdash.eventlog import summaries
 from tests.eventlog.conftest import MakeReader, MakeWorker, write
 from tests.web.test_outcomes import COUNTED, ENDS, WRITTEN
 
@@ -35,3 +36,12 @@ def test_outcomes_are_those_of_a_plain_fold_wherever_the_log_ends(
             listed += [each.session_id for each in page.sessions]
             before = page.older
         assert (sorted(listed), before) == (wanted, None)
+
+
+def test_far_behind_only_the_newest_uncommitted_sessions_are_counted(
+    valkey: redis.Redis, make_reader: MakeReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(summaries, "UNLOGGED_MAX", 3)
+    write(valkey, WRITTEN)
+    found = make_reader().outcomes()
+    assert (sum(number for _, number in found.counts), found.is_complete) == (3, False)
