@@ -279,7 +279,9 @@ class LogReader(Reader):
         since, until = whole_minutes(since, until)
         errors = self.page(EventFilter().errors().between(since, until), limit=summaries.RECENT_ERRORS)
         with read_transaction():
-            return summaries.overview(self._unlogged(), self.has_read_all, errors, since, until, self.now)
+            found = summaries.overview(self._unlogged(), self.has_read_all, errors, since, until, self.now)
+        is_complete = found.outcomes.is_complete and self.has_read_all
+        return replace(found, outcomes=replace(found.outcomes, is_complete=is_complete))
 
     def latencies(self, since: datetime | None = None, until: datetime | None = None) -> Latencies:
         since, until = whole_minutes(since, until)

@@ -229,6 +229,7 @@ class Overview:
     active_sessions: Count  # sessions that have not ended and have an entry within `ACTIVE_WITHIN`
     per_second: float  # entries of the last minute, divided by 60
     types: tuple[FacetValue, ...]
+    outcomes: OutcomeCounts
     histogram: Histogram
     recent_errors: tuple[Event, ...]
     duplicates: frozenset[Position]  # those of the recent errors that are duplicates

@@ -107,8 +107,11 @@ def _ended_so(outcome: Outcome) -> Q:
     return Q(ended_id__isnull=not outcome.has_ended, outcome=outcome.text)
 
 
-def outcomes(unlogged: StreamDeltas, range_us: RangeUs) -> OutcomeCounts:
-    """Return the outcomes of the sessions with an event in the range, of the newest COUNT_MAX at most."""
+def outcomes(unlogged: StreamDeltas, range_us: RangeUs, inside: Set[str] | None = None) -> OutcomeCounts:
+    """Return the outcomes of the sessions with an event in the range, of the newest COUNT_MAX at most.
+
+    `inside` are these sessions, if the caller knows them.
+    """
     rows = AgentSession.objects.all()
     touched: Mapping[str, EntryId] = unlogged.last_ids_by_session
     logged = rows.exclude(session_id__in=list(touched))
@@ -117,8 +120,8 @@ def outcomes(unlogged: StreamDeltas, range_us: RangeUs) -> OutcomeCounts:
         is_complete = newest[: COUNT_MAX + 1].count() <= COUNT_MAX
         logged = rows.filter(pk__in=newest[:COUNT_MAX].values("pk"))
     else:
-        inside = _active_in(range_us, rows, "session_id")
-        _, touched = _limited_to(inside, _session_ids(unlogged, range_us), rows, "session_id", touched)
+        inside = _sessions_in(unlogged, range_us) if inside is None else inside
+        touched = {session_id: last_id for session_id, last_id in touched.items() if session_id in inside}
         is_complete = _is_countable(range_us, rows)
         logged = logged.filter(session_id__in=inside)
     has_no_end = ExpressionWrapper(Q(ended_id__isnull=True), output_field=BooleanField())
@@ -319,6 +322,7 @@ def overview(
     """
     range_us = in_us(since, until)
     inside = within(unlogged.changes, range_us)
+    sessions = None if range_us == ALL_TIME else _sessions_in(unlogged, range_us)
     slots = TypeCount.objects.filter(slots_between(*range_us))
     types: Counter[str] = Counter()
     for change in inside:
@@ -333,11 +337,12 @@ def overview(
         until=until,
         events=Count(events, complete),
         errors=Count(errors, complete),
-        sessions=_at_least(_sessions(unlogged, range_us), complete),
+        sessions=_at_least(_sessions(unlogged, range_us, sessions), complete),
         users=_at_least(_users(unlogged, range_us), complete),
         active_sessions=_at_least(_active_sessions(unlogged, now), complete),
         per_second=_arrived_since(unlogged, now - timedelta(minutes=1), now) / 60,
         types=_most_frequent(types),
+        outcomes=outcomes(unlogged, range_us, sessions),
         histogram=_histogram(inside, events, since, until, range_us, now),
         recent_errors=errors_page.events,
         duplicates=errors_page.duplicates,
@@ -419,10 +424,15 @@ def _user_ids(unlogged: StreamDeltas, range_us: RangeUs) -> Set[str]:
     return {change.event.user_id for change in within([*unlogged.changes, *relabelled], range_us)} - {""}
 
 
-def _sessions(unlogged: StreamDeltas, range_us: RangeUs) -> Count:
+def _sessions_in(unlogged: StreamDeltas, range_us: RangeUs) -> Set[str]:
+    """Return the sessions with an event in the range, at most COUNT_MAX of the log."""
+    return _session_ids(unlogged, range_us) | set(_active_in(range_us, AgentSession.objects.all(), "session_id"))
+
+
+def _sessions(unlogged: StreamDeltas, range_us: RangeUs, inside: Set[str] | None) -> Count:
     rows = AgentSession.objects.all()
-    if range_us != ALL_TIME:
-        return _counted_in(range_us, rows, "session_id", _session_ids(unlogged, range_us))
+    if inside is not None:
+        return Count(len(inside), exact=_is_countable(range_us, rows))
     return _tallied("sessions", rows, "session_id", unlogged.last_ids_by_session)
 
 
@@ -506,7 +516,8 @@ def overview_of(
     counted = [change.event for change in inside if change.counts]
     types = Counter(event.type for event in counted)
     heard_since = _entry_id_at(now - ACTIVE_WITHIN)
-    active = sum(each.last_id >= heard_since and not each.ended for each in sessions_of(changes).values())
+    all_sessions = sessions_of(changes)
+    active = sum(each.last_id >= heard_since and not each.ended for each in all_sessions.values())
     first_id, last_id = _entry_id_at(now - timedelta(minutes=1)), _entry_id_at(now + timedelta(minutes=1))
     arrived = sum(first_id <= change.event.entry_id <= last_id for change in changes)
     starts_s = [slot_start_s(change.event.occurred_us, MINUTE_S) for change in changes if change.counts]
@@ -520,6 +531,7 @@ def overview_of(
         active_sessions=Count(active),
         per_second=arrived / 60,
         types=_most_frequent(types),
+        outcomes=OutcomeCounts(most_frequent(Counter(all_sessions[each].end for each in sessions_of(inside)))),
         histogram=weighted_histogram([(e.occurred_us, 1, int(e.is_error)) for e in counted], range_us, now),
         recent_errors=errors_page.events,
         duplicates=errors_page.duplicates,

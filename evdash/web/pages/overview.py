@@ -40,7 +40,6 @@ def overview(request: HttpRequest) -> HttpResponse:
             ranged.since.at(now) if ranged.since else None, ranged.until.at(now) if ranged.until else None
         )
         latencies = reader.latencies(figures.since, figures.until)
-        outcomes = reader.outcomes(figures.since, figures.until)
         newest_events = newest(reader)
         sessions = reader.sessions(limit=SESSIONS_IN_SANDBOX).sessions if sandbox_request(request) else ()
 
@@ -65,10 +64,10 @@ def overview(request: HttpRequest) -> HttpResponse:
         "outcomes": shares(
             [
                 (outcome_label(outcome), sessions, _sessions_address(ranged, outcome))
-                for outcome, sessions in outcomes.counts[:OUTCOMES_SHOWN]
+                for outcome, sessions in figures.outcomes.counts[:OUTCOMES_SHOWN]
             ]
         ),
-        "outcomes_complete": outcomes.is_complete,
+        "outcomes_complete": figures.outcomes.is_complete,
         "errors": rows_of(figures.recent_errors, figures.duplicates),
         "latencies": latencies,
         "sessions": sessions,
