@@ -26,7 +26,7 @@ from evdash.events.filters.keys import BY_NAME, IS
 from evdash.events.filters.search_text import field_value
 
 EVENTS_MAX: Final = 50_000
-"""Events of a breakdown, the newest ones. Reading and grouping them takes about 0.2 s."""
+"""Events of a breakdown, the newest ones. By a column it takes about 0.2 s, by a field 0.4 s."""
 
 
 def breakdown_of_log(

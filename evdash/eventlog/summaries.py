@@ -93,6 +93,9 @@ def session_page(
         rows, touched = _limited_to(inside, _session_ids(unlogged, range_us), rows, "session_id", touched)
     others = rows
     if outcome is not None:
+        # Also sessions of a user that others have ended since: their ends are not in the log.
+        changed = list(unlogged.last_ids_by_session)
+        touched = {**dict(rows.filter(session_id__in=changed).values_list("session_id", "last_id")), **touched}
         ended_so = AgentSession.objects.filter(_ended_so(outcome)).values("session_id")
         others = rows.filter(session_id__in=ended_so).exclude(session_id__in=list(touched))
         ends = {session_id: each.end for session_id, each in session_summaries(unlogged, touched).items()}

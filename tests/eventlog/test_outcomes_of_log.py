@@ -6,6 +6,8 @@ import pytest
 import redis
 
 from evdash.eventlog import summaries
+from evdash.events.summaries import Outcome
+from tests.builders import entry
 from tests.eventlog.conftest import MakeReader, MakeWorker, write
 from tests.web.test_outcomes import COUNTED, ENDS, WRITTEN
 
@@ -45,3 +47,19 @@ def test_far_behind_only_the_newest_uncommitted_sessions_are_counted(
     write(valkey, WRITTEN)
     found = make_reader().outcomes()
     assert (sum(number for _, number in found.counts), found.is_complete) == (3, False)
+
+
+def test_a_session_of_a_user_that_another_entry_has_just_ended_has_this_outcome(
+    valkey: redis.Redis, make_worker: MakeWorker, make_reader: MakeReader
+) -> None:
+    write(valkey, [entry("1-0", type="message.added", session_id="s", user_id="u")])
+    worker = make_worker()
+    worker.connect()
+    worker.step()
+    write(valkey, [entry("2-0", type="session.ended", session_id="s", outcome="resolved")])
+    reader = make_reader()
+    found = {
+        outcome: [each.session_id for each in reader.sessions(user_id="u", outcome=outcome).sessions]
+        for outcome in (Outcome("resolved", True), Outcome("", False))
+    }
+    assert list(found.values()) == [["s"], []]

@@ -73,11 +73,6 @@ class Migration(migrations.Migration):
             field=models.FloatField(null=True),
         ),
         migrations.AddField(
-            model_name='agentsession',
-            name='calls_inside',
-            field=models.BigIntegerField(db_default=0),
-        ),
-        migrations.AddField(
             model_name='loggedevent',
             name='tokens',
             field=models.BigIntegerField(db_default=0),
@@ -90,7 +85,6 @@ class Migration(migrations.Migration):
                 ('call_id', models.TextField()),
                 ('entry_id', evdash.eventlog.fields.EntryIdField()),
                 ('tool', models.TextField()),
-                ('is_inside', models.BooleanField()),
                 ('stream', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='eventlog.stream')),
             ],
             options={

@@ -87,7 +87,7 @@ class CallEntry(models.Model):
     stream = models.ForeignKey(Stream, models.PROTECT, db_index=False)
     entry_id = EntryIdField()
     tool = models.TextField()  # "": the entry does not name its tool
-    is_inside = models.BooleanField()  # it is a message that contains the call
+    is_inside = models.BooleanField(db_default=False)  # it is a message that contains the call
 
     class Meta:
         constraints = [

@@ -227,10 +227,10 @@ class EntryCursorQuery:
     @property
     def chips(self) -> tuple[tuple[str, str], ...]:
         """The conditions of the list, each with the URL without it."""
-        of_user = [(f"user:{self.user_id}", replace(self, user_id="").url())] if self.user_id else []
+        own = [(f"user:{self.user_id}", replace(self, user_id="").url())] if self.user_id else []
         if self.outcome:
-            of_user.append((f"outcome: {outcome_label(self.outcome)}", replace(self, outcome=None).url()))
-        return (*of_user, *((chip.label, replace(self, range=chip.without).url()) for chip in self.range.chips()))
+            own.append((f"outcome: {outcome_label(self.outcome)}", replace(self, outcome=None).url()))
+        return (*own, *((chip.label, replace(self, range=chip.without).url()) for chip in self.range.chips()))
 
     def times(self, now: datetime) -> tuple[datetime | None, datetime | None]:
         """Return start and end of the time range; None at an open end."""
