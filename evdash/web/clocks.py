@@ -18,7 +18,12 @@ def redis_time(entry_id: EntryId, now: datetime | None = None) -> datetime | Non
     return entry_time(entry_id, (now or datetime.now(UTC)) + AGREE_WITHIN)
 
 
+def other_redis_time(event: Event, least: timedelta = timedelta(seconds=1)) -> datetime | None:
+    """Return when Redis wrote the entry (UTC), if it differs from the event's time by that much; else None."""
+    written = redis_time(event.entry_id)
+    return written if written and abs(written - event.occurred_at) >= least else None
+
+
 def clocks_differ(event: Event) -> bool:
     """Return whether the producer's time and Redis's differ by more than those of synchronized clocks."""
-    written = redis_time(event.entry_id)
-    return written is not None and abs(written - event.occurred_at) > AGREE_WITHIN
+    return other_redis_time(event, AGREE_WITHIN) is not None

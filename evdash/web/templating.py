@@ -21,7 +21,7 @@ from evdash.events.event_types import category_of
 from evdash.events.message_parts import PICTURE_MAX_BYTES
 from evdash.events.summaries import SessionSummary, UserSummary
 from evdash.web import control_characters, formatting
-from evdash.web.clocks import redis_time
+from evdash.web.clocks import other_redis_time, redis_time
 from evdash.web.input_limits import PARAMETER_MAX_CHARS, PASSWORD_MAX_CHARS, USER_NAME_MAX_CHARS
 from evdash.web.links import session_address, user_address
 from evdash.web.session_status import outcome_text, session_status, session_times
@@ -158,10 +158,10 @@ _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "percent": formatting.format_percent,
     "pluralize": defaultfilters.pluralize,
     "rate": rate,
-    "redis_time": redis_time,
     "row_times": row_times,
     "seconds_long": seconds_long,
     "session_address": session_address,
+    "other_redis_time": other_redis_time,
     "outcome_text": outcome_text,
     "session_status": session_status,
     "session_times": session_times,

@@ -287,6 +287,9 @@ def test_a_row_has_the_times_of_both_clocks_and_its_list_names_the_one_that_it_s
         assert (page.texts(".list-order"), found) == ([named], expected)
     opened = parse_page(browser.get("/events/memory:events/1780000000000-0/"))
     assert opened.definitions["Time"] == ["2025-11-21 10:00:00 UTC (producer) 2026-05-28 20:26:40 UTC (Redis)"]
+    write(entry("1780000003001-0", **own, timestamp="1780000003.0004"))
+    [single] = parse_page(browser.get("/events/memory:events/1780000003001-0/")).definitions["Time"]
+    assert single == "2026-05-28 20:26:43 UTC (producer)"
 
 
 def test_what_a_retry_wrote_is_folded_into_its_first_with_the_number(browser: Client, write: Write) -> None:
