@@ -20,7 +20,7 @@ from evdash.events.summaries import SessionSummary, UserSummary
 
 def pack(pairs: tuple[tuple[bytes, bytes], ...]) -> bytes:
     """Return the pairs as bytes for the log."""
-    packed: bytes = msgpack.packb([part for pair in pairs for part in pair], use_bin_type=True)
+    packed: bytes = msgpack.packb(list(chain.from_iterable(pairs)), use_bin_type=True)
     return packed
 
 

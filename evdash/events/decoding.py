@@ -7,9 +7,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from itertools import chain
-from operator import itemgetter
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from evdash.events.clock_skew import is_ahead_of_stream
 from evdash.events.entry import MAX_DATETIME_MS, Entry
@@ -23,7 +21,7 @@ from evdash.events.namespaces import NAMESPACES, in_namespace
 from evdash.events.text import NUL_PICTURE
 from evdash.events.timestamps import InvalidTimestamp, parse_timestamp
 from evdash.events.upcasters import UPCASTERS, Upcasters
-from evdash.events.wire_profile import DEFAULT_PROFILE, Names, Plan, WireProfile
+from evdash.events.wire_profile import DEFAULT_PROFILE, Names, Plan, Shape, WireProfile
 
 DECODER_VERSION: Final[int] = 3
 """The version of `decode`, raised with every change of its result (remarks aside) or of `search_text`.
@@ -70,85 +68,67 @@ def decode(entry: Entry, profile: WireProfile = DEFAULT_PROFILE, upcasters: Upca
     the default profile.
     """
     remarks: list[str] = []
-    flat = _flat(entry, remarks)
-    json_field, data = _with_json(entry, flat, profile, remarks)
+    shape = profile.shape(tuple([name for name, _ in entry.pairs]))
+    flat = _flat(entry, shape, remarks)
+    json_field, data = _with_json(entry, flat, shape, profile, remarks)
     if json_field is not None:
         flat = {name: text for name, text in flat.items() if name != json_field}
-    version = _version(flat, data, profile, remarks)
+    plan = shape.plan if data is flat else _plan(profile, flat, data)
+    version = _version(plan, flat, data, profile, remarks) if plan.version else None
     if version is not None:
         lifted = upcasters.upcast(data, version, lambda data: _first(_plan(profile, flat, data).type, data)[1])
         data = lifted.data
         if lifted.remark:
             remarks.append(lifted.remark)
-    plan = _plan(profile, flat, data)
+        plan = _plan(profile, flat, data)
 
-    def identifier(names: Names, member: str = "id") -> str:
-        return _identifier(names, data, remarks, member) if names else ""
-
-    event_type = identifier(plan.type, "")
+    event_type = _identifier(plan.type, data, remarks, "")
     if not event_type:
         remarks.append("The entry has no event type.")
     kind = type_of(event_type)
-    severity = identifier(plan.severity).lower()
+    severity = _identifier(plan.severity, data, remarks).lower()
     severity = _SEVERITY_ALIASES.get(severity, severity)
-    tool = identifier(plan.tool, "name") or (
-        identifier(plan.weak_tool, "") if kind.category is TOOL and data.get("name") != event_type else ""
-    )
+    tool = _identifier(plan.tool, data, remarks, "name")
+    if not tool and kind.category is TOOL and data.get("name") != event_type:
+        tool = _identifier(plan.weak_tool, data, remarks, "")
     parts = _parts(plan, data)
     if parts and not tool:
         tool = _shortened(next((part.tool for part in parts if part.tool), ""), "the tool", remarks)
-    error = _error(profile, plan, data, parts)
+    error = _error(profile, plan, data, parts) if plan.error or parts else None
     is_error = error is not None or kind.means_error or severity in ERROR_SEVERITIES or _is_failed(plan, data, kind)
     error_text = error.text if error else ""
     if is_error:
         error_text = error_text or _error_text(plan.error_text, data)
         severity = severity or "error"
-    tokens = _tokens(profile, plan, data, remarks)
+    input_tokens, output_tokens, tokens = _tokens(profile, plan, data, remarks)
     occurred_us, time_source = _occurred(entry, plan, data, remarks)
-    user_id, session_id = identifier(plan.user_id), identifier(plan.session_id)
-    event_id = identifier(plan.event_id)
-    code = identifier(plan.code) or (_shortened(error.code, "the error code", remarks) if error else "")
-    text_of_error = masked(error_text, user_id, session_id) if is_error else ""
-    return Event(
-        entry=entry,
-        event_id=event_id,
-        type=event_type,
-        session_id=in_namespace(entry.stream, session_id) if NAMESPACES else session_id,
-        user_id=user_id,
-        occurred_us=occurred_us,
-        time_source=time_source,
-        severity=severity,
-        is_error=is_error,
-        error=error_text,
-        code=code,
-        error_group=fingerprint(event_type, code, tool, text_of_error) if is_error else "",
-        tool=tool,
-        model=identifier(plan.model, "name"),
-        agent=identifier(plan.agent, "name"),
-        agent_version=identifier(plan.agent_version, "version"),
-        call_id=_call_id(plan, data, parts),
-        latency_ms=_latency_ms(plan, data, kind, remarks),
-        # The start or end of a session repeats the sum of its events.
-        tokens=0 if kind.starts_session or kind.ends_session else tokens.total,
-        input_tokens=tokens.input,
-        output_tokens=tokens.output,
-        version=version,
-        simulated=profile.simulated in data and _text(data[profile.simulated]).lower() in ("1", "true"),
-        data=data,
-        json_field=json_field,
-        shown_apart=plan.shown_apart,
-        parts=parts,
-        remarks=tuple(remarks),
-        profile=profile,
-        identity=_identity(entry, profile) if event_id else None,
-    )
+    user_id, session_id = _identifier(plan.user_id, data, remarks), _identifier(plan.session_id, data, remarks)
+    event_id = _identifier(plan.event_id, data, remarks)
+    code = _identifier(plan.code, data, remarks) or (_shortened(error.code, "the error code", remarks) if error else "")
+    error_group = ""
+    if is_error:
+        error_group = fingerprint(event_type, code, tool, masked(error_text, user_id, session_id))
+    if NAMESPACES:
+        session_id = in_namespace(entry.stream, session_id)
+    model, agent = _identifier(plan.model, data, remarks, "name"), _identifier(plan.agent, data, remarks, "name")
+    agent_version = _identifier(plan.agent_version, data, remarks, "version")
+    call_id = _call_id(plan, data, parts) if plan.call_id or parts else ""
+    latency_ms = _latency_ms(plan, data, kind, remarks) if plan.latency_ms else None
+    if kind.starts_session or kind.ends_session:
+        tokens = 0  # it repeats the sum of the session's events
+    simulated = profile.simulated in data and _text(data[profile.simulated]).lower() in ("1", "true")
+    identity = _identity(entry, shape) if event_id else None
+    return Event._make((  # in the order of the fields: a third of the time of keywords
+        entry, event_id, event_type, session_id, user_id, occurred_us, time_source, severity, is_error, error_text,
+        code, error_group, tool, model, agent, agent_version, call_id, latency_ms, tokens, input_tokens, output_tokens,
+        version, simulated, data, json_field, plan.shown_apart, parts, tuple(remarks), profile, identity, (),
+    ))  # fmt: skip
 
 
-_NAME: Final = itemgetter(0)
 _LENGTHS: Final = [length.to_bytes(8, "big") for length in range(256)]
 
 
-def _identity(entry: Entry, profile: WireProfile) -> bytes:
+def _identity(entry: Entry, shape: Shape) -> bytes:
     """Return 16 bytes, equal for two entries with a producer's ID if and only if they are duplicates.
 
     Duplicates share the stream, the producer's ID and all fields except timestamps. Some producers set the timestamp at
@@ -156,38 +136,41 @@ def _identity(entry: Entry, profile: WireProfile) -> bytes:
     change it. An equal ID alone is not enough. Some producers number events within a session, or give the parts of one
     answer the same ID.
     """
-    timestamps = profile.raw_timestamps
-    pairs = sorted([pair for pair in entry.pairs if pair[0] not in timestamps], key=_NAME)
-    parts = [entry.stream.encode(), *chain.from_iterable(pairs)]
-    encoded = b"".join([(_LENGTHS[n] if (n := len(part)) < 256 else n.to_bytes(8, "big")) + part for part in parts])
-    return hashlib.blake2b(encoded, digest_size=16).digest()
+    stream, pairs = entry.stream.encode(), entry.pairs
+    encoded = [
+        name + (_LENGTHS[n] if (n := len(value := pairs[index][1])) < 256 else n.to_bytes(8, "big")) + value
+        for name, index in shape.identity
+    ]
+    return hashlib.blake2b(b"".join([len(stream).to_bytes(8, "big"), stream, *encoded]), digest_size=16).digest()
 
 
-def _flat(entry: Entry, remarks: list[str]) -> dict[str, str]:
+def _flat(entry: Entry, shape: Shape, remarks: list[str]) -> dict[str, str]:
     """Return the last value of each field name that is not empty, as text."""
+    if shape.has_each_once:
+        try:
+            return dict(zip(shape.names, [value.decode() for _, value in entry.pairs], strict=True))
+        except UnicodeDecodeError:
+            pass  # stated below
     flat: dict[str, str] = {}
-    for raw_name, raw_value in entry.pairs:
-        name = name_of(raw_name)
+    for name, (_, raw_value) in zip(shape.names, entry.pairs, strict=True):
         if name in flat:
             remarks.append(f"The field {_shown(name)} appears more than once; the last value is used.")
             if not raw_value:
                 continue
-        try:
-            flat[name] = raw_value.decode()
-        except UnicodeDecodeError:
-            flat[name], _ = text_of(raw_value)
+        flat[name], is_text = text_of(raw_value)
+        if not is_text:
             remarks.append(f"The value of {_shown(name)} is not UTF-8 text.")
     return flat
 
 
 def _with_json(
-    entry: Entry, flat: dict[str, str], profile: WireProfile, remarks: list[str]
+    entry: Entry, flat: dict[str, str], shape: Shape, profile: WireProfile, remarks: list[str]
 ) -> tuple[str | None, Mapping[str, Any]]:
     """Return the name of the field whose JSON object is read, and the fields with the keys of that object.
 
     A flat field with a text counts before a key of the same name.
     """
-    for name in _json_fields(flat, profile):
+    for name in _json_fields(flat, shape):
         text = flat[name]
         try:
             found = parsed_object(_json_as_text(entry, name, text) if "\\x" in text else text)
@@ -199,7 +182,7 @@ def _with_json(
             data = {**found, **{name: text for name, text in flat.items() if text or name not in found}, name: found}
             inner = found.get(profile.json_object if name != profile.json_object else profile.json_envelopes[0])
             return name, {**_without_identity(inner, data, profile), **data} if isinstance(inner, dict) else data
-    return None, cast(dict[str, Any], flat)
+    return None, flat
 
 
 def _without_identity(inner: dict[str, Any], data: Mapping[str, Any], profile: WireProfile) -> dict[str, Any]:
@@ -213,17 +196,17 @@ def _without_identity(inner: dict[str, Any], data: Mapping[str, Any], profile: W
     return {name: value for name, value in inner.items() if name not in profile.identity}
 
 
-def _json_fields(flat: Mapping[str, str], profile: WireProfile) -> list[str]:
+def _json_fields(flat: Mapping[str, str], shape: Shape) -> Names:
     """Return the fields that may have a JSON object to be read, the first that counts first.
 
     A text that a person or a program passes on must not set session, user or type. So fields other than the profile's
     own are read only if the entry does not name its session; fields of messages only if it names no type either.
     """
-    names = [profile.json_object] if profile.json_object in flat else []
-    if not any(flat.get(name) for name in profile.session_id):
-        names += [name for name in profile.json_envelopes if name in flat]
-        if not any(flat.get(name) for name in profile.type if name not in profile.json_envelopes):
-            names += [name for name in profile.json_messages if name in flat]
+    names = shape.json_object
+    if (shape.json_envelopes or shape.json_messages) and not any(flat[name] for name in shape.session_id):
+        names += shape.json_envelopes
+        if not any(flat[name] for name in shape.type):
+            names += shape.json_messages
     return names
 
 
@@ -238,21 +221,21 @@ def _json_as_text(entry: Entry, name: str, text: str) -> str:
 
 
 def _plan(profile: WireProfile, flat: Mapping[str, str], data: Mapping[str, Any]) -> Plan:
-    if data is flat:
-        return profile.plan(tuple(flat), ())
     return profile.plan(
         tuple([name for name in data if name in flat]), tuple([name for name in data if name not in flat])
     )
 
 
-def _version(flat: Mapping[str, str], data: Mapping[str, Any], profile: WireProfile, remarks: list[str]) -> int | None:
+def _version(
+    plan: Plan, flat: Mapping[str, str], data: Mapping[str, Any], profile: WireProfile, remarks: list[str]
+) -> int | None:
     """Return the schema version of the entry, or None.
 
     A field such as `v` may be a version of something else. It counts only as a flat field with a whole number from 1 to
     999.
     """
-    for name in (*profile.version, *profile.flat_version):
-        if name not in data or not (text := _text(data[name]).strip()):
+    for name in plan.version:
+        if not (text := _text(data[name]).strip()):
             continue
         if name in profile.version and not _VERSION.fullmatch(text):
             remarks.append(f"{name} {_shown(text)} is not a whole number from 1 to 999; ignored.")
@@ -284,7 +267,10 @@ def _text(value: Any) -> str:
     return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def _identifier(names: Names, data: Mapping[str, Any], remarks: list[str], member: str) -> str:
+def _identifier(names: Names, data: Mapping[str, Any], remarks: list[str], member: str = "id") -> str:
+    """Return the first text of these fields as an identifier; "" without one. Of an object its `member` counts."""
+    if not names:
+        return ""
     value = data[names[0]]
     if type(value) is str and 0 < len(value) <= IDENTIFIER_MAX_CHARS and value.isprintable() and " " not in value:
         return value  # nearly always
@@ -307,7 +293,11 @@ def _parts(plan: Plan, data: Mapping[str, Any]) -> tuple[MessagePart, ...]:
     """Return the parts of the message, if its content is a list of parts or it has tool calls."""
     if not plan.content and not plan.tool_calls:
         return ()
-    content = next((value for name in plan.content if (value := data[name]) not in (None, "")), None)
+    for name in plan.content:
+        if (content := data[name]) not in (None, ""):
+            break
+    else:
+        content = None
     calls = data[plan.tool_calls[0]] if plan.tool_calls else None
     if calls is None and not isinstance(content, list) and (not isinstance(content, str) or content[:1] not in "[ \n"):
         return ()
@@ -365,6 +355,8 @@ def _is_empty(value: Any) -> bool:
 
 
 def _scalar(value: Any) -> str:
+    if type(value) is str:
+        return value.strip()
     return "" if value is None or isinstance(value, bool | list | dict) else _text(value).strip()
 
 
@@ -375,8 +367,10 @@ def _error_text(names: Names, data: Mapping[str, Any]) -> str:
 
 def _is_failed(plan: Plan, data: Mapping[str, Any], kind: EventType) -> bool:
     """Return whether a status or a flag says that the event is an error. The end of a session has no such status."""
-    if not kind.ends_session and any(_word(data[name]) in _ERROR_STATES for name in plan.status):
+    if plan.status and not kind.ends_session and any(_word(data[name]) in _ERROR_STATES for name in plan.status):
         return True
+    if not plan.error_flag and not plan.success_flag:
+        return False
     return any(_word(data[name]) in _TRUE for name in plan.error_flag) or any(
         _word(data[name]) in _FALSE for name in plan.success_flag
     )
@@ -409,7 +403,7 @@ def _occurred(entry: Entry, plan: Plan, data: Mapping[str, Any], remarks: list[s
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, bool | list | dict) or value is None:
+    if type(value) is not str and (value is None or isinstance(value, bool | list | dict)):
         return None
     try:
         number = float(value)
@@ -434,19 +428,12 @@ def _latency_ms(plan: Plan, data: Mapping[str, Any], kind: EventType, remarks: l
     return None
 
 
-class _Tokens(NamedTuple):
-    input: int | None
-    output: int | None
-    total: int
-
-
-_NO_TOKENS: Final = _Tokens(None, None, 0)
-
-
-def _tokens(profile: WireProfile, plan: Plan, data: Mapping[str, Any], remarks: list[str]) -> _Tokens:
-    """Return the token counts. Without a readable total it is the sum of input and output."""
+def _tokens(
+    profile: WireProfile, plan: Plan, data: Mapping[str, Any], remarks: list[str]
+) -> tuple[int | None, int | None, int]:
+    """Return the counts of input, output and all tokens. Without a readable total it is the sum of input and output."""
     if not (plan.tokens or plan.input_tokens or plan.output_tokens or plan.usage):
-        return _NO_TOKENS
+        return None, None, 0
     usage = next((found for name in plan.usage if (found := _object(data[name]))), None) if plan.usage else None
 
     def count(names: Names, own: Names) -> int | None:
@@ -458,7 +445,7 @@ def _tokens(profile: WireProfile, plan: Plan, data: Mapping[str, Any], remarks: 
     read = count(plan.input_tokens, profile.input_tokens)
     written = count(plan.output_tokens, profile.output_tokens)
     total = count(plan.tokens, profile.tokens)
-    return _Tokens(read, written, (read or 0) + (written or 0) if total is None else total)
+    return read, written, (read or 0) + (written or 0) if total is None else total
 
 
 def _object(value: Any) -> dict[str, Any] | None:

@@ -14,6 +14,8 @@ from evdash.events.event import us_from_datetime
 # exceed it. So no plausible time is ambiguous: milliseconds cover every time from 1978-01-12 on.
 _LAST_SECOND: Final = 253_402_300_799
 _NUMBER = re.compile(r"[+-]?\d{1,25}(\.\d{1,25})?([eE][+-]?\d{1,2})?", re.ASCII)
+# Unix times from 2001 to 2286 in seconds.
+_SECONDS = re.compile(r"[1-9]\d{9}(?:\.\d{1,15})?", re.ASCII)
 # Exports and logs write dates so. As Unix times these numbers are days of 1970 to 1973, or milliseconds far ahead.
 _COMPACT = re.compile(r"(19[7-9]\d|20\d\d)\d{4}(\d{6})?", re.ASCII)
 
@@ -31,6 +33,9 @@ def parse_timestamp(text: str) -> int:
     Go's zero time, or past the year 9999.
     """
     text = text.strip()
+    if _SECONDS.fullmatch(text):  # nearly always
+        whole, _, fraction = text.partition(".")
+        return int(whole) * 1_000_000 + int(f"{fraction}000000"[:6])
     if (moment := _compact(text)) is None and _NUMBER.fullmatch(text):
         return _from_number(text)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Final
@@ -118,14 +118,38 @@ class WireProfile:
     )  # fmt: skip
 
     @cached_property
+    def shape(self) -> Callable[[tuple[bytes, ...]], Shape]:
+        """Return the shape of entries with these raw names, in this order. Shapes are cached."""
+        cached = lru_cache(maxsize=_SHAPES_MAX)(self._shape)
+        return lambda raw_names: (cached if len(raw_names) <= _SHAPE_NAMES_MAX else self._shape)(raw_names)
+
+    @cached_property
     def plan(self) -> Callable[[Names, Names], Plan]:
         """Return the plan for entries with these flat fields and these keys of JSON objects. Plans are cached."""
         cached = lru_cache(maxsize=_SHAPES_MAX)(self._plan)
+        return lambda flat, nested: (cached if len(flat) + len(nested) <= _SHAPE_NAMES_MAX else self._plan)(
+            flat, nested
+        )
 
-        def plan(flat: Names, nested: Names) -> Plan:
-            return cached(flat, nested) if len(flat) + len(nested) <= _SHAPE_NAMES_MAX else self._plan(flat, nested)
-
-        return plan
+    def _shape(self, raw_names: tuple[bytes, ...]) -> Shape:
+        names = tuple([name.decode(errors="backslashreplace") for name in raw_names])
+        timestamps = {name.encode() for name in self.timestamp}
+        by_name = sorted(range(len(names)), key=raw_names.__getitem__)
+        return Shape(
+            names=names,
+            has_each_once=len(set(names)) == len(names),
+            session_id=_among(self.session_id, names),
+            type=_among((name for name in self.type if name not in self.json_envelopes), names),
+            json_object=_among((self.json_object,), names),
+            json_envelopes=_among(self.json_envelopes, names),
+            json_messages=_among(self.json_messages, names),
+            identity=tuple(
+                (len(name).to_bytes(8, "big") + name, index)
+                for index in by_name
+                if (name := raw_names[index]) not in timestamps
+            ),
+            plan=self.plan(tuple(dict.fromkeys(names)), ()),
+        )
 
     def _plan(self, flat: Names, nested: Names) -> Plan:
         in_flat, in_nested = frozenset(flat), frozenset(nested)
@@ -141,6 +165,7 @@ class WireProfile:
         # Of token counts, call IDs and flat versions only the canonical name: lists show an alias.
         apart = [*self.severity, *self.version, *self.flat_version[:1], *self.latency_ms, *self.tokens[:1]]
         return Plan(
+            version=tuple(name for name in (*self.version, *self.flat_version) if name in in_flat or name in in_nested),
             event_id=event_id,
             type=event_type,
             session_id=session_id,
@@ -185,16 +210,31 @@ class WireProfile:
             | {*self.latency_ms, *self.duration_ms, *self.duration_s}
         )
 
-    @cached_property
-    def raw_timestamps(self) -> frozenset[bytes]:
-        """The raw names of timestamps."""
-        return frozenset(name.encode() for name in self.timestamp)
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The part of decoding that depends on the names of an entry alone. Producers write few different ones."""
+
+    names: Names  # the texts of the names
+    has_each_once: bool
+    session_id: Names  # of the profile's names, those that the entry has
+    type: Names  # without those that may have a JSON object
+    json_object: Names
+    json_envelopes: Names
+    json_messages: Names
+    identity: tuple[tuple[bytes, int], ...]  # sorted names with their lengths, and the numbers of their pairs
+    plan: Plan  # of an entry without a JSON object
+
+
+def _among(names: Iterable[str], present: Names) -> Names:
+    return tuple([name for name in names if name in present])
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """For entries of one shape, the names that they have of each property, in the order in which they count."""
 
+    version: Names
     event_id: Names
     type: Names
     session_id: Names

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Final
 
@@ -36,38 +36,39 @@ def search_text(event: Event) -> str:
 
     It includes the fields of a newer version.
     """
-    records = _records(event)
+    records = _records(event, _folded)
     text = b"".join(records) + b"\x1e"
     signs = text.count(b"\x1e") - 1, text.count(b"\x1d"), text.count(b"\x1f")
-    if signs != (len(records),) * 3 or b"\0" in text:
-        return b"".join(_records(event, may_have_signs=True)).decode() + _BETWEEN_FIELDS
+    if signs != (len(records),) * 3 or b"\0" in text:  # a value has one of the signs
+        return b"".join(_records(event, text_needle)).decode() + _BETWEEN_FIELDS
     return text.decode()
 
 
-def _records(event: Event, *, may_have_signs: bool = False) -> list[bytes]:
-    """Return the records of the search text (UTF-8). Without `may_have_signs` a value may contain a separator."""
+def _records(event: Event, fold: Callable[[str], str]) -> list[bytes]:
+    """Return the records of the search text (UTF-8). With `_folded` a value may contain a separator."""
     json_name = event.json_field
+    may_be_plain = fold is _folded
     records: list[bytes] = []
     for raw_name, raw_value in event.entry.pairs:
         # Most values: this is a third of the time of the general way.
-        is_plain = raw_value[:1] not in _JSON_STARTS and raw_value.isascii() and not may_have_signs
+        is_plain = may_be_plain and raw_value[:1] not in _JSON_STARTS and raw_value.isascii()
         if is_plain and (json_name is None or name_of(raw_name) != json_name):
-            records.append(_start_of_record(raw_name) + raw_value.lower())
+            records.append(_start_of_field(raw_name) + raw_value.lower())
             continue
         name, value = name_of(raw_name), text_of(raw_value)[0]
         json_value = event.data.get(name) if name == json_name else _json_of(value)
         if json_value is None:
-            records.append(_record("", name, value).encode())
-        elif name == json_name and isinstance(json_value, Mapping):
-            records += [record.encode() for record in _records_of_json(f"{name}.", "", json_value)]
+            records.append(_record("", name, fold(value)).encode())
+        elif name == json_name and isinstance(json_value, dict):
+            records += map(str.encode, _records_of_json(f"{name}.", "", json_value, fold))
         else:
-            records += [record.encode() for record in _records_of_json("", name, json_value)]
+            records += map(str.encode, _records_of_json("", name, json_value, fold))
     if event.version is not None:  # an upcast may add fields that the entry lacks (upcasters.py)
         written = {name_of(raw_name) for raw_name, _ in event.entry.pairs}
-        if json_name in written and isinstance(event.data.get(json_name), Mapping):
+        if json_name in written and isinstance(event.data.get(json_name), dict):
             written |= event.data[json_name].keys()
         records += [
-            _record("", name, _text(value)).encode() for name, value in event.data.items() if name not in written
+            _record("", name, fold(_text(value))).encode() for name, value in event.data.items() if name not in written
         ]
     return records
 
@@ -78,9 +79,13 @@ def text_needle(text: str) -> str:
     Case does not count, nor how Unicode writes a sign: the text is in the compatibility form NFKC, with full case
     folding.
     """
+    return _unreserved(_folded(text))
+
+
+def _folded(text: str) -> str:
     if text.isascii():
-        return _unreserved(text).lower()
-    return _unreserved(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()))
+        return text.lower()
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def field_needles(name: str, value: str, *, prefix: bool) -> tuple[str, ...]:
@@ -151,12 +156,12 @@ _JSON_STARTS: Final = frozenset((b"{", b"[", b" ", b"\t", b"\r", b"\n"))
 
 
 @lru_cache(maxsize=4096)
-def _start_of_record(raw_name: bytes) -> bytes:
-    return f"{_BETWEEN_FIELDS}{_BEFORE_NAME}{_name(name_of(raw_name))}{_BEFORE_VALUE}".encode()
+def _start_of_field(raw_name: bytes) -> bytes:
+    return _record("", name_of(raw_name), "").encode()
 
 
-def _record(before: str, name: str, value: str) -> str:
-    return f"{_BETWEEN_FIELDS}{_name(before)}{_BEFORE_NAME}{_name(name)}{_BEFORE_VALUE}{text_needle(value)}"
+def _record(before: str, name: str, folded: str) -> str:
+    return f"{_BETWEEN_FIELDS}{_name(before)}{_BEFORE_NAME}{_name(name)}{_BEFORE_VALUE}{folded}"
 
 
 def _json_of(value: str) -> Any:
@@ -169,27 +174,28 @@ def _json_of(value: str) -> Any:
         return None
 
 
-def _records_of_json(before: str, name: str, value: Any) -> Iterator[str]:
-    further: list[str] = []
-    for count, (path, text) in enumerate(_leaves(name, value)):
-        if count < PATHS_MAX:
-            yield _record(before, path, text)
-        else:
-            further.append(text)
-    if further:
-        yield _record("", before.removesuffix(".") or name, "\n".join(further))
+def _records_of_json(before: str, name: str, value: Any, fold: Callable[[str], str]) -> list[str]:
+    leaves: list[tuple[str, str]] = []
+    _add_leaves(name, value, leaves)
+    records = [_record(before, path, fold(text)) for path, text in leaves[:PATHS_MAX]]
+    if further := leaves[PATHS_MAX:]:
+        records.append(_record("", before.removesuffix(".") or name, fold("\n".join(text for _, text in further))))
+    return records
 
 
-def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Yield the path and the text of each value. An empty object or list is a value."""
-    members = list(value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ())
-    if not members:
-        yield path, _text(value)
-    for name, member in members:
-        yield from _leaves(f"{path}.{name}" if path else str(name), member)
+def _add_leaves(path: str, value: Any, leaves: list[tuple[str, str]]) -> None:
+    """Add the path and the text of each value. An empty object or list is a value."""
+    if value and isinstance(value, dict | list):
+        members = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, member in members:
+            _add_leaves(f"{path}.{name}" if path else str(name), member, leaves)
+    else:
+        leaves.append((path, _text(value)))
 
 
 def _text(value: Any) -> str:
+    if type(value) is int:  # for json.dumps a number takes ten times as long
+        return str(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import connection
 
+from evdash.config.checks import TAG
 from evdash.config.environment import Configuration
 from evdash.ingest.batch import OUTAGES
 from evdash.ingest.projections.base import Projection
@@ -33,6 +34,7 @@ DERIVED_BATCHES = 4
 
 class Command(PlainCommand):
     help = "Apply stream entries to the projections until stopped."
+    requires_system_checks = [TAG]  # all checks would import every page
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
