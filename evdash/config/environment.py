@@ -202,7 +202,7 @@ class Configuration:
         is_name=True,
     )
     batch_size: int = variable(
-        "EVDASH_BATCH_SIZE", 500, "Maximum number of entries per batch of a worker.", least=1, most=100_000
+        "EVDASH_BATCH_SIZE", 1_000, "Maximum number of entries per batch of a worker.", least=1, most=100_000
     )
     batch_ms: int = variable(
         "EVDASH_BATCH_MS",

@@ -35,4 +35,6 @@ def bounded_time_us(occurred_us: int, entry_id: EntryId) -> int:
     This is the producer's time, or the write time of the entry if the producer's time runs ahead. One wrong clock would
     otherwise move the first or last time of a sum.
     """
-    return min(entry_id.ms, MAX_DATETIME_MS) * 1000 if is_ahead_of_stream(occurred_us, entry_id) else occurred_us
+    if occurred_us <= entry_id.ms * 1000 or not is_ahead_of_stream(occurred_us, entry_id):
+        return occurred_us
+    return min(entry_id.ms, MAX_DATETIME_MS) * 1000

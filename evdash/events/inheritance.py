@@ -112,7 +112,7 @@ class CallName(NamedTuple):
 
 def call_names(event: Event) -> tuple[tuple[CallKey, CallName], ...]:
     """Return the calls that the event names, or the one whose tool it inherits; in most cases at most one."""
-    if not event.session_id or not event.call_id:
+    if not event.call_id or not event.session_id:
         return ()
     place = (event.entry_id, event.stream)
     # Several calls of one message may have the same ID: the first counts.
@@ -198,9 +198,9 @@ def tool_of_call(place: tuple[EntryId, str], names: Sequence[CallName]) -> str:
 
 def call_key(event: Event) -> CallKey | None:
     """Return the key of the call whose tool the event inherits; None if it names its tool, or has no call."""
-    if own_text(event, "tool") or not event.session_id:
+    if not event.call_id or not event.session_id or own_text(event, "tool"):
         return None
-    return (event.session_id, identifier_of(event.call_id)) if event.call_id else None
+    return (event.session_id, identifier_of(event.call_id))
 
 
 def inherit_among(events: Sequence[Event]) -> list[Event]:
@@ -223,7 +223,7 @@ def inherit_all(
         inherit(
             event,
             values.get(event.session_id, NO_VALUES),
-            names.get(key, ()) if names and (key := call_key(event)) else (),
+            names.get(key, ()) if names and event.call_id and (key := call_key(event)) else (),
         )
         for event in events
     ]

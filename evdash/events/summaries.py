@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from evdash.events.clock_skew import bounded_time_us
 from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.event import Event, datetime_from_us
@@ -76,7 +77,8 @@ class SessionSummary:
         types: dict[str, int] = {}
         for change in changes:  # one pass: workers make a summary of every few events
             event, counts = change.event, change.counts
-            entry_id, unix_us = event.entry_id, event.credible_us
+            entry_id = event.entry.entry_id
+            unix_us = bounded_time_us(event.occurred_us, entry_id)
             first_id, last_id = min(first_id, entry_id), max(last_id, entry_id)
             started_us, last_us = min(started_us, unix_us), max(last_us, unix_us)
             own, inherited = event.user_id, event.inherited
@@ -199,8 +201,10 @@ class UserSummary:
     @classmethod
     def of(cls, *changes: CountChange) -> UserSummary:
         """Return the summary of these events of one user, at least one."""
-        ids = [change.event.entry_id for change in changes]
-        times_us = [change.event.credible_us for change in changes]
+        ids = [change.event.entry.entry_id for change in changes]
+        times_us = [
+            bounded_time_us(change.event.occurred_us, entry_id) for change, entry_id in zip(changes, ids, strict=True)
+        ]
         return cls(
             user_id=changes[0].event.user_id,
             first_id=min(ids),

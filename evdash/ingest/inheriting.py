@@ -56,15 +56,16 @@ def with_inherited(changes: Sequence[CountChange], numbers: Mapping[str, int]) -
     events = [change.event for change in changes]
     new = [change.event for change in changes if change.is_new]
     values = before = logged_values({event.session_id for event in events if event.session_id})
+    added_names: defaultdict[CallKey, list[CallName]] = defaultdict(list)
     for event in new:
         if (declared := declared_by(event)) is not NO_VALUES:
             values = dict(before) if values is before else values
             values[event.session_id] = values.get(event.session_id, NO_VALUES).merged(declared)
-    added_names: defaultdict[CallKey, list[CallName]] = defaultdict(list)
-    for event in new:
-        for key, name in call_names(event):
-            added_names[key].append(name)
-    stored = logged_names(added_names.keys() | {call for event in events if (call := call_key(event))})
+        if event.call_id:
+            for key, name in call_names(event):
+                added_names[key].append(name)
+    inheriting = {call for event in events if event.call_id and (call := call_key(event))}
+    stored = logged_names(added_names.keys() | inheriting)
     names = {key: sorted([*stored.get(key, ()), *added_names[key]]) for key in stored.keys() | added_names.keys()}
     changed = [key for key, its_values in before.items() if values[key] is not its_values]
     changed = [key for key in changed if values[key].texts != before[key].texts]

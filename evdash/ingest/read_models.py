@@ -99,7 +99,7 @@ def _add_to_participations(changes: Sequence[CountChange]) -> Counter[str]:
         event = change.event
         if event.user_id and event.session_id:
             key = (event.user_id, event.session_id)
-            last_ids[key] = max(event.entry_id, last_ids.get(key, EntryId.MIN))
+            last_ids[key] = max(event.entry.entry_id, last_ids.get(key, EntryId.MIN))
     columns = ("user_id", "session_id", "last_id")
     existing_pairs = existing(Participation, columns[:2], last_ids.keys())
     rows = [(user_id, session_id, last_id.to_bytes()) for (user_id, session_id), last_id in last_ids.items()]
@@ -131,10 +131,10 @@ def add_to_type_counts(changes: Sequence[CountChange], stream_numbers: Mapping[s
     for change in changes:
         event = change.event
         minute_s = slot_start_s(event.occurred_us, MINUTE_S)
-        by_minute[minute_s, event.type, stream_numbers[event.stream]].append(change)
+        by_minute[minute_s, event.type, stream_numbers[event.entry.stream]].append(change)
     counts: dict[tuple[int, int, str, int], tuple[int, int, EntryId, EntryId]] = {}
     for (minute_s, type_, number), same in by_minute.items():
-        ids = [change.event.entry_id for change in same]
+        ids = [change.event.entry.entry_id for change in same]
         events = sum(change.counts for change in same)
         errors = sum(change.counts for change in same if change.event.is_error)
         for width_s in WIDTHS_S:

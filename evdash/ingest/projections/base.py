@@ -148,7 +148,7 @@ class Projection(ABC):
         }
 
     def _new(self, events: Sequence[Event], positions: Positions) -> list[Event]:
-        by_key = {(event.stream, event.entry_id): event for event in events}
+        by_key = {event.entry[:2]: event for event in events}
         for stream, position in positions.items():
             ids = [entry_id for name, entry_id in by_key if name == stream]
             for entry_id in self._applied(ids, position):
