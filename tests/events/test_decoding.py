@@ -42,6 +42,15 @@ def test_every_form_of_a_timestamp_is_the_same_time(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "microseconds"),
+    [("1700000000.5", 500_000), ("1700000000.0000019", 1), ("1700000000.999999999999999", 999_999),
+     (" 1700000000.25 ", 250_000), ("1700000000000.25", 250), ("1.7000000005e9", 500_000)],
+)  # fmt: skip
+def test_a_fraction_of_a_timestamp_is_cut_to_microseconds(text: str, microseconds: int) -> None:
+    assert event(type="t", timestamp=text).occurred_us == 1_700_000_000_000_000 + microseconds
+
+
+@pytest.mark.parametrize(
     "text",
     ["nonsense", "0", "-62135596800", "0001-01-01T00:00:00Z", "9" * 24, "NaN", "Infinity", "1e400", "２０２３-11-14"],
 )
