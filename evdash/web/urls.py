@@ -18,6 +18,7 @@ from evdash.web.pages.events import errors, events, live
 from evdash.web.pages.exports import csv, ndjson
 from evdash.web.pages.notes import event_notes, note, note_deleted, session_notes
 from evdash.web.pages.overview import overview
+from evdash.web.pages.palette import palette
 from evdash.web.pages.registry import PAGES
 from evdash.web.pages.saved_views import saved_view, saved_view_deleted, saved_views
 from evdash.web.pages.search import search
@@ -70,6 +71,7 @@ VIEWS: Final[dict[str, Callable[..., HttpResponseBase]]] = {
     "audit-log-entry": audit_log_entry,
     "status": status,
     "completions": completions,
+    "palette": palette,
 }
 """The view of each page."""
 

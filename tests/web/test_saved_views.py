@@ -81,6 +81,7 @@ def test_a_private_view_exists_for_its_owner_only(browser: Client, operator: Cli
     for other in (operator, person("vera")):
         for address in ("/", "/views/"):
             assert "Mine alone" not in parse_page(other.get(address)).html
+        assert other.get("/palette/", {"q": "mine"}).json() == {"results": []}
         assert parse_page(other.get(f"/views/{number}/"), 404).texts(".said-subject") == [str(number)]
         assert other.post(f"/views/{number}/", {"name": "Yours", "shared": "on"}).status_code == 404
         assert other.post(f"/views/{number}/delete").status_code == 404

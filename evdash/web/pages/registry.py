@@ -130,6 +130,7 @@ PAGES: Final = (
     Page("audit-log-entry", "audit-log/<int:number>/", below="audit-log", parameters=("part",)),
     Page("status", "state/", in_sandbox=True),
     Page("completions", "completions/", in_sandbox=True),
+    Page("palette", "palette/", in_sandbox=True),
 )
 """All pages. The rail has them in this order."""
 BY_NAME: Final = {page.name: page for page in PAGES}
