@@ -89,7 +89,10 @@ export const send = (target, name, detail) => target.dispatchEvent(new CustomEve
  * data-form             | time               | "full" or "ago"                           | clock.js, morph.js
  * data-titled           | time, .row-time    | "yes"; set by clock.js                    | clock.js
  * data-copy-from        | button             | address of the whole value                | copy.js
- * data-go               | a                  | key after `g`                             | keys.js
+ * data-go               | a                  | key after `g`                             | keys.js, palette.js
+ * data-palette          | button             | opens the command palette                 | keys.js
+ * data-palette-from     | dialog             | address of views and IDs                  | palette.js
+ * data-command          | any                | action; also set by live/status.js        | palette.js
  * data-page             | a                  | "previous" or "next" page of a list       | keys.js, live/skipped.js, live/rows.js
  *
  * List of events

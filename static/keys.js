@@ -75,7 +75,28 @@ const ACTIONS = {
   },
 };
 
+const isMac = /Mac|iP/.test(navigator.platform);
+const isPaletteKey = (event) =>
+  (isMac ? event.metaKey : event.ctrlKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "k";
+const palette = document.getElementById("palette");
+
+// The box takes text at once. Until the script has loaded, Enter submits the form: a search.
+async function togglePalette() {
+  if (palette.open) return palette.close();
+  palette.querySelector("form").reset();
+  palette.showModal();
+  (await import("./palette.js")).fill();
+}
+for (const button of document.querySelectorAll("[data-palette]")) {
+  button.addEventListener("click", togglePalette);
+  if (isMac) button.querySelector("kbd").textContent = "⌘K";
+}
+
 document.addEventListener("keydown", (event) => {
+  if (isPaletteKey(event)) {
+    event.preventDefault();
+    return togglePalette();
+  }
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (event.key === "Escape" && isTyping(event)) return event.target.blur();
   if (isTyping(event)) return;

@@ -94,6 +94,7 @@ def paths(page: Page, address: str) -> dict[str, str]:
         "events-filtered": "/events/?q=is:error",
         "events-invalid": "/events/?q=nokey:1",
         "event": f"/events/{stream}/{event['entry_id']}/",
+        "views": "/views/",
         "streams": "/streams/",
         "group": f"/streams/{stream}/groups/evdash-audit/",
         "parked": f"/streams/{stream}/parked/",

@@ -21,11 +21,13 @@ BELOW: dict[str, set[str]] = {
     "accounts": {"events"},
     "audit_log": {"accounts", "ingest", "eventlog", "streams", "events"},
     "notes": {"audit_log", "eventlog", "events"},
+    "saved_views": {"accounts", "audit_log"},
     "replay": {"audit_log", "eventlog", "streams", "events"},
     "web": {
         "health",
         "replay",
         "notes",
+        "saved_views",
         "audit_log",
         "ingest",
         "accounts",

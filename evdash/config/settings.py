@@ -25,6 +25,7 @@ INSTALLED_APPS = [
     "evdash.eventlog",
     "evdash.audit_log",
     "evdash.notes",
+    "evdash.saved_views",
     "evdash.web",
     "evdash.live",
     "channels",

@@ -21,6 +21,7 @@ from django.template.loader import render_to_string
 
 from evdash.audit_log.audit_log import REASON_MAX_CHARS
 from evdash.notes.writing import TEXT_CHARS
+from evdash.saved_views.models import NAME_MAX_CHARS, QUERY_MAX_CHARS
 from evdash.web.control_characters import escape_control_chars_text
 
 PARAMETER_MAX_CHARS: Final = 8_000
@@ -40,6 +41,8 @@ LIMITS: Final = {
     "Password": PASSWORD_MAX_CHARS,
     "Reason of an operation": REASON_MAX_CHARS,
     "Note": TEXT_CHARS,
+    "Name of a saved view": NAME_MAX_CHARS,
+    "Parameters of a saved view": QUERY_MAX_CHARS,
     "Any other form field": FIELD_MAX_CHARS,
 }
 """The longest texts in characters, as docs/security.md lists them."""

@@ -13,6 +13,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 
+from evdash.accounts.sessions import AUTOMATIC
 from evdash.eventlog.records import Coverage, RedecodingProgress
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import PARAMETERS
@@ -21,6 +22,7 @@ from evdash.streams.address import url_without_password
 from evdash.web.control_characters import escape_control_chars_text
 from evdash.web.formatting import format_count
 from evdash.web.pages.registry import BY_NAME, PAGES, Page, RailEntry
+from evdash.web.saved_view_display import form_to_save, views_in_rail
 from evdash.web.url_prefix import without_prefix
 
 if TYPE_CHECKING:
@@ -85,6 +87,7 @@ def page(
             "frame": "fragment.html" if is_fragment else "base.html",
             "title": title,
             "rail": _rail(here),
+            **_saved_views(request, here),
             "refresh_s": here.refresh_s if here else 0,
             "state": _state(coverage),
             "notices": (*notices, *_unknown_parameters(request, here), *_coverage_notices(coverage)),
@@ -109,9 +112,9 @@ def _problem(request: HttpRequest, bar: FilterBar, status: int) -> HttpResponse:
     return response
 
 
-def part(request: HttpRequest, template: str, context: Mapping[str, Any]) -> HttpResponse:
+def part(request: HttpRequest, template: str, context: Mapping[str, Any], *, status: int = 200) -> HttpResponse:
     """Return a part of a page without the rest, for htmx."""
-    return _not_kept(render(request, template, context))
+    return _not_kept(render(request, template, context, status=status))
 
 
 def state_part(request: HttpRequest, coverage: Coverage) -> HttpResponse:
@@ -143,6 +146,21 @@ def _rail(here: Page | None) -> tuple[RailLink, ...]:
         for page in PAGES
         if page.rail
     )
+
+
+def _saved_views(request: HttpRequest, here: Page | None) -> Mapping[str, Any]:
+    """Return the views in the rail and the form that saves this list. A sandbox has neither.
+
+    A refresh does not change the rail, so it does not read the views.
+    """
+    is_sandbox = getattr(request, "mount", None) is not None
+    return {
+        "views": None if is_sandbox or AUTOMATIC in request.headers else views_in_rail(request.user, here, request.GET),
+        "view_form": None if is_sandbox else form_to_save(request.user, here, request.GET),
+        "is_views_page": here is not None and here.name == "saved-views",
+        # htmx then takes only the main part of a whole page, so the rail is also in there.
+        "is_restored": request.htmx.history_restore_request,  # type: ignore[attr-defined]
+    }
 
 
 def _outside(name: str) -> str:

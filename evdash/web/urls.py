@@ -18,7 +18,9 @@ from evdash.web.pages.events import errors, events, live
 from evdash.web.pages.exports import csv, ndjson
 from evdash.web.pages.notes import event_notes, note, note_deleted, session_notes
 from evdash.web.pages.overview import overview
+from evdash.web.pages.palette import palette
 from evdash.web.pages.registry import PAGES
+from evdash.web.pages.saved_views import saved_view, saved_view_deleted, saved_views
 from evdash.web.pages.search import search
 from evdash.web.pages.session.view import session
 from evdash.web.pages.session_export.view import session_export_html, session_transcript
@@ -57,6 +59,9 @@ VIEWS: Final[dict[str, Callable[..., HttpResponseBase]]] = {
     "events-csv": csv,
     "note": note,
     "note-delete": note_deleted,
+    "saved-views": saved_views,
+    "saved-view": saved_view,
+    "saved-view-delete": saved_view_deleted,
     "streams": streams,
     "stream-operation": stream_operation,
     "stream-group": stream_group,
@@ -66,6 +71,7 @@ VIEWS: Final[dict[str, Callable[..., HttpResponseBase]]] = {
     "audit-log-entry": audit_log_entry,
     "status": status,
     "completions": completions,
+    "palette": palette,
 }
 """The view of each page."""
 

@@ -59,6 +59,7 @@ export class Status {
       button.type = "button";
       button.className = "quiet live-toggle";
       button.dataset.liveToggle = "";
+      button.dataset.command = "Pause or resume live";
       button.id = "live-toggle"; // morph.js then changes no other button into it
       button.title = "Key l";
       place.after(" ", button);

@@ -155,6 +155,18 @@ def test_a_sandbox_opens_with_provenance_sessions_and_numbers(operator: Client, 
     assert DELETE in parse_page(operator.get(PAGE)).values("href")
 
 
+def test_a_sandbox_has_no_saved_views_and_the_palette_finds_its_ids_only(operator: Client, viewer: Client) -> None:
+    viewer.post("/views/", {"name": "s-2 outside", "page": "events", "query": "q=session%3As-2"})
+    replayed(operator)
+    page = parse_page(viewer.get(f"{PAGE}events/?q=session:s-2"))
+    assert not page.has("#views, .rail-views, .save-view")
+    [source] = page.values("data-palette-from")
+    assert viewer.get(source, {"q": "s-2"}).json() == {"results": []}
+    assert viewer.get(source, {"q": "s-1"}).json() == {
+        "results": [{"kind": "session", "name": "s-1", "address": f"{PAGE}sessions/s-1/"}]
+    }
+
+
 def test_every_page_of_events_reads_the_sandbox_and_leads_on_within_it(operator: Client, viewer: Client) -> None:
     replayed(operator)
     for where, rows in (

@@ -81,6 +81,12 @@ class AuditEntryView:
         return reverse("note", kwargs={"number": number}) if self.access.begun.action == "note" and number else ""
 
     @property
+    def view_address(self) -> str:
+        """The page of the saved view, if the action shared or changed one; else ""."""
+        number = (self.access.begun.detail.get("asked") or {}).get("view")
+        return reverse("saved-view", kwargs={"number": number}) if self.access.begun.action == "view" and number else ""
+
+    @property
     def state(self) -> str:
         """The outcome in a few words: done, in part, not done, unknown."""
         if self.access.is_open:

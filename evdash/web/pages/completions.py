@@ -42,9 +42,8 @@ class CompletionsQuery:
 
     @property
     def starts(self) -> tuple[str, ...]:
-        """The beginning as typed and in the usual other cases: an index compares exactly."""
-        start = self.start
-        return tuple(dict.fromkeys((start, start.lower(), start.upper(), start.capitalize(), start.title())))
+        """The beginning as typed and in the usual other cases."""
+        return usual_cases(self.start)
 
     @property
     def without_key(self) -> EventFilter:
@@ -58,6 +57,11 @@ class CompletionsQuery:
         others = self.without_key
         begins = tuple(Condition(self.key, start, prefix=True) for start in self.starts)
         return replace(others, conditions=(*others.conditions, *begins)[:MAX_CONDITIONS])
+
+
+def usual_cases(start: str) -> tuple[str, ...]:
+    """Return the beginning of a name as typed and in the usual other cases: an index compares exactly."""
+    return tuple(dict.fromkeys((start, start.lower(), start.upper(), start.capitalize(), start.title())))
 
 
 @require_GET

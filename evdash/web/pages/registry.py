@@ -9,6 +9,8 @@ from evdash.events.filters.event_filter import PARAMETERS
 
 LIST: Final = (*PARAMETERS, "before", "after", "at", "end", "rows", "paused", "by")
 """The parameters of a list of events (event_list/list_query.py)."""
+POSITIONS: Final = frozenset(("before", "after", "at", "end", "rows", "paused"))
+"""The parameters that are a position in a list, which a saved view leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,12 @@ class Page:
     refresh_s: int = 0
     in_sandbox: bool = False  # a sandbox has the page below its prefix
     parameters: tuple[str, ...] | None = None  # the page warns about others; None: it does not check
+    is_list: bool = False  # its filter, breakdown and order can be saved as a view
+
+    @property
+    def saved_parameters(self) -> tuple[str, ...]:
+        """The parameters that a saved view of the page keeps."""
+        return tuple(name for name in self.parameters or () if name not in POSITIONS)
 
     def unknown(self, names: list[str]) -> list[str]:
         """Return the names that are not parameters of the page."""
@@ -49,7 +57,7 @@ PAGES: Final = (
         in_sandbox=True,
         parameters=PARAMETERS,
     ),
-    Page("live", "live/", rail=RailEntry("Live", "live", "l"), in_sandbox=True, parameters=LIST),
+    Page("live", "live/", rail=RailEntry("Live", "live", "l"), in_sandbox=True, parameters=LIST, is_list=True),
     Page(
         "sessions",
         "sessions/",
@@ -57,6 +65,7 @@ PAGES: Final = (
         refresh_s=15,
         in_sandbox=True,
         parameters=("user", "outcome", "ended", "q", "since", "until", "before", "after"),
+        is_list=True,
     ),
     Page(
         "session",
@@ -77,6 +86,7 @@ PAGES: Final = (
         refresh_s=15,
         in_sandbox=True,
         parameters=("q", "since", "until", "before", "after"),
+        is_list=True,
     ),
     Page("user", "users/<identifier:user_id>/", below="users", in_sandbox=True, parameters=LIST),
     Page(
@@ -86,8 +96,9 @@ PAGES: Final = (
         refresh_s=15,
         in_sandbox=True,
         parameters=(*LIST, "groups", "sort"),
+        is_list=True,
     ),
-    Page("events", "events/", rail=RailEntry("Events", "events", "e"), in_sandbox=True, parameters=LIST),
+    Page("events", "events/", rail=RailEntry("Events", "events", "e"), in_sandbox=True, parameters=LIST, is_list=True),
     Page(
         "event",
         "events/<opaque:stream>/<entry_id:entry_id>/",
@@ -101,6 +112,9 @@ PAGES: Final = (
     Page("events-csv", "events.csv", in_sandbox=True),
     Page("note", "notes/<int:number>/"),
     Page("note-delete", "notes/<int:number>/delete"),
+    Page("saved-views", "views/", parameters=()),
+    Page("saved-view", "views/<int:number>/", parameters=()),
+    Page("saved-view-delete", "views/<int:number>/delete"),
     Page("streams", "streams/", rail=RailEntry("Streams", "streams", "t"), refresh_s=4, parameters=()),
     Page("stream-operation", "streams/operations/<operation:kind>/", below="streams"),
     Page(
@@ -116,6 +130,7 @@ PAGES: Final = (
     Page("audit-log-entry", "audit-log/<int:number>/", below="audit-log", parameters=("part",)),
     Page("status", "state/", in_sandbox=True),
     Page("completions", "completions/", in_sandbox=True),
+    Page("palette", "palette/", in_sandbox=True),
 )
 """All pages. The rail has them in this order."""
 BY_NAME: Final = {page.name: page for page in PAGES}
