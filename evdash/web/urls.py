@@ -28,7 +28,9 @@ from evdash.web.pages.streams.forms import OperationConverter
 from evdash.web.pages.streams.forms.sandboxes import SandboxOperationConverter
 from evdash.web.pages.streams.operations import sandbox_operation, stream_operation
 from evdash.web.pages.streams.view import stream_group, stream_parked, streams
-from evdash.web.pages.users import user, users
+from evdash.web.pages.user import user
+from evdash.web.pages.user_export import user_export_html
+from evdash.web.pages.users import users
 
 register_converter(OpaqueConverter, "opaque")
 register_converter(IdentifierConverter, "identifier")
@@ -48,6 +50,7 @@ VIEWS: Final[dict[str, Callable[..., HttpResponseBase]]] = {
     "compare": compare,
     "users": users,
     "user": user,
+    "user-export-html": user_export_html,
     "errors": errors,
     "events": events,
     "event": event,

@@ -252,6 +252,10 @@ def test_a_user_page_is_complete_in_order_and_says_why(filled: Client) -> None:
     assert (page.facts["Events"], page.facts["Sessions"], page.facts["Errors"]) == ("6", "1", "1")
     [sentence] = page.texts(".completeness:not(.is-incomplete)")
     assert "6 events in 1 session" in sentence
+    assert page.texts(".head-panel .pill") == ["Complete"]
+    assert page.texts(".fact-values a") == ["support", "m-1", "find"]
+    filtered = parse_page(filled.get("/users/grace/", {"q": "type:session.ended"}))
+    assert filtered.texts(".fact-values a") == ["support", "m-1", "find"]
     assert page.values("aria-label", ".calendar a") == ["Mon 24 Nov 2025: 6 events, 1 error"]
     day = next(link for link in page.values("href") if "since%3A2025-11-24" in link)
     assert len(parse_page(filled.get(day)).rows) == 6

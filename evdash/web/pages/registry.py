@@ -79,6 +79,7 @@ PAGES: Final = (
         parameters=("q", "since", "until", "before", "after"),
     ),
     Page("user", "users/<identifier:user_id>/", below="users", in_sandbox=True, parameters=LIST),
+    Page("user-export-html", "users/<identifier:user_id>/export.html", in_sandbox=True),
     Page(
         "errors",
         "errors/",
