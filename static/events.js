@@ -89,6 +89,7 @@ export const send = (target, name, detail) => target.dispatchEvent(new CustomEve
  * data-form             | time               | "full" or "ago"                           | clock.js, morph.js
  * data-titled           | time, .row-time    | "yes"; set by clock.js                    | clock.js
  * data-copy-from        | button             | address of the whole value                | copy.js
+ * data-select-all       | input              | selects all rows of its table             | select-all.js
  * data-go               | a                  | key after `g`                             | keys.js
  * data-page             | a                  | "previous" or "next" page of a list       | keys.js, live/skipped.js, live/rows.js
  *
