@@ -24,7 +24,14 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 class OperatorRoleRequired(PermissionDenied):
-    """Error for a request of a viewer to a page for operators. The message is the sentence to show."""
+    """Error for a request of a viewer to a page for operators. The message is the sentence to show.
+
+    `command` is the remedy, to run on the evdash host; "" for a program with a token.
+    """
+
+    def __init__(self, sentence: str, command: str = "") -> None:
+        super().__init__(sentence)
+        self.command = command
 
 
 def can_operate(user: AbstractUser | AnonymousUser) -> bool:
@@ -73,11 +80,11 @@ def operators_only(view: View[P]) -> View[P]:
     def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if can_operate(request.user):
             return view(request, *args, **kwargs)
+        if not request.user.is_authenticated:
+            raise OperatorRoleRequired("API tokens cannot change streams or groups. Sign in as an operator.")
         raise OperatorRoleRequired(
-            "API tokens cannot change streams or groups. Sign in as an operator."
-            if not request.user.is_authenticated
-            else "Your role is viewer. To change it, run .venv/bin/python manage.py sign_in_link --operator "
-            f"{shlex.quote(str(request.user))} on the evdash host."
+            "Your role is viewer. To change it, run this command on the evdash host:",
+            f".venv/bin/python manage.py sign_in_link --operator {shlex.quote(str(request.user))}",
         )
 
     return cast(View[P], guarded)

@@ -85,8 +85,9 @@ def message_page(
     subject: str = "",
     search_on: str = "",
     look_again_s: int = 0,
+    command: str = "",
 ) -> HttpResponse:
-    """Return a page with one sentence and links. `subject` is the requested ID.
+    """Return a page with one sentence and links. `subject` is the requested ID, `command` a remedy to run.
 
     With `look_again_s` the page reloads itself after that many seconds. It reloads as a whole, because the page that
     replaces it has another heading.
@@ -97,6 +98,7 @@ def message_page(
         "beginning": page_address(request) if status == 400 else "",
         "search_on": search_on,
         "look_again_s": look_again_s,
+        "command": command,
     }
     return page(request, "message_page.html", title, context, coverage=coverage, status=status)
 
@@ -116,7 +118,8 @@ def access_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     sentence = str(exception) if is_role else "You do not have access to this page."
     if not request.user.is_authenticated:
         return HttpResponse(render_to_string("403.html", {"title": title, "sentence": sentence}), status=403)
-    return message_page(request, title, sentence, status=403)
+    command = exception.command if isinstance(exception, OperatorRoleRequired) else ""
+    return message_page(request, title, sentence, status=403, command=command)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -10,7 +10,7 @@ from django.urls import path, register_converter
 from django.views.generic import RedirectView
 
 from evdash.web.links import EntryIdConverter, IdentifierConverter, NameConverter, OpaqueConverter
-from evdash.web.pages.audit_log import audit_log, audit_log_entry
+from evdash.web.pages.audit_log import audit_log, audit_log_csv, audit_log_entry, audit_log_ndjson
 from evdash.web.pages.compare.view import compare
 from evdash.web.pages.completions import completions
 from evdash.web.pages.event import event
@@ -66,6 +66,8 @@ VIEWS: Final[dict[str, Callable[..., HttpResponseBase]]] = {
     "sandbox-operation": sandbox_operation,
     "stream-parked": stream_parked,
     "audit-log": audit_log,
+    "audit-log-ndjson": audit_log_ndjson,
+    "audit-log-csv": audit_log_csv,
     "audit-log-entry": audit_log_entry,
     "status": status,
     "completions": completions,

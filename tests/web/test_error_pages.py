@@ -19,7 +19,7 @@ def test_an_unknown_address_keeps_the_rail_and_the_search(browser: Client) -> No
 def test_an_operation_of_a_viewer_keeps_the_rail_and_names_the_remedy(browser: Client) -> None:
     page = parse_page(browser.get("/streams/operations/trim/?stream=memory:events"), 403)
     assert page.texts("h1") == ["Operator role required"]
-    assert "manage.py sign_in_link --operator" in page.texts(".said-reason")[0]
+    assert "manage.py sign_in_link --operator" in page.texts(".said code")[0]
     assert page.has(".rail [data-go=s]")
 
 

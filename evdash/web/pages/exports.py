@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.http import content_disposition_header
 
 from evdash.accounts.tokens import refused_by_patterns, token_or_session, used_token
-from evdash.audit_log.export_log import begin_export, with_end_recorded
+from evdash.audit_log.export_log import Described, begin_export, with_end_recorded
 from evdash.eventlog.export import csv_lines, ndjson_lines
 from evdash.events.filters.event_filter import EventFilter, FilterError
 from evdash.streams.client import StreamsUnavailable
@@ -51,20 +51,23 @@ def _exported(
 def download(
     request: HttpRequest,
     pieces: Callable[[int], Iterator[bytes]],
-    event_filter: EventFilter,
+    exported: Described,
     form: str,
     content_type: str,
     name: str,
+    noun: str = "event",
 ) -> HttpResponseBase:
     """Return a response that sends each piece when it is made, as a file with this name.
 
-    The audit log records the export. `pieces` takes the number of its row. The response is 503 if the audit log cannot
-    be written.
+    The audit log records the export. `pieces` takes the number of its row. The response is 503 if the audit log
+    cannot be written. `noun` names what the file has.
     """
     user = request.user if request.user.is_authenticated else None
     mount = sandbox_request(request)
     try:
-        begun = begin_export(who_asks(request), event_filter, form, user=user, sandbox=mount.stream if mount else "")
+        begun = begin_export(
+            who_asks(request), exported, form, user=user, sandbox=mount.stream if mount else "", noun=noun
+        )
         recorded = partial(with_end_recorded, begun)
         response = Download(pieces(begun.pk), form, recorded=recorded, content_type=content_type)
     except DatabaseError as error:
