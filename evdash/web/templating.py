@@ -121,6 +121,17 @@ def seconds_long(value: float) -> str:
     return formatting.format_duration(timedelta(seconds=value))
 
 
+def middle(text: str, max_chars: int) -> str:
+    """Return the text with `…` in its middle instead of what exceeds this number of characters.
+
+    IDs differ at their ends. The caller puts the whole text into the title.
+    """
+    if len(text) <= max_chars:
+        return text
+    end = max_chars // 2
+    return f"{text[: max_chars - 1 - end]}…{text[-end:]}"
+
+
 def events_word(value: int) -> str:
     """Return a number of events with its noun: `1 event`, `1,310 events`."""
     return formatting.format_count(value, "event")
@@ -157,6 +168,7 @@ _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "events_word": events_word,
     "filesize": formatting.format_size,
     "last_entry": last_entry,
+    "middle": middle,
     "milliseconds": formatting.format_milliseconds,
     "moment": moment,
     "number": number,

@@ -428,3 +428,20 @@ def test_an_empty_log_without_redis_does_not_claim_that_there_are_no_events(
         page = parse_page(browser.get(path))
         assert page.has(".empty.redis-down")
         assert not page.has(".no-events")
+
+
+def test_a_long_id_is_cut_in_its_middle_and_whole_in_its_title(browser: Client, write: Write) -> None:
+    user = "customer-0123456789-of-europe-west"
+    write(entry(f"{START_MS}-0", type="note", user_id=user, session_id=f"{user}-session"))
+    page = parse_page(browser.get("/events/"))
+    assert page.texts(".row-who a") == ["customer…rope-west"]
+    assert page.values("title", ".row-who a") == [user]
+    assert page.values("title", ".row-session a") == [f"{user}-session"]
+
+
+def test_a_list_of_events_names_its_columns_and_live_has_no_ranges(filled: Client) -> None:
+    page = parse_page(filled.get("/live/"))
+    assert page.texts(".row-head")[0].split() == ["Time", "Type", "User", "Summary", "Duration", "Session"]
+    assert not page.has(".ranges")
+    assert parse_page(filled.get("/events/")).has(".ranges")
+    assert parse_page(filled.get("/live/?q=since:1h")).has(".chips")
