@@ -7,11 +7,6 @@ import "./histogram.js";
 import "./live/page.js";
 import "./refresh.js";
 import "./session.js";
+import "./select-all.js";
 
 document.documentElement.classList.add("js");
-// On a narrow screen the rail is one line that scrolls: show the current page in it.
-const here = document.querySelector(".rail [aria-current]");
-if (here) {
-  const rail = here.closest("ul");
-  rail.scrollLeft += here.getBoundingClientRect().left - rail.getBoundingClientRect().left - rail.clientWidth / 3;
-}

@@ -9,10 +9,10 @@ from typing import Concatenate, ParamSpec, cast
 
 from django.contrib.auth.models import AbstractUser, AnonymousUser, Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
 
 from evdash.accounts.models import Operating
 
@@ -21,6 +21,17 @@ OPERATE = "accounts.operate"
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+
+
+class OperatorRoleRequired(PermissionDenied):
+    """Error for a request of a viewer to a page for operators. The message is the sentence to show.
+
+    `command` is the remedy, to run on the evdash host; "" for a program with a token.
+    """
+
+    def __init__(self, sentence: str, command: str = "") -> None:
+        super().__init__(sentence)
+        self.command = command
 
 
 def can_operate(user: AbstractUser | AnonymousUser) -> bool:
@@ -63,17 +74,17 @@ def operators() -> Group:
 
 
 def operators_only(view: View[P]) -> View[P]:
-    """Restrict a view to operators. All other users get 403 and a sentence."""
+    """Restrict a view to operators. For all other users it raises OperatorRoleRequired, which results in 403."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if can_operate(request.user):
             return view(request, *args, **kwargs)
-        return render(
-            request,
-            "accounts/operators_only.html",
-            {"title": "Operator role required", "user_in_shell": shlex.quote(str(request.user))},
-            status=403,
+        if not request.user.is_authenticated:
+            raise OperatorRoleRequired("API tokens cannot change streams or groups. Sign in as an operator.")
+        raise OperatorRoleRequired(
+            "Your role is viewer. To change it, run this command on the evdash host:",
+            f".venv/bin/python manage.py sign_in_link --operator {shlex.quote(str(request.user))}",
         )
 
     return cast(View[P], guarded)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.contrib.auth.models import User
+from django.db.models import Q, QuerySet
 
 from evdash.audit_log.models import AuditLogEntry
 from evdash.events.entry import EntryId
@@ -82,15 +83,62 @@ def record(
     )
 
 
-def recent(count: int, *, before_row: int | None = None) -> list[Access]:
-    """Return the last `count` actions, newest first.
+@dataclass(frozen=True, slots=True)
+class AuditLogFilter:
+    """A filter of the audit log. An empty value does not limit it."""
+
+    who: str = ""  # exactly
+    action: str = ""  # exactly
+    object: str = ""  # a part of the stream, the group or the title, in any case
+
+    def describe(self) -> str:
+        """Return the filter in words: `audit log, person ada`."""
+        names = (("person", self.who), ("action", self.action), ("object", self.object))
+        return ", ".join(["audit log", *(f"{name} {value}" for name, value in names if value)])
+
+    def text(self) -> str:
+        """Return the filter as its conditions, separated by spaces."""
+        conditions = (("who", self.who), ("action", self.action), ("object", self.object))
+        return " ".join(f"{name}:{value}" for name, value in conditions if value)
+
+    def rows(self) -> QuerySet[AuditLogEntry]:
+        """Return the first rows of the actions, newest first."""
+        rows = AuditLogEntry.objects.filter(begun=None).select_related("ended", "user")
+        if self.who:
+            rows = rows.filter(who=self.who)
+        if self.action:
+            rows = rows.filter(action=self.action)
+        if self.object:
+            part = self.object
+            rows = rows.filter(Q(stream__icontains=part) | Q(group__icontains=part) | Q(detail__title__icontains=part))
+        return rows
+
+
+EVERYTHING: Final = AuditLogFilter()
+KNOWN_ROWS: Final = 1_000
+
+
+def recent(count: int, *, before_row: int | None = None, matching: AuditLogFilter = EVERYTHING) -> list[Access]:
+    """Return the last `count` actions of a filter, newest first.
 
     With `before_row`, return only actions with a first row of a smaller number.
     """
-    rows = AuditLogEntry.objects.filter(begun=None).select_related("ended", "user")
+    rows = matching.rows()
     if before_row is not None:
         rows = rows.filter(pk__lt=before_row)
     return [Access(row, getattr(row, "ended", None)) for row in rows[:count]]
+
+
+def accesses_before(number: int, matching: AuditLogFilter) -> Iterator[Access]:
+    """Yield the actions of a filter with a first row of a smaller number, oldest first, some in memory at a time."""
+    for row in matching.rows().filter(pk__lt=number).order_by("pk").iterator(chunk_size=500):
+        yield Access(row, getattr(row, "ended", None))
+
+
+def known_values() -> tuple[list[str], list[str]]:
+    """Return the persons and the actions of the newest KNOWN_ROWS rows, each in alphabetical order."""
+    newest = list(AuditLogEntry.objects.values_list("who", "action")[:KNOWN_ROWS])
+    return sorted({who for who, _ in newest}), sorted({action for _, action in newest})
 
 
 def access(number: int) -> Access | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 from django.contrib.auth.models import User
 from django.db import DatabaseError
@@ -11,41 +12,55 @@ from structlog.stdlib import get_logger
 from evdash.audit_log.audit_log import record
 from evdash.audit_log.models import AuditLogEntry
 from evdash.eventlog.export import Piece
-from evdash.events.filters.event_filter import EventFilter
 
 logger = get_logger(__name__)
 
 
-def recorded_export(
+class Described(Protocol):
+    """The filter of an export."""
+
+    def describe(self) -> str:
+        """Return what is exported, in words."""
+
+    def text(self) -> str:
+        """Return the filter as it is written."""
+
+
+def begin_export(
     who: str,
-    event_filter: EventFilter,
+    exported: Described,
     form: str,
-    pieces: Iterator[bytes],
     *,
     user: User | None = None,
     sandbox: str = "",
-) -> Iterator[bytes]:
-    """Return the pieces of an export unchanged, and record the export in the audit log.
+    noun: str = "event",
+) -> AuditLogEntry:
+    """Record the beginning of an export, and return the row; its number can be in the file.
 
-    The first row is written before the first piece. A second row is written after the last piece, after a failure, or
-    when the client has disconnected. It has the number of events and bytes that were sent. `form` names the kind of
-    file. `sandbox` names the sandbox that is exported instead of the watched streams.
+    `form` names the kind of file, `noun` what it has. `sandbox` names the sandbox that is exported instead of the
+    watched streams.
 
-    Raise the database's error if the first row cannot be written. The caller must then not send anything.
+    Raise the database's error if the row cannot be written. The caller must then not send anything.
     """
     detail = {
-        "title": f"Export {event_filter.describe()}{f' of {sandbox}' if sandbox else ''} as {form}",
-        "asked": {"filter": event_filter.text(), "form": form},
+        "title": f"Export {exported.describe()}{f' of {sandbox}' if sandbox else ''} as {form}",
+        "noun": noun,
+        "asked": {"filter": exported.text(), "form": form},
     }
-    begun = record(who, "export", user=user, stream=sandbox, detail=detail, succeeded=None)
-    return _with_end_recorded(begun, pieces)
+    return record(who, "export", user=user, stream=sandbox, detail=detail, succeeded=None)
 
 
-def _with_end_recorded(begun: AuditLogEntry, pieces: Iterator[bytes]) -> Iterator[bytes]:
+def with_end_recorded(begun: AuditLogEntry, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the pieces of an export unchanged, and record its end in the audit log.
+
+    The row is written after the last piece, after a failure, or when the client has disconnected. It has the number
+    of events, or of other things, and bytes that were sent.
+    """
     sent_bytes = sent_events = 0
+    noun = begun.detail["noun"]
 
     def sent() -> str:
-        return f"{sent_events:,} {'event' if sent_events == 1 else 'events'} ({sent_bytes:,} bytes)"
+        return f"{sent_events:,} {noun if sent_events == 1 else f'{noun}s'} ({sent_bytes:,} bytes)"
 
     try:
         for piece in pieces:

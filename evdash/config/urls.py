@@ -3,6 +3,8 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 handler400 = "evdash.web.error_pages.bad_request"
+handler403 = "evdash.web.error_pages.access_denied"
+handler404 = "evdash.web.error_pages.page_not_found"
 handler500 = "evdash.web.error_pages.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [

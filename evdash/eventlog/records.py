@@ -217,6 +217,17 @@ class DayCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Trend:
+    """Events and errors of a period, and of the period of the same length before it."""
+
+    length: timedelta
+    events: int
+    errors: int
+    events_before: int
+    errors_before: int
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """The numbers of the overview page, over a time range (whole minutes) or over all events."""
 
@@ -235,6 +246,7 @@ class Overview:
     duplicates: frozenset[Position]  # those of the recent errors that are duplicates
     first_at: datetime | None  # the minute of the first event of all; None: unknown, or there are no events
     last_at: datetime | None
+    trend: Trend | None = None  # of the range, or of the last 24 h of all events; None: unknown
 
     @property
     def error_rate(self) -> float | None:

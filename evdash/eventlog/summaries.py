@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from heapq import nlargest
 from operator import itemgetter
@@ -26,6 +26,7 @@ from evdash.eventlog.records import (
     OutcomeCounts,
     Overview,
     SessionPage,
+    Trend,
     UserPage,
 )
 from evdash.eventlog.row_mapping import session_of_row, user_of_row
@@ -38,6 +39,7 @@ from evdash.eventlog.time_buckets import (
     in_us,
     slot_start_s,
     weighted_histogram,
+    whole_minutes,
     within,
 )
 from evdash.events.clock_skew import AHEAD_AT_MOST_US, bounded_time_us
@@ -66,6 +68,19 @@ TIES_MAX = 64
 ALL_TIME: Final[RangeUs] = (None, None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """A time range, with the first and last entry ID of its logged events, which several queries need."""
+
+    us: RangeUs
+    ids: tuple[EntryId | None, EntryId | None]
+
+    @classmethod
+    def of(cls, range_us: RangeUs) -> _Span:
+        """Return the span of a range. Reads the database."""
+        return cls(range_us, id_range(*range_us))
+
+
 def session_page(
     unlogged: StreamDeltas,
     *,
@@ -80,6 +95,7 @@ def session_page(
 
     In a range, those with an event in it; with `outcome`, those that ended so.
     """
+    span = _Span.of(range_us)
     rows: QuerySet[Any]
     if user_id is None:
         rows = AgentSession.objects.all()
@@ -89,7 +105,7 @@ def session_page(
         sessions = sessions_of(unlogged.of_user(user_id))
         touched = {session_id: summary.last_id for session_id, summary in sessions.items()}
     if range_us != ALL_TIME:
-        inside = _active_in(range_us, AgentSession.objects.all(), "session_id")
+        inside = _active_in(span, AgentSession.objects.all(), "session_id")
         rows, touched = _limited_to(inside, _session_ids(unlogged, range_us), rows, "session_id", touched)
     others = rows
     if outcome is not None:
@@ -102,7 +118,7 @@ def session_page(
         touched = {session_id: last_id for session_id, last_id in touched.items() if ends[session_id] == outcome}
     keys, newer, older = _page(rows, "session_id", touched, before, after, limit, others)
     summaries = session_summaries(unlogged, keys)
-    is_complete = _is_countable(range_us, AgentSession.objects.all())
+    is_complete = _is_countable(span, AgentSession.objects.all())
     return SessionPage(tuple(summaries[key] for key in keys), newer, older, is_complete)
 
 
@@ -110,22 +126,24 @@ def _ended_so(outcome: Outcome) -> Q:
     return Q(ended_id__isnull=not outcome.has_ended, outcome=outcome.text)
 
 
-def outcomes(unlogged: StreamDeltas, range_us: RangeUs, inside: Set[str] | None = None) -> OutcomeCounts:
-    """Return the outcomes of the sessions with an event in the range, of the newest COUNT_MAX at most.
+def outcomes(unlogged: StreamDeltas, range_us: RangeUs) -> OutcomeCounts:
+    """Return the outcomes of the sessions with an event in the range, of the newest COUNT_MAX at most."""
+    return _outcomes(unlogged, _Span.of(range_us))
 
-    `inside` are these sessions, if the caller knows them.
-    """
+
+def _outcomes(unlogged: StreamDeltas, span: _Span, inside: Set[str] | None = None) -> OutcomeCounts:
+    """Return these numbers; `inside` are the sessions of the range, if they are known."""
     rows = AgentSession.objects.all()
     touched: Mapping[str, EntryId] = unlogged.last_ids_by_session
     logged = rows.exclude(session_id__in=list(touched))
-    if range_us == ALL_TIME:
+    if span.us == ALL_TIME:
         newest = logged.order_by("-last_id")
         is_complete = newest[: COUNT_MAX + 1].count() <= COUNT_MAX
         logged = rows.filter(pk__in=newest[:COUNT_MAX].values("pk"))
     else:
-        inside = _sessions_in(unlogged, range_us) if inside is None else inside
+        inside = _sessions_in(unlogged, span) if inside is None else inside
         touched = {session_id: last_id for session_id, last_id in touched.items() if session_id in inside}
-        is_complete = _is_countable(range_us, rows)
+        is_complete = _is_countable(span, rows)
         logged = logged.filter(session_id__in=inside)
     has_no_end = ExpressionWrapper(Q(ended_id__isnull=True), output_field=BooleanField())
     if len(touched) > UNLOGGED_MAX:
@@ -153,12 +171,13 @@ def user_page(
     """Return users by last entry; in a range, those with an event in it."""
     rows: QuerySet[Any] = AgentUser.objects.all()
     touched = unlogged.last_ids_by_user
+    span = _Span.of(range_us)
     if range_us != ALL_TIME:
-        inside = _active_in(range_us, rows, "user_id")
+        inside = _active_in(span, rows, "user_id")
         rows, touched = _limited_to(inside, _user_ids(unlogged, range_us), rows, "user_id", touched)
     keys, newer, older = _page(rows, "user_id", touched, before, after, limit)
     summaries = user_summaries(unlogged, keys)
-    is_complete = _is_countable(range_us, AgentUser.objects.all())
+    is_complete = _is_countable(span, AgentUser.objects.all())
     return UserPage(tuple(summaries[key] for key in keys), newer, older, is_complete)
 
 
@@ -307,7 +326,7 @@ def page_by_last_id(
 COUNT_MAX = 10_000
 UNLOGGED_MAX = 1_000  # sessions with uncommitted entries whose outcomes are counted, the newest
 TYPES_MAX = 12
-RECENT_ERRORS = 8
+RECENT_ERRORS = 1
 SLOTS_MAX = 3_000
 
 
@@ -325,7 +344,8 @@ def overview(
     """
     range_us = in_us(since, until)
     inside = within(unlogged.changes, range_us)
-    sessions = None if range_us == ALL_TIME else _sessions_in(unlogged, range_us)
+    span = _Span.of(range_us)
+    sessions = None if range_us == ALL_TIME else _sessions_in(unlogged, span)
     slots = TypeCount.objects.filter(slots_between(*range_us))
     types: Counter[str] = Counter()
     for change in inside:
@@ -340,17 +360,49 @@ def overview(
         until=until,
         events=Count(events, complete),
         errors=Count(errors, complete),
-        sessions=_at_least(_sessions(unlogged, range_us, sessions), complete),
-        users=_at_least(_users(unlogged, range_us), complete),
+        sessions=_at_least(_sessions(unlogged, span, sessions), complete),
+        users=_at_least(_users(unlogged, span), complete),
         active_sessions=_at_least(_active_sessions(unlogged, now), complete),
         per_second=_arrived_since(unlogged, now - timedelta(minutes=1), now) / 60,
         types=_most_frequent(types),
-        outcomes=outcomes(unlogged, range_us, sessions),
+        outcomes=_outcomes(unlogged, span, sessions),
         histogram=_histogram(inside, events, since, until, range_us, now),
         recent_errors=errors_page.events,
         duplicates=errors_page.duplicates,
         first_at=_first_minute(unlogged) if complete else None,
         last_at=_last_at(unlogged),
+        trend=_trend(unlogged, since, until, now, (events, errors)) if complete else None,
+    )
+
+
+TREND_OF_ALL: Final = timedelta(days=1)
+
+
+def _trend(
+    unlogged: StreamDeltas, since: datetime | None, until: datetime | None, now: datetime, totals: tuple[int, int]
+) -> Trend | None:
+    """Return the trend of a range with these events and errors, or of the last day of all events.
+
+    Return None without a start, and if the start of the period before is not representable.
+    """
+    if since is None and until is not None:
+        return None
+    end = until or now
+    length = end - since if since else TREND_OF_ALL
+    if length <= timedelta() or end - datetime.min.replace(tzinfo=end.tzinfo) < 2 * length:
+        return None
+    latest = totals if since else _totals(unlogged, in_us(*whole_minutes(end - length, None)))
+    before = _totals(unlogged, in_us(*whole_minutes(end - 2 * length, end - length)))
+    return Trend(length, *latest, *before)
+
+
+def _totals(unlogged: StreamDeltas, range_us: RangeUs) -> tuple[int, int]:
+    """Return the numbers of events and errors of a range of whole minutes."""
+    inside = within(unlogged.changes, range_us)
+    sums = TypeCount.objects.filter(slots_between(*range_us)).aggregate(events=Sum("events"), errors=Sum("errors"))
+    return (
+        (sums["events"] or 0) + sum(change.counts for change in inside),
+        (sums["errors"] or 0) + sum(change.counts * change.event.is_error for change in inside),
     )
 
 
@@ -394,17 +446,17 @@ def _histogram(
     return weighted_histogram([*counts, *from_stream], range_us, now, least_width_s=width_s)
 
 
-def _candidates(range_us: RangeUs, rows: QuerySet[Any]) -> QuerySet[Any]:
+def _candidates(span: _Span, rows: QuerySet[Any]) -> QuerySet[Any]:
     """Return the sessions or users whose last entry is in the range or after it: at most COUNT_MAX, the nearest."""
-    first_id, _ = id_range(*range_us)
-    order = "last_id" if range_us[1] is not None else "-last_id"
+    first_id, _ = span.ids
+    order = "last_id" if span.us[1] is not None else "-last_id"
     return rows.filter(last_id__gte=first_id or EntryId.MIN).order_by(order)[:COUNT_MAX]
 
 
-def _active_in(range_us: RangeUs, rows: QuerySet[Any], key: str) -> QuerySet[Any, str]:
+def _active_in(span: _Span, rows: QuerySet[Any], key: str) -> QuerySet[Any, str]:
     """Return the keys of those candidates that have an event in the range."""
-    since_us, until_us = range_us
-    first_id, last_id = id_range(*range_us)
+    since_us, until_us = span.us
+    first_id, last_id = span.ids
     events = LoggedEvent.objects.filter(
         **{key: OuterRef(key)}, entry_id__gte=first_id or EntryId.MIN, entry_id__lte=last_id or EntryId.MAX
     )
@@ -412,7 +464,7 @@ def _active_in(range_us: RangeUs, rows: QuerySet[Any], key: str) -> QuerySet[Any
         events = events.filter(occurred_us__gte=since_us)
     if until_us is not None:
         events = events.filter(occurred_us__lt=until_us)
-    active = rows.filter(Exists(events), pk__in=_candidates(range_us, rows).values("pk"))
+    active = rows.filter(Exists(events), pk__in=_candidates(span, rows).values("pk"))
     return active.values_list(key, flat=True)
 
 
@@ -427,32 +479,32 @@ def _user_ids(unlogged: StreamDeltas, range_us: RangeUs) -> Set[str]:
     return {change.event.user_id for change in within([*unlogged.changes, *relabelled], range_us)} - {""}
 
 
-def _sessions_in(unlogged: StreamDeltas, range_us: RangeUs) -> Set[str]:
+def _sessions_in(unlogged: StreamDeltas, span: _Span) -> Set[str]:
     """Return the sessions with an event in the range, at most COUNT_MAX of the log."""
-    return _session_ids(unlogged, range_us) | set(_active_in(range_us, AgentSession.objects.all(), "session_id"))
+    return _session_ids(unlogged, span.us) | set(_active_in(span, AgentSession.objects.all(), "session_id"))
 
 
-def _sessions(unlogged: StreamDeltas, range_us: RangeUs, inside: Set[str] | None) -> Count:
+def _sessions(unlogged: StreamDeltas, span: _Span, inside: Set[str] | None) -> Count:
     rows = AgentSession.objects.all()
     if inside is not None:
-        return Count(len(inside), exact=_is_countable(range_us, rows))
+        return Count(len(inside), exact=_is_countable(span, rows))
     return _tallied("sessions", rows, "session_id", unlogged.last_ids_by_session)
 
 
-def _users(unlogged: StreamDeltas, range_us: RangeUs) -> Count:
+def _users(unlogged: StreamDeltas, span: _Span) -> Count:
     rows = AgentUser.objects.all()
-    if range_us != ALL_TIME:
-        return _counted_in(range_us, rows, "user_id", _user_ids(unlogged, range_us))
+    if span.us != ALL_TIME:
+        return _counted_in(span, rows, "user_id", _user_ids(unlogged, span.us))
     return _tallied("users", rows, "user_id", unlogged.last_ids_by_user)
 
 
-def _counted_in(range_us: RangeUs, rows: QuerySet[Any], key: str, added: Set[str]) -> Count:
-    keys = added | set(_active_in(range_us, rows, key))
-    return Count(len(keys), exact=_is_countable(range_us, rows))
+def _counted_in(span: _Span, rows: QuerySet[Any], key: str, added: Set[str]) -> Count:
+    keys = added | set(_active_in(span, rows, key))
+    return Count(len(keys), exact=_is_countable(span, rows))
 
 
-def _is_countable(range_us: RangeUs, rows: QuerySet[Any]) -> bool:
-    return range_us == ALL_TIME or _candidates(range_us, rows).count() < COUNT_MAX
+def _is_countable(span: _Span, rows: QuerySet[Any]) -> bool:
+    return span.us == ALL_TIME or _candidates(span, rows).count() < COUNT_MAX
 
 
 def _tallied(name: str, rows: QuerySet[Any], key: str, in_stream: Mapping[str, object]) -> Count:

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils.http import MAX_URL_REDIRECT_LENGTH
 
+from evdash.accounts.roles import OperatorRoleRequired
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Coverage
 from evdash.events.filters.event_filter import EventFilter
@@ -84,8 +85,9 @@ def message_page(
     subject: str = "",
     search_on: str = "",
     look_again_s: int = 0,
+    command: str = "",
 ) -> HttpResponse:
-    """Return a page with one sentence and links. `subject` is the requested ID.
+    """Return a page with one sentence and links. `subject` is the requested ID, `command` a remedy to run.
 
     With `look_again_s` the page reloads itself after that many seconds. It reloads as a whole, because the page that
     replaces it has another heading.
@@ -96,8 +98,28 @@ def message_page(
         "beginning": page_address(request) if status == 400 else "",
         "search_on": search_on,
         "look_again_s": look_again_s,
+        "command": command,
     }
     return page(request, "message_page.html", title, context, coverage=coverage, status=status)
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Return the response to an unknown address: Django's handler404. Signed-in people get the rail and the search."""
+    if not request.user.is_authenticated:
+        return HttpResponse(render_to_string("404.html"), status=404)
+    sentence = "No page has this address. Search for an ID or a text, or open a page of the rail."
+    return message_page(request, "Page not found", sentence, status=404, subject=request.path)
+
+
+def access_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Return the response to PermissionDenied: Django's handler403. Signed-in people get the rail and the search."""
+    is_role = isinstance(exception, OperatorRoleRequired)
+    title = "Operator role required" if is_role else "Access denied"
+    sentence = str(exception) if is_role else "You do not have access to this page."
+    if not request.user.is_authenticated:
+        return HttpResponse(render_to_string("403.html", {"title": title, "sentence": sentence}), status=403)
+    command = exception.command if isinstance(exception, OperatorRoleRequired) else ""
+    return message_page(request, title, sentence, status=403, command=command)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -182,7 +182,7 @@ def _state(coverage: Coverage | None) -> State:
             "behind",
             f"The event log is {number} {entries} behind. This page reads {reads} from the stream.",
         )
-    return State("up to date", "ok", "The event log has every entry of the streams.")
+    return State("Indexed", "ok", "The event log has every entry of the streams.")
 
 
 def _unknown_parameters(request: HttpRequest, here: Page | None) -> tuple[Notice, ...]:

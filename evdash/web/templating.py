@@ -107,13 +107,29 @@ def last_entry(summary: SessionSummary | UserSummary) -> SafeString:
 
 
 def rate(per_second: float) -> str:
-    """Return a rate in events a second: `0`, `0.4`, `12`, `1,250`."""
-    return f"{per_second:,.0f}" if per_second >= 10 or per_second == 0 else f"{per_second:.2g}"
+    """Return a rate in the unit that gives at least one: `0`, `5 per minute`, `1.5 per second`, `1,250 per second`."""
+    if per_second == 0:
+        return "0"
+    units = (("second", 1), ("minute", 60), ("hour", 3600))
+    unit, seconds = next((each for each in units if per_second * each[1] >= 1), units[-1])
+    value = per_second * seconds
+    return f"{value:,.0f} per {unit}" if value >= 9.95 else f"{value:.2g} per {unit}"
 
 
 def seconds_long(value: float) -> str:
     """Return a number of seconds as a duration."""
     return formatting.format_duration(timedelta(seconds=value))
+
+
+def middle(text: str, max_chars: int) -> str:
+    """Return the text with `…` in its middle instead of what exceeds this number of characters.
+
+    IDs differ at their ends. The caller puts the whole text into the title.
+    """
+    if len(text) <= max_chars:
+        return text
+    end = max_chars // 2
+    return f"{text[: max_chars - 1 - end]}…{text[-end:]}"
 
 
 def events_word(value: int) -> str:
@@ -152,6 +168,7 @@ _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "events_word": events_word,
     "filesize": formatting.format_size,
     "last_entry": last_entry,
+    "middle": middle,
     "milliseconds": formatting.format_milliseconds,
     "moment": moment,
     "number": number,

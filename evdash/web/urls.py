@@ -10,7 +10,7 @@ from django.urls import path, register_converter
 from django.views.generic import RedirectView
 
 from evdash.web.links import EntryIdConverter, IdentifierConverter, NameConverter, OpaqueConverter
-from evdash.web.pages.audit_log import audit_log, audit_log_entry
+from evdash.web.pages.audit_log import audit_log, audit_log_csv, audit_log_entry, audit_log_ndjson
 from evdash.web.pages.compare.view import compare
 from evdash.web.pages.completions import completions
 from evdash.web.pages.event import event
@@ -30,7 +30,9 @@ from evdash.web.pages.streams.forms import OperationConverter
 from evdash.web.pages.streams.forms.sandboxes import SandboxOperationConverter
 from evdash.web.pages.streams.operations import sandbox_operation, stream_operation
 from evdash.web.pages.streams.view import stream_group, stream_parked, streams
-from evdash.web.pages.users import user, users
+from evdash.web.pages.user import user
+from evdash.web.pages.user_export import user_export_html
+from evdash.web.pages.users import users
 
 register_converter(OpaqueConverter, "opaque")
 register_converter(IdentifierConverter, "identifier")
@@ -50,6 +52,7 @@ VIEWS: Final[dict[str, Callable[..., HttpResponseBase]]] = {
     "compare": compare,
     "users": users,
     "user": user,
+    "user-export-html": user_export_html,
     "errors": errors,
     "events": events,
     "event": event,
@@ -68,6 +71,8 @@ VIEWS: Final[dict[str, Callable[..., HttpResponseBase]]] = {
     "sandbox-operation": sandbox_operation,
     "stream-parked": stream_parked,
     "audit-log": audit_log,
+    "audit-log-ndjson": audit_log_ndjson,
+    "audit-log-csv": audit_log_csv,
     "audit-log-entry": audit_log_entry,
     "status": status,
     "completions": completions,

@@ -133,3 +133,20 @@ def test_on_a_telephone_facets_are_asked_for_and_errors_are_in_view(page: Page, 
     for address, heading in (("/sessions/", "Errors"), ("/users/", "Errors")):
         page.goto(address)
         expect(page.get_by_role("columnheader", name=heading)).to_be_in_viewport(ratio=1)
+
+
+def test_on_a_phone_every_page_and_the_account_are_within_reach(page: Page) -> None:
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.goto("/")
+    labels = page.locator(".rail li:visible a")
+    expect(labels).to_have_count(5)
+    for label in labels.all():
+        assert label.evaluate("link => link.scrollWidth <= link.clientWidth"), "no label is cut"
+    expect(page.get_by_role("button", name="Sign out")).to_be_hidden()
+    page.get_by_role("link", name="More").click()
+    page.get_by_role("link", name="Audit log").click()
+    expect(page.get_by_role("heading", name="Audit log")).to_be_visible()
+    page.get_by_role("link", name="More").click()
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    page.get_by_role("link", name="Less").click()
+    expect(page.get_by_role("button", name="Sign out")).to_be_hidden()

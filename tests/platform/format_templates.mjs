@@ -7,7 +7,7 @@ import { createFromBuffer } from "@dprint/formatter";
 
 const TEMPLATES = fileURLToPath(new URL("../../templates", import.meta.url));
 // The beginning and the end of a file with any number of events between: no parser knows elements of two templates.
-const HALVES = new Set(["pages/session_export/_head.html", "pages/session_export/_tail.html"]);
+const HALVES = new Set(["pages/session_export/_head.html", "pages/session_export/_start.html", "pages/session_export/_user_head.html", "pages/session_export/_tail.html"]);
 
 const plugin = fileURLToPath(import.meta.resolve("dprint-plugin-markup/plugin.wasm"));
 const formatter = createFromBuffer(readFileSync(plugin));

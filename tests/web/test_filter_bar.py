@@ -192,3 +192,11 @@ def test_a_filter_that_was_probably_meant_otherwise_has_a_hint_beside_its_list(b
     page = parse_page(browser.get("/events/", {"q": "a OR b"}))
     assert page.texts(".filter .hint") == ["OR is searched as text. Terms of one key are alternatives: type:a type:b"]
     assert not parse_page(browser.get("/events/", {"q": "type:a"})).has(".filter .hint")
+
+
+def test_facets_begin_with_the_tool_and_show_five_values_first(browser: Client, write: Write) -> None:
+    write(*(entry(f"{n}-0", type="tool.called", tool=f"tool-{n}", user_id="ada") for n in range(1, 8)))
+    page = parse_page(browser.get("/events/"))
+    assert page.values("data-facet", ".facets ul[data-facet]")[0] == "tool"
+    assert len(page.values("data-key", ".facets ul[data-facet=tool] li")) == 7  # also for readers without styles
+    assert page.texts(".facet-more summary") == ["2 more"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -86,11 +87,31 @@ def test_the_overview_counts_and_leads_to_what_it_counted(filled: Client) -> Non
     assert page.rows == [f"{STREAM} {START_MS + 63_000}-0"]
 
 
+def test_the_overview_has_error_groups_with_counts_and_the_newest_error(browser: Client, write: Write) -> None:
+    write(*conversation("s-1", "ada", failing=True))
+    write(entry(f"{START_MS + 70_000}-0", type="error.occurred", tool="find", error="Error: no seats", code="E7"))
+    write(entry(f"{START_MS + 71_000}-0", type="error.occurred", error="timeout after 3 s"))
+    page = parse_page(browser.get("/"))
+    assert page.texts(".top-errors .figure") == ["2", "1"]
+    assert page.texts(".top-errors .top-error")[0] == "E7 Error: no seats"
+    assert page.rows == [f"{STREAM} {START_MS + 71_000}-0"]
+    [address] = page.values("href", ".top-errors li:first-child a")
+    assert len(parse_page(browser.get(address)).rows) == 2
+
+
+def test_the_overview_compares_a_range_with_the_one_before(browser: Client, write: Write) -> None:
+    now_ms = int(time.time() * 1000)
+    ages_h = (30, 29, 3, 2, 1)
+    write(*(entry(f"{now_ms - age * 3_600_000}-0", type="note") for age in ages_h))
+    for query in ({}, {"since": "1d"}):
+        assert parse_page(browser.get("/", query)).texts(".figures .trend") == ["+50 % vs previous 1 d"], query
+
+
 def test_the_overview_names_the_start_of_the_chosen_range(filled: Client, write: Write) -> None:
     write(entry(f"{START_MS + 90_000}-0", type="message.added", timestamp=str(START_MS - 86_400_000)))
 
     def ends(query: str) -> tuple[str, list[str]]:
-        number, what = parse_page(filled.get("/", {"q": query})).definitions["Events"]
+        number, what, *_ = parse_page(filled.get("/", {"q": query})).definitions["Events"]
         return number, re.findall(r"from|until|[-0-9]{10} [0-9:]{8}", what)
 
     since, until = "2025-11-24T16:00:00Z", "2025-11-24T16:01:00Z"
@@ -155,14 +176,14 @@ def test_a_list_of_sessions_refuses_an_invalid_range(filled: Client) -> None:
 
 
 def test_the_overview_does_not_know_the_rate_during_an_outage(filled: Client, settings: Settings) -> None:
-    assert parse_page(filled.get("/")).facts["Events/s"] == "0"
+    assert parse_page(filled.get("/")).facts["Rate"] == "0"
     settings.EVDASH = replace(settings.EVDASH, redis_url="redis://127.0.0.1:1")
     page = parse_page(filled.get("/"))
     assert "0" not in page.texts(".figures dd")
     if not LoggedEvent.objects.exists():
         assert not page.has(".figures"), "without a log nothing is known"
         return
-    assert page.definitions["Events/s"][0] == "unknown"
+    assert page.definitions["Rate"][0] == "unknown"
     assert page.definitions["Sessions"][1] == "active now: unknown"
 
 
@@ -252,6 +273,10 @@ def test_a_user_page_is_complete_in_order_and_says_why(filled: Client) -> None:
     assert (page.facts["Events"], page.facts["Sessions"], page.facts["Errors"]) == ("6", "1", "1")
     [sentence] = page.texts(".completeness:not(.is-incomplete)")
     assert "6 events in 1 session" in sentence
+    assert page.texts(".head-panel .pill") == ["Complete"]
+    assert page.texts(".fact-values a") == ["support", "m-1", "find"]
+    filtered = parse_page(filled.get("/users/grace/", {"q": "type:session.ended"}))
+    assert filtered.texts(".fact-values a") == ["support", "m-1", "find"]
     assert page.values("aria-label", ".calendar a") == ["Mon 24 Nov 2025: 6 events, 1 error"]
     day = next(link for link in page.values("href") if "since%3A2025-11-24" in link)
     assert len(parse_page(filled.get(day)).rows) == 6
@@ -296,7 +321,7 @@ def test_an_event_opens_to_all_its_fields_with_filters_and_neighbours(filled: Cl
     for step, after_ms in (("previous", 62_500), ("next", 64_000)):
         [neighbour] = page.values("href", f'[data-step="{step}"]')
         assert neighbour == f"/events/memory%3Aevents/{START_MS + after_ms}-0/"
-    include = next(link for text, link in page.links.items() if text == "+")
+    include = page.values("href", '[title="Filter for this value"]')[0]
     assert "/events/?q=" in include
     assert len(parse_page(filled.get(f"/events/{STREAM}/{START_MS + 63_000}-0/", {"part": "opened"})).rows) == 0
 
@@ -403,3 +428,20 @@ def test_an_empty_log_without_redis_does_not_claim_that_there_are_no_events(
         page = parse_page(browser.get(path))
         assert page.has(".empty.redis-down")
         assert not page.has(".no-events")
+
+
+def test_a_long_id_is_cut_in_its_middle_and_whole_in_its_title(browser: Client, write: Write) -> None:
+    user = "customer-0123456789-of-europe-west"
+    write(entry(f"{START_MS}-0", type="note", user_id=user, session_id=f"{user}-session"))
+    page = parse_page(browser.get("/events/"))
+    assert page.texts(".row-who a") == ["customer…rope-west"]
+    assert page.values("title", ".row-who a") == [user]
+    assert page.values("title", ".row-session a") == [f"{user}-session"]
+
+
+def test_a_list_of_events_names_its_columns_and_live_has_no_ranges(filled: Client) -> None:
+    page = parse_page(filled.get("/live/"))
+    assert page.texts(".row-head")[0].split() == ["Time", "Type", "User", "Summary", "Duration", "Session"]
+    assert not page.has('[aria-label="Time range"]')
+    assert parse_page(filled.get("/events/")).has('[aria-label="Time range"]')
+    assert parse_page(filled.get("/live/?q=since:1h")).has(".chips")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from evdash.events.event import Event
 from evdash.events.text import one_line
 from evdash.web.charts.axis import Scale
-from evdash.web.charts.calendar import calendar, calendar_range
+from evdash.web.charts.calendar import calendar
 from evdash.web.charts.histogram import histogram_picture, time_ticks
 from evdash.web.charts.timeline import APART_AT_LEAST, LANE_HEIGHT, SAME_PLACE, Timeline, places, timeline
 from evdash.web.control_characters import escape_control_chars_html, escape_control_chars_text
@@ -258,19 +258,38 @@ class Day:
     errors: int
 
 
-def test_a_calendar_has_a_square_for_each_day_and_links_those_with_events() -> None:
-    since, until = calendar_range(date(2026, 11, 23))
-    assert (since.weekday(), until) == (0, date(2026, 11, 23))  # no day that is yet to come
-    picture = calendar({date(2026, 11, 23): Day(8, 1), date(2026, 11, 1): Day(1, 0)}, since, until, str)
-    assert len(picture.squares) == 52 * 7 + 1
-    assert [weekday.text for weekday in picture.weekdays] == ["Mon", "Wed", "Fri"]
+def test_a_calendar_of_months_has_a_column_per_week_and_links_days_with_events() -> None:
+    picture = calendar({date(2026, 11, 23): Day(8, 1), date(2026, 10, 11): Day(1, 0), date(2026, 8, 5): Day(0, 0)}, str)
+    assert picture
+    assert len({square.x for square in picture.squares}) == 8  # from the week of the first day to that of the last
+    assert len(picture.squares) == 7 * 7 + 1  # no day after the last one
+    assert [label.text for label in picture.labels if label.y >= 0] == ["Mon", "Wed", "Fri"]
+    assert [label.text for label in picture.labels if label.y < 0] == ["Oct 2026", "Nov"]
     linked = [square for square in picture.squares if square.address]
     assert [(square.address, square.level, square.has_errors) for square in linked] == [
-        ("2026-11-01", 1, False),
+        ("2026-10-11", 1, False),
         ("2026-11-23", 4, True),
     ]
     assert linked[1].title == "Mon 23 Nov 2026: 8 events, 1 error"
-    assert picture.summary.startswith("2 days with events")
+    assert picture.summary == "2 days with events from 11 Oct 2026 to 23 Nov 2026"
+
+
+def test_a_calendar_below_thirty_days_has_one_strip_per_week() -> None:
+    picture = calendar({date(2026, 11, 18): Day(3, 0), date(2026, 11, 23): Day(8, 0)}, str)
+    assert picture
+    assert len(picture.squares) == 7 + 1
+    assert [label.text for label in picture.labels] == [
+        "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "16 Nov", "23 Nov",
+    ]  # fmt: skip
+    assert calendar({}, str) is None
+
+
+def test_a_calendar_leaves_out_long_times_without_events_but_no_event() -> None:
+    picture = calendar({date(1970, 1, 1): Day(1, 0), date(2026, 11, 23): Day(8, 0)}, str)
+    assert picture
+    assert [square.address for square in picture.squares if square.address] == ["1970-01-01", "2026-11-23"]
+    assert picture.width < 100
+    assert [label.title for label in picture.labels if label.title] == ["2,968 weeks without events"]
 
 
 def test_what_cannot_be_seen_is_named_and_the_rest_is_escaped() -> None:

@@ -131,7 +131,8 @@ def test_the_sessions_page_offers_all_three(filled: Client) -> None:
 def test_the_file_has_facts_picture_every_field_and_who_made_it(filled: Client) -> None:
     file = in_file(filled, "s-2")
     assert file.texts("h1") == ["Session s-2"]
-    assert file.texts(".file-made b, .file-made code") == ["the reader", STREAM]
+    assert file.texts(".file-made b, .file-made code") == ["the reader", STREAM, "session:s-2"]
+    assert f"audit log entry {recent(1)[0].begun.pk}" in file.texts(".file-made")[0]
     assert len(file.all(".file-made time")) == 1
     assert file.has(".completeness:not(.is-incomplete)")
     assert file.texts(".file-end .total") == ["6 events, 1 error"]
@@ -451,7 +452,13 @@ def test_an_export_that_breaks_off_or_is_not_taken_is_told_as_such(
     assert accesses()[0][2:] == ("Interrupted after 0 events (7 bytes): Redis is away.", False)
 
 
-ADDRESSES = ("/events.ndjson", "/events.csv", "/sessions/s-1/export.html", "/sessions/s-1/transcript.md")
+ADDRESSES = (
+    "/events.ndjson",
+    "/events.csv",
+    "/sessions/s-1/export.html",
+    "/sessions/s-1/transcript.md",
+    "/users/ada/export.html",
+)
 
 
 @pytest.mark.django_db(transaction=True)  # to close an answer closes its connection
@@ -497,12 +504,12 @@ def test_an_export_that_a_stop_cuts_says_so_at_its_end(
 def stopped_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An export in a terminal that gets SIGTERM after its first piece."""
 
-    def pieces(*_: object) -> Iterator[bytes]:
+    def pieces(_number: int) -> Iterator[bytes]:
         yield eventlog_export.Piece.of("a line\n", 1)
         signal.raise_signal(signal.SIGTERM)
         yield b"never"
 
-    monkeypatch.setattr(export_session, "_pieces", pieces)
+    monkeypatch.setattr(export_session, "_pieces", lambda *_: pieces)
     before = signal.getsignal(signal.SIGTERM)
     export_session._break_off_on_sigterm()
     yield

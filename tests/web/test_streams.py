@@ -62,12 +62,23 @@ def test_a_stream_says_what_is_gone_and_what_is_kept(stuck: Client, valkey: redi
     assert page.values("data-key", ".stream:has(.absent)") == ["other"]
 
 
+def test_a_stream_has_one_line_with_its_problems_and_those_with_problems_come_first(
+    stuck: Client, settings: Settings
+) -> None:
+    settings.EVDASH = replace(settings.EVDASH, streams=("other", STREAM))
+    page = parse_page(stuck.get("/streams/"))
+    assert page.values("data-key", "details.stream") == [STREAM, "other"]
+    assert page.values("data-key", "details.stream[open]") == [STREAM]
+    assert page.texts(".stream-line .pill") == ["Group missing", "Group missing"]
+    assert not page.has(".stream .danger")
+
+
 def test_a_streams_rate_is_its_own_and_not_that_of_a_worker(stuck: Client, valkey: redis.Redis) -> None:
     # Ten were applied just now.
-    assert parse_page(stuck.get("/streams/")).facts["Entries/s"] == "0 in the last 5 min"
+    assert parse_page(stuck.get("/streams/")).facts["Rate"] == "0 in the last 5 min"
     for _ in range(60):
         valkey.execute_command("XADD", STREAM, "*", "type", "t")
-    assert parse_page(stuck.get("/streams/")).facts["Entries/s"] == "0.2 in the last 5 min"
+    assert parse_page(stuck.get("/streams/")).facts["Rate"] == "12 per minute in the last 5 min"
 
 
 def test_consumers_with_most_to_do_come_first(stuck: Client, valkey: redis.Redis) -> None:
@@ -173,6 +184,15 @@ def test_a_group_lists_its_consumers_and_what_is_pending_with_the_events(stuck: 
         "Applied in total": "10",
     }
     assert page.texts(".ages") == ["Delivered once: 4, 5 times or more: 2. Longest idle: 2 h."]
+
+
+def test_a_group_states_in_a_sentence_whether_it_progresses(stuck: Client, settings: Settings) -> None:
+    [sentence] = parse_page(stuck.get(GROUP_PAGE)).texts(".diagnosis")
+    assert sentence == "3 consumers read. 6 entries are pending, lag 0."
+    settings.EVDASH = replace(settings.EVDASH, claim_idle_ms=1)
+    page = parse_page(stuck.get(GROUP_PAGE))
+    assert not page.has(".diagnosis")
+    assert page.has(".notice.stuck")
 
 
 def test_what_is_pending_is_filtered_by_consumer_and_idle_time(stuck: Client, valkey: redis.Redis) -> None:

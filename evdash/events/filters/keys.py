@@ -51,18 +51,18 @@ class FilterKey:
 
 
 FILTER_KEYS: Final = (
+    FilterKey("tool", "tool", "search*", "with tool", facet="Tool"),
+    FilterKey("code", "code", "timeout", "with code", facet="Error code"),
+    FilterKey("agent", "agent", "planner", "of agent", facet="Agent"),
+    FilterKey("agent_version", "agent_version", "2.1", "of agent version", noun="agent version", facet="Agent version"),
+    FilterKey("model", "model", "gpt-4o", "with model", facet="Model"),
     FilterKey("type", "type", "tool.called", "of type", facet="Type", is_parameter=True),
     FilterKey(
         "severity", "severity", "warning", "of severity", facet="Severity", is_parameter=True, is_lower_case=True
     ),
     FilterKey("user", "user_id", "mia_li_3668", "of user", facet="User", is_parameter=True),
     FilterKey("session", "session_id", "airline-33-t0", "in session", facet="Session", is_parameter=True),
-    FilterKey("tool", "tool", "search*", "with tool", facet="Tool"),
-    FilterKey("code", "code", "timeout", "with code", facet="Error code"),
-    FilterKey("model", "model", "gpt-4o", "with model", facet="Model"),
     FilterKey("stream", "stream", "memory:events", "in stream", facet="Stream", is_parameter=True),
-    FilterKey("agent", "agent", "planner", "of agent", facet="Agent"),
-    FilterKey("agent_version", "agent_version", "2.1", "of agent version", noun="agent version", facet="Agent version"),
     FilterKey("latency", "latency_ms", ">500", "with a latency in ms", noun="latency", is_number=True),
     FilterKey("tokens", "tokens", ">=1000", "with tokens", noun="number of tokens", is_number=True, zero_is_none=True),
     FilterKey("group", "error_group", "9f3c2a…", "of error group", noun="error group"),

@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +16,7 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from evdash.accounts.actions import terminal_user
-from evdash.audit_log.export_log import recorded_export
+from evdash.audit_log.export_log import begin_export, with_end_recorded
 from evdash.eventlog.export import ndjson_lines
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.identifiers import identifier_of
@@ -45,7 +45,9 @@ class Command(PlainCommand):
         session = identifier_of(session)
         try:
             who, within = terminal_user(), EventFilter().also("session", session)
-            pieces = recorded_export(who, within, FORMATS[format], _pieces(session, who, format))
+            numbered = _pieces(session, who, format)
+            begun = begin_export(who, within, FORMATS[format])
+            pieces = with_end_recorded(begun, numbered(begun.pk))
             if self._called_from_command_line:
                 _break_off_on_sigterm()
             if output is None:
@@ -61,11 +63,13 @@ class Command(PlainCommand):
             ) from error
 
 
-def _pieces(session: str, who: str, file_format: str) -> Iterator[bytes]:
+def _pieces(session: str, who: str, file_format: str) -> Callable[[int], Iterator[bytes]]:
+    """Return the function that makes the file's pieces, with the number of its row in the audit log."""
     export = session_export(session, who, with_picture=file_format == "html")
     match file_format:
         case "ndjson":
-            return ndjson_lines(EventFilter().also("session", session))
+            lines = ndjson_lines(EventFilter().also("session", session))
+            return lambda _: lines
         case "markdown":
             return transcript(export)
         case _:

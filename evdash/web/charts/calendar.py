@@ -1,4 +1,8 @@
-"""The calendar of a user's activity: one column per week, one square per day. Pure geometry."""
+"""The calendar of a user's activity, over the days from the first to the last one with events. Pure geometry.
+
+A range below STRIP_DAYS is one strip per week, with a column per weekday. A longer one has a column per week. It leaves
+out long runs of weeks without events.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,17 @@ from typing import Final, Protocol
 
 from evdash.web.formatting import format_count
 
-WEEKS: Final = 53
+STRIP_DAYS: Final = 30
+WEEKS_MAX: Final = 106  # the newest ones: two years
 CELL: Final = 12
+STRIP_CELL: Final = 34  # the width of a day in a strip
 GAP: Final = 2
 NAMES: Final = 28  # the width of the weekday names
+DATES: Final = 52  # the width of the dates of weeks
+_FOLDED: Final = 13  # weeks without events in a row that become one mark
 _LEVELS: Final = 4
+_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_WEEK: Final = timedelta(weeks=1)
 
 
 class DayLike(Protocol):
@@ -38,22 +48,13 @@ class Square:
 
 
 @dataclass(frozen=True, slots=True)
-class MonthLabel:
-    """The name of a month above its first full week."""
+class Label:
+    """A month, a weekday, the date of a week, or the mark of weeks that are left out."""
 
     x: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class WeekdayLabel:
-    """The weekday name of a row."""
-
     y: int
     text: str
-
-
-_WEEKDAYS = ((0, "Mon"), (2, "Wed"), (4, "Fri"))
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,55 +63,97 @@ class Calendar:
 
     width: int
     height: int
-    cell: int
+    cell_width: int
+    cell_height: int
     squares: tuple[Square, ...]
-    months: tuple[MonthLabel, ...]
-    weekdays: tuple[WeekdayLabel, ...]
-    since: date
-    until: date
-    days: int
+    labels: tuple[Label, ...]
     summary: str
 
 
-def calendar_range(last: date, weeks: int = WEEKS) -> tuple[date, date]:
-    """Return the first day, a Monday, and the last day of a calendar of `weeks` weeks that ends with `last`."""
-    monday = last - timedelta(days=last.weekday())
-    return monday - timedelta(weeks=weeks - 1), last
+def calendar(days: Mapping[date, DayLike], address: Callable[[date], str]) -> Calendar | None:
+    """Return the calendar of these days, or None if none of them has events. It has no day after the last one."""
+    active = sorted(day for day, counted in days.items() if counted.events)
+    if not active:
+        return None
+    first, last = active[0], active[-1]
+    most = max(days[day].events for day in active)
 
-
-def calendar(days: Mapping[date, DayLike], since: date, until: date, address: Callable[[date], str]) -> Calendar:
-    """Return the calendar from the Monday `since` to `until`, both included.
-
-    The squares are to the right of the weekday names.
-    """
-    most = max((day.events for day in days.values()), default=0)
-    squares: list[Square] = []
-    months: list[MonthLabel] = []
-    active = 0
-    for offset in range((until - since).days + 1):
-        day = since + timedelta(days=offset)
-        week, weekday = divmod(offset, 7)
-        x, y = NAMES + week * (CELL + GAP), weekday * (CELL + GAP)
+    def square(day: date, x: int, y: int) -> Square:
         counted = days.get(day)
         events, errors = (counted.events, counted.errors) if counted else (0, 0)
-        active += events > 0
         level = min(_LEVELS, 1 + (events * _LEVELS - 1) // most) if events else 0
         title = f"{day:%a %d %b %Y}: {format_count(events, 'event')}" + (
             f", {format_count(errors, 'error')}" if errors else ""
         )
-        squares.append(Square(x, y, level, errors > 0, title, address(day) if events else ""))
-        if weekday == 0 and day.day <= 7:
-            months.append(MonthLabel(x, f"{day:%b}" if day.month > 1 else f"{day:%b %Y}"))
-    weeks = (until - since).days // 7 + 1
+        return Square(x, y, level, errors > 0, title, address(day) if events else "")
+
+    is_strip = (last - first).days < STRIP_DAYS
+    squares, labels, shown_from = _strips(first, last, square) if is_strip else _columns(active, square)
+    cell_width = STRIP_CELL if is_strip else CELL
+    between = f"from {first:%d %b %Y} to {last:%d %b %Y}" if first < last else f"on {first:%d %b %Y}"
+    earlier = sum(day < shown_from for day in active)
     return Calendar(
-        width=NAMES + weeks * (CELL + GAP) - GAP,
-        height=7 * (CELL + GAP) - GAP,
-        cell=CELL,
+        width=max(each.x for each in squares) + cell_width,
+        height=max(each.y for each in squares) + CELL,
+        cell_width=cell_width,
+        cell_height=CELL,
         squares=tuple(squares),
-        months=tuple(months),
-        weekdays=tuple(WeekdayLabel(row * (CELL + GAP) + CELL - 2, name) for row, name in _WEEKDAYS),
-        since=since,
-        until=until,
-        days=active,
-        summary=f"{format_count(active, 'day')} with events from {since:%d %b %Y} to {until:%d %b %Y}",
+        labels=tuple(labels),
+        summary=f"{format_count(len(active), 'day')} with events {between}"
+        + (f", {format_count(earlier, 'earlier one', 'earlier ones')} not drawn" if earlier else ""),
     )
+
+
+def _strips(
+    first: date, last: date, square: Callable[[date, int, int], Square]
+) -> tuple[list[Square], list[Label], date]:
+    labels = [Label(DATES + n * (STRIP_CELL + GAP), -5, name) for n, name in enumerate(_WEEKDAYS)]
+    squares = []
+    monday = _monday(first)
+    for offset in range((last - monday).days + 1):
+        day = monday + timedelta(days=offset)
+        week, weekday = divmod(offset, 7)
+        y = week * (CELL + GAP)
+        if weekday == 0:
+            labels.append(Label(0, y + CELL - 2, f"{day:%d %b}"))
+        squares.append(square(day, DATES + weekday * (STRIP_CELL + GAP), y))
+    return squares, labels, first
+
+
+def _columns(active: list[date], square: Callable[[date, int, int], Square]) -> tuple[list[Square], list[Label], date]:
+    labels = [Label(0, row * (CELL + GAP) + CELL - 2, _WEEKDAYS[row]) for row in (0, 2, 4)]
+    mondays = sorted({_monday(day) for day in active})[-WEEKS_MAX:]
+    squares: list[Square] = []
+    x = NAMES
+    drawn = 0
+    for monday, following in zip(mondays, [*mondays[1:], None], strict=True):
+        empty = (following - monday).days // 7 - 1 if following else 0
+        is_folded = empty >= _FOLDED
+        for week in range(1 if is_folded else 1 + empty):
+            start = monday + week * _WEEK
+            if start.day <= 7 or not drawn:
+                named = f"{start:%b}" if start.month > 1 and drawn else f"{start:%b %Y}"
+                labels.append(Label(x, -5, named))
+            drawn += 1
+            for weekday in range(min(7, (active[-1] - start).days + 1)):
+                squares.append(square(start + timedelta(days=weekday), x, weekday * (CELL + GAP)))
+            x += CELL + GAP
+        if is_folded:
+            labels.append(Label(x, 3 * (CELL + GAP) + CELL - 2, "⋯", f"{empty:,} weeks without events"))
+            x += CELL + GAP
+    return squares, _apart(labels), mondays[0]
+
+
+def _apart(labels: list[Label]) -> list[Label]:
+    """Return the labels without months that would cover the one before them."""
+    kept: list[Label] = []
+    free_from = 0
+    for label in labels:
+        if label.y >= 0 or label.x >= free_from:
+            kept.append(label)
+            free_from = label.x + 6 * len(label.text) + 2 * GAP if label.y < 0 else free_from
+    return kept
+
+
+def _monday(day: date) -> date:
+    return day - timedelta(days=day.weekday())

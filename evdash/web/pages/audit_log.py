@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.core.serializers.json import DjangoJSONEncoder
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 
-from evdash.audit_log.audit_log import Access, access, recent
+from evdash.audit_log.audit_log import Access, AuditLogFilter, access, accesses_before, known_values, recent
 from evdash.audit_log.models import AuditLogEntry
 from evdash.eventlog.current_reader import open_reader
+from evdash.eventlog.export import Piece, csv_text
 from evdash.web.error_pages import handles_invalid_query, message_page
 from evdash.web.event_list.list_query import InvalidQuery
 from evdash.web.formatting import format_milliseconds
 from evdash.web.links import group_address, list_address, parked_address, sandbox_address, with_query
 from evdash.web.page import page, part
+from evdash.web.pages.exports import download
 from evdash.web.pages.streams.claim_watch import claim_watch
 
 _NOTHING: Final = {"–", "none"}
@@ -54,37 +58,25 @@ class AuditEntryView:
         return reverse("audit-log-entry", kwargs={"number": self.access.begun.pk})
 
     @property
-    def group_address(self) -> str:
-        """The page of the action's group; "" without a group, or if evdash does not read the stream."""
+    def objects(self) -> tuple[tuple[str, str], ...]:
+        """The things that the action was about: label and address of their pages, as far as evdash has them."""
         begun = self.access.begun
-        is_shown = begun.group and begun.stream in settings.EVDASH.streams
-        return group_address(begun.stream, begun.group) if is_shown else ""
-
-    @property
-    def parked_address(self) -> str:
-        """The page of the dead-lettered entries, if the action was park, redeliver or discard; else ""."""
-        begun = self.access.begun
-        is_of_parked_entries = (
-            begun.action in ("park", "redeliver", "discard") and begun.stream in settings.EVDASH.streams
-        )
-        return parked_address(begun.stream) if is_of_parked_entries else ""
-
-    @property
-    def sandbox_address(self) -> str:
-        """The page of the sandbox, if the action was a replay; else ""."""
-        return sandbox_address(self.access.begun.stream) if self.access.begun.action == "replay" else ""
-
-    @property
-    def note_address(self) -> str:
-        """The page of the note, if the action wrote, changed or deleted one; else ""."""
-        number = (self.access.begun.detail.get("asked") or {}).get("note")
-        return reverse("note", kwargs={"number": number}) if self.access.begun.action == "note" and number else ""
-
-    @property
-    def view_address(self) -> str:
-        """The page of the saved view, if the action shared or changed one; else ""."""
-        number = (self.access.begun.detail.get("asked") or {}).get("view")
-        return reverse("saved-view", kwargs={"number": number}) if self.access.begun.action == "view" and number else ""
+        arguments = begun.detail.get("asked") or {}
+        is_read = begun.stream in settings.EVDASH.streams
+        links = []
+        if begun.group and is_read:
+            links.append((f"Open group {begun.group}", group_address(begun.stream, begun.group)))
+        if begun.action in ("park", "redeliver", "discard") and is_read:
+            links.append(("Open parked entries", parked_address(begun.stream)))
+        if begun.action == "replay":
+            links.append((f"Open sandbox {begun.stream}", sandbox_address(begun.stream)))
+        if begun.action == "note" and arguments.get("note"):
+            links.append(("Open note", reverse("note", kwargs={"number": arguments["note"]})))
+        if begun.action == "view" and arguments.get("view"):
+            links.append(("Open view", reverse("saved-view", kwargs={"number": arguments["view"]})))
+        if begun.action == "export" and not begun.stream and arguments.get("filter") is not None:
+            links.append(_exported(str(arguments["filter"]), is_of_events=begun.detail.get("noun", "event") == "event"))
+        return tuple(links)
 
     @property
     def state(self) -> str:
@@ -94,6 +86,12 @@ class AuditEntryView:
         if self.access.succeeded:
             return "done"
         return "in part" if self.row.detail.get("done") else "not done"
+
+    @property
+    def outcome_in_list(self) -> str:
+        """The outcome beside the state; "" for a complete export, whose number of bytes its own page has."""
+        is_complete_export = self.access.begun.action == "export" and self.state == "done"
+        return "" if is_complete_export else self.access.outcome
 
     @property
     def values(self) -> tuple[ValueChange, ...]:
@@ -128,6 +126,12 @@ class AuditEntryView:
         )
 
 
+def _exported(text: str, *, is_of_events: bool) -> tuple[str, str]:
+    if not is_of_events:
+        return "Open audit log", list_address("audit-log")
+    return "Open exported events", with_query(list_address("events"), [("q", text)] if text else [])
+
+
 def _argument(name: str, value: Any) -> tuple[str, str]:
     if name.endswith("_ms"):
         return _named(name.removesuffix("_ms")), format_milliseconds(value)
@@ -158,41 +162,112 @@ def _in_words(value: Any) -> str:
 
 
 ROWS: Final = 50
+FILTER_PARAMETERS: Final = ("who", "action", "object")
+CSV_COLUMNS: Final = (
+    "number", "at", "ended_at", "who", "action", "title", "stream", "group", "reason", "state", "outcome",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class AuditLogQuery:
-    """The query of the audit log: the entries before one, else the newest."""
+    """The query of the audit log: a filter, and the entries before one, else the newest."""
 
+    filter: AuditLogFilter
     before_row: int | None
 
     @classmethod
     def from_request(cls, request: HttpRequest) -> Self:
-        """Return the query in `before=`. Raise InvalidQuery."""
+        """Return the query in `who=`, `action=`, `object=` and `before=`. Raise InvalidQuery."""
         text = request.GET.get("before", "")
         if text and (not text.isascii() or not text.isdecimal() or len(text) > 18):
             raise InvalidQuery(f"before= {text[:40]!r} is not the number of an audit log entry.")
-        return cls(int(text) if text else None)
+        own = AuditLogFilter(*(request.GET.get(name, "").strip() for name in FILTER_PARAMETERS))
+        return cls(own, int(text) if text else None)
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The parameters of the filter."""
+        values = (self.filter.who, self.filter.action, self.filter.object)
+        return tuple((name, value) for name, value in zip(FILTER_PARAMETERS, values, strict=True) if value)
 
     def url(self, *, before_row: int | None = None) -> str:
         """Return the URL of the entries before one, of the newest by default."""
         before = [] if before_row is None else [("before", str(before_row))]
-        return with_query(list_address("audit-log"), before)
+        return with_query(list_address("audit-log"), [*self.pairs, *before])
+
+    def export_address(self, name: str) -> str:
+        """Return the address of the export with this URL name."""
+        return with_query(list_address(name), self.pairs)
 
 
 @handles_invalid_query
 def audit_log(request: HttpRequest) -> HttpResponse:
-    """Render the actions, newest first."""
+    """Render the actions of the filter, newest first."""
     query = AuditLogQuery.from_request(request)
-    entries = [AuditEntryView(entry) for entry in recent(ROWS + 1, before_row=query.before_row)]
+    found = recent(ROWS + 1, before_row=query.before_row, matching=query.filter)
+    entries = [AuditEntryView(entry) for entry in found]
+    who, actions = known_values()
     context = {
         "accesses": entries[:ROWS],
+        "filter": query.filter,
+        "is_filtered": bool(query.pairs),
+        "people": who,
+        "actions": actions,
+        "ndjson": query.export_address("audit-log-ndjson"),
+        "csv": query.export_address("audit-log-csv"),
         "newest": query.url() if query.before_row is not None else "",
         "older": query.url(before_row=entries[ROWS - 1].access.begun.pk) if len(entries) > ROWS else "",
     }
     with open_reader() as reader:
         coverage = reader.coverage
     return page(request, "pages/audit_log/list.html", "Audit log", context, coverage=coverage)
+
+
+@handles_invalid_query
+def audit_log_ndjson(request: HttpRequest) -> HttpResponseBase:
+    """Export one JSON object per action, oldest first."""
+    query = AuditLogQuery.from_request(request)
+
+    def pieces(number: int) -> Iterator[bytes]:
+        for each in accesses_before(number, query.filter):
+            yield Piece.of(json.dumps(_record(each), ensure_ascii=False, cls=DjangoJSONEncoder) + "\n", 1)
+
+    return download(request, pieces, query.filter, "NDJSON", "application/x-ndjson", "audit-log.ndjson", "action")
+
+
+@handles_invalid_query
+def audit_log_csv(request: HttpRequest) -> HttpResponseBase:
+    """Export one row per action, oldest first, for spreadsheets."""
+    query = AuditLogQuery.from_request(request)
+
+    def pieces(number: int) -> Iterator[bytes]:
+        yield csv_text([CSV_COLUMNS]).encode()
+        for each in accesses_before(number, query.filter):
+            record = _record(each)
+            cells = (record[name] for name in CSV_COLUMNS)
+            yield Piece.of(csv_text([["" if cell is None else str(cell) for cell in cells]]), 1)
+
+    return download(request, pieces, query.filter, "CSV", "text/csv; charset=utf-8", "audit-log.csv", "action")
+
+
+def _record(entry: Access) -> dict[str, Any]:
+    begun, last = entry.begun, entry.ended or entry.begun
+    return {
+        "number": begun.pk,
+        "at": begun.at.isoformat(),
+        "ended_at": entry.ended.at.isoformat() if entry.ended else None,
+        "who": begun.who,
+        "action": begun.action,
+        "title": entry.title,
+        "stream": begun.stream,
+        "group": begun.group,
+        "reason": begun.reason,
+        "state": AuditEntryView(entry).state,
+        "outcome": entry.outcome,
+        "before": last.before,
+        "after": last.after,
+        "detail": last.detail,
+    }
 
 
 @dataclass(frozen=True, slots=True)

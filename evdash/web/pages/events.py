@@ -44,6 +44,8 @@ def live(request: HttpRequest) -> HttpResponse:
     query = ListQuery.from_request(request)
     with open_reader() as reader:
         shown = listing(reader, query, with_histogram=False, with_breakdown=False)
+    # A tail has no end to look back from. A range in its address is a condition that can be removed.
+    shown = replace(shown, bar=replace(shown.bar, ranges=()))
     return page(
         request,
         "pages/live.html",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.http import content_disposition_header
 
 from evdash.accounts.tokens import refused_by_patterns, token_or_session, used_token
-from evdash.audit_log.export_log import recorded_export
+from evdash.audit_log.export_log import Described, begin_export, with_end_recorded
 from evdash.eventlog.export import csv_lines, ndjson_lines
 from evdash.events.filters.event_filter import EventFilter, FilterError
 from evdash.streams.client import StreamsUnavailable
@@ -44,25 +45,31 @@ def _exported(
         chunks = lines(event_filter)
     except StreamsUnavailable as outage:
         return HttpResponse(f"{outage}\n", status=503, content_type="text/plain; charset=utf-8")
-    return download(request, chunks, event_filter, form, content_type, name)
+    return download(request, lambda _: chunks, event_filter, form, content_type, name)
 
 
 def download(
-    request: HttpRequest, chunks: Iterator[bytes], event_filter: EventFilter, form: str, content_type: str, name: str
+    request: HttpRequest,
+    pieces: Callable[[int], Iterator[bytes]],
+    exported: Described,
+    form: str,
+    content_type: str,
+    name: str,
+    noun: str = "event",
 ) -> HttpResponseBase:
-    """Return a response that sends each chunk when it is made, as a file with this name.
+    """Return a response that sends each piece when it is made, as a file with this name.
 
-    The audit log records the export. The response is 503 if the audit log cannot be written.
+    The audit log records the export. `pieces` takes the number of its row. The response is 503 if the audit log
+    cannot be written. `noun` names what the file has.
     """
     user = request.user if request.user.is_authenticated else None
     mount = sandbox_request(request)
-
-    def recorded(pieces: Iterator[bytes]) -> Iterator[bytes]:
-        sandbox = mount.stream if mount else ""
-        return recorded_export(who_asks(request), event_filter, form, pieces, user=user, sandbox=sandbox)
-
     try:
-        response = Download(chunks, form, recorded=recorded, content_type=content_type)
+        begun = begin_export(
+            who_asks(request), exported, form, user=user, sandbox=mount.stream if mount else "", noun=noun
+        )
+        recorded = partial(with_end_recorded, begun)
+        response = Download(pieces(begun.pk), form, recorded=recorded, content_type=content_type)
     except DatabaseError as error:
         sentence = f"The audit log cannot be written, so nothing is given out. {database_problem(error)}\n"
         return HttpResponse(sentence, status=503, content_type="text/plain; charset=utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -11,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from evdash.accounts.roles import can_operate
 from evdash.eventlog.current_reader import open_reader
 from evdash.eventlog.latencies import OperationLatency
+from evdash.eventlog.records import Trend
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.summaries import Outcome
 from evdash.health.current import current_health
@@ -20,6 +22,7 @@ from evdash.web.event_display.row import rows_of
 from evdash.web.event_list.filter_bar import filter_bar
 from evdash.web.event_list.list_query import ListQuery, filter_pairs, outcome_label, outcome_pairs
 from evdash.web.event_list.pagination import newest
+from evdash.web.formatting import format_duration
 from evdash.web.health_panel import health_panel
 from evdash.web.links import filtered_address, list_address, with_query
 from evdash.web.page import Notice, page
@@ -27,10 +30,11 @@ from evdash.web.sandbox_middleware import sandbox_request
 
 SESSIONS_IN_SANDBOX: Final = 10
 OUTCOMES_SHOWN: Final = 8
+GROUPS_SHOWN: Final = 6
 
 
 def overview(request: HttpRequest) -> HttpResponse:
-    """Render totals, rate, error rate, sessions, users, types and the newest errors of a time range."""
+    """Render totals with their trend, error groups, types, outcomes and latencies of a time range."""
     query = ListQuery.from_request(request)
     own = query.filter.own
     ranged = EventFilter(since=own.since, until=own.until)
@@ -40,8 +44,13 @@ def overview(request: HttpRequest) -> HttpResponse:
             ranged.since.at(now) if ranged.since else None, ranged.until.at(now) if ranged.until else None
         )
         latencies = reader.latencies(figures.since, figures.until)
+        groups = reader.error_groups(ranged, "errors")
         newest_events = newest(reader)
         sessions = reader.sessions(limit=SESSIONS_IN_SANDBOX).sessions if sandbox_request(request) else ()
+
+    errors_by_tool: Counter[str] = Counter()
+    for group in groups.shown:
+        errors_by_tool[group.tool] += group.events
 
     def over(since: datetime, until: datetime) -> str:
         return filtered_address("events", ranged.between(since, until))
@@ -69,12 +78,23 @@ def overview(request: HttpRequest) -> HttpResponse:
         ),
         "outcomes_complete": figures.outcomes.is_complete,
         "errors": rows_of(figures.recent_errors, figures.duplicates),
+        "groups": [
+            (group, filtered_address("errors", ranged.also("group", group.fingerprint)))
+            for group in groups.shown[:GROUPS_SHOWN]
+        ],
+        "groups_number": groups.groups,
+        "trend": _trend_words(figures.trend),
         "latencies": latencies,
         "sessions": sessions,
         "can_operate": can_operate(request.user),
         "health": None if sandbox_request(request) else health_panel(current_health()),
         "operations": [
-            (operation, filtered_address("events", _of_operation(ranged, operation)))
+            (
+                operation,
+                filtered_address("events", _of_operation(ranged, operation)),
+                errors_by_tool[operation.operation] if operation.is_tool else 0,
+                filtered_address("errors", _of_operation(ranged, operation)),
+            )
             for operation in latencies.operations
         ],
     }
@@ -102,6 +122,20 @@ def overview(request: HttpRequest) -> HttpResponse:
         notices=notices,
         status=400 if query.filter.problem else 200,
     )
+
+
+def _trend_words(trend: Trend | None) -> dict[str, str]:
+    """Return the trends of events and errors, in words: `+12 % vs previous 1 d`; "" if there was nothing before."""
+    if trend is None:
+        return {"events": "", "errors": ""}
+    period = format_duration(trend.length)
+    pairs = {"events": (trend.events, trend.events_before), "errors": (trend.errors, trend.errors_before)}
+    return {
+        name: f"{(number - before) / before:+.0%} vs previous {period}".replace("%", " %").replace("-", "−")
+        if before
+        else ""
+        for name, (number, before) in pairs.items()
+    }
 
 
 def _sessions_address(ranged: EventFilter, outcome: Outcome) -> str:

@@ -89,6 +89,7 @@ PAGES: Final = (
         is_list=True,
     ),
     Page("user", "users/<identifier:user_id>/", below="users", in_sandbox=True, parameters=LIST),
+    Page("user-export-html", "users/<identifier:user_id>/export.html", in_sandbox=True),
     Page(
         "errors",
         "errors/",
@@ -126,7 +127,14 @@ PAGES: Final = (
     ),
     Page("sandbox-operation", "streams/sandboxes/<sandbox_operation:kind>/", below="streams"),
     Page("stream-parked", "streams/<name:stream>/parked/", below="streams", parameters=("before", "after")),
-    Page("audit-log", "audit-log/", rail=RailEntry("Audit log", "audit", "a"), parameters=("before",)),
+    Page(
+        "audit-log",
+        "audit-log/",
+        rail=RailEntry("Audit log", "audit", "a"),
+        parameters=("who", "action", "object", "before"),
+    ),
+    Page("audit-log-ndjson", "audit-log.ndjson"),
+    Page("audit-log-csv", "audit-log.csv"),
     Page("audit-log-entry", "audit-log/<int:number>/", below="audit-log", parameters=("part",)),
     Page("status", "state/", in_sandbox=True),
     Page("completions", "completions/", in_sandbox=True),

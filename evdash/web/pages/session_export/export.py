@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -45,6 +45,9 @@ class ExportedEvent:
     is_duplicate: bool
 
 
+Chunks = Iterator[list[ExportedEvent | MissingEntries]]
+
+
 @dataclass(frozen=True, slots=True)
 class SessionExport:
     """One export. Everything except the events and notes is known when it begins."""
@@ -66,34 +69,48 @@ class SessionExport:
         return self.facts.session_id
 
     @property
+    def filter_text(self) -> str:
+        """The filter of the exported events."""
+        return EventFilter().also("session", self.session_id).text()
+
+    @property
     def file_stem(self) -> str:
         """The file name without its extension, valid on every file system."""
-        return f"session-{_UNSAFE_IN_A_NAME.sub('_', self.session_id)[:80].strip('.')}"
+        return file_stem("session", self.session_id)
 
-    def chunks(self) -> Iterator[list[ExportedEvent | MissingEntries]]:
-        """Return an iterator over all events in chunks, oldest first, with each gap at the place of its entries.
-
-        It ends at the event that is the newest one now. Raise StreamsUnavailable, at once or in the middle.
-        """
-        pages = all_pages(EventFilter().also("session", self.session_id), "An export", limit=CHUNK_EVENTS)
-        return self._chunks(pages)
-
-    def _chunks(self, pages: Iterator[EventPage]) -> Iterator[list[ExportedEvent | MissingEntries]]:
-        gaps = list(self.gaps)
-        number = 0
-        for page in pages:
-            chunk: list[ExportedEvent | MissingEntries] = []
-            for event in page.events:
-                while gaps and gaps[0].first_id <= event.entry_id:
-                    chunk.append(gaps.pop(0))
-                number += 1
-                chunk.append(ExportedEvent(event, number, Position.of(event) in page.duplicates))
-            yield chunk
-        yield list(gaps)
+    def chunks(self) -> Chunks:
+        """Return an iterator over the events and gaps, as `exported_chunks` does."""
+        return exported_chunks(EventFilter().also("session", self.session_id), self.gaps)
 
     def notes(self) -> Iterator[NoteRecord]:
         """Return an iterator over all notes on the session and its events, oldest first; empty for a sandbox."""
         return all_notes_of_session(self.session_id) if self.has_notes else iter(())
+
+
+def exported_chunks(event_filter: EventFilter, gaps: Sequence[MissingEntries]) -> Chunks:
+    """Return an iterator over all events of the filter in chunks, oldest first, each gap at the place of its entries.
+
+    It ends at the event that is the newest one now. Raise StreamsUnavailable, at once or in the middle.
+    """
+    return _chunks(all_pages(event_filter, "An export", limit=CHUNK_EVENTS), list(gaps))
+
+
+def _chunks(pages: Iterator[EventPage], gaps: list[MissingEntries]) -> Chunks:
+    number = 0
+    for page in pages:
+        chunk: list[ExportedEvent | MissingEntries] = []
+        for event in page.events:
+            while gaps and gaps[0].first_id <= event.entry_id:
+                chunk.append(gaps.pop(0))
+            number += 1
+            chunk.append(ExportedEvent(event, number, Position.of(event) in page.duplicates))
+        yield chunk
+    yield [*gaps]
+
+
+def file_stem(noun: str, name: str) -> str:
+    """Return a file name without its extension, valid on every file system."""
+    return f"{noun}-{_UNSAFE_IN_A_NAME.sub('_', name)[:80].strip('.')}"
 
 
 def session_export(

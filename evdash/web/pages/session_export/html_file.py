@@ -7,9 +7,9 @@ to load any resource.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from django.contrib.auth.models import AnonymousUser
@@ -23,12 +23,12 @@ from evdash.events.event import Event
 from evdash.notes.records import Subject
 from evdash.web.charts.timeline import timeline
 from evdash.web.event_display.calls import Calls
-from evdash.web.event_display.gap_row import GapRow, gap_row
+from evdash.web.event_display.gap_row import GapRow, ListOwner, gap_row
 from evdash.web.event_display.row import Row, row_of
 from evdash.web.formatting import format_size
 from evdash.web.links import element_id
 from evdash.web.note_display import note_views
-from evdash.web.pages.session_export.export import ExportedEvent, SessionExport
+from evdash.web.pages.session_export.export import Chunks, ExportedEvent, SessionExport
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +51,21 @@ class WholeEvent:
     fields: tuple[WholeField, ...]
 
 
-def html_file(export: SessionExport) -> Iterator[bytes]:
-    """Return the file in pieces. Its last line counts its events.
+def html_file(export: SessionExport) -> Callable[[int], Iterator[bytes]]:
+    """Return the function that makes the file in pieces, with the number of the export in the audit log.
 
-    Raise StreamsUnavailable, at once or in the middle, instead of ending like a complete file.
+    The file's last line counts its events. Raise StreamsUnavailable, at once or in the middle, instead of ending like
+    a complete file.
     """
-    return _pieces(export, export.chunks())
+    return partial(_pieces, export, export.chunks())
 
 
-def _pieces(export: SessionExport, chunks: Iterator[list[ExportedEvent | MissingEntries]]) -> Iterator[bytes]:
+def _pieces(export: SessionExport, chunks: Chunks, number: int) -> Iterator[bytes]:
     drawn, all_events = len(export.pictured), export.facts.events
-    yield _rendered(
+    yield rendered(
         "pages/session_export/_head.html",
         export=export,
+        audit_log_number=number,
         facts=export.facts,
         title=f"Session {export.session_id}",
         timeline=timeline(export.pictured, export.calls),
@@ -73,20 +75,26 @@ def _pieces(export: SessionExport, chunks: Iterator[list[ExportedEvent | Missing
         inline_styles=inline_styles,
         place_in_file=place_in_file,
     )
+    yield from event_pieces(chunks, export.owner, export.calls)
+
+
+def event_pieces(chunks: Chunks, owner: ListOwner, calls: Calls) -> Iterator[Piece]:
+    """Yield the events and gaps of a file, and its last line, which counts the events."""
     events = errors = 0
     for chunk in chunks:
         exported = [item for item in chunk if isinstance(item, ExportedEvent)]
         events, errors = events + len(exported), errors + sum(item.event.is_error for item in exported)
         if chunk:
-            yield _rendered("pages/session_export/_events.html", len(exported), items=_items(chunk, export))
-    yield _rendered("pages/session_export/_tail.html", events=events, errors=errors)
+            items = _items(chunk, owner, calls)
+            yield rendered("pages/session_export/_events.html", len(exported), items=items, scope_name=owner.noun)
+    yield rendered("pages/session_export/_tail.html", events=events, errors=errors)
 
 
-def _items(chunk: Sequence[ExportedEvent | MissingEntries], export: SessionExport) -> list[WholeEvent | GapRow]:
+def _items(
+    chunk: Sequence[ExportedEvent | MissingEntries], owner: ListOwner, calls: Calls
+) -> list[WholeEvent | GapRow]:
     return [
-        _whole(item, export.calls)
-        if isinstance(item, ExportedEvent)
-        else replace(gap_row(item, export.owner), parked_address="")
+        _whole(item, calls) if isinstance(item, ExportedEvent) else replace(gap_row(item, owner), parked_address="")
         for item in chunk
     ]
 
@@ -124,7 +132,8 @@ def _is_text(raw: bytes) -> bool:
     return True
 
 
-def _rendered(template: str, exported: int = 0, **context: object) -> Piece:
+def rendered(template: str, exported: int = 0, **context: object) -> Piece:
+    """Return the template as a piece of a file with this number of events."""
     return Piece.of(get_template(template).render(context), exported)
 
 

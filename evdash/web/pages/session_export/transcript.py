@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from evdash.eventlog.export import Piece
@@ -23,23 +24,24 @@ from evdash.notes.records import NoteRecord
 from evdash.web.control_characters import escape_control_chars_text
 from evdash.web.event_display.gap_row import ListOwner, gap_row
 from evdash.web.formatting import format_count, format_duration
-from evdash.web.pages.session_export.export import ExportedEvent, SessionExport
+from evdash.web.pages.session_export.export import Chunks, ExportedEvent, SessionExport
 
 _BACKTICKS = re.compile(r"`+")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ]{0,60}")
 _SHORT_CHARS: Final = 120
 
 
-def transcript(export: SessionExport) -> Iterator[bytes]:
-    """Return the document in pieces. Its last line counts its events.
+def transcript(export: SessionExport) -> Callable[[int], Iterator[bytes]]:
+    """Return the function that makes the document in pieces, with the number of the export in the audit log.
 
-    Raise StreamsUnavailable, at once or in the middle, instead of ending like a complete file.
+    The document's last line counts its events. Raise StreamsUnavailable, at once or in the middle, instead of ending
+    like a complete file.
     """
-    return _pieces(export, export.chunks())
+    return partial(_pieces, export, export.chunks())
 
 
-def _pieces(export: SessionExport, chunks: Iterator[list[ExportedEvent | MissingEntries]]) -> Iterator[bytes]:
-    yield _head(export).encode()
+def _pieces(export: SessionExport, chunks: Chunks, number: int) -> Iterator[bytes]:
+    yield _head(export, number).encode()
     calls = _Calls()
     events = errors = 0
     for chunk in chunks:
@@ -110,7 +112,7 @@ class _Calls:
         return [call for call in self._begun.values() if call.waits]
 
 
-def _head(export: SessionExport) -> str:
+def _head(export: SessionExport, number: int) -> str:
     facts = export.facts
     lines = [
         ("Session", _code(facts.session_id)),
@@ -126,6 +128,7 @@ def _head(export: SessionExport) -> str:
         ("Searches", f"{facts.searches:,}"),
         ("Tokens", f"{facts.tokens:,}"),
         ("Exported", f"{_time(export.exported_at)} by {_code(export.exported_by)}"),
+        ("Audit log", f"entry {number}"),
         ("Streams", ", ".join(map(_code, export.streams))),
         ("Page", _code(export.address) if export.address else ""),
         ("Completeness", export.completeness.sentence),

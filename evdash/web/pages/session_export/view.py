@@ -34,7 +34,7 @@ def session_export_html(request: HttpRequest, session_id: str) -> HttpResponseBa
 def _exported(
     request: HttpRequest,
     session_id: str,
-    write: Callable[[SessionExport], Iterator[bytes]],
+    write: Callable[[SessionExport], Callable[[int], Iterator[bytes]]],
     form: str,
     content_type: str,
     ending: str,

@@ -175,6 +175,26 @@ class GroupView:
         """Return the address of the page that previews and runs an operation on this group."""
         return operation_address(kind, self.stream, self.name, **arguments)
 
+    @property
+    def actions(self) -> tuple[tuple[str, str], ...]:
+        """The operations on this group, each with the address of the page that previews and runs it."""
+        claims = (("Claim idle entries", "claim"),) if self.info and self.info.pending else ()
+        kinds = (*claims, ("Set position", "set-position"), ("Delete group", "delete-group"))
+        return tuple((label, self.operation(kind)) for label, kind in kinds)
+
+    @property
+    def diagnosis(self) -> str:
+        """A sentence on the readers of a group that is not stuck, and on the entries that wait for them."""
+        if self.info is None:
+            return ""
+        if not self.health.has_known_consumers:
+            return "Consumers are unknown: this Redis user may not list them."
+        if not self.health.active:
+            return "No entry waits, and no consumer reads."
+        readers = format_count(len(self.health.active), "consumer reads", "consumers read")
+        pending = format_count(self.info.pending, "entry is", "entries are")
+        return f"{readers}. {pending} pending, lag {self.info.lag}."
+
     def pending_of(self, consumer: ConsumerView) -> str:
         """Return the address of the consumer's pending entries."""
         return with_query(self.address, [("consumer", consumer.info.name)])
@@ -260,6 +280,15 @@ def _unix_s(moment: datetime | None) -> float:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamMark:
+    """A problem of a stream, in two words, with its cause."""
+
+    text: str
+    title: str
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class StreamView:
     """One stream; `info` is None if it does not exist, `problem` is the sentence if Redis did not answer."""
 
@@ -277,9 +306,30 @@ class StreamView:
     parked_address: str
     deleted: int | None  # entries that the consumers of a queue deleted before evdash read them; None: not a queue
 
-    def operation(self, kind: str) -> str:
-        """Return the address of the page that previews and runs an operation on this stream."""
-        return operation_address(kind, self.name)
+    @property
+    def actions(self) -> tuple[tuple[str, str], ...]:
+        """The operations on this stream, each with the address of the page that previews and runs it."""
+        kinds = (("Create group", "create-group"), ("Trim", "trim"))
+        return tuple((label, operation_address(kind, self.name)) for label, kind in kinds)
+
+    @property
+    def marks(self) -> tuple[StreamMark, ...]:
+        """The problems of the stream, the worst first; none if it is healthy."""
+        marks = [StreamMark("Not readable", self.problem, True)] if self.problem else []
+        for group in self.groups:
+            if group.is_stuck and group.info:
+                number = group.info.pending or group.info.lag.count
+                words = f"Stuck {number:,}" if number else "Stuck"
+                marks.append(StreamMark(words, f"Group {group.name}: {group.stuck_words}"))
+            elif not group.info:
+                marks.append(StreamMark("Group missing", f"Group {group.name}. A worker recreates it."))
+        if self.parked:
+            marks.append(StreamMark(f"Parked {self.parked:,}", "Entries that a group could not apply"))
+        if self.gaps.gaps:
+            marks.append(StreamMark(format_count(self.gaps.gaps, "gap"), self.gaps.in_all))
+        if self.held:
+            marks.append(StreamMark("Retention blocked", self.held))
+        return tuple(marks)
 
     @property
     def removed(self) -> int | None:

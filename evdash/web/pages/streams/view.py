@@ -38,6 +38,7 @@ def streams(request: HttpRequest) -> HttpResponse:
     """Render every configured stream as of now."""
     with open_reader() as reader, open_client(settings.EVDASH.redis_url) as client:
         views = [stream_view(client, name) for name in settings.EVDASH.streams]
+        views.sort(key=lambda view: -len(view.marks))  # streams with problems first, else as configured
         context = {
             "streams": views,
             "has_answered": not any(view.problem for view in views),
