@@ -87,6 +87,14 @@ PAGES: Final = (
         in_sandbox=True,
         parameters=(*LIST, "groups", "sort"),
     ),
+    Page(
+        "error-group",
+        "errors/groups/<identifier:fingerprint>/",
+        below="errors",
+        refresh_s=15,
+        in_sandbox=True,
+        parameters=LIST,
+    ),
     Page("events", "events/", rail=RailEntry("Events", "events", "e"), in_sandbox=True, parameters=LIST),
     Page(
         "event",
