@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Final
 
-from evdash.eventlog.reader import Reader
 from evdash.events.breakdown import Breakdown, BreakdownQuery, BreakdownRow, breakdown_query
 from evdash.events.error_rates import ErrorCounts, breakdown_of_counts
 from evdash.events.filters.event_filter import EventFilter
@@ -38,17 +37,12 @@ def tool_query(own: EventFilter) -> BreakdownQuery:
     return breakdown_query("tool", own, ERRORS.applied)
 
 
-def tool_rates(reader: Reader, own: EventFilter) -> RateTable:
-    """Return the tools with errors of a filter, the highest error rate first.
+def tool_rates(found: ErrorCounts, requested: BreakdownQuery) -> RateTable:
+    """Return the tools with errors, the highest error rate first.
 
-    It is the context of templates/parts/_tool_rates.html, as `tool_rates`.
+    `found` are the counts by tool of the breakdown `requested` (`tool_query`). The result is the context of
+    templates/parts/_tool_rates.html, as `tool_rates`.
     """
-    requested = tool_query(own)
-    return tool_rates_of(reader.error_counts(requested.events, requested.errors, ("tool",)), requested)
-
-
-def tool_rates_of(found: ErrorCounts, requested: BreakdownQuery) -> RateTable:
-    """Return the same as `tool_rates`, from counts of its query."""
     breakdown = breakdown_of_counts(found, "tool", chosen=requested.chosen)
     rows = sorted((row for row in breakdown.rows if row.errors), key=attrgetter("rate", "errors"), reverse=True)
     errors = requested.errors.errors().conditions

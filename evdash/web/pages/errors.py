@@ -23,7 +23,7 @@ from evdash.events.filters.event_filter import EventFilter
 from evdash.events.inheritance import own_text
 from evdash.web.charts.sparkline import Sparkline, sparkline
 from evdash.web.error_pages import handles_invalid_query, not_found_page
-from evdash.web.event_list.error_rates import rates_of_group, tool_query, tool_rates_of
+from evdash.web.event_list.error_rates import rates_of_group, tool_query, tool_rates
 from evdash.web.event_list.list_query import ERRORS, InvalidQuery, ListQuery, PageCursor, Scope, filter_pairs
 from evdash.web.event_list.listing import Listing, listing
 from evdash.web.formatting import format_count
@@ -139,7 +139,7 @@ def errors(request: HttpRequest) -> HttpResponse:
                 "groups": groups,
                 "group_lines": _lines(reader, shown, chosen.own, chosen.effective_filter, listed, rates),
                 "counted": counts,
-                "tool_rates": tool_rates_of(counts, requested),
+                "tool_rates": tool_rates(counts, requested),
                 "all_groups_address": query.with_all_groups(),
                 "sort_links": query.sort_links,
                 "panels": "pages/errors/_panels.html",
