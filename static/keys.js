@@ -58,9 +58,7 @@ const ACTIONS = {
   o: () => selected() && summary(selected()).click(),
   p: () => selected() && location.assign(selected().dataset.address),
   s: () =>
-    follow(
-      selected()?.querySelector(".row-session a") ?? document.querySelector(".event-page [data-session-of-event]"),
-    ),
+    follow(selected()?.querySelector(".row-session") ?? document.querySelector(".event-page [data-session-of-event]")),
   "[": () => follow(document.querySelector("[data-page=previous]")),
   "]": () => follow(document.querySelector("[data-page=next]")),
   "/": () => {

@@ -49,8 +49,7 @@ export function morph(main, fresh) {
   // Later events change rows: the note of a call, or what a row inherits from its session. live/rows.js adds rows.
   for (const freshRow of freshList?.querySelectorAll(":scope > .row") ?? []) {
     const row = document.getElementById(freshRow.id);
-    const [line, freshLine] = [row, freshRow].map((each) => each?.querySelector("summary"));
-    if (line && !line.isEqualNode(freshLine)) {
+    if (row && !isSameRow(row, freshRow)) {
       Idiomorph.morph(row, freshRow.cloneNode(true), { morphStyle: "outerHTML", callbacks });
     }
   }
@@ -74,6 +73,14 @@ function identify(root) {
 function isSameTime(time, freshTime) {
   if (time.dateTime !== freshTime.dateTime) return false;
   return time.dataset.form !== "ago" || time.textContent === freshTime.textContent;
+}
+
+// The line of a row: its summary, and the links and buttons beside it. The opened part is loaded later.
+function isSameRow(row, freshRow) {
+  const [line, freshLine] = [row, freshRow].map((each) => [
+    ...each.querySelectorAll(":scope > details > summary, :scope > :is(a, button)"),
+  ]);
+  return line.length === freshLine.length && line.every((part, place) => part.isEqualNode(freshLine[place]));
 }
 
 function markAsNew(row) {

@@ -77,6 +77,7 @@ def paths(page: Page, address: str) -> dict[str, str]:
     lines = page.request.get(f"{address}/events.ndjson?since=1h").text().splitlines()
     events = [each for each in map(json.loads, lines) if each.get("session_id") and each.get("user_id")]
     event, other = events[0], next(each for each in events if each["session_id"] != events[0]["session_id"])
+    [group, *_] = re.findall(r"/errors/groups/\w+/", page.request.get(f"{address}/errors/").text())
     session, stream = quote(event["session_id"], safe=""), quote(event["stream"], safe="")
     return {
         "overview": "/",
@@ -90,6 +91,7 @@ def paths(page: Page, address: str) -> dict[str, str]:
         "user": f"/users/{quote(event['user_id'], safe='')}/",
         "errors": "/errors/",
         "errors-by-tool": "/errors/?by=tool",
+        "error-group": group,
         "events": "/events/",
         "events-filtered": "/events/?q=is:error",
         "events-invalid": "/events/?q=nokey:1",

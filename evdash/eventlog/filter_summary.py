@@ -181,6 +181,21 @@ def raw_values(rows: QuerySet[LoggedEvent, tuple[Any, ...]]) -> list[tuple[Any, 
         return list(cursor.fetchall())
 
 
+def numbers_of_rows(rows: QuerySet[LoggedEvent], columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Return each combination of values of these columns among the rows, and its number of rows.
+
+    The ORM cannot group the rows of a query with a limit.
+    """
+    try:
+        statement, parameters = rows.values_list(*columns).query.sql_with_params()
+    except EmptyResultSet:  # no row can match
+        return []
+    names = ", ".join(map(connection.ops.quote_name, columns))
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {names}, count(*) FROM ({statement}) AS newest GROUP BY {names}", parameters)  # noqa: S608 - columns of the model
+        return list(cursor.fetchall())
+
+
 def _sample_of(events: Sequence[Event], rows: Sequence[tuple[Any, ...]], numbers: Mapping[str, int]) -> _Sample:
     """Return the sample of these events and rows, the events first, at most SAMPLE_MAX in all."""
     events = events[:SAMPLE_MAX]

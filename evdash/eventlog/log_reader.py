@@ -10,9 +10,18 @@ from django.conf import settings
 from django.utils.functional import cached_property
 
 from evdash.eventlog import summaries
-from evdash.eventlog.breakdowns import breakdown_of_log
+from evdash.eventlog.breakdowns import breakdown_of_log, error_counts_of_log
 from evdash.eventlog.decoders import redecoding_progress
-from evdash.eventlog.error_groups import ErrorGroups, GroupOrder, error_groups, error_groups_of_filter
+from evdash.eventlog.error_groups import (
+    NEWEST_FIRST,
+    ErrorGroups,
+    ErrorTrends,
+    GroupSort,
+    error_groups,
+    error_groups_of_filter,
+    error_trends,
+    since_first_error,
+)
 from evdash.eventlog.event_pages import event_page, events_of
 from evdash.eventlog.filter_summary import filter_count, filter_summary
 from evdash.eventlog.gaps import gaps_between, total_missing
@@ -38,15 +47,16 @@ from evdash.eventlog.records import (
     SessionPage,
     UserPage,
 )
-from evdash.eventlog.session_queries import session_outline
+from evdash.eventlog.session_queries import last_before, session_outline
 from evdash.eventlog.session_snapshots import Step, steps
 from evdash.eventlog.stream_deltas import StreamDeltas, originals, pending_deltas
 from evdash.eventlog.stream_tail import StreamPart
 from evdash.eventlog.time_buckets import in_us, whole_minutes
 from evdash.events.breakdown import Breakdown, BreakdownQuery
 from evdash.events.entry import EntryId
-from evdash.events.event import Event
-from evdash.events.filters.event_filter import EventFilter
+from evdash.events.error_rates import ErrorCounts
+from evdash.events.event import Event, us_from_datetime
+from evdash.events.filters.event_filter import Condition, EventFilter
 from evdash.events.summaries import Outcome, SessionSummary, UserSummary
 from evdash.streams.client import StreamsUnavailable
 from evdash.streams.shared_tail import TAIL_ENTRIES, SharedTail
@@ -292,14 +302,47 @@ class LogReader(Reader):
         with read_transaction():
             return breakdown_of_log(self._unlogged(), complete, self._numbers, query, self.now)
 
-    def error_groups(self, filter: EventFilter, order: GroupOrder = "last") -> ErrorGroups:
+    def error_counts(self, events: EventFilter, errors: EventFilter, keys: tuple[str, ...]) -> ErrorCounts:
         complete = self.has_read_all
         with read_transaction():
-            if filter.errors() == EventFilter().errors():
-                inheritance = self._unlogged().inheritance
-                group = settings.EVDASH.debug_group
-                return error_groups(self._tail, self._stream_part.reading, group, inheritance, order)
-            return error_groups_of_filter(self._unlogged(), complete, self._numbers, filter, self.now, order)
+            return error_counts_of_log(self._unlogged(), complete, self._numbers, events, errors, keys, self.now)
+
+    def error_groups(self, filter: EventFilter, sort: GroupSort = NEWEST_FIRST) -> ErrorGroups:
+        complete = self.has_read_all
+        place = self._tail, self._stream_part.reading, settings.EVDASH.debug_group
+        end_us = us_from_datetime(filter.until.at(self.now) if filter.until else self.now)
+        with read_transaction():
+            only = None if filter.errors() == EventFilter().errors() else filter.values("group")
+            if only is None or filter.errors() == _of_groups(only):
+                return error_groups(*place, self._unlogged().inheritance, sort, end_us, only)
+            found = error_groups_of_filter(self._unlogged(), complete, self._numbers, filter, self.now, sort)
+            return since_first_error(found, *place, end_us)
+
+    def error_trends(self, filter: EventFilter, since: datetime, until: datetime) -> ErrorTrends:
+        complete, range_us = self.has_read_all, (us_from_datetime(since), us_from_datetime(until))
+        with read_transaction():
+            return error_trends(self._unlogged(), complete, self._numbers, filter, self.now, range_us)
+
+    def events_before(self, events: Collection[Event]) -> Mapping[Position, Event]:
+        inside = [event for event in events if event.session_id]
+        self._read_stream()
+        with read_transaction():
+            unlogged = self._unlogged()
+            tailed = {
+                session_id: [change.event for change in unlogged.of_session(session_id) if change.counts >= 0]
+                for session_id in {event.session_id for event in inside}
+            }
+            logged = last_before(inside, self._numbers)
+        known = self.events_by_position(set(logged.values())) if logged else {}
+        found = {}
+        for event in inside:
+            earlier = [each for each in tailed[event.session_id] if each.entry_id < event.entry_id]
+            place = Position.of(event)
+            if place in logged and logged[place] in known:
+                earlier.append(known[logged[place]])
+            if earlier:
+                found[place] = max(earlier, key=lambda each: (each.entry_id, self._numbers[each.stream]))
+        return found
 
     def _read_stream(self) -> None:
         """Read the stream now, before a read transaction on the log begins."""
@@ -314,3 +357,7 @@ class LogReader(Reader):
     def _unlogged(self) -> StreamDeltas:
         """Return the effect of the tail's uncommitted events; call inside the read transaction that uses it."""
         return pending_deltas(self._tail, self._stream_part.reading, self._group, self._numbers)
+
+
+def _of_groups(fingerprints: Collection[str]) -> EventFilter:
+    return EventFilter(tuple(Condition("group", each) for each in fingerprints)).errors()

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime
 
-from evdash.eventlog.error_groups import ErrorGroups, GroupOrder
+from evdash.eventlog.error_groups import NEWEST_FIRST, ErrorGroups, ErrorTrends, GroupSort
 from evdash.eventlog.latencies import Latencies
 from evdash.eventlog.records import (
     Count,
@@ -27,6 +27,7 @@ from evdash.eventlog.records import (
 from evdash.eventlog.session_snapshots import Step
 from evdash.events.breakdown import Breakdown, BreakdownQuery
 from evdash.events.entry import EntryId
+from evdash.events.error_rates import ErrorCounts
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.summaries import Outcome, SessionSummary, UserSummary
@@ -227,5 +228,23 @@ class Reader(ABC):
         """Return the events of a filter by the values of a key, at most the newest 50,000."""
 
     @abstractmethod
-    def error_groups(self, filter: EventFilter, order: GroupOrder = "last") -> ErrorGroups:
+    def error_counts(self, events: EventFilter, errors: EventFilter, keys: tuple[str, ...]) -> ErrorCounts:
+        """Return the numbers of events by the values of RATE_KEYS, with the errors among them.
+
+        They are those of `events`, at most the newest 50,000. `errors` is the condition of an error, as in a breakdown.
+        """
+
+    @abstractmethod
+    def error_groups(self, filter: EventFilter, sort: GroupSort = NEWEST_FIRST) -> ErrorGroups:
         """Return the groups of the filter's errors that differ only in numbers and names."""
+
+    @abstractmethod
+    def error_trends(self, filter: EventFilter, since: datetime, until: datetime) -> ErrorTrends:
+        """Return the filter's errors by group over a range, of its newest 10,000."""
+
+    @abstractmethod
+    def events_before(self, events: Collection[Event]) -> Mapping[Position, Event]:
+        """Return, by the position of each of these events, the last event of its session with a lower entry ID.
+
+        An event without a session, and the first one of a session, have none.
+        """

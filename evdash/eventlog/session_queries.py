@@ -6,11 +6,12 @@ A page therefore reads only the events that it displays.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final
 
+from django.db import connection
 from django.db.models import Count, F, Q, QuerySet
 from django.db.models.fields import BigIntegerField
 from django.db.models.functions import Cast, Floor
@@ -20,6 +21,7 @@ from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import MissingEntries, OutlineSlot, Position
 from evdash.eventlog.stream_deltas import StreamDeltas
 from evdash.events.deduplication import CountChange
+from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.session.alignment import Contrast, Verdict, align
@@ -68,6 +70,28 @@ def _logged(summary: SessionSummary, width_us: int) -> dict[int, tuple[int, int]
     return {index: (events, errors) for index, events, errors in counted}
 
 
+def last_before(events: Sequence[Event], numbers: Mapping[str, int]) -> Mapping[Position, Position]:
+    """Return, by the position of each event, that of the last row of its session with a lower entry ID."""
+    if not events:
+        return {}
+    statement = " UNION ALL ".join(_LAST_BEFORE.format(place) for place in range(len(events)))
+    parameters = [value for event in events for value in (event.session_id, event.entry_id.to_bytes())]
+    names = {number: name for name, number in numbers.items()}
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return {
+            Position.of(events[place]): Position(EntryId.from_bytes(bytes(packed)), names[stream_id])
+            for place, packed, stream_id in cursor.fetchall()
+        }
+
+
+# One statement for all events. The ORM has no limit for each part of a union.
+_LAST_BEFORE: Final = """
+    SELECT * FROM (
+        SELECT {} AS place, entry_id, stream_id FROM eventlog_loggedevent WHERE session_id = %s AND entry_id < %s
+        ORDER BY session_id DESC, entry_id DESC, stream_id DESC LIMIT 1
+    ) AS earlier
+"""
 _CHUNK_EVENTS: Final = 2_000
 
 

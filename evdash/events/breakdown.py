@@ -52,15 +52,13 @@ def breakdown_query(key: str, own: EventFilter, within: Callable[[EventFilter], 
     person has chosen do not limit the events: the breakdown compares them with the others.
     """
     chosen = tuple(condition for condition in own.conditions if is_value_of(condition, key))
-    stated = tuple(c for c in own.conditions if not c.negated and c.key in FOCUS_KEYS)
-    kept = tuple(c for c in own.conditions if c not in chosen and c not in stated)
-    errors_only = within(own).errors_only
-    errors = EventFilter(stated).errors() if errors_only or not stated else EventFilter(stated)
+    stated = tuple(c for c in within(own).conditions if not c.negated and c.key in FOCUS_KEYS)
+    events = within(replace(own, conditions=tuple(c for c in own.conditions if c not in chosen)))
     return BreakdownQuery(
         key=key,
-        events=within(replace(own, conditions=kept)).errors(False),
-        errors=errors,
-        by_errors=errors_only or bool(stated),
+        events=replace(events, conditions=tuple(c for c in events.conditions if c not in stated)),
+        errors=EventFilter(stated) if stated else EventFilter().errors(),
+        by_errors=bool(stated),
         chosen=tuple(folded(key, condition.value) for condition in chosen),
     )
 
@@ -81,12 +79,13 @@ def _is_field(key: str) -> bool:
 
 
 class Occurrence(NamedTuple):
-    """An event as a breakdown needs it."""
+    """An event as a breakdown needs it, or several that are the same to it."""
 
     value: str  # of the property; "" if the event has none
     type: str
     is_error: bool  # one of the errors that the breakdown counts
-    latency_ms: float | None
+    latency_ms: float | None = None
+    events: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +174,10 @@ def break_down(
     then none of the others.
     """
     groups: dict[str, _Group] = defaultdict(_Group)
-    for value, type_, is_error, latency_ms in occurrences:
+    for value, type_, is_error, latency_ms, number in occurrences:
         group = groups[value]
-        group.types[type_] += 1
-        group.errors += is_error
+        group.types[type_] += number
+        group.errors += is_error * number
         if latency_ms is not None:
             group.latencies_ms[type_].append(latency_ms)
     absent = groups.pop("", None)

@@ -25,6 +25,7 @@ _MASKS = (
     (re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[^\W\d])\w[\w-]*"), "<name>"),
     (re.compile(r"(?<![\w<])[-+]?\d(?:[\d,]*\d)?(?:\.\d+)?%?"), "<number>"),
 )
+_PLACEHOLDER: Final = re.compile(r"<(uuid|time|email|url|text|number|name|user|session)>")
 _SPACE = re.compile(r"\s+")
 
 
@@ -37,6 +38,12 @@ def masked(error: str, user_id: str, session_id: str) -> str:
     for pattern, mask in _MASKS:
         text = pattern.sub(mask, text)
     return _SPACE.sub(" ", text).strip()[:MASKED_MAX_CHARS]
+
+
+def placeholders_in(masked_text: str) -> list[tuple[str, bool]]:
+    """Return the parts of a masked text, in order: each a text, or the name of a placeholder with True."""
+    parts = _PLACEHOLDER.split(masked_text)
+    return [(part, bool(place % 2)) for place, part in enumerate(parts) if part]
 
 
 def exception_line(error: str) -> str:

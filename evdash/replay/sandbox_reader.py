@@ -9,8 +9,18 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from itertools import islice
 
-from evdash.eventlog.breakdowns import breakdown_of
-from evdash.eventlog.error_groups import ErrorGroups, GroupOrder, group_of_summary, in_order
+from evdash.eventlog.breakdowns import breakdown_of, error_counts_of
+from evdash.eventlog.error_groups import (
+    ERRORS_MAX,
+    NEWEST_FIRST,
+    ErrorGroups,
+    ErrorTrends,
+    GroupSort,
+    group_of_summary,
+    in_order,
+    trends_of,
+    with_newness,
+)
 from evdash.eventlog.filter_summary import summary_of
 from evdash.eventlog.latencies import Latencies, latencies_of
 from evdash.eventlog.reader import Reader
@@ -37,7 +47,8 @@ from evdash.events.breakdown import Breakdown, BreakdownQuery
 from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.error_groups import error_groups_of
-from evdash.events.event import Event
+from evdash.events.error_rates import ErrorCounts
+from evdash.events.event import Event, us_from_datetime
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.summaries import Outcome, SessionSummary, UserSummary, sessions_of, users_of
 from evdash.replay.sandbox_contents import Contents
@@ -201,11 +212,34 @@ class SandboxReader(Reader):
     def breakdown(self, query: BreakdownQuery) -> Breakdown:
         return breakdown_of(self._contents.changes[::-1], query, self.now)
 
-    def error_groups(self, filter: EventFilter, order: GroupOrder = "last") -> ErrorGroups:
+    def error_counts(self, events: EventFilter, errors: EventFilter, keys: tuple[str, ...]) -> ErrorCounts:
+        return error_counts_of(self._contents.changes[::-1], events, errors, keys, self.now)
+
+    def error_groups(self, filter: EventFilter, sort: GroupSort = NEWEST_FIRST) -> ErrorGroups:
         matches = filter.errors().predicate(self.now)
-        errors = (change for change in self._contents.changes if matches(change.event))
-        groups = [group for each in error_groups_of(errors).values() if (group := group_of_summary(each)).events]
-        return ErrorGroups(tuple(in_order(groups, order)), len(groups))
+        changes = self._contents.changes
+        found = error_groups_of(change for change in changes if matches(change.event)).values()
+        groups = [group for each in found if (group := group_of_summary(each)).events]
+        firsts_us = {key: each.first_us for key, each in error_groups_of(changes).items()}
+        end_us = us_from_datetime(filter.until.at(self.now) if filter.until else self.now)
+        earliest_us = min(firsts_us.values(), default=None)
+        return ErrorGroups(with_newness(in_order(groups, sort), firsts_us, earliest_us, end_us), len(groups))
+
+    def error_trends(self, filter: EventFilter, since: datetime, until: datetime) -> ErrorTrends:
+        matches = filter.errors().predicate(self.now)
+        found = (change.event for change in self._contents.changes[::-1] if change.counts and matches(change.event))
+        errors = list(islice(found, ERRORS_MAX + 1))
+        times = ((event.error_group, event.occurred_us) for event in errors[:ERRORS_MAX])
+        range_us = us_from_datetime(since), us_from_datetime(until)
+        return ErrorTrends(trends_of(times, range_us), len(errors) <= ERRORS_MAX)
+
+    def events_before(self, events: Collection[Event]) -> Mapping[Position, Event]:
+        found = {}
+        for event in events:
+            inside = self._contents.by_session.get(event.session_id, ())
+            if place := bisect_left(inside, event.entry_id, key=_entry_id):
+                found[Position.of(event)] = inside[place - 1]
+        return found
 
     def _inside(self, since: datetime | None, until: datetime | None) -> Sequence[CountChange]:
         return within(self._contents.changes, in_us(*whole_minutes(since, until)))

@@ -41,8 +41,10 @@ def handles_invalid_query(view: View[Params]) -> View[Params]:
     return cast(View[Params], answer)
 
 
-def not_found_page(request: HttpRequest, reader: Reader, what: Literal["session", "user"], name: str) -> HttpResponse:
-    """Return a page with status 404 for a session or user without a known event.
+def not_found_page(
+    request: HttpRequest, reader: Reader, what: Literal["session", "user", "error group"], name: str
+) -> HttpResponse:
+    """Return a page with status 404 for a session, user or error group without a known event.
 
     Its sentence states the reason: such an event does not exist, or not everything was read.
     """
@@ -62,7 +64,7 @@ def not_found_page(request: HttpRequest, reader: Reader, what: Literal["session"
         reader.unreachable
         or f"The event log is too far behind to search the whole stream for this {what}. Search the stream instead."
     )
-    search = filtered_address("events", EventFilter().also(what, name))
+    search = filtered_address("events", EventFilter().also(what.removeprefix("error "), name))
     return message_page(
         request,
         "Not indexed yet",

@@ -88,6 +88,11 @@ def user_address(user_id: str) -> str:
     return f"{list_address('users')}{_quoted(user_id)}/" if user_id else ""
 
 
+def error_group_address(fingerprint: str) -> str:
+    """Return the address of an error group's page."""
+    return f"{list_address('errors')}groups/{_quoted(fingerprint)}/"
+
+
 def with_query(address: str, pairs: Iterable[tuple[str, str]]) -> str:
     """Return the address with these parameters. Without an address the result replaces a page's own query string."""
     query = query_string(pairs)
@@ -138,6 +143,8 @@ def page_address(request: HttpRequest) -> str:
         return session_address(arguments["session_id"])
     if "user_id" in arguments:
         return user_address(arguments["user_id"])
+    if "fingerprint" in arguments:
+        return error_group_address(arguments["fingerprint"])
     if "entry_id" in arguments:
         return event_address(arguments["stream"], arguments["entry_id"])
     return escape_uri_path(request.path)

@@ -13,8 +13,9 @@ from evdash.web.links import EntryIdConverter, IdentifierConverter, NameConverte
 from evdash.web.pages.audit_log import audit_log, audit_log_csv, audit_log_entry, audit_log_ndjson
 from evdash.web.pages.compare.view import compare
 from evdash.web.pages.completions import completions
+from evdash.web.pages.errors import error_group, errors
 from evdash.web.pages.event import event
-from evdash.web.pages.events import errors, events, live
+from evdash.web.pages.events import events, live
 from evdash.web.pages.exports import csv, ndjson
 from evdash.web.pages.notes import event_notes, note, note_deleted, session_notes
 from evdash.web.pages.overview import overview
@@ -54,6 +55,7 @@ VIEWS: Final[dict[str, Callable[..., HttpResponseBase]]] = {
     "user": user,
     "user-export-html": user_export_html,
     "errors": errors,
+    "error-group": error_group,
     "events": events,
     "event": event,
     "event-notes": event_notes,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evdash.eventlog import error_groups
-from evdash.eventlog.error_groups import GroupOrder
+from evdash.eventlog.error_groups import GroupOrder, GroupSort
 from evdash.eventlog.log_reader import LogReader
 from evdash.events.entry import Entry
 from evdash.events.error_fingerprints import masked
@@ -61,7 +61,7 @@ def test_latencies_and_error_groups_do_not_depend_on_how_far_the_workers_are(val
     for _ in range(9):
         for tail in (kept, tail_of(valkey)):
             reader = LogReader(tail, GROUP)
-            orders = [reader.error_groups(EventFilter(), order).shown for order in get_args(GroupOrder)]
+            orders = [reader.error_groups(EventFilter(), GroupSort(order)).shown for order in get_args(GroupOrder)]
             results.append((reader.latencies(), *orders))
         for each in (analytics, debug):
             if len(results) == 2:

@@ -12,12 +12,13 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evdash.eventlog.error_groups import GroupOrder
+from evdash.eventlog.error_groups import GroupOrder, GroupSort
 from evdash.eventlog.log_reader import LogReader
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Position
 from evdash.events.breakdown import breakdown_query
 from evdash.events.entry import Entry, EntryId
+from evdash.events.error_rates import RATE_KEYS
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.summaries import Outcome
 from evdash.ingest.projections.error_groups import DebugProjection
@@ -115,15 +116,21 @@ def answers(reader: Reader, limit: int) -> dict[str, object]:
         assert overview.users.value == len(users.users)
         everything[str(ranged)] = overview, sessions, users, reader.sessions(user_id="u1", **ranged)
     everything["groups"] = [
-        reader.error_groups(event_filter, order) for event_filter in FILTERS for order in get_args(GroupOrder)
+        reader.error_groups(event_filter, GroupSort(order, is_reversed=is_reversed))
+        for event_filter in FILTERS[:2]
+        for order in get_args(GroupOrder)
+        for is_reversed in (False, True)
     ]
+    everything["groups of filters"] = [reader.error_groups(event_filter) for event_filter in FILTERS]
     everything["outcomes"] = [reader.outcomes(), reader.outcomes(minute), reader.sessions(outcome=Outcome("", False))]
     everything["breakdowns"] = [
         reader.breakdown(breakdown_query(key, event_filter, lambda each: each))
         for event_filter in FILTERS
         for key in ("type", "tool", "field.data.n")
     ]
+    everything["error counts"] = [reader.error_counts(each, EventFilter().errors(), RATE_KEYS) for each in FILTERS]
     since, until = datetime(2023, 11, 14, 22, 13, tzinfo=UTC), datetime(2023, 11, 14, 22, 13, 30, tzinfo=UTC)
+    everything["trends"] = [reader.error_trends(each, since, until) for each in FILTERS]
     everything["latencies"] = [reader.latencies(), reader.latencies(since, until)]
     everything["lists"] = [pages(reader, event_filter, limit) for event_filter in FILTERS]
     everything["summaries"] = [reader.summary(event_filter) for event_filter in FILTERS]
@@ -138,6 +145,7 @@ def answers(reader: Reader, limit: int) -> dict[str, object]:
         for event in events
     ]
     everything["none"] = [reader.event(STREAM, EntryId(99, 9)), reader.session("none"), reader.user("none")]
+    everything["before"] = reader.events_before(events)
     everything["cursor"] = reader.page(EventFilter(), limit=50).cursor
     everything["positions"] = reader.events_by_position(
         [Position.of(event) for event in events] + [Position(EntryId(9, 9), STREAM)]

@@ -19,6 +19,7 @@ from evdash.events.deduplication import CountChange
 from evdash.events.entry import Entry
 from evdash.events.error_groups import error_groups_of
 from evdash.events.event import Event
+from evdash.events.event_types import type_of
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.keys import facet_keys
 from evdash.events.inheritance import inherit_among
@@ -65,6 +66,8 @@ def entries() -> list[Entry]:
                 [("tool", chance.choice(["search", "book"]))] if type_ == "tool.called" else []
             )
             pairs += [("latency_ms", str(chance.choice([20, 150, 900])))]
+        if type_ == "tool.returned" and number % 3 == 0:
+            pairs += [("error", "no seat" if number % 2 else "closed")]
         if type_ == "error.occurred":
             pairs += [("error", f"no seat on flight {number}" if number % 2 else "late"), ("code", f"E{number % 2}")]
         pairs += [("tokens", str(number)), ("price", str(number / 2)), ("data", json.dumps({"order": {"id": number}}))]
@@ -128,6 +131,32 @@ def assert_is_about(page: Page, events: Sequence[Event], query: str, *, scope: s
         assert found == ({value: wanted[value] for value in chosen} if chosen else dict(wanted)), (query, key.name)
 
 
+def without(query: str, *keys: str) -> str:
+    """The filter without its conditions on these keys."""
+    return " ".join(term for term in query.split() if not term.startswith(tuple(f"{key}:" for key in keys)))
+
+
+def calls_by_tool(query: str) -> Counter[str]:
+    return Counter(event.tool for event in matching(query) if type_of(event.type).is_call)
+
+
+def rate_of(errors: Sequence[Event], group: str, query: str) -> list[int]:
+    """Errors and calls of a group; nothing if an error has no tool, or if there are fewer calls than errors."""
+    tools = [event.tool for event in errors if event.error_group == group]
+    calls = sum(calls_by_tool(without(query, "code"))[tool] for tool in set(tools))
+    return [len(tools), calls] if all(tools) and len(tools) <= calls else []
+
+
+def tool_rates(query: str) -> dict[str, list[int]]:
+    """Each tool with errors, with their number and that of its calls or else of its events."""
+    numbers = Counter(event.tool for event in matching(without(query, "tool"), "is:error") if event.tool)
+    others = without(query, "tool", "code")
+    calls, events = calls_by_tool(others), Counter(event.tool for event in matching(others))
+    calls.pop("", None)
+    of_calls = bool(calls) and all(number <= calls[tool] for tool, number in numbers.items())
+    return {tool: [number, calls[tool] if of_calls else events[tool]] for tool, number in numbers.items()}
+
+
 @pytest.mark.parametrize("query", FILTERS)
 def test_lists_agree_with_a_plain_fold(logged: int, browser: Client, query: str) -> None:
     assert_is_about(get(browser, "/events/", query), matching(query), query)
@@ -135,9 +164,16 @@ def test_lists_agree_with_a_plain_fold(logged: int, browser: Client, query: str)
     wanted = matching(query, "is:error")
     assert_is_about(errors, wanted, query)
     groups = error_groups_of(map(CountChange, wanted))
-    rows = errors.all(".error-groups tbody tr")
-    found = {row.attributes["data-key"]: [numbers_in(cell.text())[0] for cell in row.css("td.figure")] for row in rows}
+    found, rates = {}, {}
+    for row in errors.all(".error-groups tbody tr"):
+        key, (number, rate, *members) = row.attributes["data-key"], row.css("td.figure")
+        found[key] = [numbers_in(cell.text())[0] for cell in (number, *members)]
+        rates[key] = numbers_in(rate.css_first("[title]").attributes["title"]) if rate.css("[title]") else []
     assert found == {key: [group.events, len(group.sessions), len(group.users)] for key, group in groups.items()}, query
+    assert rates == {key: rate_of(wanted, key, query) for key in groups}, query
+    if groups:
+        tools = errors.table(".rates") if errors.has(".rates") else []
+        assert {row["Tool"]: numbers_in(row["Errors"]) for row in tools} == tool_rates(query), query
     exported = b"".join(browser.get(f"/events.ndjson?{urlencode({'q': query})}").streaming_content)
     lines = [json.loads(line) for line in exported.splitlines()]
     assert [(line["stream"], line["entry_id"]) for line in lines] == [
@@ -159,12 +195,19 @@ def test_pages_of_a_user_and_a_session_agree_with_a_plain_fold(logged: int, brow
         assert_is_about(get(browser, f"/sessions/{session}/", query), matching(query, f"session:{session}"), query)
 
 
-def test_a_group_leads_to_its_errors(logged: int, browser: Client) -> None:
-    page = get(browser, "/errors/", "user:*")
+@pytest.mark.parametrize("query", ["", "user:*", "tool:search", "-model:m1", "code:E1 -user:u2"])
+def test_a_group_leads_to_its_errors(logged: int, browser: Client, query: str) -> None:
+    page = get(browser, "/errors/", query)
     addresses = page.values("href", ".error-groups tbody a")
-    groups = error_groups_of(map(CountChange, matching("user:*", "is:error")))
-    assert len(addresses) == len(groups) > 1
+    errors = matching(query, "is:error")
+    groups = error_groups_of(map(CountChange, errors))
+    assert len(addresses) == len(groups) > 0
     for address in addresses:
         found = Page(browser.get(address))
-        group = groups[re.findall(r"group%3A(\w+)", address)[0]]
-        assert len(found.rows) == group.events
+        [fingerprint] = re.findall(r"groups/(\w+)/", address)
+        group = groups[fingerprint]
+        assert_is_about(found, [event for event in errors if event.error_group == fingerprint], query)
+        numbers = [found.facts[name] for name in ("Errors", "Sessions", "Users")]
+        assert numbers == [str(group.events), str(len(group.sessions)), str(len(group.users))]
+        rate = re.sub(r"^.*% ", "", found.facts.get("Error rate", ""))
+        assert numbers_in(rate) == rate_of(errors, fingerprint, query)

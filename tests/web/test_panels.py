@@ -7,10 +7,20 @@ from django.test import Client
 
 from tests.builders import entry, raw_entry
 from tests.web.conftest import Index, Write
-from tests.web.parsed_page import parse_page
+from tests.web.parsed_page import Page, parse_page, text_of
 
 pytestmark = pytest.mark.django_db
 ALL_GROUPS = ".error-groups a[href$='groups=all']"
+
+
+def groups_of(page: Page) -> list[dict[str, str]]:
+    """The rows of the table of error groups, each with the message, the type and the tool apart."""
+    rows = page.table(".error-groups table")
+    parts = {"Error": "a.group-title", "Type": ".group-type", "Tool": ".group-tool"}
+    return [
+        {**cells, **{name: " ".join(text_of(each) for each in row.css(css)) for name, css in parts.items()}}
+        for cells, row in zip(rows, page.all(".error-groups tbody tr"), strict=True)
+    ]
 
 
 def test_the_overview_says_how_long_operations_take(browser: Client, write: Write) -> None:
@@ -32,21 +42,22 @@ def test_errors_are_gathered_and_lead_to_their_group(browser: Client, write: Wri
         fields = {"type": "error.occurred", "error": f"{'no' * (i // 2)} seat on flight HAT{i}", "error_code": "full"}
         write(raw_entry(*fields.items(), ("session_id", f"s{i}"), entry_id=f"17000000000{i:02}-0"))
     page = parse_page(browser.get("/errors/"))
-    rows = [(row["Error"], row["Errors"], row["Sessions"]) for row in page.table(".error-groups table")]
-    words = [f"full {'no' * n} seat on flight <name>" for n in reversed(range(6))]
+    rows = [(row["Error"], row["Errors"], row["Sessions"]) for row in groups_of(page)]
+    words = [f"full {'no' * n} seat on flight name" for n in reversed(range(6))]
     assert rows == [(" ".join(error.split()), "2", "2") for error in words]
     addresses = page.values("href", ".error-groups tbody th a")
     assert len(set(addresses)) == 6
     group = parse_page(browser.get(addresses[0]))
     assert sorted(group.rows) == ["memory:events 1700000000010-0", "memory:events 1700000000011-0"]
-    assert group.texts("#filter-says")[0].endswith(": 2 of 2 events")
+    assert group.texts("#filter-says") == ["errors of this group : 2"]
+    assert group.texts(".group-message .placeholder") == ["name"]
     assert not page.has(ALL_GROUPS)
 
 
 def test_groups_of_one_message_are_told_apart_by_their_type(browser: Client, write: Write) -> None:
     for number, event_type in enumerate(("error.occurred", "job.failed")):
         write(raw_entry(("type", event_type), ("error", "late"), entry_id=f"1700000000000-{number}"))
-    table = parse_page(browser.get("/errors/")).table(".error-groups table")
+    table = groups_of(parse_page(browser.get("/errors/")))
     assert [(row["Error"], row["Type"]) for row in table] == [("late", "job.failed"), ("late", "error.occurred")]
 
 
@@ -62,14 +73,22 @@ def test_groups_are_sorted_by_the_column_that_is_chosen(browser: Client, write: 
             entries[f"170000000{second}000-{ord(code)}{number}"] = own
     ordered = sorted(entries, key=lambda entry_id: tuple(map(int, entry_id.split("-"))))
     write(*(raw_entry(*entries[entry_id].items(), entry_id=entry_id) for entry_id in ordered))
-    expected = {"": "adbc", "last": "adbc", "first": "acbd", "errors": "bcda", "sessions": "cdab"}
+    expected = {
+        "": "adbc", "last": "adbc", "-last": "cbda", "first": "acbd", "errors": "bcda", "-errors": "adcb",
+        "sessions": "cdab", "users": "adbc", "message": "abcd", "-message": "dcba", "type": "adbc", "tool": "adbc",
+        "rate": "adbc", "-rate": "adbc",
+    }  # fmt: skip
     for order, codes in expected.items():
         page = parse_page(browser.get("/errors/", {"sort": order, "q": query}))
-        assert "".join(row["Error"][0] for row in page.table(".error-groups table")) == codes, order
-        assert len(page.all(".error-groups [aria-sort=descending]")) == 1
-    [by_errors] = [href for href in page.values("href", ".error-groups thead a") if "sort=errors" in href]
-    assert "".join(row["Error"][0] for row in parse_page(browser.get(by_errors)).table(".error-groups table")) == "bcda"
-    assert "Valid: errors, sessions, first, last." in browser.get("/errors/?sort=size").content.decode()
+        assert "".join(row["Error"][0] for row in groups_of(page)) == codes, order
+        [state] = page.values("aria-sort", ".error-groups th")
+        assert (state == "ascending") == (order in ("-last", "-errors", "message", "type", "tool", "-rate"))
+    page = parse_page(browser.get("/errors/"))
+    links = dict(zip(page.texts(".error-groups thead a"), page.values("href", ".error-groups thead a"), strict=True))
+    for heading, codes in (("Errors", "bcda"), ("Last seen ↓", "cbda")):
+        found = parse_page(browser.get(links[heading]))
+        assert "".join(row["Error"][0] for row in groups_of(found)) == codes
+    assert "Valid: message, type, tool, errors, rate" in browser.get("/errors/?sort=size").content.decode()
 
 
 def test_more_groups_than_a_few_are_shown_when_asked_for(browser: Client, write: Write) -> None:
@@ -89,7 +108,7 @@ def test_the_number_of_groups_is_not_that_of_the_shown_ones(browser: Client, wri
     assert page.texts(ALL_GROUPS) == ["Show 50 of 60 groups"]
     page = parse_page(browser.get("/errors/?groups=all"))
     assert len(page.table(".error-groups table")) == 50
-    assert page.texts(".error-groups .secondary")[0].startswith("The first 50 of 60 groups")
+    assert page.texts(".error-groups p.secondary")[0].startswith("The first 50 of 60 groups")
 
 
 @pytest.mark.parametrize("path", ["/", "/events/"])
@@ -138,10 +157,10 @@ def test_the_title_of_a_traceback_is_its_exception(
         write(entry(f"{1000 + number}-1", type="error.occurred", session_id=session, error=error))
     if is_indexed:
         index()
-    found = [row["Error"] for row in parse_page(browser.get("/errors/")).table(".error-groups table")]
+    found = [row["Error"] for row in groups_of(parse_page(browser.get("/errors/")))]
     assert found == [
-        "ZeroDivisionError: no flight <number>",
+        "ZeroDivisionError: no flight number",
         "LookupError: no seat",
-        "Traceback (most recent call last): File <text>, line <number>, in f x = <number> / <number> ~~^~~",
+        "Traceback (most recent call last): File text , line number , in f x = number / number ~~^~~",
         "late Traceback follows",
     ]

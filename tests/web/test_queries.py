@@ -18,7 +18,7 @@ from evdash.events.entry import EntryId
 from evdash.events.filters.event_filter import EventFilter
 from evdash.web.event_list.list_query import EntryCursorQuery, InvalidQuery, ListQuery, PageCursor
 from evdash.web.pages.compare.presenter import CompareQuery
-from evdash.web.pages.events import ErrorsPageQuery
+from evdash.web.pages.errors import ErrorsPageQuery
 from evdash.web.pages.registry import PAGES
 from evdash.web.pages.session.query import PINS_MAX, FindQuery, SessionPageQuery
 from evdash.web.urls import VIEWS

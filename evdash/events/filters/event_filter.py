@@ -92,6 +92,14 @@ class EventFilter:
     def errors_only(self) -> bool:
         return _ERRORS in self.conditions
 
+    @property
+    def is_of_errors(self) -> bool:
+        """True if only errors can match: by `is:error`, or by an error group, which other events lack."""
+        return self.errors_only or any(
+            all(c.key == "group" and not c.negated and (c.value or c.prefix) for c in group)
+            for group in self.alternatives()
+        )
+
     def values(self, key: str) -> tuple[str, ...]:
         """Return the exact values that the filter allows for this key; empty if it names none."""
         exact = (c for c in self.conditions if c.key == key and not c.negated and not c.prefix)
@@ -160,7 +168,7 @@ class EventFilter:
         return since_us is not None and until_us is not None and until_us <= since_us
 
     def driver(self) -> Condition | None:
-        """Return the condition with the most selective index, or None.
+        """Return the condition with the most selective index, or None. An error group implies the condition of errors.
 
         The order of preference is one session, one user, errors, one type. The first finds the fewest events.
         """
@@ -169,7 +177,8 @@ class EventFilter:
             for group in self.alternatives()
             if len(group) == 1 and not group[0].negated and not group[0].prefix
         }
-        return alone.get("session") or alone.get("user") or alone.get(IS) or alone.get("type")
+        of_errors = _ERRORS if self.is_of_errors else alone.get(IS)
+        return alone.get("session") or alone.get("user") or of_errors or alone.get("type")
 
     @property
     def needs_search_text(self) -> bool:

@@ -80,6 +80,8 @@ class HistogramPicture:
     most_errors: str  # the scale of the strip of errors; "" without that strip
     is_of_errors: bool  # every event is an error, so that the bars are those of the errors
     summary: str  # the histogram in one sentence, for people who cannot see it
+    start: datetime
+    end: datetime
 
 
 def histogram_picture(
@@ -108,6 +110,8 @@ def histogram_picture(
         is_of_errors=is_of_errors,
         summary=f"{format_count(events, 'event')}, {format_count(errors, 'error')} "
         f"from {_minute(start)} to {_minute(end)}, at most {' and '.join(at_most)} in {each}",
+        start=start,
+        end=end,
     )
 
 

@@ -1,7 +1,8 @@
-"""The sparkline of a consumer group's throughput: one bar per minute."""
+"""Sparklines: bars of numbers over equal parts of time, without an axis."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +16,7 @@ STEP: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class SparkBar:
-    """The bar of one minute, in pixels."""
+    """The bar of one part, in pixels."""
 
     x: int
     y: float
@@ -24,19 +25,29 @@ class SparkBar:
 
 @dataclass(frozen=True, slots=True)
 class Sparkline:
-    """The context of templates/pages/streams/_sparkline.html."""
+    """The context of templates/charts/_sparkline.html."""
 
     width: int
     height: int
     bar_width: int
-    bars: tuple[SparkBar, ...]  # of the minutes with events
+    bars: tuple[SparkBar, ...]  # of the parts with events
     summary: str  # the sparkline in words
+    is_of_errors: bool = False
 
 
-def sparkline(throughput: Throughput) -> Sparkline:
-    """Return the minutes as bars. The bar of the busiest minute has the full height."""
-    most = throughput.most
-    heights = [max(1.5, events / most * HEIGHT) if events else 0.0 for events in throughput.minutes]
+def throughput_sparkline(throughput: Throughput) -> Sparkline:
+    """Return the throughput of a consumer group, one bar per minute."""
+    return sparkline(
+        throughput.minutes,
+        f"{format_count(sum(throughput.minutes), 'event')} in the last {len(throughput.minutes)} minutes, "
+        f"at most {throughput.most:,} in one of them",
+    )
+
+
+def sparkline(numbers: Sequence[int], summary: str, *, is_of_errors: bool = False) -> Sparkline:
+    """Return the numbers as bars. The bar of the largest one has the full height."""
+    most = max(numbers, default=0)
+    heights = [max(1.5, number / most * HEIGHT) if number else 0.0 for number in numbers]
     return Sparkline(
         width=len(heights) * STEP - (STEP - BAR),
         height=HEIGHT,
@@ -46,6 +57,6 @@ def sparkline(throughput: Throughput) -> Sparkline:
             for index, height in enumerate(heights)
             if height
         ),
-        summary=f"{format_count(sum(throughput.minutes), 'event')} in the last {len(heights)} minutes, "
-        f"at most {most:,} in one of them",
+        summary=summary,
+        is_of_errors=is_of_errors,
     )

@@ -11,7 +11,7 @@ from evdash.eventlog import filter_summary
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Count, FilterSummary
 from evdash.events.filters.event_filter import EventFilter
-from evdash.events.filters.keys import BY_NAME, IS, Condition, FilterKey, facet_keys
+from evdash.events.filters.keys import BY_NAME, Condition, FilterKey, facet_keys
 from evdash.events.filters.parser import KEYS, hint
 from evdash.events.filters.time_range import TimeBound
 from evdash.web.charts.histogram import HistogramPicture, histogram_picture, not_drawn
@@ -134,7 +134,7 @@ def filter_bar(
         csv=filtered_address("events-csv", within),
         completions=filtered_address("completions", within),
         placeholder='type:error.occurred tool:search* "payment amount" -severity:info since:2h',
-        errors=None if chosen.scope.key == IS else _errors_link(query),
+        errors=None if chosen.scope.states_errors else _errors_link(query),
         problem=chosen.problem,
         suggestion_address=_suggestion_address(query),
         scope_name=chosen.scope.key,
@@ -144,9 +144,9 @@ def filter_bar(
         return bar
     return replace(
         bar,
-        sentence=within.describe(),
+        sentence=_sentence(chosen),
         hint=hint(own.conditions),
-        counts=_counts(within, summary, of),
+        counts=_counts(chosen, summary, of),
         has_empty_range=own.has_empty_range(datetime.now(UTC)),
         sampled=_sampled(summary, with_histogram=with_histogram),
         facets=_facets(query, summary),
@@ -225,9 +225,18 @@ def _errors_link(query: ListQuery) -> BarLink:
     return BarLink("Errors only", query.url(own.errors(not own.errors_only)), own.errors_only)
 
 
-def _counts(within: EventFilter, summary: FilterSummary, of: Count | None) -> str:
+def _sentence(chosen: ScopedFilter) -> str:
+    """Return the filter in words. A fingerprint is not a word: its page has the message."""
+    if chosen.scope.key == "group":
+        return f"errors of this group{chosen.own.errors().describe().removeprefix('errors')}"
+    return chosen.effective_filter.describe()
+
+
+def _counts(chosen: ScopedFilter, summary: FilterSummary, of: Count | None) -> str:
     duplicates = "duplicate" if str(summary.duplicates) == "1" else "duplicates"
     besides = f" + {summary.duplicates} {duplicates}" if summary.duplicates.value else ""
+    if chosen.scope.key == "group":
+        return f"{summary.events}{besides}"
     if of is not None:
         return f"{summary.events} of {of} {'event' if str(of) == '1' else 'events'}{besides}"
     noun = "event" if str(summary.events) == "1" else "events"

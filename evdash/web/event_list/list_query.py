@@ -14,6 +14,7 @@ from typing import Final, Self
 from django.http import HttpRequest, QueryDict
 
 from evdash.eventlog.records import InvalidPosition, Position
+from evdash.events.breakdown import FOCUS_KEYS
 from evdash.events.entry import EntryId, InvalidEntryId
 from evdash.events.filters.event_filter import PARAMETERS, EventFilter, FilterError
 from evdash.events.filters.keys import BY_NAME, FIELD_PREFIX, IS
@@ -45,10 +46,15 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A condition that the page adds to the user's filter: the session, the user, or errors only."""
+    """A condition that the page adds to the user's filter: the session, the user, errors only, or one error group."""
 
     key: str = ""
     value: str = ""
+
+    @property
+    def states_errors(self) -> bool:
+        """True if the scope has errors only."""
+        return self.key in FOCUS_KEYS
 
     def applied(self, event_filter: EventFilter) -> EventFilter:
         """Return the filter within the scope.

@@ -27,6 +27,7 @@ class Listing:
     pager: Pager | None
     page: EventPage
     is_filtered: bool
+    is_of_errors: bool = False  # the filter has errors only
     all_address: str = ""  # with whole texts of up to ROWS_AT_MOST rows, for printing; "" if newest first
     all_label: str = ""
     printed: str = ""  # the sentence on what a print of the page has
@@ -89,6 +90,7 @@ def listing(
         pager=pager(page, query),
         page=page,
         is_filtered=bool(chosen.own) or chosen.scope != EVERYTHING,
+        is_of_errors=chosen.effective_filter.is_of_errors,
         all_address=query.url(shows_all=True) if oldest_first and not shows_all and page.events else "",
         all_label=SHOW_ALL if has_more else WHOLE_TEXTS,
         printed=print_sentence(page, query, summary.events, is_whole=is_whole),

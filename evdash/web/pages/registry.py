@@ -99,6 +99,14 @@ PAGES: Final = (
         parameters=(*LIST, "groups", "sort"),
         is_list=True,
     ),
+    Page(
+        "error-group",
+        "errors/groups/<identifier:fingerprint>/",
+        below="errors",
+        refresh_s=15,
+        in_sandbox=True,
+        parameters=LIST,
+    ),
     Page("events", "events/", rail=RailEntry("Events", "events", "e"), in_sandbox=True, parameters=LIST, is_list=True),
     Page(
         "event",

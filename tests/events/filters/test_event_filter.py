@@ -294,3 +294,23 @@ def test_an_object_or_a_list_is_present(name: str, is_present: bool) -> None:
     )
     assert EventFilter.parse(f"field.{name}:*").matches(found) is is_present
     assert EventFilter.parse(f"-field.{name}:*").matches(found) is not is_present
+
+
+@pytest.mark.parametrize(
+    ("text", "is_of_errors"),
+    [
+        ("is:error", True),
+        ("group:a user:u1", True),
+        ("group:a group:b*", True),
+        ("group:*", True),
+        ('group:""', False),
+        ('group:a group:""', False),
+        ("-group:a", False),
+        ("code:timeout", False),
+    ],
+)
+def test_an_error_group_is_of_errors_only(text: str, is_of_errors: bool) -> None:
+    event_filter = EventFilter.parse(text)
+    assert event_filter.is_of_errors == is_of_errors
+    if "user" not in text:
+        assert (event_filter.driver() == Condition("is", "error")) == is_of_errors

@@ -42,7 +42,7 @@ from evdash.streams.group_health import GroupHealth
 from evdash.streams.reads import read_entries
 from evdash.streams.retention import TrimRefused, plan_safe_trim
 from evdash.streams.stream_info import Arrivals, ConsumerInfo, GroupInfo, StreamInfo, arrivals, group_infos, stream_info
-from evdash.web.charts.sparkline import Sparkline, sparkline
+from evdash.web.charts.sparkline import Sparkline, throughput_sparkline
 from evdash.web.event_list.list_query import InvalidQuery, entry_cursor_in
 from evdash.web.formatting import format_count
 from evdash.web.links import (
@@ -458,7 +458,7 @@ def _group_view(
         info=info,
         feeds=own_groups().get(name, ""),
         throughput=speed,
-        sparkline=sparkline(speed) if speed else None,
+        sparkline=throughput_sparkline(speed) if speed else None,
         totals=totals.get(name),
         address=group_address(stream, name),
         health=health_of(claims, stream, stream_info, name, info),
