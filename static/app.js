@@ -2,6 +2,7 @@
 import "./keys.js";
 import "./clock.js";
 import "./copy.js";
+import "./popovers.js";
 import "./complete.js";
 import "./histogram.js";
 import "./live/page.js";

@@ -59,8 +59,8 @@ export const REFRESHED = "evdash:refreshed";
 
 /**
  * A newer rendering of the page has been applied.
- * Sent by refresh.js to the document; session.js and session/marks.js mark the selection in the new timeline.
- * live/page.js compares its list of events with that of the rendering.
+ * Sent by refresh.js to the document; session.js and session/marks.js mark the selection in the new timeline, and
+ * session/zoom.js shows its time range. live/page.js compares its list of events with that of the rendering.
  * @typedef {{list: ?HTMLElement}} Synced
  */
 export const SYNCED = "evdash:synced";
@@ -86,7 +86,7 @@ export const send = (target, name, detail) => target.dispatchEvent(new CustomEve
  * data-keep             | any                | a refresh does not change the element     | morph.js
  * data-key              | any                | key, unique among siblings                | morph.js, live/entries.js
  * data-clock-switch     | button             |                                           | clock.js
- * data-form             | time               | "full" or "ago"                           | clock.js, morph.js
+ * data-form             | time               | "full" or "ago"             | clock.js, morph.js, session/zoom.js
  * data-titled           | time, .row-time    | "yes"; set by clock.js                    | clock.js
  * data-copy-from        | button             | address of the whole value                | copy.js
  * data-go               | a                  | key after `g`                             | keys.js, palette.js
@@ -127,10 +127,12 @@ export const send = (target, name, detail) => target.dispatchEvent(new CustomEve
  * data-brush            | rect               |                                           | histogram.js
  *
  * Session
- * data-timeline         | figure             |          | session.js, session/timeline-height.js, session/marks.js
+ * data-timeline         | figure             |          | session.js, session/sticky-timeline.js, session/marks.js
  * data-mark             | a.mark             | element IDs of its rows                   | session.js, morph.js
  * data-zoom-room        | div                | scrolls the drawing                       | session/zoom.js
  * data-zoom             | div                | the drawing                               | session/zoom.js
+ * data-zoom-scale       | [data-zoom]        | "position:milliseconds" of each corner    | session/zoom.js
+ * data-zoom-range       | span               | shows the times of the part in view       | session/zoom.js
  * data-zoom-by          | button             | factor, 0 for the whole session           | session/zoom.js
  * data-strip-view       | rect               | zoomed part in the overview strip         | session/zoom.js
  * data-player           | controls           | name of the control                       | session/player.js

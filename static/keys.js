@@ -63,6 +63,8 @@ const ACTIONS = {
   "]": () => follow(document.querySelector("[data-page=next]")),
   "/": () => {
     const box = document.getElementById("q") ?? document.getElementById("search");
+    const panel = box?.closest("details");
+    if (panel) panel.open = true;
     box?.focus();
     box?.select();
   },

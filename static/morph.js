@@ -5,7 +5,7 @@ import { Idiomorph } from "./idiomorph/idiomorph.esm.js";
 // These stay as they are: forms and their controls, lists that live.js adds to, and the loaded part of an open row.
 const KEPT =
   "form, input, select, textarea, [data-keep], .player, .opened, .live-status, .results:has(> [data-live-order])";
-const KEPT_CLASSES = ["is-selected", "is-zoomed", "is-new", "is-copied", "is-dragging"];
+const KEPT_CLASSES = ["is-selected", "is-zoomed", "is-stuck", "is-new", "is-copied", "is-dragging"];
 const KEPT_ATTRIBUTES = ["open", "aria-expanded", "style"];
 const KEYED = "[data-key], [data-since], [data-mark]";
 const NEW_MS = 2500;

@@ -3,7 +3,7 @@ import { CHOOSE, LIVE, SELECT, SHOW, SYNCED, send } from "./events.js";
 import "./session/zoom.js";
 import "./session/mark-tooltip.js";
 import "./session/marks.js";
-import "./session/timeline-height.js";
+import "./session/sticky-timeline.js";
 import "./session/player.js";
 
 const STATE_AFTER_MS = 120; // between two requests of the state, while the reader steps through the list

@@ -1,10 +1,11 @@
-"""The status of a session (ended, running or abandoned) and its times."""
+"""The status of a session (ended, running or abandoned), its outcome as success or failure, and its times."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
 from django.conf import settings
 
@@ -73,3 +74,50 @@ def session_status(summary: SessionSummary, now: datetime | None = None) -> Stat
     now = now or datetime.now(UTC)
     limit = timedelta(minutes=settings.EVDASH.abandoned_after_min)
     return "abandoned" if now - session_times(summary, now).last.value > limit else "running"
+
+
+SUCCEEDED: Final = frozenset(
+    {"success", "successful", "succeeded", "ok", "passed", "resolved", "solved", "complete", "completed", "done"}
+)
+FAILED: Final = frozenset(
+    {"failure", "fail", "failed", "error", "errored", "unsuccessful", "unresolved", "unsolved"}
+    | {"crash", "crashed", "timeout", "timed out"}
+)
+"""The outcomes of producers that mean success and failure, in lower case. docs/pages.md lists them."""
+ABANDONED: Final = frozenset({"abandoned"})
+
+OutcomeClass = Literal["succeeded", "failed", "abandoned", "other"]
+
+
+def outcome_class(outcome: str) -> OutcomeClass:
+    """Return what a producer's outcome means; "other" for an unknown text.
+
+    Upper and lower case are equal, and so are `_`, `-` and a space. The text up to the first `:`, `;`, `,` or `(`
+    counts.
+    """
+    word = " ".join(re.split(r"[:;,(]", outcome, maxsplit=1)[0].lower().replace("_", " ").replace("-", " ").split())
+    if word in SUCCEEDED:
+        return "succeeded"
+    if word in FAILED:
+        return "failed"
+    return "abandoned" if word in ABANDONED else "other"
+
+
+@dataclass(frozen=True, slots=True)
+class StatusPill:
+    """The context of templates/parts/_status_pill.html. `kind` selects the colour."""
+
+    kind: Literal["running", "succeeded", "failed", "abandoned", "other"]
+    text: str
+    title: str
+
+
+def status_pill(summary: SessionSummary, now: datetime | None = None) -> StatusPill:
+    """Return the status of a session with its colour. The text of an ended session is the producer's outcome."""
+    status = session_status(summary, now)
+    if status == "ended":
+        title = "Outcome from the producer" if summary.outcome else "Ended without an outcome"
+        return StatusPill(outcome_class(summary.outcome), outcome_text(summary), title)
+    if status == "running":
+        return StatusPill("running", status, "No end so far")
+    return StatusPill("abandoned", status, f"No event for {settings.EVDASH.abandoned_after_min} min, and no end")

@@ -24,7 +24,7 @@ from evdash.web import control_characters, formatting
 from evdash.web.clocks import other_redis_time, redis_time
 from evdash.web.input_limits import PARAMETER_MAX_CHARS, PASSWORD_MAX_CHARS, USER_NAME_MAX_CHARS
 from evdash.web.links import session_address, user_address
-from evdash.web.session_status import outcome_text, session_status, session_times
+from evdash.web.session_status import outcome_text, session_times, status_pill
 
 
 def visible(text: object) -> SafeString | str:
@@ -180,11 +180,11 @@ _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "session_address": session_address,
     "other_redis_time": other_redis_time,
     "outcome_text": outcome_text,
-    "session_status": session_status,
     "session_times": session_times,
     "signs": signs,
     "slugify": defaultfilters.slugify,
     "span": formatting.format_duration,
+    "status_pill": status_pill,
     "truncatechars": defaultfilters.truncatechars,
     "user_address": user_address,
     "visible": visible,

@@ -12,9 +12,10 @@ function renew() {
   if (all.length) makeStop(all.find((mark) => mark.matches(".is-selected, :focus")) ?? all[0]);
 }
 
+// The lane is where the server has drawn it: a timeline that is stuck to the window is drawn smaller.
 const placeOf = (mark) => {
-  const box = mark.querySelector(".tick").getBoundingClientRect();
-  return { x: box.left, y: Math.round(box.top) };
+  const tick = mark.querySelector(".tick");
+  return { x: tick.getBoundingClientRect().left, y: Number(tick.ownerSVGElement.getAttribute("y")) };
 };
 
 // The mark of the next lane with marks that is nearest in time.
@@ -22,7 +23,7 @@ function beside(mark, direction) {
   const here = placeOf(mark);
   const there = marks()
     .map((other) => ({ other, ...placeOf(other) }))
-    .filter(({ y }) => (y - here.y) * direction > 4);
+    .filter(({ y }) => (y - here.y) * direction > 0);
   const lane = Math.min(...there.map(({ y }) => Math.abs(y - here.y)));
   const near = there.filter(({ y }) => Math.abs(y - here.y) === lane);
   return near.sort((a, b) => Math.abs(a.x - here.x) - Math.abs(b.x - here.x))[0]?.other;

@@ -5,15 +5,17 @@ import { isTyping } from "../typing.js";
 const LONGEST_PAUSE_MS = 2000; // if "Shorten idle time" is on
 const FRAME_MS = 40; // the least time between two selections
 const LOADING_MS = 5000;
-// Enter opens rows, so Space is free on them.
-const PRESSED_BY_SPACE = "button, [type=checkbox], summary:not(.row > details > summary)";
+// Enter opens rows and the player, so Space is free on them.
+const PRESSED_BY_SPACE = "button, [type=checkbox], summary:not(.row > details > summary, .player-panel > summary)";
 
 const rows = () => [...document.querySelectorAll(".rows > .row")];
 const control = (name) => document.querySelector(`[data-player="${name}"]`);
+const panel = () => control("play")?.closest("details");
 
 let timer = 0;
 let dueAt = 0; // time of the last event that was passed
 let isPlaying = false;
+let isOpen = false; // the panel, also on the next page of the session
 let runs = 0; // a run ends when a later one has started
 let current = null;
 let passed = null; // the selected row, or a later one that was due too soon for a selection
@@ -83,6 +85,7 @@ async function advance() {
 function play() {
   if (isPlaying) return stop("");
   isPlaying = true;
+  panel().open = true;
   dueAt = performance.now();
   write();
   if (!here() && rows().length) choose(rows()[0]);
@@ -130,6 +133,7 @@ document.addEventListener("click", (event) => {
   else if (pressed === "back") step(-1);
   else if (pressed === "forward") step(1);
 });
+document.addEventListener("toggle", (event) => event.target === panel() && (isOpen = panel().open), { capture: true });
 document.addEventListener("input", (event) => {
   if (event.target.dataset?.player !== "scrub") return;
   stop("");
@@ -154,6 +158,7 @@ document.addEventListener(LOADED, placeScrubber);
 document.addEventListener("htmx:afterSettle", (event) => {
   if (event.target.id !== "main") return;
   stop("");
+  if (isOpen && panel()) panel().open = true;
   placeScrubber();
 });
 placeScrubber();

@@ -1,6 +1,6 @@
 // Zoom of the timeline. It is drawn in per cent of its width, so a wider drawing is a closer view. The overview strip
-// shows the part in view.
-import { SHOW } from "../events.js";
+// shows the part in view, and the head of the timeline its times.
+import { SHOW, SYNCED } from "../events.js";
 import { isTyping } from "../typing.js";
 
 const LARGEST = 64;
@@ -26,8 +26,37 @@ function middle() {
   return (place.scrollLeft + place.clientWidth / 2) / place.scrollWidth;
 }
 
+// Return the time at a part of the width, from 0 to 1, between the corners of the scale: "position:milliseconds".
+function timeAt(part) {
+  const corners = drawing()
+    .dataset.zoomScale.split(" ")
+    .map((corner) => corner.split(":").map(Number));
+  const x = part * 100;
+  const after = corners.findIndex(([cornerX]) => cornerX >= x);
+  if (after < 1) return corners.at(after)[1]; // before the first one, or after the last one
+  const [[fromX, from], [toX, to]] = corners.slice(after - 1, after + 1);
+  return toX > fromX ? from + ((to - from) * (x - fromX)) / (toX - fromX) : to;
+}
+
+function timeElement(milliseconds) {
+  const exact = new Date(milliseconds).toISOString();
+  const time = document.createElement("time");
+  time.dateTime = exact;
+  time.dataset.form = "full";
+  time.textContent = exact.slice(0, 19).replace("T", " ");
+  time.title = `${time.textContent} UTC`;
+  return time;
+}
+
+function showRange(place) {
+  const ends = [place.scrollLeft, place.scrollLeft + place.clientWidth];
+  const [start, end] = ends.map((px) => timeElement(timeAt(px / place.scrollWidth)));
+  document.querySelector("[data-zoom-range]").replaceChildren(start, " – ", end);
+}
+
 function showView() {
   const place = frame();
+  if (place) showRange(place);
   const view = document.querySelector("[data-strip-view]");
   if (!place || !view || document.querySelector(".strip-window")) return; // such a strip shows more than the timeline
   const isWhole = zoom === 1;
@@ -62,6 +91,7 @@ document.addEventListener("scroll", (event) => event.target === frame() && showV
   passive: true,
 });
 addEventListener("resize", showView);
+document.addEventListener(SYNCED, showView);
 
 document.addEventListener("keydown", (event) => {
   if (!frame() || event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return;

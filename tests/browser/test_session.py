@@ -9,10 +9,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 from time import time
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from evdash.config.environment import CHECKOUT
 from evdash.streams.client import open_client
@@ -88,6 +89,10 @@ def mark(page: Page, entry_id: str) -> Locator:
 
 def state(page: Page) -> Locator:
     return page.locator("#session-state")
+
+
+def open_player(page: Page) -> None:
+    page.locator(".session-bar").get_by_text("Player", exact=True).click()
 
 
 def is_selected(page: Page, entry_id: str) -> None:
@@ -231,6 +236,7 @@ def test_a_session_within_a_gap_is_read_on_to_both_ends(
 def test_the_player_goes_from_event_to_event(page: Page, publisher: Publisher, session: str) -> None:
     ids = story(publisher, session)
     page.goto(f"/sessions/{session}/")
+    open_player(page)
     page.get_by_role("combobox", name="Speed").select_option("100")
     page.keyboard.press(" ")
     expect(page.locator("[data-player=says]")).to_have_text("End of the session")
@@ -257,6 +263,7 @@ def test_what_is_selected_is_never_covered(page: Page, publisher: Publisher, ses
     ids = many(publisher, session, 60)
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(f"/sessions/{session}/")
+    open_player(page)
 
     def is_seen(entry_id: str) -> None:
         is_selected(page, entry_id)
@@ -293,6 +300,92 @@ def test_the_state_stands_right_below_the_picture_however_high_that_is(
     wait_until(lambda: distance() == pytest.approx(12, abs=1))
 
 
+@pytest.mark.parametrize(("width", "at_most"), [(1440, 340), (400, 700)])
+def test_the_events_begin_high_up_on_the_page(
+    page: Page, publisher: Publisher, session: str, width: int, at_most: int
+) -> None:
+    ids = story(publisher, session)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"/sessions/{session}/")
+    first = row(page, ids[0]).bounding_box()
+    assert first
+    assert first["y"] <= at_most
+
+
+def test_on_a_scrolled_page_the_timeline_is_small_and_moves_nothing(
+    page: Page, publisher: Publisher, session: str
+) -> None:
+    ids = many(publisher, session, 60)
+    publisher.publish("tool.called", session, "the reader", tool="track", call_id="c1")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"/sessions/{session}/")
+    timeline = page.locator(".timeline")
+    expect(timeline).not_to_have_class(re.compile("is-stuck"))
+    height = page.evaluate("document.documentElement.scrollHeight")
+    before = row(page, ids[50]).bounding_box()
+    page.mouse.wheel(0, 600)
+    expect(timeline).to_have_class(re.compile("is-stuck"))
+    box, after = timeline.bounding_box(), row(page, ids[50]).bounding_box()
+    assert box
+    assert before
+    assert after
+    assert box["y"] + box["height"] == pytest.approx(64, abs=1)
+    assert page.evaluate("document.documentElement.scrollHeight") == height
+    assert before["y"] - after["y"] == pytest.approx(page.evaluate("scrollY"), abs=1)
+    for each in (mark(page, ids[0]).locator(".tick"), page.locator(".mark .tick").last, page.locator(".ticks")):
+        place = each.bounding_box()
+        assert place
+        assert place["y"] >= 0
+        assert place["y"] + place["height"] <= 64
+    page.mouse.wheel(0, -600)
+    expect(timeline).not_to_have_class(re.compile("is-stuck"))
+
+
+def test_the_player_stays_open_on_the_next_view(page: Page, publisher: Publisher, session: str) -> None:
+    story(publisher, session)
+    page.goto(f"/sessions/{session}/")
+    expect(page.get_by_role("button", name="Play", exact=True)).to_be_hidden()
+    open_player(page)
+    page.get_by_role("link", name="Conversation").click()
+    expect(page.locator(".rows-as-conversation")).to_have_count(1)
+    expect(page.get_by_role("combobox", name="Speed")).to_be_visible()
+
+
+def test_menus_close_with_escape_and_the_filter_opens_by_its_key(
+    page: Page, publisher: Publisher, session: str
+) -> None:
+    story(publisher, session)
+    page.goto(f"/sessions/{session}/")
+    more = page.locator(".more-menu")
+    more.get_by_text("More", exact=True).click()
+    expect(more.get_by_role("link", name="Markdown")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(more.get_by_role("link", name="Markdown")).to_be_hidden()
+    more.get_by_text("More", exact=True).click()
+    page.locator(".list-order").click()
+    expect(more.get_by_role("link", name="Markdown")).to_be_hidden()
+    expect(page.locator("#q")).to_be_hidden()
+    page.keyboard.press("/")
+    expect(page.locator("#q")).to_be_focused()
+
+
+def test_the_menus_work_without_javascript(
+    browser: Browser, running: Running, signed_in: Path, publisher: Publisher, session: str
+) -> None:
+    story(publisher, session)
+    context = browser.new_context(base_url=running.address, storage_state=signed_in, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"/sessions/{session}/")
+    expect(page.locator("#q")).to_be_hidden()
+    page.locator(".session-bar").get_by_text("Filter", exact=True).first.click()
+    expect(page.locator("#q")).to_be_visible()
+    expect(page.locator(".player-panel > summary")).to_be_hidden()
+    page.locator(".session-bar").get_by_text("More", exact=True).click()
+    page.get_by_role("link", name="Add note").click()
+    expect(page.locator("#notes textarea")).to_be_visible()
+    context.close()
+
+
 def test_on_a_narrow_screen_the_state_is_a_line_that_opens(page: Page, publisher: Publisher, session: str) -> None:
     ids = story(publisher, session)
     page.set_viewport_size({"width": 400, "height": 800})
@@ -317,12 +410,13 @@ def test_the_keys_do_what_they_are_said_to_wherever_the_focus_is(
 ) -> None:
     ids = story(publisher, session)
     page.goto(f"/sessions/{session}/")
+    open_player(page)
     page.get_by_role("combobox", name="Speed").select_option("100")
     page.keyboard.press("j")
     expect(row(page, ids[0]).locator("summary")).to_be_focused()
     page.keyboard.press(" ")
     expect(page.locator("[data-player=says]")).to_have_text("End of the session")
-    expect(page.locator("details[open]")).to_have_count(0)
+    expect(page.locator(".rows details[open]")).to_have_count(0)
     page.get_by_role("checkbox", name="Shorten idle time").focus()
     page.keyboard.press("k")
     is_selected(page, ids[-2])
@@ -354,6 +448,7 @@ def test_at_any_speed_the_pace_is_kept_and_the_state_follows(page: Page, running
           }).observe(document.getElementById("session-state"), { childList: true, subtree: true });
         }"""
     )
+    open_player(page)
     page.get_by_role("combobox", name="Speed").select_option("5")
     began = time()
     page.get_by_role("button", name="Play").click()
@@ -381,7 +476,7 @@ def test_the_picture_is_one_stop_of_the_tab_key_and_arrows_go_through_it(
     page.goto(f"/sessions/{session}/")
     marks = page.locator("[data-timeline] .mark")
     expect(page.locator("[data-timeline] .mark[tabindex='0']")).to_have_count(1)
-    page.get_by_role("link", name="Skip timeline").focus()
+    page.get_by_role("button", name="Reset zoom").focus()
     page.keyboard.press("Tab")
     expect(marks.first).to_be_focused()
     expect(page.locator(".mark-card")).to_be_visible()
@@ -407,18 +502,18 @@ def test_a_watched_path_keeps_its_history_and_stands_in_the_address(
     ids = story(publisher, session)
     page.goto(f"/sessions/{session}/?at={ids[4]}")
     state(page).get_by_text("Counts and totals").click()
-    state(page).get_by_role("link", name="Watch tokens.total", exact=True).click()
+    state(page).get_by_role("link", name="Watch Tokens › Total", exact=True).click()
     pinned = state(page).locator(".pinned")
-    expect(pinned).to_contain_text("tokens.total")
+    expect(pinned).to_contain_text("Tokens › Total")
     expect(pinned.locator(".pin-values li")).to_have_text(["11", "5", "0"])
     expect(pinned.locator("polyline")).to_have_count(1)
     page.wait_for_url("**pin=tokens.total*")
     page.reload()
-    expect(pinned).to_contain_text("tokens.total")
+    expect(pinned).to_contain_text("Tokens › Total")
     page.keyboard.press("j")
     is_selected(page, ids[5])
-    expect(pinned).to_contain_text("tokens.total")
-    state(page).get_by_role("link", name="Stop watching tokens.total").click()
+    expect(pinned).to_contain_text("Tokens › Total")
+    state(page).get_by_role("link", name="Stop watching Tokens › Total").click()
     expect(pinned).to_have_count(0)
 
 
@@ -428,6 +523,7 @@ def test_another_reading_keeps_what_is_selected_and_watched(page: Page, publishe
     for number in (0, 1, 2):
         page.keyboard.press("j")
         is_selected(page, ids[number])
+    open_player(page)
     page.locator("[data-player=scrub]").fill("40")
     is_selected(page, ids[40])
     expect(state(page)).to_contain_text("State after event 41")
@@ -441,7 +537,7 @@ def test_another_reading_keeps_what_is_selected_and_watched(page: Page, publishe
         is_selected(page, ids[40])
         expect(row(page, ids[40])).to_be_in_viewport()
         expect(page).to_have_url(re.compile(rf"(?=.*vs={ids[40]})(?=.*pin=tokens.total)(?=.*[?&]q=)"))
-        expect(state(page).locator(".pinned")).to_contain_text("tokens.total")
+        expect(state(page).locator(".pinned")).to_contain_text("Tokens › Total")
     assert "view=" not in page.url
 
 
@@ -468,6 +564,9 @@ def test_a_closer_look_at_the_picture_and_back(page: Page, publisher: Publisher,
     assert closer
     assert closer["width"] == pytest.approx(whole["width"] * 2, abs=2)
     expect(page.locator(".strip")).to_be_visible()
+    page.keyboard.press("0")
+    page.get_by_role("button", name="Zoom in").click()
+    assert drawing.bounding_box() == closer
     mark(page, ids[5]).focus()
     expect(page.locator(".mark-card")).to_contain_text("The parcel service does not answer")
     page.keyboard.press("0")
@@ -504,6 +603,14 @@ def test_a_drag_that_begins_on_a_mark_looks_closer_and_selects_nothing(
     assert whole
     assert closer
     assert closer["width"] == pytest.approx(whole["width"] * 5 / 2, rel=0.1)
+    seen = [mark(page, ids[n]).locator(".tick").evaluate("it => it.getBoundingClientRect().x") for n in (1, 3)]
+    room = page.locator("[data-zoom-room]").bounding_box()
+    assert room
+    assert [seen[0] - room["x"], seen[1] - room["x"]] == pytest.approx([0, room["width"]], abs=8)
+    stated = page.locator("[data-zoom-range] time").evaluate_all(
+        "times => times.map(time => Date.parse(time.dateTime))"
+    )
+    assert stated[1] - stated[0] == pytest.approx(20_000, abs=2_000)
     expect(page.locator(".is-selected")).to_have_count(0)
     mark(page, ids[2]).click()
     is_selected(page, ids[2])
@@ -539,6 +646,7 @@ def test_the_policy_refuses_nothing_that_a_session_page_does(page: Page, publish
     is_selected(page, ids[2])
     page.keyboard.press(".")
     is_selected(page, ids[3])
+    open_player(page)
     page.get_by_role("combobox", name="Speed").select_option("100")
     page.get_by_role("button", name="Play").click()
     expect(page.locator("[data-player=says]")).to_have_text("End of the session")

@@ -112,7 +112,7 @@ def test_a_group_is_new_if_its_first_error_is_in_the_last_day_and_others_are_old
     def new(**parameters: str) -> list[str]:
         page = parse_page(browser.get("/errors/", {"q": query, **parameters}))
         rows = page.all(".error-groups tbody tr")
-        return [row.css_first(".group-title").text(strip=True) for row in rows if row.css(".pill-new")]
+        return [row.css_first(".group-title").text(strip=True) for row in rows if row.css(".pill.is-new")]
 
     assert new() == ["young"]
     assert new(until="2d") == []

@@ -246,7 +246,7 @@ def test_a_session_shows_its_facts_its_timeline_and_its_events_in_order(filled: 
     ]
     assert {
         "User": "grace",
-        "Length": "5 s",
+        "Duration": "5 s",
         "Events": "6",
         "Errors": "1",
         "Tokens": "10",

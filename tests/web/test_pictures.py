@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,9 +15,19 @@ from evdash.events.text import one_line
 from evdash.web.charts.axis import Scale
 from evdash.web.charts.calendar import calendar
 from evdash.web.charts.histogram import histogram_picture, time_ticks
-from evdash.web.charts.timeline import APART_AT_LEAST, LANE_HEIGHT, SAME_PLACE, Timeline, places, timeline
+from evdash.web.charts.timeline import (
+    APART_AT_LEAST,
+    BAR_HEIGHT,
+    LANE_HEIGHT,
+    SAME_PLACE,
+    TOOL_LANES_MAX,
+    Timeline,
+    cut_in_middle,
+    places,
+    timeline,
+)
 from evdash.web.control_characters import escape_control_chars_html, escape_control_chars_text
-from evdash.web.event_display.calls import calls_among
+from evdash.web.event_display.calls import KnownEnd, calls_among
 from evdash.web.formatting import format_age, format_duration, format_milliseconds, format_percent, format_size
 from tests.builders import event
 
@@ -115,7 +126,7 @@ def test_a_latency_is_a_bar_that_ends_with_its_event_and_other_events_are_ticks(
     tick, bar = picture.marks
     assert tick.bar_width == 0
     assert (bar.x, bar.bar_x, bar.bar_width) == (99, 50, 49)
-    assert tick.y < bar.y == LANE_HEIGHT * 1.5 - 6
+    assert tick.y < bar.y == LANE_HEIGHT * 1.5 - BAR_HEIGHT / 2
 
 
 def test_a_call_and_its_return_are_joined() -> None:
@@ -126,6 +137,79 @@ def test_a_call_and_its_return_are_joined() -> None:
     (joined,) = picture.spans
     assert (joined.x, joined.width, joined.is_error) == (1, 98, True)
     assert joined.title == "find, 2 s from call to return"
+
+
+def calls_of(*tools: str) -> list[Event]:
+    return [
+        each
+        for n, tool in enumerate(tools)
+        for each in (
+            at(2_000 * n, type="tool.called", tool=tool, call_id=f"c{n}"),
+            at(2_000 * n + 1_000, type="tool.returned", tool="", call_id=f"c{n}"),
+        )
+    ]
+
+
+def test_each_tool_has_a_lane_by_its_name_and_lanes_without_events_are_left_out() -> None:
+    long_name = "update_reservation_flights_of_booking"
+    said = at(9_000, role="assistant", agent="main")
+    other = at(9_500, role="assistant", agent="billing")
+    picture = timeline(
+        [*calls_of("find", long_name), at(8_000), said, other, at(9_900, type="memory.cleared")],
+        calls_among(calls_of("find", long_name), end=None),
+        agent="main",
+    )
+    assert picture is not None
+    names = ["User", "Assistant", "find", long_name, "Memory", "Sub-agents"]
+    assert [lane.name for lane in picture.lanes] == names
+    assert [lane.label for lane in picture.lanes][3] == "update_res…f_booking"
+    assert picture.height == LANE_HEIGHT * len(names)
+    rows = {lane.middle - BAR_HEIGHT / 2: lane.name for lane in picture.lanes}
+    assert [rows[span.y] for span in picture.spans] == ["find", long_name]
+    assert [rows[mark.y] for mark in picture.marks][:4] == ["find", "find", long_name, long_name], (
+        "a return has the lane of its call"
+    )
+
+
+def test_the_most_frequent_tools_have_a_lane_and_the_others_share_one() -> None:
+    tools = [f"tool_{n}" for n in range(TOOL_LANES_MAX)]
+    assert [lane.label for lane in drawn(*calls_of(*tools)).lanes] == tools
+    rare = ["once", "once_more"]
+    picture = drawn(*calls_of(*rare, *tools[1:], *tools[1:]))
+    assert [lane.label for lane in picture.lanes] == [*tools[1:], "Other tools (2)"]
+    assert picture.other_tools == tuple(rare)
+    assert picture.lanes[-1].name == "Other tools (2): once, once_more"
+
+
+def test_the_present_of_a_running_session_is_the_end_of_its_timeline() -> None:
+    call = at(1_000, type="tool.called", tool="find", call_id="c")
+    events = [at(0), call]
+    now = datetime.fromtimestamp((START_MS + 11_000) / 1000, UTC)
+    waiting = calls_among(events, end=KnownEnd(call, now, "running"))
+    picture = timeline(events, waiting, now=now)
+    assert picture is not None
+    assert picture.now is not None
+    assert (picture.now.x, picture.now.title) == (99, "Now: 16:00:11 UTC")
+    (span,) = picture.spans
+    assert span.x + span.width == pytest.approx(99)
+    ended = timeline(events, waiting)
+    assert ended is not None
+    assert ended.now is None
+
+
+def test_a_scale_tells_the_time_of_every_position() -> None:
+    picture = drawn(*(at(1_000 * n) for n in range(10)), *(at(7_200_000 + 1_000 * n) for n in range(10)))
+    corners = [tuple(map(float, corner.split(":"))) for corner in picture.scale.split()]
+    assert (corners[0], corners[-1]) == ((1, START_MS), (99, START_MS + 7_209_000))
+    assert corners == sorted(corners)
+    assert corners[1][0] == picture.idle[0].x
+
+
+@given(st.text(min_size=1), st.integers(3, 40))
+def test_a_name_cut_in_the_middle_keeps_its_ends(text: str, chars: int) -> None:
+    cut = cut_in_middle(text, chars)
+    assert len(cut) == min(len(text), chars)
+    assert (cut[0], cut[-1]) == (text[0], text[-1])
 
 
 def test_a_long_idle_stretch_is_collapsed_and_says_how_long_it_was() -> None:

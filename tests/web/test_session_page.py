@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import time
+from dataclasses import replace
 from urllib.parse import parse_qs, urlencode
 
 import pytest
 from django.http import HttpResponse
 from django.test import Client
+from pytest_django.fixtures import Settings
 
+from evdash.config.environment import CHECKOUT
 from evdash.eventlog import session_snapshots
 from evdash.eventlog.gaps import record_gap
 from evdash.eventlog.group_progress import lock_positions
@@ -19,6 +22,7 @@ from evdash.events.decoding import decode
 from evdash.events.entry import Entry, EntryId
 from evdash.web.event_display.row import render_row
 from evdash.web.pages.session import state_panel, timeline
+from evdash.web.session_status import FAILED, SUCCEEDED
 from tests.builders import STREAM, entry
 from tests.web.conftest import Index, Write
 from tests.web.parsed_page import Page, parse_page
@@ -42,8 +46,8 @@ def listed_ids(page: Page) -> list[str]:
 
 
 def caption(page: Page) -> list[str]:
-    """Return the sentences below the timeline."""
-    return page.texts(".timeline figcaption")
+    """Return the sentences above the timeline."""
+    return page.texts(".timeline-note")
 
 
 def test_a_call_without_a_return_is_drawn_open_and_told(browser: Client, write: Write) -> None:
@@ -190,7 +194,7 @@ def test_a_call_written_twice_has_its_return(browser: Client, write: Write) -> N
 
 def test_a_session_that_nobody_ended_was_left_after_a_while(browser: Client, write: Write) -> None:
     write(event(0, type="message.added"))
-    assert session(browser).texts(".facts-head .abandoned") == ["abandoned"]
+    assert session(browser).texts(".facts-head .pill-abandoned") == ["abandoned"]
     write(entry(f"{round(time.time() * 1000)}-0", type="message.added", session_id="now"))
     page = parse_page(browser.get("/sessions/"))
     assert page.cells("table", "Session", "Outcome") == [("now", "running"), ("s u", "abandoned")]
@@ -199,7 +203,7 @@ def test_a_session_that_nobody_ended_was_left_after_a_while(browser: Client, wri
 def test_an_outcome_of_the_producer_does_not_read_like_a_status(browser: Client, write: Write) -> None:
     write(event(0, type="session.started"), event(1, type="session.ended", outcome="abandoned"))
     assert session(browser).facts["Outcome"] == "ended: abandoned"
-    assert session(browser).values("title", ".facts-head dd bdi") == ["Outcome from the producer"]
+    assert session(browser).values("title", ".facts-head .pill") == ["Outcome from the producer"]
     listed = parse_page(browser.get("/sessions/"))
     assert listed.cells("table", "Session", "Outcome") == [("s u", "ended: abandoned")]
     write(event(2, type="session.ended", outcome="resolved"))
@@ -239,9 +243,9 @@ def test_where_clocks_differ_both_are_told_and_the_status_goes_by_the_one_that_i
         )
     )
     page = session(browser)
-    assert page.texts(".facts-head .running") == ["running"]
-    outcome, started, length = (page.definitions[term] for term in ("Outcome", "Started", "Length"))
-    assert re.fullmatch(r"running ?, last event \d+ s ago \(Redis\)", outcome[0])
+    assert page.texts(".facts-head .pill-running") == ["running"]
+    outcome, started, length = (page.definitions[term] for term in ("Outcome", "Started", "Duration"))
+    assert re.fullmatch(r"running last event \d+ s ago \(Redis\)", outcome[0])
     assert outcome[1:] == ["2025-11-21 10:00:09 (producer)"]
     assert re.fullmatch(r"[\d-]{10} [\d:]{8} \(Redis\)", started[0])
     assert started[1:] == ["2025-11-21 10:00:00 (producer)"]
@@ -458,8 +462,8 @@ def test_each_reading_has_every_event_and_keeps_the_place(long: Client, view: st
 def test_the_state_after_an_event_and_what_it_changed(long: Client) -> None:
     page = session(long, f"?part=state&at={at(100)}&pin=totals.tool_calls")
     assert page.texts(".state-head h2") == ["State after event 101"]
-    assert page.texts(".changes > ul code") == ["tool_calls"]
-    assert watched(page) == [("totals.tool_calls", "1")]
+    assert page.texts(".changes > ul .change-title") == ["Tool calls"]
+    assert watched(page) == [("Totals › Tool calls", "1")]
     panel = long.get(f"/sessions/s/?part=state&at={at(100)}", headers={"HX-Request": "true"}).content.decode()
     assert panel.lstrip().startswith("<div data-state-query")
     against = session(long, f"?part=state&at={at(100)}&vs={at(98)}")
@@ -469,7 +473,7 @@ def test_the_state_after_an_event_and_what_it_changed(long: Client) -> None:
 
 def watched(panel: Page) -> list[tuple[str, str]]:
     """Return the watched paths of a state panel with their values."""
-    return panel.pairs(".pinned code", ".pinned p .value")
+    return panel.pairs(".pinned .pin-name", ".pinned p .value")
 
 
 def test_a_watched_path_has_a_history_in_a_long_session_and_says_from_where_on(
@@ -480,7 +484,7 @@ def test_a_watched_path_has_a_history_in_a_long_session_and_says_from_where_on(
     for since in ("events 1 to 461", "last 161 events (from event 301)"):
         page = session(long, f"?part=state&at={at(460)}&pin=totals.tool_calls")
         assert page.texts(".pins h3") == [f"Watched {since}"]
-        assert watched(page) == [("totals.tool_calls", "2")]
+        assert watched(page) == [("Totals › Tool calls", "2")]
 
 
 def test_links_of_the_state_keep_reading_filter_and_what_is_compared(long: Client) -> None:
@@ -494,6 +498,90 @@ def test_links_of_the_state_keep_reading_filter_and_what_is_compared(long: Clien
     assert others
     assert all(link == kept | {"at": link["at"]} for link in others)
     assert sum("vs" not in link for link in links) == 1  # the one that ends the comparison
+
+
+def test_only_streams_of_the_session_are_offered_and_only_if_there_are_several(
+    browser: Client, write: Write, settings: Settings
+) -> None:
+    settings.EVDASH = replace(settings.EVDASH, streams=(STREAM, "other", "third"))
+    write(entry("1-1", type="a", session_id="s"), entry("2-1", stream="other", type="a", session_id="s"))
+    write(entry("3-1", type="a", session_id="t"))
+    assert session(browser).texts(".stream-choice a") == ["All streams", STREAM, "other"]
+    assert not parse_page(browser.get("/sessions/t/")).has(".stream-choice")
+    assert parse_page(browser.get("/events/")).texts(".stream-choice a") == ["All streams", STREAM, "other", "third"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "colour"),
+    [
+        ("resolved", "succeeded"),
+        ("SUCCESS", "succeeded"),
+        ("failed: no seats, twice", "failed"),
+        ("timed_out", "failed"),
+        ("unresolved", "failed"),
+        ("abandoned", "abandoned"),
+        ("handed over", "other"),
+        ("not resolved", "other"),
+        ("", "other"),
+    ],
+)
+def test_an_outcome_has_its_colour_on_both_pages_and_keeps_its_text(
+    browser: Client, write: Write, outcome: str, colour: str
+) -> None:
+    write(event(0, type="session.started"), event(1, type="session.ended", outcome=outcome))
+    for page in (session(browser), parse_page(browser.get("/sessions/"))):
+        [pill] = page.texts(f"span.pill-{colour}")
+        assert pill.removeprefix("ended: ") == (outcome or "ended")
+
+
+def test_the_documentation_lists_the_outcomes_of_each_colour() -> None:
+    text = (CHECKOUT / "docs/pages.md").read_text()
+    listed = {
+        colour: set(re.findall(r"`([^`]+)`", cell)) for colour, cell in re.findall(r"\| (Green|Red) \| (.+?) \|", text)
+    }
+    assert listed == {"Green": SUCCEEDED, "Red": FAILED}
+
+
+def test_a_session_says_whether_it_is_complete_and_why(browser: Client, write: Write, index: Index) -> None:
+    write(event(0, type="session.started", agent="a", agent_version="2.1"), event(9, type="session.ended"))
+    index()
+    page = session(browser)
+    assert page.texts(".completeness-badge > summary") == ["Complete"]
+    assert page.facts["Agent"] == "a 2.1"
+    gap = EntryId.parse(at(5))
+    record_gap(lock_positions("evdash-audit", [STREAM])[STREAM], Gap.Kind.REMOVED, gap, gap, 1)
+    page = session(browser)
+    assert page.texts(".completeness-badge > summary") == ["Possibly incomplete"]
+    assert "1 gap" in page.texts(".completeness-badge > p")[0]
+
+
+def test_the_filter_is_open_if_it_is_in_use(browser: Client, write: Write) -> None:
+    write(event(0, type="session.started"), event(1, type="message.added", role="user"))
+    assert not session(browser).has(".filter-panel[open]")
+    for query, status in (("q=type:message.added", 200), ("by=type", 200), ("q=nokey:1", 400)):
+        assert session(browser, f"?{query}", status).has(".filter-panel[open]")
+
+
+def test_the_state_is_in_words_with_times_and_units(browser: Client, write: Write) -> None:
+    write(
+        event(0, type="session.started"),
+        event(1, type="tool.called", tool="track", call_id="c1", arguments='{"order": {"id": 7}}'),
+        event(3, type="tool.returned", tool="track", call_id="c1", result="Bremen"),
+    )
+    called = session(browser, f"?part=state&at={at(1)}")
+    assert '{ "order": { "id": 7 } }' in called.texts(".changes .is-json")
+    assert '"order": {\n    "id": 7' in called.html.replace("&#34;", '"')
+    panel = session(browser, "?part=state&pin=lifecycle.started_us&pin=folded&pin=tool_calls")
+    changes = dict(panel.pairs(".changes .change-values .node-name", ".changes .change-values ins"))
+    assert changes["Status"] == "returned"
+    assert changes["Duration"] == "2 s"
+    assert changes["Returned at"] == at(3)
+    tree = dict(panel.pairs(".whole-state .leaf > .node-name", ".whole-state .leaf > .value"))
+    assert tree["Started"] == "2025-11-24 16:00:00.000 UTC"
+    assert {"Folded", "At", "Session id", "Start is said", "Events missing before"}.isdisjoint(tree)
+    assert panel.values("class", ".whole-state .leaf > .value").count("value is-time") >= 2
+    assert watched(panel)[:2] == [("Session › Started", "2025-11-24 16:00:00.000 UTC"), ("Folded", "3")]
+    assert "lifecycle.started_us" in panel.values("title", ".pin-name")
 
 
 @pytest.mark.parametrize("indexed", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from colorsys import rgb_to_hls
 from itertools import product
 
 import pytest
@@ -56,6 +57,16 @@ def test_every_sign_that_is_used_is_drawn() -> None:
 def test_every_category_has_a_colour() -> None:
     classes = set(re.findall(r"^\.category-([\w-]+) \{\s+--category: var\(--", TOKENS_CSS, re.MULTILINE))
     assert {category.name for category in SHOWN_CATEGORIES} <= classes
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_no_category_has_a_hue_of_errors(scheme: int) -> None:
+    categories = {name: colours[scheme] for name, colours in TOKENS.items() if name.startswith("category-")}
+    assert len(categories) > 10
+    for name, colour in categories.items():
+        red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+        hue = rgb_to_hls(red, green, blue)[0] * 360
+        assert 20 < hue < 340, f"{name} has the hue {hue:.0f}°"
 
 
 def test_no_template_trusts_data() -> None:

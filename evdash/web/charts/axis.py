@@ -35,6 +35,12 @@ class Scale:
             x, at_us = x + self.zigzag, end
         return round(x + (moment_us - at_us) * self.per_us, 3) if self.per_us else round(max(x, 50.0), 3)
 
+    @property
+    def corners(self) -> tuple[tuple[float, int], ...]:
+        """The ends of the straight parts of the map, each with its position and time, in the order of time."""
+        moments = [self.start_us, *(moment for gap in self.gaps for moment in gap), self.end_us]
+        return tuple((self.x(moment), moment) for moment in moments)
+
     def idle_after(self, moment_us: int) -> float:
         """Return the start of the next collapsed period after a time, in per cent; 100 if there is none."""
         return next((self.x(start) for start, _ in self.gaps if start >= moment_us), 100.0)

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evdash.eventlog.gaps import GAPS_MAX
+from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Coverage, MissingEntries, MissingInAll
+from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.event_types import type_of
 from evdash.events.summaries import SessionSummary, UserSummary
@@ -59,11 +61,18 @@ def _marked(gaps: int) -> str:
     return "It is marked" if gaps == 1 else "They are marked"
 
 
+def gaps_of_session(reader: Reader, facts: SessionSummary) -> tuple[MissingEntries, ...]:
+    """Return the gaps that may include events of the session: without an end, also those after its last event."""
+    return reader.gaps(facts.first_id.previous(), facts.last_id if facts.ended else EntryId.MAX)
+
+
 def session_completeness(
     facts: SessionSummary, first: Event | None, coverage: Coverage, gaps: Sequence[MissingEntries]
 ) -> Completeness:
-    """Return whether an export has all events of the session. `gaps` are those that may include events of it."""
+    """Return whether evdash has all events of the session. `gaps` are those that may include events of it."""
     doubts = ["These events are sandbox copies. A sandbox has only copied entries."] if coverage.is_of_copies else []
+    if coverage.unreachable:
+        doubts.append("Possibly incomplete: Redis is unreachable, so newer events may be missing.")
     if gaps:
         number = f"{GAPS_MAX} or more gaps" if len(gaps) >= GAPS_MAX else format_count(len(gaps), "gap")
         doubts.append(

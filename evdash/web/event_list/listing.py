@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from evdash.eventlog.reader import Reader
@@ -47,19 +48,21 @@ def listing(
     query: ListQuery,
     *,
     facts: SessionSummary | UserSummary | None = None,
+    streams: Sequence[str] | None = None,
     with_histogram: bool = True,
     with_breakdown: bool = True,
 ) -> Listing:
     """Return the list for a query. With an invalid filter the list is empty.
 
-    `facts` are the counts over all events of the page's scope. Without a user's filter they replace the summary's
-    counts, which have an upper bound.
+    `streams` are those to choose from, by default all. `facts` are the counts over all events of the page's scope.
+    Without a user's filter they replace the summary's counts, which have an upper bound.
     """
     chosen, oldest_first = query.filter, query.oldest_first
+    streams = reader.streams if streams is None else streams
     if chosen.problem:
         nothing = EventPage((), None, None, None, {})
         return Listing(
-            filter_bar(query, streams=reader.streams),
+            filter_bar(query, streams=streams),
             replace(row_list(nothing, query), live_query=None),
             None,
             nothing,
@@ -71,7 +74,7 @@ def listing(
         summary = replace(summary, events=Count(facts.events), errors=Count(facts.errors))
     bar = filter_bar(
         query,
-        streams=reader.streams,
+        streams=streams,
         summary=summary,
         of=without_errors_only(reader, chosen),
         with_histogram=with_histogram,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,9 +22,17 @@ from evdash.events.text import one_line
 from evdash.web.event_display.calls import KnownEnd
 from evdash.web.formatting import format_count, format_milliseconds
 from evdash.web.pages.session.query import SessionPageQuery
+from evdash.web.pages.session.state_values import (
+    VALUE_CHARS,
+    ShownValue,
+    is_bookkeeping,
+    label_of,
+    path_in_words,
+    pretty_json,
+    shown_value,
+)
 from evdash.web.session_status import session_status
 
-VALUE_CHARS: Final = 160
 _POSITION: Final = re.compile(r"(\d+-\d+)@")
 # Fields with the name of a row, and fields with its text. The first non-empty one is used.
 _NAMES: Final = ("tool", "role", "type")
@@ -34,13 +41,13 @@ _WORDS: Final = ("beginning", "query", "arguments", "text", "sentence", "reason"
 
 @dataclass(frozen=True, slots=True)
 class ChangeLine:
-    """One difference, as a line. `name` is the path within its group; "" for the group itself."""
+    """One difference, as a line. `name` is the path within its group, in words; "" for the group itself."""
 
     kind: Literal["added", "removed", "changed"]
     name: str
-    path: str
-    before: str
-    after: str
+    path: str  # in words
+    before: ShownValue | None
+    after: ShownValue | None
     pin: str  # URL that also watches this path; "" if it cannot
 
 
@@ -49,7 +56,8 @@ class ChangeGroup:
     """The differences in one row of a list, or in one part of the state."""
 
     kind: Literal["added", "removed", "changed"]
-    title: str
+    title: str  # its path, in words
+    path: str
     label: str  # of the row
     address: str  # URL of the page at the row's event; "" if it is not a row
     lines: tuple[ChangeLine, ...]
@@ -63,14 +71,6 @@ def change_groups(
     for change in changes:
         gathered.setdefault(_row_of(change.path), []).append(change)
     return tuple(_group(path, group_changes, earlier, later, query) for path, group_changes in gathered.items())
-
-
-def short(value: Any) -> str:
-    """Return a value in one line of at most VALUE_CHARS characters."""
-    if isinstance(value, Mapping):
-        shown = {key: each for key, each in value.items() if each not in ("", None, {})}
-        return one_line(", ".join(f"{key} {short(each)}" for key, each in shown.items()), VALUE_CHARS) or "{}"
-    return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), VALUE_CHARS)
 
 
 def _row_of(path: Path) -> Path:
@@ -91,7 +91,8 @@ def _group(
     kind = changes[0].kind if len(changes) == 1 and changes[0].path == path else "changed"
     return ChangeGroup(
         kind=kind,
-        title=path_text(path[:-1] if position else path),
+        title=path_in_words(path[:-1] if position else path),
+        path=path_text(path[:-1] if position else path),
         label=_label(row) if position else "",
         address=query.around(EntryId.parse(position[1])) if position else "",
         lines=tuple(_line(change, path, query) for change in changes),
@@ -99,15 +100,21 @@ def _group(
 
 
 def _line(change: StateChange, group: Path, query: SessionPageQuery) -> ChangeLine:
-    # The label describes an added or removed row.
-    is_row = change.path == group and _POSITION.match(group[-1])
-    inside = change.path[len(group) :]
+    # The label describes an added or removed row. The arguments of a call are more than a label can have.
+    is_row = bool(change.path == group and _POSITION.match(group[-1]))
+    before = after = None
+    if is_row and change.kind == "added":
+        arguments = change.after.get("arguments", "") if isinstance(change.after, Mapping) else ""
+        after = pretty_json(arguments)
+    elif not is_row:
+        before = shown_value(change.path, change.before) if change.kind != "added" else None
+        after = shown_value(change.path, change.after) if change.kind != "removed" else None
     return ChangeLine(
         change.kind,
-        path_text(inside),
-        path_text(change.path),
-        "" if change.kind == "added" or is_row else short(change.before),
-        "" if change.kind == "removed" or is_row else short(change.after),
+        path_in_words(change.path, start=len(group)),
+        path_in_words(change.path),
+        before,
+        after,
         query.pinned(change.path) if change.kind != "removed" and not is_row else "",
     )
 
@@ -178,10 +185,11 @@ def _open_call(
 CHANGES_SHOWN: Final = 60
 ROWS_SHOWN: Final = 30  # of each list of the state, the newest
 VALUES_SHOWN: Final = 6
+_ROW_CHARS: Final = 48
 HISTORY_EVENTS: Final = 1_000  # minimum history of watched paths, if the session has as many events
 _DEPTH_OPEN: Final = 2
-# Paths that every event changes, which are of no interest to readers.
-_BOOKKEEPING: Final = frozenset({("folded",), ("at",), ("lifecycle", "last_us"), ("totals", "events")})
+# A count that every event changes.
+_EVENT_COUNT: Final = ("totals", "events")
 # Sums, which follow from the other changes.
 _COUNTS: Final = frozenset({"totals", "tokens", "latency", "participants"})
 
@@ -190,16 +198,17 @@ _COUNTS: Final = frozenset({"totals", "tokens", "latency", "participants"})
 class Value:
     """A value of a watched path, from this event on."""
 
-    text: str
+    shown: ShownValue
     address: str  # of the page at the event
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A watched path."""
+    """A watched path. `name` has it in words."""
 
+    name: str
     path: str
-    value: str
+    value: ShownValue
     unpin: str
     values: tuple[Value, ...]  # the last different ones, newest first
     points: str  # of a sparkline 100 wide and 20 high; "" unless all values are numbers
@@ -208,10 +217,11 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One value of the state: a leaf, or a value with parts."""
+    """One value of the state: a leaf, or a value with parts. `name` is in words."""
 
     name: str
-    text: str
+    path: str  # "" in a row of a list
+    shown: ShownValue  # of a value with parts: their number
     mark: str  # added, changed, or holds (contains an added or changed part); "" else
     parts: tuple[Part, ...] = ()
     is_open: bool = False
@@ -253,7 +263,9 @@ def state_panel(reader: Reader, summary: SessionSummary, requested: SessionPageQ
     last = steps[-1]
     other = _state_at(reader, summary.session_id, against) if against is not None else last.before
     earlier, later = (last.after, other) if other.folded > last.after.folded else (other, last.after)
-    changes = [change for change in diff(earlier, later) if change.path not in _BOOKKEEPING]
+    changes = [
+        change for change in diff(earlier, later) if change.path != _EVENT_COUNT and not is_bookkeeping(change.path)
+    ]
     query = replace(requested, at=last.event.entry_id)
     value_changes = [change for change in changes if change.path[0] not in _COUNTS]
     counts = [change for change in changes if change.path[0] in _COUNTS]
@@ -318,13 +330,16 @@ def _pin(path: Path, steps: Sequence[Step], query: SessionPageQuery) -> Pin:
             history.append((step.event.entry_id, value))
     numbers = [v for v in (value_in(step.after, path) for step in steps) if isinstance(v, (int, float))]
     is_number = len(numbers) == len(steps) and len(steps) > 1 and not any(isinstance(v, bool) for v in numbers)
-    range_text = f"minimum {min(numbers):,}, maximum {max(numbers):,}" if is_number else ""
+    ends = [shown_value(path, number).text for number in (min(numbers), max(numbers))] if is_number else []
+    range_text = f"minimum {ends[0]}, maximum {ends[1]}" if ends else ""
     return Pin(
+        name=path_in_words(path),
         path=path_text(path),
-        value=_value_text(history[-1][1]),
+        value=_watched_value(path, history[-1][1]),
         unpin=query.unpinned(path),
         values=tuple(
-            Value(_value_text(value), query.around(entry_id)) for entry_id, value in history[-VALUES_SHOWN:][::-1]
+            Value(_watched_value(path, value), query.around(entry_id))
+            for entry_id, value in history[-VALUES_SHOWN:][::-1]
         ),
         points=_points(numbers) if is_number else "",
         range_text=range_text,
@@ -338,8 +353,8 @@ def _since(steps: Sequence[Step]) -> str:
     return f"last {format_count(len(steps), 'event')} (from event {before + 1:,})"
 
 
-def _value_text(value: Any) -> str:
-    return "absent" if value is MISSING else short(value)
+def _watched_value(path: Path, value: Any) -> ShownValue:
+    return ShownValue("absent", "none") if value is MISSING else shown_value(path, value)
 
 
 def _points(numbers: Sequence[float]) -> str:
@@ -360,20 +375,38 @@ def _parts(state: SessionState, changes: Sequence[StateChange], query: SessionPa
         for length in range(1, len(change.path)):
             marks.setdefault(change.path[:length], "holds")
     data = as_data(state, newest=ROWS_SHOWN)
-    return tuple(_part((name,), value, marks, query) for name, value in data.items())
+    return tuple(_parts_of((), data, marks, query))
+
+
+def _parts_of(
+    path: Path, values: Mapping[str, Any], marks: Mapping[Path, str], query: SessionPageQuery
+) -> Iterator[Part]:
+    """Yield the parts of a value. Bookkeeping, empty lists and the empty fields of rows are left out."""
+    for name, value in values.items():
+        inside = (*path, name)
+        if is_bookkeeping(inside, value) or value == {} or (_is_in_row(path) and value in ("", None)):
+            continue
+        yield _part(inside, value, marks, query)
 
 
 def _part(path: Path, value: Any, marks: Mapping[Path, str], query: SessionPageQuery) -> Part:
     mark = marks.get(path, "")
     if not isinstance(value, Mapping):
-        text = one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), VALUE_CHARS)
-        return Part(path[-1], text or "empty", mark, pin="" if _is_in_row(path) else query.pinned(path))
+        is_in_row = _is_in_row(path)
+        pin = "" if is_in_row else query.pinned(path)
+        return Part(label_of(path), "" if is_in_row else path_text(path), shown_value(path, value), mark, pin=pin)
     # Parts of a newly added part have no mark of their own.
-    parts = tuple(_part((*path, name), each, marks, query) for name, each in value.items())
-    text = format_count(len(parts), "item") if parts else "none"
-    if len(parts) == ROWS_SHOWN:
-        text = f"newest {len(parts)}"
-    return Part(path[-1], text, mark, parts, is_open=bool(mark) and len(path) <= _DEPTH_OPEN)
+    parts = tuple(_parts_of(path, value, marks, query))
+    number = f"newest {len(value)}" if len(value) == ROWS_SHOWN else format_count(len(value), "item")
+    is_row = _POSITION.match(path[-1]) is not None
+    return Part(
+        (one_line(_label(value), _ROW_CHARS) if is_row else "") or label_of(path),
+        path_text(path),
+        ShownValue("" if is_row else number, "text"),
+        mark,
+        parts,
+        is_open=bool(mark) and len(path) <= _DEPTH_OPEN,
+    )
 
 
 def _is_in_row(path: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from evdash.eventlog.gaps import GAPS_MAX
@@ -15,13 +16,15 @@ from evdash.events.event_types import type_of
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.session.call_matching import Paired, call_steps, pairs
 from evdash.events.summaries import SessionSummary
+from evdash.events.text import one_line
 from evdash.web.charts.overview_strip import Strip, strip
 from evdash.web.charts.timeline import Timeline, timeline
+from evdash.web.control_characters import escape_control_chars_text
 from evdash.web.event_display.calls import Calls, KnownEnd, calls_among
 from evdash.web.event_list.listing import Listing
 from evdash.web.formatting import format_count
 from evdash.web.pages.session.query import SessionPageQuery
-from evdash.web.session_status import session_status
+from evdash.web.session_status import session_status, session_times
 
 # Events that are read on to find returns. A call that waits longer has no note: finding its return would cost more
 # than the rest of the page.
@@ -135,12 +138,25 @@ def timeline_panel(
     drawn = without_duplicates(events_page)
     calls = match_calls_in_view(reader, summary, events_page)
     whole = strip(reader.session_outline(summary), drawn, query.search_time)
-    return TimelinePanel(
-        timeline(drawn, calls, _addresses(drawn, shown, query)),
-        whole,
+    is_to_end = events_page.newer is None
+    picture = timeline(
+        drawn,
         calls,
-        " ".join(_notes(drawn, calls, summary, len(events_page.duplicates), has_strip=whole is not None)),
+        _addresses(drawn, shown, query),
+        agent=summary.agent.text,
+        now=_producers_now(summary, reader.now) if is_to_end else None,
     )
+    notes = _notes(drawn, calls, summary, len(events_page.duplicates), has_strip=whole is not None)
+    others = picture.other_tools if picture else ()
+    other_tools = [f"Other tools: {escape_control_chars_text(one_line(', '.join(others), 200))}."] if others else []
+    return TimelinePanel(picture, whole, calls, " ".join([*notes, *other_tools]))
+
+
+def _producers_now(summary: SessionSummary, now: datetime) -> datetime | None:
+    """Return the present by the producers' clocks, as of the session's last event; None unless the session runs."""
+    if session_status(summary, now) != "running":
+        return None
+    return summary.last_at + max(now - session_times(summary, now).last.value, timedelta())
 
 
 def _notes(

@@ -15,6 +15,7 @@ from evdash.events.filters.event_filter import EventFilter
 from evdash.events.summaries import SessionSummary
 from evdash.notes.records import Subject
 from evdash.web.error_pages import handles_invalid_query, message_page, not_found_page
+from evdash.web.event_list.completeness import Completeness, gaps_of_session, session_completeness
 from evdash.web.event_list.list_query import InvalidQuery, ListQuery
 from evdash.web.event_list.listing import Listing, listing
 from evdash.web.event_list.pagination import with_call_notes
@@ -48,7 +49,8 @@ def session(request: HttpRequest, session_id: str) -> HttpResponse:
 
 
 def _page(request: HttpRequest, reader: Reader, facts: SessionSummary, query: SessionPageQuery) -> HttpResponse:
-    shown = listing(reader, query.list, facts=facts, with_histogram=False)
+    streams = reader.session_streams(facts.session_id)
+    shown = listing(reader, query.list, facts=facts, streams=streams, with_histogram=False)
     if hidden := _hidden(reader, query.list, shown):
         return HttpResponseRedirect(query.showing(hidden, reader.now))
     is_filtered = bool(query.list.filter.own)
@@ -65,7 +67,8 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary, query: Se
         calls = match_calls_in_view(reader, facts, shown.page)
     context = {
         "facts": facts,
-        "session_streams": reader.session_streams(facts.session_id),
+        "session_streams": streams,
+        "completeness": _completeness(reader, facts),
         "hand_over": export_links(facts.session_id),
         "notes": None if sandbox_request(request) else notes_section(Subject(facts.session_id), request.user),
         "listing": replace(shown, list=with_call_notes(shown.list, calls)),
@@ -83,6 +86,12 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary, query: Se
         events=shown.page.events,
         status=shown.status,
     )
+
+
+def _completeness(reader: Reader, facts: SessionSummary) -> Completeness:
+    first = reader.first_page(EventFilter().also("session", facts.session_id), limit=1).events
+    gaps = gaps_of_session(reader, facts)
+    return session_completeness(facts, first[0] if first else None, reader.coverage, gaps)
 
 
 def _hidden(reader: Reader, query: ListQuery, shown: Listing) -> Event | None:

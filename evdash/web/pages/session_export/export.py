@@ -10,9 +10,7 @@ from typing import Final
 
 from evdash.eventlog.current_reader import open_reader
 from evdash.eventlog.export import all_pages
-from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import EventPage, MissingEntries, Position
-from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.summaries import SessionSummary
@@ -21,7 +19,7 @@ from evdash.notes.records import NoteRecord
 from evdash.streams.client import StreamsUnavailable
 from evdash.web.event_display.calls import Calls
 from evdash.web.event_display.gap_row import ListOwner, list_owner
-from evdash.web.event_list.completeness import Completeness, session_completeness
+from evdash.web.event_list.completeness import Completeness, gaps_of_session, session_completeness
 from evdash.web.pages.session.timeline import match_calls_in_view, without_duplicates
 
 # Events per chunk. One chunk with all its complete values is in memory at a time.
@@ -123,7 +121,7 @@ def session_export(
         page = reader.first_page(within, limit=PICTURE_EVENTS if with_picture else 1)
         first = without_duplicates(page)
         calls = match_calls_in_view(reader, facts, page) if facts and with_picture else Calls()
-        gaps = _gaps(reader, facts) if facts else ()
+        gaps = gaps_of_session(reader, facts) if facts else ()
         owner = list_owner(reader, within, page.events, gaps)
         streams = reader.session_streams(session_id)
         coverage = reader.coverage
@@ -148,8 +146,3 @@ def session_export(
         pictured=tuple(first) if with_picture else (),
         calls=calls,
     )
-
-
-def _gaps(reader: Reader, facts: SessionSummary) -> tuple[MissingEntries, ...]:
-    """Return the gaps that may include events of the session: without an end, also those after its last event."""
-    return reader.gaps(facts.first_id.previous(), facts.last_id if facts.ended else EntryId.MAX)

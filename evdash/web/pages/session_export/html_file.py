@@ -68,7 +68,7 @@ def _pieces(export: SessionExport, chunks: Chunks, number: int) -> Iterator[byte
         audit_log_number=number,
         facts=export.facts,
         title=f"Session {export.session_id}",
-        timeline=timeline(export.pictured, export.calls),
+        timeline=timeline(export.pictured, export.calls, agent=export.facts.agent.text),
         timeline_note=f"Timeline: first {drawn:,} of {all_events:,} events." if drawn < all_events else "",
         notes=note_views(export.notes(), AnonymousUser(), among_session=True),
         is_demonstration=any(event.simulated for event in export.pictured),

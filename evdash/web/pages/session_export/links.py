@@ -10,7 +10,7 @@ from evdash.web.links import filtered_address, session_address
 
 @dataclass(frozen=True, slots=True)
 class ExportLinks:
-    """The addresses in templates/pages/session/_export.html."""
+    """The addresses in templates/pages/session/_menu.html."""
 
     file: str
     transcript: str
