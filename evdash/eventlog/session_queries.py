@@ -23,6 +23,7 @@ from evdash.events.deduplication import CountChange
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.session.alignment import Contrast, Verdict, align
+from evdash.events.session.comparison_units import Kind, Unit
 from evdash.events.session.reducer import fold_all
 from evdash.events.session.state import SessionState
 from evdash.events.summaries import SessionSummary
@@ -118,22 +119,38 @@ class ComparedSession:
 
 
 @dataclass(frozen=True, slots=True)
-class ComparedRow:
-    """The positions of two corresponding events; None on a side that has none."""
+class ComparedUnit:
+    """The positions of a unit's events (comparison_units.py), and its tool."""
 
-    a: Position | None
-    b: Position | None
+    positions: tuple[Position, ...]
+    is_call: bool
+    tool: str
+    is_failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedRow:
+    """Two corresponding units; None on a side that has none. Verdict and kinds are those of AlignedRow."""
+
+    a: ComparedUnit | None
+    b: ComparedUnit | None
     verdict: Verdict
+    kinds: tuple[Kind, ...]
+    matters: bool
+
+    @property
+    def is_call(self) -> bool:
+        return any(unit is not None and unit.is_call for unit in (self.a, self.b))
 
 
 @dataclass(frozen=True, slots=True)
 class SessionComparison:
-    """The aligned sessions: every event of both is in one row, in its order."""
+    """The aligned sessions: every event of both is in one row."""
 
     a: ComparedSession
     b: ComparedSession
     rows: tuple[ComparedRow, ...]
-    first_divergence: int | None  # the number of the first row that is not the same, from 0
+    first_difference: int | None  # the number, from 0, of the first row in which a difference matters
     contrasts: tuple[Contrast, ...]
 
 
@@ -179,8 +196,8 @@ def session_comparison(reader: Reader, a: SessionSummary, b: SessionSummary) -> 
     comparison = SessionComparison(
         _compared(a, ours, states[0]),
         _compared(b, theirs, states[1]),
-        tuple(ComparedRow(_position(row.a), _position(row.b), row.verdict) for row in alignment.rows),
-        alignment.first_divergence,
+        tuple(ComparedRow(_unit(row.a), _unit(row.b), row.verdict, row.kinds, row.matters) for row in alignment.rows),
+        next((number for number, row in enumerate(alignment.rows) if row.matters), None),
         alignment.contrasts,
     )
     if is_long and reader.has_read_all:
@@ -201,5 +218,7 @@ def _compared(summary: SessionSummary, read: SessionEvents, state: SessionState)
     )
 
 
-def _position(event: Event | None) -> Position | None:
-    return Position.of(event) if event else None
+def _unit(unit: Unit | None) -> ComparedUnit | None:
+    if unit is None:
+        return None
+    return ComparedUnit(tuple(map(Position.of, unit.events)), unit.is_call, unit.tool, unit.is_failed)

@@ -182,7 +182,8 @@ class WireProfile:
         """Names of fields that differ between two runs of the same actions."""
         return frozenset(
             {*self.event_id, *self.session_id, *self.user_id, *self.message_id, *self.call_id, *self.timestamp}
-            | {*self.latency_ms, *self.duration_ms, *self.duration_s}
+            | {*self.latency_ms, *self.duration_ms, *self.duration_s, *self.trace_id, *self.span_id, *self.parent_id}
+            | {*self.tokens, *self.input_tokens, *self.output_tokens, *self.usage}
         )
 
     @cached_property
