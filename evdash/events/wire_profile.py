@@ -178,6 +178,11 @@ class WireProfile:
         )
 
     @cached_property
+    def envelope(self) -> frozenset[str]:
+        """The names of the event, its type and time, its session and its user."""
+        return frozenset({*self.event_id, *self.type, *self.timestamp, *self.session_id, *self.user_id})
+
+    @cached_property
     def differs_by_run(self) -> frozenset[str]:
         """Names of fields that differ between two runs of the same actions."""
         return frozenset(

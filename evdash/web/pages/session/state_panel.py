@@ -216,6 +216,7 @@ class Part:
     parts: tuple[Part, ...] = ()
     is_open: bool = False
     pin: str = ""
+    trace: str = ""  # URL that shows the occurrences of the text
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +368,9 @@ def _part(path: Path, value: Any, marks: Mapping[Path, str], query: SessionPageQ
     mark = marks.get(path, "")
     if not isinstance(value, Mapping):
         text = one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), VALUE_CHARS)
-        return Part(path[-1], text or "empty", mark, pin="" if _is_in_row(path) else query.pinned(path))
+        pin = "" if _is_in_row(path) else query.pinned(path)
+        trace = query.traced(text) if text == value and "@" not in text else ""
+        return Part(path[-1], text or "empty", mark, pin=pin, trace=trace)
     # Parts of a newly added part have no mark of their own.
     parts = tuple(_part((*path, name), each, marks, query) for name, each in value.items())
     text = format_count(len(parts), "item") if parts else "none"
