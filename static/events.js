@@ -142,4 +142,5 @@ export const send = (target, name, detail) => target.dispatchEvent(new CustomEve
  * data-panel            | a                  | loads the state panel instead of the page | session.js
  * data-state-query      | div                | pins and comparison of the panel          | session.js
  * data-state-toggle     | button             | opens the panel on a narrow screen        | session.js
+ * data-trace-selection  | a                  | shown while a text is selected            | session/value-trace.js
  */

@@ -5,6 +5,7 @@ import "./session/mark-tooltip.js";
 import "./session/marks.js";
 import "./session/sticky-timeline.js";
 import "./session/player.js";
+import "./session/value-trace.js";
 
 const STATE_AFTER_MS = 120; // between two requests of the state, while the reader steps through the list
 const GROWS_AFTER_MS = 1000; // several events cause one request

@@ -86,6 +86,7 @@ def paths(page: Page, address: str) -> dict[str, str]:
         "session": f"/sessions/{session}/",
         "session-conversation": f"/sessions/{session}/?view=conversation",
         "session-raw": f"/sessions/{session}/?view=raw",
+        "session-trace": f"/sessions/{session}/?trace={quote(event['user_id'], safe='')}",
         "compare": f"/compare/?a={session}&b={quote(other['session_id'], safe='')}",
         "users": "/users/",
         "user": f"/users/{quote(event['user_id'], safe='')}/",

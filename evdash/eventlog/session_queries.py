@@ -25,8 +25,10 @@ from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.session.alignment import Contrast, Verdict, align
+from evdash.events.session.comparison_units import Kind, Unit
 from evdash.events.session.reducer import fold_all
 from evdash.events.session.state import SessionState
+from evdash.events.session.value_trace import Occurrence, TracedValue
 from evdash.events.summaries import SessionSummary
 
 # Finer than any screen displays, so that idle and busy sections can be distinguished.
@@ -142,22 +144,38 @@ class ComparedSession:
 
 
 @dataclass(frozen=True, slots=True)
-class ComparedRow:
-    """The positions of two corresponding events; None on a side that has none."""
+class ComparedUnit:
+    """The positions of a unit's events (comparison_units.py), and its tool."""
 
-    a: Position | None
-    b: Position | None
+    positions: tuple[Position, ...]
+    is_call: bool
+    tool: str
+    is_failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedRow:
+    """Two corresponding units; None on a side that has none. Verdict and kinds are those of AlignedRow."""
+
+    a: ComparedUnit | None
+    b: ComparedUnit | None
     verdict: Verdict
+    kinds: tuple[Kind, ...]
+    matters: bool
+
+    @property
+    def is_call(self) -> bool:
+        return any(unit is not None and unit.is_call for unit in (self.a, self.b))
 
 
 @dataclass(frozen=True, slots=True)
 class SessionComparison:
-    """The aligned sessions: every event of both is in one row, in its order."""
+    """The aligned sessions: every event of both is in one row."""
 
     a: ComparedSession
     b: ComparedSession
     rows: tuple[ComparedRow, ...]
-    first_divergence: int | None  # the number of the first row that is not the same, from 0
+    first_difference: int | None  # the number, from 0, of the first row in which a difference matters
     contrasts: tuple[Contrast, ...]
 
 
@@ -203,8 +221,8 @@ def session_comparison(reader: Reader, a: SessionSummary, b: SessionSummary) -> 
     comparison = SessionComparison(
         _compared(a, ours, states[0]),
         _compared(b, theirs, states[1]),
-        tuple(ComparedRow(_position(row.a), _position(row.b), row.verdict) for row in alignment.rows),
-        alignment.first_divergence,
+        tuple(ComparedRow(_unit(row.a), _unit(row.b), row.verdict, row.kinds, row.matters) for row in alignment.rows),
+        next((number for number, row in enumerate(alignment.rows) if row.matters), None),
         alignment.contrasts,
     )
     if is_long and reader.has_read_all:
@@ -225,5 +243,45 @@ def _compared(summary: SessionSummary, read: SessionEvents, state: SessionState)
     )
 
 
-def _position(event: Event | None) -> Position | None:
-    return Position.of(event) if event else None
+def _unit(unit: Unit | None) -> ComparedUnit | None:
+    if unit is None:
+        return None
+    return ComparedUnit(tuple(map(Position.of, unit.events)), unit.is_call, unit.tool, unit.is_failed)
+
+
+EVENTS_TRACED: Final = 20_000
+"""Limit of events that may contain a value, from the session's start."""
+OCCURRENCES_MAX: Final = 200
+# All events of a longer session are not read, only those that the text index finds. It has no keys.
+_READ_WHOLE: Final = 2_000
+_CHUNK_TRACED: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ValueTrace:
+    """The events of a session that contain a value, oldest first, without duplicates."""
+
+    occurrences: tuple[Occurrence, ...]  # at most OCCURRENCES_MAX
+    has_keys: bool  # keys inside JSON were searched
+    has_earlier: bool  # as in SessionEvents
+    has_later: bool  # there may be further occurrences: a limit was met, or the log is far behind
+
+
+def value_trace(reader: Reader, summary: SessionSummary, value: TracedValue) -> ValueTrace:
+    """Return the first events of the session that contain the value; the summary is a result of `reader.session`."""
+    within = EventFilter().also("session", summary.session_id)
+    has_keys = summary.events <= _READ_WHOLE or not value.search_words
+    if not has_keys:
+        within = within.also("text", value.search_words)
+    page = reader.first_page(within, limit=_CHUNK_TRACED)
+    has_earlier, read = page.older is not None, len(page.events)
+    found: list[Occurrence] = []
+    while True:
+        counted = (event for event in page.events if Position.of(event) not in page.duplicates)
+        found += [occurrence for event in counted if (occurrence := value.occurrence(event))]
+        is_last = page.newer is None or page.searched_to is not None
+        if is_last or read >= EVENTS_TRACED or len(found) > OCCURRENCES_MAX:
+            has_later = page.newer is not None or len(found) > OCCURRENCES_MAX
+            return ValueTrace(tuple(found[:OCCURRENCES_MAX]), has_keys, has_earlier, has_later)
+        page = reader.page(within, after=page.newer, oldest_first=True, limit=min(EVENTS_TRACED - read, _CHUNK_TRACED))
+        read += len(page.events)

@@ -203,11 +203,17 @@ class WireProfile:
         )
 
     @cached_property
+    def envelope(self) -> frozenset[str]:
+        """The names of the event, its type and time, its session and its user."""
+        return frozenset({*self.event_id, *self.type, *self.timestamp, *self.session_id, *self.user_id})
+
+    @cached_property
     def differs_by_run(self) -> frozenset[str]:
         """Names of fields that differ between two runs of the same actions."""
         return frozenset(
             {*self.event_id, *self.session_id, *self.user_id, *self.message_id, *self.call_id, *self.timestamp}
-            | {*self.latency_ms, *self.duration_ms, *self.duration_s}
+            | {*self.latency_ms, *self.duration_ms, *self.duration_s, *self.trace_id, *self.span_id, *self.parent_id}
+            | {*self.tokens, *self.input_tokens, *self.output_tokens, *self.usage}
         )
 
 

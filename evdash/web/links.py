@@ -22,6 +22,7 @@ from evdash.events.filters.event_filter import EventFilter
 from evdash.events.identifiers import identifier_of
 from evdash.web.url_prefix import mounted_below, without_prefix
 
+_TRACED_CHARS: Final = 200  # links to the occurrences of longer values would make pages long
 _DOTS: Final = re.compile(r"~*\.\.?")
 
 
@@ -81,6 +82,15 @@ def session_address(session_id: str) -> str:
 def session_event_address(session_id: str, entry_id: EntryId) -> str:
     """Return the address of the session's page around an event."""
     return f"{session_address(session_id)}?at={entry_id}"
+
+
+def trace_address(value: str, session_id: str) -> str:
+    """Return the address of the session's page with the occurrences of a value.
+
+    It is "" without a session, and for a value that is blank or longer than _TRACED_CHARS.
+    """
+    is_traced = session_id and value.strip() and len(value) <= _TRACED_CHARS
+    return with_query(session_address(session_id), [("trace", value)]) if is_traced else ""
 
 
 def user_address(user_id: str) -> str:

@@ -23,7 +23,7 @@ from evdash.events.summaries import SessionSummary, UserSummary
 from evdash.web import control_characters, formatting
 from evdash.web.clocks import other_redis_time, redis_time
 from evdash.web.input_limits import PARAMETER_MAX_CHARS, PASSWORD_MAX_CHARS, USER_NAME_MAX_CHARS
-from evdash.web.links import session_address, user_address
+from evdash.web.links import session_address, trace_address, user_address
 from evdash.web.session_status import outcome_text, session_times, status_pill
 
 
@@ -185,6 +185,7 @@ _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "slugify": defaultfilters.slugify,
     "span": formatting.format_duration,
     "status_pill": status_pill,
+    "trace_address": trace_address,
     "truncatechars": defaultfilters.truncatechars,
     "user_address": user_address,
     "visible": visible,

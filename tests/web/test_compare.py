@@ -54,7 +54,11 @@ def compared(browser: Client, a: str = "s-1", b: str = "s-2", **more: str) -> Pa
 
 def rows(page: Page) -> list[str]:
     """How the rows are told apart, in order."""
-    return [name.removeprefix("compared-row compared-") for name in page.values("class", "li.compared-row")]
+    names = {"compared-line": "wording"}
+    return [
+        names.get(name, name.removeprefix("compared-row compared-").removesuffix(" is-first"))
+        for name in page.values("class", "li[id^=row-]")
+    ]
 
 
 def counts(page: Page) -> list[str]:
@@ -82,10 +86,45 @@ def two_runs(request: pytest.FixtureRequest, write: Write, index: Index, browser
 
 def test_rows_stand_side_by_side_by_what_happened(two_runs: Client) -> None:
     page = compared(two_runs)
-    assert rows(page) == ["same", "same", "differs", "only-b", "differs", "only-a"]
-    assert counts(page) == ["= 2", "≠ 2", "A 1", "B 1"]
-    assert page.texts(".side-a .compared-time") == ["+0 ms", "+1 s", "+2 s", "+3 s", "+4 s"]
-    assert page.texts(".side-b .compared-time") == ["+0 ms", "+1 s", "+2 s", "+3 s", "+4 s"]
+    assert rows(page) == ["same", "same", "differs", "wording", "only-a"]
+    assert counts(page) == ["= 2", "≈ 1", "≠ 1", "A 1", "B 0"]
+    assert page.texts("ol.compared .side-a .compared-time") == ["+0 ms", "+1 s", "+2 s", "+3 s", "+4 s"]
+    assert page.texts("ol.compared .side-b .compared-time") == ["+0 ms", "+1 s", "+2 s", "+4 s"]
+
+
+def test_a_call_stands_with_its_error_and_its_duration(two_runs: Client) -> None:
+    page = compared(two_runs)
+    assert page.texts("#row-3 .side-b .compared-end.is-error bdi") == ["no seats"]
+    assert page.texts("#row-3 .side-b .row-tail") == ["50 ms"]
+    assert f"/sessions/s-2/?at={START_MS + 303_000}-0" in page.values("href", "#row-3 .compared-end")
+
+
+def test_the_tools_of_both_are_on_top_in_order(write: Write, browser: Client) -> None:
+    error = {"type": "error.occurred", "tool": "find", "error": "no seats", "call_id": "c"}
+    back = {"type": "tool.returned", "tool": "find", "result": "ok", "call_id": "c"}
+    look = called("look") | {"call_id": "l"}
+    write(*run("s-1", look, called("find"), back, called("pay")))
+    write(*run("s-2", look, called("find"), error, called("find"), back, minute=1))
+    page = compared(browser)
+    chips = [
+        (*(pair.css_first(f".side-{side} bdi").text() if pair.css_first(f".side-{side} bdi") else "" for side in "ab"),)
+        for pair in page.all(".tool-sequence li")
+    ]
+    assert chips == [("look", "look"), ("find", "find"), ("pay", ""), ("", "find")]
+    assert page.texts(".tool-chip.is-error bdi") == ["find"]
+    assert page.values("class", ".tool-sequence li")[1] == "compared-differs is-first"
+    assert page.values("href", ".tool-sequence a") == ["#row-1", "#row-2", "#row-3", "#row-4"]
+
+
+def test_a_long_sequence_of_tools_is_shown_around_the_first_difference(write: Write, browser: Client) -> None:
+    calls = [called("look", f'{{"page": {n}}}') for n in range(300)]
+    write(*run("s-1", *calls), *run("s-2", *calls[:200], called("look", '{"page": -1}'), *calls[201:], minute=60))
+    page = compared(browser)
+    addresses = page.values("href", ".tool-sequence a")
+    assert len(addresses) == 80
+    assert addresses[10] == "#row-201"
+    assert addresses[0] == "/compare/?a=s-1&b=s-2&from=190&same=shown#row-191"
+    assert page.texts(".tools-omitted") == ["190 earlier calls not shown.", "30 later calls not shown."]
 
 
 def test_totals_stand_on_top_with_their_differences(two_runs: Client) -> None:
@@ -102,19 +141,44 @@ def test_totals_stand_on_top_with_their_differences(two_runs: Client) -> None:
     }
 
 
+def test_only_errors_above_zero_are_red(two_runs: Client) -> None:
+    assert compared(two_runs).texts(".contrasts .is-error") == ["1"]
+
+
 def test_what_differs_inside_is_marked_on_both_sides(two_runs: Client) -> None:
     page = compared(two_runs)
-    assert page.texts("del") == ["3", "found it"]
-    assert page.texts("ins") == ["4", "sorry"]
-    assert page.texts(".compared-name") == ["arguments"] * 2
+    assert page.texts("ol.compared del") == ["3", "found it"]
+    assert page.texts("ol.compared ins") == ["4", "no seats", "sorry"]
+    assert page.texts("#row-3 .compared-name") == ["arguments.day"] * 2 + ["error"] * 2
 
 
-def test_the_first_difference_is_marked_and_linked(two_runs: Client) -> None:
+def test_the_first_difference_that_matters_is_on_top_and_linked(two_runs: Client) -> None:
     page = compared(two_runs)
-    assert page.links["First difference"] == "#first-difference"
-    assert page.values("id", "li.compared-row") == ["first-difference"]
-    assert page.values("class", "#first-difference") == ["compared-row compared-differs"]
-    assert page.texts(".first-row") == ["3"]
+    assert page.texts(".first-difference-head bdi") == ["find: arguments, error"]
+    assert page.links["Row 3"] == "#row-3"
+    assert page.values("id", "li.compared-row.is-first") == ["row-3"]
+    assert page.texts(".first-difference del") == ["3"]
+    assert page.texts(".first-difference ins") == ["4", "no seats"]
+
+
+def test_differences_of_wording_alone_do_not_matter(write: Write, browser: Client) -> None:
+    write(*run("s-1", said("hello"), said("yes", "assistant")))
+    write(*run("s-2", said("hello"), said("no", "assistant"), minute=1))
+    page = compared(browser)
+    assert page.texts(".no-difference") == ["No difference in calls, results, errors or outcome."]
+    assert page.texts(".compared-fold > details > summary") == ["= 1 equal row, 1 with other wording"]
+    assert page.texts(".compared-line summary > span")[1:3] == ["assistant", "wording differs"]
+
+
+def test_sessions_of_the_same_user_with_another_outcome_are_suggested_first(write: Write, browser: Client) -> None:
+    write(*run("other", STARTED, RESOLVED, user="bob"), *run("trial-1", STARTED, RESOLVED, minute=1))
+    write(*run("trial-2", STARTED, RESOLVED, minute=2), *run("trial-3", STARTED, minute=3))
+    page = parse_page(browser.get("/compare/", {"a": "trial-3"}))
+    assert page.texts(".compare-suggestions dt") == ["Same user, other outcome", "Same agent and model, other outcome"]
+    assert page.links["trial-2"] == "/compare/?a=trial-3&b=trial-2"
+    assert list(page.texts(".compare-suggestions a")) == ["trial-2", "trial-1", "other"]
+    both = parse_page(browser.get("/compare/", {"a": "trial-1", "b": "trial-3"}))
+    assert both.texts(".compare-suggestions dt") == ["Same user, same outcome"]
 
 
 def test_each_side_leads_to_its_event_in_its_session(two_runs: Client) -> None:
@@ -125,8 +189,8 @@ def test_each_side_leads_to_its_event_in_its_session(two_runs: Client) -> None:
 
 def test_the_sides_can_be_swapped(two_runs: Client) -> None:
     swapped = parse_page(two_runs.get(compared(two_runs).links["Swap A and B"]))
-    assert rows(swapped) == ["same", "same", "differs", "only-a", "differs", "only-b"]
-    assert swapped.texts("del") == ["4", "sorry"]
+    assert rows(swapped) == ["same", "same", "differs", "wording", "only-b"]
+    assert swapped.texts("ol.compared del") == ["4", "no seats", "sorry"]
 
 
 def test_a_session_page_leads_to_the_comparison(two_runs: Client) -> None:
@@ -158,8 +222,9 @@ def test_a_place_that_cannot_be_read_is_said(two_runs: Client, query: str) -> No
 def test_two_runs_that_say_the_same_are_said_to(write: Write, browser: Client) -> None:
     write(*run("s-1", said("hello")), *run("s-2", said("hello"), minute=1))
     page = compared(browser)
-    assert counts(page) == ["= 1", "≠ 0", "A 0", "B 0"]
-    assert not page.has("#first-difference, .first-row, [href*=first-difference]")
+    assert counts(page) == ["= 1", "≈ 0", "≠ 0", "A 0", "B 0"]
+    assert page.texts(".no-difference") == ["No differences"]
+    assert not page.has(".first-difference, .is-first")
 
 
 def test_a_session_beside_itself_is_said_to_be(write: Write, browser: Client) -> None:
@@ -169,13 +234,19 @@ def test_a_session_beside_itself_is_said_to_be(write: Write, browser: Client) ->
 
 def test_long_runs_of_the_same_are_folded_and_open_in_the_page(write: Write, browser: Client) -> None:
     steps = [said(f"step {number}") for number in range(20)]
-    write(*run("s-1", *steps), *run("s-2", *steps[:12], said("another"), *steps[13:], minute=5))
+    steps = [*steps[:2], said("one way"), *steps[2:12], called("find"), *steps[12:]]
+    others = [*steps[:2], said("another"), *steps[3:13], called("find", "[]"), *steps[14:]]
+    write(*run("s-1", *steps), *run("s-2", *others, minute=5))
     page = compared(browser)
-    assert page.texts(".compared-fold summary") == ["= 11 equal rows", "= 6 equal rows"]
-    assert [len(fold.css(".compared-row")) for fold in page.all(".compared-fold details")] == [11, 6]
-    assert len(rows(page)) == 20
-    unfolded = parse_page(browser.get(page.links["Show equal rows"]))
-    assert len(rows(unfolded)) == 20
+    folds = page.all(".compared-fold > details")
+    assert [fold.css_first("summary").text(strip=True) for fold in folds] == [
+        "=12 equal rows, 1 with other wording",
+        "=8 equal rows",
+    ]
+    assert [len(fold.css("li")) for fold in folds] == [13, 8]
+    assert len(rows(page)) == 22
+    unfolded = parse_page(browser.get(page.links["Show all rows"]))
+    assert len(rows(unfolded)) == 22
     assert not unfolded.has(".compared-fold")
 
 
@@ -183,21 +254,22 @@ def test_a_page_has_a_bounded_number_of_rows_and_every_row_is_on_one_page(
     write: Write, index: Index, browser: Client
 ) -> None:
     same = [said(f"step {number}") for number in range(300)]
-    write(*run("s-1", *same, *(said(f"a {n}") for n in range(250))))
-    write(*run("s-2", *same, *(said(f"b {n}") for n in range(250)), minute=60))
+    write(*run("s-1", *same, *(called("look", f"[{n}]") for n in range(250))))
+    write(*run("s-2", *same, *(called("look", f"[{n}, 1]") for n in range(250)), minute=60))
     index()
     first = compared(browser)
-    assert first.texts(".compared-fold") == ["= Show 299 equal rows"]
+    assert first.texts("ol.compared .compared-fold") == ["= Show 300 equal rows"]
     assert len(rows(first)) == 199
     second = parse_page(browser.get(first.links["Later ›"]))
-    assert len(rows(second)) == 52
-    assert second.links["First difference"] == "/compare/?a=s-1&b=s-2&from=300#first-difference"
+    assert len(rows(second)) == 51
+    assert second.links["Row 301"] == "/compare/?a=s-1&b=s-2&from=300#row-301"
+    assert second.texts(".first-difference-head bdi") == ["look: arguments"]
     assert rows(parse_page(browser.get(second.links["‹ Earlier"]))) == rows(first)
     assert rows(compared(browser, **{"from": "549"})) == rows(second)
     assert rows(compared(browser, **{"from": "5000"})) == rows(second)
-    shown = parse_page(browser.get(first.links["= Show 299 equal rows"]))
+    shown = parse_page(browser.get(first.links["= Show 300 equal rows"]))
     assert rows(shown) == ["same"] * 200
-    assert shown.links["First difference"] == "/compare/?a=s-1&b=s-2&from=300&same=shown#first-difference"
+    assert shown.links["Row 301"] == "/compare/?a=s-1&b=s-2&from=300&same=shown#row-301"
     assert shown.texts(".pager span") == ["Rows 1–200 of 550"] * 2
 
 
@@ -233,19 +305,20 @@ def test_what_an_event_holds_is_shown_as_text_on_both_sides(write: Write, browse
     write(*run(SCRIPT, said(f"{SCRIPT} one"), {"type": SCRIPT, SCRIPT: SCRIPT}, user=SCRIPT))
     write(*run(odd, said(f"{SCRIPT} two\u202e\x00"), {"type": SCRIPT, SCRIPT: "other"}, minute=1))
     page = compared(browser, SCRIPT, odd)
-    assert rows(page) == ["differs", "differs"]
+    assert rows(page) == ["wording", "differs"]
     assert page.texts(".compared-field.side-b .compared-text")[0] == f"{SCRIPT} two ‹202E›‹00›"
     assert f"/sessions/a%2Fb%3Fc%23d%252F%26%5C/?at={START_MS + 60_000}-0" in page.values("href")
-    assert rows(parse_page(browser.get(page.links["Swap A and B"]))) == ["differs", "differs"]
+    assert rows(parse_page(browser.get(page.links["Swap A and B"]))) == ["wording", "differs"]
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_is_compared_like_any(name: str, write: Write, browser: Client) -> None:
     event = decode(BAD[name])
     write(*sorted([BAD[name], *run("good", {"type": event.type}, minute=1)], key=lambda entry: entry.entry_id))
+    results = ["same"], ["wording"], ["differs"], ["only-a", "only-b"]
     if event.session_id:
-        assert rows(compared(browser, event.session_id, "good")) in (["same"], ["differs"], ["only-a", "only-b"])
-        assert rows(compared(browser, "good", event.session_id)) in (["same"], ["differs"], ["only-a", "only-b"])
+        assert rows(compared(browser, event.session_id, "good")) in results
+        assert rows(compared(browser, "good", event.session_id)) in results
 
 
 def test_an_id_with_a_line_break_is_found_as_a_form_sends_it(write: Write, browser: Client) -> None:
@@ -278,7 +351,7 @@ def test_a_field_that_one_side_has_not_is_said_to_be_missing(write: Write, brows
 def test_duplicates_are_marked(write: Write, browser: Client) -> None:
     write(*run("s-1", said("hello", id="e"), said("hello", id="e")), *run("s-2", said("hello"), minute=1))
     page = compared(browser)
-    assert rows(page).count("only-a") == 1
+    assert rows(page) == ["same"]
     assert len(page.all(".compared-side.side-a .row-duplicate")) == len(page.all(".row-duplicate")) == 1
 
 

@@ -26,12 +26,12 @@ def test_every_row_is_on_one_page_in_its_order_and_no_page_has_more_than_its_row
 
 
 @given(_runs)
-def test_beside_a_difference_stands_a_row_that_is_the_same(runs: list[tuple[bool, int]]) -> None:
-    is_same = [same for same, length in runs for _ in range(length)]
-    for stretch, following in pairwise(folded(is_same)):
-        if stretch.is_folded or following.is_folded:
-            assert is_same[stretch.end - 1]
-            assert is_same[following.start]
+def test_quiet_rows_are_folded_from_two_on_and_no_other_rows(runs: list[tuple[bool, int]]) -> None:
+    is_quiet = [quiet for quiet, length in runs for _ in range(length)]
+    stretches = folded(is_quiet)
+    assert all(stretch.rows > 1 for stretch in stretches if stretch.is_folded)
+    for stretch, following in pairwise(stretches):
+        assert is_quiet[stretch.end - 1] != is_quiet[following.start]
 
 
 _texts = st.text(st.sampled_from("ab .\n日"), max_size=SHOWN_CHARS + 200)

@@ -194,7 +194,7 @@ def test_a_call_written_twice_has_its_return(browser: Client, write: Write) -> N
 
 def test_a_session_that_nobody_ended_was_left_after_a_while(browser: Client, write: Write) -> None:
     write(event(0, type="message.added"))
-    assert session(browser).texts(".facts-head .pill-abandoned") == ["abandoned"]
+    assert session(browser).texts(".facts-head .pill.is-abandoned") == ["abandoned"]
     write(entry(f"{round(time.time() * 1000)}-0", type="message.added", session_id="now"))
     page = parse_page(browser.get("/sessions/"))
     assert page.cells("table", "Session", "Outcome") == [("now", "running"), ("s u", "abandoned")]
@@ -243,7 +243,7 @@ def test_where_clocks_differ_both_are_told_and_the_status_goes_by_the_one_that_i
         )
     )
     page = session(browser)
-    assert page.texts(".facts-head .pill-running") == ["running"]
+    assert page.texts(".facts-head .pill.is-running") == ["running"]
     outcome, started, length = (page.definitions[term] for term in ("Outcome", "Started", "Duration"))
     assert re.fullmatch(r"running last event \d+ s ago \(Redis\)", outcome[0])
     assert outcome[1:] == ["2025-11-21 10:00:09 (producer)"]

@@ -1,37 +1,45 @@
-"""Alignment of two sessions by their events.
+"""Alignment of two sessions by their units (comparison_units.py): calls with their ends, and other events.
 
-Events correspond if type, tool and role are the same. Equal events that occur once in each session anchor the alignment
-(their longest run in order, as in patience diff). Between anchors the longest common subsequence is aligned.
+Calls are aligned first. Calls of the same tool and arguments correspond, the first to the first, the second to the
+second. Among the other calls, first attempts correspond to first attempts of the same tool, and retries to retries.
+Between corresponding calls, the other events correspond if type, tool and role are the same.
+
+Equal items that occur once in each session anchor an alignment (their longest run in order, as in patience diff).
+Between anchors the longest common subsequence is aligned.
 """
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Literal
 
 from rapidfuzz.distance import LCSseq
 
 from evdash.events.event import Event
-from evdash.events.event_types import type_of
-from evdash.events.field_values import text
+from evdash.events.session.comparison_units import KINDS, MATTERS, Kind, Unit, as_json, content_of, key_of, units
 from evdash.events.session.reducer import fold_all
 from evdash.events.session.state import SessionState
 
-Verdict = Literal["same", "differs", "only a", "only b"]
+Verdict = Literal["same", "wording", "differs", "only a", "only b"]
 
 
 @dataclass(frozen=True, slots=True)
 class AlignedRow:
-    """One row of an alignment: an event of each session, or of one alone."""
+    """One row of an alignment: a unit of each session, or of one alone."""
 
-    a: Event | None
-    b: Event | None
-    verdict: Verdict
+    a: Unit | None
+    b: Unit | None
+    verdict: Verdict  # "wording": nothing else differs
+    kinds: tuple[Kind, ...]  # the differing kinds; of a unit alone, the kinds that it has
+
+    @property
+    def matters(self) -> bool:
+        """True if a call, result, error or outcome differs."""
+        return self.verdict != "same" and not MATTERS.isdisjoint(self.kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +57,9 @@ class Contrast:
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """Two sessions, aligned. Every event of both is in one row, in its order."""
+    """Two sessions, aligned. Every event of both is in one row. The units of both are in their order."""
 
     rows: tuple[AlignedRow, ...]
-    first_divergence: int | None  # number of the first row that is not the same, from 0
     contrasts: tuple[Contrast, ...]
 
 
@@ -62,23 +69,95 @@ def align(a: Sequence[Event], b: Sequence[Event], states: tuple[SessionState, Se
     `states`: their states after these events, if the caller has them already. The call takes some seconds at worst for
     20,000 events each. Most of that time is folding both.
     """
-    contents_a, contents_b = [_content(event) for event in a], [_content(event) for event in b]
-    keys_a, keys_b = [_key(event) for event in a], [_key(event) for event in b]
+    ours, theirs = _read(units(a)), _read(units(b))
     rows: list[AlignedRow] = []
     start_a = start_b = 0
-    for end_a, end_b in [*_anchors(contents_a, contents_b), (len(a), len(b))]:
-        matched = corresponding(keys_a[start_a:end_a], keys_b[start_b:end_b])
-        for i, j in [*((start_a + i, start_b + j) for i, j in matched), (end_a, end_b)]:
-            rows.extend(AlignedRow(event, None, "only a") for event in a[start_a:i])
-            rows.extend(AlignedRow(None, event, "only b") for event in b[start_b:j])
-            if i < len(a) and j < len(b):
-                rows.append(AlignedRow(a[i], b[j], "same" if contents_a[i] == contents_b[j] else "differs"))
-            start_a, start_b = i + 1, j + 1
-    divergence = next((number for number, row in enumerate(rows) if row.verdict != "same"), None)
-    return Alignment(tuple(rows), divergence, contrasts(*(states or (fold_all(a), fold_all(b)))))
+    for i, j in [*_corresponding_units(ours, theirs), (len(ours), len(theirs))]:
+        rows += [AlignedRow(each.unit, None, "only a", tuple(each.digests)) for each in ours[start_a:i]]
+        rows += [AlignedRow(None, each.unit, "only b", tuple(each.digests)) for each in theirs[start_b:j]]
+        if i < len(ours):
+            rows.append(_row(ours[i], theirs[j]))
+        start_a, start_b = i + 1, j + 1
+    return Alignment(tuple(rows), contrasts(*(states or (fold_all(a), fold_all(b)))))
 
 
-def corresponding(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int]]:
+@dataclass(frozen=True, slots=True)
+class _ReadUnit:
+    """A unit, with the keys by which it is aligned."""
+
+    unit: Unit
+    digests: dict[Kind, bytes]
+    key: Hashable
+    call: Hashable  # tool and arguments; of another event, its content
+    occurrence: Hashable  # `call`, and the number of earlier units with the same
+    attempt: Hashable  # tool, and the number of failed calls of it since one succeeded
+
+
+def _read(found: Sequence[Unit]) -> list[_ReadUnit]:
+    read: list[_ReadUnit] = []
+    times: Counter[Hashable] = Counter()
+    failures: Counter[Hashable] = Counter()
+    for unit in found:
+        content = content_of(unit)
+        digests = {kind: _digest(content[kind]) for kind in KINDS if content.get(kind)}
+        key = key_of(unit)
+        call = (key, digests.get("call")) if unit.is_call else (key, *digests.items())
+        read.append(_ReadUnit(unit, digests, key, call, (call, times[call]), (key, failures[key])))
+        times[call] += 1
+        failures[key] = failures[key] + 1 if unit.is_failed else 0
+    return read
+
+
+def _digest(values: object) -> bytes:
+    return blake2b(as_json(values).encode("utf-8"), digest_size=16).digest()
+
+
+def _row(a: _ReadUnit, b: _ReadUnit) -> AlignedRow:
+    kinds = tuple(kind for kind in KINDS if a.digests.get(kind) != b.digests.get(kind))
+    return AlignedRow(a.unit, b.unit, "same" if not kinds else "wording" if kinds == ("wording",) else "differs", kinds)
+
+
+Pairs = list[tuple[int, int]]
+"""Indices of corresponding items, both increasing."""
+
+
+def _corresponding_units(a: Sequence[_ReadUnit], b: Sequence[_ReadUnit]) -> Pairs:
+    calls_a, calls_b = ([i for i, each in enumerate(side) if each.unit.is_call] for side in (a, b))
+    read_a, read_b = [a[i] for i in calls_a], [b[j] for j in calls_b]
+    found = _anchors([each.occurrence for each in read_a], [each.occurrence for each in read_b])
+    for key in (lambda each: (each.call, each.attempt), lambda each: each.attempt):
+        found = _refined(read_a, read_b, found, key)
+    pairs: Pairs = []
+    start_a = start_b = 0
+    for i, j in [*((calls_a[i], calls_b[j]) for i, j in found), (len(a), len(b))]:
+        others_a = [other for other in range(start_a, i) if not a[other].unit.is_call]
+        others_b = [other for other in range(start_b, j) if not b[other].unit.is_call]
+        read_a, read_b = [a[other] for other in others_a], [b[other] for other in others_b]
+        anchors = _anchors([each.call for each in read_a], [each.call for each in read_b])
+        pairs += [(others_a[i], others_b[j]) for i, j in _refined(read_a, read_b, anchors, lambda each: each.key)]
+        if i < len(a):
+            pairs.append((i, j))
+        start_a, start_b = i + 1, j + 1
+    return pairs
+
+
+def _refined(
+    a: Sequence[_ReadUnit], b: Sequence[_ReadUnit], pairs: Pairs, key: Callable[[_ReadUnit], Hashable]
+) -> Pairs:
+    """Return the pairs, and those between them by this key."""
+    keys_a, keys_b = [key(each) for each in a], [key(each) for each in b]
+    refined: Pairs = []
+    start_a = start_b = 0
+    for i, j in [*pairs, (len(a), len(b))]:
+        between = corresponding(keys_a[start_a:i], keys_b[start_b:j]) if start_a < i and start_b < j else ()
+        refined += [(start_a + one, start_b + other) for one, other in between]
+        if i < len(a):
+            refined.append((i, j))
+        start_a, start_b = i + 1, j + 1
+    return refined
+
+
+def corresponding(a: Sequence[Hashable], b: Sequence[Hashable]) -> Pairs:
     """Return the longest common subsequence as pairs of indices, both increasing.
 
     For 20,000 items each, rapidfuzz needs about 0.1 s and 50 MiB for a moment.
@@ -93,28 +172,6 @@ def contrasts(a: SessionState, b: SessionState) -> tuple[Contrast, ...]:
     """Return the totals of both sessions, including equal ones."""
     ours, theirs = _totals(a), _totals(b)
     return tuple(Contrast(name, ours[name], theirs[name]) for name in ours)
-
-
-@dataclass(frozen=True, slots=True)
-class FieldDifference:
-    """A field that differs between two corresponding events. A value that is not a text is given as JSON."""
-
-    name: str
-    a: str | None  # None: the event lacks the field
-    b: str | None
-
-
-def differing(a: Event, b: Event) -> tuple[FieldDifference, ...]:
-    """Return the fields that make `align` find that two corresponding events differ.
-
-    The result is empty for two events that are the same.
-    """
-    ours, theirs = _compared(a), _compared(b)
-    return tuple(
-        FieldDifference(name, _as_text(ours, name), _as_text(theirs, name))
-        for name in dict.fromkeys((*ours, *theirs))
-        if (name in ours) != (name in theirs) or _as_json(ours[name]) != _as_json(theirs[name])
-    )
 
 
 def _totals(state: SessionState) -> dict[str, str | int | float | None]:
@@ -133,37 +190,7 @@ def _totals(state: SessionState) -> dict[str, str | int | float | None]:
     }
 
 
-def _key(event: Event) -> tuple[str, str, str]:
-    return event.type, event.tool, text(event, event.profile.role)
-
-
-def _content(event: Event) -> bytes:
-    """Return a hash that is equal for events of equal content, whatever their times, sessions and IDs."""
-    whole = _as_json([event.type, event.tool, _compared(event)])
-    return blake2b(whole.encode("utf-8"), digest_size=16).digest()
-
-
-def _compared(event: Event) -> Mapping[str, Any]:
-    """Return the content of an event without times, session and IDs.
-
-    Of the start of a session only agent and model count, because its other fields name the run.
-    """
-    if type_of(event.type).starts_session:
-        return {"agent": event.agent, "model": event.model}
-    ignored = {*event.profile.differs_by_run, event.json_field}
-    return {name: value for name, value in event.data.items() if name not in ignored}
-
-
-def _as_json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
-
-
-def _as_text(content: Mapping[str, Any], name: str) -> str | None:
-    value = content.get(name)
-    return value if isinstance(value, str) else _as_json(value) if name in content else None
-
-
-def _anchors(a: Sequence[bytes], b: Sequence[bytes]) -> list[tuple[int, int]]:
+def _anchors(a: Sequence[Hashable], b: Sequence[Hashable]) -> Pairs:
     """Return the places, in both sessions, of equal contents that each session has once.
 
     The result is the longest sequence of them in order.
@@ -181,7 +208,7 @@ def _anchors(a: Sequence[bytes], b: Sequence[bytes]) -> list[tuple[int, int]]:
         before.append(last_of_length[length - 1] if length else -1)
         ends[length : length + 1] = [j]
         last_of_length[length : length + 1] = [number]
-    anchors: list[tuple[int, int]] = []
+    anchors: Pairs = []
     number = last_of_length[-1] if last_of_length else -1
     while number >= 0:
         anchors.append(both[number])

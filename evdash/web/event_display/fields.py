@@ -92,6 +92,7 @@ _BYTES_A_LINE: Final = 16
 class ValueQueries:
     """Query strings of lists that a value leads to: events with it, without it, and a breakdown by its field."""
 
+    traced: str  # the value whose occurrences the session page can show; "" for ID, type, time and session
     include: str
     exclude: str
     by: str  # "" for a field of numbers
@@ -199,6 +200,7 @@ def _queries(event: Event, name: str, value: str, event_filter: EventFilter) -> 
     key = _key_of(event, name, value)
     is_number = key in BY_NAME and BY_NAME[key].is_number
     return ValueQueries(
+        "" if name in event.profile.envelope and name not in event.profile.user_id else value,
         event_filter.also(key, value).query_string(),
         event_filter.also(key, value, negated=True).query_string(),
         "" if is_number else "&".join(filter(None, (event_filter.query_string(), query_string([("by", key)])))),

@@ -72,7 +72,7 @@ PAGES: Final = (
         "sessions/<identifier:session_id>/",
         below="sessions",
         in_sandbox=True,
-        parameters=(*LIST, "view", "pin", "vs", "taken_off", "part", "what", "way", "from", "time"),
+        parameters=(*LIST, "view", "pin", "vs", "taken_off", "part", "what", "way", "from", "time", "trace"),
     ),
     # Addresses of session pages end with a slash, so these cannot collide with a session ID.
     Page("session-notes", "sessions/<identifier:session_id>/notes", below="sessions"),

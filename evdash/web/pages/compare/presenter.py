@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,14 +14,21 @@ from django.http import HttpRequest
 
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Position
-from evdash.eventlog.session_queries import EVENTS_COMPARED, ComparedRow, ComparedSession, SessionComparison
+from evdash.eventlog.session_queries import (
+    EVENTS_COMPARED,
+    ComparedRow,
+    ComparedSession,
+    ComparedUnit,
+    SessionComparison,
+)
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.event_types import EventCategory, category_of, describe_event
 from evdash.events.identifiers import identifier_of
 from evdash.events.one_line import LINE_CHARS, OneLineText
-from evdash.events.session.alignment import Contrast, FieldDifference, Verdict, differing
-from evdash.events.summaries import SessionSummary
+from evdash.events.session.alignment import Contrast, Verdict
+from evdash.events.session.call_matching import took_ms
+from evdash.events.session.comparison_units import MATTERS, Difference, Kind, Unit, differences
 from evdash.events.text import one_line
 from evdash.web.event_list.list_query import InvalidQuery
 from evdash.web.formatting import format_count, format_duration, format_milliseconds
@@ -31,8 +39,7 @@ from evdash.web.pages.compare.text_diff import MarkedText, marked
 ROWS: Final = 200
 OPENED_AT_MOST: Final = 50
 """Maximum rows of a fold that the page contains. A longer fold links to a page that shows its rows."""
-_FOLDED_FROM: Final = 4
-_CONTEXT: Final = 1  # rows next to a difference that are not folded
+_FOLDED_FROM: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +60,15 @@ class Stretch:
         return not self.is_folded or self.rows <= OPENED_AT_MOST
 
 
-def folded(is_same: Sequence[bool]) -> list[Stretch]:
-    """Return all rows in order, with long runs of equal rows folded except next to a difference."""
+def folded(is_quiet: Sequence[bool]) -> list[Stretch]:
+    """Return all rows in order, with runs of quiet rows folded: equal ones, and those of other wording."""
     stretches: list[Stretch] = []
     start = 0
-    for same, run in groupby(is_same):
+    for quiet, run in groupby(is_quiet):
         end = start + sum(1 for _ in run)
-        low, high = start + _CONTEXT * (start > 0), end - _CONTEXT * (end < len(is_same))
-        if same and high - low >= _FOLDED_FROM:
-            stretches += [Stretch(start, low, False), Stretch(low, high, True), Stretch(high, end, False)]
-        else:
-            stretches.append(Stretch(start, end, False))
+        stretches.append(Stretch(start, end, quiet and end - start >= _FOLDED_FROM))
         start = end
-    return [stretch for stretch in stretches if stretch.rows]
+    return stretches
 
 
 def pages(stretches: Sequence[Stretch]) -> list[list[Stretch]]:
@@ -101,7 +104,7 @@ class Total:
     b: str
     difference: str  # of b from a
     differs: bool
-    is_errors: bool
+    failed: str  # the sides with errors: "", "a", "b" or "ab"
 
 
 def totals(contrasts: Sequence[Contrast]) -> tuple[Total, ...]:
@@ -119,7 +122,7 @@ def _total(contrast: Contrast) -> Total:
         b=_value(contrast.b, format_number),
         difference=_difference(contrast, format_number),
         differs=contrast.differs,
-        is_errors=contrast.name == "errors",
+        failed="".join(side for side in "ab" if contrast.name == "errors" and getattr(contrast, side)),
     )
 
 
@@ -143,13 +146,16 @@ def _difference(contrast: Contrast, format_number: Callable[[float], str]) -> st
 
 
 _FIELDS_SHOWN: Final = 3
+_FIELDS_SHOWN_ON_TOP: Final = 12
+_ENDS_SHOWN: Final = 5
 _MARKS: Final[Mapping[Verdict, tuple[str, str, str]]] = {
     "same": ("=", "equal", "same"),
+    "wording": ("≈", "other wording", "wording"),
     "differs": ("≠", "different", "differs"),
     "only a": ("A", "only in A", "only-a"),
     "only b": ("B", "only in B", "only-b"),
 }
-FIRST_DIFFERENCE: Final = "first-difference"
+_QUIET: Final[frozenset[Verdict]] = frozenset({"same", "wording"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,20 +203,33 @@ class TextMark:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
-    """One event of a row."""
+class EndView:
+    """An event after the first one of a unit: the return or the error of a call, or a duplicate."""
 
     event: Event
-    category: EventCategory
-    one_line: OneLineText
-    after: str  # time since the session's start
-    address: str  # of the event in its session
+    text: str
+    address: str
     is_duplicate: bool
 
 
 @dataclass(frozen=True, slots=True)
+class Side:
+    """One unit of a row."""
+
+    event: Event  # the call, else the only event
+    category: EventCategory
+    one_line: OneLineText
+    metrics: str  # duration of a call; tokens and latency of another event
+    after: str  # time since the session's start
+    address: str  # of the event in its session
+    is_duplicate: bool
+    ends: tuple[EndView, ...]
+    more_ends: int
+
+
+@dataclass(frozen=True, slots=True)
 class ComparedField:
-    """A field that differs between two events; None on a side without this field."""
+    """A value that differs between two units; None on a side without it."""
 
     name: str
     is_read: bool  # it has the text of the one-line summaries, and replaces them
@@ -222,6 +241,7 @@ class ComparedField:
 class RowView:
     """One row; a side is None without a counterpart, or if `is_gone`: the entry was removed in between."""
 
+    number: int  # from 1
     mark: TextMark
     a: Side | None
     b: Side | None
@@ -247,42 +267,90 @@ class ComparedPart:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolChip:
+    """A call of one session in the sequence of tools."""
+
+    tool: str  # "" for a call without a tool
+    is_failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChipPair:
+    """Two corresponding calls in the sequence of tools; None on a side that has none."""
+
+    a: ToolChip | None
+    b: ToolChip | None
+    mark: TextMark
+    is_first_difference: bool
+    address: str  # of its row
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSequence:
+    """The calls of both sessions in order, aligned: at most CALLS_SHOWN of them."""
+
+    pairs: tuple[ChipPair, ...]
+    earlier: int  # omitted calls before them
+    later: int
+
+
+@dataclass(frozen=True, slots=True)
+class FirstDifference:
+    """The first row in which a call, result, error or outcome differs."""
+
+    row: RowView
+    title: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class ComparisonView:
     """The data of templates/pages/compare/compare.html."""
 
     totals: tuple[Total, ...]
+    tools: ToolSequence
+    first: FirstDifference | None
+    has_other_differences: bool  # without a first difference: something else differs
     marks: tuple[TextMark, ...]
     parts: tuple[ComparedPart, ...]
-    first_difference: str  # the address; "" without a difference
-    first_row: int  # its row, from 1; 0 without a difference
     swapped: str
-    unfolded: str  # the address that shows, or folds again, all equal rows; "" without folds
+    unfolded: str  # the address that shows, or folds again, all quiet rows; "" without folds
     is_unfolded: bool
     previous: str
     next: str
     place: str  # the shown rows and the total; "" with one page
 
 
+CALLS_SHOWN: Final = 80
+_CALLS_BEFORE: Final = 10  # the first difference, if a long sequence begins with equal calls
+
+
 def comparison_view(reader: Reader, compared: SessionComparison, query: CompareQuery) -> ComparisonView:
     """Return the requested page of the comparison: the last one if `from` is past the end."""
     rows = compared.rows
-    whole = [Stretch(0, len(rows), False)]
-    short = folded([row.verdict == "same" for row in rows])
-    cut = pages(whole if query.is_unfolded else short)
+    short = folded([row.verdict in _QUIET for row in rows])
+    cut = pages([Stretch(0, len(rows), False)] if query.is_unfolded else short)
     starts = [page[0].start for page in cut if page]
     here = max((number for number, start in enumerate(starts) if start <= query.start), default=0)
     shown = cut[here]
-    events = reader.events_by_position(_positions(rows, shown))
-    first = compared.first_divergence
+    first = compared.first_difference
     start, end = (shown[0].start, shown[-1].end) if shown else (0, 0)
-    at_first = "" if first is None or start <= first < end else query.url(first)
+    page = _PageOfRows(compared, query, {row for part in shown if part.opens for row in range(part.start, part.end)})
+    events = reader.events_by_position(
+        [place for row in {*page.numbers, *([] if first is None else [first])} for place in _positions(rows[row])]
+    )
     verdicts = Counter(row.verdict for row in rows)
     return ComparisonView(
         totals=totals(compared.contrasts),
+        tools=_tool_sequence(page),
+        first=None
+        if first is None
+        else FirstDifference(
+            _row(compared, first, events, _FIELDS_SHOWN_ON_TOP), _title(rows[first]), page.address(first)
+        ),
+        has_other_differences=verdicts["same"] < len(rows),
         marks=tuple(TextMark(*mark, verdicts[verdict]) for verdict, mark in _MARKS.items()),
         parts=tuple(_part(compared, stretch, events, query) for stretch in shown),
-        first_difference="" if first is None else f"{at_first}#{FIRST_DIFFERENCE}",
-        first_row=0 if first is None else first + 1,
         swapped=query.swapped,
         unfolded=query.url(start, is_unfolded=not query.is_unfolded)
         if any(stretch.is_folded for stretch in short)
@@ -292,6 +360,71 @@ def comparison_view(reader: Reader, compared: SessionComparison, query: CompareQ
         next=query.url(starts[here + 1]) if here + 1 < len(starts) else "",
         place=f"Rows {start + 1:,}–{end:,} of {len(rows):,}" if len(cut) > 1 else "",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _PageOfRows:
+    """The rows of one page, for links to rows."""
+
+    compared: SessionComparison
+    query: CompareQuery
+    numbers: set[int]
+
+    def address(self, number: int) -> str:
+        """Return the address of a row. A row in a long fold has a page without folds."""
+        is_folded = self.compared.rows[number].verdict in _QUIET
+        there = "" if number in self.numbers else self.query.url(number, is_unfolded=is_folded or None)
+        return f"{there}#row-{number + 1}"
+
+
+def _tool_sequence(page: _PageOfRows) -> ToolSequence:
+    compared = page.compared
+    calls = [number for number, row in enumerate(compared.rows) if row.is_call]
+    first = compared.first_difference
+    start = 0
+    if len(calls) > CALLS_SHOWN and first is not None:
+        start = max(0, min(bisect_left(calls, first) - _CALLS_BEFORE, len(calls) - CALLS_SHOWN))
+    shown = calls[start : start + CALLS_SHOWN]
+    return ToolSequence(
+        tuple(
+            ChipPair(
+                _chip(compared.rows[number].a),
+                _chip(compared.rows[number].b),
+                TextMark(*_MARKS[compared.rows[number].verdict]),
+                number == first,
+                page.address(number),
+            )
+            for number in shown
+        ),
+        earlier=start,
+        later=len(calls) - start - len(shown),
+    )
+
+
+def _chip(unit: ComparedUnit | None) -> ToolChip | None:
+    return ToolChip(unit.tool, unit.is_failed) if unit else None
+
+
+_NOUNS: Final[Mapping[Kind, str]] = {
+    "call": "arguments",
+    "result": "result",
+    "error": "error",
+    "outcome": "outcome",
+    "wording": "wording",
+    "fields": "fields",
+}
+
+
+def _title(row: ComparedRow) -> str:
+    """Return the difference of a row in words: `book_reservation: arguments, error`."""
+    unit = row.a or row.b
+    tool = unit.tool if unit else ""
+    if row.verdict in ("only a", "only b"):
+        nouns = ["call" if row.is_call else _NOUNS[row.kinds[0]]]
+        where = f" only in {row.verdict[-1].upper()}"
+    else:
+        nouns, where = [_NOUNS[kind] for kind in row.kinds if kind in MATTERS], ""
+    return f"{tool}: {', '.join(nouns)}{where}" if tool else f"{', '.join(nouns).capitalize()}{where}"
 
 
 def notices(compared: SessionComparison) -> tuple[Notice, ...]:
@@ -315,8 +448,8 @@ def notices(compared: SessionComparison) -> tuple[Notice, ...]:
 
 
 def _places_of(compared: SessionComparison, name: str) -> list[Position]:
-    places = (row.a if name == "A" else row.b for row in compared.rows)
-    return [place for place in places if place]
+    units = (row.a if name == "A" else row.b for row in compared.rows)
+    return [place for unit in units if unit for place in unit.positions]
 
 
 def _gaps_in_words(name: str, session: ComparedSession, places: Sequence[Position]) -> Iterator[str]:
@@ -342,46 +475,55 @@ def _gaps_in_words(name: str, session: ComparedSession, places: Sequence[Positio
         )
 
 
-def _positions(rows: Sequence[ComparedRow], shown: Sequence[Stretch]) -> list[Position]:
-    shown_rows = (row for stretch in shown if stretch.opens for row in rows[stretch.start : stretch.end])
-    return [place for row in shown_rows for place in (row.a, row.b) if place]
+def _positions(row: ComparedRow) -> Iterator[Position]:
+    for unit in (row.a, row.b):
+        if unit:
+            yield from unit.positions[: _ENDS_SHOWN + 1]
 
 
 def _part(
     compared: SessionComparison, stretch: Stretch, events: Mapping[Position, Event], query: CompareQuery
 ) -> ComparedPart:
     numbers = range(stretch.start, stretch.end) if stretch.opens else range(0)
+    equal = sum(row.verdict == "same" for row in compared.rows[stretch.start : stretch.end])
+    reworded = stretch.rows - equal
+    words = (format_count(equal, "equal row") if equal else "", f"{reworded:,} with other wording" if reworded else "")
     return ComparedPart(
         rows=tuple(_row(compared, number, events) for number in numbers),
         is_folded=stretch.is_folded,
-        words=format_count(stretch.rows, "equal row"),
+        words=", ".join(filter(None, words)),
         address=query.url(stretch.start, is_unfolded=True),
     )
 
 
-def _row(compared: SessionComparison, number: int, events: Mapping[Position, Event]) -> RowView:
+def _row(
+    compared: SessionComparison, number: int, events: Mapping[Position, Event], fields_shown: int = _FIELDS_SHOWN
+) -> RowView:
     row = compared.rows[number]
-    a, b = _side(compared.a, row.a, events), _side(compared.b, row.b, events)
-    fields = _fields(a, b) if a and b and row.verdict == "differs" else ()
+    units = _unit(row.a, events), _unit(row.b, events)
+    a, b = _side(compared.a, row.a, units[0]), _side(compared.b, row.b, units[1])
+    fields: tuple[ComparedField, ...] = ()
+    if a and b and units[0] and units[1] and row.verdict != "same":
+        fields = tuple(_field(each, a, b) for each in differences(units[0], units[1]))
     return RowView(
+        number=number + 1,
         mark=TextMark(*_MARKS[row.verdict]),
         a=a,
         b=b,
-        fields=fields[:_FIELDS_SHOWN],
-        more_fields=max(0, len(fields) - _FIELDS_SHOWN),
-        is_first_difference=number == compared.first_divergence,
+        fields=fields[:fields_shown],
+        more_fields=max(0, len(fields) - fields_shown),
+        is_first_difference=number == compared.first_difference,
         is_gone=bool((row.a and not a) or (row.b and not b)),
     )
 
 
-def _fields(a: Side, b: Side) -> tuple[ComparedField, ...]:
-    differences = differing(a.event, b.event)
-    # The end of each line already shows the tokens.
-    without_tokens = tuple(difference for difference in differences if difference.name != "tokens")
-    return tuple(_field(each, a, b) for each in without_tokens or differences)
+def _unit(unit: ComparedUnit | None, events: Mapping[Position, Event]) -> Unit | None:
+    """Return the unit of these events; None if its first event is gone."""
+    found = tuple(events[place] for place in (unit.positions if unit else ()) if place in events)
+    return Unit(found, unit.is_call) if unit and unit.positions[0] in events else None
 
 
-def _field(difference: FieldDifference, a: Side, b: Side) -> ComparedField:
+def _field(difference: Difference, a: Side, b: Side) -> ComparedField:
     texts = difference.a or "", difference.b or ""
     ours, theirs = marked(*texts)
     return ComparedField(
@@ -392,31 +534,42 @@ def _field(difference: FieldDifference, a: Side, b: Side) -> ComparedField:
     )
 
 
-def _side(session: ComparedSession, place: Position | None, events: Mapping[Position, Event]) -> Side | None:
-    event = events.get(place) if place else None
-    if place is None or event is None:
+def _side(session: ComparedSession, compared: ComparedUnit | None, unit: Unit | None) -> Side | None:
+    if compared is None or unit is None:
         return None
+    event, *others = unit.events
     after = timedelta(microseconds=event.occurred_us - session.started_us)
+    line = describe_event(event)
     return Side(
         event=event,
         category=category_of(event.type),
-        one_line=describe_event(event),
+        one_line=line,
+        metrics=_duration(unit) if unit.is_call and others else line.metrics,
         after=f"{'+' if after >= timedelta(0) else ''}{format_duration(after)}",
         address=session_event_address(session.session_id, event.entry_id),
-        is_duplicate=place in session.duplicates,
+        is_duplicate=Position.of(event) in session.duplicates,
+        ends=tuple(_end(session, each, unit.tool) for each in others[:_ENDS_SHOWN]),
+        more_ends=len(compared.positions) - 1 - len(others[:_ENDS_SHOWN]),
     )
 
 
-_SUGGESTED: Final = 20
-_LOOKED_AT: Final = 50
+def _end(session: ComparedSession, event: Event, tool: str) -> EndView:
+    line = describe_event(event)
+    return EndView(
+        event,
+        line.text.removeprefix(f"{tool} → ").removesuffix(f" ({tool})"),
+        session_event_address(session.session_id, event.entry_id),
+        Position.of(event) in session.duplicates,
+    )
 
 
-def suggest_comparisons(reader: Reader, of: SessionSummary | None = None) -> tuple[SessionSummary, ...]:
-    """Return recent sessions of the same user, then of the same agent; without a session, the most recent ones."""
-    recent = reader.sessions(limit=_LOOKED_AT).sessions
-    if of is None:
-        return recent[:_SUGGESTED]
-    suggestions = reader.sessions(user_id=of.user_id, limit=_SUGGESTED + 1).sessions if of.user_id else ()
-    agent = of.agent.text
-    suggestions += tuple(each for each in recent if agent and each.agent.text == agent and each not in suggestions)
-    return tuple(suggestion for suggestion in suggestions if suggestion.session_id != of.session_id)[:_SUGGESTED]
+def _duration(unit: Unit) -> str:
+    """Return the duration of a call: the latency of its end, else of the call, else the time between them."""
+    call, *ends = unit.counted
+    if not ends:
+        return ""
+    end = ends[-1]
+    latency_ms = call.latency_ms if end.latency_ms is None else end.latency_ms
+    if latency_ms is None:
+        latency_ms = took_ms(call.occurred_us, call.entry_id.ms, end)
+    return format_milliseconds(latency_ms)

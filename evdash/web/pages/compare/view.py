@@ -14,8 +14,8 @@ from evdash.web.pages.compare.presenter import (
     CompareQuery,
     comparison_view,
     notices,
-    suggest_comparisons,
 )
+from evdash.web.pages.compare.suggestions import suggest_comparisons, suggested_groups
 
 
 @handles_invalid_query
@@ -29,7 +29,9 @@ def compare(request: HttpRequest) -> HttpResponse:
                 return not_found_page(request, reader, "session", session_id)
         a, b = facts
         if a is None or b is None:
-            context = {"query": query, "comparison": None, "suggestions": suggest_comparisons(reader, a or b)}
+            suggestions = suggest_comparisons(reader, a or b)
+            groups = suggested_groups(a, suggestions) if a else ()
+            context = {"query": query, "comparison": None, "suggestions": suggestions, "groups": groups}
             return page(request, "pages/compare/compare.html", "Compare sessions", context, coverage=reader.coverage)
         return _compared(request, reader, query, a, b)
 
@@ -39,12 +41,18 @@ def _compared(
 ) -> HttpResponse:
     compared = session_comparison(reader, a, b)
     view = comparison_view(reader, compared, query)
+    suggestions = suggest_comparisons(reader, a)
     sides = (side for part in view.parts for row in part.rows for side in (row.a, row.b))
     return page(
         request,
         "pages/compare/compare.html",
         f"{a.session_id} and {b.session_id}",
-        {"query": query, "comparison": view, "suggestions": suggest_comparisons(reader, a)},
+        {
+            "query": query,
+            "comparison": view,
+            "suggestions": suggestions,
+            "groups": suggested_groups(a, suggestions, b.session_id),
+        },
         coverage=reader.coverage,
         events=(side.event for side in sides if side),
         notices=notices(compared),

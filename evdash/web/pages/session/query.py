@@ -16,6 +16,7 @@ from evdash.events.event import Event
 from evdash.events.event_types import EVENT_TYPES
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.session.paths import InvalidPath, Path, parse_path, path_text
+from evdash.events.session.value_trace import TRACED_CHARS
 from evdash.events.summaries import SessionSummary
 from evdash.events.text import one_line
 from evdash.web.control_characters import escape_control_chars_text
@@ -46,6 +47,7 @@ class SessionPageQuery:
     pins: tuple[Path, ...] = ()  # the watched paths, at most PINS_MAX
     vs: EntryId | None = None  # the event whose state is compared; None: the previous one
     removed_filter: str = ""  # the filter that a link to an event has removed
+    trace: str = ""  # the value whose occurrences the page shows
 
     @classmethod
     def from_request(cls, request: HttpRequest, session_id: str) -> Self:
@@ -59,13 +61,15 @@ class SessionPageQuery:
             _pins(params),
             entry_id_in(params, "vs"),
             one_line(params.get("taken_off", ""), 200),
+            _trace(params),
         )
 
     @property
     def kept(self) -> Pairs:
         """The parameters that every URL of the page keeps."""
         pins = [("pin", path_text(path)) for path in self.pins]
-        return [*self.list.kept, *self.list.filter.pairs, *pins, *([("vs", str(self.vs))] if self.vs else [])]
+        state = [*pins, *([("vs", str(self.vs))] if self.vs else [])]
+        return [*self.list.kept, *self.list.filter.pairs, *state, *([("trace", self.trace)] if self.trace else [])]
 
     @property
     def cleared_filter(self) -> str:
@@ -129,9 +133,25 @@ class SessionPageQuery:
         """Return the URL that does not watch this path."""
         return replace(self, pins=tuple(pin for pin in self.pins if pin != path)).selected
 
+    def traced(self, value: str) -> str:
+        """Return the URL that shows the occurrences of a value."""
+        return replace(self, trace=value).selected
+
+    @property
+    def untraced(self) -> str:
+        """The URL that does not show the occurrences of a value."""
+        return self.traced("")
+
     def compared_with(self, entry_id: EntryId | None) -> str:
         """Return the URL that compares with the state after this entry; None: with the previous state."""
         return replace(self, vs=entry_id).selected
+
+
+def _trace(params: QueryDict) -> str:
+    value = params.get("trace", "").replace("\r\n", "\n").strip()
+    if len(value) > TRACED_CHARS:
+        raise InvalidQuery(f"trace= must have at most {TRACED_CHARS} characters, not {len(value):,}.")
+    return value
 
 
 def _view_mode(params: QueryDict) -> ViewMode:

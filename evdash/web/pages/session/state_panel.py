@@ -226,6 +226,7 @@ class Part:
     parts: tuple[Part, ...] = ()
     is_open: bool = False
     pin: str = ""
+    trace: str = ""  # URL that shows the occurrences of the text
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,7 +395,10 @@ def _part(path: Path, value: Any, marks: Mapping[Path, str], query: SessionPageQ
     if not isinstance(value, Mapping):
         is_in_row = _is_in_row(path)
         pin = "" if is_in_row else query.pinned(path)
-        return Part(label_of(path), "" if is_in_row else path_text(path), shown_value(path, value), mark, pin=pin)
+        text = one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), VALUE_CHARS)
+        trace = query.traced(text) if text == value and "@" not in text else ""
+        shown = shown_value(path, value)
+        return Part(label_of(path), "" if is_in_row else path_text(path), shown, mark, pin=pin, trace=trace)
     # Parts of a newly added part have no mark of their own.
     parts = tuple(_parts_of(path, value, marks, query))
     number = f"newest {len(value)}" if len(value) == ROWS_SHOWN else format_count(len(value), "item")

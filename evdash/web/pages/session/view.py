@@ -22,10 +22,11 @@ from evdash.web.event_list.pagination import with_call_notes
 from evdash.web.links import session_address
 from evdash.web.note_display import notes_section
 from evdash.web.page import page, part
-from evdash.web.pages.compare.presenter import suggest_comparisons
+from evdash.web.pages.compare.suggestions import suggest_comparisons
 from evdash.web.pages.session.query import FindQuery, SessionPageQuery, found_event, nothing_found, toolbar
 from evdash.web.pages.session.state_panel import state_panel
 from evdash.web.pages.session.timeline import DRAWN_MAX, calls_in_filtered, match_calls_in_view, timeline_panel
+from evdash.web.pages.session.trace_panel import trace_panel
 from evdash.web.pages.session_export.links import export_links
 from evdash.web.sandbox_middleware import sandbox_request
 
@@ -76,6 +77,7 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary, query: Se
         "query": query,
         "toolbar": toolbar(query, shown),
         "comparable": suggest_comparisons(reader, facts),
+        "trace": trace_panel(reader, facts, query),
     }
     return page(
         request,
