@@ -530,7 +530,7 @@ def test_an_outcome_has_its_colour_on_both_pages_and_keeps_its_text(
 ) -> None:
     write(event(0, type="session.started"), event(1, type="session.ended", outcome=outcome))
     for page in (session(browser), parse_page(browser.get("/sessions/"))):
-        [pill] = page.texts(f"span.pill-{colour}")
+        [pill] = page.texts(f"span.pill.is-{colour}")
         assert pill.removeprefix("ended: ") == (outcome or "ended")
 
 
