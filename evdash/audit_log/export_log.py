@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple, Self
 
 from django.contrib.auth.models import User
 from django.db import DatabaseError
@@ -16,9 +17,22 @@ from evdash.events.filters.event_filter import EventFilter
 logger = get_logger(__name__)
 
 
+class Exported(NamedTuple):
+    """The content of an export: its filter in words and as written, and the noun of what it counts."""
+
+    described: str
+    written: str
+    noun: str = "event"
+
+    @classmethod
+    def events(cls, event_filter: EventFilter) -> Self:
+        """Return the events of a filter."""
+        return cls(event_filter.describe(), event_filter.text())
+
+
 def recorded_export(
     who: str,
-    event_filter: EventFilter,
+    what: Exported,
     form: str,
     pieces: Iterator[bytes],
     *,
@@ -34,18 +48,18 @@ def recorded_export(
     Raise the database's error if the first row cannot be written. The caller must then not send anything.
     """
     detail = {
-        "title": f"Export {event_filter.describe()}{f' of {sandbox}' if sandbox else ''} as {form}",
-        "asked": {"filter": event_filter.text(), "form": form},
+        "title": f"Export {what.described}{f' of {sandbox}' if sandbox else ''} as {form}",
+        "asked": {"filter": what.written, "form": form},
     }
     begun = record(who, "export", user=user, stream=sandbox, detail=detail, succeeded=None)
-    return _with_end_recorded(begun, pieces)
+    return _with_end_recorded(begun, pieces, what.noun)
 
 
-def _with_end_recorded(begun: AuditLogEntry, pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _with_end_recorded(begun: AuditLogEntry, pieces: Iterator[bytes], noun: str) -> Iterator[bytes]:
     sent_bytes = sent_events = 0
 
     def sent() -> str:
-        return f"{sent_events:,} {'event' if sent_events == 1 else 'events'} ({sent_bytes:,} bytes)"
+        return f"{sent_events:,} {noun if sent_events == 1 else f'{noun}s'} ({sent_bytes:,} bytes)"
 
     try:
         for piece in pieces:

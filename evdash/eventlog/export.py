@@ -93,12 +93,13 @@ def csv_lines(filter: EventFilter) -> Iterator[bytes]:
     The last column contains all fields as JSON. A cell that a spreadsheet would run as a formula gets a leading
     apostrophe.
     """
-    chunks = _chunks(filter, lambda events: _csv_text(_csv_row(event, is_duplicate) for event, is_duplicate in events))
-    headings = _csv_text([[*CSV_COLUMNS, "fields"]]).encode()
-    return _with_first(headings, chunks)
+    chunks = _chunks(filter, lambda events: csv_text(_csv_row(event, is_duplicate) for event, is_duplicate in events))
+    headings = csv_text([[*CSV_COLUMNS, "fields"]]).encode()
+    return with_first(headings, chunks)
 
 
-def _with_first(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+def with_first(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield a part before the others."""
     yield first
     yield from rest
 
@@ -141,7 +142,7 @@ def _text_or_base64(raw: bytes) -> str | dict[str, str]:
 
 
 def _csv_row(event: Event, is_duplicate: bool) -> list[str]:
-    values = [
+    return [
         event.stream,
         str(event.entry_id),
         event.type,
@@ -154,12 +155,12 @@ def _csv_row(event: Event, is_duplicate: bool) -> list[str]:
         event.error,
         json.dumps(_json_fields(event), ensure_ascii=False),
     ]
-    return [f"'{value}" if _FORMULA.match(value) else value for value in values]
 
 
-def _csv_text(rows: Iterable[list[str]]) -> str:
+def csv_text(rows: Iterable[list[str]]) -> str:
+    """Return rows as CSV (RFC 4180). A cell that a spreadsheet would run as a formula gets a leading apostrophe."""
     text = io.StringIO()
-    csv.writer(text).writerows(rows)
+    csv.writer(text).writerows([f"'{cell}" if _FORMULA.match(cell) else cell for cell in row] for row in rows)
     return text.getvalue()
 
 

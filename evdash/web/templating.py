@@ -106,6 +106,15 @@ def last_entry(summary: SessionSummary | UserSummary) -> SafeString:
     return _time(shown, title, "ago", formatting.format_age(shown, now))
 
 
+def first_entry(summary: SessionSummary | UserSummary) -> SafeString | str:
+    """Return when the first entry of a session or user was written, by Redis's clock.
+
+    If a producer chose the ID, the time of the first event by the producers' clocks is shown.
+    """
+    produced = summary.started_at if isinstance(summary, SessionSummary) else summary.first_at
+    return moment(redis_time(summary.first_id) or produced)
+
+
 def rate(per_second: float) -> str:
     """Return a rate in events a second: `0`, `0.4`, `12`, `1,250`."""
     return f"{per_second:,.0f}" if per_second >= 10 or per_second == 0 else f"{per_second:.2g}"
@@ -151,6 +160,7 @@ _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "category": category_of,
     "events_word": events_word,
     "filesize": formatting.format_size,
+    "first_entry": first_entry,
     "last_entry": last_entry,
     "milliseconds": formatting.format_milliseconds,
     "moment": moment,

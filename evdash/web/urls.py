@@ -11,6 +11,7 @@ from django.views.generic import RedirectView
 
 from evdash.web.links import EntryIdConverter, IdentifierConverter, NameConverter, OpaqueConverter
 from evdash.web.pages.audit_log import audit_log, audit_log_entry
+from evdash.web.pages.compare.sets import compare_sets
 from evdash.web.pages.compare.view import compare
 from evdash.web.pages.completions import completions
 from evdash.web.pages.event import event
@@ -28,6 +29,7 @@ from evdash.web.pages.streams.forms import OperationConverter
 from evdash.web.pages.streams.forms.sandboxes import SandboxOperationConverter
 from evdash.web.pages.streams.operations import sandbox_operation, stream_operation
 from evdash.web.pages.streams.view import stream_group, stream_parked, streams
+from evdash.web.pages.summary_exports import sessions_csv, sessions_ndjson, users_csv, users_ndjson
 from evdash.web.pages.users import user, users
 
 register_converter(OpaqueConverter, "opaque")
@@ -46,6 +48,7 @@ VIEWS: Final[dict[str, Callable[..., HttpResponseBase]]] = {
     "session-transcript": session_transcript,
     "session-export-html": session_export_html,
     "compare": compare,
+    "compare-sets": compare_sets,
     "users": users,
     "user": user,
     "errors": errors,
@@ -55,6 +58,10 @@ VIEWS: Final[dict[str, Callable[..., HttpResponseBase]]] = {
     "search": search,
     "events-ndjson": ndjson,
     "events-csv": csv,
+    "sessions-ndjson": sessions_ndjson,
+    "sessions-csv": sessions_csv,
+    "users-ndjson": users_ndjson,
+    "users-csv": users_csv,
     "note": note,
     "note-delete": note_deleted,
     "streams": streams,

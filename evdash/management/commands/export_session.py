@@ -16,7 +16,7 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from evdash.accounts.actions import terminal_user
-from evdash.audit_log.export_log import recorded_export
+from evdash.audit_log.export_log import Exported, recorded_export
 from evdash.eventlog.export import ndjson_lines
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.identifiers import identifier_of
@@ -45,7 +45,7 @@ class Command(PlainCommand):
         session = identifier_of(session)
         try:
             who, within = terminal_user(), EventFilter().also("session", session)
-            pieces = recorded_export(who, within, FORMATS[format], _pieces(session, who, format))
+            pieces = recorded_export(who, Exported.events(within), FORMATS[format], _pieces(session, who, format))
             if self._called_from_command_line:
                 _break_off_on_sigterm()
             if output is None:

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.http import content_disposition_header
 
 from evdash.accounts.tokens import refused_by_patterns, token_or_session, used_token
-from evdash.audit_log.export_log import recorded_export
+from evdash.audit_log.export_log import Exported, recorded_export
 from evdash.eventlog.export import csv_lines, ndjson_lines
 from evdash.events.filters.event_filter import EventFilter, FilterError
 from evdash.streams.client import StreamsUnavailable
@@ -44,11 +44,11 @@ def _exported(
         chunks = lines(event_filter)
     except StreamsUnavailable as outage:
         return HttpResponse(f"{outage}\n", status=503, content_type="text/plain; charset=utf-8")
-    return download(request, chunks, event_filter, form, content_type, name)
+    return download(request, chunks, Exported.events(event_filter), form, content_type, name)
 
 
 def download(
-    request: HttpRequest, chunks: Iterator[bytes], event_filter: EventFilter, form: str, content_type: str, name: str
+    request: HttpRequest, chunks: Iterator[bytes], what: Exported, form: str, content_type: str, name: str
 ) -> HttpResponseBase:
     """Return a response that sends each chunk when it is made, as a file with this name.
 
@@ -59,7 +59,7 @@ def download(
 
     def recorded(pieces: Iterator[bytes]) -> Iterator[bytes]:
         sandbox = mount.stream if mount else ""
-        return recorded_export(who_asks(request), event_filter, form, pieces, user=user, sandbox=sandbox)
+        return recorded_export(who_asks(request), what, form, pieces, user=user, sandbox=sandbox)
 
     try:
         response = Download(chunks, form, recorded=recorded, content_type=content_type)

@@ -13,10 +13,12 @@ from django.http import HttpRequest
 
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Position
+from evdash.eventlog.selections import ListPosition
 from evdash.eventlog.session_queries import EVENTS_COMPARED, ComparedRow, ComparedSession, SessionComparison
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.event_types import EventCategory, category_of, describe_event
+from evdash.events.filters.summary_filter import sessions_of_user
 from evdash.events.identifiers import identifier_of
 from evdash.events.one_line import LINE_CHARS, OneLineText
 from evdash.events.session.alignment import Contrast, FieldDifference, Verdict, differing
@@ -413,10 +415,11 @@ _LOOKED_AT: Final = 50
 
 def suggest_comparisons(reader: Reader, of: SessionSummary | None = None) -> tuple[SessionSummary, ...]:
     """Return recent sessions of the same user, then of the same agent; without a session, the most recent ones."""
-    recent = reader.sessions(limit=_LOOKED_AT).sessions
+    recent = reader.sessions(position=ListPosition(limit=_LOOKED_AT)).sessions
     if of is None:
         return recent[:_SUGGESTED]
-    suggestions = reader.sessions(user_id=of.user_id, limit=_SUGGESTED + 1).sessions if of.user_id else ()
+    own = reader.sessions(sessions_of_user(of.user_id), ListPosition(limit=_SUGGESTED + 1)) if of.user_id else None
+    suggestions = own.sessions if own else ()
     agent = of.agent.text
     suggestions += tuple(each for each in recent if agent and each.agent.text == agent and each not in suggestions)
     return tuple(suggestion for suggestion in suggestions if suggestion.session_id != of.session_id)[:_SUGGESTED]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from evdash.accounts.tokens import token_or_session
+from evdash.audit_log.export_log import Exported
 from evdash.events.filters.event_filter import EventFilter
 from evdash.streams.client import StreamsUnavailable
 from evdash.web.links import session_address
@@ -48,4 +49,4 @@ def _exported(
     except StreamsUnavailable as outage:
         return HttpResponse(f"{outage}\n", status=503, content_type="text/plain; charset=utf-8")
     within = EventFilter().also("session", session_id)
-    return download(request, pieces, within, form, content_type, f"{export.file_stem}.{ending}")
+    return download(request, pieces, Exported.events(within), form, content_type, f"{export.file_stem}.{ending}")
