@@ -115,6 +115,14 @@ def first_entry(summary: SessionSummary | UserSummary) -> SafeString | str:
     return moment(redis_time(summary.first_id) or produced)
 
 
+def duration_title(summary: SessionSummary) -> str:
+    """Return the clocks of a session's duration; by Redis's clock it may be another one."""
+    length = session_times(summary).length
+    if length.producer_value is None:
+        return "By the producers’ times"
+    return f"By the producers’ times; by Redis {formatting.format_duration(length.value)}"
+
+
 def rate(per_second: float) -> str:
     """Return a rate in events a second: `0`, `0.4`, `12`, `1,250`."""
     return f"{per_second:,.0f}" if per_second >= 10 or per_second == 0 else f"{per_second:.2g}"
@@ -160,6 +168,7 @@ _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "category": category_of,
     "events_word": events_word,
     "filesize": formatting.format_size,
+    "duration_title": duration_title,
     "first_entry": first_entry,
     "last_entry": last_entry,
     "milliseconds": formatting.format_milliseconds,

@@ -85,7 +85,7 @@ class FilterBar:
     has_live: bool = False
     streams: tuple[BarLink, ...] = ()  # empty if there is only one
     scope_name: str = ""
-    noun: str = "event"  # what the list has, in the singular
+    noun: str = "event"  # the noun of its rows, in the singular
     own_keys: Keys = field(default_factory=dict)  # keys of the list that events do not have
 
     @property

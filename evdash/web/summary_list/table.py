@@ -14,10 +14,10 @@ from evdash.web.summary_list.query import ROWS, SummaryListQuery
 
 
 class _Shown(NamedTuple):
-    """A column as it is shown if the address names no columns: `room` is the width of windows that show it."""
+    """A column as it is shown if the address names no columns, in windows of some widths."""
 
     label: str
-    room: str = ""  # a class of tables.css; "": every window
+    width: str = ""  # a class of tables.css; "": every window
     is_optional: bool = False  # only if the address names it
     is_figure: bool = True
 
@@ -97,7 +97,7 @@ def _is_shown(kind: SummaryKind, name: str, shown: _Shown, chosen: Sequence[str]
 def _column(
     kind: SummaryKind, name: str, shown: _Shown, query: SummaryListQuery | None, *, is_chosen: bool
 ) -> TableColumn:
-    classes = " ".join(filter(None, ("figure" if shown.is_figure else "", "" if is_chosen else shown.room)))
+    classes = " ".join(filter(None, ("figure" if shown.is_figure else "", "" if is_chosen else shown.width)))
     if query is None:
         return TableColumn(name, shown.label, classes)
     is_sorted = query.order.column == name
