@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BooleanField, FloatField, Func, Q, QuerySet, TextField, Value
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Coalesce, Left, StrIndex
 from django.db.models.lookups import Exact, GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual
 from django.db.models.sql.compiler import SQLCompiler
@@ -132,13 +133,20 @@ _LOOKUPS: Final = {
 }  # fmt: skip
 
 
+def compared(column: str | Combinable, comparison: str, number: float) -> Any:
+    """Return the comparison of a column with a number.
+
+    Django would cut the fraction off a number that it compares with a whole one.
+    """
+    return _LOOKUPS[comparison](Cast(column, FloatField()), number)
+
+
 def _compared(condition: Condition) -> Q:
     number = float(condition.value)
     if condition.key in BY_NAME:
         key = BY_NAME[condition.key]
         has_number = Q(**({f"{key.attribute}__gt": 0} if key.zero_is_none else {f"{key.attribute}__isnull": False}))
-        # Django would cut the fraction off a number that it compares with a whole one.
-        return has_number & Q(_LOOKUPS[condition.comparison](Cast(key.attribute, FloatField()), number))
+        return has_number & Q(compared(key.attribute, condition.comparison, number))
     return Q(HasNumber("search_text", condition.number_pattern, condition.comparison, number))
 
 

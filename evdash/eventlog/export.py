@@ -95,10 +95,11 @@ def csv_lines(filter: EventFilter) -> Iterator[bytes]:
     """
     chunks = _chunks(filter, lambda events: csv_text(_csv_row(event, is_duplicate) for event, is_duplicate in events))
     headings = csv_text([[*CSV_COLUMNS, "fields"]]).encode()
-    return _with_first(headings, chunks)
+    return with_first(headings, chunks)
 
 
-def _with_first(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+def with_first(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield a part before the others."""
     yield first
     yield from rest
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import partial
 
 from django.conf import settings
 from django.utils.functional import cached_property
@@ -44,20 +46,33 @@ from evdash.eventlog.records import (
     OutlineSlot,
     Overview,
     Position,
+    SelectionCounts,
     SessionPage,
     UserPage,
 )
+from evdash.eventlog.selection_values import (
+    FACET_EVENTS,
+    FACET_SAMPLE,
+    SET_EVENTS,
+    SET_SESSIONS,
+    facets_of,
+    sample_of,
+    set_events,
+)
+from evdash.eventlog.selections import FIRST, ListPosition, Selected, Selector, outcomes_of, page_of
 from evdash.eventlog.session_queries import last_before, session_outline
 from evdash.eventlog.session_snapshots import Step, steps
 from evdash.eventlog.stream_deltas import StreamDeltas, originals, pending_deltas
 from evdash.eventlog.stream_tail import StreamPart
-from evdash.eventlog.time_buckets import in_us, whole_minutes
+from evdash.eventlog.time_buckets import whole_minutes
 from evdash.events.breakdown import Breakdown, BreakdownQuery
 from evdash.events.entry import EntryId
 from evdash.events.error_rates import ErrorCounts
 from evdash.events.event import Event, us_from_datetime
 from evdash.events.filters.event_filter import Condition, EventFilter
-from evdash.events.summaries import Outcome, SessionSummary, UserSummary
+from evdash.events.filters.summary_filter import EVERY_SESSION, EVERY_USER, SESSIONS, USERS, Selection, SummaryKind
+from evdash.events.session_sets import SetComparison, compare_sets
+from evdash.events.summaries import SessionSummary, UserSummary
 from evdash.streams.client import StreamsUnavailable
 from evdash.streams.shared_tail import TAIL_ENTRIES, SharedTail
 from evdash.streams.stream_info import first_left_of
@@ -200,36 +215,48 @@ class LogReader(Reader):
     def original_of_duplicate(self, event: Event) -> EntryId | None:
         return originals([event], self._deltas()).get(Position.of(event))
 
-    def sessions(
-        self,
-        *,
-        before: EntryId | None = None,
-        after: EntryId | None = None,
-        user_id: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        outcome: Outcome | None = None,
-        limit: int = 50,
-    ) -> SessionPage:
-        range_us = in_us(*whole_minutes(since, until))
-        self._read_stream()
-        with read_transaction():
-            return summaries.session_page(
-                self._unlogged(),
-                before=before,
-                after=after,
-                user_id=user_id,
-                range_us=range_us,
-                outcome=outcome,
-                limit=limit,
+    def sessions(self, selection: Selection = EVERY_SESSION, position: ListPosition = FIRST) -> SessionPage:
+        with self._selecting(SESSIONS) as (unlogged, selector):
+            selected = selector.selected(selection)
+            keys, newer, older, has_more = page_of(selected, position)
+            found = summaries.session_summaries(unlogged, keys)
+        return SessionPage(tuple(found[key] for key in keys), newer, older, selected.is_complete, has_more)
+
+    def session_counts(self, selection: Selection = EVERY_SESSION) -> SelectionCounts:
+        with self._selecting(SESSIONS) as (unlogged, selector):
+            selected = selector.selected(selection)
+            any_outcome = selection.of_any_outcome
+            outcomes = outcomes_of(selected if any_outcome == selection else selector.selected(any_outcome))
+            counts = self._counts(unlogged, selection, selected)
+        return replace(counts, outcomes=replace(outcomes, is_complete=outcomes.is_complete and self.has_read_all))
+
+    def session_sets(self, a: Selection, b: Selection, *, until_error: bool = False) -> SetComparison:
+        with self._selecting(SESSIONS) as (unlogged, selector):
+            samples = [sample_of(selector.selected(each), SET_SESSIONS, SET_EVENTS) for each in (a, b)]
+            return compare_sets(
+                samples[0][0],
+                samples[1][0],
+                partial(set_events, unlogged, self._numbers),
+                until_error=until_error,
+                is_complete=self.has_read_all and not any(has_more for _, has_more in samples),
             )
 
-    def outcomes(self, since: datetime | None = None, until: datetime | None = None) -> OutcomeCounts:
-        range_us = in_us(*whole_minutes(since, until))
+    @contextmanager
+    def _selecting(self, kind: SummaryKind) -> Iterator[tuple[StreamDeltas, Selector]]:
         complete = self.has_read_all
         with read_transaction():
-            found = summaries.outcomes(self._unlogged(), range_us)
-        return replace(found, is_complete=found.is_complete and complete)
+            unlogged = self._unlogged()
+            summaries_of = summaries.session_summaries if kind is SESSIONS else summaries.user_summaries
+            yield unlogged, Selector(kind, unlogged, complete, self._numbers, self.now, partial(summaries_of, unlogged))
+
+    def _counts(self, unlogged: StreamDeltas, selection: Selection, selected: Selected) -> SelectionCounts:
+        """Return number and facets of the selected; `outcomes` is empty."""
+        total = Count(*selected.count) if selection else summaries.total(unlogged, selection.kind)
+        sample, is_sampled = sample_of(selected, FACET_SAMPLE, FACET_EVENTS)
+        names = [getattr(each, selection.kind.attribute) for each in sample]
+        facets = facets_of(unlogged, self._numbers, selection.kind, names)
+        is_exact = total.exact and self.has_read_all
+        return SelectionCounts(Count(total.value, is_exact), OutcomeCounts(()), facets, len(names), is_sampled)
 
     def session(self, session_id: str) -> SessionSummary | None:
         self._read_stream()
@@ -261,19 +288,16 @@ class LogReader(Reader):
         with read_transaction():
             return session_outline(self._unlogged(), summary)
 
-    def users(
-        self,
-        *,
-        before: EntryId | None = None,
-        after: EntryId | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        limit: int = 50,
-    ) -> UserPage:
-        range_us = in_us(*whole_minutes(since, until))
-        self._read_stream()
-        with read_transaction():
-            return summaries.user_page(self._unlogged(), before=before, after=after, range_us=range_us, limit=limit)
+    def users(self, selection: Selection = EVERY_USER, position: ListPosition = FIRST) -> UserPage:
+        with self._selecting(USERS) as (unlogged, selector):
+            selected = selector.selected(selection)
+            keys, newer, older, has_more = page_of(selected, position)
+            found = summaries.user_summaries(unlogged, keys)
+        return UserPage(tuple(found[key] for key in keys), newer, older, selected.is_complete, has_more)
+
+    def user_counts(self, selection: Selection = EVERY_USER) -> SelectionCounts:
+        with self._selecting(USERS) as (unlogged, selector):
+            return self._counts(unlogged, selection, selector.selected(selection))
 
     def user(self, user_id: str) -> UserSummary | None:
         self._read_stream()

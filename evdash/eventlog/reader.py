@@ -17,20 +17,23 @@ from evdash.eventlog.records import (
     MissingEntries,
     MissingInAll,
     Neighbours,
-    OutcomeCounts,
     OutlineSlot,
     Overview,
     Position,
+    SelectionCounts,
     SessionPage,
     UserPage,
 )
+from evdash.eventlog.selections import FIRST, ListPosition
 from evdash.eventlog.session_snapshots import Step
 from evdash.events.breakdown import Breakdown, BreakdownQuery
 from evdash.events.entry import EntryId
 from evdash.events.error_rates import ErrorCounts
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
-from evdash.events.summaries import Outcome, SessionSummary, UserSummary
+from evdash.events.filters.summary_filter import EVERY_SESSION, EVERY_USER, Selection
+from evdash.events.session_sets import SetComparison
+from evdash.events.summaries import SessionSummary, UserSummary
 
 
 class Reader(ABC):
@@ -152,26 +155,16 @@ class Reader(ABC):
         )
 
     @abstractmethod
-    def sessions(
-        self,
-        *,
-        before: EntryId | None = None,
-        after: EntryId | None = None,
-        user_id: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        outcome: Outcome | None = None,
-        limit: int = 50,
-    ) -> SessionPage:
-        """Return sessions by last entry, newest first: last entries older than `before` or newer than `after`.
-
-        With `user_id`: the sessions in which the user took part, by the user's last entry in each.
-        With `since` or `until`: those that `overview` counts in this range. With `outcome`: those that ended so.
-        """
+    def sessions(self, selection: Selection = EVERY_SESSION, position: ListPosition = FIRST) -> SessionPage:
+        """Return sessions of the selection at a position of the list; by default the newest by last entry."""
 
     @abstractmethod
-    def outcomes(self, since: datetime | None = None, until: datetime | None = None) -> OutcomeCounts:
-        """Return the numbers of sessions by outcome, of those that `overview` counts in this range."""
+    def session_counts(self, selection: Selection = EVERY_SESSION) -> SelectionCounts:
+        """Return the number of selected sessions, their outcomes, and the values that their events have."""
+
+    @abstractmethod
+    def session_sets(self, a: Selection, b: Selection, *, until_error: bool = False) -> SetComparison:
+        """Return the comparison of two sets of sessions; values with `until_error` before the first error of each."""
 
     @abstractmethod
     def session(self, session_id: str) -> SessionSummary | None:
@@ -193,19 +186,12 @@ class Reader(ABC):
         """Return the session's event counts over time; `summary` is the result of `session`."""
 
     @abstractmethod
-    def users(
-        self,
-        *,
-        before: EntryId | None = None,
-        after: EntryId | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        limit: int = 50,
-    ) -> UserPage:
-        """Return users by last entry, newest first: last entries older than `before` or newer than `after`.
+    def users(self, selection: Selection = EVERY_USER, position: ListPosition = FIRST) -> UserPage:
+        """Return users of the selection at a position of the list; by default the newest by last entry."""
 
-        With `since` or `until`: those that `overview` counts in this range.
-        """
+    @abstractmethod
+    def user_counts(self, selection: Selection = EVERY_USER) -> SelectionCounts:
+        """Return the number of selected users, and the values that their events have."""
 
     @abstractmethod
     def user(self, user_id: str) -> UserSummary | None:

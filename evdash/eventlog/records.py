@@ -182,12 +182,13 @@ class OutlineSlot:
 
 @dataclass(frozen=True, slots=True)
 class SessionPage:
-    """A page of sessions by last entry, newest first."""
+    """A page of a list of sessions; by default by last entry, newest first."""
 
     sessions: tuple[SessionSummary, ...]
     newer: EntryId | None  # `after` of the page with more recent sessions
     older: EntryId | None  # `before` of the page with earlier sessions
-    is_complete: bool = True  # False: the time range has too many sessions to list all
+    is_complete: bool = True  # False: a limit left some out
+    has_more: bool = False  # there are more after these, in the order of the list
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +201,24 @@ class OutcomeCounts:
 
 @dataclass(frozen=True, slots=True)
 class UserPage:
-    """A page of users by last entry, newest first."""
+    """A page of a list of users; by default by last entry, newest first."""
 
     users: tuple[UserSummary, ...]
     newer: EntryId | None  # `after` of the page with more recent users
     older: EntryId | None  # `before` of the page with earlier users
-    is_complete: bool = True  # False: the time range has too many users to list all
+    is_complete: bool = True  # False: a limit left some out
+    has_more: bool = False  # there are more after these, in the order of the list
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionCounts:
+    """The number of sessions or users of a selection, and the values that their events have."""
+
+    total: Count
+    outcomes: OutcomeCounts  # without regard to conditions on the outcome; empty for users
+    facets: Mapping[str, tuple[FacetValue, ...]]  # by filter key: the numbers of those with an event with the value
+    sample: int  # facets are those of this number, the newest by last entry
+    is_sampled: bool  # there are more
 
 
 @dataclass(frozen=True, slots=True)

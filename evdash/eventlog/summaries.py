@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
-from heapq import nlargest
-from operator import itemgetter
+from functools import partial
 from typing import Any, Final
 
-from django.db import connection, models
-from django.db.models import BooleanField, Exists, ExpressionWrapper, Min, OuterRef, Q, QuerySet, Sum
+from django.db import connection
+from django.db.models import Min, QuerySet, Sum
 
-from evdash.eventlog.event_query import id_range, log_query, slots_between
+from evdash.eventlog.event_query import log_query, slots_between
 from evdash.eventlog.filter_summary import SAMPLE_MAX
 from evdash.eventlog.models import AgentSession, AgentUser, LoggedEvent, Participation, Tally, TypeCount, UserDay
 from evdash.eventlog.records import (
@@ -25,13 +24,22 @@ from evdash.eventlog.records import (
     Histogram,
     OutcomeCounts,
     Overview,
-    SessionPage,
     Trend,
-    UserPage,
 )
 from evdash.eventlog.row_mapping import session_of_row, user_of_row
+from evdash.eventlog.selections import (
+    COUNT_MAX,
+    Selected,
+    Span,
+    active_in,
+    added_in,
+    is_countable,
+    most_frequent,
+    outcomes_of,
+)
 from evdash.eventlog.stream_deltas import StreamDeltas
 from evdash.eventlog.time_buckets import (
+    ALL_TIME,
     DAY_S,
     HOUR_S,
     MINUTE_S,
@@ -48,10 +56,10 @@ from evdash.events.entry import EntryId
 from evdash.events.event import datetime_from_us, us_from_datetime
 from evdash.events.event_types import type_of
 from evdash.events.filters.event_filter import EventFilter
+from evdash.events.filters.summary_filter import SESSIONS, USERS, SummaryKind
 from evdash.events.inheritance import CallKey
 from evdash.events.summaries import (
     CallStatements,
-    Outcome,
     SessionSummary,
     UserSummary,
     call_statements,
@@ -61,124 +69,9 @@ from evdash.events.summaries import (
     users_of,
 )
 
-# evdash follows at most this number of streams at once, and entries with equal IDs are in different streams.
-TIES_MAX = 64
-
-
-ALL_TIME: Final[RangeUs] = (None, None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """A time range, with the first and last entry ID of its logged events, which several queries need."""
-
-    us: RangeUs
-    ids: tuple[EntryId | None, EntryId | None]
-
-    @classmethod
-    def of(cls, range_us: RangeUs) -> _Span:
-        """Return the span of a range. Reads the database."""
-        return cls(range_us, id_range(*range_us))
-
-
-def session_page(
-    unlogged: StreamDeltas,
-    *,
-    before: EntryId | None,
-    after: EntryId | None,
-    user_id: str | None,
-    range_us: RangeUs = ALL_TIME,
-    outcome: Outcome | None = None,
-    limit: int,
-) -> SessionPage:
-    """Return sessions by last entry; with `user_id`, that user's sessions by the user's last entry in each.
-
-    In a range, those with an event in it; with `outcome`, those that ended so.
-    """
-    span = _Span.of(range_us)
-    rows: QuerySet[Any]
-    if user_id is None:
-        rows = AgentSession.objects.all()
-        touched = unlogged.last_ids_by_session
-    else:
-        rows = Participation.objects.filter(user_id=user_id)
-        sessions = sessions_of(unlogged.of_user(user_id))
-        touched = {session_id: summary.last_id for session_id, summary in sessions.items()}
-    if range_us != ALL_TIME:
-        inside = _active_in(span, AgentSession.objects.all(), "session_id")
-        rows, touched = _limited_to(inside, _session_ids(unlogged, range_us), rows, "session_id", touched)
-    others = rows
-    if outcome is not None:
-        # Also sessions of a user that others have ended since: their ends are not in the log.
-        changed = list(unlogged.last_ids_by_session)
-        touched = {**dict(rows.filter(session_id__in=changed).values_list("session_id", "last_id")), **touched}
-        ended_so = AgentSession.objects.filter(_ended_so(outcome)).values("session_id")
-        others = rows.filter(session_id__in=ended_so).exclude(session_id__in=list(touched))
-        ends = {session_id: each.end for session_id, each in session_summaries(unlogged, touched).items()}
-        touched = {session_id: last_id for session_id, last_id in touched.items() if ends[session_id] == outcome}
-    keys, newer, older = _page(rows, "session_id", touched, before, after, limit, others)
-    summaries = session_summaries(unlogged, keys)
-    is_complete = _is_countable(span, AgentSession.objects.all())
-    return SessionPage(tuple(summaries[key] for key in keys), newer, older, is_complete)
-
-
-def _ended_so(outcome: Outcome) -> Q:
-    return Q(ended_id__isnull=not outcome.has_ended, outcome=outcome.text)
-
-
-def outcomes(unlogged: StreamDeltas, range_us: RangeUs) -> OutcomeCounts:
-    """Return the outcomes of the sessions with an event in the range, of the newest COUNT_MAX at most."""
-    return _outcomes(unlogged, _Span.of(range_us))
-
-
-def _outcomes(unlogged: StreamDeltas, span: _Span, inside: Set[str] | None = None) -> OutcomeCounts:
-    """Return these numbers; `inside` are the sessions of the range, if they are known."""
-    rows = AgentSession.objects.all()
-    touched: Mapping[str, EntryId] = unlogged.last_ids_by_session
-    logged = rows.exclude(session_id__in=list(touched))
-    if span.us == ALL_TIME:
-        newest = logged.order_by("-last_id")
-        is_complete = newest[: COUNT_MAX + 1].count() <= COUNT_MAX
-        logged = rows.filter(pk__in=newest[:COUNT_MAX].values("pk"))
-    else:
-        inside = _sessions_in(unlogged, span) if inside is None else inside
-        touched = {session_id: last_id for session_id, last_id in touched.items() if session_id in inside}
-        is_complete = _is_countable(span, rows)
-        logged = logged.filter(session_id__in=inside)
-    has_no_end = ExpressionWrapper(Q(ended_id__isnull=True), output_field=BooleanField())
-    if len(touched) > UNLOGGED_MAX:
-        touched, is_complete = dict(nlargest(UNLOGGED_MAX, touched.items(), key=itemgetter(1))), False
-    counts = Counter(each.end for each in session_summaries(unlogged, touched).values())
-    by_outcome = logged.order_by().annotate(has_no_end=has_no_end).values_list("outcome", "has_no_end")
-    for text, is_open, number in by_outcome.annotate(sessions=models.Count("pk")):
-        counts[Outcome(text, not is_open)] += number
-    return OutcomeCounts(most_frequent(counts), is_complete)
-
-
-def most_frequent(counts: Mapping[Outcome, int]) -> tuple[tuple[Outcome, int], ...]:
-    """Return the counts of outcomes, the largest first."""
-    return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
-def user_page(
-    unlogged: StreamDeltas,
-    *,
-    before: EntryId | None,
-    after: EntryId | None,
-    range_us: RangeUs = ALL_TIME,
-    limit: int,
-) -> UserPage:
-    """Return users by last entry; in a range, those with an event in it."""
-    rows: QuerySet[Any] = AgentUser.objects.all()
-    touched = unlogged.last_ids_by_user
-    span = _Span.of(range_us)
-    if range_us != ALL_TIME:
-        inside = _active_in(span, rows, "user_id")
-        rows, touched = _limited_to(inside, _user_ids(unlogged, range_us), rows, "user_id", touched)
-    keys, newer, older = _page(rows, "user_id", touched, before, after, limit)
-    summaries = user_summaries(unlogged, keys)
-    is_complete = _is_countable(span, AgentUser.objects.all())
-    return UserPage(tuple(summaries[key] for key in keys), newer, older, is_complete)
+RECENT_ERRORS = 1
+TYPES_MAX = 12
+SLOTS_MAX = 3_000
 
 
 def session_summaries(unlogged: StreamDeltas, session_ids: Collection[str]) -> Mapping[str, SessionSummary]:
@@ -266,70 +159,6 @@ def _sessions_not_logged(changes: Sequence[CountChange]) -> Mapping[str, set[str
     return new
 
 
-def _limited_to(
-    inside: QuerySet[Any, str], added: Set[str], rows: QuerySet[Any], key: str, touched: Mapping[str, EntryId]
-) -> tuple[QuerySet[Any], Mapping[str, EntryId]]:
-    """Return the rows and the stream's additions of these keys: `inside` are those of the log."""
-    kept = added | set(inside.filter(**{f"{key}__in": list(touched)}))
-    return rows.filter(**{f"{key}__in": inside}), {name: last for name, last in touched.items() if name in kept}
-
-
-def _page(
-    rows: QuerySet[Any],
-    key_column: str,
-    touched: Mapping[str, EntryId],
-    before: EntryId | None,
-    after: EntryId | None,
-    limit: int,
-    others: QuerySet[Any] | None = None,
-) -> tuple[list[str], EntryId | None, EntryId | None]:
-    """Return keys by last entry, newest first, and the starts of the neighbouring pages. `touched`: stream additions.
-
-    `others` are the rows without additions, if these are not all of `rows`. A page never ends between keys with equal
-    last entry IDs. They are of different streams, so there are few.
-    """
-    forward = after is not None
-    start = after or before
-    logged = dict(rows.filter(**{f"{key_column}__in": list(touched)}).values_list(key_column, "last_id"))
-    last_ids = {key: max(last_id, logged.get(key, EntryId.MIN)) for key, last_id in touched.items()}
-    others = rows if others is None else others
-    untouched = others.exclude(**{f"{key_column}__in": list(touched)}) if touched else others
-    if start is not None:
-        untouched = untouched.filter(**{"last_id__gt" if forward else "last_id__lt": start})
-    ordered = untouched.order_by("last_id" if forward else "-last_id")
-    last_ids.update(ordered.values_list(key_column, "last_id")[: limit + TIES_MAX])
-    return page_by_last_id(last_ids, before, after, limit)
-
-
-def page_by_last_id(
-    last_ids: Mapping[str, EntryId], before: EntryId | None, after: EntryId | None, limit: int
-) -> tuple[list[str], EntryId | None, EntryId | None]:
-    """Return the page's part of these keys by last entry, newest first, and the starts of the neighbouring pages."""
-    forward = after is not None
-    start = after or before
-    last_ids = {
-        key: last_id
-        for key, last_id in last_ids.items()
-        if start is None or (last_id > start if forward else last_id < start)
-    }
-    places = sorted(((last_id, key) for key, last_id in last_ids.items()), reverse=not forward)
-    end = limit
-    while limit <= end < len(places) and places[end][0] == places[end - 1][0]:
-        end += 1
-    kept, more = places[:end], len(places) > end
-    onward = kept[-1][0] if more else None
-    back = (kept[0][0] if kept else start) if start is not None else None
-    shown = list(reversed(kept)) if forward else kept
-    return [key for _, key in shown], onward if forward else back, back if forward else onward
-
-
-COUNT_MAX = 10_000
-UNLOGGED_MAX = 1_000  # sessions with uncommitted entries whose outcomes are counted, the newest
-TYPES_MAX = 12
-RECENT_ERRORS = 1
-SLOTS_MAX = 3_000
-
-
 def overview(
     unlogged: StreamDeltas,
     complete: bool,
@@ -344,7 +173,7 @@ def overview(
     """
     range_us = in_us(since, until)
     inside = within(unlogged.changes, range_us)
-    span = _Span.of(range_us)
+    span = Span.of(range_us)
     sessions = None if range_us == ALL_TIME else _sessions_in(unlogged, span)
     slots = TypeCount.objects.filter(slots_between(*range_us))
     types: Counter[str] = Counter()
@@ -365,7 +194,7 @@ def overview(
         active_sessions=_at_least(_active_sessions(unlogged, now), complete),
         per_second=_arrived_since(unlogged, now - timedelta(minutes=1), now) / 60,
         types=_most_frequent(types),
-        outcomes=_outcomes(unlogged, span, sessions),
+        outcomes=outcomes_of(_selected_in(unlogged, span, sessions)),
         histogram=_histogram(inside, events, since, until, range_us, now),
         recent_errors=errors_page.events,
         duplicates=errors_page.duplicates,
@@ -446,65 +275,46 @@ def _histogram(
     return weighted_histogram([*counts, *from_stream], range_us, now, least_width_s=width_s)
 
 
-def _candidates(span: _Span, rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Return the sessions or users whose last entry is in the range or after it: at most COUNT_MAX, the nearest."""
-    first_id, _ = span.ids
-    order = "last_id" if span.us[1] is not None else "-last_id"
-    return rows.filter(last_id__gte=first_id or EntryId.MIN).order_by(order)[:COUNT_MAX]
-
-
-def _active_in(span: _Span, rows: QuerySet[Any], key: str) -> QuerySet[Any, str]:
-    """Return the keys of those candidates that have an event in the range."""
-    since_us, until_us = span.us
-    first_id, last_id = span.ids
-    events = LoggedEvent.objects.filter(
-        **{key: OuterRef(key)}, entry_id__gte=first_id or EntryId.MIN, entry_id__lte=last_id or EntryId.MAX
-    )
-    if since_us is not None:
-        events = events.filter(occurred_us__gte=since_us)
-    if until_us is not None:
-        events = events.filter(occurred_us__lt=until_us)
-    active = rows.filter(Exists(events), pk__in=_candidates(span, rows).values("pk"))
-    return active.values_list(key, flat=True)
-
-
-def _session_ids(unlogged: StreamDeltas, range_us: RangeUs) -> Set[str]:
-    """Return the sessions with an event in the range that the tables lack."""
-    return {change.event.session_id for change in within(unlogged.changes, range_us)} - {""}
-
-
-def _user_ids(unlogged: StreamDeltas, range_us: RangeUs) -> Set[str]:
-    """Return the users with an event in the range that the tables lack, or have for another user."""
-    relabelled = [CountChange(row.now) for row in unlogged.inheritance.relabelled]
-    return {change.event.user_id for change in within([*unlogged.changes, *relabelled], range_us)} - {""}
-
-
-def _sessions_in(unlogged: StreamDeltas, span: _Span) -> Set[str]:
+def _sessions_in(unlogged: StreamDeltas, span: Span) -> Set[str]:
     """Return the sessions with an event in the range, at most COUNT_MAX of the log."""
-    return _session_ids(unlogged, span.us) | set(_active_in(span, AgentSession.objects.all(), "session_id"))
+    return added_in(unlogged, span.us, SESSIONS) | set(active_in(span, AgentSession.objects.all(), "session_id"))
 
 
-def _sessions(unlogged: StreamDeltas, span: _Span, inside: Set[str] | None) -> Count:
+def _sessions(unlogged: StreamDeltas, span: Span, inside: Set[str] | None) -> Count:
     rows = AgentSession.objects.all()
     if inside is not None:
-        return Count(len(inside), exact=_is_countable(span, rows))
-    return _tallied("sessions", rows, "session_id", unlogged.last_ids_by_session)
+        return Count(len(inside), exact=is_countable(span, rows))
+    return total(unlogged, SESSIONS)
 
 
-def _users(unlogged: StreamDeltas, span: _Span) -> Count:
+def _selected_in(unlogged: StreamDeltas, span: Span, inside: Set[str] | None) -> Selected:
+    """Return the sessions of a range, or all. `inside` are their IDs."""
+    touched: Mapping[str, EntryId] = unlogged.last_ids_by_session
+    rows = AgentSession.objects.exclude(session_id__in=list(touched))
+    if inside is not None:
+        touched = {session_id: last_id for session_id, last_id in touched.items() if session_id in inside}
+        rows = rows.filter(session_id__in=inside)
+    is_complete = is_countable(span, AgentSession.objects.all())
+    return Selected(SESSIONS, rows, touched, partial(session_summaries, unlogged), is_complete)
+
+
+def _users(unlogged: StreamDeltas, span: Span) -> Count:
     rows = AgentUser.objects.all()
     if span.us != ALL_TIME:
-        return _counted_in(span, rows, "user_id", _user_ids(unlogged, span.us))
-    return _tallied("users", rows, "user_id", unlogged.last_ids_by_user)
+        return _counted_in(span, rows, "user_id", added_in(unlogged, span.us, USERS))
+    return total(unlogged, USERS)
 
 
-def _counted_in(span: _Span, rows: QuerySet[Any], key: str, added: Set[str]) -> Count:
-    keys = added | set(_active_in(span, rows, key))
-    return Count(len(keys), exact=_is_countable(span, rows))
+def _counted_in(span: Span, rows: QuerySet[Any], key: str, added: Set[str]) -> Count:
+    keys = added | set(active_in(span, rows, key))
+    return Count(len(keys), exact=is_countable(span, rows))
 
 
-def _is_countable(span: _Span, rows: QuerySet[Any]) -> bool:
-    return span.us == ALL_TIME or _candidates(span, rows).count() < COUNT_MAX
+def total(unlogged: StreamDeltas, kind: SummaryKind) -> Count:
+    """Return the number of all sessions, or of all users."""
+    if kind is SESSIONS:
+        return _tallied("sessions", AgentSession.objects.all(), kind.attribute, unlogged.last_ids_by_session)
+    return _tallied("users", AgentUser.objects.all(), kind.attribute, unlogged.last_ids_by_user)
 
 
 def _tallied(name: str, rows: QuerySet[Any], key: str, in_stream: Mapping[str, object]) -> Count:

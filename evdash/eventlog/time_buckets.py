@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import repeat
+from typing import Final
 
 from evdash.eventlog.records import Bucket, Histogram
 from evdash.events.clock_skew import AHEAD_AT_MOST_US
@@ -50,6 +51,7 @@ def slots_of_range(since_s: int, until_s: int) -> list[tuple[int, int, int]]:
 
 RangeUs = tuple[int | None, int | None]
 """Start and end in Unix microseconds; None: open."""
+ALL_TIME: Final[RangeUs] = (None, None)
 
 
 def whole_minutes(since: datetime | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:

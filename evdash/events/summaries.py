@@ -24,6 +24,8 @@ from evdash.events.text import without_nul
 _LATEST_US = 2**63
 _ENDS = frozenset(event_type.name for event_type in EVENT_TYPES if event_type.ends_session)
 _COUNTERS = {event_type.name: event_type.counts_as for event_type in EVENT_TYPES if event_type.counts_as}
+CALL_TYPES = tuple(name for name, counter in _COUNTERS.items() if counter == "tool_calls")
+"""The types of events that are counted as calls."""
 
 
 class CallStatements(NamedTuple):
@@ -167,6 +169,11 @@ class SessionSummary:
         return Outcome(self.outcome, True) if self.ended else Outcome("", False)
 
     @property
+    def has_ended(self) -> str:
+        """The end as the filter key `ended` names it."""
+        return "yes" if self.ended else "no"
+
+    @property
     def started_at(self) -> datetime:
         return datetime_from_us(self.started_us)
 
@@ -178,6 +185,11 @@ class SessionSummary:
     def duration(self) -> timedelta:
         """Time from the earliest to the latest event."""
         return timedelta(microseconds=self.last_us - self.started_us)
+
+    @property
+    def duration_s(self) -> float:
+        """The duration in seconds."""
+        return (self.last_us - self.started_us) / 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +266,7 @@ def _grouped(changes: Iterable[CountChange], name: Callable[[Event], str]) -> Ma
 
 def states_call(event_type: str) -> bool:
     """Return whether events of this type are counted as calls."""
-    return _COUNTERS.get(event_type) == "tool_calls"
+    return event_type in CALL_TYPES
 
 
 def call_statements(

@@ -36,21 +36,25 @@ from evdash.eventlog.records import (
     OutlineSlot,
     Overview,
     Position,
+    SelectionCounts,
     SessionPage,
     UserPage,
 )
+from evdash.eventlog.selection_values import FACET_SAMPLE, SET_SESSIONS, facets_of_events, set_event
+from evdash.eventlog.selections import FIRST, ListPosition, most_frequent, page_by_last_id, range_of, sort_columns
 from evdash.eventlog.session_queries import outline_of
 from evdash.eventlog.session_snapshots import Step
-from evdash.eventlog.summaries import RECENT_ERRORS, days_of, most_frequent, overview_of, page_by_last_id
-from evdash.eventlog.time_buckets import in_us, whole_minutes, within
+from evdash.eventlog.summaries import RECENT_ERRORS, days_of, overview_of
+from evdash.eventlog.time_buckets import whole_minutes, within
 from evdash.events.breakdown import Breakdown, BreakdownQuery
-from evdash.events.deduplication import CountChange
 from evdash.events.entry import EntryId
 from evdash.events.error_groups import error_groups_of
 from evdash.events.error_rates import ErrorCounts
 from evdash.events.event import Event, us_from_datetime
 from evdash.events.filters.event_filter import EventFilter
-from evdash.events.summaries import Outcome, SessionSummary, UserSummary, sessions_of, users_of
+from evdash.events.filters.summary_filter import EVERY_SESSION, EVERY_USER, Selection
+from evdash.events.session_sets import SetComparison, SetEvent, compare_sets
+from evdash.events.summaries import SessionSummary, UserSummary
 from evdash.replay.sandbox_contents import Contents
 from evdash.streams.sandbox import Sandbox
 
@@ -137,37 +141,72 @@ class SandboxReader(Reader):
     def original_of_duplicate(self, event: Event) -> EntryId | None:
         return self._contents.duplicates.get(event.entry_id)
 
-    def sessions(
-        self,
-        *,
-        before: EntryId | None = None,
-        after: EntryId | None = None,
-        user_id: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        outcome: Outcome | None = None,
-        limit: int = 50,
-    ) -> SessionPage:
-        summaries = self._contents.sessions
-        shown = summaries
-        if user_id is not None:
-            shown = sessions_of(change for change in self._contents.changes if change.event.user_id == user_id)
-        inside = sessions_of(self._inside(since, until))
-        keys, newer, older = page_by_last_id(
-            {
-                key: summary.last_id
-                for key, summary in shown.items()
-                if key in inside and outcome in (None, summaries[key].end)
-            },
-            before,
-            after,
-            limit,
-        )
-        return SessionPage(tuple(summaries[key] for key in keys), newer, older)
+    def sessions(self, selection: Selection = EVERY_SESSION, position: ListPosition = FIRST) -> SessionPage:
+        found = self._contents.sessions
+        keys, newer, older, has_more = self._page(selection, found, position)
+        return SessionPage(tuple(found[key] for key in keys), newer, older, has_more=has_more)
 
-    def outcomes(self, since: datetime | None = None, until: datetime | None = None) -> OutcomeCounts:
-        inside = sessions_of(self._inside(since, until))
-        return OutcomeCounts(most_frequent(Counter(self._contents.sessions[key].end for key in inside)))
+    def session_counts(self, selection: Selection = EVERY_SESSION) -> SelectionCounts:
+        found = self._contents.sessions
+        ends = Counter(found[key].end for key in self._selected(selection.of_any_outcome, found))
+        return self._counts(selection, found, OutcomeCounts(most_frequent(ends)))
+
+    def session_sets(self, a: Selection, b: Selection, *, until_error: bool = False) -> SetComparison:
+        found = self._contents.sessions
+        sets = [[found[key] for key in self._newest(each, found)] for each in (a, b)]
+        is_complete = all(len(each) <= SET_SESSIONS for each in sets)
+
+        def events(sessions: Sequence[SessionSummary]) -> Iterator[SetEvent]:
+            duplicates = self._contents.duplicates
+            for session_id in sorted(each.session_id for each in sessions):
+                own = (event for event in self._contents.by_session[session_id] if event.entry_id not in duplicates)
+                yield from (set_event(event, session_id) for event in own)
+
+        ours, theirs = (each[:SET_SESSIONS] for each in sets)
+        return compare_sets(ours, theirs, events, until_error=until_error, is_complete=is_complete)
+
+    def _selected(self, selection: Selection, summaries: Mapping[str, SessionSummary | UserSummary]) -> set[str]:
+        attribute, changes = selection.kind.attribute, self._contents.changes
+
+        def with_event(event_filter: EventFilter) -> set[str]:
+            if not event_filter.conditions:
+                changed = within(changes, range_of(event_filter, self.now))
+                return {getattr(change.event, attribute) for change in changed}
+            matches = event_filter.predicate(self.now)
+            return {getattr(change.event, attribute) for change in changes if change.counts and matches(change.event)}
+
+        return selection.select(summaries, with_event)
+
+    def _newest(self, selection: Selection, summaries: Mapping[str, SessionSummary | UserSummary]) -> list[str]:
+        return sorted(self._selected(selection, summaries), key=lambda key: summaries[key].last_id, reverse=True)
+
+    def _page(
+        self, selection: Selection, summaries: Mapping[str, SessionSummary | UserSummary], position: ListPosition
+    ) -> tuple[list[str], EntryId | None, EntryId | None, bool]:
+        order, names = position.order, self._selected(selection, summaries)
+        if order.is_by_last_entry:
+            last_ids = {key: summaries[key].last_id for key in names}
+            keys, newer, older = page_by_last_id(last_ids, position.before, position.after, position.limit)
+            return keys, newer, older, older is not None
+        value = sort_columns(selection.kind)[order.column].value
+        ordered = sorted(sorted(names), key=lambda key: value(summaries[key]), reverse=order.descending)
+        end = position.skip + position.limit
+        return ordered[position.skip : end], None, None, len(ordered) > end
+
+    def _counts(
+        self,
+        selection: Selection,
+        summaries: Mapping[str, SessionSummary | UserSummary],
+        outcomes: OutcomeCounts,
+    ) -> SelectionCounts:
+        names, kind = self._newest(selection, summaries), selection.kind
+        sample = set(names[:FACET_SAMPLE])
+        changes = self._contents.changes
+        events = (
+            change.event for change in changes if change.counts and getattr(change.event, kind.attribute) in sample
+        )
+        facets = facets_of_events(set_event(event, getattr(event, kind.attribute)) for event in events)
+        return SelectionCounts(Count(len(names)), outcomes, facets, len(sample), len(names) > len(sample))
 
     def session(self, session_id: str) -> SessionSummary | None:
         return self._contents.sessions.get(session_id)
@@ -181,19 +220,13 @@ class SandboxReader(Reader):
     def session_outline(self, summary: SessionSummary) -> tuple[OutlineSlot, ...]:
         return outline_of(self._contents.changes, summary)
 
-    def users(
-        self,
-        *,
-        before: EntryId | None = None,
-        after: EntryId | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        limit: int = 50,
-    ) -> UserPage:
-        users = self._contents.users
-        inside = users_of(self._inside(since, until))
-        keys, newer, older = page_by_last_id({key: users[key].last_id for key in inside}, before, after, limit)
-        return UserPage(tuple(users[key] for key in keys), newer, older)
+    def users(self, selection: Selection = EVERY_USER, position: ListPosition = FIRST) -> UserPage:
+        found = self._contents.users
+        keys, newer, older, has_more = self._page(selection, found, position)
+        return UserPage(tuple(found[key] for key in keys), newer, older, has_more=has_more)
+
+    def user_counts(self, selection: Selection = EVERY_USER) -> SelectionCounts:
+        return self._counts(selection, self._contents.users, OutcomeCounts(()))
 
     def user(self, user_id: str) -> UserSummary | None:
         return self._contents.users.get(user_id)
@@ -240,9 +273,6 @@ class SandboxReader(Reader):
             if place := bisect_left(inside, event.entry_id, key=_entry_id):
                 found[Position.of(event)] = inside[place - 1]
         return found
-
-    def _inside(self, since: datetime | None, until: datetime | None) -> Sequence[CountChange]:
-        return within(self._contents.changes, in_us(*whole_minutes(since, until)))
 
     def _among(self, filter: EventFilter) -> Sequence[Event]:
         """Return the events that the filter can match: those of one session, or all."""

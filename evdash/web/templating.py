@@ -106,6 +106,23 @@ def last_entry(summary: SessionSummary | UserSummary) -> SafeString:
     return _time(shown, title, "ago", formatting.format_age(shown, now))
 
 
+def first_entry(summary: SessionSummary | UserSummary) -> SafeString | str:
+    """Return when the first entry of a session or user was written, by Redis's clock.
+
+    If a producer chose the ID, the time of the first event by the producers' clocks is shown.
+    """
+    produced = summary.started_at if isinstance(summary, SessionSummary) else summary.first_at
+    return moment(redis_time(summary.first_id) or produced)
+
+
+def duration_title(summary: SessionSummary) -> str:
+    """Return the clocks of a session's duration; by Redis's clock it may be another one."""
+    length = session_times(summary).length
+    if length.producer_value is None:
+        return "By the producers’ times"
+    return f"By the producers’ times; by Redis {formatting.format_duration(length.value)}"
+
+
 def rate(per_second: float) -> str:
     """Return a rate in the unit that gives at least one: `0`, `5 per minute`, `1.5 per second`, `1,250 per second`."""
     if per_second == 0:
@@ -167,6 +184,8 @@ _FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "category": category_of,
     "events_word": events_word,
     "filesize": formatting.format_size,
+    "duration_title": duration_title,
+    "first_entry": first_entry,
     "last_entry": last_entry,
     "middle": middle,
     "milliseconds": formatting.format_milliseconds,

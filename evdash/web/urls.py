@@ -11,6 +11,7 @@ from django.views.generic import RedirectView
 
 from evdash.web.links import EntryIdConverter, IdentifierConverter, NameConverter, OpaqueConverter
 from evdash.web.pages.audit_log import audit_log, audit_log_csv, audit_log_entry, audit_log_ndjson
+from evdash.web.pages.compare.sets import compare_sets
 from evdash.web.pages.compare.view import compare
 from evdash.web.pages.completions import completions
 from evdash.web.pages.errors import error_group, errors
@@ -31,6 +32,7 @@ from evdash.web.pages.streams.forms import OperationConverter
 from evdash.web.pages.streams.forms.sandboxes import SandboxOperationConverter
 from evdash.web.pages.streams.operations import sandbox_operation, stream_operation
 from evdash.web.pages.streams.view import stream_group, stream_parked, streams
+from evdash.web.pages.summary_exports import sessions_csv, sessions_ndjson, users_csv, users_ndjson
 from evdash.web.pages.user import user
 from evdash.web.pages.user_export import user_export_html
 from evdash.web.pages.users import users
@@ -51,6 +53,7 @@ VIEWS: Final[dict[str, Callable[..., HttpResponseBase]]] = {
     "session-transcript": session_transcript,
     "session-export-html": session_export_html,
     "compare": compare,
+    "compare-sets": compare_sets,
     "users": users,
     "user": user,
     "user-export-html": user_export_html,
@@ -62,6 +65,10 @@ VIEWS: Final[dict[str, Callable[..., HttpResponseBase]]] = {
     "search": search,
     "events-ndjson": ndjson,
     "events-csv": csv,
+    "sessions-ndjson": sessions_ndjson,
+    "sessions-csv": sessions_csv,
+    "users-ndjson": users_ndjson,
+    "users-csv": users_csv,
     "note": note,
     "note-delete": note_deleted,
     "saved-views": saved_views,

@@ -15,11 +15,13 @@ from evdash.eventlog import event_query, stream_tail
 from evdash.eventlog.log_reader import LogReader
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Position
+from evdash.eventlog.selections import ListPosition
 from evdash.events.decoding import decode
 from evdash.events.deduplication import changes
 from evdash.events.entry import MAX_HALF, Entry, EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
+from evdash.events.filters.summary_filter import sessions_of_user
 from evdash.events.inheritance import inherit_among
 from evdash.events.summaries import sessions_of, users_of
 from evdash.streams import shared_tail
@@ -144,23 +146,23 @@ def assert_lists_are_folds(reader: Reader, events: Sequence[Event], limit: int) 
     assert reader.page(EventFilter(), limit=50).duplicates == {Position.of(c.event) for c in found if c.is_duplicate}
     taken_part = Counter(user for user, _ in {(e.user_id, e.session_id) for e in events if e.session_id})
     listed = []
-    page = reader.sessions(limit=limit)
+    page = reader.sessions(position=ListPosition(limit=limit))
     while True:
         listed += page.sessions
         if page.older is None:
             break
-        page = reader.sessions(before=page.older, limit=limit)
+        page = reader.sessions(position=ListPosition(before=page.older, limit=limit))
     assert {summary.session_id: summary for summary in listed} == sessions
     assert len(listed) == len(sessions)
     assert [summary.last_id for summary in listed] == sorted((s.last_id for s in listed), reverse=True)
-    assert {summary.user_id for summary in reader.users(limit=50).users} == set(users)
+    assert {summary.user_id for summary in reader.users().users} == set(users)
     for user_id, summary in users.items():
         known = reader.user(user_id)
         assert known is not None
         assert (known.events, known.errors, known.first_id) == (summary.events, summary.errors, summary.first_id)
         assert known.sessions == taken_part[user_id]
         own = {event.session_id for event in events if event.user_id == user_id and event.session_id}
-        assert {session.session_id for session in reader.sessions(user_id=user_id).sessions} == own
+        assert {session.session_id for session in reader.sessions(sessions_of_user(user_id)).sessions} == own
         days = reader.user_days(user_id, summary.first_at.date(), summary.last_at.date())
         assert sum(day.events for day in days.values()) == summary.events
     overview = reader.overview()

@@ -16,11 +16,12 @@ from evdash.eventlog.error_groups import GroupOrder, GroupSort
 from evdash.eventlog.log_reader import LogReader
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Position
+from evdash.eventlog.selections import ListPosition, Order
 from evdash.events.breakdown import breakdown_query
 from evdash.events.entry import Entry, EntryId
 from evdash.events.error_rates import RATE_KEYS
 from evdash.events.filters.event_filter import EventFilter
-from evdash.events.summaries import Outcome
+from evdash.events.filters.summary_filter import SESSIONS, USERS, Selection, SummaryFilter
 from evdash.ingest.projections.error_groups import DebugProjection
 from evdash.ingest.projections.event_log import AuditProjection
 from evdash.ingest.worker import Worker
@@ -111,10 +112,12 @@ def answers(reader: Reader, limit: int) -> dict[str, object]:
     minute = datetime(2023, 11, 14, 22, 14, tzinfo=UTC)
     for ranged in ({"since": minute}, {"until": minute}, {"since": minute, "until": minute + timedelta(minutes=1)}):
         overview = reader.overview(**ranged)
-        sessions, users = reader.sessions(**ranged), reader.users(**ranged)
+        own = EventFilter().between(ranged.get("since"), ranged.get("until"))
+        sessions = reader.sessions(Selection(SummaryFilter(SESSIONS, own)))
+        users = reader.users(Selection(SummaryFilter(USERS, own)))
         assert overview.sessions.value == len(sessions.sessions)
         assert overview.users.value == len(users.users)
-        everything[str(ranged)] = overview, sessions, users, reader.sessions(user_id="u1", **ranged)
+        everything[str(ranged)] = overview, sessions, users
     everything["groups"] = [
         reader.error_groups(event_filter, GroupSort(order, is_reversed=is_reversed))
         for event_filter in FILTERS[:2]
@@ -122,7 +125,25 @@ def answers(reader: Reader, limit: int) -> dict[str, object]:
         for is_reversed in (False, True)
     ]
     everything["groups of filters"] = [reader.error_groups(event_filter) for event_filter in FILTERS]
-    everything["outcomes"] = [reader.outcomes(), reader.outcomes(minute), reader.sessions(outcome=Outcome("", False))]
+    selections = [
+        Selection(SummaryFilter.parse(kind, text), excluded=tuple(SummaryFilter.parse(kind, each) for each in excluded))
+        for kind in (SESSIONS, USERS)
+        for text, *excluded in (["user:u1"], ["-tool:*", "errors:>0"], ["events:>1 type:tool.called"], ["", "is:error"])
+    ]
+    orders = [Order(column, descending=descending) for column in ("last", "events") for descending in (True, False)]
+    everything["selections"] = [
+        (
+            reader.session_counts(each) if each.kind is SESSIONS else reader.user_counts(each),
+            [
+                (reader.sessions if each.kind is SESSIONS else reader.users)(each, ListPosition(order, limit=limit))
+                for order in orders
+            ],
+        )
+        for each in selections
+    ]
+    everything["sets"] = [
+        reader.session_sets(selections[1], selections[2], until_error=until_error) for until_error in (True, False)
+    ]
     everything["breakdowns"] = [
         reader.breakdown(breakdown_query(key, event_filter, lambda each: each))
         for event_filter in FILTERS
@@ -150,11 +171,11 @@ def answers(reader: Reader, limit: int) -> dict[str, object]:
     everything["positions"] = reader.events_by_position(
         [Position.of(event) for event in events] + [Position(EntryId(9, 9), STREAM)]
     )
-    sessions = reader.sessions(limit=limit)
-    everything["sessions"] = [sessions, reader.sessions(user_id="u1")]
+    sessions = reader.sessions(position=ListPosition(limit=limit))
+    everything["sessions"] = sessions
     if sessions.older:
-        everything["older"] = reader.sessions(before=sessions.older, limit=limit)
-    users = reader.users(limit=limit)
+        everything["older"] = reader.sessions(position=ListPosition(before=sessions.older, limit=limit))
+    users = reader.users(position=ListPosition(limit=limit))
     everything["users"] = users
     everything["user"] = [(reader.user(user.user_id)) for user in users.users]
     everything["days"] = [reader.user_days(user.user_id, date(2023, 1, 1), date(2024, 1, 1)) for user in users.users]

@@ -164,7 +164,7 @@ def _term(link: LexborNode) -> str:
 
 def test_a_list_of_a_range_names_its_limit(filled: Client, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     index()
-    monkeypatch.setattr("evdash.eventlog.summaries.COUNT_MAX", 2)
+    monkeypatch.setattr("evdash.eventlog.selections.COUNT_MAX", 2)
     for path in ("/sessions/", "/users/"):
         assert parse_page(filled.get(path, {"since": "2025-01-01"})).notices, path
         assert not parse_page(filled.get(path)).notices, path
@@ -231,8 +231,8 @@ def test_errors_says_how_many_of_how_many(filled: Client) -> None:
 
 def test_sessions_lists_what_matters_by_last_activity(filled: Client) -> None:
     page = parse_page(filled.get("/sessions/"))
-    columns = ("Session", "Events", "Errors", "Agent", "Length", "Outcome", "Messages", "Tool calls", "Tokens")
-    assert page.cells("table", *columns) == [
+    columns = ("Session", "Events", "Errors", "Agent", "Duration", "Outcome", "Messages", "Calls", "Tokens")
+    assert page.cells(".results table", *columns) == [
         ("s-2 grace", "6", "1", "support", "5 s", "resolved", "2", "1", "10"),
         ("s-1 ada", "6", "0", "support", "5 s", "resolved", "2", "1", "10"),
     ]
@@ -285,7 +285,7 @@ def test_a_user_page_is_complete_in_order_and_says_why(filled: Client) -> None:
 def test_users_are_listed_with_their_numbers(filled: Client) -> None:
     page = parse_page(filled.get("/users/"))
     assert page.links["ada"] == "/users/ada/"
-    assert page.cells("table", "User", "Events", "Errors", "Sessions") == [
+    assert page.cells(".results table", "User", "Events", "Errors", "Sessions") == [
         ("grace", "6", "1", "1"),
         ("ada", "6", "0", "1"),
     ]

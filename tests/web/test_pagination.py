@@ -92,20 +92,6 @@ def test_a_place_that_cannot_be_read_is_a_sentence_with_status_400(
     assert page.links["Open first page"] == path
 
 
-def test_sessions_and_users_turn_over_as_well(browser: Client, write: Write) -> None:
-    write(*(entry(f"{n + 1}-0", type="a", session_id=f"s{n:03}", user_id=f"u{n:03}") for n in range(120)))
-    for path, letter in (("/sessions/", "s"), ("/users/", "u")):
-        names: list[str] = []
-        while path:
-            page = parse_page(browser.get(path))
-            names += [text for text, link in page.links.items() if text.startswith(letter) and text[1:].isdigit()]
-            path = page.links.get("Older ›", "")
-        own = [name for name in names if name[0] == letter]
-        assert [name for name in own if name[0] == letter and len(name) == 4][:120] == [
-            f"{letter}{n:03}" for n in reversed(range(120))
-        ]
-
-
 def test_a_user_can_be_shown_whole_on_one_page_for_paper(many: Client) -> None:
     first = parse_page(many.get("/users/u/"))
     number = len(every_id())

@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from evdash.config.environment import CHECKOUT
 from evdash.events.entry import EntryId
 from evdash.events.filters.event_filter import EventFilter
-from evdash.web.event_list.list_query import EntryCursorQuery, InvalidQuery, ListQuery, PageCursor
+from evdash.events.filters.summary_filter import SESSIONS
+from evdash.web.event_list.list_query import InvalidQuery, ListQuery, PageCursor
 from evdash.web.pages.compare.presenter import CompareQuery
 from evdash.web.pages.errors import ErrorsPageQuery
 from evdash.web.pages.registry import PAGES
 from evdash.web.pages.session.query import PINS_MAX, FindQuery, SessionPageQuery
+from evdash.web.summary_list.query import SummaryListQuery
 from evdash.web.urls import VIEWS
 from tests.builders import event
 
@@ -97,10 +99,22 @@ def test_an_invalid_filter_stays_in_the_urls_as_written() -> None:
     assert parameters(query.url()) == [("q", "colour:red"), ("errors", "1")]
 
 
-def test_a_list_by_entries_keeps_its_user() -> None:
-    query = EntryCursorQuery.from_request(RequestFactory().get("/sessions/?user=a%26b&before=5-0"))
-    assert query.url(before=query.before) == "/sessions/?user=a%26b&before=5-0"
-    assert query.url() == "/sessions/?user=a%26b"
+def test_a_list_of_sessions_keeps_its_filters_order_and_columns() -> None:
+    address = "/sessions/?with=tool%3Abook&except=is%3Aerror&sort=-calls&columns=calls&q=user%3Aa%26b"
+    query = SummaryListQuery.from_request(RequestFactory().get(f"{address}&skip=50"), SESSIONS)
+    assert query.url() == address
+    assert query.position.skip == 50
+    without = query.toggled("tool", "book")
+    assert without.toggled("tool", "book").also == query.also
+    assert without.also == ()
+
+
+@pytest.mark.parametrize(
+    "wrong", ["sort=colour", "skip=-1", "skip=x", "skip=99999999", "with=colour:red", "except=tool:", "with=a&" * 21]
+)
+def test_an_invalid_list_of_sessions_is_refused(wrong: str) -> None:
+    with pytest.raises(InvalidQuery):
+        SummaryListQuery.from_request(RequestFactory().get(f"/sessions/?{wrong}"), SESSIONS)
 
 
 @pytest.mark.parametrize("wrong", ["before=1-0@x&after=1-0@x", "after=x", "paused=x", "at=x"])

@@ -197,7 +197,7 @@ def test_a_session_that_nobody_ended_was_left_after_a_while(browser: Client, wri
     assert session(browser).texts(".facts-head .pill.is-abandoned") == ["abandoned"]
     write(entry(f"{round(time.time() * 1000)}-0", type="message.added", session_id="now"))
     page = parse_page(browser.get("/sessions/"))
-    assert page.cells("table", "Session", "Outcome") == [("now", "running"), ("s u", "abandoned")]
+    assert page.cells(".results table", "Session", "Outcome") == [("now", "running"), ("s u", "abandoned")]
 
 
 def test_an_outcome_of_the_producer_does_not_read_like_a_status(browser: Client, write: Write) -> None:
@@ -205,7 +205,7 @@ def test_an_outcome_of_the_producer_does_not_read_like_a_status(browser: Client,
     assert session(browser).facts["Outcome"] == "ended: abandoned"
     assert session(browser).values("title", ".facts-head .pill") == ["Outcome from the producer"]
     listed = parse_page(browser.get("/sessions/"))
-    assert listed.cells("table", "Session", "Outcome") == [("s u", "ended: abandoned")]
+    assert listed.cells(".results table", "Session", "Outcome") == [("s u", "ended: abandoned")]
     write(event(2, type="session.ended", outcome="resolved"))
     assert session(browser).facts["Outcome"] == "resolved"
 
@@ -250,7 +250,7 @@ def test_where_clocks_differ_both_are_told_and_the_status_goes_by_the_one_that_i
     assert re.fullmatch(r"[\d-]{10} [\d:]{8} \(Redis\)", started[0])
     assert started[1:] == ["2025-11-21 10:00:00 (producer)"]
     assert length == ["4 min 40 s (Redis)", "9 s (producer)"]
-    [listed] = parse_page(browser.get("/sessions/")).table()
+    [listed] = parse_page(browser.get("/sessions/")).table(".results table")
     assert re.fullmatch(r"\d+ s ago", listed["Last entry"])
     listed_page = parse_page(browser.get("/sessions/"))
     [title] = listed_page.values("title", "tbody time[data-form=ago]")

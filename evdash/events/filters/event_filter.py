@@ -10,15 +10,21 @@ from urllib.parse import urlencode
 
 from evdash.events.event import Event, us_from_datetime
 from evdash.events.filters import parser
-from evdash.events.filters.keys import BY_NAME, FIELD_PREFIX, FILTER_KEYS, IS, TEXT, Condition
+from evdash.events.filters.keys import BY_NAME, FIELD_PREFIX, IS, TEXT, Condition, Keys
 from evdash.events.filters.parser import FilterError
 from evdash.events.filters.search_text import search_text
 from evdash.events.filters.time_range import InvalidTimeBound, TimeBound
 
 __all__ = ["PARAMETERS", "Chip", "Condition", "EventFilter", "FilterError", "Predicate", "TimeBound"]
 
-PARAMETERS = ("q", *(key.name for key in FILTER_KEYS if key.is_parameter), "text", "errors", "since", "until")
-"""Query-string parameters of a filter."""
+
+def parameters_of(keys: Keys) -> tuple[str, ...]:
+    """Return the query-string parameters of a filter with these keys."""
+    return ("q", *(key.name for key in keys.values() if key.is_parameter), "text", "errors", "since", "until")
+
+
+PARAMETERS = parameters_of(BY_NAME)
+"""Query-string parameters of a filter of events."""
 
 _ERRORS = Condition(IS, "error")
 _SWITCH = dict.fromkeys(("1", "true", "on", "yes"), True) | dict.fromkeys(("", "0", "false", "off", "no"), False)
@@ -52,15 +58,17 @@ class EventFilter:
     until: TimeBound | None = None
 
     @classmethod
-    def from_query(cls, params: Mapping[str, Sequence[str]]) -> EventFilter:
+    def from_query(cls, params: Mapping[str, Sequence[str]], keys: Keys = BY_NAME) -> EventFilter:
         """Return the filter of a query string's parameters: `q` in the grammar, single fields, or both.
 
-        Raise FilterError if a parameter is invalid.
+        `keys` are those of the list that is filtered. Raise FilterError if a parameter is invalid.
         """
-        parsed = parser.parse(_single(params, "q"))
+        parsed = parser.parse(_single(params, "q"), keys)
         conditions = list(parsed.conditions)
-        for key in BY_NAME.values():
+        for key in keys.values():
             for value in params.get(key.name, ()) if key.is_parameter else ():
+                if value and key.values and value not in key.values:
+                    raise FilterError(f"{key.name}= accepts {' or '.join(key.values)}, not {value[:40]!r}.", value)
                 if value:
                     conditions.append(Condition(key.name, key.normalized(value)))
         conditions.extend(Condition(TEXT, value) for value in params.get("text", ()) if value)
@@ -208,14 +216,18 @@ class EventFilter:
 
     def describe(self) -> str:
         """Return the filter in words: "errors of user mia_li_3668 in the last 2 hours"."""
-        words = ["errors" if self.errors_only else "events" if self else "all events"]
-        words += [_describe_group(group) for group in self.alternatives() if group != (_ERRORS,)]
+        noun = "errors" if self.errors_only else "events" if self else "all events"
+        return " ".join([noun, *self.without(_ERRORS).words()])
+
+    def words(self, keys: Keys = BY_NAME) -> list[str]:
+        """Return the conditions in words."""
+        words = [_describe_group(group, keys) for group in self.alternatives()]
         if self.since and self.since.ago is not None and not self.until:
             words.append(f"in the last {self.since.describe()}")
         else:
             words += [f"since {_describe_time(self.since)}"] if self.since else []
             words += [f"until {_describe_time(self.until)}"] if self.until else []
-        return " ".join(words)
+        return words
 
 
 def _describe_time(bound: TimeBound) -> str:
@@ -224,17 +236,17 @@ def _describe_time(bound: TimeBound) -> str:
     return f"{'1 ' if bound.describe().isalpha() else ''}{bound.describe()} ago"
 
 
-def _describe_group(group: tuple[Condition, ...]) -> str:
+def _describe_group(group: tuple[Condition, ...], keys: Keys) -> str:
     first = group[0]
     values = " or ".join(map(_describe_value, group))
     if first.key == IS:
-        return "without errors"
+        return "without errors" if first.negated else "with errors"
     if first.key == TEXT:
         return f'{"without" if first.negated else "with"} the text "{first.value}"'
     if first.key.startswith(FIELD_PREFIX):
         name, sign = first.key.removeprefix(FIELD_PREFIX), first.comparison or "="
         return f"{'without' if first.negated else 'with'} {name} {sign} {values}"
-    key = BY_NAME[first.key]
+    key = keys[first.key]
     if _is_any(first) and len(group) == 1:
         return f"{'without' if first.negated else 'of'} any {key.noun or key.name}"
     sign = "" if first.comparison in ("", "=") else f"{first.comparison} "

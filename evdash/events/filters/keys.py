@@ -31,6 +31,7 @@ class FilterKey:
     is_number: bool = False  # its values are compared as numbers
     zero_is_none: bool = False  # an event without a number has 0
     field: str = ""  # instead of an attribute
+    values: tuple[str, ...] = ()  # the only values; empty: any
 
     def __post_init__(self) -> None:
         if bool(self.attribute) == bool(self.field):
@@ -45,7 +46,7 @@ class FilterKey:
             return value
         if self.field:
             return value.casefold()
-        if self.attribute != "stream" and not is_prefix:
+        if self.attribute not in ("stream", "outcome") and not is_prefix:
             value = identifier_of(value)
         return value.lower() if self.is_lower_case else value
 
@@ -70,6 +71,27 @@ FILTER_KEYS: Final = (
 )
 """All keys, in the order of facets and help."""
 BY_NAME: Final = {key.name: key for key in FILTER_KEYS}
+SESSION_KEYS: Final = (
+    FilterKey("outcome", "outcome", "resolved", "with outcome", facet="Outcome", is_parameter=True),
+    FilterKey("ended", "has_ended", "no", "ended:", is_parameter=True, values=("yes", "no")),
+    FilterKey("duration", "duration_s", ">60", "with a duration in s", is_number=True),
+    FilterKey("events", "events", ">=100", "with events", is_number=True),
+    FilterKey("errors", "errors", ">0", "with errors", is_number=True),
+    FilterKey("messages", "messages", ">10", "with messages", is_number=True),
+    FilterKey("calls", "tool_calls", ">5", "with calls", is_number=True),
+    FilterKey("searches", "searches", ">0", "with searches", is_number=True),
+    FilterKey("tokens", "tokens", ">=1000", "with tokens", is_number=True),
+)
+"""The keys of a whole session, with attributes of SessionSummary. In lists of sessions they precede those of events."""
+USER_KEYS: Final = (
+    FilterKey("sessions", "sessions", ">1", "with sessions", is_number=True),
+    FilterKey("events", "events", ">=100", "with events", is_number=True),
+    FilterKey("errors", "errors", ">0", "with errors", is_number=True),
+    FilterKey("tokens", "tokens", ">=1000", "with tokens", is_number=True),
+)
+"""The keys of a user, with attributes of UserSummary."""
+Keys = Mapping[str, FilterKey]
+"""Filter keys by their names."""
 ATTRIBUTES: Final = {key.name: key.attribute for key in FILTER_KEYS if key.attribute}
 FIELD_PREFIX: Final = "field."
 TEXT: Final = "text"

@@ -20,14 +20,21 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Final
 
-from evdash.events.filters.keys import BY_NAME, COMPARISONS, FIELD_PREFIX, IS, TEXT, Condition
+from evdash.events.filters.keys import BY_NAME, COMPARISONS, FIELD_PREFIX, IS, TEXT, Condition, Keys
 from evdash.events.filters.search_text import NUMBER
 from evdash.events.filters.time_range import InvalidTimeBound, TimeBound
 
 MAX_QUERY_CHARS = 4_000
 MAX_CONDITIONS = 50
 TIME_KEYS = ("since", "until")
-KEYS = (*BY_NAME, IS, *TIME_KEYS, TEXT)
+
+
+def names(keys: Keys) -> tuple[str, ...]:
+    """Return the names that a condition can have in front of its colon."""
+    return (*keys, IS, *TIME_KEYS, TEXT)
+
+
+KEYS = names(BY_NAME)
 
 _NAME = r"[A-Za-z_][\w.\-]*"
 _KEY = re.compile(_NAME + "(?=:)")
@@ -57,8 +64,8 @@ class Parsed:
     until: TimeBound | None
 
 
-def parse(text: str) -> Parsed:
-    """Return the conditions and time range of a query. Raise FilterError."""
+def parse(text: str, keys: Keys = BY_NAME) -> Parsed:
+    """Return the conditions and time range of a query with these keys. Raise FilterError."""
     if len(text) > MAX_QUERY_CHARS:
         raise FilterError(f"The filter has {len(text):,} characters; the limit is {MAX_QUERY_CHARS:,}.", text)
     conditions: list[Condition] = []
@@ -67,7 +74,7 @@ def parse(text: str) -> Parsed:
         if term.key in TIME_KEYS:
             times[term.key] = _time(term, text, times)
         else:
-            conditions.append(_condition(term, text))
+            conditions.append(_condition(term, text, keys))
         if len(conditions) > MAX_CONDITIONS:
             raise FilterError(
                 f"The filter has more than {MAX_CONDITIONS} conditions, which is the limit. Remove some.",
@@ -163,7 +170,7 @@ def _value(text: str, position: int, *, is_key: bool = False) -> tuple[str, bool
     return "".join(characters), prefix, index
 
 
-def _condition(term: _Term, text: str) -> Condition:
+def _condition(term: _Term, text: str, keys: Keys) -> Condition:
     key, value = term.key, term.value
     if key in ("", TEXT):
         if not value and term.prefix and not key:
@@ -175,28 +182,31 @@ def _condition(term: _Term, text: str) -> Condition:
         return Condition(TEXT, value, term.negated)
     if key == "field" or (key.startswith(FIELD_PREFIX) and key == FIELD_PREFIX):
         raise FilterError("Write a field name after field. such as field.channel:chat.", text, term.position)
-    if key not in BY_NAME and key != IS and not key.startswith(FIELD_PREFIX):
-        raise _unknown_key(term, text)
+    if key not in keys and key != IS and not key.startswith(FIELD_PREFIX):
+        raise _unknown_key(term, text, keys)
     if term.value_position == len(text) or (not value and text[term.value_position] != '"' and not term.prefix):
         raise FilterError(f'{key}: needs a value. For an empty value write {key}:"".', text, term.value_position)
     if key == IS and value != "error":
         suggestion = f"{text[: term.value_position]}error{text[term.end :]}"
         raise FilterError(f"is: accepts only error, not {value[:40]!r}.", text, term.value_position, suggestion)
-    if (compared := _comparison(term, text)) is not None:
+    if (compared := _comparison(term, text, keys)) is not None:
         return compared
-    if key in BY_NAME:
-        value = BY_NAME[key].normalized(value, is_prefix=term.prefix)
+    if key in keys:
+        value = keys[key].normalized(value, is_prefix=term.prefix)
+        if (allowed := keys[key].values) and (term.prefix or value not in allowed):
+            reason = f"{key}: accepts only {' or '.join(allowed)}, not {value[:40]!r}."
+            raise FilterError(reason, text, term.value_position)
     return Condition(key, value, term.negated, term.prefix and key != IS)
 
 
-def _unknown_key(term: _Term, text: str) -> FilterError:
+def _unknown_key(term: _Term, text: str, keys: Keys) -> FilterError:
     key = term.key
     start = term.position + term.negated
     written = text[start : term.end]
     is_url = term.value.startswith("//")
-    probable = _quote(written) if is_url else f"{_probable_key(key)}{written[len(key) :]}"
+    probable = _quote(written) if is_url else f"{_probable_key(key, keys)}{written[len(key) :]}"
     return FilterError(
-        f"Unknown key {key!r}. Keys: {', '.join(KEYS)}. For another field write field.{key}:… "
+        f"Unknown key {key!r}. Keys: {', '.join(names(keys))}. For another field write field.{key}:… "
         "Quote text that contains a colon.",
         text,
         term.position,
@@ -204,9 +214,9 @@ def _unknown_key(term: _Term, text: str) -> FilterError:
     )
 
 
-def _probable_key(name: str) -> str:
+def _probable_key(name: str, keys: Keys = BY_NAME) -> str:
     """Return the key that a name was probably meant as, at least that of a field."""
-    close = get_close_matches(name.lower(), KEYS, n=1, cutoff=0.6)
+    close = get_close_matches(name.lower(), names(keys), n=1, cutoff=0.6)
     field = f"{FIELD_PREFIX}{name}" if re.fullmatch(_NAME, name) else f"{FIELD_PREFIX}{_quote(name)}"
     return _ALIASES.get(name.lower()) or (close[0] if close else field)
 
@@ -239,10 +249,10 @@ _ALIASES: Final = {"user_id": "user", "session_id": "session", "level": "severit
 """Names that people write for a key, although they do not resemble it."""
 
 
-def _comparison(term: _Term, text: str) -> Condition | None:
+def _comparison(term: _Term, text: str, keys: Keys) -> Condition | None:
     """Return the comparison of numbers that the term is, or None. Raise FilterError."""
     key, written = term.key, text[term.value_position : term.end]
-    is_number = key in BY_NAME and BY_NAME[key].is_number
+    is_number = key in keys and keys[key].is_number
     sign = next((sign for sign in COMPARISONS if written.startswith(sign) and sign != "="), "")
     if not sign and not is_number:
         return None

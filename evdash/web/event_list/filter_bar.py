@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 from evdash.eventlog import filter_summary
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import Count, FilterSummary
 from evdash.events.filters.event_filter import EventFilter
-from evdash.events.filters.keys import BY_NAME, Condition, FilterKey, facet_keys
-from evdash.events.filters.parser import KEYS, hint
+from evdash.events.filters.keys import BY_NAME, Condition, FilterKey, Keys, facet_keys
+from evdash.events.filters.parser import hint, names
 from evdash.events.filters.time_range import TimeBound
 from evdash.web.charts.histogram import HistogramPicture, histogram_picture, not_drawn
 from evdash.web.event_list.list_query import ListQuery, Problem, ScopedFilter
-from evdash.web.links import filtered_address, with_query
+from evdash.web.links import filtered_address, list_address, with_query
 
 FACET_VALUES: Final = 12
 _PRESETS: Final = (("15m", "15 min"), ("1h", "1 h"), ("6h", "6 h"), ("1d", "24 h"), ("7d", "7 d"), ("30d", "30 d"))
@@ -85,16 +85,42 @@ class FilterBar:
     has_live: bool = False
     streams: tuple[BarLink, ...] = ()  # empty if there is only one
     scope_name: str = ""
+    noun: str = "event"  # the noun of its rows, in the singular
+    own_keys: Keys = field(default_factory=dict)  # keys of the list that events do not have
+
+    @property
+    def all_address(self) -> str:
+        """The address of the list without a filter, an order or chosen columns."""
+        return self.address.partition("?")[0]
 
     @property
     def keys(self) -> str:
         """The keys of the filter grammar, separated by spaces, for auto-completion."""
-        return " ".join(KEYS)
+        return " ".join(names({**self.own_keys, **BY_NAME}))
 
     @property
     def key_table(self) -> tuple[FilterKey, ...]:
         """The keys that name a property of events, for the help."""
-        return tuple(BY_NAME.values())
+        return tuple(key for key in BY_NAME.values() if key.name not in self.own_keys)
+
+
+class FilteredQuery(Protocol):
+    """The query of a list with a filter bar."""
+
+    @property
+    def filter(self) -> ScopedFilter:
+        """The user's filter within the page's scope."""
+
+    @property
+    def path(self) -> str:
+        """The address of the page."""
+
+    @property
+    def kept(self) -> tuple[tuple[str, str], ...]:
+        """The parameters other than the filter that every URL of the list has."""
+
+    def url(self, own: EventFilter | None = None) -> str:
+        """Return the URL of the list's beginning, with another filter if `own` is given."""
 
 
 def filter_bar(
@@ -112,32 +138,12 @@ def filter_bar(
     """
     chosen = query.filter
     own, within = chosen.own, chosen.effective_filter
-    without_range = replace(own, since=None, until=None)
-    fixed = bool(own.until or (own.since and own.since.moment))
-    preset = "" if fixed or own.since is None else str(own.since)
-    named = any(preset == span for span, _ in _PRESETS)
-    # A session page does not need time ranges: a session is short, and its timeline shows its range.
-    ranges = () if chosen.scope.key == "session" else _ranges(query, preset)
-    bar = FilterBar(
-        address=query.url(EventFilter()),
-        kept=query.kept,
-        text=chosen.text,
-        chips=tuple(BarLink(chip.label, query.url(chip.without)) for chip in own.chips()),
-        ranges=ranges,
-        own_range=_range_label(own) if (own.since and not named) or own.until else "Custom…",
-        has_own_range=bool(own.until) or (own.since is not None and not named),
-        since_value=_input_value(own.since),
-        until_value=_input_value(own.until),
-        text_without_range=without_range.text(),
-        histogram_base=query.url(without_range),
+    bar = replace(
+        bar_without_counts(query),
         ndjson=filtered_address("events-ndjson", within),
         csv=filtered_address("events-csv", within),
         completions=filtered_address("completions", within),
-        placeholder='type:error.occurred tool:search* "payment amount" -severity:info since:2h',
         errors=None if chosen.scope.states_errors else _errors_link(query),
-        problem=chosen.problem,
-        suggestion_address=_suggestion_address(query),
-        scope_name=chosen.scope.key,
         streams=_streams(query, streams),
     )
     if summary is None or chosen.problem:
@@ -151,6 +157,38 @@ def filter_bar(
         sampled=_sampled(summary, with_histogram=with_histogram),
         facets=_facets(query, summary),
         histogram=_histogram(query, summary) if with_histogram else None,
+    )
+
+
+def bar_without_counts(query: FilteredQuery) -> FilterBar:
+    """Return the filter bar of a list with its filter and time ranges alone."""
+    chosen, own = query.filter, query.filter.own
+    without_range = replace(own, since=None, until=None)
+    fixed = bool(own.until or (own.since and own.since.moment))
+    preset = "" if fixed or own.since is None else str(own.since)
+    named = any(preset == span for span, _ in _PRESETS)
+    # A session page does not need time ranges: a session is short, and its timeline shows its range.
+    ranges = () if chosen.scope.key == "session" else _ranges(query, preset)
+    return FilterBar(
+        address=query.url(EventFilter()),
+        kept=query.kept,
+        text=chosen.text,
+        chips=tuple(BarLink(chip.label, query.url(chip.without)) for chip in own.chips()),
+        ranges=ranges,
+        own_range=_range_label(own) if (own.since and not named) or own.until else "Custom…",
+        has_own_range=bool(own.until) or (own.since is not None and not named),
+        since_value=_input_value(own.since),
+        until_value=_input_value(own.until),
+        text_without_range=without_range.text(),
+        histogram_base=query.url(without_range),
+        ndjson="",
+        csv="",
+        completions=list_address("completions"),
+        placeholder='type:error.occurred tool:search* "payment amount" -severity:info since:2h',
+        errors=None,
+        problem=chosen.problem,
+        suggestion_address=_suggestion_address(query),
+        scope_name=chosen.scope.key,
     )
 
 
@@ -180,7 +218,7 @@ def without_errors_only(reader: Reader, chosen: ScopedFilter) -> Count | None:
     return reader.count(chosen.effective_filter.errors(False)) if chosen.effective_filter.errors_only else None
 
 
-def _ranges(query: ListQuery, preset: str) -> tuple[BarLink, ...]:
+def _ranges(query: FilteredQuery, preset: str) -> tuple[BarLink, ...]:
     own = query.filter.own
 
     def over(since: TimeBound | None) -> str:
@@ -282,7 +320,7 @@ def _facets(query: ListQuery, summary: FilterSummary) -> tuple[Facet, ...]:
     return tuple(facets)
 
 
-def _suggestion_address(query: ListQuery) -> str:
+def _suggestion_address(query: FilteredQuery) -> str:
     problem = query.filter.problem
     if problem is None or not problem.suggestion:
         return ""

@@ -7,8 +7,7 @@ position. No other code reads `request.GET`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from django.http import HttpRequest, QueryDict
@@ -16,9 +15,8 @@ from django.http import HttpRequest, QueryDict
 from evdash.eventlog.records import InvalidPosition, Position
 from evdash.events.breakdown import FOCUS_KEYS
 from evdash.events.entry import EntryId, InvalidEntryId
-from evdash.events.filters.event_filter import PARAMETERS, EventFilter, FilterError
-from evdash.events.filters.keys import BY_NAME, FIELD_PREFIX, IS
-from evdash.events.identifiers import identifier_of
+from evdash.events.filters.event_filter import PARAMETERS, EventFilter, FilterError, parameters_of
+from evdash.events.filters.keys import BY_NAME, FIELD_PREFIX, IS, Condition, Keys
 from evdash.events.summaries import Outcome
 from evdash.web.event_display.row import ViewMode
 from evdash.web.links import page_address, with_query
@@ -26,8 +24,6 @@ from evdash.web.links import page_address, with_query
 ROWS: Final = 100
 # The limit with `rows=all`, which is for printing. An export is the means for more rows.
 ROWS_AT_MOST: Final = 5_000
-
-RANGE_PARAMETERS: Final = ("q", "since", "until")
 
 
 class InvalidQuery(ValueError):
@@ -81,13 +77,13 @@ class ScopedFilter:
     invalid_parameters: tuple[tuple[str, str], ...] = ()  # the parameters of an invalid filter
 
     @classmethod
-    def parse(cls, params: QueryDict, scope: Scope = EVERYTHING) -> Self:
-        """Return the filter of a query string."""
+    def parse(cls, params: QueryDict, scope: Scope = EVERYTHING, keys: Keys = BY_NAME) -> Self:
+        """Return the filter of a query string; `keys` are those of the list."""
         try:
-            return cls(EventFilter.from_query(values_by_name(params)), scope)
+            return cls(EventFilter.from_query(values_by_name(params), keys), scope)
         except FilterError as error:
             problem = Problem(str(error), error.text[: error.position], error.text[error.position :], error.suggestion)
-            return cls(EventFilter(), scope, problem, tuple(chosen_pairs(params, PARAMETERS)))
+            return cls(EventFilter(), scope, problem, tuple(chosen_pairs(params, parameters_of(keys))))
 
     @property
     def effective_filter(self) -> EventFilter:
@@ -201,53 +197,21 @@ class ListQuery:
 
 @dataclass(frozen=True, slots=True)
 class EntryCursorQuery:
-    """The query of a list in the order of entry IDs, such as sessions by their last entry: before or after one."""
+    """The query of a list in the order of entry IDs without a filter: before or after one."""
 
     path: str
     before: EntryId | None = None
     after: EntryId | None = None
-    user_id: str = ""  # limits a list of sessions to one user
-    # A time range alone, which limits a list of sessions or users.
-    range: EventFilter = field(default_factory=EventFilter)
-    outcome: Outcome | None = None  # limits a list of sessions to those that ended so
 
     @classmethod
     def from_request(cls, request: HttpRequest) -> Self:
-        """Return the query in `before=`, `after=`, `user=`, `outcome=`, `ended=`, `since=`, `until=` and `q=`.
-
-        Conditions in `q=` other than its time range are ignored. Raise InvalidQuery.
-        """
-        before, after = entry_cursor_in(request.GET)
-        try:
-            own = EventFilter.from_query({name: request.GET.getlist(name) for name in RANGE_PARAMETERS})
-        except FilterError as error:
-            raise InvalidQuery(str(error)) from None
-        ranged = EventFilter(since=own.since, until=own.until)
-        user_id = identifier_of(request.GET.get("user", ""))
-        return cls(page_address(request), before, after, user_id, ranged, _outcome_in(request.GET))
-
-    @property
-    def is_beginning(self) -> bool:
-        return self.before is None and self.after is None
-
-    @property
-    def chips(self) -> tuple[tuple[str, str], ...]:
-        """The conditions of the list, each with the URL without it."""
-        own = [(f"user:{self.user_id}", replace(self, user_id="").url())] if self.user_id else []
-        if self.outcome:
-            own.append((f"outcome: {outcome_label(self.outcome)}", replace(self, outcome=None).url()))
-        return (*own, *((chip.label, replace(self, range=chip.without).url()) for chip in self.range.chips()))
-
-    def times(self, now: datetime) -> tuple[datetime | None, datetime | None]:
-        """Return start and end of the time range; None at an open end."""
-        since, until = self.range.since, self.range.until
-        return since.at(now) if since else None, until.at(now) if until else None
+        """Return the query in `before=` and `after=`. Raise InvalidQuery."""
+        return cls(page_address(request), *entry_cursor_in(request.GET))
 
     def url(self, *, before: EntryId | None = None, after: EntryId | None = None) -> str:
         """Return the URL of the list before or after an entry, of its beginning by default."""
-        parameters = {"user": self.user_id, "q": self.range.text(), "before": before, "after": after}
-        pairs = [(name, str(value)) for name, value in parameters.items() if value]
-        return with_query(self.path, [*pairs, *outcome_pairs(self.outcome)])
+        parameters = {"before": before, "after": after}
+        return with_query(self.path, [(name, str(value)) for name, value in parameters.items() if value])
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,21 +255,18 @@ def outcome_label(outcome: Outcome) -> str:
     return outcome.text or ("no outcome" if outcome.has_ended else "not ended")
 
 
-def outcome_pairs(outcome: Outcome | None) -> list[tuple[str, str]]:
-    """Return the parameters of a list of the sessions with this outcome; none for all sessions."""
+def with_outcome(own: EventFilter, outcome: Outcome | None) -> EventFilter:
+    """Return a filter of sessions with this outcome instead of its own conditions on it; None: with any."""
+    conditions = tuple(c for c in own.conditions if c.key not in ("outcome", "ended"))
     if outcome is None:
-        return []
-    return [("outcome", outcome.text)] if outcome.text else [("ended", "yes" if outcome.has_ended else "no")]
-
-
-def _outcome_in(params: QueryDict) -> Outcome | None:
-    """Return the outcome in `outcome=`; `ended=yes` is an end without one, `ended=no` no end. Raise InvalidQuery."""
-    text, ended = params.get("outcome", ""), params.get("ended", "")
-    if ended not in ("", "yes", "no") or (text and ended):
-        raise InvalidQuery("Use either outcome= with a text, or ended=yes (no outcome) or ended=no (not ended).")
-    if text:
-        return Outcome(text, True)
-    return Outcome("", ended == "yes") if ended else None
+        further: tuple[Condition, ...] = ()
+    elif outcome.text:
+        further = (Condition("outcome", outcome.text),)
+    elif outcome.has_ended:
+        further = (Condition("ended", "yes"), Condition("outcome", "", negated=True, prefix=True))
+    else:
+        further = (Condition("ended", "no"),)
+    return replace(own, conditions=(*conditions, *further))
 
 
 def filter_pairs(event_filter: EventFilter) -> tuple[tuple[str, str], ...]:

@@ -11,22 +11,26 @@ from django.http import HttpRequest, HttpResponse
 
 from evdash.accounts.roles import can_operate
 from evdash.eventlog.current_reader import open_reader
+from evdash.eventlog.error_groups import GroupSort
 from evdash.eventlog.latencies import OperationLatency
 from evdash.eventlog.records import Trend
+from evdash.eventlog.selections import ListPosition
 from evdash.events.filters.event_filter import EventFilter
+from evdash.events.filters.summary_filter import SESSIONS
 from evdash.events.summaries import Outcome
 from evdash.health.current import current_health
 from evdash.metrics import refused_lately
 from evdash.web.charts.histogram import histogram_picture, not_drawn, shares
 from evdash.web.event_display.row import rows_of
 from evdash.web.event_list.filter_bar import filter_bar
-from evdash.web.event_list.list_query import ListQuery, filter_pairs, outcome_label, outcome_pairs
+from evdash.web.event_list.list_query import ListQuery, filter_pairs, outcome_label, with_outcome
 from evdash.web.event_list.pagination import newest
 from evdash.web.formatting import format_duration
 from evdash.web.health_panel import health_panel
-from evdash.web.links import filtered_address, list_address, with_query
+from evdash.web.links import error_group_address, filtered_address, list_address, with_query
 from evdash.web.page import Notice, page
 from evdash.web.sandbox_middleware import sandbox_request
+from evdash.web.summary_list.table import columns_of
 
 SESSIONS_IN_SANDBOX: Final = 10
 OUTCOMES_SHOWN: Final = 8
@@ -44,9 +48,10 @@ def overview(request: HttpRequest) -> HttpResponse:
             ranged.since.at(now) if ranged.since else None, ranged.until.at(now) if ranged.until else None
         )
         latencies = reader.latencies(figures.since, figures.until)
-        groups = reader.error_groups(ranged, "errors")
+        groups = reader.error_groups(ranged, GroupSort("errors"))
         newest_events = newest(reader)
-        sessions = reader.sessions(limit=SESSIONS_IN_SANDBOX).sessions if sandbox_request(request) else ()
+        position = ListPosition(limit=SESSIONS_IN_SANDBOX)
+        sessions = reader.sessions(position=position).sessions if sandbox_request(request) else ()
 
     errors_by_tool: Counter[str] = Counter()
     for group in groups.shown:
@@ -79,13 +84,14 @@ def overview(request: HttpRequest) -> HttpResponse:
         "outcomes_complete": figures.outcomes.is_complete,
         "errors": rows_of(figures.recent_errors, figures.duplicates),
         "groups": [
-            (group, filtered_address("errors", ranged.also("group", group.fingerprint)))
+            (group, with_query(error_group_address(group.fingerprint), filter_pairs(ranged)))
             for group in groups.shown[:GROUPS_SHOWN]
         ],
         "groups_number": groups.groups,
         "trend": _trend_words(figures.trend),
         "latencies": latencies,
         "sessions": sessions,
+        "session_columns": columns_of(SESSIONS, sessions),
         "can_operate": can_operate(request.user),
         "health": None if sandbox_request(request) else health_panel(current_health()),
         "operations": [
@@ -139,7 +145,7 @@ def _trend_words(trend: Trend | None) -> dict[str, str]:
 
 
 def _sessions_address(ranged: EventFilter, outcome: Outcome) -> str:
-    return with_query(list_address("sessions"), [*filter_pairs(ranged), *outcome_pairs(outcome)])
+    return filtered_address("sessions", with_outcome(ranged, outcome))
 
 
 def _of_operation(ranged: EventFilter, latency: OperationLatency) -> EventFilter:

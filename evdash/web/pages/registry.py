@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from evdash.events.filters.event_filter import PARAMETERS
+from evdash.events.filters.event_filter import PARAMETERS, parameters_of
+from evdash.events.filters.summary_filter import SESSIONS, USERS
 
 LIST: Final = (*PARAMETERS, "before", "after", "at", "end", "rows", "paused", "by")
 """The parameters of a list of events (event_list/list_query.py)."""
-POSITIONS: Final = frozenset(("before", "after", "at", "end", "rows", "paused"))
+POSITIONS: Final = frozenset(("before", "after", "at", "end", "rows", "paused", "skip"))
 """The parameters that are a position in a list, which a saved view leaves out."""
+SUMMARY_LIST: Final = ("with", "except", "sort", "columns", "before", "after", "skip")
+"""The parameters of a list of sessions or users other than its filter (summary_list/query.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ PAGES: Final = (
         rail=RailEntry("Sessions", "session", "s"),
         refresh_s=15,
         in_sandbox=True,
-        parameters=("user", "outcome", "ended", "q", "since", "until", "before", "after"),
+        parameters=(*parameters_of(SESSIONS.keys), *SUMMARY_LIST),
         is_list=True,
     ),
     Page(
@@ -80,12 +83,19 @@ PAGES: Final = (
     Page("session-export-html", "sessions/<identifier:session_id>/export.html", in_sandbox=True),
     Page("compare", "compare/", below="sessions", in_sandbox=True, parameters=("a", "b", "from", "same")),
     Page(
+        "compare-sets",
+        "compare/sets/",
+        below="sessions",
+        in_sandbox=True,
+        parameters=(*parameters_of(SESSIONS.keys), "with", "except", "against", "before_error"),
+    ),
+    Page(
         "users",
         "users/",
         rail=RailEntry("Users", "users", "u"),
         refresh_s=15,
         in_sandbox=True,
-        parameters=("q", "since", "until", "before", "after"),
+        parameters=(*parameters_of(USERS.keys), *SUMMARY_LIST),
         is_list=True,
     ),
     Page("user", "users/<identifier:user_id>/", below="users", in_sandbox=True, parameters=LIST),
@@ -119,6 +129,10 @@ PAGES: Final = (
     Page("search", "search/", below="events", in_sandbox=True, parameters=("q",)),
     Page("events-ndjson", "events.ndjson", in_sandbox=True),
     Page("events-csv", "events.csv", in_sandbox=True),
+    Page("sessions-ndjson", "sessions.ndjson", in_sandbox=True),
+    Page("sessions-csv", "sessions.csv", in_sandbox=True),
+    Page("users-ndjson", "users.ndjson", in_sandbox=True),
+    Page("users-csv", "users.csv", in_sandbox=True),
     Page("note", "notes/<int:number>/"),
     Page("note-delete", "notes/<int:number>/delete"),
     Page("saved-views", "views/", parameters=()),

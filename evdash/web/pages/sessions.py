@@ -1,51 +1,50 @@
-"""Sessions: by their last activity, newest first."""
+"""Sessions: a table under the filter bar, by their last activity or any column."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime
+from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 
 from evdash.eventlog.current_reader import open_reader
-from evdash.eventlog.records import OutcomeCounts
-from evdash.eventlog.summaries import COUNT_MAX
+from evdash.eventlog.selections import COUNT_MAX, MATCHES_MAX
+from evdash.events.filters.summary_filter import SESSIONS
 from evdash.web.error_pages import handles_invalid_query
-from evdash.web.event_list.list_query import EntryCursorQuery, outcome_label
 from evdash.web.event_list.pagination import newest
+from evdash.web.links import list_address, with_query
 from evdash.web.page import Notice, page
+from evdash.web.summary_list.bar import summary_bar
+from evdash.web.summary_list.query import SummaryListQuery
+from evdash.web.summary_list.table import column_choices, columns_of, form_pairs, page_links, without_position
+
+LIMITED: Final = (
+    f"A limit left some out: conditions consider the newest {MATCHES_MAX:,} events that match, "
+    f"time ranges {COUNT_MAX:,} {{}}."
+)
 
 
 @handles_invalid_query
 def sessions(request: HttpRequest) -> HttpResponse:
-    """Render a page of sessions; `user=`, `outcome=`, `since=` and `until=` limit it."""
-    query = EntryCursorQuery.from_request(request)
-    since, until = query.times(datetime.now(UTC))
+    """Render a page of the sessions of a filter."""
+    query = SummaryListQuery.from_request(request, SESSIONS)
     with open_reader() as reader:
-        sessions_page = reader.sessions(
-            before=query.before,
-            after=query.after,
-            user_id=query.user_id or None,
-            since=since,
-            until=until,
-            outcome=query.outcome,
-        )
-        outcomes = OutcomeCounts(()) if query.user_id else reader.outcomes(since, until)
+        has_problem = query.filter.problem is not None
+        found = None if has_problem else reader.sessions(query.selection, query.position)
+        counts = None if has_problem else reader.session_counts(query.selection)
         newest_events = newest(reader)
+    columns = columns_of(SESSIONS, found.sessions if found else (), query)
     context = {
-        "found": sessions_page,
-        "chips": query.chips,
-        "outcomes": [
-            (outcome_label(outcome), sessions, replace(query, outcome=outcome).url(), outcome == query.outcome)
-            for outcome, sessions in outcomes.counts
-        ],
-        "outcomes_complete": outcomes.is_complete,
-        "is_any_outcome": query.outcome is None,
-        "any_outcome": replace(query, outcome=None).url(),
-        "newer": query.url(after=sessions_page.newer) if sessions_page.newer else "",
-        "older": query.url(before=sessions_page.older) if sessions_page.older else "",
-        "newest": "" if query.is_beginning else query.url(),
+        "bar": summary_bar(query, counts),
+        "rows": found.sessions if found else (),
+        "columns": columns,
+        "choices": column_choices(SESSIONS, columns),
+        "choice_pairs": form_pairs(query),
+        "usual_columns": without_position(query) if query.columns else "",
+        "links": page_links(query, found) if found else None,
+        "is_filtered": bool(query.selection),
+        "sets_address": with_query(list_address("compare-sets"), query.selected_pairs()) if query.selection else "",
     }
+    is_limited = found is not None and not found.is_complete
     return page(
         request,
         "pages/sessions.html",
@@ -53,5 +52,6 @@ def sessions(request: HttpRequest) -> HttpResponse:
         context,
         coverage=reader.coverage,
         events=newest_events,
-        notices=[] if sessions_page.is_complete else [Notice(f"Showing {COUNT_MAX:,} sessions of this range at most.")],
+        notices=[Notice(LIMITED.format("sessions"))] if is_limited else [],
+        status=400 if has_problem else 200,
     )

@@ -10,7 +10,9 @@ from django.http import HttpRequest, HttpResponse
 
 from evdash.eventlog.current_reader import open_reader
 from evdash.eventlog.reader import Reader
+from evdash.eventlog.selections import ListPosition
 from evdash.events.filters.event_filter import EventFilter
+from evdash.events.filters.summary_filter import SESSIONS, sessions_of_user
 from evdash.web.charts.calendar import Calendar, calendar
 from evdash.web.error_pages import handles_invalid_query, not_found_page
 from evdash.web.event_list.completeness import completeness
@@ -19,8 +21,9 @@ from evdash.web.event_list.list_query import ListQuery, Scope, ScopedFilter
 from evdash.web.event_list.listing import Listing, listing
 from evdash.web.links import filtered_address, user_address, user_sessions_address
 from evdash.web.page import page
+from evdash.web.summary_list.table import columns_of
 
-SESSIONS: Final = 20
+SESSIONS_SHOWN: Final = 20
 PROPERTIES: Final = ("agent", "model", "tool")
 """The facets whose values the header of the user's page has."""
 
@@ -48,7 +51,7 @@ def user(request: HttpRequest, user_id: str) -> HttpResponse:
         facts = reader.user(user_id)
         if facts is not None:
             shown = listing(reader, query, facts=facts, with_histogram=False)
-            sessions = reader.sessions(user_id=user_id, limit=SESSIONS)
+            sessions = reader.sessions(sessions_of_user(user_id), ListPosition(limit=SESSIONS_SHOWN))
             days = _calendar(reader, user_id, query)
             properties = _properties(reader, query, shown)
     if facts is None:
@@ -56,6 +59,7 @@ def user(request: HttpRequest, user_id: str) -> HttpResponse:
     context = {
         "facts": facts,
         "sessions": sessions,
+        "session_columns": columns_of(SESSIONS, sessions.sessions, without="user"),
         "sessions_address": user_sessions_address(user_id),
         "calendar": days,
         "properties": properties,

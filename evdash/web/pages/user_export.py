@@ -13,8 +13,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from evdash.accounts.tokens import refused_by_patterns, token_or_session
 from evdash.eventlog.current_reader import open_reader
 from evdash.eventlog.records import MissingEntries
+from evdash.eventlog.selections import ListPosition
 from evdash.events.entry import EntryId
 from evdash.events.filters.event_filter import EventFilter
+from evdash.events.filters.summary_filter import sessions_of_user
 from evdash.events.summaries import SessionSummary, UserSummary
 from evdash.streams.client import StreamsUnavailable
 from evdash.web.event_display.calls import Calls
@@ -81,7 +83,7 @@ def user_export(user_id: str, exported_by: str, address: str) -> UserExport:
         # After the user's last event, too: nothing states that it was the last one.
         gaps = reader.gaps(facts.first_id.previous(), EntryId.MAX) if facts else ()
         owner = list_owner(reader, within, first, gaps)
-        sessions = reader.sessions(user_id=user_id, limit=SESSIONS_LISTED).sessions
+        sessions = reader.sessions(sessions_of_user(user_id), ListPosition(limit=SESSIONS_LISTED)).sessions
         streams = tuple(
             name for name in sorted(reader.streams) if reader.page(within.also("stream", name), limit=1).events
         )

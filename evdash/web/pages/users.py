@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from django.http import HttpRequest, HttpResponse
 
 from evdash.eventlog.current_reader import open_reader
-from evdash.eventlog.summaries import COUNT_MAX
+from evdash.events.filters.summary_filter import USERS
 from evdash.web.error_pages import handles_invalid_query
-from evdash.web.event_list.list_query import EntryCursorQuery
 from evdash.web.event_list.pagination import newest
 from evdash.web.page import Notice, page
+from evdash.web.pages.sessions import LIMITED
+from evdash.web.summary_list.bar import summary_bar
+from evdash.web.summary_list.query import SummaryListQuery
+from evdash.web.summary_list.table import column_choices, columns_of, form_pairs, page_links, without_position
 
 
 @handles_invalid_query
 def users(request: HttpRequest) -> HttpResponse:
-    """Render a page of users; `since=` and `until=` limit it to a time range."""
-    query = EntryCursorQuery.from_request(request)
-    since, until = query.times(datetime.now(UTC))
+    """Render a page of the users of a filter."""
+    query = SummaryListQuery.from_request(request, USERS)
     with open_reader() as reader:
-        users_page = reader.users(before=query.before, after=query.after, since=since, until=until)
+        has_problem = query.filter.problem is not None
+        found = None if has_problem else reader.users(query.selection, query.position)
+        counts = None if has_problem else reader.user_counts(query.selection)
         newest_events = newest(reader)
+    columns = columns_of(USERS, found.users if found else (), query)
     context = {
-        "found": users_page,
-        "chips": query.chips,
-        "newer": query.url(after=users_page.newer) if users_page.newer else "",
-        "older": query.url(before=users_page.older) if users_page.older else "",
-        "newest": "" if query.is_beginning else query.url(),
+        "bar": summary_bar(query, counts),
+        "rows": found.users if found else (),
+        "columns": columns,
+        "choices": column_choices(USERS, columns),
+        "choice_pairs": form_pairs(query),
+        "usual_columns": without_position(query) if query.columns else "",
+        "links": page_links(query, found) if found else None,
+        "is_filtered": bool(query.selection),
     }
+    is_limited = found is not None and not found.is_complete
     return page(
         request,
         "pages/users.html",
@@ -36,5 +43,6 @@ def users(request: HttpRequest) -> HttpResponse:
         context,
         coverage=reader.coverage,
         events=newest_events,
-        notices=[] if users_page.is_complete else [Notice(f"Showing {COUNT_MAX:,} users of this range at most.")],
+        notices=[Notice(LIMITED.format("users"))] if is_limited else [],
+        status=400 if has_problem else 200,
     )

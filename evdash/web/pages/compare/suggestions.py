@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from evdash.eventlog.reader import Reader
+from evdash.eventlog.selections import ListPosition
+from evdash.events.filters.summary_filter import sessions_of_user
 from evdash.events.summaries import SessionSummary
 from evdash.web.links import compare_address
 
@@ -16,10 +18,11 @@ _LINKS: Final = 4
 
 def suggest_comparisons(reader: Reader, of: SessionSummary | None = None) -> tuple[SessionSummary, ...]:
     """Return recent sessions of the same user, then of the same agent; without a session, the most recent ones."""
-    recent = reader.sessions(limit=_LOOKED_AT).sessions
+    recent = reader.sessions(position=ListPosition(limit=_LOOKED_AT)).sessions
     if of is None:
         return recent[:_SUGGESTED]
-    suggestions = reader.sessions(user_id=of.user_id, limit=_SUGGESTED + 1).sessions if of.user_id else ()
+    own = reader.sessions(sessions_of_user(of.user_id), ListPosition(limit=_SUGGESTED + 1)) if of.user_id else None
+    suggestions = own.sessions if own else ()
     agent = of.agent.text
     suggestions += tuple(each for each in recent if agent and each.agent.text == agent and each not in suggestions)
     return tuple(suggestion for suggestion in suggestions if suggestion.session_id != of.session_id)[:_SUGGESTED]

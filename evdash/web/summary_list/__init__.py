@@ -1,0 +1,1 @@
+"""Lists of sessions and of users: filter bar, facets, columns, order and export."""
