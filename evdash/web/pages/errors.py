@@ -128,7 +128,7 @@ def errors(request: HttpRequest) -> HttpResponse:
     context: dict[str, object] = {}
     with open_reader() as reader:
         shown = listing(reader, query.list)
-        if not chosen.problem:
+        if shown.bar.histogram:  # there are errors
             requested = tool_query(chosen.own)
             counts = reader.error_counts(requested.events, requested.errors, ("tool",))
             rates = group_rates(counts, requested.chosen)
