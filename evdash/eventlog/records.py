@@ -259,7 +259,7 @@ class Overview:
     duplicates: frozenset[Position]  # those of the recent errors that are duplicates
     first_at: datetime | None  # the minute of the first event of all; None: unknown, or there are no events
     last_at: datetime | None
-    trend: Trend | None = None  # of the range, or of the last 24 h of all events; None: unknown
+    trend: Trend | None = None  # None: the range has no start, or the numbers are incomplete
 
     @property
     def error_rate(self) -> float | None:

@@ -204,25 +204,21 @@ def overview(
     )
 
 
-TREND_OF_ALL: Final = timedelta(days=1)
-
-
 def _trend(
     unlogged: StreamDeltas, since: datetime | None, until: datetime | None, now: datetime, totals: tuple[int, int]
 ) -> Trend | None:
-    """Return the trend of a range with these events and errors, or of the last day of all events.
+    """Return the trend of a range with these events and errors.
 
     Return None without a start, and if the start of the period before is not representable.
     """
-    if since is None and until is not None:
+    if since is None:
         return None
     end = until or now
-    length = end - since if since else TREND_OF_ALL
+    length = end - since
     if length <= timedelta() or end - datetime.min.replace(tzinfo=end.tzinfo) < 2 * length:
         return None
-    latest = totals if since else _totals(unlogged, in_us(*whole_minutes(end - length, None)))
-    before = _totals(unlogged, in_us(*whole_minutes(end - 2 * length, end - length)))
-    return Trend(length, *latest, *before)
+    before = _totals(unlogged, in_us(*whole_minutes(since - length, since)))
+    return Trend(length, *totals, *before)
 
 
 def _totals(unlogged: StreamDeltas, range_us: RangeUs) -> tuple[int, int]:
