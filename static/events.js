@@ -106,10 +106,10 @@ export const send = (target, name, detail) => target.dispatchEvent(new CustomEve
  * data-live-status      | span               | shows the live state                      | live/status.js
  * data-state            | [data-live-status] | for styles; set by live/status.js         | css/live.css
  * data-live-toggle      | button             | pauses and resumes; set by live/status.js | live/status.js
- * data-entry            | li.row             | "stream ms-seq"                           | live/entries.js, session.js
- * data-address          | li.row, #state     | address of the event; of the state        | keys.js, refresh.js
+ * data-entry            | .row               | "stream ms-seq"                           | live/entries.js, live/rows.js, session.js
+ * data-address          | .row, #state       | address of the event; of the state        | keys.js, refresh.js
  * data-call             | li.row             | the event is a tool call                  | keys.js
- * data-us               | li.row             | time in microseconds                      | session/player.js
+ * data-us               | .row               | time in microseconds                      | session/player.js
  * data-at               | li.gap             | last entry ID of the gap                  | live/entries.js
  * data-before           | li.live-gap        | the range ends before this position       | live/skipped.js
  * data-after            | li.live-gap        | the range starts after this position      | live/skipped.js, session/player.js

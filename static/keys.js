@@ -2,8 +2,8 @@
 import { CHOOSE, SELECT, send } from "./events.js";
 import { isTyping } from "./typing.js";
 
-const rows = () => [...document.querySelectorAll(".rows.shows-duplicates > .row, .rows > .row:not(.is-folded)")];
-const summary = (row) => row.querySelector("summary");
+const rows = () => [...document.querySelectorAll(".rows.shows-duplicates .row, .rows .row:not(.is-folded)")];
+const summary = (row) => row.querySelector(":scope > details > summary");
 const PLACES = "olsureta";
 
 let waitsForPlace = false;

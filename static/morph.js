@@ -21,6 +21,31 @@ const isElement = (node) => node.nodeType === Node.ELEMENT_NODE;
 const isInUse = (element) => element.contains(document.activeElement) || element.querySelector("details[open]");
 const isRemovable = (element) => !element.matches(".live-toggle") && !(element.id && isInUse(element));
 
+// The lines of a row, and of the returns in the card of a call: their summaries, and the links and buttons beside them.
+// The opened part is loaded later.
+const LINE = "details > summary, :scope > :is(a, button)";
+const linesOf = (row) =>
+  [row, ...row.querySelectorAll(":scope > .row")].flatMap((each) => [...each.querySelectorAll(`:scope > ${LINE}`)]);
+
+function isSameCard(row, freshRow) {
+  const lines = linesOf(row);
+  const freshLines = linesOf(freshRow);
+  return lines.length === freshLines.length && lines.every((line, place) => line.isEqualNode(freshLines[place]));
+}
+
+// A return that came by live push is a row of its own. Move it into the card of its call.
+function joinReturns(row, freshRow) {
+  for (const freshReturn of freshRow.querySelectorAll(":scope > .row")) {
+    const alone = document.getElementById(freshReturn.id);
+    if (!alone || row.contains(alone)) continue;
+    const joined = freshReturn.cloneNode(false);
+    for (const name of KEPT_CLASSES) if (alone.classList.contains(name)) joined.classList.add(name);
+    joined.append(...alone.childNodes);
+    alone.remove();
+    row.append(joined);
+  }
+}
+
 // Return the list of events of the newer rendering, if it has one.
 export function morph(main, fresh) {
   const freshList = fresh.querySelector("ol.rows[data-live-order]");
@@ -34,6 +59,7 @@ export function morph(main, fresh) {
       if (!isElement(node)) return true;
       if (node.nodeName === "TIME" && !isSameTime(node, freshNode)) changedTimes.push([node, freshNode]);
       if (node.nodeName === "TIME" || node.matches(KEPT) || isFilterProblem(node)) return false;
+      if (freshNode.matches?.(".shown-text.is-cut") && !node.matches(".is-cut")) return false; // the whole text is shown
       for (const name of KEPT_CLASSES) if (node.classList.contains(name)) freshNode.classList.add(name);
       return true;
     },
@@ -49,7 +75,8 @@ export function morph(main, fresh) {
   // Later events change rows: the note of a call, or what a row inherits from its session. live/rows.js adds rows.
   for (const freshRow of freshList?.querySelectorAll(":scope > .row") ?? []) {
     const row = document.getElementById(freshRow.id);
-    if (row && !isSameRow(row, freshRow)) {
+    if (row) joinReturns(row, freshRow);
+    if (row && !isSameCard(row, freshRow)) {
       Idiomorph.morph(row, freshRow.cloneNode(true), { morphStyle: "outerHTML", callbacks });
     }
   }
@@ -73,14 +100,6 @@ function identify(root) {
 function isSameTime(time, freshTime) {
   if (time.dateTime !== freshTime.dateTime) return false;
   return time.dataset.form !== "ago" || time.textContent === freshTime.textContent;
-}
-
-// The line of a row: its summary, and the links and buttons beside it. The opened part is loaded later.
-function isSameRow(row, freshRow) {
-  const [line, freshLine] = [row, freshRow].map((each) => [
-    ...each.querySelectorAll(":scope > details > summary, :scope > :is(a, button)"),
-  ]);
-  return line.length === freshLine.length && line.every((part, place) => part.isEqualNode(freshLine[place]));
 }
 
 function markAsNew(row) {

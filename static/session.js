@@ -110,14 +110,19 @@ function rowOf(mark) {
   return rows[(rows.findIndex((row) => row?.matches(".is-selected")) + 1) % rows.length];
 }
 
-// A click on a mark selects its row, if the list has it. Opening a row selects it.
+// The text of a turn, without its links and buttons, and not while the reader selects a part of it.
+const isText = (element) =>
+  element.closest?.(".turn-body") && !element.closest("a, button, summary") && getSelection().isCollapsed;
+
+// A click on a mark selects its row, if the list has it. Opening a row selects it, and so does a click on its text.
 document.addEventListener("click", (event) => {
   if (!picture() || event.ctrlKey || event.metaKey || event.shiftKey) return;
   const mark = event.target.closest?.(".mark");
   const row = mark ? rowOf(mark) : event.target.closest?.(".row");
-  if (!row || (!mark && !event.target.closest("summary"))) return;
+  const isHeading = event.target.closest?.(".row > details > summary");
+  if (!row || (!mark && !isHeading && !isText(event.target))) return;
   if (mark) event.preventDefault();
-  send(document, CHOOSE, { row, isFromPicture: Boolean(mark) });
+  send(document, CHOOSE, { row, isFromPicture: !isHeading });
 });
 
 // Follow links with their current address. htmx would use the address that they had when it processed them.
@@ -186,7 +191,7 @@ function begin() {
   const at = new URL(location.href).searchParams.get("at");
   shownAt = at && at + location.search; // the panel loads itself
   if (!picture() || !at) return;
-  const row = [...document.querySelectorAll(".rows > .row")].find((each) => entryIdOf(each) === at);
+  const row = [...document.querySelectorAll(".rows .row")].find((each) => entryIdOf(each) === at);
   if (row) send(document, CHOOSE, { row, isFromPicture: true });
 }
 document.addEventListener("htmx:afterSettle", (event) => event.target.id === "main" && begin());

@@ -232,4 +232,4 @@ def turn_of(event: Event) -> ConversationTurn:
     if turn_text is not None:
         return turn_text.spoken_by(speaker, line.label)
     head = f"{line.label}: " if line.label and line.text else line.label
-    return ConversationTurn(speaker, "", f"{head}{line.text}", is_code=False, is_cut=False, is_inline=True)
+    return ConversationTurn(speaker, "", f"{head}{line.text}", "text", is_inline=True)

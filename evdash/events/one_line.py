@@ -102,9 +102,29 @@ def search(event: Event) -> OneLineText:
     return _call(event, "search")
 
 
+@dataclass(frozen=True, slots=True)
+class BriefCall:
+    """A tool call inside a message, with its arguments in short form."""
+
+    tool: str
+    arguments: str
+
+
+def call_arguments(event: Event) -> str:
+    """Return the arguments of a call, or its query, in short form on one line; "" without any."""
+    profile = event.profile
+    return one_line(_arguments(*_present(event, profile.arguments)) or text(event, profile.query), LINE_CHARS)
+
+
+def calls_in(event: Event) -> tuple[BriefCall, ...]:
+    """Return the tool calls inside a message."""
+    calls = (part for part in event.parts if part.kind == "call")
+    return tuple(BriefCall(part.tool, one_line(_arguments(part.arguments, True), LINE_CHARS)) for part in calls)
+
+
 def _call(event: Event, default_name: str) -> OneLineText:
     profile = event.profile
-    arguments = _arguments(*_present(event, profile.arguments)) or text(event, profile.query)
+    arguments = call_arguments(event)
     if not arguments and not event.tool:
         arguments = _listed(event)
     results = count(event, profile.results_count)

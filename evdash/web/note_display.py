@@ -15,7 +15,7 @@ from evdash.notes.reading import notes_of_session, notes_on
 from evdash.notes.records import NoteRecord, Subject
 from evdash.notes.writing import TEXT_CHARS
 from evdash.web.links import event_address, notes_address, session_address
-from evdash.web.markdown import markdown
+from evdash.web.text_display.markdown import markdown
 
 SHOWN: Final = 100
 """The number of notes on a session's page. Further notes are on the pages of its events and in its exports."""

@@ -18,4 +18,7 @@ export const streamOf = (row) => row.dataset.entry.slice(0, row.dataset.entry.la
 export const positionOf = (row) => `${idOf(row)}@${streamOf(row)}`;
 // The key and the entry ID of a row, or of a gap of the log (templates/event_display/_gap.html).
 export const keyOf = (element) => element.dataset.entry ?? element.dataset.key;
+// An element of the list, and the returns in it if it is the card of a call.
+export const entriesOf = (element) => [element, ...element.querySelectorAll("[data-entry]")];
+export const keysOf = (element) => entriesOf(element).map(keyOf).filter(Boolean);
 export const placeOf = (element) => (isRow(element) ? idOf(element) : element.dataset.at);

@@ -1,5 +1,5 @@
 // The rows of a live list: each entry once, in the order of entry IDs, at most 1,000 unless the reader loads more.
-import { compare, idOf, isRow, keyOf, placeOf, positionOf, streamOf } from "./entries.js";
+import { compare, idOf, isRow, keyOf, keysOf, placeOf, positionOf, streamOf } from "./entries.js";
 import { SkippedRanges } from "./skipped.js";
 
 const ROWS_MAX = 1000;
@@ -9,7 +9,8 @@ const AT_EDGE_PX = 80;
 function isInUse(row) {
   const selection = getSelection();
   const isSelected = !selection.isCollapsed && selection.containsNode(row, true);
-  return isSelected || row.matches(":focus-within, .is-selected, :target") || row.querySelector("details[open]");
+  const used = ".is-selected, :target";
+  return isSelected || row.matches(`:focus-within, ${used}`) || row.querySelector(`details[open], ${used}`);
 }
 
 export class Rows {
@@ -21,7 +22,7 @@ export class Rows {
   constructor(list) {
     this.#list = list;
     this.newestFirst = list.dataset.liveOrder !== "oldest-first";
-    this.#known = new Set([...list.children].map(keyOf).filter(Boolean));
+    this.#known = new Set([...list.children].flatMap(keysOf));
     this.#skipped = new SkippedRanges(list, {
       newestFirst: this.newestFirst,
       known: this.#known,
@@ -62,11 +63,12 @@ export class Rows {
     const isUpTo = (cursor, row) => compare(idOf(row), cursor[streamOf(row)] ?? "0-0") <= 0;
     const freshCursor = JSON.parse(fresh.dataset.liveCursor || "{}");
     const freshRows = [...fresh.children].filter(isRow);
-    const keys = new Set(freshRows.map(keyOf));
+    const keys = new Set(freshRows.flatMap(keysOf));
     const first = this.newestFirst ? freshRows.at(-1) : freshRows[0];
     const hasEarlier = fresh.parentElement.querySelector(`[data-page="${this.newestFirst ? "next" : "previous"}"]`);
     const isCovered = (row) =>
       isUpTo(freshCursor, row) && (!hasEarlier || (first && compare(idOf(row), idOf(first)) > 0));
+    for (const key of [...this.#list.children].flatMap(keysOf)) this.#known.add(key); // morph.js has added returns
     const cursor = this.cursor;
     const added = freshRows.filter((row) => !this.#known.has(keyOf(row)) && isUpTo(cursor, row));
     const removed = [...this.#list.children].filter(
@@ -75,8 +77,7 @@ export class Rows {
     if (!added.length && !removed.length) return;
     this.#keepPlace(() => {
       for (const row of removed) {
-        this.#known.delete(keyOf(row));
-        row.remove();
+        this.#forget(row);
       }
       // A row next to a skipped range is part of the range.
       for (const row of added) if (!this.#neighbourOf(row)?.matches(".live-gap")) this.#addItem(row);
@@ -94,13 +95,21 @@ export class Rows {
 
   #addItem(item) {
     if (this.#known.has(keyOf(item))) return;
-    this.#known.add(keyOf(item));
+    for (const key of keysOf(item)) {
+      if (this.#known.has(key)) this.#list.querySelector(`:scope > [data-entry="${CSS.escape(key)}"]`)?.remove();
+      this.#known.add(key); // a return that was a row of its own is in the card of its call now
+    }
     const neighbour = this.#neighbourOf(item);
     if (this.newestFirst) this.#list.insertBefore(item, neighbour);
     else this.#list.insertBefore(item, neighbour ? neighbour.nextElementSibling : this.#list.firstElementChild);
     window.htmx?.process(item);
     item.classList.add("is-new");
     setTimeout(() => item.classList.remove("is-new"), NEW_MS);
+  }
+
+  #forget(element) {
+    for (const key of keysOf(element)) this.#known.delete(key);
+    element.remove();
   }
 
   get #newest() {
@@ -120,8 +129,7 @@ export class Rows {
       }
       if (isRow(element) && isInUse(element)) continue;
       if (isRow(element)) excess -= 1;
-      this.#known.delete(keyOf(element));
-      element.remove();
+      this.#forget(element);
     }
     if (edge) this.#skipped.addEarlier(positionOf(edge), edge);
   }

@@ -1,7 +1,7 @@
 // Skipped ranges of a list: rows for events that it does not show, because of a burst, a lost connection or its limit.
 // The reader loads them into their place, a page at a time.
 import { AT_END, LOADED, send } from "../events.js";
-import { compare, idOf, isRow, keyOf, placeOf, positionOf, streamOf } from "./entries.js";
+import { compare, entriesOf, idOf, isRow, keyOf, keysOf, placeOf, positionOf, streamOf } from "./entries.js";
 
 const PAGE = 100; // rows of a page of the list
 const LOADED_MAX = 5000; // beyond that the link opens a page of its own
@@ -124,7 +124,7 @@ export class SkippedRanges {
     const belonging = items.filter((item) => !this.#known.has(keyOf(item)) && this.#belongs(row, item));
     const loaded = belonging.filter(isRow);
     for (const item of belonging) {
-      this.#known.add(keyOf(item));
+      for (const key of keysOf(item)) this.#known.add(key);
       document.adoptNode(item);
     }
     // Rows that are read forward are older than the rest of the range, rows that are read backward newer.
@@ -140,7 +140,9 @@ export class SkippedRanges {
     const side = isBefore ? "before" : "after";
     // A filter without a match on this page continues from the end of the page.
     const endOfPage = onward && new URL(onward.href).searchParams.get(side);
-    const far = loaded.length ? positionOf(loaded.at(isBefore ? -1 : 0)) : endOfPage;
+    // A card may have a return that is newer than the rows after it.
+    const entries = loaded.flatMap(entriesOf).sort((one, other) => compare(idOf(other), idOf(one)));
+    const far = entries.length ? positionOf(entries.at(isBefore ? -1 : 0)) : endOfPage;
     if (reached || !onward || !far) {
       if (!isBefore && row.matches("[data-auto]")) this.#makeLive(page);
       return row.remove();

@@ -8,7 +8,7 @@ const LOADING_MS = 5000;
 // Enter opens rows and the player, so Space is free on them.
 const PRESSED_BY_SPACE = "button, [type=checkbox], summary:not(.row > details > summary, .player-panel > summary)";
 
-const rows = () => [...document.querySelectorAll(".rows > .row")];
+const rows = () => [...document.querySelectorAll(".rows .row")];
 const control = (name) => document.querySelector(`[data-player="${name}"]`);
 const panel = () => control("play")?.closest("details");
 
@@ -28,9 +28,9 @@ function choose(row) {
 const here = () => (current?.isConnected ? current : document.querySelector(".row.is-selected"));
 
 function neighbour(direction, from = here()) {
-  let row = direction > 0 ? from?.nextElementSibling : from?.previousElementSibling;
-  while (row && !row.matches(".row")) row = direction > 0 ? row.nextElementSibling : row.previousElementSibling;
-  return row;
+  const all = rows();
+  const place = all.indexOf(from);
+  return place === -1 ? null : all[place + direction];
 }
 
 // Return the next row, loaded if necessary, or null at the end of the session.

@@ -129,7 +129,7 @@ def test_an_address_with_an_event_opens_with_it_selected(page: Page, publisher: 
     page.goto(f"/sessions/{session}/?at={ids[3]}&view=conversation")
     is_selected(page, ids[3])
     expect(state(page)).to_contain_text("State after event 4")
-    expect(row(page, ids[3])).to_contain_text("track returned")
+    expect(row(page, ids[3])).to_contain_text("Result")
     expect(row(page, ids[3])).to_contain_text("Bremen")
 
 
@@ -800,3 +800,17 @@ def test_an_error_in_the_filter_leaves_the_last_valid_list(page: Page, publisher
     page.locator("#q").press("Enter")
     expect(page.locator("#filter-problem .problem")).to_have_count(0)
     expect(row(page, ids[0])).to_be_visible()
+
+
+def test_a_result_that_arrives_live_joins_the_card_of_its_call(page: Page, publisher: Publisher, session: str) -> None:
+    call = str(publisher.publish("tool.called", session, "the reader", tool="track", call_id="c1", arguments="{}"))
+    page.goto(f"/sessions/{session}/?view=conversation")
+    back = str(publisher.publish("tool.returned", session, "the reader", tool="track", call_id="c1", result="Bremen"))
+    card = page.locator(f'ol.rows > [data-entry$=" {call}"]')
+    expect(card.locator(f'.row[data-entry$=" {back}"]')).to_contain_text("Bremen")
+    expect(card.locator(".call-status")).to_have_text("succeeded")
+    expect(page.locator(f'[data-entry$=" {back}"]')).to_have_count(1)
+    page.keyboard.press("j")
+    is_selected(page, call)
+    page.keyboard.press("j")
+    is_selected(page, back)

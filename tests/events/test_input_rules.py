@@ -18,6 +18,7 @@ from evdash.events.field_values import message_text
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.search_text import search_text
 from evdash.events.identifiers import identifier_of
+from evdash.events.one_line import BriefCall
 from evdash.events.session.reducer import fold_all
 from evdash.events.upcasters import Upcasters
 from evdash.events.wire_profile import DEFAULT_PROFILE
@@ -336,24 +337,26 @@ def test_parts_of_a_message(fields: dict[str, str], expected: dict[str, object])
         (
             {"role": "assistant", "content": json.dumps(ANTHROPIC)},
             'assistant: Let me look. get_weather {"city": "Oslo"}',
-            'Let me look.\nget_weather {"city": "Oslo"}',
+            ("Let me look.", BriefCall("get_weather", "Oslo")),
         ),
         (
             {"role": "assistant", "content": "", "tool_calls": OPENAI},
             'assistant: get_weather {"city": 1}',
-            'get_weather {"city": 1}',
+            ("", BriefCall("get_weather", "1")),
         ),
         (
             {"role": "user", "content": json.dumps(PICTURE)},
             "user: What is this? [image/png]",
-            "What is this?\n[image/png]",
+            ("What is this?\n[image/png]",),
         ),
     ],
 )
-def test_a_message_of_parts_is_shown_as_people_read_it(fields: dict[str, str], line: str, turn: str) -> None:
+def test_a_message_of_parts_is_shown_as_people_read_it(
+    fields: dict[str, str], line: str, turn: tuple[str | BriefCall, ...]
+) -> None:
     found = event(type="message.added", **fields)
     assert str(describe_event(found)) == line
-    assert turn_of(found).text == turn
+    assert (turn_of(found).text, *turn_of(found).calls) == turn
     assert fold_all([found]).conversation[0].beginning == message_text(found).replace("\n", " ")
 
 

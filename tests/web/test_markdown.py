@@ -1,4 +1,4 @@
-"""The Markdown of notes: what it may say, and what it may not do."""
+"""The Markdown of notes and messages: what it may contain, and what it may not do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
-from evdash.web.markdown import markdown
+from evdash.web.text_display.markdown import has_markdown, markdown
 
 TAGS = {
     *(
@@ -34,7 +34,7 @@ TAGS = {
     ),
     *("table", "thead", "tbody", "tr", "th", "td"),
 }
-ATTRIBUTES = {"a": {"href", "rel"}, "ol": {"start"}, "span": {"class", "title"}}
+ATTRIBUTES = {"a": {"href", "rel"}, "ol": {"start"}, "pre": {"dir"}, "span": {"class", "title", "dir"}}
 
 
 class Safe(HTMLParser):
@@ -121,3 +121,34 @@ def test_the_worst_note_is_no_burden(text: str) -> None:
     began = time.process_time()
     Safe(markdown(text))
     assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("one\ntwo", "one two"),
+        ("see __init__.py and a*b*c", "see __init__.py and a*b*c"),
+        ("&lt;b&gt; &amp; &#106;", "&lt;b&gt; &amp; &#106;"),
+        ("x = [\n    1,\n  2]", "x = [ \xa0\xa0\xa0\xa01, \xa0\xa02]"),
+    ],
+)
+def test_a_text_that_is_not_markdown_keeps_its_characters(text: str, shown: str) -> None:
+    tree = LexborHTMLParser(markdown(text))
+    assert tree.text().replace("\n", " ").strip() == shown
+    assert len(tree.css("br")) == text.count("\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_markdown"),
+    [
+        *(
+            (text, True)
+            for text in ("- a", "1. a", "# a", "> a", "```\na\n```", "a **b**", "a *b* c", "`a`", "a _b_ c")
+        ),
+        *((text, True) for text in ("[a](https://b)", "| a | b |\n|---|---|", "<https://a.example>", "~~a~~")),
+        *((text, False) for text in ("a", "2 * 3 * 4", "*.py and *.js", "snake_case_name", "__init__", "-v", "#1")),
+        *((text, False) for text in ("12:03:04 [INFO] a_b", "C:\\a_b\\c_d", "a -> b", "1.5 s", "f(a)[0]")),
+    ],
+)
+def test_markdown_is_recognized_by_its_signs(text: str, is_markdown: bool) -> None:
+    assert has_markdown(text) is is_markdown

@@ -107,7 +107,8 @@ def in_transcript(browser: Client, session_id: str) -> str:
 
 def shown_fields(file: Page) -> list[tuple[str, str]]:
     """The names and values of all fields in the file."""
-    return list(zip(file.texts(".fields th"), file.texts(".fields td"), strict=True))
+    values = [" ".join(cell.text().split()) for cell in file.all(".fields td")]  # no space between highlighted parts
+    return list(zip(file.texts(".fields th"), values, strict=True))
 
 
 @pytest.fixture(params=["stream only", "log behind a trimmed stream"])

@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 from evdash.eventlog.records import Position
 from evdash.events.entry import EntryId
 from evdash.events.event import Event, datetime_from_us
-from evdash.events.session.call_matching import pairs, took_ms
+from evdash.events.event_types import type_of
+from evdash.events.session.call_matching import is_complete, pairs, took_ms
 from evdash.web.formatting import format_duration, format_milliseconds
 from evdash.web.session_status import Status
 
 UNKNOWN_CALL: Final = "call not found"
+CallStatus = Literal["", "open", "succeeded", "failed"]
+"""The status of a call; "" if its end is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,28 @@ class Calls:
     def note(self, event: Event) -> str:
         """Return the note on this event; "" if there is none."""
         return self.notes.get(Position.of(event), "")
+
+    def ends(self) -> Mapping[Position, tuple[Event, ...]]:
+        """Return the events that ended each call, by its position. A message may have several calls."""
+        found: dict[Position, dict[Position, Event]] = {}
+        for call, end in self.ended:
+            found.setdefault(Position.of(call), {})[Position.of(end)] = end
+        return {position: tuple(ends.values()) for position, ends in found.items()}
+
+
+def status_of(call: Event, end: Event | None, note: str = "") -> CallStatus:
+    """Return the status of a call with its end, if that is known, and with its note."""
+    if call.is_error or (end is not None and end.is_error) or (end and any(part.is_error for part in end.parts)):
+        return "failed"
+    return "succeeded" if end or is_complete(call) else "open" if note else ""
+
+
+def duration_of(call: Event, end: Event) -> str:
+    """Return how long a call took: as its end states it, else as the call does, else the time between the two."""
+    # The latency of a message is not that of the calls in it.
+    stated = (end.latency_ms, call.latency_ms if type_of(call.type).is_call else None)
+    known = next((latency_ms for latency_ms in stated if latency_ms is not None), None)
+    return format_milliseconds(took_ms(call.occurred_us, call.entry_id.ms, end) if known is None else known)
 
 
 @dataclass(frozen=True, slots=True)

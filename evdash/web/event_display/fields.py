@@ -9,12 +9,15 @@ from typing import Any, Final, Literal
 
 from django.urls import reverse
 
+from evdash.events.conversation import ConversationTurn, TextKind
 from evdash.events.event import Event, Field
+from evdash.events.event_types import turn_of
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.keys import BY_NAME
 from evdash.events.inheritance import INHERITED
 from evdash.web.formatting import format_size
 from evdash.web.links import event_address, filtered_address, query_string, user_address, with_query
+from evdash.web.text_display.shown_text import ShownText, shown_text
 
 JSON_CHARS: Final = 200_000
 NODES: Final = 400
@@ -109,6 +112,7 @@ class FieldView:
     size: str
     is_folded: bool  # True: `shown` is only the beginning of the value
     tree: Node | None
+    text: ShownText | None  # of a text without a tree
     address: str  # of the whole value, as plain text or bytes
     queries: ValueQueries | None  # None: the value cannot be filtered by
 
@@ -124,7 +128,13 @@ class DataLink:
 
 def field_views(event: Event, event_filter: EventFilter) -> tuple[FieldView, ...]:
     """Return all fields in the entry's order, each with the filters that add it to `event_filter`."""
-    return tuple(_field_view(event, field, index, event_filter) for index, field in enumerate(event.fields))
+    turn = turn_of(event)
+    return tuple(_field_view(event, turn, field, index, event_filter) for index, field in enumerate(event.fields))
+
+
+def text_kind(turn: ConversationTurn, field: Field) -> TextKind:
+    """Return what the text of a field is, if it is that of the event's turn in the conversation; else "text"."""
+    return turn.kind if field.value == turn.text else "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +189,8 @@ def hex_dump(raw: bytes) -> str:
     return "\n".join(lines)
 
 
-def _field_view(event: Event, field: Field, index: int, event_filter: EventFilter) -> FieldView:
-    tree = None
+def _field_view(event: Event, turn: ConversationTurn, field: Field, index: int, event_filter: EventFilter) -> FieldView:
+    tree, text = None, None
     if not field.is_text:
         kind: Literal["text", "json", "bytes"] = "bytes"
         shown, is_folded = hex_dump(field.raw[:SHOWN_BYTES]), len(field.raw) > SHOWN_BYTES
@@ -189,9 +199,12 @@ def _field_view(event: Event, field: Field, index: int, event_filter: EventFilte
         tree = tree_of_value(nested) if isinstance(nested, dict) else tree_of(field.value)
         kind = "json" if tree else "text"
         shown, is_folded = field.value[:SHOWN_CHARS], len(field.value) > SHOWN_CHARS
+        text = shown_text(field.value, kind=text_kind(turn, field), end=SHOWN_CHARS) if tree is None else None
     queries = None if tree or not field.is_text else _queries(event, field.name, field.value, event_filter)
     address = with_query(event_address(event.stream, event.entry_id), [("field", str(index))])
-    return FieldView(index, field.name, kind, shown, format_size(len(field.raw)), is_folded, tree, address, queries)
+    return FieldView(
+        index, field.name, kind, shown, format_size(len(field.raw)), is_folded, tree, text, address, queries
+    )
 
 
 def _queries(event: Event, name: str, value: str, event_filter: EventFilter) -> ValueQueries | None:

@@ -17,9 +17,11 @@ from evdash.events.event import Event
 from evdash.events.event_types import EventCategory, category_of, describe_event, turn_of, type_of
 from evdash.events.message_parts import PICTURE_MAX_BYTES, picture_size, picture_type
 from evdash.events.one_line import OneLineText
+from evdash.web.event_display.calls import CallStatus
 from evdash.web.event_display.gap_row import NO_OWNER, GapRow, ListOwner, gap_row
 from evdash.web.formatting import format_duration, format_size
 from evdash.web.links import element_id, event_address, session_address, user_address
+from evdash.web.text_display.shown_text import TURN, ShownText, shown_text
 
 ViewMode = Literal["events", "conversation", "raw"]
 """The view mode of a list."""
@@ -51,6 +53,11 @@ class Row:
     clock: str = ""  # the sentence if the producer's time is before that of the previous event, else ""
     printed: tuple[PrintedField, ...] = ()  # for paper: fields that the row does not have in full
     call_note: str = ""  # the note on a call without a return, or on a return without a call
+    call_status: CallStatus = ""  # of a call; of a return, that of its call if the call is inside a message
+    call_duration: str = ""  # the time from the call to its end; "" if it is not known
+    returns: tuple[Row, ...] = ()  # the ends of the calls that the event states, in a conversation: one card
+    is_of_card: bool = False  # True: an end within the card of its call
+    shows_whole: bool = False  # True: the text is not folded, for paper
 
     @property
     def entry(self) -> str:
@@ -60,7 +67,12 @@ class Row:
     @property
     def classes(self) -> str:
         """The CSS classes that a row has in each view mode."""
-        states = {"is-error": self.event.is_error, "is-duplicate": self.is_duplicate, "is-folded": self.is_folded}
+        states = {
+            "is-error": self.event.is_error,
+            "is-failed": self.call_status == "failed",
+            "is-duplicate": self.is_duplicate,
+            "is-folded": self.is_folded,
+        }
         return " ".join([f"category-{self.category.name}", *(name for name, holds in states.items() if holds)])
 
     @property
@@ -87,6 +99,12 @@ class Row:
     def turn(self) -> ConversationTurn:
         """The event as a turn of a conversation."""
         return turn_of(self.event)
+
+    def text_of(self, turn: ConversationTurn) -> ShownText | None:
+        """Return the text below the heading of the turn; None if the heading has it, or if there is none."""
+        if turn.is_inline or not turn.text or (turn.brief and not self.shows_whole):
+            return None
+        return shown_text(turn.text, kind=turn.kind, end=None if self.shows_whole else TURN.end(turn.text))
 
     def html(self, view: ViewMode = "events") -> SafeString:
         """Return the row as HTML, an <li>. A page load and a live push have the same bytes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from evdash.eventlog.reader import Reader
@@ -10,7 +11,7 @@ from evdash.eventlog.records import EventPage, Position
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.web.clocks import clocks_differ, redis_time
-from evdash.web.event_display.calls import Calls
+from evdash.web.event_display.calls import Calls, duration_of, status_of
 from evdash.web.event_display.gap_row import NO_OWNER, GapRow, ListOwner
 from evdash.web.event_display.row import Row, ViewMode, fold_duplicates, rows_of, with_gaps
 from evdash.web.event_list.list_query import ListQuery
@@ -94,18 +95,46 @@ def with_infinite_scroll(rows: RowList, page: EventPage, query: ListQuery) -> Ro
     )
 
 
-def with_call_notes(rows: RowList, calls: Calls) -> RowList:
-    """Return the list with the notes on the calls among its rows.
+def with_calls(rows: RowList, calls: Calls) -> RowList:
+    """Return the list with the notes on the calls among its rows; of a conversation, with each call as one card.
 
-    Rows from live push lack such notes until the page refreshes (static/refresh.js), because their returns may follow.
+    A card has the ends of its calls that are among the rows. Rows from live push lack notes, and returns among them
+    are rows of their own, until the page refreshes (static/refresh.js), because a row does not know the others.
     """
+    noted = {Position.of(row.event): replace(row, call_note=calls.note(row.event)) for row in rows.rows}
+    in_cards = _join(noted, calls) if rows.view == "conversation" else frozenset()
+    items = tuple(
+        noted[Position.of(item.event)] if isinstance(item, Row) else item
+        for item in rows.items
+        if isinstance(item, GapRow) or Position.of(item.event) not in in_cards
+    )
+    return replace(rows, rows=tuple(noted.values()), items=items)
 
-    def noted(row: Row) -> Row:
-        note = calls.note(row.event)
-        return replace(row, call_note=note) if note else row
 
-    items = tuple(noted(item) if isinstance(item, Row) else item for item in rows.items)
-    return replace(rows, rows=tuple(map(noted, rows.rows)), items=items)
+def _join(rows: dict[Position, Row], calls: Calls) -> frozenset[Position]:
+    """Write status, duration and returns into the rows of calls. Return the positions of these returns."""
+    ends = calls.ends()
+    several = Counter(Position.of(end) for each in ends.values() for end in each)
+    in_cards = set[Position]()
+    for position, row in rows.items():
+        own = ends.get(position, ())
+        if row.is_call and not row.is_duplicate:
+            status = status_of(row.event, own[0] if own else None, row.call_note)
+            rows[position] = replace(
+                row, call_status=status, call_duration=duration_of(row.event, own[0]) if own else ""
+            )
+        for end in own:
+            place = Position.of(end)
+            # An end of calls of several rows, or one that states calls itself, is a row of its own.
+            if place in rows and place != position and several[place] == 1 and place not in ends:
+                back = replace(rows[place], is_of_card=True)
+                if not row.is_call:
+                    back = replace(
+                        back, call_status=status_of(row.event, end), call_duration=duration_of(row.event, end)
+                    )
+                rows[position] = replace(rows[position], returns=(*rows[position].returns, back))
+                in_cards.add(place)
+    return frozenset(in_cards)
 
 
 def pager(page: EventPage, query: ListQuery) -> Pager:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Final
 
 from evdash.eventlog.records import Count, EventPage
-from evdash.events.conversation import CODE_CHARS, PROSE_CHARS
 from evdash.events.one_line import LINE_CHARS
 from evdash.web.event_display.row import RAW_CHARS, RAW_FIELDS, PrintedField, Row, ViewMode
 from evdash.web.event_list.list_query import ROWS, ROWS_AT_MOST, ListQuery
 from evdash.web.event_list.pagination import RowList
+from evdash.web.text_display.shown_text import TURN
 
 # With more characters, a page takes too long. About 1,000 pages of paper.
 PRINTED_CHARS: Final = 4_000_000
@@ -31,7 +31,7 @@ def with_printed_fields(rows: RowList, chars: int = PRINTED_CHARS) -> tuple[RowL
         printed[row.entry] = fields
 
     def whole(row: Row) -> Row:
-        return replace(row, printed=printed.get(row.entry, ()))
+        return replace(row, printed=printed.get(row.entry, ()), shows_whole=row.entry in printed)
 
     items = tuple(whole(item) if isinstance(item, Row) else item for item in rows.items)
     return replace(rows, rows=tuple(map(whole, rows.rows)), items=items), left >= 0
@@ -44,7 +44,7 @@ def _printed_fields(row: Row, view: ViewMode) -> tuple[PrintedField, ...]:
         return tuple(each for n, each in enumerate(fields) if n >= RAW_FIELDS or len(each.value) > RAW_CHARS)
     profile = row.event.profile
     text = row.turn.text if view == "conversation" else row.one_line.text
-    shown = {_source(fields, profile.content + profile.prose, text)}
+    shown = {_source(fields, profile.content + profile.result_text + profile.prose, text)}
     if view == "events":
         shown.add(_source(fields, profile.type + profile.weak_type, row.event.type))
     return tuple(each for each in fields if each not in shown)
@@ -79,6 +79,6 @@ def print_sentence(page: EventPage, query: ListQuery, total: Count, *, is_whole:
 _EXPORT: Final = "The export has everything."
 _CUT: Final = {
     "events": f"texts are cut after {LINE_CHARS} characters",
-    "conversation": f"texts are cut after {PROSE_CHARS:,} characters, JSON after {CODE_CHARS}",
+    "conversation": f"texts are cut after {TURN.chars:,} characters or {TURN.lines} lines",
     "raw": f"values are cut after {RAW_CHARS} characters",
 }

@@ -15,12 +15,12 @@ from evdash.eventlog.current_reader import open_reader
 from evdash.eventlog.records import Neighbours
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
-from evdash.events.event_types import describe_event
+from evdash.events.event_types import describe_event, turn_of
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.message_parts import PICTURE_MAX_BYTES, picture_of, picture_type
 from evdash.notes.records import Subject
 from evdash.web.error_pages import message_page
-from evdash.web.event_display.fields import data_links, field_views, hex_dump, inherited_facts, whole_value
+from evdash.web.event_display.fields import data_links, field_views, hex_dump, inherited_facts, text_kind, whole_value
 from evdash.web.event_display.row import row_of, rows_of
 from evdash.web.event_list.list_query import ScopedFilter, filter_pairs
 from evdash.web.formatting import format_count, format_size
@@ -29,6 +29,7 @@ from evdash.web.note_display import notes_section
 from evdash.web.page import page
 from evdash.web.pages.streams.sandboxes import is_sandbox
 from evdash.web.sandbox_middleware import sandbox_request
+from evdash.web.text_display.shown_text import shown_text
 from evdash.web.url_prefix import mounted_below
 
 
@@ -36,7 +37,7 @@ from evdash.web.url_prefix import mounted_below
 class EventPageQuery:
     """The query of an event's page: a part, one value, or the entry as JSON, and the filter of the list around it."""
 
-    part: str  # "opened": the opened row; "whole": one complete value
+    part: str  # "opened": the opened row; "whole": one complete value; "text", "source": the whole text of the turn
     field: str | None  # the number of the field to return, as written
     as_json: bool
     picture: str | None  # the number of the part of the message whose picture to return, as written
@@ -54,7 +55,8 @@ class EventPageQuery:
     @property
     def wants_value(self) -> bool:
         """True if the response is a value or JSON instead of a page."""
-        return self.field is not None or self.as_json or self.picture is not None
+        is_text = self.part in ("text", "source")
+        return self.field is not None or self.as_json or self.picture is not None or is_text
 
     def url(self, address: str) -> str:
         """Return the URL with the same query at another address."""
@@ -66,7 +68,8 @@ class EventPageQuery:
 def event(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
     """Render the event of this entry.
 
-    The query selects a part: `part=opened` the opened row only, `field=N` that value only, `as=json` the entry as JSON.
+    The query selects a part: `part=opened` the opened row only, `part=text` the whole text of its turn in the
+    conversation, `part=source` that text as written, `field=N` that value only, `as=json` the entry as JSON.
     """
     query = EventPageQuery.from_request(request)
     mount = sandbox_request(request)
@@ -94,6 +97,8 @@ def event(request: HttpRequest, stream: str, entry_id: EntryId) -> HttpResponse:
         return _value(request, event, query)
     if query.picture is not None:
         return _picture(request, event, query.picture)
+    if query.part in ("text", "source"):
+        return _text(request, event, is_source=query.part == "source")
     if query.as_json:
         return _not_kept(HttpResponse(_as_json(event), content_type="application/json"))
     context = _context(request, event, neighbours, query)
@@ -141,8 +146,9 @@ def _value(request: HttpRequest, event: Event, query: EventPageQuery) -> HttpRes
         return message_page(request, "Field not found", sentence, status=404)
     field = event.fields[int(number)]
     if query.part == "whole":
-        shown = field.value if field.is_text else hex_dump(field.raw)
-        return _not_kept(render(request, "event_display/_whole.html", {"text": shown, "is_text": field.is_text}))
+        shown = shown_text(field.value, kind=text_kind(turn_of(event), field)) if field.is_text else None
+        context = {"shown": shown, "bytes": "" if shown else hex_dump(field.raw)}
+        return _not_kept(render(request, "event_display/_whole.html", context))
     raw, content_type = whole_value(field)
     response = _not_kept(HttpResponse(raw, content_type=content_type))
     kind = "inline" if field.is_text else "attachment"
@@ -150,6 +156,19 @@ def _value(request: HttpRequest, event: Event, query: EventPageQuery) -> HttpRes
         f'{kind}; filename="{event.entry_id}-{number}.{"txt" if field.is_text else "bin"}"'
     )
     return response
+
+
+def _text(request: HttpRequest, event: Event, *, is_source: bool) -> HttpResponse:
+    """Return the whole text of the event's turn in the conversation: rendered for its place there, or as written."""
+    turn, address = turn_of(event), event_address(event.stream, event.entry_id)
+    if is_source:
+        return _not_kept(HttpResponse(turn.text, content_type="text/plain; charset=utf-8"))
+    context = {
+        "shown": shown_text(turn.text, kind=turn.kind),
+        "whole_address": "",
+        "copy_address": with_query(address, [("part", "source")]),
+    }
+    return _not_kept(render(request, "text_display/_text.html", context))
 
 
 def _picture(request: HttpRequest, event: Event, written: str) -> HttpResponse:

@@ -18,7 +18,7 @@ from evdash.web.error_pages import handles_invalid_query, message_page, not_foun
 from evdash.web.event_list.completeness import Completeness, gaps_of_session, session_completeness
 from evdash.web.event_list.list_query import InvalidQuery, ListQuery
 from evdash.web.event_list.listing import Listing, listing
-from evdash.web.event_list.pagination import with_call_notes
+from evdash.web.event_list.pagination import with_calls
 from evdash.web.links import session_address
 from evdash.web.note_display import notes_section
 from evdash.web.page import page, part
@@ -72,7 +72,7 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary, query: Se
         "completeness": _completeness(reader, facts),
         "hand_over": export_links(facts.session_id),
         "notes": None if sandbox_request(request) else notes_section(Subject(facts.session_id), request.user),
-        "listing": replace(shown, list=with_call_notes(shown.list, calls)),
+        "listing": replace(shown, list=with_calls(shown.list, calls)),
         "picture": drawn,
         "query": query,
         "toolbar": toolbar(query, shown),

@@ -20,15 +20,18 @@ from django.utils.safestring import SafeString
 from evdash.eventlog.export import Piece
 from evdash.eventlog.records import MissingEntries
 from evdash.events.event import Event
+from evdash.events.event_types import turn_of
 from evdash.notes.records import Subject
 from evdash.web.charts.timeline import timeline
 from evdash.web.event_display.calls import Calls
+from evdash.web.event_display.fields import text_kind
 from evdash.web.event_display.gap_row import GapRow, ListOwner, gap_row
 from evdash.web.event_display.row import Row, row_of
 from evdash.web.formatting import format_size
 from evdash.web.links import element_id
 from evdash.web.note_display import note_views
 from evdash.web.pages.session_export.export import Chunks, ExportedEvent, SessionExport
+from evdash.web.text_display.shown_text import ShownText, shown_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class WholeField:
 
     name: str
     name_is_base64: bool
-    text: str
+    text: ShownText | None  # None: bytes, or an empty text
     base64: str  # "" for text
     size: str
 
@@ -112,11 +115,12 @@ def _whole(item: ExportedEvent, calls: Calls) -> WholeEvent:
 
 
 def _fields(event: Event) -> tuple[WholeField, ...]:
+    turn = turn_of(event)
     return tuple(
         WholeField(
             name=field.name if (is_text := _is_text(raw_name)) else base64.b64encode(raw_name).decode(),
             name_is_base64=not is_text,
-            text=field.value if field.is_text else "",
+            text=shown_text(field.value, kind=text_kind(turn, field)) if field.is_text and field.value else None,
             base64="" if field.is_text else base64.b64encode(field.raw).decode(),
             size=format_size(len(field.raw)),
         )

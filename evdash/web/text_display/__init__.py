@@ -1,0 +1,1 @@
+"""Display of texts: Markdown, highlighted code, terminal output, and plain text, as safe HTML without inline styles."""
