@@ -101,10 +101,10 @@ def test_chosen_columns_are_shown_and_others_are_not(filled: Client) -> None:
     page = get(filled, "/sessions/", columns=["searches", "model"], q="ended:no")
     assert [heading for heading in page.table(".results table")[0] if heading] == ["Session", "Searches", "Model"]
     assert page.table(".results table")[0]["Model"] == "m2"
-    boxes = [box.attributes["value"] for box in page.all(".columns input[checked]")]
+    boxes = [box.attributes["value"] for box in page.all(".column-choice input[checked]")]
     assert boxes == ["searches", "model"]
     hidden = {
-        (str(each.attributes["name"]), str(each.attributes["value"])) for each in page.all(".columns [type=hidden]")
+        (str(each.attributes["name"]), str(each.attributes["value"])) for each in page.all(".column-choice [type=hidden]")
     }
     assert hidden == {("q", "ended:no")}
 
