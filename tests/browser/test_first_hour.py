@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,22 +55,29 @@ def own() -> list[tuple[int, Pairs]]:
 
 @dataclass
 class Session:
-    """What a plain fold knows of a session."""
+    """A session as a plain fold knows it."""
 
     outcome: str = ""
+    user: str = ""
     calls: int = 0
     tools: set[str] = field(default_factory=set)
+
+
+def fields_of(pairs: Pairs) -> dict[str, Any]:
+    """Return the fields of an entry, with the keys of the JSON object in `data`."""
+    fields: dict[str, Any] = dict(pairs)
+    return {**json.loads(fields.get("data") or "{}"), **fields}
 
 
 def fold(entries: list[tuple[int, Pairs]]) -> dict[str, Session]:
     """Return the sessions of these entries."""
     sessions: dict[str, Session] = defaultdict(Session)
     for _, pairs in entries:
-        fields: dict[str, Any] = dict(pairs)
-        fields = {**json.loads(fields.get("data") or "{}"), **fields}
+        fields = fields_of(pairs)
         session = sessions[fields["session_id"]]
         session.calls += fields["type"] in ("tool.called", "search.performed")
         session.outcome = fields.get("outcome", session.outcome)
+        session.user = session.user or fields.get("user_id", "")
         if tool := fields.get("tool"):
             session.tools.add(tool)
     return sessions
@@ -133,3 +140,35 @@ def test_how_unresolved_sessions_differ_from_resolved_ones(filled: tuple[Page, l
         used = [sum(tool in session.tools for session in each) for each in sets]
         cells = tools.filter(has=page.get_by_role("rowheader", name=tool, exact=True)).get_by_role("cell")
         expect(cells).to_contain_text([share(n, len(each)) for n, each in zip(used, sets, strict=True)])
+
+
+def test_the_tool_with_the_highest_error_rate(filled: tuple[Page, list[tuple[int, Pairs]]]) -> None:
+    page, entries = filled
+    calls: Counter[str] = Counter()
+    errors: Counter[str] = Counter()
+    for _, pairs in entries:
+        fields = fields_of(pairs)
+        calls[fields.get("tool", "")] += fields["type"] in ("tool.called", "search.performed")
+        errors[fields.get("tool", "")] += fields["type"] == "error.occurred"
+    rates = {tool: errors[tool] / calls[tool] for tool in calls if tool and errors[tool]}
+    worst = max(rates, key=rates.__getitem__)
+    page.goto("/")
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Errors").click()
+    first = page.locator(".tool-rates tbody tr").first
+    expect(first).to_contain_text(worst)
+    expect(first).to_contain_text(f"{errors[worst]} of {calls[worst]}")
+
+
+def test_all_events_of_one_user_are_a_readable_file(filled: tuple[Page, list[tuple[int, Pairs]]]) -> None:
+    page, entries = filled
+    user = max({each.user for each in fold(entries).values()})
+    own = [pairs for _, pairs in entries if fields_of(pairs).get("user_id") == user]
+    page.goto("/")
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Users").click()
+    page.get_by_role("link", name=user, exact=True).click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export HTML").click()
+    text = download.value.path().read_text()
+    assert text.count(' id="e-') == len(own)
+    assert "Complete" in text
+    assert "https://" not in text.split("</style>")[0]

@@ -89,11 +89,11 @@ def test_a_heading_sorts_and_a_second_click_reverses(filled: Client) -> None:
     [calls] = [href for href in page.values("href", ".results thead a") if "calls" in href]
     page = parse_page(filled.get(calls))
     assert names(page) == ["s5", "s4", "s3", "s2", "s1", "s0"]
-    assert page.texts(".results thead [aria-sort=descending]")[0].startswith("Calls")
+    assert page.texts(".results thead [aria-sort=descending]")[0].startswith("Tool calls")
     [again] = [href for href in page.values("href", ".results thead a") if "sort=calls" in href]
     page = parse_page(filled.get(again))
     assert names(page) == ["s0", "s1", "s2", "s3", "s4", "s5"]
-    assert page.texts(".results thead [aria-sort=ascending]")[0].startswith("Calls")
+    assert page.texts(".results thead [aria-sort=ascending]")[0].startswith("Tool calls")
     assert names(get(filled, "/users/", sort="-errors"), "User") == ["u1", "u0"]
 
 
@@ -104,7 +104,8 @@ def test_chosen_columns_are_shown_and_others_are_not(filled: Client) -> None:
     boxes = [box.attributes["value"] for box in page.all(".column-choice input[checked]")]
     assert boxes == ["searches", "model"]
     hidden = {
-        (str(each.attributes["name"]), str(each.attributes["value"])) for each in page.all(".column-choice [type=hidden]")
+        (str(each.attributes["name"]), str(each.attributes["value"]))
+        for each in page.all(".column-choice [type=hidden]")
     }
     assert hidden == {("q", "ended:no")}
 

@@ -267,7 +267,8 @@ def _sentence(chosen: ScopedFilter) -> str:
     """Return the filter in words. A fingerprint is not a word: its page has the message."""
     if chosen.scope.key == "group":
         return f"errors of this group{chosen.own.errors().describe().removeprefix('errors')}"
-    return chosen.effective_filter.describe()
+    # Of all events, the number alone states it.
+    return chosen.effective_filter.describe() if chosen.effective_filter else ""
 
 
 def _counts(chosen: ScopedFilter, summary: FilterSummary, of: Count | None) -> str:

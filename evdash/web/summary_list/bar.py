@@ -46,7 +46,7 @@ def summary_bar(query: SummaryListQuery, counts: SelectionCounts | None) -> Filt
     sampled = f"Facets: newest {format_count(counts.sample, kind.noun, nouns)}." if counts.is_sampled else ""
     return replace(
         bar,
-        sentence=query.selection.describe(),
+        sentence=query.selection.describe() if query.selection else "",
         hint=hint(own.conditions),
         counts=_number(counts.total, kind.noun),
         sampled=sampled,

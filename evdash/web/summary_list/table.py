@@ -31,7 +31,7 @@ _SESSION: Final[Mapping[str, _Shown]] = {
     "outcome": _Shown("Outcome", is_figure=False),
     "events": _Shown("Events", "wide-only"),
     "errors": _Shown("Errors"),
-    "calls": _Shown("Calls", "wide-only"),
+    "calls": _Shown("Tool calls", "wide-only"),
     "messages": _Shown("Messages", "widest-only"),
     "searches": _Shown("Searches", is_optional=True),
     "tokens": _Shown("Tokens", "wide-only"),
