@@ -28,6 +28,7 @@ occurrences = st.lists(
         st.sampled_from(["tool.called", "tool.returned", "message.added"]),
         st.booleans(),
         st.none() | st.integers(0, 1000).map(float),
+        st.just(1),
     ),
     min_size=1,
     max_size=40,
