@@ -429,7 +429,7 @@ def test_the_audit_log_says_who_took_what_along_and_how_much(
         (getpass.getuser(), "Create token billing", "", True),
     ]
     page = parse_page(filled.get("/audit-log/"))
-    assert page.table("table.accesses")[1]["What"] == "Export errors of user u-1 as CSV"
+    assert page.table("table.accesses")[1]["What"] == "Export errors of user u-1 as CSV Open exported events"
     filled.get("/sessions/nobody/transcript.md")
     filled.get("/events.ndjson?usr=u-1")
     assert len(accesses()) == 4

@@ -168,7 +168,7 @@ def test_a_recreated_stream_is_stated(stuck: Client, valkey: redis.Redis, write:
 def test_a_group_lists_its_consumers_and_what_is_pending_with_the_events(stuck: Client, valkey: redis.Redis) -> None:
     be_idle(valkey, "a", 7_200_000, 7, 10, 11)
     page = parse_page(stuck.get(GROUP_PAGE))
-    assert page.texts("h2")[0] == "Projection: event log, sessions, users, counts"
+    assert page.texts("main h2")[0] == "Projection: event log, sessions, users, counts"
     assert page.cells("table.consumers", "Consumer", "Pending") == [("a", "4"), ("b", "2"), ("c", "0")]
     assert page.cells("table.pending", "Entry", "Event", "Consumer", "Deliveries") == [
         (f"{START_MS + n}-0", f"message.added user: words {n}", "a" if n < 14 else "b", "7" if n < 12 else "1")

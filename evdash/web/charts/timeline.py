@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from evdash.eventlog.records import Position
+from evdash.events.entry import MAX_DATETIME_MS
 from evdash.events.event import Event, datetime_from_us
 from evdash.events.event_types import SEARCH, EventCategory, category_of, describe_event, lane_of
 from evdash.events.session.call_matching import took_ms
@@ -308,10 +309,10 @@ def timeline(
         ticks=_ticks(scale, has_now=drawn_now is not None),
         now=drawn_now,
         start=datetime_from_us(scale.start_us),
-        end=datetime_from_us(scale.end_us),
+        end=_end(scale),
         scale=" ".join(f"{x}:{moment_us // 1000}" for x, moment_us in scale.corners),
         summary=f"{format_count(len(events), 'event')} from {_second(datetime_from_us(scale.start_us))} to "
-        f"{_second(datetime_from_us(scale.end_us))}, {format_count(errors, 'error')}",
+        f"{_second(_end(scale))}, {format_count(errors, 'error')}",
     )
 
 
@@ -410,6 +411,11 @@ def _open_span(call: Event, note: str, middle: float, xs: Mapping[Position, floa
     title = escape_control_chars_text(one_line(f"{call.tool or call.type}: {note}", 200))
     width = round(min(100 - start, max(0.5, until - start)), 3)
     return Span(start, width, middle - BAR_HEIGHT / 2, False, title, is_open=True)
+
+
+def _end(scale: Scale) -> datetime:
+    """Return the end of the axis: at most the last time that can be written, because an event may be at it."""
+    return datetime_from_us(min(scale.end_us, MAX_DATETIME_MS * 1000))
 
 
 def _idle(start_us: int, end_us: int, scale: Scale) -> Idle:

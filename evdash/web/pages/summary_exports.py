@@ -13,7 +13,7 @@ from evdash.events.filters.summary_filter import SESSIONS, USERS, Selection, Sum
 from evdash.streams.client import StreamsUnavailable
 from evdash.web.event_list.list_query import InvalidQuery
 from evdash.web.pages.exports import download
-from evdash.web.summary_list.query import selection_in
+from evdash.web.summary_list.query import SelectionQuery
 
 
 @token_or_session("export")
@@ -48,7 +48,7 @@ def _exported(
     content_type: str,
 ) -> HttpResponseBase:
     try:
-        selection = selection_in(request, kind)
+        selection = SelectionQuery.from_request(request, kind).selection
         chunks = lines(selection)
     except (FilterError, InvalidQuery) as error:
         return HttpResponse(f"{error}\n", status=400, content_type="text/plain; charset=utf-8")

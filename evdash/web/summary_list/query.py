@@ -107,17 +107,27 @@ def filters_in(params: QueryDict, name: str, kind: SummaryKind) -> tuple[Summary
         raise InvalidQuery(f"{name}= {error}") from None
 
 
-def selection_in(request: HttpRequest, kind: SummaryKind) -> Selection:
-    """Return the selection of an export. Raise FilterError or InvalidQuery, also for an unknown parameter."""
-    valid = (*parameters_of(kind.keys), "with", "except")
-    for name in request.GET:
-        if name not in valid:
-            raise FilterError(f"Unknown export parameter {name[:40]!r}. Valid: {', '.join(valid)}.", name)
-    return Selection(
-        SummaryFilter.from_query(kind, values_by_name(request.GET)),
-        filters_in(request.GET, "with", kind),
-        filters_in(request.GET, "except", kind),
-    )
+@dataclass(frozen=True, slots=True)
+class SelectionQuery:
+    """The query of an export of sessions or users: a selection alone."""
+
+    selection: Selection
+
+    @classmethod
+    def from_request(cls, request: HttpRequest, kind: SummaryKind) -> Self:
+        """Return the selection of a request. Raise FilterError or InvalidQuery, also for an unknown parameter."""
+        params = request.GET
+        valid = (*parameters_of(kind.keys), "with", "except")
+        for name in params:
+            if name not in valid:
+                raise FilterError(f"Unknown export parameter {name[:40]!r}. Valid: {', '.join(valid)}.", name)
+        return cls(
+            Selection(
+                SummaryFilter.from_query(kind, values_by_name(params)),
+                filters_in(params, "with", kind),
+                filters_in(params, "except", kind),
+            )
+        )
 
 
 def sort_text(order: Order) -> str:
