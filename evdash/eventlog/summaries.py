@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -200,14 +200,18 @@ def overview(
         duplicates=errors_page.duplicates,
         first_at=_first_minute(unlogged) if complete else None,
         last_at=_last_at(unlogged),
-        trend=_trend(unlogged, since, until, now, (events, errors)) if complete else None,
+        trend=_trend(since, until, now, (events, errors), partial(_totals, unlogged)) if complete else None,
     )
 
 
 def _trend(
-    unlogged: StreamDeltas, since: datetime | None, until: datetime | None, now: datetime, totals: tuple[int, int]
+    since: datetime | None,
+    until: datetime | None,
+    now: datetime,
+    totals: tuple[int, int],
+    totals_of: Callable[[RangeUs], tuple[int, int]],
 ) -> Trend | None:
-    """Return the trend of a range with these events and errors.
+    """Return the trend of a range with these events and errors; `totals_of` returns those of another range.
 
     Return None without a start, and if the start of the period before is not representable.
     """
@@ -217,8 +221,7 @@ def _trend(
     length = end - since
     if length <= timedelta() or end - datetime.min.replace(tzinfo=end.tzinfo) < 2 * length:
         return None
-    before = _totals(unlogged, in_us(*whole_minutes(since - length, since)))
-    return Trend(length, *totals, *before)
+    return Trend(length, *totals, *totals_of(in_us(*whole_minutes(since - length, since))))
 
 
 def _totals(unlogged: StreamDeltas, range_us: RangeUs) -> tuple[int, int]:
@@ -382,6 +385,11 @@ def overview_of(
     first_id, last_id = _entry_id_at(now - timedelta(minutes=1)), _entry_id_at(now + timedelta(minutes=1))
     arrived = sum(first_id <= change.event.entry_id <= last_id for change in changes)
     starts_s = [slot_start_s(change.event.occurred_us, MINUTE_S) for change in changes if change.counts]
+
+    def totals_of(range_us: RangeUs) -> tuple[int, int]:
+        own = [change.event for change in within(changes, range_us) if change.counts]
+        return len(own), sum(event.is_error for event in own)
+
     return Overview(
         since=since,
         until=until,
@@ -398,4 +406,5 @@ def overview_of(
         duplicates=errors_page.duplicates,
         first_at=datetime_from_us(min(starts_s) * 1_000_000) if starts_s else None,
         last_at=datetime_from_us(changes[-1].event.credible_us) if changes else None,
+        trend=_trend(since, until, now, totals_of(range_us), totals_of),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, Final, Literal, ParamSpec, cast
+from typing import Any, Concatenate, Final, Literal, ParamSpec, cast
 
 from django.core.exceptions import DisallowedRedirect
 from django.db import DatabaseError, InterfaceError, OperationalError
@@ -20,6 +20,7 @@ from evdash.events.filters.event_filter import EventFilter
 from evdash.web.event_list.list_query import InvalidQuery
 from evdash.web.links import filtered_address, page_address
 from evdash.web.page import page
+from evdash.web.url_prefix import without_prefix
 
 # Seconds until a not-found page reloads itself: the first event of the session or user may arrive at any moment.
 _LOOK_AGAIN_S: Final = 5
@@ -110,7 +111,7 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if not request.user.is_authenticated:
         return HttpResponse(render_to_string("404.html"), status=404)
     sentence = "No page has this address. Search for an ID or a text, or open a page of the rail."
-    return message_page(request, "Page not found", sentence, status=404, subject=request.path)
+    return _outside_page(request, "Page not found", sentence, status=404, subject=request.path)
 
 
 def access_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -121,7 +122,14 @@ def access_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     if not request.user.is_authenticated:
         return HttpResponse(render_to_string("403.html", {"title": title, "sentence": sentence}), status=403)
     command = exception.command if isinstance(exception, OperatorRoleRequired) else ""
-    return message_page(request, title, sentence, status=403, command=command)
+    return _outside_page(request, title, sentence, status=403, command=command)
+
+
+def _outside_page(request: HttpRequest, title: str, sentence: str, **options: Any) -> HttpResponse:
+    """Return the page of a message without a sandbox, because the address may name one that does not exist."""
+    request.mount = None  # type: ignore[attr-defined]
+    with without_prefix():
+        return message_page(request, title, sentence, **options)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -276,7 +276,7 @@ def test_an_entry_opens_and_leads_to_the_one_it_is_a_copy_of(operator: Client, v
         for shown in (page, parse_page(operator.get(f"{where}?part=opened"))):
             assert shown.values("href", ".copy-of a") == [f"/events/memory%3Aevents/{original}/"]
         assert page.texts(".event-reading bdi") == ["I want to fly"]
-        assert page.links["+"].startswith(f"{PAGE}events/?q=")
+        assert page.values("href", '[title="Filter for this value"]')[0].startswith(f"{PAGE}events/?q=")
         assert operator.get(f"{where}?field=0").content == b"message.added"
     missing = parse_page(operator.get(f"{PAGE}events/{TO.replace(':', '%3A')}/5-5/"), 404)
     assert missing.texts(".said-subject") == [f"5-5 of {TO}"]
