@@ -29,6 +29,7 @@ def two_runs(publisher: Publisher) -> None:
 
 def test_from_a_session_to_the_first_difference(page: Page, two_runs: None) -> None:
     page.goto("/sessions/run%2F1%20%C3%BC%3F%23%25/")
+    page.locator(".session-bar").get_by_text("More", exact=True).click()
     page.get_by_label("Compare with").fill("run/2 ü?#%")
     page.get_by_role("button", name="Compare").click()
     expect(page.get_by_role("heading", name="Compare")).to_be_visible()

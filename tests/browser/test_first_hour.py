@@ -37,7 +37,7 @@ def own() -> list[tuple[int, Pairs]]:
     for number in range(60):
         resolved = number % 5 < 2
         tools = ["look_up"] * chance.randrange(1, 3 if resolved else 6)
-        tools += ["book"] * (chance.random() < (0.05 if resolved else 0.5)) + ["hand_over"] * (number % 3 == 0)
+        tools += ["book"] * (chance.random() < (0.05 if resolved else 0.5)) + ["hand_over"] * (number % (2 if resolved else 7) == 0)
         whose = [("session_id", f"o-{number}"), ("user_id", f"person-{number % 7}")]
         steps: list[Pairs] = [[("type", "session.started"), ("agent", "shop")]]
         for place, tool in enumerate(tools):
@@ -169,6 +169,6 @@ def test_all_events_of_one_user_are_a_readable_file(filled: tuple[Page, list[tup
     with page.expect_download() as download:
         page.get_by_role("link", name="Export HTML").click()
     text = download.value.path().read_text()
-    assert text.count(' id="e-') == len(own)
+    assert text.count('id="e-') == len(own)
     assert "Complete" in text
     assert "https://" not in text.split("</style>")[0]

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 def test_what_is_typed_into_a_note_stays_while_the_session_grows(page: Page, publisher: Publisher) -> None:
     say(publisher, "noted-1", "hello")
     page.goto("/sessions/noted-1/")
-    page.get_by_text("More", exact=True).click()
+    page.locator(".session-bar").get_by_text("More", exact=True).click()
     page.get_by_role("link", name="Add note").click()
     words = page.locator("#notes textarea")
     words.fill("half a sent")
@@ -60,7 +60,7 @@ def test_the_exported_file_opens_from_disk_without_a_network(
     page.goto("/sessions/taken-along/")
     expect(page.locator("[data-entry]")).to_have_count(2)
     with page.expect_download() as download:
-        page.get_by_text("More", exact=True).click()
+        page.locator(".session-bar").get_by_text("More", exact=True).click()
         page.get_by_role("link", name="HTML").click()
     assert download.value.suggested_filename == "session-taken-along.html"
     file = tmp_path / "session.html"

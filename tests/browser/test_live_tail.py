@@ -278,7 +278,7 @@ def test_a_session_that_moves_up_its_list_is_marked(page: Page, publisher: Publi
     publish(publisher, "list-moves-1", "hello")
     publish(publisher, "list-moves-2", "hello")
     page.goto("/sessions/")
-    first = page.locator("tbody tr").first
+    first = page.locator(".results tbody tr").first
     expect(first).to_contain_text("list-moves-2")
     publish(publisher, "list-moves-1", "again")
     expect(first).to_contain_text("list-moves-1")

@@ -18,7 +18,7 @@ def test_a_sandbox_is_made_opened_and_grows_while_one_looks(page: Page, running:
     for text in ("what is my balance", "forty two"):
         publisher.publish("message.added", "to-replay", "sand-user", role="user", content=text)
     page.goto("/sessions/to-replay/")
-    page.get_by_text("More", exact=True).click()
+    page.locator(".session-bar").get_by_text("More", exact=True).click()
     page.get_by_role("link", name="Replay to sandbox…").click()
     page.get_by_label("Sandbox", exact=True).fill("sandbox:browser")
     page.get_by_role("button", name="Preview").click()
