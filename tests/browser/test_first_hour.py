@@ -37,7 +37,9 @@ def own() -> list[tuple[int, Pairs]]:
     for number in range(60):
         resolved = number % 5 < 2
         tools = ["look_up"] * chance.randrange(1, 3 if resolved else 6)
-        tools += ["book"] * (chance.random() < (0.05 if resolved else 0.5)) + ["hand_over"] * (number % (2 if resolved else 7) == 0)
+        tools += ["book"] * (chance.random() < (0.05 if resolved else 0.5)) + ["hand_over"] * (
+            number % (2 if resolved else 7) == 0
+        )
         whose = [("session_id", f"o-{number}"), ("user_id", f"person-{number % 7}")]
         steps: list[Pairs] = [[("type", "session.started"), ("agent", "shop")]]
         for place, tool in enumerate(tools):

@@ -43,7 +43,7 @@ _USER: Final[Mapping[str, _Shown]] = {
     "last": _Shown("Last entry", is_figure=False),
     "first": _Shown("First entry", "wide-only", is_figure=False),
     "sessions": _Shown("Sessions"),
-    "events": _Shown("Events"),
+    "events": _Shown("Events", "wide-only"),
     "errors": _Shown("Errors"),
     "tokens": _Shown("Tokens", "wide-only"),
 }
