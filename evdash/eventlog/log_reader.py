@@ -233,9 +233,10 @@ class LogReader(Reader):
     def session_sets(self, a: Selection, b: Selection, *, until_error: bool = False) -> SetComparison:
         with self._selecting(SESSIONS) as (unlogged, selector):
             samples = [sample_of(selector.selected(each), SET_SESSIONS, SET_EVENTS) for each in (a, b)]
+            ours, theirs = (list(summaries.session_summaries(unlogged, names).values()) for names, _ in samples)
             return compare_sets(
-                samples[0][0],
-                samples[1][0],
+                ours,
+                theirs,
                 partial(set_events, unlogged, self._numbers),
                 until_error=until_error,
                 is_complete=self.has_read_all and not any(has_more for _, has_more in samples),
@@ -252,8 +253,7 @@ class LogReader(Reader):
     def _counts(self, unlogged: StreamDeltas, selection: Selection, selected: Selected) -> SelectionCounts:
         """Return number and facets of the selected; `outcomes` is empty."""
         total = Count(*selected.count) if selection else summaries.total(unlogged, selection.kind)
-        sample, is_sampled = sample_of(selected, FACET_SAMPLE, FACET_EVENTS)
-        names = [getattr(each, selection.kind.attribute) for each in sample]
+        names, is_sampled = sample_of(selected, FACET_SAMPLE, FACET_EVENTS)
         facets = facets_of(unlogged, self._numbers, selection.kind, names)
         is_exact = total.exact and self.has_read_all
         return SelectionCounts(Count(total.value, is_exact), OutcomeCounts(()), facets, len(names), is_sampled)

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from django.db.models import QuerySet
+
 from evdash.eventlog.filter_summary import FACET_VALUES_MAX, raw_values
 from evdash.eventlog.models import LoggedEvent
 from evdash.eventlog.records import FacetValue
@@ -25,22 +27,19 @@ SET_SESSIONS: Final = 1_000
 """Sessions of each set that a comparison considers, the newest."""
 SET_EVENTS: Final = 100_000
 """Their events: fewer sessions are compared if they have more."""
+_STREAM: Final = KEYS.index("stream")
 _COLUMNS: Final = tuple("stream_id" if key == "stream" else BY_NAME[key].attribute for key in KEYS)
 
 
-def sample_of(selected: Selected, sessions_max: int, events_max: int) -> tuple[list[Any], bool]:
-    """Return the newest summaries with at most this number of events together, and whether there are more."""
-    names = selected.newest(sessions_max + 1)
-    summaries = selected.summaries(names)
-    kept: list[Any] = []
+def sample_of(selected: Selected, names_max: int, events_max: int) -> tuple[list[str], bool]:
+    """Return the newest names with at most this number of events together, at least one, and whether there are more."""
+    kept: list[str] = []
     events = 0
-    for name in names:
-        if name not in summaries:
-            continue
-        events += summaries[name].events
-        if len(kept) == sessions_max or (kept and events > events_max):
+    for name, own in selected.newest(names_max + 1):
+        events += own
+        if len(kept) == names_max or (kept and events > events_max):
             return kept, True
-        kept.append(summaries[name])
+        kept.append(name)
     return kept, False
 
 
@@ -48,17 +47,30 @@ def facets_of(
     unlogged: StreamDeltas, numbers: Mapping[str, int], kind: SummaryKind, names: Sequence[str]
 ) -> Mapping[str, tuple[FacetValue, ...]]:
     """Return by filter key the numbers of these sessions or users that have an event with a value, largest first."""
-    return facets_of_events(event for _, event in _events(unlogged, numbers, kind, names))
+    logged, added = _rows(unlogged, numbers, kind, names)
+    rows = raw_values(logged.order_by().values_list(kind.attribute, *_COLUMNS).distinct())
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * (len(KEYS) + 1)
+    owners = columns.pop(0)
+    streams = {number: name for name, number in numbers.items()}
+    columns[_STREAM] = [streams[number] for number in columns[_STREAM]]
+    # Whole columns, because an object for each event takes as long as the rest of the page.
+    pairs = {key: set(zip(column, owners, strict=True)) for key, column in zip(KEYS, columns, strict=True)}
+    return _facets(pairs, (set_event(event, getattr(event, kind.attribute)) for event in added))
 
 
 def facets_of_events(events: Iterable[SetEvent]) -> Mapping[str, tuple[FacetValue, ...]]:
     """Return by filter key the numbers of sessions or users that have one of these events with a value."""
-    pairs: dict[str, set[tuple[str, str]]] = {key: set() for key in KEYS}
+    return _facets({key: set() for key in KEYS}, events)
+
+
+def _facets(
+    pairs: Mapping[str, set[tuple[str, str]]], events: Iterable[SetEvent]
+) -> Mapping[str, tuple[FacetValue, ...]]:
+    """Return the facets of these pairs of a value and a name, and of further events."""
     for event in events:
         for key, value in zip(KEYS, event.values, strict=True):
-            if value:
-                pairs[key].add((value, event.session_id))
-    return {key: _facet(Counter(value for value, _ in found)) for key, found in pairs.items()}
+            pairs[key].add((value, event.session_id))
+    return {key: _facet(Counter(value for value, _ in found if value)) for key, found in pairs.items()}
 
 
 def _facet(counts: Mapping[str, int]) -> tuple[FacetValue, ...]:
@@ -82,24 +94,28 @@ def _events(
     unlogged: StreamDeltas, numbers: Mapping[str, int], kind: SummaryKind, names: Sequence[str]
 ) -> Iterator[tuple[bytes, SetEvent]]:
     """Yield the events of these sessions or users with their packed entry IDs; `session_id` names one of `names`."""
-    wanted, key = set(names), kind.attribute
+    logged, added = _rows(unlogged, numbers, kind, names)
     streams = {number: name for name, number in numbers.items()}
+    columns = (kind.attribute, "entry_id", "is_error", "type", "tool", *_COLUMNS)
+    for name, packed, is_error, type_, tool, *values in raw_values(logged.order_by().values_list(*columns)):
+        values[_STREAM] = streams[values[_STREAM]]
+        yield bytes(packed), SetEvent(name, bool(is_error), type_, tool, tuple(values))
+    yield from ((event.entry_id.to_bytes(), set_event(event, getattr(event, kind.attribute))) for event in added)
+
+
+def _rows(
+    unlogged: StreamDeltas, numbers: Mapping[str, int], kind: SummaryKind, names: Sequence[str]
+) -> tuple[QuerySet[LoggedEvent], list[Event]]:
+    """Return the rows of these sessions or users, and their events that are not among the rows, without duplicates."""
+    wanted, key = set(names), kind.attribute
     rows = LoggedEvent.objects.filter(**{f"{key}__in": wanted}, is_duplicate=False)
     if unlogged.inheritance.relabelled:
         rows = rows.exclude(session_id__in=list(unlogged.inheritance.relabelled_sessions))
     for each in unlogged.taken_back:
         rows = rows.exclude(stream_id=numbers[each.event.stream], entry_id=each.event.entry_id)
-    at = KEYS.index("stream")
-    for name, packed, is_error, type_, tool, *values in raw_values(
-        rows.order_by().values_list(key, "entry_id", "is_error", "type", "tool", *_COLUMNS)
-    ):
-        values[at] = streams[values[at]]
-        yield bytes(packed), SetEvent(name, bool(is_error), type_, tool, tuple(values))
     added = [change.event for change in unlogged.changes if change.counts == 1]
     added += [row.now for row in unlogged.inheritance.relabelled if not row.is_duplicate]
-    for event in added:
-        if (name := getattr(event, key)) in wanted:
-            yield event.entry_id.to_bytes(), set_event(event, name)
+    return rows, [event for event in added if getattr(event, key) in wanted]
 
 
 def set_event(event: Event, name: str) -> SetEvent:

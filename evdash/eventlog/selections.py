@@ -137,10 +137,13 @@ class Selected:
         """Those with additions whose summaries are read: the newest UNLOGGED_MAX."""
         return nlargest(UNLOGGED_MAX, self.touched, key=self.touched.__getitem__)
 
-    def newest(self, limit: int) -> list[str]:
-        """Return the names of the newest ones by last entry, at most `limit`."""
-        keys, _, _ = self.page(None, None, limit)
-        return keys
+    def newest(self, limit: int) -> list[tuple[str, int]]:
+        """Return the names of the newest ones by last entry with their numbers of events, at most `limit`."""
+        columns = ("last_id", self.kind.attribute, "events")
+        found = list(self.rows.order_by("-last_id").values_list(*columns)[:limit])
+        touched = nlargest(limit, self.touched, key=self.touched.__getitem__)
+        found += [(self.touched[name], name, each.events) for name, each in self.summaries(touched).items()]
+        return [(name, events) for _, name, events in sorted(found, reverse=True)[:limit]]
 
     def page(
         self, before: EntryId | None, after: EntryId | None, limit: int
