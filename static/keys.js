@@ -80,12 +80,26 @@ const isPaletteKey = (event) =>
   (isMac ? event.metaKey : event.ctrlKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "k";
 const palette = document.getElementById("palette");
 
-// The box takes text at once. Until the script has loaded, Enter submits the form: a search.
+// The box takes text at once. An Enter before the script has loaded runs after that, or searches if it cannot load.
 async function togglePalette() {
   if (palette.open) return palette.close();
-  palette.querySelector("form").reset();
+  const form = palette.querySelector("form");
+  let isEntered = false;
+  const wait = (event) => {
+    event.preventDefault();
+    isEntered = true;
+  };
+  form.reset();
+  form.addEventListener("submit", wait);
   palette.showModal();
-  (await import("./palette.js")).fill();
+  try {
+    const { fill } = await import("./palette.js");
+    fill(isEntered);
+  } catch {
+    if (isEntered) form.submit();
+  } finally {
+    form.removeEventListener("submit", wait);
+  }
 }
 for (const button of document.querySelectorAll("[data-palette]")) {
   button.addEventListener("click", togglePalette);

@@ -13,10 +13,11 @@ let offers = [];
 let chosen = 0;
 let pending = new AbortController();
 
-// Fill the list of the palette, which keys.js has opened.
-export function fill() {
+// Fill the list of the palette, which keys.js has opened, and run its first line if Enter was pressed already.
+export function fill(isEntered) {
   found = [];
   update();
+  if (isEntered) run(chosen);
 }
 
 function matches({ name }) {
