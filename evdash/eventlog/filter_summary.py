@@ -181,7 +181,7 @@ def raw_values(rows: QuerySet[LoggedEvent, tuple[Any, ...]]) -> list[tuple[Any, 
         return list(cursor.fetchall())
 
 
-def numbers_of_rows(rows: QuerySet[LoggedEvent], columns: Sequence[str]) -> list[tuple[Any, ...]]:
+def numbers_of_rows(rows: QuerySet[Any], columns: Sequence[str]) -> list[tuple[Any, ...]]:
     """Return each combination of values of these columns among the rows, and its number of rows.
 
     The ORM cannot group the rows of a query with a limit.

@@ -59,7 +59,7 @@ from evdash.eventlog.selection_values import (
     sample_of,
     set_events,
 )
-from evdash.eventlog.selections import FIRST, ListPosition, Selected, Selector, outcomes_of, page_of
+from evdash.eventlog.selections import FIRST, ListPosition, Selected, Selector, page_of
 from evdash.eventlog.session_queries import last_before, session_outline
 from evdash.eventlog.session_snapshots import Step, steps
 from evdash.eventlog.stream_deltas import StreamDeltas, originals, pending_deltas
@@ -217,18 +217,19 @@ class LogReader(Reader):
 
     def sessions(self, selection: Selection = EVERY_SESSION, position: ListPosition = FIRST) -> SessionPage:
         with self._selecting(SESSIONS) as (unlogged, selector):
-            selected = selector.selected(selection)
-            keys, newer, older, has_more = page_of(selected, position)
-            found = summaries.session_summaries(unlogged, keys)
-        return SessionPage(tuple(found[key] for key in keys), newer, older, selected.is_complete, has_more)
+            return _session_page(unlogged, selector.selected(selection), position)
 
-    def session_counts(self, selection: Selection = EVERY_SESSION) -> SelectionCounts:
+    def session_list(
+        self, selection: Selection = EVERY_SESSION, position: ListPosition = FIRST
+    ) -> tuple[SessionPage, SelectionCounts]:
         with self._selecting(SESSIONS) as (unlogged, selector):
             selected = selector.selected(selection)
-            any_outcome = selection.of_any_outcome
-            outcomes = outcomes_of(selected if any_outcome == selection else selector.selected(any_outcome))
             counts = self._counts(unlogged, selection, selected)
-        return replace(counts, outcomes=replace(outcomes, is_complete=outcomes.is_complete and self.has_read_all))
+            any_outcome = selection.of_any_outcome
+            outcomes = (selected if any_outcome == selection else selector.selected(any_outcome)).outcomes
+            page = _session_page(unlogged, selected, position)
+        is_complete = outcomes.is_complete and self.has_read_all
+        return page, replace(counts, outcomes=replace(outcomes, is_complete=is_complete))
 
     def session_sets(self, a: Selection, b: Selection, *, until_error: bool = False) -> SetComparison:
         with self._selecting(SESSIONS) as (unlogged, selector):
@@ -290,14 +291,15 @@ class LogReader(Reader):
 
     def users(self, selection: Selection = EVERY_USER, position: ListPosition = FIRST) -> UserPage:
         with self._selecting(USERS) as (unlogged, selector):
-            selected = selector.selected(selection)
-            keys, newer, older, has_more = page_of(selected, position)
-            found = summaries.user_summaries(unlogged, keys)
-        return UserPage(tuple(found[key] for key in keys), newer, older, selected.is_complete, has_more)
+            return _user_page(unlogged, selector.selected(selection), position)
 
-    def user_counts(self, selection: Selection = EVERY_USER) -> SelectionCounts:
+    def user_list(
+        self, selection: Selection = EVERY_USER, position: ListPosition = FIRST
+    ) -> tuple[UserPage, SelectionCounts]:
         with self._selecting(USERS) as (unlogged, selector):
-            return self._counts(unlogged, selection, selector.selected(selection))
+            selected = selector.selected(selection)
+            counts = self._counts(unlogged, selection, selected)
+            return _user_page(unlogged, selected, position), counts
 
     def user(self, user_id: str) -> UserSummary | None:
         self._read_stream()
@@ -381,6 +383,18 @@ class LogReader(Reader):
     def _unlogged(self) -> StreamDeltas:
         """Return the effect of the tail's uncommitted events; call inside the read transaction that uses it."""
         return pending_deltas(self._tail, self._stream_part.reading, self._group, self._numbers)
+
+
+def _session_page(unlogged: StreamDeltas, selected: Selected, position: ListPosition) -> SessionPage:
+    keys, newer, older, has_more = page_of(selected, position)
+    found = summaries.session_summaries(unlogged, keys)
+    return SessionPage(tuple(found[key] for key in keys), newer, older, selected.is_complete, has_more)
+
+
+def _user_page(unlogged: StreamDeltas, selected: Selected, position: ListPosition) -> UserPage:
+    keys, newer, older, has_more = page_of(selected, position)
+    found = summaries.user_summaries(unlogged, keys)
+    return UserPage(tuple(found[key] for key in keys), newer, older, selected.is_complete, has_more)
 
 
 def _of_groups(fingerprints: Collection[str]) -> EventFilter:

@@ -159,8 +159,10 @@ class Reader(ABC):
         """Return sessions of the selection at a position of the list; by default the newest by last entry."""
 
     @abstractmethod
-    def session_counts(self, selection: Selection = EVERY_SESSION) -> SelectionCounts:
-        """Return the number of selected sessions, their outcomes, and the values that their events have."""
+    def session_list(
+        self, selection: Selection = EVERY_SESSION, position: ListPosition = FIRST
+    ) -> tuple[SessionPage, SelectionCounts]:
+        """Return `sessions`, and the number of all selected ones, their outcomes and the values of their events."""
 
     @abstractmethod
     def session_sets(self, a: Selection, b: Selection, *, until_error: bool = False) -> SetComparison:
@@ -190,8 +192,10 @@ class Reader(ABC):
         """Return users of the selection at a position of the list; by default the newest by last entry."""
 
     @abstractmethod
-    def user_counts(self, selection: Selection = EVERY_USER) -> SelectionCounts:
-        """Return the number of selected users, and the values that their events have."""
+    def user_list(
+        self, selection: Selection = EVERY_USER, position: ListPosition = FIRST
+    ) -> tuple[UserPage, SelectionCounts]:
+        """Return `users`, and the number of all selected ones and the values of their events."""
 
     @abstractmethod
     def user(self, user_id: str) -> UserSummary | None:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import nlargest
 from typing import Any, Final
 
-from django.db import connection, models
+from django.db import connection
 from django.db.models import BigIntegerField, BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 from django.db.models.expressions import Combinable, RawSQL
 from django.db.models.functions import Collate, Left
 from django.db.models.lookups import Exact
 
 from evdash.eventlog.event_query import compared, id_range
-from evdash.eventlog.filter_summary import matches_of, raw_values
+from evdash.eventlog.filter_summary import matches_of, numbers_of_rows, raw_values
 from evdash.eventlog.models import AgentSession, AgentUser, LoggedEvent, Participation
 from evdash.eventlog.records import OutcomeCounts
 from evdash.eventlog.stream_deltas import StreamDeltas
@@ -116,7 +116,7 @@ def sort_columns(kind: SummaryKind) -> Mapping[str, Column]:
     return _SESSION_COLUMNS if kind is SESSIONS else _USER_COLUMNS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Selected:
     """The sessions or users of a selection: rows of the log, and those with additions from the stream."""
 
@@ -125,12 +125,44 @@ class Selected:
     touched: Mapping[str, EntryId]  # last entries of those with additions, in the log and the stream
     summaries: Summaries
     is_complete: bool  # False: a limit left some out
+    _newest: Sequence[tuple[Any, ...]] = field(default=(), init=False, repr=False)
+    _newest_limit: int = field(default=0, init=False, repr=False)
+
+    def _newest_rows(self, limit: int) -> Sequence[tuple[Any, ...]]:
+        """Return packed last entry, name, number of events, outcome and packed end of the newest rows, at most `limit`.
+
+        A filter that matches few rows searches the whole table, so rows are read once: by the largest limit.
+        """
+        if limit > self._newest_limit:
+            end = ("outcome", "ended_id") if self.kind is SESSIONS else ()
+            found = self.rows.order_by("-last_id").values_list("last_id", self.kind.attribute, "events", *end)
+            self._newest, self._newest_limit = raw_values(found[:limit]), limit
+        return self._newest[:limit]
 
     @property
     def count(self) -> tuple[int, bool]:
         """The number, at most COUNT_MAX of the log, and whether it is exact."""
-        logged = self.rows[: COUNT_MAX + 1].count()
+        logged = len(self._newest_rows(COUNT_MAX + 1))
         return min(logged, COUNT_MAX) + len(self.touched), self.is_complete and logged <= COUNT_MAX
+
+    @property
+    def outcomes(self) -> OutcomeCounts:
+        """The outcomes of these sessions: of the log, those of the newest COUNT_MAX."""
+        touched = self.newest_touched
+        counts = Counter(each.end for each in self.summaries(touched).values())
+        if self._newest_limit > COUNT_MAX:
+            numbers = Counter((outcome, ended_id is None) for *_, outcome, ended_id in self._newest[:COUNT_MAX])
+            ends = [(*end, number) for end, number in numbers.items()]
+        else:  # the database counts faster than it hands out rows
+            has_no_end = ExpressionWrapper(Q(ended_id__isnull=True), output_field=BooleanField())
+            newest = self.rows.order_by("-last_id").annotate(has_no_end=has_no_end)
+            ends = numbers_of_rows(newest[:COUNT_MAX], ("outcome", "has_no_end"))
+        for outcome, is_open, number in ends:
+            counts[Outcome(outcome, not is_open)] += number
+        is_complete = (
+            self.is_complete and sum(number for *_, number in ends) < COUNT_MAX and len(touched) == len(self.touched)
+        )
+        return OutcomeCounts(most_frequent(counts), is_complete)
 
     @property
     def newest_touched(self) -> Collection[str]:
@@ -139,8 +171,9 @@ class Selected:
 
     def newest(self, limit: int) -> list[tuple[str, int]]:
         """Return the names of the newest ones by last entry with their numbers of events, at most `limit`."""
-        columns = ("last_id", self.kind.attribute, "events")
-        found = list(self.rows.order_by("-last_id").values_list(*columns)[:limit])
+        found = [
+            (EntryId.from_bytes(bytes(last_id)), name, events) for last_id, name, events, *_ in self._newest_rows(limit)
+        ]
         touched = nlargest(limit, self.touched, key=self.touched.__getitem__)
         found += [(self.touched[name], name, each.events) for name, each in self.summaries(touched).items()]
         return [(name, events) for _, name, events in sorted(found, reverse=True)[:limit]]
@@ -154,11 +187,13 @@ class Selected:
         """
         forward = after is not None
         start = after or before
-        rows = self.rows
-        if start is not None:
-            rows = rows.filter(**{"last_id__gt" if forward else "last_id__lt": start})
-        ordered = rows.order_by("last_id" if forward else "-last_id")
-        logged = dict(ordered.values_list(self.kind.attribute, "last_id")[: limit + TIES_MAX])
+        if start is None:
+            newest = self._newest_rows(limit + TIES_MAX)
+            logged = {name: EntryId.from_bytes(bytes(last_id)) for last_id, name, *_ in newest}
+        else:
+            rows = self.rows.filter(**{"last_id__gt" if forward else "last_id__lt": start})
+            ordered = rows.order_by("last_id" if forward else "-last_id")
+            logged = dict(ordered.values_list(self.kind.attribute, "last_id")[: limit + TIES_MAX])
         return page_by_last_id({**logged, **self.touched}, before, after, limit)
 
     def sorted_page(self, order: Order, skip: int, limit: int) -> tuple[list[str], bool]:
@@ -381,20 +416,6 @@ def added_in(unlogged: StreamDeltas, range_us: RangeUs, kind: SummaryKind) -> Se
     if kind is not SESSIONS:
         changes = [*changes, *(CountChange(row.now) for row in unlogged.inheritance.relabelled)]
     return {getattr(change.event, kind.attribute) for change in within(changes, range_us)} - {""}
-
-
-def outcomes_of(selected: Selected) -> OutcomeCounts:
-    """Return the outcomes of the selected sessions, of the newest COUNT_MAX of the log at most."""
-    newest = selected.rows.order_by("-last_id")
-    is_complete = selected.is_complete and newest[: COUNT_MAX + 1].count() <= COUNT_MAX
-    logged = selected.rows if is_complete else AgentSession.objects.filter(pk__in=newest[:COUNT_MAX].values("pk"))
-    has_no_end = ExpressionWrapper(Q(ended_id__isnull=True), output_field=BooleanField())
-    touched = selected.newest_touched
-    counts = Counter(each.end for each in selected.summaries(touched).values())
-    by_outcome = logged.order_by().annotate(has_no_end=has_no_end).values_list("outcome", "has_no_end")
-    for text, is_open, number in by_outcome.annotate(sessions=models.Count("pk")):
-        counts[Outcome(text, not is_open)] += number
-    return OutcomeCounts(most_frequent(counts), is_complete and len(touched) == len(selected.touched))
 
 
 def most_frequent(counts: Mapping[Outcome, int]) -> tuple[tuple[Outcome, int], ...]:

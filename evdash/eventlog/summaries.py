@@ -35,7 +35,6 @@ from evdash.eventlog.selections import (
     added_in,
     is_countable,
     most_frequent,
-    outcomes_of,
 )
 from evdash.eventlog.stream_deltas import StreamDeltas
 from evdash.eventlog.time_buckets import (
@@ -194,7 +193,7 @@ def overview(
         active_sessions=_at_least(_active_sessions(unlogged, now), complete),
         per_second=_arrived_since(unlogged, now - timedelta(minutes=1), now) / 60,
         types=_most_frequent(types),
-        outcomes=outcomes_of(_selected_in(unlogged, span, sessions)),
+        outcomes=_selected_in(unlogged, span, sessions).outcomes,
         histogram=_histogram(inside, events, since, until, range_us, now),
         recent_errors=errors_page.events,
         duplicates=errors_page.duplicates,

@@ -146,10 +146,13 @@ class SandboxReader(Reader):
         keys, newer, older, has_more = self._page(selection, found, position)
         return SessionPage(tuple(found[key] for key in keys), newer, older, has_more=has_more)
 
-    def session_counts(self, selection: Selection = EVERY_SESSION) -> SelectionCounts:
+    def session_list(
+        self, selection: Selection = EVERY_SESSION, position: ListPosition = FIRST
+    ) -> tuple[SessionPage, SelectionCounts]:
         found = self._contents.sessions
         ends = Counter(found[key].end for key in self._selected(selection.of_any_outcome, found))
-        return self._counts(selection, found, OutcomeCounts(most_frequent(ends)))
+        counts = self._counts(selection, found, OutcomeCounts(most_frequent(ends)))
+        return self.sessions(selection, position), counts
 
     def session_sets(self, a: Selection, b: Selection, *, until_error: bool = False) -> SetComparison:
         found = self._contents.sessions
@@ -225,8 +228,11 @@ class SandboxReader(Reader):
         keys, newer, older, has_more = self._page(selection, found, position)
         return UserPage(tuple(found[key] for key in keys), newer, older, has_more=has_more)
 
-    def user_counts(self, selection: Selection = EVERY_USER) -> SelectionCounts:
-        return self._counts(selection, self._contents.users, OutcomeCounts(()))
+    def user_list(
+        self, selection: Selection = EVERY_USER, position: ListPosition = FIRST
+    ) -> tuple[UserPage, SelectionCounts]:
+        counts = self._counts(selection, self._contents.users, OutcomeCounts(()))
+        return self.users(selection, position), counts
 
     def user(self, user_id: str) -> UserSummary | None:
         return self._contents.users.get(user_id)

@@ -149,11 +149,16 @@ def test_lists_are_those_of_a_plain_fold(reader: Reader) -> None:
     for kind, filters in ((SESSIONS, SESSION_FILTERS), (USERS, USER_FILTERS)):
         for text in filters:
             chosen = selection(kind, text)
-            found = listed(reader, chosen, ListPosition(limit=50))
+            position = ListPosition(limit=50)
+            found = listed(reader, chosen, position)
             names = [getattr(each, kind.attribute) for each in found]
             assert len(names) == len(set(names))
             assert set(names) == wanted(chosen), text
-            counts = reader.session_counts(chosen) if kind is SESSIONS else reader.user_counts(chosen)
+            page: Any
+            page, counts = (
+                reader.session_list(chosen, position) if kind is SESSIONS else reader.user_list(chosen, position)
+            )
+            assert (page.sessions if kind is SESSIONS else page.users) == found
             assert (counts.total.value, counts.total.exact) == (len(names), True), text
     assert {wanted(selection(SESSIONS, text)) == set() for text in SESSION_FILTERS} == {True, False}
 
@@ -216,7 +221,7 @@ def test_pages_by_last_entry_have_each_session_once(reader: Reader) -> None:
 def test_outcomes_and_facets_are_those_of_a_plain_fold(reader: Reader) -> None:
     for text in ("", "outcome:unresolved", "tool:book", "ended:no errors:>0"):
         chosen = selection(SESSIONS, text)
-        counts = reader.session_counts(chosen)
+        _, counts = reader.session_list(chosen)
         ends = Counter(SUMMARIES["session"][name].end for name in wanted(chosen.of_any_outcome))
         assert dict(counts.outcomes.counts) == ends
         assert counts.outcomes.is_complete
@@ -230,7 +235,7 @@ def test_outcomes_and_facets_are_those_of_a_plain_fold(reader: Reader) -> None:
             }
             fold = Counter(value for value, _ in pairs)
             assert {each.value: each.count for each in counts.facets[key]} == fold, (text, key)
-    users = reader.user_counts(selection(USERS, "errors:>0"))
+    _, users = reader.user_list(selection(USERS, "errors:>0"))
     chosen_users = wanted(selection(USERS, "errors:>0"))
     tools = {(c.event.tool, c.event.user_id) for c in CHANGES if c.counts and c.event.user_id in chosen_users}
     fold = Counter(tool for tool, _ in tools if tool)
@@ -293,7 +298,7 @@ def test_limits_are_stated(
     monkeypatch.setattr("evdash.eventlog.selections.MATCHES_MAX", 3)
     page = make_reader().sessions(selection(SESSIONS, "tool:t"))
     assert ([each.session_id for each in page.sessions], page.is_complete) == (["s8", "s7", "s6", "s5"], False)
-    assert not make_reader().session_counts(selection(SESSIONS, "tool:t")).total.exact
+    assert not make_reader().session_list(selection(SESSIONS, "tool:t"))[1].total.exact
     monkeypatch.setattr("evdash.eventlog.selections._NAMES_MAX", 1)
     assert make_reader().sessions(selection(SESSIONS, "tool:t")) == page
 

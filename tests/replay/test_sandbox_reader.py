@@ -133,7 +133,7 @@ def answers(reader: Reader, limit: int) -> dict[str, object]:
     orders = [Order(column, descending=descending) for column in ("last", "events") for descending in (True, False)]
     everything["selections"] = [
         (
-            reader.session_counts(each) if each.kind is SESSIONS else reader.user_counts(each),
+            (reader.session_list if each.kind is SESSIONS else reader.user_list)(each)[1],
             [
                 (reader.sessions if each.kind is SESSIONS else reader.users)(each, ListPosition(order, limit=limit))
                 for order in orders

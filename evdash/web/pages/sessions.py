@@ -29,8 +29,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
     query = SummaryListQuery.from_request(request, SESSIONS)
     with open_reader() as reader:
         has_problem = query.filter.problem is not None
-        found = None if has_problem else reader.sessions(query.selection, query.position)
-        counts = None if has_problem else reader.session_counts(query.selection)
+        found, counts = (None, None) if has_problem else reader.session_list(query.selection, query.position)
         newest_events = newest(reader)
     columns = columns_of(SESSIONS, found.sessions if found else (), query)
     context = {

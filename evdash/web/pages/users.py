@@ -21,8 +21,7 @@ def users(request: HttpRequest) -> HttpResponse:
     query = SummaryListQuery.from_request(request, USERS)
     with open_reader() as reader:
         has_problem = query.filter.problem is not None
-        found = None if has_problem else reader.users(query.selection, query.position)
-        counts = None if has_problem else reader.user_counts(query.selection)
+        found, counts = (None, None) if has_problem else reader.user_list(query.selection, query.position)
         newest_events = newest(reader)
     columns = columns_of(USERS, found.users if found else (), query)
     context = {
