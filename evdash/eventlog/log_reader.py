@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -55,6 +55,7 @@ from evdash.eventlog.selection_values import (
     FACET_SAMPLE,
     SET_EVENTS,
     SET_SESSIONS,
+    activity_events,
     facets_of,
     sample_of,
     set_events,
@@ -71,6 +72,7 @@ from evdash.events.error_rates import ErrorCounts
 from evdash.events.event import Event, us_from_datetime
 from evdash.events.filters.event_filter import Condition, EventFilter
 from evdash.events.filters.summary_filter import EVERY_SESSION, EVERY_USER, SESSIONS, USERS, Selection, SummaryKind
+from evdash.events.session_activity import SessionActivity, activity_of, with_activity
 from evdash.events.session_sets import SetComparison, compare_sets
 from evdash.events.summaries import SessionSummary, UserSummary
 from evdash.streams.client import StreamsUnavailable
@@ -230,6 +232,12 @@ class LogReader(Reader):
             page = _session_page(unlogged, selected, position)
         is_complete = outcomes.is_complete and self.has_read_all
         return page, replace(counts, outcomes=replace(outcomes, is_complete=is_complete))
+
+    def session_activity(self, sessions: Sequence[SessionSummary]) -> Mapping[str, SessionActivity]:
+        read = with_activity(sessions)
+        self._read_stream()
+        with read_transaction():
+            return activity_of(read, activity_events(self._unlogged(), self._numbers, read))
 
     def session_sets(self, a: Selection, b: Selection, *, until_error: bool = False) -> SetComparison:
         with self._selecting(SESSIONS) as (unlogged, selector):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 
 from evdash.eventlog.error_groups import NEWEST_FIRST, ErrorGroups, ErrorTrends, GroupSort
@@ -32,6 +32,7 @@ from evdash.events.error_rates import ErrorCounts
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.summary_filter import EVERY_SESSION, EVERY_USER, Selection
+from evdash.events.session_activity import SessionActivity
 from evdash.events.session_sets import SetComparison
 from evdash.events.summaries import SessionSummary, UserSummary
 
@@ -163,6 +164,10 @@ class Reader(ABC):
         self, selection: Selection = EVERY_SESSION, position: ListPosition = FIRST
     ) -> tuple[SessionPage, SelectionCounts]:
         """Return `sessions`, and the number of all selected ones, their outcomes and the values of their events."""
+
+    @abstractmethod
+    def session_activity(self, sessions: Sequence[SessionSummary]) -> Mapping[str, SessionActivity]:
+        """Return the activity of the sessions of a page by ID, without those that exceed a limit of events."""
 
     @abstractmethod
     def session_sets(self, a: Selection, b: Selection, *, until_error: bool = False) -> SetComparison:

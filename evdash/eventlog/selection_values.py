@@ -16,6 +16,7 @@ from evdash.eventlog.stream_deltas import StreamDeltas
 from evdash.events.event import Event
 from evdash.events.filters.keys import BY_NAME
 from evdash.events.filters.summary_filter import SESSIONS, SummaryKind
+from evdash.events.session_activity import ActivityEvent
 from evdash.events.session_sets import KEYS, SetEvent
 from evdash.events.summaries import SessionSummary
 
@@ -101,6 +102,15 @@ def _events(
         values[_STREAM] = streams[values[_STREAM]]
         yield bytes(packed), SetEvent(name, bool(is_error), type_, tool, tuple(values))
     yield from ((event.entry_id.to_bytes(), set_event(event, getattr(event, kind.attribute))) for event in added)
+
+
+def activity_events(
+    unlogged: StreamDeltas, numbers: Mapping[str, int], sessions: Sequence[SessionSummary]
+) -> Iterator[ActivityEvent]:
+    """Yield the events of these sessions without duplicates, in any order."""
+    logged, added = _rows(unlogged, numbers, SESSIONS, [each.session_id for each in sessions])
+    yield from map(ActivityEvent._make, raw_values(logged.order_by().values_list("session_id", "occurred_us", "tool")))
+    yield from (ActivityEvent(event.session_id, event.occurred_us, event.tool) for event in added)
 
 
 def _rows(

@@ -53,6 +53,7 @@ from evdash.events.error_rates import ErrorCounts
 from evdash.events.event import Event, us_from_datetime
 from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.summary_filter import EVERY_SESSION, EVERY_USER, Selection
+from evdash.events.session_activity import ActivityEvent, SessionActivity, activity_of, with_activity
 from evdash.events.session_sets import SetComparison, SetEvent, compare_sets
 from evdash.events.summaries import SessionSummary, UserSummary
 from evdash.replay.sandbox_contents import Contents
@@ -153,6 +154,13 @@ class SandboxReader(Reader):
         ends = Counter(found[key].end for key in self._selected(selection.of_any_outcome, found))
         counts = self._counts(selection, found, OutcomeCounts(most_frequent(ends)))
         return self.sessions(selection, position), counts
+
+    def session_activity(self, sessions: Sequence[SessionSummary]) -> Mapping[str, SessionActivity]:
+        read, duplicates = with_activity(sessions), self._contents.duplicates
+        own = (event for each in read for event in self._contents.by_session[each.session_id])
+        return activity_of(
+            read, (ActivityEvent(e.session_id, e.occurred_us, e.tool) for e in own if e.entry_id not in duplicates)
+        )
 
     def session_sets(self, a: Selection, b: Selection, *, until_error: bool = False) -> SetComparison:
         found = self._contents.sessions

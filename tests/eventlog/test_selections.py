@@ -17,6 +17,7 @@ import redis
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.selections import ListPosition, Order, range_of, sort_columns
 from evdash.eventlog.time_buckets import within
+from evdash.events import session_activity
 from evdash.events.decoding import decode
 from evdash.events.deduplication import changes
 from evdash.events.entry import Entry, EntryId
@@ -25,6 +26,7 @@ from evdash.events.filters.event_filter import EventFilter
 from evdash.events.filters.keys import BY_NAME
 from evdash.events.filters.summary_filter import SESSIONS, USERS, Selection, SummaryFilter, SummaryKind
 from evdash.events.inheritance import inherit_among
+from evdash.events.session_activity import PARTS
 from evdash.events.session_sets import KEYS
 from evdash.events.summaries import call_statements, final_summaries, sessions_of, users_of
 from tests.builders import STREAM, entry, raw_entry
@@ -240,6 +242,26 @@ def test_outcomes_and_facets_are_those_of_a_plain_fold(reader: Reader) -> None:
     tools = {(c.event.tool, c.event.user_id) for c in CHANGES if c.counts and c.event.user_id in chosen_users}
     fold = Counter(tool for tool, _ in tools if tool)
     assert {each.value: each.count for each in users.facets["tool"]} == fold
+
+
+def test_activity_is_that_of_a_plain_fold(reader: Reader) -> None:
+    sessions = reader.sessions(position=ListPosition(limit=50)).sessions
+    found = reader.session_activity(sessions)
+    assert set(found) == set(SUMMARIES["session"])
+    for session in sessions:
+        events = [c.event for c in CHANGES if c.counts and c.event.session_id == session.session_id]
+        activity = found[session.session_id]
+        tools = Counter(event.tool for event in events if event.tool)
+        assert list(activity.tools) == sorted(tools.items(), key=lambda each: (-each[1], each[0]))
+        assert (sum(activity.events), len(activity.events)) == (len(events), PARTS)
+        assert activity.events[0]
+        assert activity.events[-1] or len(events) == 1
+
+
+def test_activity_is_read_up_to_a_limit_of_events(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions = reader.sessions(position=ListPosition(limit=50)).sessions
+    monkeypatch.setattr(session_activity, "EVENTS_MAX", sessions[0].events + sessions[1].events)
+    assert list(reader.session_activity(sessions)) == [each.session_id for each in sessions[:2]]
 
 
 @pytest.mark.parametrize("until_error", [False, True])

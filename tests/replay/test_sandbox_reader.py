@@ -141,6 +141,7 @@ def answers(reader: Reader, limit: int) -> dict[str, object]:
         )
         for each in selections
     ]
+    everything["activity"] = reader.session_activity(reader.sessions().sessions)
     everything["sets"] = [
         reader.session_sets(selections[1], selections[2], until_error=until_error) for until_error in (True, False)
     ]

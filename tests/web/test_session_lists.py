@@ -110,6 +110,20 @@ def test_chosen_columns_are_shown_and_others_are_not(filled: Client) -> None:
     assert hidden == {("q", "ended:no")}
 
 
+def test_the_columns_of_activity_are_read_for_the_rows_of_a_page(browser: Client, write: Write) -> None:
+    write(
+        *[entry(f"{n}-0", type="tool.called", session_id="s", tool=tool) for n, tool in enumerate("abbccdd", 1)],
+        entry("9-0", type="message.added", session_id="t"),
+    )
+    page = get(browser, "/sessions/", columns=["activity", "tools"])
+    assert [row["Tools"] for row in page.table(".results table")] == ["", "b, c, d +1"]
+    assert page.values("aria-label", ".results .sparkline") == [
+        "1 event from the first to the last",
+        "7 events from the first to the last",
+    ]
+    assert "Activity" in page.texts(".results thead th:not(.sortable)")
+
+
 def test_a_column_without_a_value_is_left_out(browser: Client, write: Write) -> None:
     write(entry("1-0", type="message.added", session_id="s"))
     assert not {"Agent", "Model", "User", "Tokens"} & set(get(browser, "/sessions/").table(".results table")[0])

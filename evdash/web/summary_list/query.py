@@ -11,7 +11,7 @@ from django.http import HttpRequest, QueryDict
 from evdash.eventlog.selections import BY_LAST, COUNT_MAX, FIRST, ListPosition, Order, sort_columns
 from evdash.events.filters.event_filter import EventFilter, FilterError, parameters_of
 from evdash.events.filters.keys import Condition
-from evdash.events.filters.summary_filter import Selection, SummaryFilter, SummaryKind
+from evdash.events.filters.summary_filter import SESSIONS, Selection, SummaryFilter, SummaryKind
 from evdash.web.event_list.list_query import (
     InvalidQuery,
     ScopedFilter,
@@ -22,6 +22,8 @@ from evdash.web.event_list.list_query import (
 from evdash.web.links import page_address, with_query
 
 ROWS: Final = 50
+ACTIVITY: Final = ("activity", "tools")
+"""Columns of sessions that are read for the rows of a page, so that a list cannot be sorted by them."""
 FILTERS_MAX: Final = 20
 """Limit of the filters in `with=` and `except=`."""
 
@@ -57,7 +59,7 @@ class SummaryListQuery:
             filters_in(params, "except", kind),
             order,
             ListPosition(order, before, after, _skip_in(params), ROWS),
-            tuple(dict.fromkeys(name for name in params.getlist("columns") if name in sort_columns(kind))),
+            tuple(dict.fromkeys(name for name in params.getlist("columns") if name in column_names(kind))),
         )
 
     @property
@@ -94,6 +96,11 @@ class SummaryListQuery:
         natural = Order(column, descending=not is_text)
         order = replace(natural, descending=not natural.descending) if self.order == natural else natural
         return replace(self, order=order)
+
+
+def column_names(kind: SummaryKind) -> tuple[str, ...]:
+    """Return the columns that a list of this kind can show."""
+    return (*sort_columns(kind), *(ACTIVITY if kind is SESSIONS else ()))
 
 
 def filters_in(params: QueryDict, name: str, kind: SummaryKind) -> tuple[SummaryFilter, ...]:

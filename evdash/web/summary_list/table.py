@@ -37,6 +37,8 @@ _SESSION: Final[Mapping[str, _Shown]] = {
     "tokens": _Shown("Tokens", "wide-only"),
     "agent": _Shown("Agent", "wide-only", is_figure=False),
     "model": _Shown("Model", "widest-only", is_figure=False),
+    "tools": _Shown("Tools", is_optional=True, is_figure=False),
+    "activity": _Shown("Activity", is_optional=True, is_figure=False),
 }
 _USER: Final[Mapping[str, _Shown]] = {
     "user": _Shown("User", is_figure=False),
@@ -98,7 +100,7 @@ def _column(
     kind: SummaryKind, name: str, shown: _Shown, query: SummaryListQuery | None, *, is_chosen: bool
 ) -> TableColumn:
     classes = " ".join(filter(None, ("figure" if shown.is_figure else "", "" if is_chosen else shown.width)))
-    if query is None:
+    if query is None or name not in sort_columns(kind):
         return TableColumn(name, shown.label, classes)
     is_sorted = query.order.column == name
     return TableColumn(
