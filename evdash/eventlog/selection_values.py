@@ -22,7 +22,7 @@ from evdash.events.summaries import SessionSummary
 
 FACET_SAMPLE: Final = 200
 """Sessions or users whose values the facets of a list count, the newest."""
-FACET_EVENTS: Final = 5_000
+FACET_EVENTS: Final = 3_000
 """Their events: fewer sessions or users are counted if they have more."""
 SET_SESSIONS: Final = 1_000
 """Sessions of each set that a comparison considers, the newest."""
@@ -55,8 +55,16 @@ def facets_of(
     streams = {number: name for name, number in numbers.items()}
     columns[_STREAM] = [streams[number] for number in columns[_STREAM]]
     # Whole columns, because an object for each event takes as long as the rest of the page.
-    pairs = {key: set(zip(column, owners, strict=True)) for key, column in zip(KEYS, columns, strict=True)}
+    pairs = {key: _pairs(column, owners) for key, column in zip(KEYS, columns, strict=True)}
     return _facets(pairs, (set_event(event, getattr(event, kind.attribute)) for event in added))
+
+
+def _pairs(column: Sequence[str], owners: Sequence[str]) -> set[tuple[str, str]]:
+    """Return each value of a column with each of its owners. Many columns have one value in every row, or none."""
+    if len(set(column)) == 1:
+        owners = list(set(owners))
+        column = [column[0]] * len(owners)
+    return set(zip(column, owners, strict=True))
 
 
 def facets_of_events(events: Iterable[SetEvent]) -> Mapping[str, tuple[FacetValue, ...]]:
