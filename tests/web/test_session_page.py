@@ -512,6 +512,16 @@ def test_only_streams_of_the_session_are_offered_and_only_if_there_are_several(
     assert parse_page(browser.get("/events/")).texts(".stream-choice a") == ["All streams", STREAM, "other", "third"]
 
 
+def test_many_streams_are_offered_in_a_menu_that_names_the_chosen_ones(browser: Client, settings: Settings) -> None:
+    names = tuple(f"stream-{number}" for number in range(9))
+    settings.EVDASH = replace(settings.EVDASH, streams=names)
+    page = parse_page(browser.get("/events/"))
+    assert page.texts(".stream-choice summary") == ["All streams ▾"]
+    assert page.texts(".stream-menu a") == ["All streams", *names]
+    page = parse_page(browser.get("/events/?q=stream:stream-3+stream:stream-5"))
+    assert page.texts(".stream-choice summary") == ["stream-3 +1 ▾"]
+
+
 @pytest.mark.parametrize(
     ("outcome", "colour"),
     [
