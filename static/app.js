@@ -7,6 +7,7 @@ import "./complete.js";
 import "./histogram.js";
 import "./live/page.js";
 import "./refresh.js";
+import "./requests.js";
 import "./session.js";
 import "./select-all.js";
 

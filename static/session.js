@@ -77,7 +77,7 @@ async function loadState(at) {
   panel.removeAttribute("aria-busy");
 }
 
-// The handlers of htmx's error events below report failures.
+// The handlers below and requests.js report failures.
 function loadPanel(address, panel) {
   return window.htmx
     .ajax("GET", address.pathname + address.search, { target: panel, swap: "innerHTML" })
@@ -88,19 +88,15 @@ function tellFailure(event, words) {
   const panel = event.detail.target;
   if (panel?.id !== "session-state") return;
   shownAt = null; // another selection of the event loads it again
-  const reload = Object.assign(document.createElement("a"), {
-    href: location.href.split("#")[0],
-    textContent: "Reload",
-  });
-  const sentence = Object.assign(document.createElement("p"), { className: "notice" });
-  sentence.setAttribute("role", "status");
-  sentence.append(`State not loaded (${words}). The page may be out of date. `, reload);
-  panel.replaceChildren(sentence);
+  panel.replaceChildren(
+    Object.assign(document.createElement("p"), { className: "notice", textContent: `State not loaded (${words}).` }),
+  );
 }
 document.addEventListener("htmx:responseError", (event) =>
   tellFailure(event, event.detail.xhr.statusText || `HTTP ${event.detail.xhr.status}`),
 );
 document.addEventListener("htmx:sendError", (event) => tellFailure(event, "no response"));
+document.addEventListener("htmx:sendAbort", (event) => tellFailure(event, "canceled"));
 
 document.addEventListener(SELECT, (event) => selected(event.detail.row));
 
