@@ -83,6 +83,7 @@ def page(
         template,
         {
             "events_base": reverse("events"),
+            "printed": "",  # content of a print
             **context,
             "frame": "fragment.html" if is_fragment else "base.html",
             "title": title,

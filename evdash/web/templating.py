@@ -101,7 +101,9 @@ def last_entry(summary: SessionSummary | UserSummary) -> SafeString:
     now = datetime.now(UTC)
     produced = f"{_dated(summary.last_at)} {summary.last_at:%H:%M:%S} UTC"
     written = redis_time(summary.last_id, now)
-    title = f"{_dated(written)} {written:%H:%M:%S} UTC\nproducer: {produced}" if written else f"{produced} (producer)"
+    title = f"{_dated(written)} {written:%H:%M:%S} UTC" if written else f"{produced} (producer)"
+    if written and title != produced:
+        title += f"\nproducer: {produced}"
     shown = written or summary.last_at
     return _time(shown, title, "ago", formatting.format_age(shown, now))
 

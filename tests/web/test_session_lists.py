@@ -110,6 +110,17 @@ def test_chosen_columns_are_shown_and_others_are_not(filled: Client) -> None:
     assert hidden == {("q", "ended:no")}
 
 
+def test_a_print_states_what_it_has(browser: Client, write: Write) -> None:
+    write(*[entry(f"{n + 1}-0", type="a", session_id=f"s{n:03}", user_id="u") for n in range(60)])
+    [sentence] = get(browser, "/sessions/").texts("main > .printed")
+    assert sentence.startswith("50 of 60 sessions. The export has all of them. Printed 20")
+    assert "UTC by the reader" in sentence
+    [sentence] = get(browser, "/users/").texts("main > .printed")
+    assert sentence.startswith("All 1 user. Printed 20")
+    [sentence] = get(browser, "/").texts("main > .printed")
+    assert sentence.startswith("Printed 20")
+
+
 def test_the_columns_of_activity_are_read_for_the_rows_of_a_page(browser: Client, write: Write) -> None:
     write(
         *[entry(f"{n}-0", type="tool.called", session_id="s", tool=tool) for n, tool in enumerate("abbccdd", 1)],

@@ -19,7 +19,14 @@ from evdash.web.links import list_address, with_query
 from evdash.web.page import Notice, page
 from evdash.web.summary_list.bar import summary_bar
 from evdash.web.summary_list.query import ACTIVITY, SummaryListQuery
-from evdash.web.summary_list.table import column_choices, columns_of, form_pairs, page_links, without_position
+from evdash.web.summary_list.table import (
+    column_choices,
+    columns_of,
+    form_pairs,
+    page_links,
+    printed_words,
+    without_position,
+)
 
 LIMITED: Final = (
     f"A limit left some out: conditions consider the newest {MATCHES_MAX:,} events that match, "
@@ -59,6 +66,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
         needs_activity = found is not None and not set(ACTIVITY).isdisjoint(query.columns)
         activity = reader.session_activity(found.sessions) if found and needs_activity else {}
     columns = columns_of(SESSIONS, found.sessions if found else (), query)
+    links = page_links(query, found) if found else None
     context = {
         "bar": summary_bar(query, counts),
         "rows": found.sessions if found else (),
@@ -69,7 +77,8 @@ def sessions(request: HttpRequest) -> HttpResponse:
         "choices": column_choices(SESSIONS, columns),
         "choice_pairs": form_pairs(query),
         "usual_columns": without_position(query) if query.columns else "",
-        "links": page_links(query, found) if found else None,
+        "links": links,
+        "printed": printed_words(query, found.sessions, counts.total, links) if found and counts and links else "",
         "is_filtered": bool(query.selection),
         "sets_address": with_query(list_address("compare-sets"), query.selected_pairs()) if query.selection else "",
     }

@@ -12,7 +12,14 @@ from evdash.web.page import Notice, page
 from evdash.web.pages.sessions import LIMITED
 from evdash.web.summary_list.bar import summary_bar
 from evdash.web.summary_list.query import SummaryListQuery
-from evdash.web.summary_list.table import column_choices, columns_of, form_pairs, page_links, without_position
+from evdash.web.summary_list.table import (
+    column_choices,
+    columns_of,
+    form_pairs,
+    page_links,
+    printed_words,
+    without_position,
+)
 
 
 @handles_invalid_query
@@ -24,6 +31,7 @@ def users(request: HttpRequest) -> HttpResponse:
         found, counts = (None, None) if has_problem else reader.user_list(query.selection, query.position)
         newest_events = newest(reader)
     columns = columns_of(USERS, found.users if found else (), query)
+    links = page_links(query, found) if found else None
     context = {
         "bar": summary_bar(query, counts),
         "rows": found.users if found else (),
@@ -31,7 +39,8 @@ def users(request: HttpRequest) -> HttpResponse:
         "choices": column_choices(USERS, columns),
         "choice_pairs": form_pairs(query),
         "usual_columns": without_position(query) if query.columns else "",
-        "links": page_links(query, found) if found else None,
+        "links": links,
+        "printed": printed_words(query, found.users, counts.total, links) if found and counts and links else "",
         "is_filtered": bool(query.selection),
     }
     is_limited = found is not None and not found.is_complete

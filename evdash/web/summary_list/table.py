@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
-from evdash.eventlog.records import SessionPage, UserPage
+from evdash.eventlog.records import Count, SessionPage, UserPage
 from evdash.eventlog.selections import COUNT_MAX, sort_columns
 from evdash.events.filters.summary_filter import SESSIONS, SummaryKind
 from evdash.web.links import with_query
@@ -141,6 +141,14 @@ def page_links(query: SummaryListQuery, page: SessionPage | UserPage) -> PageLin
         (query.url(skip=str(skip - ROWS)) if skip > ROWS else query.url()) if skip else "",
         query.url(skip=str(skip + ROWS)) if page.has_more and skip + ROWS <= COUNT_MAX else "",
     )
+
+
+def printed_words(query: SummaryListQuery, rows: Sequence[Any], total: Count, links: PageLinks) -> str:
+    """Return the sentence on what a print of the page has."""
+    noun = f"{query.kind.noun}{'' if len(rows) == 1 else 's'}"
+    if any(links):
+        return f"{len(rows)} of {total} {noun}. The export has all of them."
+    return f"All {len(rows)} {noun}."
 
 
 def form_pairs(query: SummaryListQuery) -> tuple[tuple[str, str], ...]:
