@@ -137,7 +137,7 @@ def test_totals_stand_on_top_with_their_differences(two_runs: Client) -> None:
         "Searches": ["0", "0", "="],
         "Tokens": ["0", "0", "="],
         "Latency": ["–", "50 ms", "unknown"],
-        "Length": ["4 s", "4 s", "="],
+        "Duration": ["4 s", "4 s", "="],
     }
 
 

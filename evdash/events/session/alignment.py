@@ -46,7 +46,7 @@ class AlignedRow:
 class Contrast:
     """One total of both sessions."""
 
-    name: str  # outcome, events, errors, messages, tool calls, searches, tokens, latency (ms), length (ms)
+    name: str  # outcome, events, errors, messages, tool calls, searches, tokens, latency (ms), duration (ms)
     a: str | int | float | None
     b: str | int | float | None
 
@@ -186,7 +186,7 @@ def _totals(state: SessionState) -> dict[str, str | int | float | None]:
         "searches": totals.searches,
         "tokens": state.tokens.total,
         "latency (ms)": round(state.latency.total_ms, 3) if state.latency.events else None,
-        "length (ms)": None if length_us is None else length_us / 1000,
+        "duration (ms)": None if length_us is None else length_us / 1000,
     }
 
 

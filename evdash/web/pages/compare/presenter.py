@@ -92,7 +92,7 @@ def pages(stretches: Sequence[Stretch]) -> list[list[Stretch]]:
     return result
 
 
-_DURATIONS: Final[Mapping[str, str]] = {"latency (ms)": "latency", "length (ms)": "length"}
+_DURATIONS: Final[Mapping[str, str]] = {"latency (ms)": "latency", "duration (ms)": "duration"}
 
 
 @dataclass(frozen=True, slots=True)
