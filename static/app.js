@@ -9,6 +9,7 @@ import "./live/page.js";
 import "./refresh.js";
 import "./requests.js";
 import "./session.js";
+import "./row-link.js";
 import "./select-all.js";
 
 document.documentElement.classList.add("js");

@@ -152,3 +152,32 @@ def test_on_a_phone_every_page_and_the_account_are_within_reach(page: Page) -> N
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     page.get_by_role("link", name="Less").click()
     expect(page.get_by_role("button", name="Sign out")).to_be_hidden()
+
+
+def test_a_click_on_a_row_of_sessions_opens_the_session_and_its_box_selects_it(
+    page: Page, publisher: Publisher
+) -> None:
+    publish_session(publisher, "row-link", "row-link-user")
+    page.goto("/sessions/?q=user:row-link-user")
+    row = page.locator('[data-key="row-link"]')
+    row.get_by_role("checkbox").check()
+    assert "/sessions/?q=" in page.url
+    row.locator("td:visible").last.click()
+    page.wait_for_url("**/sessions/row-link/")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("row-link")
+    page.goto("/users/?q=user:row-link-user")
+    page.locator('[data-key="row-link-user"] td:visible').last.click()
+    page.wait_for_url("**/users/row-link-user/")
+
+
+def test_a_link_far_down_a_list_opens_the_top_of_its_page(page: Page, publisher: Publisher) -> None:
+    for number in range(45):
+        publish_session(publisher, f"far-{number}", f"far-user-{number}")
+    for path in ("/users/", "/sessions/"):
+        page.goto(path)
+        link = page.locator(".results tbody th a").last
+        name = link.inner_text()
+        link.click()
+        page.wait_for_url(f"**{path}{name}/")
+        expect(page.get_by_role("heading", level=1)).to_contain_text(name)
+        assert page.evaluate("scrollY") == 0
