@@ -9,6 +9,7 @@ import "./live/page.js";
 import "./refresh.js";
 import "./requests.js";
 import "./session.js";
+import "./picks.js";
 import "./row-link.js";
 import "./select-all.js";
 

@@ -59,8 +59,8 @@ export const REFRESHED = "evdash:refreshed";
 
 /**
  * A newer rendering of the page has been applied.
- * Sent by refresh.js to the document; session.js and session/marks.js mark the selection in the new timeline, and
- * session/zoom.js shows its time range. live/page.js compares its list of events with that of the rendering.
+ * Sent by refresh.js to the document; picks.js counts; session.js and session/marks.js mark the selection in the new timeline,
+ * and session/zoom.js shows its time range. live/page.js compares its list of events with that of the rendering.
  * @typedef {{list: ?HTMLElement}} Synced
  */
 export const SYNCED = "evdash:synced";

@@ -1,7 +1,7 @@
 """The ASGI application: pages over HTTP, live events over WebSocket."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from channels.routing import ProtocolTypeRouter, URLRouter
@@ -24,8 +24,18 @@ pages = Pages(settings.EVDASH.requests_at_once, settings.EVDASH.requests_waiting
 
 async def http(scope: dict[str, Any], receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
     """Send requests for static files, which take no thread, to Django, and all others to the pages."""
-    application = static_files if scope["path"].startswith("/static/") else pages
-    await application(scope, receive, send)
+    is_static = scope["path"].startswith("/static/")
+    await (static_files if is_static else pages)(scope, receive, _without_length(send) if is_static else send)
+
+
+def _without_length(send: Callable[[Any], Any]) -> Callable[[Mapping[str, Any]], Any]:
+    """Return `send` for a static file. Its length is that of the start: a browser would wait for a file's lost end."""
+
+    async def sending(message: Mapping[str, Any]) -> None:
+        kept = [header for header in message.get("headers", ()) if header[0].lower() != b"content-length"]
+        await send({**message, "headers": kept} if "headers" in message else message)
+
+    return sending
 
 
 sockets = SocketInputLimits(SignedInSocket(URLRouter(websocket_urlpatterns)))

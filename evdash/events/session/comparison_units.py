@@ -8,6 +8,7 @@ the end directly follows it.
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,10 +25,15 @@ from evdash.events.session.call_matching import call_steps, matched
 Kind = Literal["call", "result", "error", "outcome", "wording", "fields"]
 KINDS: Final[tuple[Kind, ...]] = ("call", "result", "error", "outcome", "wording", "fields")
 MATTERS: Final[frozenset[Kind]] = frozenset({"call", "result", "error", "outcome"})
-"""Differences of these kinds change what a session did. Models word every message differently."""
+"""Differences of these kinds change what a session did. Models word every message and thought differently."""
 
 Content = Mapping[Kind, Mapping[str, Any]]
 """Values by kind and name. JSON objects and lists are parsed."""
+
+_PROSE_WORDS: Final = 8
+_PROSE_SHARE: Final = 0.7
+"""The share of the words of a sentence, at least, that are letters with punctuation around."""
+_WORD: Final = re.compile(r"[\W_]?[^\W\d_]+(?:[’'-][^\W\d_]+)*[.,;:!?…)\"”]*$")
 
 # Longer JSON is compared as text.
 _JSON_CHARS: Final = 500_000
@@ -193,12 +199,29 @@ def _values_of(event: Event, unit: Unit) -> Named:
 def _of_calls(event: Event, calls: Sequence[tuple[str, Any]]) -> Named:
     for tool, arguments in calls:
         yield "call", "tool", tool
-        if arguments not in _EMPTY:
-            yield "call", "arguments", arguments
+        given = _value(arguments)
+        sentences = {}
+        if isinstance(given, dict):
+            sentences = {name: value for name, value in given.items() if _is_prose(value)}
+            given = {name: value for name, value in given.items() if name not in sentences} if sentences else given
+        elif _is_prose(given):
+            sentences, given = {"arguments": given}, ""
+        if given not in _EMPTY and not (sentences and given == {}):
+            yield "call", "arguments", given
+        yield from (("wording", name, value) for name, value in sentences.items())
     if type_of(event.type).is_call:
         profile = event.profile
         names = (*profile.result, *profile.results, *profile.results_count)
         yield from (("result", "result", event.data[name]) for name in names if event.data.get(name) not in _EMPTY)
+
+
+def _is_prose(value: Any) -> bool:
+    """Return whether a model worded this argument: whole sentences, and neither code nor a query."""
+    if not isinstance(value, str) or not value.rstrip().endswith((".", "!", "?", "…")):
+        return False
+    words = value.split()
+    in_letters = sum(_WORD.match(word) is not None for word in words)
+    return len(words) >= _PROSE_WORDS and in_letters >= _PROSE_SHARE * len(words)
 
 
 def _is_worded(event: Event) -> bool:

@@ -70,6 +70,7 @@ class ColumnChoice:
     name: str
     label: str
     is_shown: bool
+    is_of_wide_windows: bool  # without a choice, other windows do not show it
 
 
 def columns_of(
@@ -115,7 +116,11 @@ def _column(
 def column_choices(kind: SummaryKind, columns: Sequence[TableColumn]) -> tuple[ColumnChoice, ...]:
     """Return all columns but the name, and which of them are shown."""
     shown = {column.name for column in columns}
-    return tuple(ColumnChoice(name, each.label, name in shown) for name, each in _of(kind).items() if name != kind.noun)
+    return tuple(
+        ColumnChoice(name, each.label, name in shown, each.width == "widest-only")
+        for name, each in _of(kind).items()
+        if name != kind.noun
+    )
 
 
 class PageLinks(NamedTuple):

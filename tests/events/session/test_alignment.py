@@ -290,3 +290,16 @@ def _is_alignment(found: list[tuple[int, int]], a: list[str], b: list[str]) -> N
     assert all(a[i] == b[j] for i, j in found)
     assert [i for i, _ in found] == sorted({i for i, _ in found})
     assert [j for _, j in found] == sorted({j for _, j in found})
+
+
+def test_sentences_among_arguments_are_wording_and_code_is_not() -> None:
+    def thinking(thought: str, query: str) -> list[Event]:
+        own = json.dumps({"thought": thought, "n": 1})
+        return Recorder().call("think", own).returned("think").call("run", json.dumps({"sql": query})).events
+
+    a = thinking("The total price is 305, but the payment was only 255 in all.", "SELECT a FROM b WHERE c = 1")
+    b = thinking("This does not add up, so the customer has to be asked again.", "SELECT a FROM b WHERE c = 2")
+    alignment = align(a, b)
+    assert verdicts(alignment) == ["wording", "differs"]
+    assert that_matter(alignment) == [1]
+    assert [each.kind for each in differences(alignment.rows[0].a, alignment.rows[0].b)] == ["wording"]
