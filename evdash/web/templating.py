@@ -63,7 +63,8 @@ def row_times(event: Event) -> SafeString:
 
 def _row_time(value: datetime, now: datetime, attributes: str = "") -> str:
     # A frame of live push has 100 rows: an element has no more than it needs.
-    milliseconds = f".{value.microsecond // 1000:03d}"
+    # Many producers state whole seconds.
+    milliseconds = f".{value.microsecond // 1000:03d}" if value.microsecond else ""
     clock = f"{value:%H:%M:%S}"
     # In another year, the year is more useful than the milliseconds.
     shown = (f"{value:%d %b}", clock + milliseconds) if value.year == now.year else (_dated(value), clock)

@@ -65,7 +65,7 @@ class ErrorsPageQuery:
     @classmethod
     def from_request(cls, request: HttpRequest) -> Self:
         """Return the query of a request. Raise InvalidQuery for an invalid page cursor or order."""
-        text = request.GET.get("sort") or "last"
+        text = request.GET.get("sort") or "errors"
         order = text.removeprefix("-")
         if order not in _SORTED:
             raise InvalidQuery(f"sort={text[:40]!r} is not valid. Valid: {', '.join(_SORTED)}. With -: reversed.")
@@ -106,7 +106,7 @@ _SORTED: Final[Mapping[GroupOrder, str]] = {
 
 def _sort_parameter(sort: GroupSort) -> tuple[tuple[str, str], ...]:
     text = f"{'-' if sort.is_reversed else ''}{sort.order}"
-    return () if text == "last" else (("sort", text),)
+    return () if text == "errors" else (("sort", text),)
 
 
 @dataclass(frozen=True, slots=True)
