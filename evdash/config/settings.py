@@ -136,6 +136,7 @@ X_FRAME_OPTIONS = "DENY"
 _COOKIE_SUFFIX = cookie_suffix(SECRET_KEY)
 SESSION_COOKIE_NAME = f"evdash_session_{_COOKIE_SUFFIX}"
 CSRF_COOKIE_NAME = f"evdash_csrf_{_COOKIE_SUFFIX}"
+OVERVIEW_COOKIE_NAME = f"evdash_overview_{_COOKIE_SUFFIX}"
 # The default storage has a cookie with a fixed name.
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SESSION_ENGINE = "evdash.accounts.sessions"

@@ -264,7 +264,7 @@ def test_a_clock_of_the_year_9999_spoils_neither_the_overview_nor_its_session(
     )
     if is_indexed:
         index()
-    overview = parse_page(browser.get("/"))
+    overview = parse_page(browser.get("/?range=all"))
     assert re.fullmatch(r"last event \d+ s ago", overview.definitions["Users"][1])
     [not_drawn] = overview.texts(".histogram + p")
     assert not_drawn.startswith("4 events after ")

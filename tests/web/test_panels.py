@@ -28,7 +28,7 @@ def test_the_overview_says_how_long_operations_take(browser: Client, write: Writ
     for i in range(1, 11):
         fields = {"type": "tool.returned", "tool": "search", "latency_ms": str(100 * i)}
         write(raw_entry(*fields.items(), entry_id=f"170000000000{i}-0"))
-    page = parse_page(browser.get("/"))
+    page = parse_page(browser.get("/?range=all"))
     [row] = page.table("table.latencies")
     assert (row["Operation"], row["Events"]) == ("search", "10")
     number, unit = row["p50"].split()

@@ -19,7 +19,8 @@ from evdash.web.event_list.list_query import ListQuery, Problem, ScopedFilter
 from evdash.web.links import filtered_address, list_address, with_query
 
 FACET_VALUES: Final = 12
-_PRESETS: Final = (("15m", "15 min"), ("1h", "1 h"), ("6h", "6 h"), ("1d", "24 h"), ("7d", "7 d"), ("30d", "30 d"))
+PRESETS: Final = (("15m", "15 min"), ("1h", "1 h"), ("6h", "6 h"), ("1d", "24 h"), ("7d", "7 d"), ("30d", "30 d"))
+"""The time ranges before now that a bar links to, with their labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ def bar_without_counts(query: FilteredQuery) -> FilterBar:
     without_range = replace(own, since=None, until=None)
     fixed = bool(own.until or (own.since and own.since.moment))
     preset = "" if fixed or own.since is None else str(own.since)
-    named = any(preset == span for span, _ in _PRESETS)
+    named = any(preset == span for span, _ in PRESETS)
     # A session page does not need time ranges: a session is short, and its timeline shows its range.
     ranges = () if chosen.scope.key == "session" else _ranges(query, preset)
     return FilterBar(
@@ -227,7 +228,7 @@ def _ranges(query: FilteredQuery, preset: str) -> tuple[BarLink, ...]:
     everything = BarLink("All", over(None), own.since is None and own.until is None)
     return (
         everything,
-        *(BarLink(label, over(TimeBound.parse(text)), text == preset) for text, label in _PRESETS),
+        *(BarLink(label, over(TimeBound.parse(text)), text == preset) for text, label in PRESETS),
     )
 
 

@@ -165,7 +165,7 @@ def _lines(
 ) -> list[GroupLine]:
     chart = shown.bar.histogram
     trends = reader.error_trends(within, chart.start, chart.end) if groups and chart else ErrorTrends({})
-    titles = _titles(reader, groups)
+    titles = group_titles(reader, groups)
     pairs = filter_pairs(replace(own, conditions=tuple(c for c in own.conditions if c.key != "group")))
     return [
         GroupLine(
@@ -188,7 +188,7 @@ def _trend(trends: ErrorTrends, group: ErrorGroupRecord, start: datetime, end: d
     return sparkline(numbers, words, is_of_errors=True)
 
 
-def _titles(reader: Reader, groups: Sequence[ErrorGroupRecord]) -> Mapping[str, Title]:
+def group_titles(reader: Reader, groups: Sequence[ErrorGroupRecord]) -> Mapping[str, Title]:
     """Return the titles of groups by fingerprint. That of a traceback is the exception of its first error."""
     firsts = {
         group.fingerprint: Position(group.first_id, group.first_stream) for group in groups if TRACEBACK in group.masked
@@ -258,7 +258,7 @@ def error_group(request: HttpRequest, fingerprint: str) -> HttpResponse:
                 "users": _names(shown, "user", newest),
                 "panels": "pages/errors/_group_panels.html",
             }
-        title = _titles(reader, every)[fingerprint]
+        title = group_titles(reader, every)[fingerprint]
     return page(
         request,
         "pages/errors/group.html",

@@ -58,7 +58,7 @@ PAGES: Final = (
         rail=RailEntry("Overview", "overview", "o"),
         refresh_s=15,
         in_sandbox=True,
-        parameters=PARAMETERS,
+        parameters=(*PARAMETERS, "range"),
     ),
     Page("live", "live/", rail=RailEntry("Live", "live", "l"), in_sandbox=True, parameters=LIST, is_list=True),
     Page(
