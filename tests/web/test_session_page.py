@@ -454,7 +454,7 @@ def test_a_page_at_an_event_shows_what_lies_around_it(long: Client) -> None:
 def test_each_reading_has_every_event_and_keeps_the_place(long: Client, view: str) -> None:
     page = session(long, f"?at={at(250)}&view={view}")
     assert len(page.rows) == 100
-    place = ".turn-body" if view == "conversation" else "summary bdi"
+    place = ".turn-body" if view == "conversation" else ".raw-fields bdi"
     assert "text 250" in " ".join(page.texts(f"{row(250)} {place}"))
     assert set(page.values("value", 'input[name="view"]')) == {view}
     assert page.values("data-reading", ".ranges [aria-current]") == [view]
