@@ -60,7 +60,8 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary, query: Se
         and not (shown.page.older or shown.page.newer or shown.page.searched_to)
         and len(shown.page.events) <= DRAWN_MAX
     )
-    drawn = timeline_panel(reader, facts, shown, query, lists_all=lists_all)
+    trace = trace_panel(reader, facts, query)
+    drawn = timeline_panel(reader, facts, shown, query, lists_all=lists_all, traced=trace.events if trace else ())
     calls = drawn.calls
     if is_filtered and facts.events > DRAWN_MAX:  # listed calls may be far from the timeline
         calls = calls_in_filtered(reader, facts, shown.page.events, drawn.calls)
@@ -77,7 +78,7 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary, query: Se
         "query": query,
         "toolbar": toolbar(query, shown),
         "comparable": suggest_comparisons(reader, facts),
-        "trace": trace_panel(reader, facts, query),
+        "trace": trace,
     }
     return page(
         request,
