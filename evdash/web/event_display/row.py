@@ -59,6 +59,7 @@ class Row:
     call_duration: str = ""  # the time from the call to its end; "" if it is not known
     returns: tuple[Row, ...] = ()  # the ends of the calls that the event states, in a conversation: one card
     is_of_card: bool = False  # True: an end within the card of its call
+    other_halves: tuple[OtherHalf, ...] = ()  # ends of its calls, or the calls that it ends, which the page lacks
     shows_whole: bool = False  # True: the text is not folded, for paper
 
     @property
@@ -132,6 +133,20 @@ class Row:
     def more_raw_fields(self) -> int:
         """The number of fields that `raw_fields` leaves out."""
         return max(0, len(self.event.fields) - RAW_FIELDS)
+
+
+@dataclass(frozen=True, slots=True)
+class OtherHalf:
+    """A call, or the end of one, whose other half is in the row that names it."""
+
+    event: Event
+    is_call: bool
+    page_address: str  # of the page around the event
+
+    @property
+    def address(self) -> str:
+        """The address of the event."""
+        return event_address(self.event.stream, self.event.entry_id)
 
 
 @dataclass(frozen=True, slots=True)

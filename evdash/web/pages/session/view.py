@@ -73,7 +73,7 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary, query: Se
         "completeness": _completeness(reader, facts),
         "hand_over": export_links(facts.session_id),
         "notes": None if sandbox_request(request) else notes_section(Subject(facts.session_id), request.user),
-        "listing": replace(shown, list=with_calls(shown.list, calls)),
+        "listing": replace(shown, list=with_calls(shown.list, calls, query.around)),
         "picture": drawn,
         "query": query,
         "toolbar": toolbar(query, shown),
