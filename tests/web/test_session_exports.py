@@ -137,11 +137,11 @@ def test_the_file_has_facts_picture_every_field_and_who_made_it(filled: Client) 
     assert len(file.all(".file-made time")) == 1
     assert file.has(".completeness:not(.is-incomplete)")
     assert file.texts(".file-end .total") == ["6 events, 1 error"]
-    assert {name: file.facts[name] for name in ("User", "Agent", "Model", "Length", "Outcome", "Tokens")} == {
+    assert {name: file.facts[name] for name in ("User", "Agent", "Model", "Duration", "Outcome", "Tokens")} == {
         "User": "grace",
         "Agent": "support",
         "Model": "m-1",
-        "Length": "5 s",
+        "Duration": "5 s",
         "Outcome": "resolved",
         "Tokens": "10",
     }

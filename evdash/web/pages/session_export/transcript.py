@@ -120,7 +120,7 @@ def _head(export: SessionExport, number: int) -> str:
         ("Agent", _code(str(facts.agent)) if facts.agent else ""),
         ("Model", _code(str(facts.model)) if facts.model else ""),
         ("Started", _time(facts.started_at)),
-        ("Length", format_duration(facts.duration)),
+        ("Duration", format_duration(facts.duration)),
         ("Outcome", _code(facts.outcome or "ended") if facts.ended else "not ended"),
         ("Events", f"{facts.events:,} ({format_count(facts.errors, 'error')})"),
         ("Messages", f"{facts.messages:,}"),
