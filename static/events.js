@@ -84,7 +84,7 @@ export const send = (target, name, detail) => target.dispatchEvent(new CustomEve
  * data-live-by          | body               | "polling" in sandboxes (no WebSocket)     | live/connection.js
  * data-refresh          | main               | interval of the refresh in seconds        | refresh.js, live/page.js
  * data-keep             | any                | a refresh does not change the element     | morph.js
- * data-key              | any                | key, unique among siblings                | morph.js, live/entries.js
+ * data-key              | any                | key, unique among siblings                | morph.js, live/entries.js, live/rows.js
  * data-clock-switch     | button             |                                           | clock.js
  * data-form             | time               | "full" or "ago"             | clock.js, morph.js, session/zoom.js
  * data-titled           | time, .row-time    | "yes"; set by clock.js                    | clock.js
@@ -92,7 +92,7 @@ export const send = (target, name, detail) => target.dispatchEvent(new CustomEve
  * data-go               | a                  | key after `g`                             | keys.js, palette.js
  * data-palette          | button             | opens the command palette                 | keys.js
  * data-palette-from     | dialog             | address of views and IDs                  | palette.js
- * data-command          | any                | action; also set by live/status.js        | palette.js
+ * data-command          | any                | action                                    | palette.js
  * data-select-all       | input              | selects all rows of its table             | select-all.js
  * data-page             | a                  | "previous" or "next" page of a list       | keys.js, live/skipped.js, live/rows.js
  *
@@ -105,12 +105,12 @@ export const send = (target, name, detail) => target.dispatchEvent(new CustomEve
  * data-notify-query     | ol.rows            | filter of news if not live                | live/page.js
  * data-live-status      | span               | shows the live state                      | live/status.js
  * data-state            | [data-live-status] | for styles; set by live/status.js         | css/live.css
- * data-live-toggle      | button             | pauses and resumes; set by live/status.js | live/status.js
+ * data-live-toggle      | button             | pauses and resumes                        | live/status.js
  * data-entry            | .row               | "stream ms-seq"                           | live/entries.js, live/rows.js, session.js
  * data-address          | .row, #state       | address of the event; of the state        | keys.js, refresh.js
  * data-call             | li.row             | the event is a tool call                  | keys.js
  * data-us               | .row               | time in microseconds                      | session/player.js
- * data-at               | li.gap             | last entry ID of the gap                  | live/entries.js
+ * data-at               | li.gap, .row-here  | entry ID of its place in the order        | live/entries.js, live/rows.js
  * data-before           | li.live-gap        | the range ends before this position       | live/skipped.js
  * data-after            | li.live-gap        | the range starts after this position      | live/skipped.js, session/player.js
  * data-count            | li.live-gap        | skipped events; set by live/skipped.js    | live/skipped.js

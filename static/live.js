@@ -99,8 +99,8 @@ export class LiveList {
     this.#setPaused(false);
     this.#scrollPosition.goToEdge();
     this.#resume();
+    this.count(); // a shorter state may move the list
     this.#scrollPosition.goToEdge();
-    this.count();
   }
 
   count() {
@@ -131,6 +131,7 @@ export class LiveList {
     if (this.#isStill) return;
     const frames = this.#queued;
     this.#queued = [];
+    if (frames.length || this.#waiting) this.#rows.markSeen();
     if (this.#waiting) this.#connection.jump(); // before the acknowledgements, which would bring later events first
     this.#waiting = 0;
     for (const [frame, acknowledge] of frames) this.#show(frame, acknowledge);

@@ -19,7 +19,7 @@ const isFilterProblem = (element) => {
 const isElement = (node) => node.nodeType === Node.ELEMENT_NODE;
 // A row that the reader has opened or focused stays if the newer rendering lacks it.
 const isInUse = (element) => element.contains(document.activeElement) || element.querySelector("details[open]");
-const isRemovable = (element) => !element.matches(".live-toggle") && !(element.id && isInUse(element));
+const isRemovable = (element) => !(element.id && isInUse(element));
 
 // The lines of a row, and of the returns in the card of a call: their summaries, and the links and buttons beside them.
 // The opened part is loaded later.

@@ -33,8 +33,8 @@ function ownOffers() {
     run: () => link.click(),
   }));
   const elements = [
-    ...document.querySelectorAll("main [data-command]"),
-    ...document.querySelectorAll("[data-command]"),
+    ...document.querySelectorAll("main [data-command]:not([hidden])"),
+    ...document.querySelectorAll("[data-command]:not([hidden])"),
   ];
   const actions = [...new Set(elements)].map((element) => ({
     name: element.dataset.command,

@@ -108,7 +108,7 @@ function rowOf(mark) {
 
 // The text of a turn, without its links and buttons, and not while the reader selects a part of it.
 const isText = (element) =>
-  element.closest?.(".turn-body") && !element.closest("a, button, summary") && getSelection().isCollapsed;
+  element.closest?.(".turn-body, .raw-fields") && !element.closest("a, button, summary") && getSelection().isCollapsed;
 
 // A click on a mark selects its row, if the list has it. Opening a row selects it, and so does a click on its text.
 document.addEventListener("click", (event) => {

@@ -155,13 +155,14 @@ class ComparedUnit:
 
 @dataclass(frozen=True, slots=True)
 class ComparedRow:
-    """Two corresponding units; None on a side that has none. Verdict and kinds are those of AlignedRow."""
+    """Two corresponding units; None on a side that has none. The other values are those of AlignedRow."""
 
     a: ComparedUnit | None
     b: ComparedUnit | None
     verdict: Verdict
     kinds: tuple[Kind, ...]
     matters: bool
+    moved_to: int | None
 
     @property
     def is_call(self) -> bool:
@@ -221,7 +222,10 @@ def session_comparison(reader: Reader, a: SessionSummary, b: SessionSummary) -> 
     comparison = SessionComparison(
         _compared(a, ours, states[0]),
         _compared(b, theirs, states[1]),
-        tuple(ComparedRow(_unit(row.a), _unit(row.b), row.verdict, row.kinds, row.matters) for row in alignment.rows),
+        tuple(
+            ComparedRow(_unit(row.a), _unit(row.b), row.verdict, row.kinds, row.matters, row.moved_to)
+            for row in alignment.rows
+        ),
         next((number for number, row in enumerate(alignment.rows) if row.matters), None),
         alignment.contrasts,
     )

@@ -29,11 +29,11 @@ class SessionTimes:
 
     started: ClockedValue[datetime]
     last: ClockedValue[datetime]
-    length: ClockedValue[timedelta]
+    duration: ClockedValue[timedelta]
 
 
 def session_times(summary: SessionSummary, now: datetime | None = None) -> SessionTimes:
-    """Return the session's start, last event and length.
+    """Return the session's start, last event and duration.
 
     Redis's clock is used if its time is known and differs from the producers' by more than AGREE_WITHIN. It is a
     single clock, so its start and end are in order, and it decides whether the session runs.
@@ -42,7 +42,7 @@ def session_times(summary: SessionSummary, now: datetime | None = None) -> Sessi
     return SessionTimes(
         started=_clocked(summary.started_at, first),
         last=_clocked(summary.last_at, last),
-        length=_clocked(summary.duration, last - first if first and last else None),
+        duration=_clocked(summary.duration, last - first if first and last else None),
     )
 
 

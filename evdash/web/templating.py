@@ -120,10 +120,10 @@ def first_entry(summary: SessionSummary | UserSummary) -> SafeString | str:
 
 def duration_title(summary: SessionSummary) -> str:
     """Return the clocks of a session's duration; by Redis's clock it may be another one."""
-    length = session_times(summary).length
-    if length.producer_value is None:
+    duration = session_times(summary).duration
+    if duration.producer_value is None:
         return "By the producers’ times"
-    return f"By the producers’ times; by Redis {formatting.format_duration(length.value)}"
+    return f"By the producers’ times; by Redis {formatting.format_duration(duration.value)}"
 
 
 def rate(per_second: float) -> str:

@@ -5,6 +5,7 @@ import { SkippedRanges } from "./skipped.js";
 const ROWS_MAX = 1000;
 const NEW_MS = 2500;
 const AT_EDGE_PX = 80;
+const SEEN = "seen";
 
 function isInUse(row) {
   const selection = getSelection();
@@ -55,6 +56,18 @@ export class Rows {
       this.#unload();
     });
     if (frame.count) this.#list.parentElement.querySelector(".empty")?.remove();
+  }
+
+  // Put a line above the newest row, which the reader saw before the rows that come now.
+  markSeen() {
+    const newest = [...this.#list.children].find(isRow);
+    if (!this.newestFirst || !newest) return;
+    const line = this.#list.querySelector(`[data-key="${SEEN}"]`) ?? document.createElement("li");
+    line.className = "row-here";
+    line.textContent = "You were here";
+    line.dataset.key = SEEN; // and a place in the order, as a gap has it
+    line.dataset.at = idOf(newest);
+    this.#keepPlace(() => newest.before(line));
   }
 
   // Add and remove earlier rows, as a newer rendering of the list has them. A late declaration of a session gives its

@@ -50,6 +50,8 @@ export class ScrollPosition {
   #distance() {
     const box = this.#element.getBoundingClientRect();
     if (!box.height) return 0;
-    return Math.max(0, this.#newestFirst ? -box.top : box.bottom - innerHeight);
+    if (!this.#newestFirst) return Math.max(0, box.bottom - innerHeight);
+    const head = this.#element.previousElementSibling; // it covers rows at the upper edge of the window
+    return Math.max(0, (head?.matches(".row-head") ? head.offsetHeight : 0) - box.top);
   }
 }

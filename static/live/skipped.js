@@ -76,7 +76,7 @@ export class SkippedRanges {
 
   #address(row) {
     const address = new URL(location.href);
-    for (const name of ["before", "after", "paused", "end", "at"]) address.searchParams.delete(name);
+    for (const name of ["before", "after", "paused", "end", "at", "rows"]) address.searchParams.delete(name);
     if (row.dataset.after) address.searchParams.set("after", row.dataset.after);
     else address.searchParams.set("before", row.dataset.before);
     address.hash = "";

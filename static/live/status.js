@@ -51,19 +51,7 @@ export class Status {
 
   // htmx has exchanged the content of the page.
   renew(canPause) {
-    if (!canPause) document.querySelector("[data-live-toggle]")?.remove();
-    for (const place of document.querySelectorAll("[data-live-status]")) {
-      place.setAttribute("role", "status");
-      if (!canPause || document.querySelector("[data-live-toggle]")) continue;
-      const button = document.createElement("button");
-      button.type = "button";
-      button.className = "quiet live-toggle";
-      button.dataset.liveToggle = "";
-      button.dataset.command = "Pause or resume live";
-      button.id = "live-toggle"; // morph.js then changes no other button into it
-      button.title = "Key l";
-      place.after(" ", button);
-    }
+    for (const button of document.querySelectorAll("[data-live-toggle]")) button.hidden = !canPause;
     this.#write();
   }
 

@@ -13,6 +13,11 @@ from evdash.streams.publisher import NewEvent, Publisher
 pytestmark = pytest.mark.browser
 
 _sessions = count()
+TOP_ROW = """() => {
+  const head = document.querySelector(".row-head").getBoundingClientRect();
+  return document.elementFromPoint(innerWidth / 2, head.bottom + 8).closest("[data-entry]").dataset.entry;
+}"""
+"""The row below the names of the columns."""
 
 
 @pytest.fixture
@@ -155,7 +160,9 @@ def test_who_scrolls_into_the_list_reads_undisturbed_and_jumps_to_now(
     assert read.bounding_box() == before
     page.keyboard.press("n")
     expect(rows(page)).to_have_count(111)
-    expect(rows(page).first).to_be_in_viewport()
+    expect(rows(page).first.locator("summary")).to_be_in_viewport()
+    assert page.evaluate(TOP_ROW) == rows(page).first.get_attribute("data-entry")
+    expect(page.locator("[data-entry]:nth-child(21) + .row-here + [data-entry]")).to_contain_text("89")
     expect(page.locator(".live-jump")).to_be_hidden()
     expect(read.locator("> details")).to_have_attribute("open", "")
     publish(publisher, session, "and on it goes")

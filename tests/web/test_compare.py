@@ -116,6 +116,18 @@ def test_the_tools_of_both_are_on_top_in_order(write: Write, browser: Client) ->
     assert page.values("href", ".tool-sequence a") == ["#row-1", "#row-2", "#row-3", "#row-4"]
 
 
+def test_a_call_at_another_position_leads_to_its_counterpart(write: Write, browser: Client) -> None:
+    pay, find = called("pay") | {"call_id": "p"}, called("find") | {"call_id": "f"}
+    write(*run("s-1", pay, find, said("thanks")), *run("s-2", find, said("thanks"), pay, minute=1))
+    page = compared(browser)
+    assert rows(page) == ["only-a", "same", "same", "only-b"]
+    assert page.texts("#row-1 .side-b.is-empty") == ["Moved: later, row 4"]
+    assert page.texts("#row-4 .side-a.is-empty") == ["Moved: earlier, row 1"]
+    assert page.values("href", "ol.compared .compared-moved") == ["#row-4", "#row-1"]
+    assert page.values("title", ".compared-only-a > a") == ["moved, only in A here"]
+    assert page.texts(".first-difference-head > bdi") == ["pay: call at another position"]
+
+
 def test_a_long_sequence_of_tools_is_shown_around_the_first_difference(write: Write, browser: Client) -> None:
     calls = [called("look", f'{{"page": {n}}}') for n in range(300)]
     write(*run("s-1", *calls), *run("s-2", *calls[:200], called("look", '{"page": -1}'), *calls[201:], minute=60))

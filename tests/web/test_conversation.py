@@ -175,3 +175,22 @@ def test_the_html_file_renders_texts_in_the_same_way(browser: Client, write: Wri
     ):
         assert expected in html
     assert "\x1b" not in html
+
+
+def test_halves_of_a_call_on_different_pages_lead_to_each_other(browser: Client, write: Write) -> None:
+    questions = [event(n, type="message.added", role="user", content=f"question {n}") for n in range(98)]
+    write(*questions, called(98), called(98.5, "c2"), returned(101), returned(102, "c2", error="no seats"))
+    first = conversation(browser)
+    assert len(first.rows) == 100
+    assert first.texts(f"{card(98)} .call-status") == ["succeeded"]
+    assert first.texts(f"{card(98)} .other-half > :first-child") == ["Result at 2023-11-14 22:15:01"]
+    assert first.texts(f"{card(98.5)} .other-half > :first-child") == ["Error at 2023-11-14 22:15:02"]
+    text = first.values("hx-get", f"{card(98)} .other-half ")[0]
+    assert json.loads(Page(browser.get(text)).one("pre").text()) == {"ok": True}
+    later = Page(browser.get(first.links["Later ›"]))
+    assert later.rows == [f"{STREAM} {START_MS + second * 1000}-0" for second in (101, 102)]
+    assert later.texts(f"{card(101)} .other-half") == ["Call at 2023-11-14 22:14:58"]
+    link = first.values("href", f"{card(98)} .other-half > :first-child")[0]
+    around = Page(browser.get(f"/sessions/s/{link}"))
+    assert around.has(f"{card(98)} > {card(101)}")
+    assert not around.has(f"{card(98)} .other-half")

@@ -147,7 +147,9 @@ def test_a_print_has_each_field_that_is_not_the_source_of_a_text_of_its_row(
     names, values = (page.texts(f".row-printed {tag}") for tag in ("dt", "dd"))
     printed = {name: value for name, value in fields.items() if name not in missing}
     assert dict(zip(names, values, strict=True)) == printed
-    assert "step 10 of 12" in page.texts(".row .turn-body" if view == "conversation" else ".row summary")[0]
+    assert (
+        "step 10 of 12" in page.texts({"conversation": ".row .turn-body", "raw": ".row"}.get(view, ".row summary"))[0]
+    )
 
 
 def test_a_print_of_raw_entries_has_the_fields_that_their_rows_cut_or_leave_out(browser: Client, write: Write) -> None:
@@ -155,6 +157,7 @@ def test_a_print_of_raw_entries_has_the_fields_that_their_rows_cut_or_leave_out(
     write(entry("1700000000000-0", **fields))
     page = parse_page(browser.get("/sessions/s/", {"rows": "all", "view": "raw"}))
     assert page.texts(".row-printed dt") == ["long", "field57", "field58", "field59"]
+    assert not page.has(".field-actions")
 
 
 def test_a_print_of_a_filter_and_of_a_later_page_say_what_they_have(many: Client) -> None:

@@ -244,12 +244,12 @@ def test_where_clocks_differ_both_are_told_and_the_status_goes_by_the_one_that_i
     )
     page = session(browser)
     assert page.texts(".facts-head .pill.is-running") == ["running"]
-    outcome, started, length = (page.definitions[term] for term in ("Outcome", "Started", "Duration"))
+    outcome, started, duration = (page.definitions[term] for term in ("Outcome", "Started", "Duration"))
     assert re.fullmatch(r"running last event \d+ s ago \(Redis\)", outcome[0])
     assert outcome[1:] == ["2025-11-21 10:00:09 (producer)"]
     assert re.fullmatch(r"[\d-]{10} [\d:]{8} \(Redis\)", started[0])
     assert started[1:] == ["2025-11-21 10:00:00 (producer)"]
-    assert length == ["4 min 40 s (Redis)", "9 s (producer)"]
+    assert duration == ["4 min 40 s (Redis)", "9 s (producer)"]
     [listed] = parse_page(browser.get("/sessions/")).table(".results table")
     assert re.fullmatch(r"\d+ s ago", listed["Last entry"])
     listed_page = parse_page(browser.get("/sessions/"))
@@ -454,7 +454,7 @@ def test_a_page_at_an_event_shows_what_lies_around_it(long: Client) -> None:
 def test_each_reading_has_every_event_and_keeps_the_place(long: Client, view: str) -> None:
     page = session(long, f"?at={at(250)}&view={view}")
     assert len(page.rows) == 100
-    place = ".turn-body" if view == "conversation" else "summary bdi"
+    place = ".turn-body" if view == "conversation" else ".raw-fields bdi"
     assert "text 250" in " ".join(page.texts(f"{row(250)} {place}"))
     assert set(page.values("value", 'input[name="view"]')) == {view}
     assert page.values("data-reading", ".ranges [aria-current]") == [view]

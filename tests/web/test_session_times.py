@@ -32,7 +32,7 @@ def test_clocks_that_agree_are_one_and_the_producers_is_told() -> None:
     times = session_times(written((seconds(60), seconds(63)), (seconds(20), seconds(21))), NOW)
     assert times.started == ClockedValue(NOW - seconds(63))
     assert times.last == ClockedValue(NOW - seconds(21))
-    assert times.length == ClockedValue(seconds(42))
+    assert times.duration == ClockedValue(seconds(42))
 
 
 def test_a_producer_that_is_days_behind_runs_by_the_clock_that_says_so() -> None:
@@ -41,14 +41,14 @@ def test_a_producer_that_is_days_behind_runs_by_the_clock_that_says_so() -> None
     assert session_status(summary, NOW) == "running"
     assert times.started == ClockedValue(NOW - seconds(60), NOW - 3 * DAY - seconds(60))
     assert times.last == ClockedValue(NOW - seconds(20), NOW - 3 * DAY - seconds(20))
-    assert times.length == ClockedValue(seconds(40))
+    assert times.duration == ClockedValue(seconds(40))
 
 
 def test_a_clock_that_went_back_makes_no_session_of_forty_days() -> None:
     times = session_times(written((seconds(60), seconds(60)), (seconds(20), 40 * DAY)), NOW)
     assert times.started == ClockedValue(NOW - seconds(60), NOW - 40 * DAY)
     assert times.last == ClockedValue(NOW - seconds(60))
-    assert times.length == ClockedValue(seconds(40), 40 * DAY - seconds(60))
+    assert times.duration == ClockedValue(seconds(40), 40 * DAY - seconds(60))
 
 
 @pytest.mark.parametrize("entry_id", ["5-0", "9999999999999-0", f"{2**64 - 1}-0"])
@@ -57,5 +57,5 @@ def test_an_id_that_somebody_chose_is_no_time_and_the_producers_counts(entry_id:
     summary = SessionSummary.of(CountChange(event(entry_id, session_id="s", timestamp=said.isoformat()), 1))
     times = session_times(summary, NOW)
     assert times.last == ClockedValue(said)
-    assert times.length == ClockedValue(timedelta())
+    assert times.duration == ClockedValue(timedelta())
     assert session_status(summary, NOW) == "abandoned"

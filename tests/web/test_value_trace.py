@@ -141,3 +141,14 @@ def test_a_value_is_shown_as_text(write: Write, browser: Client) -> None:
 def test_a_longer_value_than_the_limit_is_rejected(filled: Client) -> None:
     page = parse_page(filled.get("/sessions/s-1/", {"trace": "x" * 501}), 400)
     assert page.texts(".said-reason") == ["trace= must have at most 500 characters, not 501."]
+
+
+def test_timeline_and_strip_mark_the_events_with_the_value(filled: Client) -> None:
+    page = trace(filled, "XEWRD9")
+    marked = page.values("aria-label", ".mark:has(.found)")
+    assert [label.splitlines()[-1] for label in marked] == ["contains XEWRD9"] * 3
+    assert page.values("aria-label", "svg.lanes")[0].endswith(", 3 marked")
+    assert [title.partition(" UTC: ")[2] for title in page.texts(".strip-found title")] == ["contains XEWRD9"] * 3
+    plain = parse_page(filled.get("/sessions/s-1/"))
+    assert not plain.has(".found, .strip-found")
+    assert "marked" not in plain.values("aria-label", "svg.lanes")[0]

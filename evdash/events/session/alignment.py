@@ -11,9 +11,9 @@ Between anchors the longest common subsequence is aligned.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Literal
 
@@ -35,6 +35,7 @@ class AlignedRow:
     b: Unit | None
     verdict: Verdict  # "wording": nothing else differs
     kinds: tuple[Kind, ...]  # the differing kinds; of a unit alone, the kinds that it has
+    moved_to: int | None = None  # of a call alone: the number of the row, from 0, with the other session's equal call
 
     @property
     def matters(self) -> bool:
@@ -71,14 +72,28 @@ def align(a: Sequence[Event], b: Sequence[Event], states: tuple[SessionState, Se
     """
     ours, theirs = _read(units(a)), _read(units(b))
     rows: list[AlignedRow] = []
+    alone: list[tuple[int, _ReadUnit]] = []
     start_a = start_b = 0
     for i, j in [*_corresponding_units(ours, theirs), (len(ours), len(theirs))]:
+        alone += enumerate((*ours[start_a:i], *theirs[start_b:j]), len(rows))
         rows += [AlignedRow(each.unit, None, "only a", tuple(each.digests)) for each in ours[start_a:i]]
         rows += [AlignedRow(None, each.unit, "only b", tuple(each.digests)) for each in theirs[start_b:j]]
         if i < len(ours):
             rows.append(_row(ours[i], theirs[j]))
         start_a, start_b = i + 1, j + 1
+    for one, other in _moved(rows, alone):
+        rows[one], rows[other] = replace(rows[one], moved_to=other), replace(rows[other], moved_to=one)
     return Alignment(tuple(rows), contrasts(*(states or (fold_all(a), fold_all(b)))))
+
+
+def _moved(rows: Sequence[AlignedRow], alone: Iterable[tuple[int, _ReadUnit]]) -> Iterator[tuple[int, int]]:
+    """Yield the rows of equal calls that are alone in each session: the first with the first, and so on."""
+    by_call: dict[Hashable, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+    for number, each in alone:
+        if each.unit.is_call:
+            by_call[each.call][rows[number].verdict == "only b"].append(number)
+    for in_a, in_b in by_call.values():
+        yield from zip(in_a, in_b, strict=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +191,7 @@ def contrasts(a: SessionState, b: SessionState) -> tuple[Contrast, ...]:
 
 def _totals(state: SessionState) -> dict[str, str | int | float | None]:
     life, totals = state.lifecycle, state.totals
-    length_us = life.last_us - life.started_us if life.last_us is not None and life.started_us is not None else None
+    duration_us = life.last_us - life.started_us if life.last_us is not None and life.started_us is not None else None
     return {
         "outcome": life.outcome or life.status,
         "events": totals.events,
@@ -186,7 +201,7 @@ def _totals(state: SessionState) -> dict[str, str | int | float | None]:
         "searches": totals.searches,
         "tokens": state.tokens.total,
         "latency (ms)": round(state.latency.total_ms, 3) if state.latency.events else None,
-        "duration (ms)": None if length_us is None else length_us / 1000,
+        "duration (ms)": None if duration_us is None else duration_us / 1000,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -30,6 +30,14 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundMark:
+    """An event that the page has found."""
+
+    x: float
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
 class Strip:
     """The context of templates/pages/session/_strip.html."""
 
@@ -37,14 +45,19 @@ class Strip:
     columns: tuple[Column, ...]
     window_x: float
     window_width: float  # 0: the timeline shows the whole session
+    found: tuple[FoundMark, ...] = ()
 
 
 def strip(
-    outline: Sequence[OutlineSlot], drawn: Sequence[Event], address_at: Callable[[datetime], str]
+    outline: Sequence[OutlineSlot],
+    drawn: Sequence[Event],
+    address_at: Callable[[datetime], str],
+    found: Iterable[tuple[Event, str]] = (),
 ) -> Strip | None:
     """Return the overview strip of a session; None if its outline has fewer than two slots.
 
-    `drawn` are the events in the timeline. `address_at` returns the URL of the page at a time.
+    `drawn` are the events in the timeline. `address_at` returns the URL of the page at a time. `found` are the events
+    to mark, each with the reason in words.
     """
     if len(outline) < 2:
         return None
@@ -63,6 +76,10 @@ def strip(
         tuple(_column(index, slot, most, address_at) for index, slot in sorted(columns.items())),
         round(window_x, 3),
         round(window_width, 3),
+        tuple(
+            FoundMark(round(scale.x(event.occurred_us), 3), f"{event.occurred_at:%H:%M:%S} UTC: {reason}")
+            for event, reason in found
+        ),
     )
 
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from evdash.eventlog.records import Position
@@ -34,6 +35,7 @@ TOOL_LANES_MAX: Final = 8  # the lane of the other tools included
 _LANE_NAME_CHARS: Final = 20
 _REACH: Final = 1.3  # the largest hit area of a mark, per cent to either side
 _COUNT_ROOM: Final = 1.2  # the least distance to the next mark of the lane for a count, per cent
+NOTHING_FOUND: Final[Mapping[Position, str]] = MappingProxyType({})
 _TOOLTIP_EVENTS_MAX: Final = 12  # the largest number of events in a mark's tooltip
 
 
@@ -77,17 +79,27 @@ class Mark:
     touch_width: float
     y: float
     title: str
+    is_found: bool = False  # an event is among those that the page has found
 
 
-def marks(placed: Sequence[Placed], middle: Mapping[LaneKey, float], scale: Scale, calls: Calls) -> tuple[Mark, ...]:
-    """Return the marks of these events, in their order. `middle` is the vertical centre of each lane."""
+def marks(
+    placed: Sequence[Placed],
+    middle: Mapping[LaneKey, float],
+    scale: Scale,
+    calls: Calls,
+    found: Mapping[Position, str] = NOTHING_FOUND,
+) -> tuple[Mark, ...]:
+    """Return the marks of these events, in their order. `middle` is the vertical centre of each lane.
+
+    `found` has the events that the page has found, each with the reason in words.
+    """
     gathered: dict[tuple[LaneKey, float], list[Placed]] = {}
     for each in placed:
         gathered.setdefault((each.lane, each.x), []).append(each)
     lanes = {lane: sorted(x for its, x in gathered if its == lane) for lane in middle}
     joined = {Position.of(end) for _, end in calls.ended}
     return tuple(
-        _mark(together, middle[lane] - BAR_HEIGHT / 2, lanes[lane], scale, calls, joined)
+        _mark(together, middle[lane] - BAR_HEIGHT / 2, lanes[lane], scale, calls, joined, found)
         for (lane, _), together in gathered.items()
     )
 
@@ -105,6 +117,7 @@ def _mark(
     scale: Scale,
     calls: Calls,
     joined: Set[Position],
+    found: Mapping[Position, str],
 ) -> Mark:
     first, x = together[0], together[0].x
     events = [each.event for each in together]
@@ -130,22 +143,24 @@ def _mark(
         touch_width=round(left_reach + right_reach, 4),
         y=y,
         title=escape_control_chars_text(
-            _tooltip(events[0], calls) if len(events) == 1 else _group_tooltip(events, calls)
+            _tooltip(events[0], calls, found) if len(events) == 1 else _group_tooltip(events, calls, found)
         ),
+        is_found=any(Position.of(event) in found for event in events),
     )
 
 
-def _tooltip(event: Event, calls: Calls) -> str:
+def _tooltip(event: Event, calls: Calls, found: Mapping[Position, str]) -> str:
     head = f"{_clock(event.occurred_at)} {event.type or '(no type)'}"
-    return "\n".join(filter(None, (head, one_line(str(describe_event(event)), 160), calls.note(event))))
+    notes = (calls.note(event), found.get(Position.of(event), ""))
+    return "\n".join(filter(None, (head, one_line(str(describe_event(event)), 160), *notes)))
 
 
-def _group_tooltip(events: Sequence[Event], calls: Calls) -> str:
+def _group_tooltip(events: Sequence[Event], calls: Calls, found: Mapping[Position, str]) -> str:
     lines = [_clock(event.occurred_at) for event in events]
     until = "" if lines[0] == lines[-1] else f" to {lines[-1]}"
     tooltip = [f"{format_count(len(events), 'event')}, {lines[0]}{until}"]
     for event in events[:_TOOLTIP_EVENTS_MAX]:
-        note = calls.note(event)
+        note = ", ".join(filter(None, (calls.note(event), found.get(Position.of(event), ""))))
         tooltip.append(
             one_line(f"{event.type or '(no type)'}: {describe_event(event)}", 100) + (f" ({note})" if note else "")
         )
@@ -281,11 +296,13 @@ def timeline(
     *,
     agent: str = "",
     now: datetime | None = None,
+    found: Mapping[Position, str] = NOTHING_FOUND,
 ) -> Timeline | None:
     """Return the timeline of these events and the calls among them; None without events.
 
     `pages` has for each event the address of the page with its row, "" for the page with the timeline. `agent` is that
     of the session: the events of another agent are those of a sub-agent. `now` is given if the session is running.
+    `found` has the events to mark, each with the reason in words.
     """
     if not events:
         return None
@@ -298,12 +315,13 @@ def timeline(
     xs = places(events, lanes, scale)
     placed = [Placed(*each) for each in zip(events, pages or [""] * len(events), lanes, xs, strict=True)]
     errors = sum(event.is_error for event in events)
+    marked = sum(Position.of(event) in found for event in events)
     drawn_now = _now(now, scale) if now and now_us == scale.end_us else None
     return Timeline(
         height=LANE_HEIGHT * len(middle),
         lanes=tuple(_lane(key, y, other_tools) for key, y in middle.items()),
         other_tools=other_tools,
-        marks=marks(placed, middle, scale, calls),
+        marks=marks(placed, middle, scale, calls, found),
         spans=_spans(dict(zip(map(Position.of, events), xs, strict=True)), calls, own_lanes, middle, scale),
         idle=tuple(_idle(start, end, scale) for start, end in scale.gaps),
         ticks=_ticks(scale, has_now=drawn_now is not None),
@@ -312,7 +330,7 @@ def timeline(
         end=_end(scale),
         scale=" ".join(f"{x}:{moment_us // 1000}" for x, moment_us in scale.corners),
         summary=f"{format_count(len(events), 'event')} from {_second(datetime_from_us(scale.start_us))} to "
-        f"{_second(_end(scale))}, {format_count(errors, 'error')}",
+        f"{_second(_end(scale))}, {format_count(errors, 'error')}{f', {marked:,} marked' if marked else ''}",
     )
 
 

@@ -174,6 +174,16 @@ def data_links(event: Event, event_filter: EventFilter) -> tuple[DataLink, ...]:
     return tuple(links)
 
 
+def value_queries(event: Event, field: Field, event_filter: EventFilter) -> ValueQueries | None:
+    """Return the lists that a field's value leads to, within a filter; None if it cannot be filtered by."""
+    return _queries(event, field.name, field.value, event_filter) if field.is_text else None
+
+
+def field_address(event: Event, index: int) -> str:
+    """Return the address of a field's whole value, as plain text or bytes. Fields are counted from 0."""
+    return with_query(event_address(event.stream, event.entry_id), [("field", str(index))])
+
+
 def whole_value(field: Field) -> tuple[bytes, str]:
     """Return a field's raw value and its content type: plain text (UTF-8) for text, else bytes."""
     return field.raw, "text/plain; charset=utf-8" if field.is_text else "application/octet-stream"
@@ -200,8 +210,8 @@ def _field_view(event: Event, turn: ConversationTurn, field: Field, index: int, 
         kind = "json" if tree else "text"
         shown, is_folded = field.value[:SHOWN_CHARS], len(field.value) > SHOWN_CHARS
         text = shown_text(field.value, kind=text_kind(turn, field), end=SHOWN_CHARS) if tree is None else None
-    queries = None if tree or not field.is_text else _queries(event, field.name, field.value, event_filter)
-    address = with_query(event_address(event.stream, event.entry_id), [("field", str(index))])
+    queries = None if tree else value_queries(event, field, event_filter)
+    address = field_address(event, index)
     return FieldView(
         index, field.name, kind, shown, format_size(len(field.raw)), is_folded, tree, text, address, queries
     )

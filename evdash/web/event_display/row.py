@@ -15,9 +15,11 @@ from evdash.events.conversation import ConversationTurn
 from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.event_types import EventCategory, category_of, describe_event, turn_of, type_of
+from evdash.events.filters.event_filter import EventFilter
 from evdash.events.message_parts import PICTURE_MAX_BYTES, picture_size, picture_type
 from evdash.events.one_line import OneLineText
 from evdash.web.event_display.calls import CallStatus
+from evdash.web.event_display.fields import ValueQueries, field_address, value_queries
 from evdash.web.event_display.gap_row import NO_OWNER, GapRow, ListOwner, gap_row
 from evdash.web.formatting import format_duration, format_size
 from evdash.web.links import element_id, event_address, session_address, user_address
@@ -57,6 +59,7 @@ class Row:
     call_duration: str = ""  # the time from the call to its end; "" if it is not known
     returns: tuple[Row, ...] = ()  # the ends of the calls that the event states, in a conversation: one card
     is_of_card: bool = False  # True: an end within the card of its call
+    other_halves: tuple[OtherHalf, ...] = ()  # ends of its calls, or the calls that it ends, which the page lacks
     shows_whole: bool = False  # True: the text is not folded, for paper
 
     @property
@@ -113,14 +116,37 @@ class Row:
     @property
     def raw_fields(self) -> tuple[RawField, ...]:
         """The entry's first RAW_FIELDS fields in their order, with values cut at RAW_CHARS characters."""
-        fields = self.event.fields
-        shown = [
-            RawField(f.name, f.value[:RAW_CHARS], len(f.value) > RAW_CHARS, format_size(len(f.raw)))
-            for f in fields[:RAW_FIELDS]
-        ]
-        if len(fields) > RAW_FIELDS:
-            shown.append(RawField("", f"and {len(fields) - RAW_FIELDS:,} more fields", False, ""))
-        return tuple(shown)
+        fields, within = self.event.fields, EventFilter().also("session", self.event.session_id)
+        return tuple(
+            RawField(
+                f.name,
+                f.value[:RAW_CHARS],
+                len(f.value) > RAW_CHARS,
+                format_size(len(f.raw)),
+                field_address(self.event, index),
+                None if self.shows_whole else value_queries(self.event, f, within),
+            )
+            for index, f in enumerate(fields[:RAW_FIELDS])
+        )
+
+    @property
+    def more_raw_fields(self) -> int:
+        """The number of fields that `raw_fields` leaves out."""
+        return max(0, len(self.event.fields) - RAW_FIELDS)
+
+
+@dataclass(frozen=True, slots=True)
+class OtherHalf:
+    """A call, or the end of one, whose other half is in the row that names it."""
+
+    event: Event
+    is_call: bool
+    page_address: str  # of the page around the event
+
+    @property
+    def address(self) -> str:
+        """The address of the event."""
+        return event_address(self.event.stream, self.event.entry_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +165,8 @@ class RawField:
     shown: str
     is_cut: bool
     size: str
+    address: str  # of the whole value
+    queries: ValueQueries | None  # within the session, because a pushed row does not know the filter of its list
 
 
 def row_of(event: Event, *, is_duplicate: bool = False) -> Row:

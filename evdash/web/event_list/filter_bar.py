@@ -83,6 +83,7 @@ class FilterBar:
     histogram: HistogramPicture | None = None
     problem: Problem | None = None
     suggestion_address: str = ""  # of the list under the filter that was probably meant
+    row_counts: tuple[BarLink, ...] = ()  # the numbers of rows with which the list can begin
     has_live: bool = False
     streams: tuple[BarLink, ...] = ()  # empty if there is only one
     scope_name: str = ""

@@ -24,6 +24,8 @@ from evdash.web.links import page_address, with_query
 ROWS: Final = 100
 # The limit with `rows=all`, which is for printing. An export is the means for more rows.
 ROWS_AT_MOST: Final = 5_000
+TAIL_ROWS: Final = (ROWS, 500, 1_000)
+"""The numbers of rows with which a live list can begin. A page keeps up to 1,000 (static/live/rows.js)."""
 
 
 class InvalidQuery(ValueError):
@@ -159,8 +161,18 @@ class ListQuery:
     by_problem: str = ""  # why there is no breakdown by it
 
     @classmethod
-    def from_request(cls, request: HttpRequest, scope: Scope = EVERYTHING, *, oldest_first: bool = False) -> Self:
-        """Return the list query of a request. Raise InvalidQuery for an invalid page cursor."""
+    def from_request(
+        cls,
+        request: HttpRequest,
+        scope: Scope = EVERYTHING,
+        *,
+        oldest_first: bool = False,
+        row_counts: Sequence[int] = (ROWS,),
+    ) -> Self:
+        """Return the list query of a request; `row_counts` are those that it can choose, the default first.
+
+        Raise InvalidQuery for an invalid page cursor and for another number of rows.
+        """
         params = request.GET
         by, by_problem = breakdown_key(params.get("by", "").strip())
         return cls(
@@ -168,10 +180,19 @@ class ListQuery:
             ScopedFilter.parse(params, scope),
             PageCursor.parse(params),
             oldest_first=oldest_first,
-            rows=ROWS_AT_MOST if params.get("rows") == "all" else ROWS,
             by=by,
             by_problem=by_problem,
-        )
+        ).with_rows(_row_count(params, row_counts))
+
+    def with_rows(self, rows: int) -> Self:
+        """Return the query with this number of rows. Every URL of the list keeps it, except for ROWS_AT_MOST."""
+        kept = () if rows in (ROWS, ROWS_AT_MOST) else (("rows", str(rows)),)
+        return replace(self, rows=rows, own_parameters=kept)
+
+    @property
+    def shows_all(self) -> bool:
+        """True if the page has up to ROWS_AT_MOST rows with whole texts, for printing."""
+        return self.rows == ROWS_AT_MOST
 
     @property
     def kept(self) -> tuple[tuple[str, str], ...]:
@@ -298,6 +319,18 @@ def entry_cursor_in(params: QueryDict) -> tuple[EntryId | None, EntryId | None]:
     """Return the entry IDs in `before=` and `after=`, at most one of them. Raise InvalidQuery."""
     _before_or_after(params)
     return entry_id_in(params, "before"), entry_id_in(params, "after")
+
+
+def _row_count(params: QueryDict, row_counts: Sequence[int]) -> int:
+    text = params.get("rows", "")
+    if text == "all":
+        return ROWS_AT_MOST
+    if not text:
+        return row_counts[0]
+    by_text = {str(rows): rows for rows in row_counts}
+    if text not in by_text:
+        raise InvalidQuery(f"rows= must be {', '.join(by_text)} or all, not {text[:40]!r}.")
+    return by_text[text]
 
 
 def _before_or_after(params: QueryDict) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from evdash.web.event_display.gap_row import list_owner
 from evdash.web.event_list.breakdown_panel import BreakdownPanel, breakdown_panel
 from evdash.web.event_list.filter_bar import FilterBar, filter_bar, summary_with_alternatives, without_errors_only
 from evdash.web.event_list.jump import Jump, jumps, searched_id
-from evdash.web.event_list.list_query import EVERYTHING, ROWS, ListQuery
+from evdash.web.event_list.list_query import EVERYTHING, ListQuery
 from evdash.web.event_list.pagination import Pager, RowList, pager, row_list, with_infinite_scroll
 from evdash.web.event_list.printing import SHOW_ALL, WHOLE_TEXTS, print_sentence, with_printed_fields
 from evdash.web.links import sandbox_operation_address
@@ -83,9 +83,8 @@ def listing(
     if oldest_first:
         rows_shown = with_infinite_scroll(rows_shown, page, query)
     has_more = page.newer or page.older or page.searched_to
-    shows_all = query.rows != ROWS
     is_whole = False
-    if shows_all:
+    if query.shows_all:
         rows_shown, is_whole = with_printed_fields(rows_shown)
     return Listing(
         bar=replace(bar, has_live=rows_shown.live_query is not None or rows_shown.notify_query is not None),
@@ -94,7 +93,7 @@ def listing(
         page=page,
         is_filtered=bool(chosen.own) or chosen.scope != EVERYTHING,
         is_of_errors=chosen.effective_filter.is_of_errors,
-        all_address=query.url(shows_all=True) if oldest_first and not shows_all and page.events else "",
+        all_address=query.url(shows_all=True) if oldest_first and not query.shows_all and page.events else "",
         all_label=SHOW_ALL if has_more else WHOLE_TEXTS,
         printed=print_sentence(page, query, summary.events, is_whole=is_whole),
         replay_address=sandbox_operation_address("replay", q=chosen.effective_filter.text()),

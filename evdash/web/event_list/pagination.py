@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.records import EventPage, Position
+from evdash.events.entry import EntryId
 from evdash.events.event import Event
 from evdash.events.filters.event_filter import EventFilter
 from evdash.web.clocks import clocks_differ, redis_time
 from evdash.web.event_display.calls import Calls, duration_of, status_of
 from evdash.web.event_display.gap_row import NO_OWNER, GapRow, ListOwner
-from evdash.web.event_display.row import Row, ViewMode, fold_duplicates, rows_of, with_gaps
+from evdash.web.event_display.row import OtherHalf, Row, ViewMode, fold_duplicates, rows_of, with_gaps
 from evdash.web.event_list.list_query import ListQuery
 
 
@@ -95,14 +97,16 @@ def with_infinite_scroll(rows: RowList, page: EventPage, query: ListQuery) -> Ro
     )
 
 
-def with_calls(rows: RowList, calls: Calls) -> RowList:
+def with_calls(rows: RowList, calls: Calls, page_around: Callable[[EntryId], str]) -> RowList:
     """Return the list with the notes on the calls among its rows; of a conversation, with each call as one card.
 
-    A card has the ends of its calls that are among the rows. Rows from live push lack notes, and returns among them
-    are rows of their own, until the page refreshes (static/refresh.js), because a row does not know the others.
+    A card has the ends of its calls that are among the rows. If only one half of a call is among them, its row names
+    the other half; `page_around` returns the address of the page around an event. Rows from live push lack notes, and
+    returns among them are rows of their own, until the page refreshes (static/refresh.js), because a row does not know
+    the others.
     """
     noted = {Position.of(row.event): replace(row, call_note=calls.note(row.event)) for row in rows.rows}
-    in_cards = _join(noted, calls) if rows.view == "conversation" else frozenset()
+    in_cards = _join(noted, calls, page_around) if rows.view == "conversation" else frozenset()
     items = tuple(
         noted[Position.of(item.event)] if isinstance(item, Row) else item
         for item in rows.items
@@ -111,8 +115,8 @@ def with_calls(rows: RowList, calls: Calls) -> RowList:
     return replace(rows, rows=tuple(noted.values()), items=items)
 
 
-def _join(rows: dict[Position, Row], calls: Calls) -> frozenset[Position]:
-    """Write status, duration and returns into the rows of calls. Return the positions of these returns."""
+def _join(rows: dict[Position, Row], calls: Calls, page_around: Callable[[EntryId], str]) -> frozenset[Position]:
+    """Write status, duration, returns and other halves into the rows. Return the positions of these returns."""
     ends = calls.ends()
     several = Counter(Position.of(end) for each in ends.values() for end in each)
     in_cards = set[Position]()
@@ -134,6 +138,12 @@ def _join(rows: dict[Position, Row], calls: Calls) -> frozenset[Position]:
                     )
                 rows[position] = replace(rows[position], returns=(*rows[position].returns, back))
                 in_cards.add(place)
+    for call, end in calls.ended:
+        for event, other in ((call, end), (end, call)):
+            position = Position.of(event)
+            if position in rows and Position.of(other) not in rows:
+                half = OtherHalf(other, other is call, page_around(other.entry_id))
+                rows[position] = replace(rows[position], other_halves=(*rows[position].other_halves, half))
     return frozenset(in_cards)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from evdash.eventlog.records import Count, EventPage
 from evdash.events.one_line import LINE_CHARS
 from evdash.web.event_display.row import RAW_CHARS, RAW_FIELDS, PrintedField, Row, ViewMode
-from evdash.web.event_list.list_query import ROWS, ROWS_AT_MOST, ListQuery
+from evdash.web.event_list.list_query import ROWS_AT_MOST, ListQuery
 from evdash.web.event_list.pagination import RowList
 from evdash.web.text_display.shown_text import TURN
 
@@ -68,7 +68,7 @@ def print_sentence(page: EventPage, query: ListQuery, total: Count, *, is_whole:
         which = f"{shown:,} of {total} {noun}"
     if is_whole:
         return f"{which}, with whole texts." if is_all else f"{which}, with whole texts. The export has all."
-    if query.rows != ROWS:
+    if query.shows_all:
         return f"{which}; texts after the first {PRINTED_CHARS // 1_000_000} million characters are cut. {_EXPORT}"
     if not query.oldest_first or total.value > ROWS_AT_MOST:
         return f"{which}; {_CUT[query.view]}. {_EXPORT}"

@@ -303,3 +303,27 @@ def test_sentences_among_arguments_are_wording_and_code_is_not() -> None:
     assert verdicts(alignment) == ["wording", "differs"]
     assert that_matter(alignment) == [1]
     assert [each.kind for each in differences(alignment.rows[0].a, alignment.rows[0].b)] == ["wording"]
+
+
+def test_a_call_at_another_position_names_its_counterpart() -> None:
+    a = Recorder().call("pay", '{"n": 1}', "p").call("find", '{"n": 2}', "f").call("look", "{}", "l")
+    b = Recorder().call("find", '{"n": 2}', "f").call("look", "{}", "l").call("pay", '{"n": 1}', "p")
+    rows = align(a.events, b.events).rows
+    assert [(row.verdict, row.moved_to) for row in rows] == [
+        ("only a", 3),
+        ("same", None),
+        ("same", None),
+        ("only b", 0),
+    ]
+    other = Recorder().call("find", '{"n": 2}', "f").call("look", "{}", "l").call("pay", '{"n": 9}', "p")
+    assert all(row.moved_to is None for row in align(a.events, other.events).rows)
+
+
+@settings(max_examples=50)
+@given(sessions(), sessions())
+def test_moved_calls_name_each_other(a: list[Event], b: list[Event]) -> None:
+    rows = align(a, b).rows
+    for number, row in enumerate(rows):
+        if row.moved_to is not None:
+            assert rows[row.moved_to].moved_to == number
+            assert {row.verdict, rows[row.moved_to].verdict} == {"only a", "only b"}

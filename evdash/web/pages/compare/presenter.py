@@ -249,6 +249,8 @@ class RowView:
     more_fields: int
     is_first_difference: bool
     is_gone: bool
+    moved_to: int | None = None  # the number of the row, from 1, with the equal call of the other session
+    moved_address: str = ""  # of that row
 
     @property
     def says_it_below(self) -> bool:
@@ -345,12 +347,10 @@ def comparison_view(reader: Reader, compared: SessionComparison, query: CompareQ
         tools=_tool_sequence(page),
         first=None
         if first is None
-        else FirstDifference(
-            _row(compared, first, events, _FIELDS_SHOWN_ON_TOP), _title(rows[first]), page.address(first)
-        ),
+        else FirstDifference(_row(page, first, events, _FIELDS_SHOWN_ON_TOP), _title(rows[first]), page.address(first)),
         has_other_differences=verdicts["same"] < len(rows),
         marks=tuple(TextMark(*mark, verdicts[verdict]) for verdict, mark in _MARKS.items()),
-        parts=tuple(_part(compared, stretch, events, query) for stretch in shown),
+        parts=tuple(_part(page, stretch, events) for stretch in shown),
         swapped=query.swapped,
         unfolded=query.url(start, is_unfolded=not query.is_unfolded)
         if any(stretch.is_folded for stretch in short)
@@ -390,7 +390,7 @@ def _tool_sequence(page: _PageOfRows) -> ToolSequence:
             ChipPair(
                 _chip(compared.rows[number].a),
                 _chip(compared.rows[number].b),
-                TextMark(*_MARKS[compared.rows[number].verdict]),
+                _mark(compared.rows[number]),
                 number == first,
                 page.address(number),
             )
@@ -399,6 +399,11 @@ def _tool_sequence(page: _PageOfRows) -> ToolSequence:
         earlier=start,
         later=len(calls) - start - len(shown),
     )
+
+
+def _mark(row: ComparedRow) -> TextMark:
+    sign, words, name = _MARKS[row.verdict]
+    return TextMark(sign, words if row.moved_to is None else f"moved, {words} here", name)
 
 
 def _chip(unit: ComparedUnit | None) -> ToolChip | None:
@@ -421,7 +426,7 @@ def _title(row: ComparedRow) -> str:
     tool = unit.tool if unit else ""
     if row.verdict in ("only a", "only b"):
         nouns = ["call" if row.is_call else _NOUNS[row.kinds[0]]]
-        where = f" only in {row.verdict[-1].upper()}"
+        where = f" only in {row.verdict[-1].upper()}" if row.moved_to is None else " at another position"
     else:
         nouns, where = [_NOUNS[kind] for kind in row.kinds if kind in MATTERS], ""
     return f"{tool}: {', '.join(nouns)}{where}" if tool else f"{', '.join(nouns).capitalize()}{where}"
@@ -481,24 +486,24 @@ def _positions(row: ComparedRow) -> Iterator[Position]:
             yield from unit.positions[: _ENDS_SHOWN + 1]
 
 
-def _part(
-    compared: SessionComparison, stretch: Stretch, events: Mapping[Position, Event], query: CompareQuery
-) -> ComparedPart:
+def _part(page: _PageOfRows, stretch: Stretch, events: Mapping[Position, Event]) -> ComparedPart:
+    compared = page.compared
     numbers = range(stretch.start, stretch.end) if stretch.opens else range(0)
     equal = sum(row.verdict == "same" for row in compared.rows[stretch.start : stretch.end])
     reworded = stretch.rows - equal
     words = (format_count(equal, "equal row") if equal else "", f"{reworded:,} with other wording" if reworded else "")
     return ComparedPart(
-        rows=tuple(_row(compared, number, events) for number in numbers),
+        rows=tuple(_row(page, number, events) for number in numbers),
         is_folded=stretch.is_folded,
         words=", ".join(filter(None, words)),
-        address=query.url(stretch.start, is_unfolded=True),
+        address=page.query.url(stretch.start, is_unfolded=True),
     )
 
 
 def _row(
-    compared: SessionComparison, number: int, events: Mapping[Position, Event], fields_shown: int = _FIELDS_SHOWN
+    page: _PageOfRows, number: int, events: Mapping[Position, Event], fields_shown: int = _FIELDS_SHOWN
 ) -> RowView:
+    compared = page.compared
     row = compared.rows[number]
     units = _unit(row.a, events), _unit(row.b, events)
     a, b = _side(compared.a, row.a, units[0]), _side(compared.b, row.b, units[1])
@@ -507,13 +512,15 @@ def _row(
         fields = tuple(_field(each, a, b) for each in differences(units[0], units[1]))
     return RowView(
         number=number + 1,
-        mark=TextMark(*_MARKS[row.verdict]),
+        mark=_mark(row),
         a=a,
         b=b,
         fields=fields[:fields_shown],
         more_fields=max(0, len(fields) - fields_shown),
         is_first_difference=number == compared.first_difference,
         is_gone=bool((row.a and not a) or (row.b and not b)),
+        moved_to=None if row.moved_to is None else row.moved_to + 1,
+        moved_address="" if row.moved_to is None else page.address(row.moved_to),
     )
 
 

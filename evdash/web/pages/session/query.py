@@ -21,7 +21,7 @@ from evdash.events.summaries import SessionSummary
 from evdash.events.text import one_line
 from evdash.web.control_characters import escape_control_chars_text
 from evdash.web.event_display.row import ViewMode
-from evdash.web.event_list.list_query import ROWS, InvalidQuery, ListQuery, Scope, ScopedFilter, entry_id_in
+from evdash.web.event_list.list_query import InvalidQuery, ListQuery, Scope, ScopedFilter, entry_id_in
 from evdash.web.event_list.listing import Listing
 from evdash.web.links import query_string, with_query
 
@@ -100,7 +100,7 @@ class SessionPageQuery:
 
     def in_view(self, view: ViewMode) -> str:
         """Return the URL of the same part of the page in another view mode."""
-        rows = [("rows", "all")] if self.list.rows != ROWS else []
+        rows = [("rows", "all")] if self.list.shows_all else []
         kept = replace(self, list=replace(self.list, view=view)).kept
         return with_query("", [*self.list.cursor.pairs, *rows, *kept])
 

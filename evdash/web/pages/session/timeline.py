@@ -128,16 +128,23 @@ class TimelinePanel:
 
 
 def timeline_panel(
-    reader: Reader, summary: SessionSummary, shown: Listing, query: SessionPageQuery, *, lists_all: bool
+    reader: Reader,
+    summary: SessionSummary,
+    shown: Listing,
+    query: SessionPageQuery,
+    *,
+    lists_all: bool,
+    traced: Sequence[Event] = (),
 ) -> TimelinePanel:
     """Return the timeline around the query's position, else around the listed events.
 
-    `lists_all`: the list has every event of the session.
+    `lists_all`: the list has every event of the session. `traced`: the events with the query's traced value.
     """
     events_page = shown.page if lists_all else _around(reader, summary, shown, query.list.cursor.at)
     drawn = without_duplicates(events_page)
     calls = match_calls_in_view(reader, summary, events_page)
-    whole = strip(reader.session_outline(summary), drawn, query.search_time)
+    reason = escape_control_chars_text(one_line(f"contains {query.trace}", 80))
+    whole = strip(reader.session_outline(summary), drawn, query.search_time, [(event, reason) for event in traced])
     is_to_end = events_page.newer is None
     picture = timeline(
         drawn,
@@ -145,6 +152,7 @@ def timeline_panel(
         _addresses(drawn, shown, query),
         agent=summary.agent.text,
         now=_producers_now(summary, reader.now) if is_to_end else None,
+        found={Position.of(event): reason for event in traced},
     )
     notes = _notes(drawn, calls, summary, len(events_page.duplicates), has_strip=whole is not None)
     others = picture.other_tools if picture else ()

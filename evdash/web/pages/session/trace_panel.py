@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from evdash.eventlog.reader import Reader
 from evdash.eventlog.session_queries import EVENTS_TRACED, OCCURRENCES_MAX, value_trace
+from evdash.events.event import Event
 from evdash.events.event_types import EventCategory, category_of
 from evdash.events.session.value_trace import Occurrence, TracedValue, author_of
 from evdash.events.summaries import SessionSummary
@@ -37,6 +38,12 @@ class TracePanel:
     count: str
     notes: tuple[str, ...]  # limits of the search
     close: str  # the address without the panel
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """The events with the value, in their order."""
+        rows = (self.first, *self.others) if self.first else ()
+        return tuple(row.occurrence.event for row in rows)
 
 
 def trace_panel(reader: Reader, facts: SessionSummary, query: SessionPageQuery) -> TracePanel | None:

@@ -60,7 +60,8 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary, query: Se
         and not (shown.page.older or shown.page.newer or shown.page.searched_to)
         and len(shown.page.events) <= DRAWN_MAX
     )
-    drawn = timeline_panel(reader, facts, shown, query, lists_all=lists_all)
+    trace = trace_panel(reader, facts, query)
+    drawn = timeline_panel(reader, facts, shown, query, lists_all=lists_all, traced=trace.events if trace else ())
     calls = drawn.calls
     if is_filtered and facts.events > DRAWN_MAX:  # listed calls may be far from the timeline
         calls = calls_in_filtered(reader, facts, shown.page.events, drawn.calls)
@@ -72,12 +73,12 @@ def _page(request: HttpRequest, reader: Reader, facts: SessionSummary, query: Se
         "completeness": _completeness(reader, facts),
         "hand_over": export_links(facts.session_id),
         "notes": None if sandbox_request(request) else notes_section(Subject(facts.session_id), request.user),
-        "listing": replace(shown, list=with_calls(shown.list, calls)),
+        "listing": replace(shown, list=with_calls(shown.list, calls, query.around)),
         "picture": drawn,
         "query": query,
         "toolbar": toolbar(query, shown),
         "comparable": suggest_comparisons(reader, facts),
-        "trace": trace_panel(reader, facts, query),
+        "trace": trace,
     }
     return page(
         request,
