@@ -29,6 +29,7 @@ from evdash.web.pages.streams.operations import NOT_ALLOWED
 from tests.builders import STREAM, entry
 from tests.web.conftest import Index, Write
 from tests.web.parsed_page import Page, parse_page
+from tests.web.test_streams import shown_id
 
 pytestmark = pytest.mark.django_db(transaction=True)  # operations write the audit log in transactions of their own
 
@@ -115,7 +116,9 @@ def test_a_stuck_group_is_repaired_end_to_end(operator: Client, valkey: redis.Re
     assert sorted(owners(valkey)) == [12, 13, 14, 15]
 
     parked = parse_page(operator.get(f"/streams/{STREAM}/parked/"))
-    assert parked.cells("table.pending", "Entry", "Reason") == [(*ids(11), "Parked by an operator: it stops us all")]
+    assert parked.cells("table.pending", "Entry", "Reason") == [
+        (shown_id(START_MS + 11), "Parked by an operator: it stops us all")
+    ]
     assert parse_page(operator.get(address("redeliver", all=1))).buttons[0] == "Redeliver 1 entry"
     done(operator, address("redeliver", all=1), "mended")
     assert parked_count(valkey, STREAM) == 0
@@ -145,7 +148,7 @@ def test_a_preview_changes_nothing_and_shows_the_events(operator: Client, valkey
     [sentence] = page.texts(".would .sentence")
     assert "4 pending entries (a: 4)" in sentence
     assert page.cells("table.pending", "Entry", "Event", "Consumer") == [
-        (f"{START_MS + number}-0", f"message.added user: words {number}", "a") for number in range(10, 14)
+        (shown_id(START_MS + number), f"message.added user: words {number}", "a") for number in range(10, 14)
     ]
     assert page.has(".is-dangerous .do")
     assert page.buttons[0] == "Acknowledge 4 entries"

@@ -167,9 +167,13 @@ class GroupView:
         """The part of the delivered entries that is completely acknowledged, in words."""
         if self.info is None or self.info.watermark == EntryId.MIN:
             return "none"
-        if self.info.oldest_pending and self.info.oldest_pending <= self.info.last_delivered:
-            return f"before {self.info.oldest_pending} (oldest pending)"
-        return "equals last delivered"
+        return "before oldest pending" if self.uncommitted else "equals last delivered"
+
+    @property
+    def uncommitted(self) -> EntryId | None:
+        """The oldest entry that is delivered and not acknowledged; None if there is none."""
+        oldest = self.info.oldest_pending if self.info else None
+        return oldest if self.info and oldest and oldest <= self.info.last_delivered else None
 
     def operation(self, kind: str, **arguments: str) -> str:
         """Return the address of the page that previews and runs an operation on this group."""
