@@ -108,6 +108,9 @@ def _describe_record(logger: WrappedLogger, method: str, fields: EventDict) -> E
         **fields,
         "logger": record.name,
     }
+    # The ID that the error page of the request shows (web/error_pages.py).
+    if error_id := getattr(getattr(record, "request", None), "error_id", ""):
+        described["error_id"] = error_id
     return described | {"exc_info": exception} if exception else described
 
 

@@ -356,7 +356,7 @@ def test_every_field_is_documented() -> None:
     used = {keyword.arg for _, call in calls() for keyword in call.keywords if keyword.arg} - {"exc_info"}
 
     assert used - documented == set()
-    assert documented - used == {"timestamp", "level", "event", "logger", "exception", "status_code"}
+    assert documented - used == {"timestamp", "level", "event", "logger", "exception", "status_code", "error_id"}
 
 
 def test_documented_events_are_logged() -> None:

@@ -21,7 +21,6 @@ from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.base import BaseHandler
 from django.db.backends.signals import connection_created
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.template.loader import render_to_string
 from django.urls import set_script_prefix
 from django.utils.http import escape_leading_slashes
 
@@ -30,6 +29,7 @@ from evdash.eventlog.current_reader import tail_of_process
 from evdash.serving.abandonment import Abandoned, Abandonment
 from evdash.serving.slots import Busy, Slots
 from evdash.web.downloads import Download
+from evdash.web.error_pages import plain_page
 
 WAIT_MAX_S: Final = 4.0
 """Seconds that a request waits for a thread before it is refused."""
@@ -206,13 +206,8 @@ def busy_answer(busy: Busy, scope: Scope) -> HttpResponse:
         is_get = scope["method"] == "GET"
         query = scope["query_string"].decode("latin-1")
         again = escape_leading_slashes(quote(scope["path"])) + (f"?{query}" if query else "")
-        context = {
-            "title": "evdash is busy",
-            "sentence": str(busy),
-            "outcome": "" if is_get else "Nothing was changed.",
-            "again": again if is_get else "",
-        }
-        response = HttpResponse(render_to_string("503.html", context), status=503)
+        sentence = str(busy) if is_get else f"{busy} Nothing was changed."
+        response = plain_page("evdash is busy", sentence, status=503, again=again if is_get else "")
     else:
         response = HttpResponse(f"evdash is busy. {busy}\n", status=503, content_type="text/plain; charset=utf-8")
     response["Retry-After"] = str(RETRY_AFTER_S)

@@ -1,12 +1,14 @@
-"""Shared error pages: invalid query (400), not found (404), server error (500) and SQL unavailable (503)."""
+"""Shared error pages: invalid query (400), expired form (403), not found (404), server error (500), no SQL (503)."""
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Concatenate, Final, Literal, ParamSpec, cast
 
+import structlog
 from django.core.exceptions import DisallowedRedirect
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -21,6 +23,8 @@ from evdash.web.event_list.list_query import InvalidQuery
 from evdash.web.links import filtered_address, page_address
 from evdash.web.page import page
 from evdash.web.url_prefix import without_prefix
+
+logger = structlog.stdlib.get_logger(__name__)
 
 # Seconds until a not-found page reloads itself: the first event of the session or user may arrive at any moment.
 _LOOK_AGAIN_S: Final = 5
@@ -37,7 +41,8 @@ def handles_invalid_query(view: View[Params]) -> View[Params]:
         try:
             return view(request, *args, **kwargs)
         except InvalidQuery as error:
-            return message_page(request, "Invalid address", str(error), status=400)
+            beginning = page_address(request)
+            return message_page(request, "Invalid address", str(error), status=400, beginning=beginning)
 
     return cast(View[Params], answer)
 
@@ -87,18 +92,20 @@ def message_page(
     coverage: Coverage | None = None,
     subject: str = "",
     search_on: str = "",
+    beginning: str = "",
     look_again_s: int = 0,
     command: str = "",
 ) -> HttpResponse:
-    """Return a page with one sentence and links. `subject` is the requested ID, `command` a remedy to run.
+    """Return a page with one sentence and links.
 
-    With `look_again_s` the page reloads itself after that many seconds. It reloads as a whole, because the page that
+    `subject` is the requested ID, `command` a remedy to run, `beginning` the address of the first page of a list. With
+    `look_again_s` the page reloads itself after that many seconds. It reloads as a whole, because the page that
     replaces it has another heading.
     """
     context = {
         "sentence": sentence,
         "subject": subject,
-        "beginning": page_address(request) if status == 400 else "",
+        "beginning": beginning,
         "search_on": search_on,
         "look_again_s": look_again_s,
         "command": command,
@@ -109,7 +116,7 @@ def message_page(
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return the response to an unknown address: Django's handler404. Signed-in people get the rail and the search."""
     if not request.user.is_authenticated:
-        return HttpResponse(render_to_string("404.html"), status=404)
+        return plain_page("Page not found", "Check the address, or open Overview.", status=404)
     sentence = "No page has this address. Search for an ID or a text, or open a page of the rail."
     return _outside_page(request, "Page not found", sentence, status=404, subject=request.path)
 
@@ -120,7 +127,7 @@ def access_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     title = "Operator role required" if is_role else "Access denied"
     sentence = str(exception) if is_role else "You do not have access to this page."
     if not request.user.is_authenticated:
-        return HttpResponse(render_to_string("403.html", {"title": title, "sentence": sentence}), status=403)
+        return plain_page(title, sentence, status=403)
     command = exception.command if isinstance(exception, OperatorRoleRequired) else ""
     return _outside_page(request, title, sentence, status=403, command=command)
 
@@ -132,39 +139,72 @@ def _outside_page(request: HttpRequest, title: str, sentence: str, **options: An
         return message_page(request, title, sentence, **options)
 
 
+def _error_page(request: HttpRequest, title: str, sentence: str, *, status: int) -> HttpResponse:
+    """Return the page of a message with the rail and the search, or the plain page.
+
+    People who are not signed in get the plain page. So does everybody if the rail fails, too: the request may not have
+    reached the middleware that it needs.
+    """
+    try:
+        if request.user.is_authenticated:
+            return _outside_page(request, title, sentence, status=status)
+    except Exception as error:
+        logger.warning("error page without rail", exc_info=error)
+    return plain_page(title, sentence, status=status)
+
+
+def plain_page(title: str, sentence: str, *, status: int, again: str = "") -> HttpResponse:
+    """Return a page without the rail. It needs neither SQL nor Redis. `again` is the address to try again."""
+    context = {"title": title, "sentence": sentence, "again": again}
+    response = HttpResponse(render_to_string("plain_message.html", context), status=status)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def form_expired(request: HttpRequest, reason: str) -> HttpResponse:
+    """Return the response to a form without a valid CSRF token: Django's CSRF_FAILURE_VIEW. The log has the reason."""
+    sentence = "The form has expired. Reload the page and submit it again."
+    return _error_page(request, "Form expired", sentence, status=403)
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return the response to a request that Django refuses: its handler400. The log has Django's message."""
     if isinstance(exception, DisallowedRedirect):
         sentence = f"The address of the result has more than {MAX_URL_REDIRECT_LENGTH:,} characters. Shorten the text."
     else:
-        sentence = "The request is not valid."
-    return HttpResponse(render_to_string("400.html", {"sentence": sentence}), status=400)
+        sentence = f"The request is not valid. {_logged_as(request)}"
+    return _error_page(request, "Invalid request", sentence, status=400)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Return the response to an exception in a view: Django's handler500.
 
     The status is 503, with a sentence, for OperationalError and InterfaceError, which mean that SQL is unusable. Any
-    other exception results in the fault page with status 500.
+    other exception results in the fault page with status 500. After an error of SQL the page is plain, because the rail
+    reads SQL, too.
     """
     error = sys.exc_info()[1]
     if not isinstance(error, OperationalError | InterfaceError):
-        return HttpResponse(render_to_string("500.html"), status=500)
+        answer = plain_page if isinstance(error, DatabaseError) else partial(_error_page, request)
+        sentence = f"evdash could not show this page. {_logged_as(request)} No event was changed."
+        return answer("Internal error", sentence, status=500)
     from evdash.metrics import SQL_DEADLINE_HITS  # imported here because commands import the URL configuration, too
 
     SQL_DEADLINE_HITS.inc()
     # The connection may fail after the server's commit and before its confirmation, so a write may have succeeded.
     is_read = request.method in ("GET", "HEAD")
-    context = {
-        "title": "Database unavailable",
-        "sentence": f"{database_problem(error)} Try again in a few seconds.",
-        "outcome": "" if is_read else "The change may have been saved. Check before you repeat it.",
-        "again": request.get_full_path() if is_read else "",
-    }
-    response = HttpResponse(render_to_string("503.html", context), status=503)
+    outcome = "" if is_read else "The change may have been saved. Check before you repeat it. "
+    sentence = f"{database_problem(error)} Try again in a few seconds. {outcome}{_logged_as(request)}"
+    again = request.get_full_path() if is_read else ""
+    response = plain_page("Database unavailable", sentence, status=503, again=again)
     response["Retry-After"] = "3"
-    response["Cache-Control"] = "no-store"
     return response
+
+
+def _logged_as(request: HttpRequest) -> str:
+    """Return the sentence with a new ID, which Django's record of the error then has, too (evdash/logs.py)."""
+    request.error_id = secrets.token_hex(4)  # type: ignore[attr-defined]
+    return f"The server log has the cause under ID {request.error_id}."  # type: ignore[attr-defined]
 
 
 def database_problem(error: DatabaseError | InterfaceError) -> str:

@@ -17,12 +17,12 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse, parse_cookie
 from django.http.multipartparser import MultiPartParserError
-from django.template.loader import render_to_string
 
 from evdash.audit_log.audit_log import REASON_MAX_CHARS
 from evdash.notes.writing import TEXT_CHARS
 from evdash.saved_views.models import NAME_MAX_CHARS, QUERY_MAX_CHARS
 from evdash.web.control_characters import escape_control_chars_text
+from evdash.web.error_pages import plain_page
 
 PARAMETER_MAX_CHARS: Final = 8_000
 FIELD_MAX_CHARS: Final = 40_000
@@ -121,7 +121,7 @@ def _inputs(request: HttpRequest) -> Iterator[Input]:
 def _refusal(request: HttpRequest, problem: str) -> HttpResponse:
     """Return the response: a page for a browser, a line of text for a program."""
     if "text/html" in request.headers.get("Accept", ""):
-        response = HttpResponse(render_to_string("400.html", {"sentence": problem}), status=400)
+        response = plain_page("Invalid request", problem, status=400)
     else:
         response = HttpResponse(f"{problem}\n", status=400, content_type="text/plain; charset=utf-8")
     response["Cache-Control"] = "no-store"

@@ -56,10 +56,15 @@ def test_a_stuck_group_is_repaired_by_clicking(page: Page, billing: str, client:
     page.get_by_role("link", name="Streams", exact=True).click()
     page.get_by_role("link", name="billing", exact=True).click()
     dead = page.get_by_role("row").filter(has_text="billing-dead").first
+    dead.get_by_role("link", name="5", exact=True).click()
 
-    dead.get_by_role("link", name="Claim entries…").click()
-    expect(page.get_by_label("To consumer")).to_have_value("billing-alive")
-    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_role("button", name="Claim…")).to_be_hidden()
+    page.get_by_label("Select all 5").check()
+    expect(page.get_by_role("button", name="Claim…")).to_be_visible()
+    page.get_by_label("Select all 5").uncheck()
+    page.get_by_role("link", name="Claim…").click()
+    expect(page.get_by_text("for billing-alive and raises")).to_be_visible()
+    expect(page.get_by_role("row", name="billing-dead 5 → 0")).to_be_visible()
     expect(page.get_by_text("Claims 5 pending entries (billing-dead: 5)")).to_be_visible()
     expect(page.get_by_text("user: bill 0")).to_be_visible()
     give_reason(page, "the host of billing-dead is gone", "Claim 5 entries")

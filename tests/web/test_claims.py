@@ -112,6 +112,26 @@ def test_a_claim_does_not_make_its_target_look_alive(operator: Client, valkey: r
     assert parse_page(operator.get(GROUP_PAGE)).has(".stuck")
 
 
+def test_a_claim_is_offered_once_and_opens_its_preview(
+    operator: Client, valkey: redis.Redis, settings: Settings
+) -> None:
+    def offers() -> list[str]:
+        page = parse_page(operator.get(GROUP_PAGE))
+        places = {"notice": ".stuck a.button", "actions": ".actions-menu a", "consumers": ".consumers .does a"}
+        return [place for place, links in places.items() for text in page.texts(links) if "Claim" in text]
+
+    assert offers() == ["actions"]
+    done(operator, CLAIM)  # alive has the entries and never reads, dead-2 reads
+    assert offers() == ["notice"]
+    notice = parse_page(operator.get(GROUP_PAGE)).links["Claim idle entries…"]
+    page = parse_page(operator.get(notice))
+    assert page.values("value", "[name=to_consumer]") == ["dead-2"]
+    assert page.values("value", "[name=idle_over]") == ["1m"]
+    assert page.has("#would")
+    die(settings)
+    assert offers() == ["actions"]  # nobody can take them
+
+
 def test_a_read_after_the_claim_counts_again(operator: Client, valkey: redis.Redis) -> None:
     done(operator, CLAIM)
     ConsumerClaim.objects.update(claimed_at=timezone.now() - timedelta(seconds=1))

@@ -43,6 +43,11 @@ def deliver(valkey: redis.Redis, consumer: str, count: int) -> None:
     valkey.execute_command("XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count, "STREAMS", STREAM, ">")
 
 
+def shown_id(ms: int) -> str:
+    """An entry ID as the pages show it: its time first."""
+    return f"{datetime.fromtimestamp(ms // 1000, UTC):%Y-%m-%d %H:%M:%S} {ms}-0"
+
+
 def be_idle(valkey: redis.Redis, consumer: str, idle_ms: int, deliveries: int, *numbers: int) -> None:
     ids = [f"{START_MS + number}-0" for number in numbers]
     tail = ("IDLE", idle_ms, "RETRYCOUNT", deliveries, "JUSTID")
@@ -135,8 +140,8 @@ def test_gaps_that_came_about_alike_stand_in_one_line(stuck: Client, valkey: red
         projection.record_parked(STREAM, EntryId(START_MS + number, 0), "ValueError: 12,50")
     for address in ("/streams/", GROUP_PAGE):
         assert parse_page(stuck.get(address)).cells("table.gaps", "Entries", "Cause", "From", "To") == [
-            ("3", f"{Gap.Kind.PARKED.label} “ ValueError: 12,50 ”", f"{START_MS + 13}-0", f"{START_MS + 15}-0"),
-            ("2", Gap.Kind.REMOVED.label, f"{START_MS + 10}-0", f"{START_MS + 11}-0"),
+            ("3", f"{Gap.Kind.PARKED.label} “ ValueError: 12,50 ”", shown_id(START_MS + 13), shown_id(START_MS + 15)),
+            ("2", Gap.Kind.REMOVED.label, shown_id(START_MS + 10), shown_id(START_MS + 11)),
         ]
 
 
@@ -144,7 +149,8 @@ def test_gaps_are_counted_to_the_last_and_only_what_belongs_together_is_one_row(
     projection = AuditProjection(GROUP)
     for number in range(60):
         projection.record_missing(STREAM, EntryId(100 * number + 1, 0), EntryId(100 * number + 50, 0), 10)
-    rows = [("10", Gap.Kind.REMOVED.label, f"{100 * n + 1}-0", f"{100 * n + 50}-0") for n in reversed(range(60))]
+    ends = [(shown_id(100 * n + 1), shown_id(100 * n + 50)) for n in reversed(range(60))]
+    rows = [("10", Gap.Kind.REMOVED.label, *each) for each in ends]
     for address, listed, more in (
         ("/streams/", 5, "and 55 more on the group page"),
         (GROUP_PAGE, 50, "and 10 older gaps"),
@@ -171,7 +177,12 @@ def test_a_group_lists_its_consumers_and_what_is_pending_with_the_events(stuck: 
     assert page.texts("main h2")[0] == "Projection: event log, sessions, users, counts"
     assert page.cells("table.consumers", "Consumer", "Pending") == [("a", "4"), ("b", "2"), ("c", "0")]
     assert page.cells("table.pending", "Entry", "Event", "Consumer", "Deliveries") == [
-        (f"{START_MS + n}-0", f"message.added user: words {n}", "a" if n < 14 else "b", "7" if n < 12 else "1")
+        (
+            shown_id(START_MS + n),
+            f"message.added user: words {n}",
+            "a" if n < 14 else "b",
+            "7" if n < 12 else "1",
+        )
         for n in range(10, 16)
     ]
     assert [row["Idle"] for row in page.table("table.pending")[:2]] == ["2 h", "2 h"]
@@ -180,7 +191,7 @@ def test_a_group_lists_its_consumers_and_what_is_pending_with_the_events(stuck: 
     assert page.facts == page.facts | {
         "Lag": "0",
         "Pending": "6",
-        "Watermark": f"before {START_MS + 10}-0 (oldest pending)",
+        "Watermark": f"before oldest pending {shown_id(START_MS + 10)}",
         "Applied in total": "10",
     }
     assert page.texts(".ages") == ["Delivered once: 4, 5 times or more: 2. Longest idle: 2 h."]
@@ -260,7 +271,7 @@ def test_parked_entries_are_listed_with_the_reason(stuck: Client, valkey: redis.
     assert page.links["1 entry"] == address
     assert parse_page(stuck.get(address)).table("table.pending") == [
         {
-            "Entry": f"{START_MS + 12}-0",
+            "Entry": shown_id(START_MS + 12),
             "Event": "message.added user: words 12",
             "Reason": "ValueError: 12,50 is no number",
             "Group": GROUP,

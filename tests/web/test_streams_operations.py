@@ -29,6 +29,7 @@ from evdash.web.pages.streams.operations import NOT_ALLOWED
 from tests.builders import STREAM, entry
 from tests.web.conftest import Index, Write
 from tests.web.parsed_page import Page, parse_page
+from tests.web.test_streams import shown_id
 
 pytestmark = pytest.mark.django_db(transaction=True)  # operations write the audit log in transactions of their own
 
@@ -80,8 +81,14 @@ def done(browser: Client, where: str, reason: str = "host a is gone", **fields: 
 
 def changes(page: Page) -> dict[str, tuple[str, str]]:
     """The values that the operation of an audit log entry changed, before and after."""
-    rows = page.cells("table.before-after", "", "Before", "After")
-    return {name: (before, after) for name, before, after in rows if before != after}
+    rows = page.cells("table.before-after", "", "Before", "After") if page.has("table.before-after") else []
+    return bars(page) | {name: (before, after) for name, before, after in rows if before != after}
+
+
+def bars(page: Page) -> dict[str, tuple[str, str]]:
+    """The consumers in the diagram of pending entries, before and after."""
+    rows = page.cells(".pending-bars table", "Consumer", "Before → after") if page.has(".pending-bars") else []
+    return {f"pending for {name}": (numbers.split(" → ")[0], numbers.split(" → ")[1]) for name, numbers in rows}
 
 
 def group(valkey: redis.Redis, name: str = GROUP) -> GroupInfo | None:
@@ -115,7 +122,9 @@ def test_a_stuck_group_is_repaired_end_to_end(operator: Client, valkey: redis.Re
     assert sorted(owners(valkey)) == [12, 13, 14, 15]
 
     parked = parse_page(operator.get(f"/streams/{STREAM}/parked/"))
-    assert parked.cells("table.pending", "Entry", "Reason") == [(*ids(11), "Parked by an operator: it stops us all")]
+    assert parked.cells("table.pending", "Entry", "Reason") == [
+        (shown_id(START_MS + 11), "Parked by an operator: it stops us all")
+    ]
     assert parse_page(operator.get(address("redeliver", all=1))).buttons[0] == "Redeliver 1 entry"
     done(operator, address("redeliver", all=1), "mended")
     assert parked_count(valkey, STREAM) == 0
@@ -145,7 +154,7 @@ def test_a_preview_changes_nothing_and_shows_the_events(operator: Client, valkey
     [sentence] = page.texts(".would .sentence")
     assert "4 pending entries (a: 4)" in sentence
     assert page.cells("table.pending", "Entry", "Event", "Consumer") == [
-        (f"{START_MS + number}-0", f"message.added user: words {number}", "a") for number in range(10, 14)
+        (shown_id(START_MS + number), f"message.added user: words {number}", "a") for number in range(10, 14)
     ]
     assert page.has(".is-dangerous .do")
     assert page.buttons[0] == "Acknowledge 4 entries"
@@ -153,11 +162,48 @@ def test_a_preview_changes_nothing_and_shows_the_events(operator: Client, valkey
     assert recent(1) == []
 
 
-def test_what_is_not_said_yet_is_asked_for(operator: Client) -> None:
+def test_a_selection_opens_the_preview_for_an_active_consumer(operator: Client, valkey: redis.Redis) -> None:
     page = parse_page(operator.get(address("claim", group=GROUP, from_consumer="a")))
     assert page.values("value", "input[name=from_consumer]") == ["a"]
-    assert page.values("value", "input[name=to_consumer]") == ["b"]  # the consumer that asked last, and is not a
+    [receiver] = page.values("value", "input[name=to_consumer]")
+    assert receiver != "a"
+    assert page.buttons[0] == "Claim 4 entries"
+    assert bars(page)["pending for a"] == ("4", "0")
+    # The button runs what the preview shows, also if another consumer reads meanwhile.
+    [run] = page.values("action", "form[method=post].preview")
+    valkey.execute_command("XREADGROUP", "GROUP", GROUP, "late", "STREAMS", STREAM, ">")
+    done(operator, f"/streams/operations/claim/{run}")
+    assert {owners(valkey)[number] for number in range(10, 14)} == {receiver}
+
+
+def test_a_selection_without_an_active_consumer_asks_for_one(
+    operator: Client, settings: Settings, valkey: redis.Redis
+) -> None:
+    settings.EVDASH = replace(settings.EVDASH, claim_idle_ms=0)
+    where = address("claim", group=GROUP, from_consumer="a")
+    page = parse_page(operator.get(where))
+    assert page.values("value", "input[name=from_consumer]") == ["a"]
+    assert page.values("value", "input[name=to_consumer]") == []
     assert not page.has(".would, .do, [name=reason]")
+    send(operator, where)
+    assert owners(valkey)[10] == "a"
+
+
+def test_entries_selected_by_id_ask_for_the_consumer(operator: Client) -> None:
+    assert not parse_page(operator.get(address("claim", group=GROUP, entry=ids(10)))).has(".would")
+
+
+def test_a_post_needs_the_consumer_in_its_address(operator: Client, valkey: redis.Redis) -> None:
+    assert send(operator, address("claim", group=GROUP, from_consumer="a")).status_code == 200
+    assert owners(valkey)[10] == "a"
+
+
+def test_previews_show_the_pending_entries_before_and_after(operator: Client) -> None:
+    park = parse_page(operator.get(address("park", group=GROUP, entry=ids(10, 14))))
+    assert bars(park) == {"pending for a": ("4", "3"), "pending for b": ("2", "1")}
+    delete = parse_page(operator.get(address("delete-consumer", group=GROUP, consumer="a", claim_first_to="b")))
+    assert bars(delete) == {"pending for a": ("4", "0"), "pending for b": ("2", "6")}
+    assert not parse_page(operator.get(address("delete-group", group=GROUP))).has(".pending-bars")
 
 
 def test_without_a_reason_nothing_is_done(operator: Client, valkey: redis.Redis) -> None:

@@ -18,6 +18,8 @@ from evdash.streams.commands.outcomes import (
     entries_in_words,
     found_group,
     group_state,
+    pending_after,
+    pending_changes,
 )
 from evdash.streams.consumer_group import GroupMissing, expecting_group, pending_entries
 from evdash.streams.stream_info import CONSUMERS_UNKNOWN, ConsumerInfo
@@ -61,6 +63,7 @@ class DeleteConsumer:
         """Return the preview, without changing anything."""
         try:
             info = self._checked(client)
+            before = {each.name: each.pending for each in found_group(client, self.stream, self.group).consumers}
             listed = pending_entries(client, self.stream, self.group, consumer=self.consumer, count=EXAMPLES)
         except (OperationRefused, GroupMissing) as refused:
             return Preview(sentence=str(refused), affected=None, refused=str(refused))
@@ -70,7 +73,13 @@ class DeleteConsumer:
         if info.idle_ms < ACTIVE_MS:
             # Redis has one idle time for both. A consumer that a claim created may never have read anything.
             words.append(f"Active {info.idle_ms:,} ms ago. A running consumer reappears.")
-        return Preview(sentence=" ".join(words), affected=info.pending, examples=tuple(listed))
+        after = pending_after(before, {self.consumer: info.pending}, self.claim_first_to or "")
+        return Preview(
+            sentence=" ".join(words),
+            affected=info.pending,
+            examples=tuple(listed),
+            pending=pending_changes(before, after),
+        )
 
     def execute(self, client: redis.Redis) -> Outcome:
         """Execute the operation. Raises OperationRefused.

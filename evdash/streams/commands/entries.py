@@ -12,7 +12,17 @@ import redis
 
 from evdash.events.entry import EntryId
 from evdash.streams.client import StreamsUnavailable, call, call_all
-from evdash.streams.commands.outcomes import EXAMPLES, OperationRefused, Outcome, Preview, entries_in_words, group_state
+from evdash.streams.commands.outcomes import (
+    EXAMPLES,
+    OperationRefused,
+    Outcome,
+    PendingChange,
+    Preview,
+    entries_in_words,
+    group_state,
+    pending_after,
+    pending_changes,
+)
 from evdash.streams.consumer_group import GroupMissing, PendingEntry, claim, pending_entries, pending_of
 from evdash.streams.dead_letters import park, parked_stream
 from evdash.streams.reads import read_entry
@@ -31,10 +41,14 @@ class Selected:
     missing: tuple[EntryId, ...]
     more: bool
 
+    @property
+    def by_consumer(self) -> Counter[str]:
+        """The number of entries of each consumer."""
+        return Counter(entry.consumer for entry in self.entries)
+
     def in_words(self) -> str:
         """Return a count by consumer: "12 pending entries (a: 8, b: 4)"."""
-        by_consumer = Counter(entry.consumer for entry in self.entries)
-        of = ", ".join(f"{name}: {number:,}" for name, number in sorted(by_consumer.items()))
+        of = ", ".join(f"{name}: {number:,}" for name, number in sorted(self.by_consumer.items()))
         first = "the first " if self.more else ""
         return f"{first}{entries_in_words(len(self.entries), 'pending')}{f' ({of})' if of else ''}"
 
@@ -156,7 +170,24 @@ class _EntriesOperation(ABC):
             )
         if selected.more:
             sentence += " More entries match: repeat the operation for the rest."
-        return Preview(sentence=sentence, affected=len(selected.entries), examples=selected.entries[:EXAMPLES])
+        return Preview(
+            sentence=sentence,
+            affected=len(selected.entries),
+            examples=selected.entries[:EXAMPLES],
+            pending=self._pending(client, selected),
+        )
+
+    def _pending(self, client: redis.Redis, selected: Selected) -> tuple[PendingChange, ...]:
+        infos = consumer_infos(client, self.stream, self.group)
+        if infos is None:
+            return ()
+        before = {info.name: info.pending for info in infos}
+        return pending_changes(before, pending_after(before, selected.by_consumer, self._receiver))
+
+    @property
+    def _receiver(self) -> str:
+        """The consumer that gets the entries; "" if none does."""
+        return ""
 
     def execute(self, client: redis.Redis) -> Outcome:
         """Execute the operation in steps of STEP entries. Raises OperationRefused.
@@ -236,6 +267,10 @@ class ClaimEntries(_EntriesOperation):
         # Entries chosen by ID may be claimed for their present consumer: the claim makes them its newest deliveries.
         not_of = None if self.entry_ids else self.to_consumer
         return Selection(self.entry_ids, self.from_consumer, self.idle_over_ms, not_of)
+
+    @property
+    def _receiver(self) -> str:
+        return self.to_consumer
 
     def receivers(self, client: redis.Redis) -> tuple[tuple[str, str], ...]:
         """Return the group and the consumer that gets the entries."""

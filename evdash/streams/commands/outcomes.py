@@ -26,6 +26,29 @@ class OperationRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class PendingChange:
+    """The number of a consumer's pending entries before and after an operation."""
+
+    consumer: str
+    before: int
+    after: int
+
+
+def pending_changes(before: Mapping[str, int], after: Mapping[str, int]) -> tuple[PendingChange, ...]:
+    """Return the consumers whose numbers differ, the largest number before first. A consumer without a number has 0."""
+    changes = (PendingChange(name, before.get(name, 0), after.get(name, 0)) for name in {**before, **after})
+    return tuple(
+        sorted((one for one in changes if one.before != one.after), key=lambda one: (-one.before, one.consumer))
+    )
+
+
+def pending_after(before: Mapping[str, int], taken: Mapping[str, int], receiver: str = "") -> dict[str, int]:
+    """Return the numbers of pending entries by consumer after these were taken from them, and given to the receiver."""
+    after = {name: before.get(name, 0) - taken.get(name, 0) for name in {**before, **taken}}
+    return after | {receiver: after.get(receiver, 0) + sum(taken.values())} if receiver else after
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
     """The effect that an operation would have now."""
 
@@ -34,6 +57,7 @@ class Preview:
     examples: tuple[PendingEntry | EntryId, ...] = ()
     refused: str = ""  # the sentence with the reason for a refusal, or empty
     before_id: EntryId | None = None  # the excluded upper bound, if entries below it may still be added
+    pending: tuple[PendingChange, ...] = ()  # empty if unknown
 
 
 @dataclass(frozen=True, slots=True)

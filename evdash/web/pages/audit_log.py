@@ -16,6 +16,8 @@ from evdash.audit_log.audit_log import Access, AuditLogFilter, access, accesses_
 from evdash.audit_log.models import AuditLogEntry
 from evdash.eventlog.current_reader import open_reader
 from evdash.eventlog.export import Piece, csv_text
+from evdash.streams.commands.outcomes import CONSUMERS_MAX, pending_changes
+from evdash.web.charts.pending_bars import PendingBars, pending_bars
 from evdash.web.error_pages import handles_invalid_query, message_page
 from evdash.web.event_list.list_query import InvalidQuery
 from evdash.web.formatting import format_milliseconds
@@ -98,6 +100,20 @@ class AuditEntryView:
         """All values that were recorded before and after."""
         before, after = dict(_flat(self.row.before)), dict(_flat(self.row.after))
         return tuple(ValueChange(name, before.get(name, "–"), after.get(name, "–")) for name in {**before, **after})
+
+    @property
+    def pending(self) -> PendingBars:
+        """The pending entries of consumers before and after; without bars if one of the two is unknown."""
+        before, after = self.row.before.get("consumers"), self.row.after.get("consumers")
+        # A longer list is cut, so a consumer that it lacks may have pending entries.
+        is_known = before is not None and after is not None and max(len(before), len(after)) < CONSUMERS_MAX
+        return pending_bars(pending_changes(before, after) if is_known else ())
+
+    @property
+    def values_without_bars(self) -> tuple[ValueChange, ...]:
+        """All values except those that `pending` draws. A consumer that was created or deleted is listed, too."""
+        drawn = {f"pending for {bar.change.consumer}" for bar in self.pending.bars}
+        return tuple(each for each in self.values if each.name not in drawn or "–" in (each.before, each.after))
 
     @property
     def changes(self) -> tuple[ValueChange, ...]:

@@ -22,8 +22,10 @@ from evdash.events.entry import EntryId, InvalidEntryId
 from evdash.streams.client import StreamsUnavailable, open_client
 from evdash.streams.commands import Operation, OperationRefused, Preview
 from evdash.streams.consumer_group import GroupMissing
+from evdash.web.charts.pending_bars import pending_bars
 from evdash.web.error_pages import message_page
 from evdash.web.formatting import format_count
+from evdash.web.links import with_query
 from evdash.web.page import page
 from evdash.web.pages.audit_log import AuditEntryView
 from evdash.web.pages.streams.forms import FORMS, OperationForm
@@ -97,11 +99,15 @@ def _operation(request: HttpRequest, kind: str) -> HttpResponse:
         try:
             with_parked = "all" in query.arguments
             target = operation_target(client, stream, group if form_class.of_group else "", with_parked=with_parked)
-            form = form_class(target, query.arguments)
+            arguments = query.arguments
+            if request.method == "GET":
+                arguments = form_class.with_suggestions(target, arguments)
+            form = form_class(target, arguments)
         except StreamsUnavailable as outage:
             _record_refusal(request, kind, str(outage))
             return message_page(request, form_class.title, str(outage), status=503, coverage=reader.coverage)
-        return _preview_or_run(request, form, client, reader)
+        run_address = "" if arguments is query.arguments else with_query("", arguments.items())
+        return _preview_or_run(request, form, client, reader, run_address=run_address)
 
 
 def sandbox_operation(request: HttpRequest, kind: str) -> HttpResponse:
@@ -131,10 +137,12 @@ def _preview_or_run(
     reader: Reader,
     *,
     template: str = "pages/streams/operation.html",
+    run_address: str = "",
 ) -> HttpResponse:
     """Render the form with a preview. After a POST run the operation and redirect to its audit log entry.
 
-    The form's `success_url` has priority over that entry.
+    The form's `success_url` has priority over that entry. `run_address` is the address that runs what the preview
+    shows, if it is not the request's own.
     """
     problem = ""
     if request.method == "POST" and form.is_complete and form.is_valid():
@@ -149,6 +157,7 @@ def _preview_or_run(
         "reason": reason[:REASON_MAX_CHARS],
         "reason_max_chars": REASON_MAX_CHARS,
         "back": form.cancel_url,
+        "run_address": run_address,
     }
     if form.is_complete and form.is_valid():
         context |= _previewed(form, client, reader)
@@ -195,4 +204,10 @@ def _previewed(form: OperationForm, client: redis.Redis, reader: Reader) -> dict
     except _TROUBLE as trouble:
         return {"preview": Preview(str(trouble), None, refused=str(trouble)), "rows": [], "more": 0}
     more = max(0, preview.affected - len(rows)) if preview.affected and rows else 0
-    return {"preview": preview, "rows": rows, "more": more, "button": form.button(preview.affected)}
+    return {
+        "preview": preview,
+        "pending": pending_bars(preview.pending),
+        "rows": rows,
+        "more": more,
+        "button": form.button(preview.affected),
+    }

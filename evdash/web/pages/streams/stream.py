@@ -167,9 +167,13 @@ class GroupView:
         """The part of the delivered entries that is completely acknowledged, in words."""
         if self.info is None or self.info.watermark == EntryId.MIN:
             return "none"
-        if self.info.oldest_pending and self.info.oldest_pending <= self.info.last_delivered:
-            return f"before {self.info.oldest_pending} (oldest pending)"
-        return "equals last delivered"
+        return "before oldest pending" if self.uncommitted else "equals last delivered"
+
+    @property
+    def uncommitted(self) -> EntryId | None:
+        """The oldest entry that is delivered and not acknowledged; None if there is none."""
+        oldest = self.info.oldest_pending if self.info else None
+        return oldest if self.info and oldest and oldest <= self.info.last_delivered else None
 
     def operation(self, kind: str, **arguments: str) -> str:
         """Return the address of the page that previews and runs an operation on this group."""
@@ -177,8 +181,12 @@ class GroupView:
 
     @property
     def actions(self) -> tuple[tuple[str, str], ...]:
-        """The operations on this group, each with the address of the page that previews and runs it."""
-        claims = (("Claim idle entries", "claim"),) if self.info and self.info.pending else ()
+        """The operations on this group, each with the address of the page that previews and runs it.
+
+        A claim is left out if the notice of a stuck group offers it.
+        """
+        can_claim = self.info and self.info.pending and not self.notice_offers_claim
+        claims = (("Claim idle entries", "claim"),) if can_claim else ()
         kinds = (*claims, ("Set position", "set-position"), ("Delete group", "delete-group"))
         return tuple((label, self.operation(kind)) for label, kind in kinds)
 
@@ -223,6 +231,11 @@ class GroupView:
     def is_stuck(self) -> bool:
         """True if entries of the group do not progress."""
         return self.health.is_stuck
+
+    @property
+    def notice_offers_claim(self) -> bool:
+        """True if inactive consumers have pending entries that an active one can claim."""
+        return self.health.left_pending > 0 and bool(self.health.active)
 
     @property
     def stuck_words(self) -> str:

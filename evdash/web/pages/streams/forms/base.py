@@ -88,6 +88,8 @@ class OperationForm(forms.Form):
     # If the operation affects more entries than the person saw, the page shows it again instead of running it.
     shows_growth: ClassVar[bool] = False
     of_group: ClassVar[bool] = True
+    # Suggestions that complete the form open its preview at once.
+    previews_suggestions: ClassVar[bool] = False
     # The preview needs one field of each of these groups in the query.
     needs: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
@@ -119,6 +121,14 @@ class OperationForm(forms.Form):
     def suggested(cls, place: OperationTarget, query: Mapping[str, str]) -> dict[str, str]:
         """Return initial values for fields that the query does not set."""
         return {}
+
+    @classmethod
+    def with_suggestions(cls, place: OperationTarget, query: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the query with the suggestions, if a preview may show them and lacks nothing else; else the query."""
+        suggested = {name: value for name, value in cls.suggested(place, query).items() if value}
+        filled = {**suggested, **query}
+        is_enough = all(any(name in filled for name in names) for names in cls.needs)
+        return filled if cls.previews_suggestions and is_enough else query
 
     @classmethod
     def listed(cls, place: OperationTarget) -> dict[str, tuple[str, ...]]:

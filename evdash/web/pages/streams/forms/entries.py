@@ -79,6 +79,7 @@ class ClaimForm(SelectionForm):
     explains = "Move pending entries to another consumer. It receives them when it next reads its pending entries."
     verb = "Claim"
     undoing = "Undo: claim them back. Delivery counts stay raised."
+    previews_suggestions = True
     needs = (*SelectionForm.needs, ("to_consumer",))
 
     to_consumer = forms.CharField(
@@ -96,6 +97,11 @@ class ClaimForm(SelectionForm):
             "to_consumer": place.active_beside(query.get("from_consumer", "")),
             "idle_over": "" if is_chosen else str(idle_over),
         }
+
+    @classmethod
+    def with_suggestions(cls, place: OperationTarget, query: Mapping[str, str]) -> Mapping[str, str]:
+        # The suggested consumer may be the one whose entries were selected by ID.
+        return query if "entry" in query else super().with_suggestions(place, query)
 
     @classmethod
     def listed(cls, place: OperationTarget) -> dict[str, tuple[str, ...]]:

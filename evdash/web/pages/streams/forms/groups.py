@@ -22,6 +22,7 @@ class DeleteConsumerForm(OperationForm):
     explains = "Delete an inactive consumer. Another consumer claims its pending entries first."
     verb = "Delete consumer"
     undoing = "A running consumer reappears at its next read. No pending entry is lost."
+    previews_suggestions = True
     needs = (("consumer",), ("claim_first_to",))
 
     consumer = forms.CharField(label="Consumer", strip=False)
