@@ -92,7 +92,7 @@ export const send = (target, name, detail) => target.dispatchEvent(new CustomEve
  * data-go               | a                  | key after `g`                             | keys.js, palette.js
  * data-palette          | button             | opens the command palette                 | keys.js
  * data-palette-from     | dialog             | address of views and IDs                  | palette.js
- * data-command          | any                | action; also set by live/status.js        | palette.js
+ * data-command          | any                | action                                    | palette.js
  * data-select-all       | input              | selects all rows of its section           | select-all.js
  * data-page             | a                  | "previous" or "next" page of a list       | keys.js, live/skipped.js, live/rows.js
  *
