@@ -103,26 +103,32 @@ def error_counts_of_log(
     errors: EventFilter,
     keys: tuple[str, ...],
     now: datetime,
+    limit: int = EVENTS_MAX,
 ) -> ErrorCounts:
-    """Return the numbers of the log's events. Reads one database state. The database counts 50,000 rows in 0.05 s."""
-    matching = matches_of(unlogged, unlogged_complete, numbers, events, now, limit=EVENTS_MAX)
-    counts = _counted(matching.counted[:EVENTS_MAX], errors, keys, now)
+    """Return the numbers of the log's newest events. Reads one database state. 50,000 rows take the database 0.05 s."""
+    matching = matches_of(unlogged, unlogged_complete, numbers, events, now, limit=limit)
+    counts = _counted(matching.counted[:limit], errors, keys, now)
     is_counted = _test_of_errors(errors)
     columns = (*(ATTRIBUTES[key] for key in keys), "type", "error_group", "is_error", "code")
-    newest = matching.rows[: EVENTS_MAX - counts.total()]
+    newest = matching.rows[: limit - counts.total()]
     for *values, type_, group, is_error, code, number in numbers_of_rows(newest, columns):
         counts[tuple(values), type_, group, is_counted(is_error, code, group)] += number
-    return _error_counts(counts, keys, is_complete=matching.complete)
+    return _error_counts(counts, keys, limit, is_complete=matching.complete)
 
 
 def error_counts_of(
-    changes: Sequence[CountChange], events: EventFilter, errors: EventFilter, keys: tuple[str, ...], now: datetime
+    changes: Sequence[CountChange],
+    events: EventFilter,
+    errors: EventFilter,
+    keys: tuple[str, ...],
+    now: datetime,
+    limit: int = EVENTS_MAX,
 ) -> ErrorCounts:
     """Return the numbers of these changes alone, which are newest first and contain no change of -1."""
     matches = events.predicate(now)
     matching = (change.event for change in changes if change.counts and matches(change.event))
-    counts = _counted(islice(matching, EVENTS_MAX), errors, keys, now)
-    return _error_counts(counts, keys, is_complete=True)
+    counts = _counted(islice(matching, limit), errors, keys, now)
+    return _error_counts(counts, keys, limit, is_complete=True)
 
 
 _CountKey = tuple[tuple[str, ...], str, str, bool]
@@ -138,9 +144,9 @@ def _counted(events: Iterable[Event], errors: EventFilter, keys: tuple[str, ...]
     )
 
 
-def _error_counts(counts: Counter[_CountKey], keys: tuple[str, ...], *, is_complete: bool) -> ErrorCounts:
+def _error_counts(counts: Counter[_CountKey], keys: tuple[str, ...], limit: int, *, is_complete: bool) -> ErrorCounts:
     return ErrorCounts(
         keys,
         tuple(CountedEvents(*key, number) for key, number in sorted(counts.items())),
-        is_complete=is_complete and counts.total() < EVENTS_MAX,
+        is_complete=is_complete and counts.total() < limit,
     )

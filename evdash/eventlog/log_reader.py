@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils.functional import cached_property
 
 from evdash.eventlog import summaries
-from evdash.eventlog.breakdowns import breakdown_of_log, error_counts_of_log
+from evdash.eventlog.breakdowns import EVENTS_MAX, breakdown_of_log, error_counts_of_log
 from evdash.eventlog.decoders import redecoding_progress
 from evdash.eventlog.error_groups import (
     NEWEST_FIRST,
@@ -336,10 +336,12 @@ class LogReader(Reader):
         with read_transaction():
             return breakdown_of_log(self._unlogged(), complete, self._numbers, query, self.now)
 
-    def error_counts(self, events: EventFilter, errors: EventFilter, keys: tuple[str, ...]) -> ErrorCounts:
+    def error_counts(
+        self, events: EventFilter, errors: EventFilter, keys: tuple[str, ...], limit: int = EVENTS_MAX
+    ) -> ErrorCounts:
         complete = self.has_read_all
         with read_transaction():
-            return error_counts_of_log(self._unlogged(), complete, self._numbers, events, errors, keys, self.now)
+            return error_counts_of_log(self._unlogged(), complete, self._numbers, events, errors, keys, self.now, limit)
 
     def error_groups(self, filter: EventFilter, sort: GroupSort = NEWEST_FIRST) -> ErrorGroups:
         complete = self.has_read_all

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 
+from evdash.eventlog.breakdowns import EVENTS_MAX
 from evdash.eventlog.error_groups import NEWEST_FIRST, ErrorGroups, ErrorTrends, GroupSort
 from evdash.eventlog.latencies import Latencies
 from evdash.eventlog.records import (
@@ -223,10 +224,12 @@ class Reader(ABC):
         """Return the events of a filter by the values of a key, at most the newest 50,000."""
 
     @abstractmethod
-    def error_counts(self, events: EventFilter, errors: EventFilter, keys: tuple[str, ...]) -> ErrorCounts:
+    def error_counts(
+        self, events: EventFilter, errors: EventFilter, keys: tuple[str, ...], limit: int = EVENTS_MAX
+    ) -> ErrorCounts:
         """Return the numbers of events by the values of RATE_KEYS, with the errors among them.
 
-        They are those of `events`, at most the newest 50,000. `errors` is the condition of an error, as in a breakdown.
+        They are those of `events`, the newest `limit` at most. `errors` states what an error is, as in a breakdown.
         """
 
     @abstractmethod

@@ -183,6 +183,7 @@ def overview(
         types[type_] += type_events
         errors += type_errors
     events = sum(types.values())
+    first_at = _first_minute(unlogged) if complete else None
     return Overview(
         since=since,
         until=until,
@@ -197,9 +198,9 @@ def overview(
         histogram=_histogram(inside, events, since, until, range_us, now),
         recent_errors=errors_page.events,
         duplicates=errors_page.duplicates,
-        first_at=_first_minute(unlogged) if complete else None,
+        first_at=first_at,
         last_at=_last_at(unlogged),
-        trend=_trend(since, until, now, (events, errors), partial(_totals, unlogged)) if complete else None,
+        trend=_trend(since, until, now, first_at, (events, errors), partial(_totals, unlogged)),
     )
 
 
@@ -207,18 +208,19 @@ def _trend(
     since: datetime | None,
     until: datetime | None,
     now: datetime,
+    first_at: datetime | None,
     totals: tuple[int, int],
     totals_of: Callable[[RangeUs], tuple[int, int]],
 ) -> Trend | None:
     """Return the trend of a range with these events and errors; `totals_of` returns those of another range.
 
-    Return None without a start, and if the start of the period before is not representable.
+    Return None without a start, and if the first event, if it is known, is not before the period before.
     """
-    if since is None:
+    if since is None or first_at is None:
         return None
     end = until or now
     length = end - since
-    if length <= timedelta() or end - datetime.min.replace(tzinfo=end.tzinfo) < 2 * length:
+    if length <= timedelta() or since - first_at < length:
         return None
     return Trend(length, *totals, *totals_of(in_us(*whole_minutes(since - length, since))))
 
@@ -389,6 +391,7 @@ def overview_of(
         own = [change.event for change in within(changes, range_us) if change.counts]
         return len(own), sum(event.is_error for event in own)
 
+    first_at = datetime_from_us(min(starts_s) * 1_000_000) if starts_s else None
     return Overview(
         since=since,
         until=until,
@@ -403,7 +406,7 @@ def overview_of(
         histogram=weighted_histogram([(e.occurred_us, 1, int(e.is_error)) for e in counted], range_us, now),
         recent_errors=errors_page.events,
         duplicates=errors_page.duplicates,
-        first_at=datetime_from_us(min(starts_s) * 1_000_000) if starts_s else None,
+        first_at=first_at,
         last_at=datetime_from_us(changes[-1].event.credible_us) if changes else None,
-        trend=_trend(since, until, now, totals_of(range_us), totals_of),
+        trend=_trend(since, until, now, first_at, totals_of(range_us), totals_of),
     )

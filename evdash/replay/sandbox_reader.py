@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from itertools import islice
 
-from evdash.eventlog.breakdowns import breakdown_of, error_counts_of
+from evdash.eventlog.breakdowns import EVENTS_MAX, breakdown_of, error_counts_of
 from evdash.eventlog.error_groups import (
     ERRORS_MAX,
     NEWEST_FIRST,
@@ -259,8 +259,10 @@ class SandboxReader(Reader):
     def breakdown(self, query: BreakdownQuery) -> Breakdown:
         return breakdown_of(self._contents.changes[::-1], query, self.now)
 
-    def error_counts(self, events: EventFilter, errors: EventFilter, keys: tuple[str, ...]) -> ErrorCounts:
-        return error_counts_of(self._contents.changes[::-1], events, errors, keys, self.now)
+    def error_counts(
+        self, events: EventFilter, errors: EventFilter, keys: tuple[str, ...], limit: int = EVENTS_MAX
+    ) -> ErrorCounts:
+        return error_counts_of(self._contents.changes[::-1], events, errors, keys, self.now, limit)
 
     def error_groups(self, filter: EventFilter, sort: GroupSort = NEWEST_FIRST) -> ErrorGroups:
         matches = filter.errors().predicate(self.now)

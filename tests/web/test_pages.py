@@ -104,6 +104,9 @@ def test_the_overview_compares_a_range_with_the_one_before(browser: Client, writ
     now_ms = int(time.time() * 1000)
     ages_h = (30, 29, 3, 2, 1)
     write(*(entry(f"{now_ms - age * 3_600_000}-0", type="note") for age in ages_h))
+    # The first event is within the day before: that day is not known whole.
+    assert not parse_page(browser.get("/", {"since": "1d"})).has(".trend")
+    write(entry(f"{now_ms}-0", type="note", timestamp=str(now_ms / 1000 - 50 * 3_600)))
     assert parse_page(browser.get("/", {"since": "1d"})).texts(".figures .trend") == ["+50 % vs previous 24 h"]
     assert not parse_page(browser.get("/", {"range": "all"})).has(".trend")  # nothing is before all events
 

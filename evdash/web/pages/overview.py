@@ -43,6 +43,8 @@ SESSIONS_IN_SANDBOX: Final = 10
 OUTCOMES_SHOWN: Final = 8
 GROUPS_SHOWN: Final = 6
 USERS_SHOWN: Final = 6
+COUNTED_MAX: Final = 10_000
+"""Events whose error rates by tool are counted, the newest. Errors counts more of them."""
 SPARKLINE_BARS: Final = 24
 BY_EVENTS: Final = Order("events")
 
@@ -55,14 +57,14 @@ REMEMBERED_FOR: Final = timedelta(days=400)  # browsers keep no cookie for longe
 
 
 @dataclass(frozen=True, slots=True)
-class ChosenRange:
+class RangeQuery:
     """The time range of a request: that of its address, else the browser's last choice, else the last 24 hours."""
 
     filter: EventFilter
     is_in_address: bool
 
     @classmethod
-    def of_request(cls, request: HttpRequest, own: EventFilter) -> Self:
+    def from_request(cls, request: HttpRequest, own: EventFilter) -> Self:
         """Return the range of a request whose address has the filter `own`.
 
         A sandbox has copies of older entries, so its usual range is everything, and it remembers none.
@@ -103,7 +105,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     """Render totals with their trend, error groups, types, outcomes and latencies of a time range."""
     query = ListQuery.from_request(request)
     own = query.filter.own
-    chosen = ChosenRange.of_request(request, own)
+    chosen = RangeQuery.from_request(request, own)
     now = datetime.now(UTC)
     with open_reader() as reader:
         ranged, figures = chosen.filter, _figures(reader, chosen.filter, now)
@@ -116,7 +118,11 @@ def overview(request: HttpRequest) -> HttpResponse:
         shown_groups = groups.shown[:GROUPS_SHOWN]
         titles = group_titles(reader, shown_groups)
         by_tool = tool_query(ranged)
-        counted = reader.error_counts(by_tool.events, by_tool.errors, ("tool",)) if figures.errors.value else None
+        counted = (
+            reader.error_counts(by_tool.events, by_tool.errors, ("tool",), COUNTED_MAX)
+            if figures.errors.value
+            else None
+        )
         users = reader.users(
             Selection(SummaryFilter(USERS, ranged)), ListPosition(order=BY_EVENTS, limit=USERS_SHOWN)
         ).users
