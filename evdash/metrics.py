@@ -64,8 +64,8 @@ REDIS_ANSWERED: Final = Newest(
 REQUEST_REFUSED: Final = Newest(
     "evdash_request_refused_timestamp_seconds", "When a request was last refused because of load, in Unix seconds."
 )
-REQUESTS_IN_PROGRESS: Final = _sum("evdash_requests_in_progress", "Requests that are being answered.")
-REQUESTS_WAITING: Final = _sum("evdash_requests_waiting", "Requests that wait for their turn.")
+REQUESTS_IN_PROGRESS: Final = _sum("evdash_requests_in_progress", "Requests in progress.")
+REQUESTS_WAITING: Final = _sum("evdash_requests_waiting", "Waiting requests.")
 REQUESTS_REFUSED: Final = Counter(
     "evdash_requests_refused", "Requests refused because of load.", labelnames=("reason",), registry=REGISTRY
 )
@@ -73,7 +73,7 @@ REFUSED_WITHIN_S: Final = 60.0
 for _reason in ("queue full", "waited too long"):  # 0 until the first refusal, like the other figures
     REQUESTS_REFUSED.labels(_reason)
 REQUESTS_ABANDONED: Final = Counter(
-    "evdash_requests_abandoned", "Requests whose client went away before the answer.", registry=REGISTRY
+    "evdash_requests_abandoned", "Requests whose client disconnected before the response.", registry=REGISTRY
 )
 PAGE_SECONDS: Final = Histogram(
     "evdash_page_seconds",
@@ -82,11 +82,11 @@ PAGE_SECONDS: Final = Histogram(
     registry=REGISTRY,
 )
 REDIS_DEADLINE_HITS: Final = Counter(
-    "evdash_redis_deadline_hits", "Pages that spent the time that they may wait for Redis.", registry=REGISTRY
+    "evdash_redis_deadline_hits", "Pages that reached the time limit for Redis.", registry=REGISTRY
 )
 SQL_DEADLINE_HITS: Final = Counter(
     "evdash_sql_deadline_hits",
-    "Pages that could not be made because the database was locked or did not answer.",
+    "Pages that failed because the database was locked or did not answer.",
     registry=REGISTRY,
 )
 

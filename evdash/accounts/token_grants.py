@@ -62,8 +62,8 @@ def _patterns(texts: Iterable[str], key: str) -> tuple[str, ...]:
         start = pattern.removesuffix("*")
         if not pattern.strip() or "*" in start or len(pattern) > PATTERN_MAX_CHARS or "\x00" in pattern:
             raise InvalidGrant(
-                f"Invalid {key} pattern {pattern[:40]!r}. Write a name, or the start of names with a star at its end, "
-                f"of at most {PATTERN_MAX_CHARS} characters."
+                f"Invalid {key} pattern {pattern[:40]!r}. Write a name or prefix* with at most {PATTERN_MAX_CHARS} "
+                "characters."
             )
     return patterns
 
@@ -93,7 +93,7 @@ def outside_patterns(event_filter: EventFilter, streams: Sequence[str], users: S
         if named and all(any(_is_within(condition, pattern, key) for pattern in patterns) for condition in named):
             continue
         allowed = ", ".join(patterns)
-        return f"This token reads only events of {key} {allowed}. Add {key}=NAME with such a name, and no other one."
+        return f"This token reads only events of {key} {allowed}. Add {key}=NAME, with allowed names only."
     return ""
 
 

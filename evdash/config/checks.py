@@ -64,8 +64,8 @@ def streams_are_names(configuration: Configuration) -> list[CheckMessage]:
     return [
         Error(
             f"EVDASH_STREAMS has {pattern}, which is a pattern. evdash reads streams by their names.",
-            hint=f"{_matching(configuration, written, pattern)} A name with such a sign is written with \\x2a for *, "
-            "\\x3f for ?, \\x5b for [.",
+            hint=f"{_matching(configuration, written, pattern)} In a name, write \\x2a for *, \\x3f for ? "
+            "and \\x5b for [.",
             id="evdash.E010",
         )
         for pattern in patterns
@@ -236,7 +236,7 @@ def nothing_is_given_away(configuration: Configuration) -> list[CheckMessage]:
 def packages_are_installed() -> list[CheckMessage]:
     return [
         Warning(
-            f"{package.name} {package.version} is not installed in node_modules: open pages do not refresh themselves.",
+            f"{package.name} {package.version} is not installed in node_modules: open pages do not refresh.",
             hint="Run `make install`, or `python -m evdash.config.npm` in the folder of evdash.",
             id="evdash.W002",
         )

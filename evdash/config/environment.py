@@ -139,7 +139,10 @@ class Configuration:
         secret=True,  # it may contain a password
     )
     redis_password: str = variable(
-        "REDIS_PASSWORD", "", "Password of that server as it is, if the URL has none.", secret=True
+        "REDIS_PASSWORD",
+        "",
+        "Password of the Redis server, not percent-encoded. Used if REDIS_URL has none.",
+        secret=True,
     )
     embedded: bool = variable(
         "EVDASH_EMBEDDED", False, "Set by `up` for its processes if REDIS_URL is the embedded server."
@@ -157,8 +160,8 @@ class Configuration:
     queues: tuple[str, ...] = variable(
         "EVDASH_QUEUES",
         (),
-        "Those of EVDASH_STREAMS that are work queues, comma separated. Their consumers delete entries when they are "
-        "done: such entries are counted, and are not a gap.",
+        "Streams of EVDASH_STREAMS that are work queues, comma separated. Entries that their consumers delete are "
+        "counted and are not a gap.",
         default_in_words="none",
         is_name=True,
     )
@@ -214,7 +217,7 @@ class Configuration:
     block_ms: int = variable(
         "EVDASH_BLOCK_MS",
         2000,
-        "How long a worker waits for new entries, in ms, before it does other work.",
+        "Maximum wait for new entries, in ms (BLOCK of a read).",
         least=1,
         most=60_000,
     )
@@ -308,7 +311,7 @@ class Configuration:
     session_max_hours: int = variable(
         "EVDASH_SESSION_MAX_HOURS",
         168,
-        "Hours after which a sign-in ends, used or not.",
+        "Maximum duration of a sign-in in hours.",
         least=1,
         most=8_760,  # a year
     )

@@ -53,7 +53,7 @@ class Kind:
 
 def _redis_unreachable(facts: Facts) -> Iterator[Condition]:
     if facts.unreachable:
-        remedy = "Start Redis, or correct REDIS_URL. Pages show the event log meanwhile."
+        remedy = "Start Redis, or correct REDIS_URL. Until then, pages show the event log only."
         yield Condition("redis-unreachable", "error", facts.unreachable, facts.answered_at, remedy)
 
 
@@ -81,7 +81,7 @@ def _sql_unreachable(facts: Facts) -> Iterator[Condition]:
 
 def _sql_writes_refused(facts: Facts) -> Iterator[Condition]:
     if problem := facts.sql.write_problem:
-        remedy = "Free disk space of the database, or let its user write. Workers then continue by themselves."
+        remedy = "Free disk space of the database, or let its user write. Workers then continue automatically."
         yield Condition("sql-writes-refused", "error", problem, None, remedy)
 
 
@@ -99,11 +99,11 @@ def _workers_refused(facts: Facts) -> Iterator[Condition]:
         if problem.stream in of_other_type:
             continue
         of = f" on {problem.stream}" if problem.stream else ""
-        refuses = f"Redis refuses it ({problem.code})" if problem.code else "it cannot reach Redis"
+        reason = f"Redis refuses it ({problem.code})" if problem.code else "Redis is unreachable"
         yield Condition(
             "worker-refused",
             "error",
-            f"Worker {problem.consumer} of {problem.group}{of} does not read, {refuses}: {problem.cause}",
+            f"Worker {problem.consumer} of {problem.group}{of} cannot read: {reason}. {problem.cause}",
             problem.since,
             _REMEDIES.get(problem.code, "Remove the cause. The worker retries until it succeeds."),
             problem.stream,
@@ -174,7 +174,7 @@ def _disk_full(facts: Facts) -> Iterator[Condition]:
     if facts.disk.is_full:
         reason = f" ({facts.disk.problem})" if facts.disk.problem else ""
         cause = f"The disk of the data directory is full{reason}. Nothing can be recorded."
-        yield Condition("disk-full", "error", cause, None, "Free disk space. Workers then continue by themselves.")
+        yield Condition("disk-full", "error", cause, None, "Free disk space. Workers then continue automatically.")
 
 
 def _disk_low(facts: Facts) -> Iterator[Condition]:
@@ -258,7 +258,7 @@ def stuck_remedy(group: GroupHealth) -> str:
     """Return the remedy for a stuck group, as sentences."""
     own = projection_of_group(group.group) is not None
     if group.active:
-        return "A worker claims the entries by itself." if own else "Claim the entries for an active consumer."
+        return "A worker claims the entries automatically." if own else "Claim the entries for an active consumer."
     return f"{_start_hint(group.group)}{' Then claim the entries for it.' if group.left_pending and not own else ''}"
 
 

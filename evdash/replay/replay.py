@@ -37,19 +37,19 @@ class Pace:
     """Pace of a replay: full speed, or the gaps between entry IDs, divided by `speed`."""
 
     speed: float | None  # None: full speed
-    max_gap_s: float | None  # limit of each recorded gap; None: no limit
+    max_pause_s: float | None  # limit of each recorded gap; None: no limit
 
     def gap_s(self, before: EntryId | None, entry_id: EntryId) -> float:
         """Return the seconds to wait between two entries; 0 at full speed or for the first entry."""
         if self.speed is None or before is None:
             return 0.0
         recorded_s = max(0, entry_id.ms - before.ms) / 1000
-        return (recorded_s if self.max_gap_s is None else min(recorded_s, self.max_gap_s)) / self.speed
+        return (recorded_s if self.max_pause_s is None else min(recorded_s, self.max_pause_s)) / self.speed
 
     def __str__(self) -> str:
         if self.speed is None:
             return "at full speed"
-        capped = "" if self.max_gap_s is None else f", pauses at most {self.max_gap_s:g} s"
+        capped = "" if self.max_pause_s is None else f", pauses at most {self.max_pause_s:g} s"
         return f"at {self.speed:g} times the recorded speed{capped}"
 
 
@@ -147,7 +147,7 @@ class Replay:
     reason: str = ""
     ids: Ids = "original"
     speed: float | None = None  # None: full speed
-    max_gap_s: float | None = None
+    max_pause_s: float | None = None
     expires_s: int = EXPIRES_S
     entries_max: int = ENTRIES_MAX
 
@@ -262,7 +262,7 @@ class Replay:
             raise OperationRefused(refused)
         if self.speed is not None and not 1 <= self.speed <= SPEED_MAX:
             raise OperationRefused(f"Speed {self.speed:g} is not valid (1 to {SPEED_MAX}).")
-        if self.max_gap_s is not None and (self.speed is None or self.max_gap_s < 0):
+        if self.max_pause_s is not None and (self.speed is None or self.max_pause_s < 0):
             raise OperationRefused("A pause limit needs a speed and is not negative. Full speed has no pauses.")
         if not 1 <= self.expires_s <= EXPIRES_MAX_S:
             raise OperationRefused(f"Expiry {_span(self.expires_s)} is not valid (1 second to 30 days).")
@@ -308,7 +308,7 @@ class Replay:
 
     @property
     def _pace(self) -> Pace:
-        return Pace(self.speed, self.max_gap_s)
+        return Pace(self.speed, self.max_pause_s)
 
     def _provenance(self) -> Provenance:
         return Provenance(

@@ -102,7 +102,7 @@ def _check_is_free(other: SavedView | None, user: User) -> None:
 
 def _check_can_share(user: User) -> None:
     if not can_operate(user):
-        raise ViewRefused("Only operators share views. Save it as a private view.")
+        raise ViewRefused("Only operators can share views. Save it as a private view.")
     if SavedView.objects.filter(is_shared=True).count() >= SHARED_MAX:
         raise ViewRefused(f"{SHARED_MAX} views are shared, which is the limit. Delete one, or stop sharing one.")
 
@@ -114,7 +114,7 @@ def _changeable(user: User, number: int) -> ViewRecord:
     if view is None:
         raise ViewRefused("The view is deleted, or its owner stopped sharing it.")
     if not view.is_changeable_by(user):
-        raise ViewRefused("Only operators change or delete a shared view.")
+        raise ViewRefused("Only operators can edit or delete a shared view.")
     return view
 
 

@@ -154,7 +154,7 @@ class _ParserWithinBudget(DefaultParser):  # type: ignore[misc, valid-type]
         left_s = call_left_s()
         if left_s is not None:
             if left_s <= 0:
-                raise redis.TimeoutError("The time of the call is over.")
+                raise redis.TimeoutError("The call to Redis timed out.")
             timeout = _shorter(self._socket_timeout if timeout is SENTINEL else timeout, left_s)
         return bool(super().read_from_socket(timeout=timeout, raise_on_timeout=raise_on_timeout))
 

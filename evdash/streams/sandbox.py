@@ -241,7 +241,7 @@ class SandboxWriter:
         StreamsUnavailable, for a sandbox that was deleted or has expired.
         """
         if not call(self._client, "HEXISTS", provenance_key(self._stream), self._number):
-            raise SandboxGone(f"{self._stream} was deleted or expired meanwhile.")
+            raise SandboxGone(f"{self._stream} was deleted or expired during the replay.")
         ids = self._ids(entries, now_ms(self._client))
         grown = self._grown(entries)
         commands: list[Command] = []
@@ -273,7 +273,7 @@ class SandboxWriter:
         alive = replace(self.provenance, heard_at=datetime.now(UTC))
         key = provenance_key(self._stream)
         if not call(self._client, "EVAL", _UPDATE_IF_KEPT, 1, key, self._number, alive.to_json().encode()):
-            raise SandboxGone(f"{self._stream} was deleted or expired meanwhile.")
+            raise SandboxGone(f"{self._stream} was deleted or expired during the replay.")
         self.provenance = alive
 
     def end(self, outcome: str = "") -> None:
@@ -284,7 +284,7 @@ class SandboxWriter:
         """
         kept = call(self._client, "HGET", provenance_key(self._stream), self._number)
         if kept is None:
-            raise SandboxGone(f"{self._stream} was deleted or expired meanwhile.")
+            raise SandboxGone(f"{self._stream} was deleted or expired during the replay.")
         so_far = Provenance.from_json(kept.decode())
         self.provenance = replace(so_far, ended_at=datetime.now(UTC), outcome=outcome)
         call_all(self._client, *self._noted(self.provenance))

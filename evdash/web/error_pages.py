@@ -117,7 +117,7 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return the response to an unknown address: Django's handler404. Signed-in people get the rail and the search."""
     if not request.user.is_authenticated:
         return plain_page("Page not found", "Check the address, or open Overview.", status=404)
-    sentence = "No page has this address. Search for an ID or a text, or open a page of the rail."
+    sentence = "No page has this address. Search for an ID or text, or open a page from the menu."
     return _outside_page(request, "Page not found", sentence, status=404, subject=request.path)
 
 

@@ -104,7 +104,7 @@ def problem_of(request: HttpRequest) -> str:
     except TooManyFieldsSent:
         return "The request has too many parameters. Select fewer entries."
     except (SuspiciousOperation, MultiPartParserError, BadRequest, CookieError):
-        return "The form could not be read. Open the page again and repeat the input."
+        return "The form could not be read. Reload the page and submit it again."
 
 
 def _inputs(request: HttpRequest) -> Iterator[Input]:

@@ -54,7 +54,7 @@ class SandboxRequest:
         """The sandbox in display form. Raises NoSandbox, StreamsUnavailable."""
         existing = sandbox(self._client, self.stream) if is_sandbox(self.stream) else None
         if existing is None:
-            raise NoSandbox("There is no such sandbox: it was never made, was deleted, or has expired.")
+            raise NoSandbox("The sandbox was never created, was deleted, or has expired.")
         return SandboxView(existing)
 
     @cached_property

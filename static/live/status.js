@@ -31,7 +31,7 @@ export class Status {
   constructor({ toggle, jump }) {
     this.#jump.type = "button";
     this.#jump.className = "live-jump";
-    this.#jump.title = "Key n";
+    this.#jump.title = "Jump to now (n)";
     this.#jump.hidden = true;
     this.#jump.addEventListener("click", jump);
     document.body.append(this.#jump);

@@ -65,7 +65,7 @@ def test_the_errors_page_has_rates(filled: Client) -> None:
 
 def test_a_short_name_is_that_of_a_field_and_a_key_of_numbers_has_no_breakdown(filled: Client) -> None:
     page = parse_page(filled.get("/events/?by=content"))
-    assert page.texts(".breakdown tbody th") == ["hello", "no such value"]
+    assert page.texts(".breakdown tbody th") == ["hello", "absent, JSON or too long"]
     assert page.one('[name="by"][list]').attributes["value"] == "content"
     refused = parse_page(filled.get("/events/?by=latency"), 400)
     assert refused.texts(".breakdown .problem")[0].startswith("latency has numbers.")

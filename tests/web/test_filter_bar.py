@@ -190,7 +190,7 @@ def test_a_chosen_value_has_its_own_count_among_many(
 def test_a_filter_that_was_probably_meant_otherwise_has_a_hint_beside_its_list(browser: Client, write: Write) -> None:
     write(entry("1-1", type="a", session_id="s", content="a or b"))
     page = parse_page(browser.get("/events/", {"q": "a OR b"}))
-    assert page.texts(".filter .hint") == ["OR is searched as text. Terms of one key are alternatives: type:a type:b"]
+    assert page.texts(".filter .hint") == ["OR is searched as text. For OR, repeat the key: type:a type:b"]
     assert not parse_page(browser.get("/events/", {"q": "type:a"})).has(".filter .hint")
 
 

@@ -72,18 +72,18 @@ def outcome() -> str:
 
 def begun(operator: Client, **asked: str) -> str:
     """Press the button; returns where it leads."""
-    given = {"q": "session:s-1", "to": TO, "speed": "100", "max_gap": "", **asked}
+    given = {"q": "session:s-1", "to": TO, "speed": "100", "max_pause": "", **asked}
     response = operator.post(address("replay", **given), {"reason": "reproduce it"})
     assert response.status_code == 302, response.content.decode()
     return response["Location"]
 
 
 def test_it_is_looked_at_begun_and_goes_on_by_itself(operator: Client, valkey: redis.Redis) -> None:
-    page = parse_page(operator.get(address("replay", q="session:s-1", to=TO, speed="100", max_gap="10s")))
-    asked = Replay(stream=TO, query="session:s-1", who="", speed=100, max_gap_s=10)
+    page = parse_page(operator.get(address("replay", q="session:s-1", to=TO, speed="100", max_pause="10s")))
+    asked = Replay(stream=TO, query="session:s-1", who="", speed=100, max_pause_s=10)
     assert page.texts(".would .sentence") == [asked.preview(valkey).sentence]
-    assert "--speed 100 --max-gap 10s" in page.texts("pre.command")[0]
-    assert begun(operator, max_gap="10s") == PAGE
+    assert "--speed 100 --max-pause 10s" in page.texts("pre.command")[0]
+    assert begun(operator, max_pause="10s") == PAGE
     until(lambda: told(valkey).ended_at)
     assert copies(valkey) == 5
     assert told(valkey).pace == "at 100 times the recorded speed, pauses at most 10 s"
@@ -108,7 +108,7 @@ def test_while_it_waits_the_sandbox_says_that_it_goes_on(
 
     valkey.execute_command("DEL", provenance_key(TO), TO)
     until(lambda: not recent(1)[0].is_open)
-    assert "was deleted or expired meanwhile" in outcome()
+    assert "was deleted or expired during the replay" in outcome()
 
 
 def test_a_sign_of_life_does_not_create_a_deleted_sandbox_again(
@@ -148,7 +148,7 @@ def test_no_more_than_so_many_at_once(operator: Client, valkey: redis.Redis, mon
     monkeypatch.setattr(background, "AT_ONCE", 1)
     begun(operator)
     until(lambda: copies(valkey) == 3)
-    where = address("replay", q="session:s-1", to="sandbox:two", speed="1", max_gap="")
+    where = address("replay", q="session:s-1", to="sandbox:two", speed="1", max_pause="")
     refused = parse_page(operator.post(where, {"reason": "x"}), 409)
     assert refused.notices == [("error", background._FULL)]
     assert sandbox(valkey, "sandbox:two") is None
@@ -156,7 +156,7 @@ def test_no_more_than_so_many_at_once(operator: Client, valkey: redis.Redis, mon
 
 
 def test_what_was_broken_off_without_a_word_is_told(operator: Client, valkey: redis.Redis) -> None:
-    begun(operator, max_gap="1s")
+    begun(operator, max_pause="1s")
     until(lambda: told(valkey).ended_at)
     kept = told(valkey)
     assert kept.heard_at is not None
@@ -172,7 +172,7 @@ def test_what_was_broken_off_without_a_word_is_told(operator: Client, valkey: re
 
 
 @pytest.mark.parametrize(
-    ("asked", "field", "named"), [({"speed": "3"}, "speed", "3"), ({"max_gap": "soon"}, "max_gap", "'soon'")]
+    ("asked", "field", "named"), [({"speed": "3"}, "speed", "3"), ({"max_pause": "soon"}, "max_pause", "'soon'")]
 )
 def test_what_cannot_be_read_is_told_at_its_field(
     operator: Client, asked: dict[str, str], field: str, named: str

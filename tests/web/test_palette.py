@@ -93,9 +93,17 @@ def test_the_palette_needs_a_sign_in(client: Client) -> None:
 
 def test_pages_name_their_actions(filled: Client) -> None:
     events = parse_page(filled.get("/events/"))
-    assert {"Views", "Keys", "Switch time zone", "Account", "Sign out", "Save view", "Export NDJSON", "Export CSV"} == {
-        *events.values("data-command")
-    }
+    assert {
+        "Views",
+        "Keys",
+        "Switch time zone",
+        "Account",
+        "Sign out",
+        "Save view",
+        "Pause or resume live",
+        "Export NDJSON",
+        "Export CSV",
+    } == {*events.values("data-command")}
     assert events.values("data-palette-from", "dialog#palette") == ["/palette/"]
     assert events.texts("[data-palette]") == ["Commands Ctrl K"]
     assert "Save view" not in parse_page(filled.get("/streams/")).values("data-command")

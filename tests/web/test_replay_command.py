@@ -211,7 +211,7 @@ def test_at_a_speed_the_recorded_gaps_are_waited_for(valkey: redis.Redis, clock:
 
 
 def test_gaps_are_capped_before_they_are_divided(clock: FakeClock) -> None:
-    said = replay("--session", "s-1", "--speed", "2", "--max-gap", "5s")
+    said = replay("--session", "s-1", "--speed", "2", "--max-pause", "5s")
     assert clock.waits == [1.0, 2.5, 0.25]
     assert "pauses at most 5 s" in said
 
@@ -276,7 +276,7 @@ def test_a_sandbox_that_is_deleted_meanwhile_stays_deleted(
             delete_sandbox(valkey, TO, "sandbox:")
 
     monkeypatch.setattr(clock, "sleep", deleted_at_the_second)
-    with pytest.raises(CommandError, match="was deleted or expired meanwhile"):
+    with pytest.raises(CommandError, match="was deleted or expired during the replay"):
         replay("--session", "s-1", "--speed", "1")
     assert sandboxes(valkey, "sandbox:") == []
     assert copies(valkey) == []
@@ -334,7 +334,7 @@ def test_nothing_is_written_anywhere_else(valkey: redis.Redis, to: str, sentence
         (("--session", "nobody"), "Nothing to copy: no entry matches events in session nobody."),
         (("--session", "s-1", "--speed", "101"), r"Speed 101 is not valid \(1 to 100\)"),
         (("--session", "s-1", "--speed", "nan"), "'nan' is not a number"),
-        (("--session", "s-1", "--max-gap", "5s"), "A pause limit needs a speed"),
+        (("--session", "s-1", "--max-pause", "5s"), "A pause limit needs a speed"),
         (("--session", "s-1", "--expires", "31d"), r"Expiry 31 days is not valid \(1 second to 30 days\)"),
         (
             ("--session", "s-1", "--speed", "1", "--expires", "60s"),

@@ -122,11 +122,11 @@ def test_it_is_looked_at_first_then_done_with_a_reason(operator: Client, valkey:
 def test_the_form_says_what_to_type_for_a_replay_at_a_pace(
     operator: Client, capsys: pytest.CaptureFixture[str], q: str, entries: int | None
 ) -> None:
-    page = parse_page(operator.get(address("replay", q=q, to=TO, ids="new", speed="10", max_gap="5s", expires="2h")))
+    page = parse_page(operator.get(address("replay", q=q, to=TO, ids="new", speed="10", max_pause="5s", expires="2h")))
     name, *arguments = shlex.split(page.one("pre.command").text())[2:]
     assert arguments == [
         *(f"--filter={q}", "--to", TO, "--ids", "new", "--expires", "2h"),
-        *("--speed", "10", "--max-gap", "5s", "--reason", "REASON"),
+        *("--speed", "10", "--max-pause", "5s", "--reason", "REASON"),
     ]
     if entries is None:
         with pytest.raises(CommandError, match=r"Nothing to copy: no entry matches events .*it's"):

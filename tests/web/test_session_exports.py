@@ -553,6 +553,4 @@ def test_what_the_audit_log_cannot_take_is_not_given_out(filled: Client, monkeyp
     for path in ("/events.ndjson", "/sessions/s-1/transcript.md"):
         answer = filled.get(path)
         assert answer.status_code == 503
-        assert (
-            answer.content == b"The audit log cannot be written, so nothing is given out. The database disk is full.\n"
-        )
+        assert answer.content == b"Not exported: the audit log is not writable. The database disk is full.\n"

@@ -219,7 +219,7 @@ def test_chosen_entries_alone_are_claimed_and_each_that_is_not_is_told(operator:
     assert parse_page(operator.get(where)).buttons[0] == "Claim 2 entries"
     valkey.execute_command("XDEL", STREAM, *ids(11))
     page = done(operator, where)
-    assert page.texts(".outcome") == ["in part"]
+    assert page.texts(".outcome") == ["partly failed"]
     assert page.texts(".ids code") == ids(10)
     [(failed, reason)] = page.cells("table.failed", "Entry", "Reason")
     assert [failed] == ids(11)
@@ -298,7 +298,7 @@ def test_chosen_parked_entries_are_redelivered_and_the_others_stay(operator: Cli
         assert found is not None
         parked.append(park(valkey, found, group=name, consumer="a", deliveries=5, reason="x"))
     page = done(operator, address("redeliver", parked=[str(parked[0]), str(parked[2])]))
-    assert page.texts(".outcome") == ["in part"]
+    assert page.texts(".outcome") == ["partly failed"]
     assert page.texts(".ids code") == ids(12)
     assert page.cells("table.failed", "Entry", "Reason") == [
         (*ids(14), "Consumer group billing does not exist on memory:events. Discard it.")
@@ -377,7 +377,7 @@ def test_only_operators_come_here(browser: Client, valkey: redis.Redis, kind: st
     assert (tried.begun.who, tried.begun.action, tried.begun.reason) == ("the reader", kind, "x")
     assert tried.outcome == NOT_ALLOWED
     log = parse_page(browser.get("/audit-log/"))  # which viewers see as well
-    assert log.cells("table.accesses", "Who", "Reason", "Outcome") == [("the reader", "x", f"not done {NOT_ALLOWED}")]
+    assert log.cells("table.accesses", "Who", "Reason", "Outcome") == [("the reader", "x", f"failed {NOT_ALLOWED}")]
     assert Client().post(address(kind, group=GROUP)).status_code == 302  # strangers sign in
 
 
@@ -485,7 +485,7 @@ def test_the_audit_log_goes_on_page_by_page(operator: Client) -> None:
         refused = send(operator, address("trim", max_length=1), f"reason {number}")
         assert refused.status_code == 409  # and noted
     page = parse_page(operator.get("/audit-log/"))
-    assert page.texts(".outcome") == ["not done"] * 50
+    assert page.texts(".outcome") == ["failed"] * 50
     assert page.cells("table.accesses", "Reason") == [(f"reason {number}",) for number in range(52, 2, -1)]
     older = parse_page(operator.get(page.links["Older ›"]))
     assert older.cells("table.accesses", "Reason") == [("reason 2",), ("reason 1",), ("reason 0",)]

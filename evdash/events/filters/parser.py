@@ -228,7 +228,7 @@ def hint(conditions: Sequence[Condition]) -> str:
         if condition.key != TEXT:
             if value.endswith("*") and not condition.prefix and not condition.comparison:
                 meant = write(replace(condition, value=value[:-1], prefix=True))
-                return f"A star inside quotation marks is part of the value. Values that begin so: {meant}"
+                return f"A star inside quotation marks is part of the value. For a prefix write {meant}"
         elif value in _WORDS:
             return f"{value} is searched as text. {_WORDS[value]}"
         elif value.startswith("(") or (value.endswith(")") and "(" not in value):
@@ -239,8 +239,8 @@ def hint(conditions: Sequence[Condition]) -> str:
 
 
 _WORDS: Final = {
-    "OR": "Terms of one key are alternatives: type:a type:b",
-    "AND": "Terms with different keys must all match.",
+    "OR": "For OR, repeat the key: type:a type:b",
+    "AND": "Different keys are AND.",
     "NOT": "A minus excludes a term: -type:a",
 }
 """Words of other query languages, with what this one has instead."""
@@ -260,7 +260,7 @@ def _comparison(term: _Term, text: str, keys: Keys) -> Condition | None:
         return Condition(key, "0", term.negated, comparison=">=")  # any number: no latency or count is below 0
     if sign and not is_number and not key.startswith(FIELD_PREFIX):
         raise FilterError(
-            f"{key}: has no numbers to compare. Quote a value that begins with {sign[0]}.",
+            f"{key}: is not numeric. Quote a value that starts with {sign[0]}.",
             text,
             term.value_position,
             f"{text[: term.value_position]}{_quote(term.value)}{text[term.end :]}",

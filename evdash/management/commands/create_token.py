@@ -20,17 +20,21 @@ class Command(PlainCommand):
             "--scope",
             action="append",
             default=[],
-            help=f"what the token allows: {scopes}. Repeat it, or use commas. Default: {','.join(DEFAULT_SCOPES)}",
+            help=f"scope: {scopes}; repeatable or comma separated (default: {','.join(DEFAULT_SCOPES)})",
         )
         parser.add_argument(
             "--streams",
             action="append",
             default=[],
             metavar="PATTERN",
-            help="only events of this stream, or with a star at the end, of streams that start so. Repeat it for more",
+            help="stream name or prefix*, repeatable (default: all)",
         )
         parser.add_argument(
-            "--users", action="append", default=[], metavar="PATTERN", help="only events of this user, likewise"
+            "--users",
+            action="append",
+            default=[],
+            metavar="PATTERN",
+            help="user ID or prefix*, repeatable (default: all)",
         )
         parser.add_argument("--expires", default="", metavar="SPAN", help="lifetime, such as 12h or 30d. Default: none")
 

@@ -32,8 +32,8 @@ FORMATS: Final = {"ndjson": "NDJSON", "markdown": "transcript", "html": "HTML fi
 
 class Command(PlainCommand):
     help = (
-        "Export a session as NDJSON (every entry, byte for byte), as a Markdown transcript, or as one HTML file that "
-        "opens offline. The file is written completely or not at all. Put `--` before an ID that starts with a dash."
+        "Export a session as NDJSON, as a Markdown transcript, or as one HTML file that opens offline. "
+        "The file is written completely or not at all. Put `--` before an ID that starts with a dash."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -49,7 +49,7 @@ class Command(PlainCommand):
             metavar="N",
             help=f"1 to {SPEED_MAX} times the recorded speed (default: full speed)",
         )
-        parser.add_argument("--max-gap", type=_span_s, metavar="SPAN", help="longest pause between two entries: 5s")
+        parser.add_argument("--max-pause", type=_span_s, metavar="SPAN", help="longest pause between two entries: 5s")
         parser.add_argument(
             "--expires", type=_span_s, default=float(EXPIRES_S), metavar="SPAN", help="default 24h, at most 30d"
         )
@@ -99,7 +99,7 @@ def _replay(arguments: Namespace) -> Replay:
         reason=arguments.reason.strip(),
         ids=arguments.ids,
         speed=arguments.speed,
-        max_gap_s=arguments.max_gap,
+        max_pause_s=arguments.max_pause,
         expires_s=int(arguments.expires),
     )
 

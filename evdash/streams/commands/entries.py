@@ -380,7 +380,7 @@ class ParkEntries(_EntriesOperation):
 def _unavailable_reason(now: PendingEntry | None) -> str:
     """Return the reason why an entry was not available, from its present state."""
     if now is None:
-        return "Acknowledged meanwhile."
+        return "Already acknowledged."
     return f"Pending for {now.consumer}, delivered {now.idle_ms:,} ms ago."
 
 

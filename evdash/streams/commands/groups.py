@@ -57,7 +57,7 @@ class CreateGroup:
         except Refused as refusal:
             if "BUSYGROUP" in refusal.answer:
                 raise OperationRefused(
-                    f"Group {self.group} was created on {self.stream} by another client meanwhile."
+                    f"Group {self.group} was created on {self.stream} by another client."
                 ) from refusal
             raise
         return Outcome(
@@ -126,7 +126,7 @@ class DeleteGroup:
         info = found_group(client, self.stream, self.group)
         before = group_state(client, self.stream, self.group)
         if not call(client, "XGROUP DESTROY", self.stream, self.group, stream=self.stream):
-            raise OperationRefused(f"Group {self.group} of {self.stream} was deleted by another client meanwhile.")
+            raise OperationRefused(f"Group {self.group} of {self.stream} was deleted by another client.")
         return Outcome(
             done=1,
             sentence=f"Group {self.group} of {self.stream} was deleted with "

@@ -23,7 +23,7 @@ _REASONS: Final = {
     "before": "removed before evdash first read the stream",
     "removed": "removed before evdash read {them}",
     "acknowledged": "acknowledged by an operator without being applied",
-    "parked": "dead-lettered, because the event log could not apply {them}",
+    "parked": "parked, because the event log could not apply {them}",
 }
 
 

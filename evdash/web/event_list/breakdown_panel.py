@@ -105,7 +105,7 @@ def breakdown_panel(
     if found.others:
         lines.append(BreakdownLine(found.others, f"{found.further:,} other values", ""))
     if found.absent and is_of_field:  # also a long value, and JSON: no filter states these
-        lines.append(BreakdownLine(found.absent, "no such value", ""))
+        lines.append(BreakdownLine(found.absent, "absent, JSON or too long", ""))
     elif found.absent:
         lines.append(BreakdownLine(found.absent, "absent", query.url(_lacking(query.filter.own, query.by))))
     return replace(panel, label=_label(query.by), lines=tuple(lines), breakdown=found, is_of_errors=requested.by_errors)

@@ -261,9 +261,7 @@ def breakdown_key(text: str) -> tuple[str, str]:
     """
     key = BY_NAME.get(text.lower())
     if key and key.is_number:
-        problem = (
-            f"{key.name} has numbers. A breakdown needs a key with values; a field of this name is field.{key.name}."
-        )
+        problem = f"{key.name} is numeric and has no breakdown. For a field of this name write field.{key.name}."
         return key.name, problem
     if key or not text:
         return key.name if key else "", ""

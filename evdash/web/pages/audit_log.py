@@ -82,12 +82,12 @@ class AuditEntryView:
 
     @property
     def state(self) -> str:
-        """The outcome in a few words: done, in part, not done, unknown."""
+        """The outcome in a few words: done, partly failed, failed, unknown."""
         if self.access.is_open:
             return "unknown"
         if self.access.succeeded:
             return "done"
-        return "in part" if self.row.detail.get("done") else "not done"
+        return "partly failed" if self.row.detail.get("done") else "failed"
 
     @property
     def outcome_in_list(self) -> str:

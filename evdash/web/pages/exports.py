@@ -71,7 +71,7 @@ def download(
         recorded = partial(with_end_recorded, begun)
         response = Download(pieces(begun.pk), form, recorded=recorded, content_type=content_type)
     except DatabaseError as error:
-        sentence = f"The audit log cannot be written, so nothing is given out. {database_problem(error)}\n"
+        sentence = f"Not exported: the audit log is not writable. {database_problem(error)}\n"
         return HttpResponse(sentence, status=503, content_type="text/plain; charset=utf-8")
     response["Cache-Control"] = "private, no-store"
     response["Content-Disposition"] = content_disposition_header(True, name)

@@ -29,8 +29,8 @@ from evdash.web.summary_list.table import (
 )
 
 LIMITED: Final = (
-    f"A limit left some out: conditions consider the newest {MATCHES_MAX:,} events that match, "
-    f"time ranges {COUNT_MAX:,} {{}}."
+    f"List incomplete: conditions search the newest {MATCHES_MAX:,} matching events, "
+    f"time ranges cover {COUNT_MAX:,} {{}}."
 )
 
 TOOLS_SHOWN: Final = 3

@@ -90,7 +90,7 @@ def test_a_claim_tells_of_each_entry_it_could_not_get(
     assert failed.pop(ids[3]).startswith("Pending for d, delivered ")
     assert failed == {
         ids[1]: "Deleted from the stream, cannot be claimed; it stays pending for a until acknowledged.",
-        ids[2]: "Acknowledged meanwhile.",
+        ids[2]: "Already acknowledged.",
         ids[11]: "Not pending in the group, or excluded by the other conditions.",
     }
 
@@ -116,7 +116,7 @@ def test_what_was_acknowledged_meanwhile_is_not_counted_as_done(
     monkeypatch.setattr(entries, "call_all", call_late)
     outcome = AcknowledgeEntries(**ON_G, entry_ids=tuple(ids[:3])).execute(valkey)
     assert outcome.done_ids == (ids[0], ids[2])
-    assert outcome.failed == ((ids[1], "Acknowledged meanwhile."),)
+    assert outcome.failed == ((ids[1], "Already acknowledged."),)
 
 
 def test_parked_entries_leave_the_group_and_stay_whole(valkey: redis.Redis, ids: list[EntryId]) -> None:

@@ -55,7 +55,7 @@ class SetsQuery:
             raise InvalidQuery(f"At most {LISTED_MAX} sessions can be selected one by one.")
         against = filters_in(params, "against", SESSIONS)
         if a.excluded and not against:
-            raise InvalidQuery("A set with except= has no rest. Name the other set in against=.")
+            raise InvalidQuery("With except=, set B is required. Add against=.")
         pair = (chosen[0], chosen[1]) if len(chosen) == 2 and set(params) == {"session"} else None
         return cls(page_address(request), a, against[0] if against else None, params.get("before_error") == "1", pair)
 

@@ -62,7 +62,7 @@ def claim_watch(entry: Access, address: str) -> ClaimWatch | None:
             return _watch(client, claim, address, max(total, len(ids)), every_s, now)
     except StreamsUnavailable as outage:
         sentence = f"Pending entries unknown: {outage}"
-        return ClaimWatch(address, total, None, sentence, "This page tries again.", "warning", every_s)
+        return ClaimWatch(address, total, None, sentence, "This page retries.", "warning", every_s)
     except GroupMissing as missing:
         return ClaimWatch(address, total, 0, f"{missing} Nothing is pending.", "", "info", 0)
 
@@ -122,7 +122,7 @@ def _watch(client: redis.Redis, claim: _Claim, address: str, total: int, every_s
     hint = ""
     if len(left) == total and now - claim.ended_at > HINT_AFTER and not projection_of_group(claim.group):
         hint = (
-            f"{claim.consumer} reads, but has not taken them. A consumer gets claimed entries when it reads its own "
-            "pending entries: XREADGROUP with 0 instead of >. Most programs do so at their start: restart it."
+            f"{claim.consumer} is active, but has not read these entries. It must read its pending entries (XREADGROUP "
+            f"with 0 instead of >). Most programs do this at start: restart {claim.consumer}."
         )
     return ClaimWatch(address, total, len(left), sentence, hint, "warning" if hint else "info", every_s)

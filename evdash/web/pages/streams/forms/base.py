@@ -65,7 +65,7 @@ class OperationTarget:
         if self.health is None or not consumer or consumer in self.health.active:
             return ""
         if not self.health.has_known_consumers:
-            return f"The reads of {consumer} are unknown. {CONSUMERS_UNKNOWN}"
+            return f"The last read of {consumer} is unknown. {CONSUMERS_UNKNOWN}"
         if (read_at := self.health.reads.get(consumer)) is not None:
             has_read = f"{consumer} is inactive: it last read at {read_at:%Y-%m-%d %H:%M:%S} UTC."
         else:

@@ -156,7 +156,7 @@ class RedeliverForm(OperationForm):
         "groups get them back as pending entries."
     )
     verb = "Redeliver"
-    undoing = "Applied entries stay applied, once, and close the gap that parking left."
+    undoing = "Applied entries stay applied and close their gap."
     of_group = False
     needs = (("parked", "all"),)
 
@@ -190,8 +190,7 @@ class DiscardForm(RedeliverForm):
     verb = "Discard"
     is_dangerous = True
     shows_growth = True
-    undoing = "The parked copies are deleted. Entries that a group of evdash did not apply stay missing from its "
-    "tables, and their gap stays."
+    undoing = "The parked copies are deleted. The gap of entries that were not applied stays."
 
     def operation(self, reason: str) -> Operation:
         chosen = self.place.parked_ids if self.cleaned_data["all"] else self.cleaned_data["parked"]

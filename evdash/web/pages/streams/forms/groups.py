@@ -63,8 +63,8 @@ class SetPositionForm(OperationForm):
     verb = "Set position"
     is_dangerous = True
     undoing = (
-        "The position can be set again, but entries delivered meanwhile stay delivered. evdash cannot repair what an "
-        "external group skips or repeats. Groups of evdash never move forward past entries and apply none twice."
+        "You can set the position again. Entries already delivered stay delivered. evdash cannot repair what an "
+        "external group skips or repeats. evdash groups skip no entry and apply none twice."
     )
     needs = (("position",),)
 

@@ -73,7 +73,7 @@ class ReplayForm(SandboxForm):
         required=False,
         help_text="With a speed limit, the web server copies in the background. The sandbox page shows the progress.",
     )
-    max_gap = forms.CharField(
+    max_pause = forms.CharField(
         label="Maximum pause", required=False, help_text="With a speed limit: 5s, 1m. Empty: as recorded."
     )
     expires = forms.CharField(label="Expires after", required=False, help_text="Default 24h, at most 30d.")
@@ -81,7 +81,7 @@ class ReplayForm(SandboxForm):
     @classmethod
     def suggested(cls, place: OperationTarget, query: Mapping[str, str]) -> dict[str, str]:
         name = f"{settings.EVDASH.sandbox_prefix}{datetime.now(UTC):%Y-%m-%d-%H%M%S}"
-        return {"to": name, "ids": "original", "max_gap": "5s", "expires": "24h"}
+        return {"to": name, "ids": "original", "max_pause": "5s", "expires": "24h"}
 
     def clean_q(self) -> str:
         try:
@@ -92,8 +92,8 @@ class ReplayForm(SandboxForm):
             raise forms.ValidationError("Select events: a session, a user or a time range.")
         return event_filter.text()
 
-    def clean_max_gap(self) -> float | None:
-        bound = span_of(self.cleaned_data["max_gap"]) if self.cleaned_data["max_gap"] else TimeBound()
+    def clean_max_pause(self) -> float | None:
+        bound = span_of(self.cleaned_data["max_pause"]) if self.cleaned_data["max_pause"] else TimeBound()
         return bound.ago.total_seconds() if bound.ago else None
 
     def clean_expires(self) -> int:
@@ -129,7 +129,7 @@ class ReplayForm(SandboxForm):
         arguments += ["--expires", self.data["expires"]] if self.data.get("expires") else []
         if values["speed"]:
             arguments += ["--speed", values["speed"]]
-            arguments += ["--max-gap", self.data["max_gap"]] if self.data.get("max_gap") else []
+            arguments += ["--max-pause", self.data["max_pause"]] if self.data.get("max_pause") else []
         arguments += ["--reason", "REASON"]
         return f".venv/bin/python manage.py replay {shlex.join(arguments)}"
 
@@ -143,7 +143,7 @@ class ReplayForm(SandboxForm):
             reason=reason,
             ids=cleaned["ids"] or "original",
             speed=speed,
-            max_gap_s=cleaned["max_gap"] if speed else None,
+            max_pause_s=cleaned["max_pause"] if speed else None,
             expires_s=cleaned["expires"],
             entries_max=ENTRIES_MAX,
         )
