@@ -4,7 +4,7 @@ const CANCEL_AFTER_MS = 2000;
 
 const line = document.getElementById("requests");
 const running = new Map(); // requests by their xhr, with the time of their start
-let failed = null; // the last one that failed: its words, and how to repeat it
+let failed = null; // the last one that failed: its words, its target, and how to repeat it
 let shown = "";
 
 function button(words, action) {
@@ -48,12 +48,12 @@ function repeating({ requestConfig, pathInfo, etc, target, elt }) {
 
 function tell(detail, words) {
   const verb = detail.requestConfig.verb === "get" ? "loaded" : "sent";
-  failed = { words: `Not ${verb} (${words}).`, retry: repeating(detail) };
+  failed = { words: `Not ${verb} (${words}).`, target: detail.target, retry: repeating(detail) };
   show();
 }
 
 document.addEventListener("htmx:beforeSend", ({ detail }) => {
-  failed = null;
+  if (failed?.target === detail.target) failed = null; // not by the request of another part
   running.set(detail.xhr, performance.now());
   for (const ms of [SHOWN_AFTER_MS, CANCEL_AFTER_MS]) setTimeout(show, ms + 1);
 });

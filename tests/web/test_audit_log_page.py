@@ -46,7 +46,7 @@ def test_actions_are_found_by_person_action_and_object(recorded: Client, query: 
 
 def test_the_form_keeps_the_filter_and_offers_known_people(recorded: Client) -> None:
     page = parse_page(recorded.get("/audit-log/?who=bob"))
-    assert page.texts("[name=who] option") == ["Everybody", "ada", "bob"]
+    assert page.texts("[name=who] option") == ["All people", "ada", "bob"]
     assert page.texts("[name=who] option[selected]") == ["bob"]
     assert page.links["NDJSON"] == "/audit-log.ndjson?who=bob"
 
