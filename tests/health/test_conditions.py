@@ -199,7 +199,7 @@ def test_a_refused_worker_is_named_with_its_remedy(browser: Client, code: str, r
     note_problem(GROUPS[0], "host-1", "", code, "Redis at 10.0.0.5:6379 refused the request: no.")
     page = agree(browser, worker_refused=1)
     [cause] = page.texts(".condition-cause")
-    assert cause.startswith(f"Worker host-1 of {GROUPS[0]} does not read, Redis refuses it ({code}): Redis at")
+    assert cause.startswith(f"Worker host-1 of {GROUPS[0]} cannot read: Redis refuses it ({code}). Redis at")
     assert remedy in page.texts(".condition-remedy")[0]
     assert parse_page(browser.get(page.links["Open Streams"])).texts(".condition-cause") == [cause]
     assert page.values("datetime", ".condition time")

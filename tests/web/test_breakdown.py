@@ -68,7 +68,7 @@ def test_a_short_name_is_that_of_a_field_and_a_key_of_numbers_has_no_breakdown(f
     assert page.texts(".breakdown tbody th") == ["hello", "absent, JSON or too long"]
     assert page.one('[name="by"][list]').attributes["value"] == "content"
     refused = parse_page(filled.get("/events/?by=latency"), 400)
-    assert refused.texts(".breakdown .problem")[0].startswith("latency has numbers.")
+    assert refused.texts(".breakdown .problem")[0].startswith("latency is numeric")
     assert len(refused.rows) == 41
     assert not any("by=latency" in address for address in refused.values("href"))
 

@@ -113,7 +113,7 @@ def test_entries_are_claimed_though_consumers_are_unknown(operator: Client, valk
     assert "Claims 1 pending entry (w: 1) of billing" in preview.text
     assert "does not exist yet" not in preview.text
     assert preview.texts(".receiver-warning") == [
-        "The reads of other are unknown. This Redis user may not list consumers (XINFO CONSUMERS)."
+        "The last read of other is unknown. This Redis user may not list consumers (XINFO CONSUMERS)."
     ]
     answer = operator.post(CLAIM, {"reason": "w is gone"})
     assert answer.status_code == 302

@@ -303,7 +303,7 @@ def test_what_a_retry_wrote_is_folded_into_its_first_with_the_number(browser: Cl
     assert len(page.rows) == 6
     classes = [set(value.split()) for value in page.values("class")]
     assert sum({"is-duplicate", "is-folded"} <= names for names in classes) == 3
-    assert page.texts(".row:not(.is-folded) [data-show-duplicates]") == ["Show 3 more"]
+    assert page.texts(".row:not(.is-folded) [data-show-duplicates]") == ["Show 3 more duplicates"]
     assert page.texts(".counts") == ["2 events, 0 errors + 4 duplicates"]
 
 
