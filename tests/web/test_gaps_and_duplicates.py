@@ -101,7 +101,7 @@ def test_a_gap_stands_where_the_entries_were(browser: Client, retried: None, ind
     ]
     assert items(page) == newest_first
     assert page.texts(".gap-words") == [
-        f"Gap: 1 entry of {STREAM} was dead-lettered, because the event log could not apply it.",
+        f"Gap: 1 entry of {STREAM} was parked, because the event log could not apply it.",
         f"Gap: 12 entries of {STREAM} were removed before evdash read them.",
     ]
     assert page.values("href", ".gap a") == [f"/streams/{STREAM}/parked/"]

@@ -109,7 +109,7 @@ def test_the_number_of_groups_is_not_that_of_the_shown_ones(browser: Client, wri
     assert page.texts(ALL_GROUPS) == ["Show 50 of 60 groups"]
     page = parse_page(browser.get("/errors/?groups=all"))
     assert len(page.table(".error-groups table")) == 50
-    assert page.texts(".error-groups p.secondary")[0].startswith("The first 50 of 60 groups")
+    assert page.texts(".error-groups p.secondary")[0].startswith("First 50 of 60 groups")
 
 
 @pytest.mark.parametrize("path", ["/", "/events/"])
