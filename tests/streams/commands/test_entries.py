@@ -140,7 +140,7 @@ def test_an_entry_acknowledged_while_it_is_parked_keeps_its_copy(
     ((failed_id, sentence),) = outcome.failed
     copy = parked_entries(valkey, "s", count=10)[0]
     assert (failed_id, copy.entry.entry_id) == (ids[0], ids[0])
-    assert sentence == (f"Acknowledged meanwhile. Its copy {copy.parked_id} stays parked. Redelivering it is safe.")
+    assert sentence == (f"Already acknowledged. Its copy {copy.parked_id} stays parked. Redelivering it is safe.")
 
 
 def test_nothing_chosen_or_nothing_found_is_refused_in_a_sentence(valkey: redis.Redis, ids: list[EntryId]) -> None:
