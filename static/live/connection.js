@@ -9,7 +9,9 @@ const SILENCE_MS = 75_000; // the server sends something every 30 s
 const OPENING_MS = 8_000;
 const ASLEEP_MS = 20_000; // the computer slept if no timer ran for this time
 const FAILURES_UNTIL_POLLING = 3;
-const SOCKET_RETRY_MS = 60_000; // while polling
+// While polling: soon at first, because the server may only have started again, and rarely where sockets are blocked.
+const SOCKET_RETRY_MS = 3_000;
+const LONGEST_SOCKET_RETRY_MS = 60_000;
 const WAITING_SEEN_MS = 500;
 const SIGNED_OUT = 4401;
 const REFUSED = 4400; // a message that the pages of evdash do not send
@@ -36,6 +38,7 @@ export class Connection {
   #answered = 0; // of the last subscription with an answer: messages belong to it
   #acknowledged = 0; // frames, on this socket
   #delayMs = FIRST_DELAY_MS;
+  #socketRetryMs = SOCKET_RETRY_MS;
   #timer = 0;
   #openedAt = 0;
   #receivedAt = 0;
@@ -154,6 +157,7 @@ export class Connection {
   #subscribed(number) {
     this.#answered = number;
     this.#delayMs = FIRST_DELAY_MS;
+    this.#socketRetryMs = SOCKET_RETRY_MS;
     this.#lostAt = null;
     this.#failures = 0;
     this.#polling.stop();
@@ -200,7 +204,12 @@ export class Connection {
     if (this.#failures >= FAILURES_UNTIL_POLLING) this.#polling.start();
     this.#lostAt ??= new Date();
     if (!this.#polling.isOn) this.#handlers.state("reconnecting", this.#lostAt);
-    this.#retryIn(this.#polling.isOn ? SOCKET_RETRY_MS : this.#delayMs * (0.5 + Math.random() / 2));
+    if (this.#polling.isOn) {
+      this.#retryIn(this.#socketRetryMs);
+      this.#socketRetryMs = Math.min(this.#socketRetryMs * 2, LONGEST_SOCKET_RETRY_MS);
+      return;
+    }
+    this.#retryIn(this.#delayMs * (0.5 + Math.random() / 2));
     this.#delayMs = Math.min(this.#delayMs * 2, LONGEST_DELAY_MS);
   }
 
