@@ -199,7 +199,7 @@ def written(site: Site, session: str) -> list[str]:
 
 def in_page(page: Page, *, newest_first: bool) -> list[str | int]:
     """Entry IDs and the counts of gaps, oldest first, as they stand in the page."""
-    items: list[str | int] = page.locator("[data-live] > li").evaluate_all(
+    items: list[str | int] = page.locator("[data-live] > li:not(.row-here)").evaluate_all(
         """items => items.map(item => item.dataset.entry
             ? item.dataset.entry.slice(item.dataset.entry.lastIndexOf(" ") + 1) : Number(item.dataset.count))"""
     )
